@@ -1,0 +1,1 @@
+"""Conformance suite for the authentication of HTTP services, made for FastAPI."""

@@ -1,0 +1,407 @@
+"""The data of a run: rules, exchanges, verdicts, findings. Nothing here acts, and nothing here is secret.
+
+Everything is frozen. What a target sent or received enters only through `Request` and `Reply`, which the
+recorder builds after redaction, so a report cannot leak what it never had.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime  # noqa: TC003 - dataclasses resolve annotations for tools at run time
+from functools import total_ordering
+from typing import TypeAlias
+
+from auth_conformance.references import Reference  # noqa: TC001 - as above
+
+
+@total_ordering
+class Severity(enum.Enum):
+    """How bad a failure of the rule is; compares by badness (`LOW < HIGH`)."""
+
+    INFO = "info"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for info up to 4 for critical."""
+        return list(Severity).index(self)
+
+    def __lt__(self, other: object) -> bool:
+        return self.rank < other.rank if isinstance(other, Severity) else NotImplemented
+
+
+class Depth(enum.Enum):
+    """What a check needs at least: HTTP alone, some inside knowledge, or the source."""
+
+    BLACK = "black"
+    GREY = "grey"
+    WHITE = "white"
+
+
+class Impact(enum.Enum):
+    """What a check does to the target.
+
+    `DISRUPTS` means that it locks, deletes or floods: such a check runs last, alone, on expendable
+    accounts, and against a URL only with permission.
+    """
+
+    READS = "reads"
+    WRITES = "writes"
+    DISRUPTS = "disrupts"
+
+
+class Need(enum.Enum):
+    """What must be known about a target before a check can run (checklist §1.7)."""
+
+    WITNESS = "witness"
+    BEARER = "bearer"
+    JWT = "jwt"
+    API_KEY = "api-key"
+    COOKIE = "cookie"
+    TWO_SCHEMES = "two-schemes"
+    TWO_USERS = "two-users"
+    ADMIN = "admin"
+    REGISTER = "register"
+    LOGIN = "login"
+    LOGOUT = "logout"
+    REFRESH = "refresh"
+    KEY_MANAGEMENT = "key-mgmt"
+    OBJECTS = "objects"
+    OPENAPI = "openapi"
+    SIGNING_KEY = "signing-key"
+    PUBLIC_KEY = "public-key"
+    CLOCK = "clock"
+    DATABASE = "db"
+
+
+class Outcome(enum.Enum):
+    """What one reply means beside the controls (checklist §1.2)."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    CRASHED = "crashed"
+    THROTTLED = "throttled"
+    INTERCEPTED = "intercepted"
+    AMBIGUOUS = "ambiguous"
+
+
+class Role(enum.Enum):
+    """Why a request was sent: to prepare, to prove that the target lives, or to attack."""
+
+    SETUP = "setup"
+    CONTROL = "control"
+    ATTACK = "attack"
+
+
+class Provenance(enum.Enum):
+    """Where a fact about the target comes from, most trusted first."""
+
+    DECLARED = "declared by you"
+    OPENAPI = "declared in OpenAPI"
+    OBSERVED = "observed"
+    GUESSED = "guessed"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a check claims: one requirement, how grave breaking it is, and where it is written.
+
+    `budget` is the largest number of requests that the check may send. `masks` lists the codes whose
+    verdict means nothing once this rule is broken (checklist §1.5).
+    """
+
+    code: str
+    name: str
+    title: str
+    severity: Severity
+    level: int
+    depth: Depth
+    impact: Impact
+    needs: tuple[Need, ...]
+    references: tuple[Reference, ...]
+    budget: int
+    requirement: str
+    why: str
+    how: str
+    fix: str
+    masks: tuple[str, ...] = ()
+    exclusive: bool = False
+
+    @property
+    def family(self) -> str:
+        """The three letters before the number, such as `TOK`."""
+        return self.code[:3]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as it may be shown: every secret replaced by its digest."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One reply as it may be shown, with the facts that oracles judge by.
+
+    `status` is None when no response came; `error` then says why. `shape` describes the members of a JSON
+    body without their values, `digest` is a hash of the body without volatile parts, `principal` is the
+    text at the witness's identity pointer. `size` counts bytes before any cut.
+    """
+
+    status: int | None
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str = ""
+    size: int = 0
+    error: str | None = None
+    media_type: str = ""
+    shape: str = ""
+    digest: str = ""
+    principal: str | None = None
+
+    def header(self, name: str) -> str | None:
+        """The first header of that name, whatever its case."""
+        wanted = name.lower()
+        return next((value for key, value in self.headers if key.lower() == wanted), None)
+
+    def header_lines(self, name: str) -> tuple[str, ...]:
+        """All headers of that name, in order."""
+        wanted = name.lower()
+        return tuple(value for key, value in self.headers if key.lower() == wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request, its reply and what the reply was taken to mean. `took` is in seconds."""
+
+    number: int
+    label: str
+    role: Role
+    operation: str
+    request: Request
+    reply: Reply
+    took: float
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One way in which the rule was broken, at one operation, proved by `evidence`."""
+
+    operation: str | None
+    message: str
+    severity: Severity | None = None
+    evidence: tuple[Exchange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Every core attack was delivered to a living target and refused."""
+
+    reason: str
+    evidence: tuple[Exchange, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The rule is broken: seen twice."""
+
+    violations: tuple[Violation, ...]
+    evidence: tuple[Exchange, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """The first violation, and how many more there are."""
+        more = len(self.violations) - 1
+        return self.violations[0].message + (f" (and {more} more)" if more else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Inconclusive:
+    """A control or an answer was unclear. `remedy` is what the user can do about it, "" if nothing."""
+
+    reason: str
+    remedy: str = ""
+    evidence: tuple[Exchange, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Not applicable (with evidence of absence) or not tested (a need that `remedy` would meet)."""
+
+    reason: str
+    remedy: str = ""
+    applicable: bool = True
+    evidence: tuple[Exchange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Errored:
+    """Our own exception. `detail` is its traceback, without local values."""
+
+    reason: str
+    detail: str = ""
+    evidence: tuple[Exchange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """The failure of `by` makes this check meaningless: neither passed nor failed."""
+
+    by: str
+    reason: str
+    evidence: tuple[Exchange, ...] = ()
+
+
+Verdict: TypeAlias = Passed | Failed | Inconclusive | Skipped | Errored | Masked
+
+VERDICT_NAMES: dict[type[Verdict], str] = {
+    Passed: "passed",
+    Failed: "failed",
+    Inconclusive: "inconclusive",
+    Skipped: "skipped",
+    Errored: "errored",
+    Masked: "masked",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLine:
+    """A place in the target's source: path relative to the working directory, line from 1, function."""
+
+    path: str
+    line: int
+    function: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A violation, placed: what every report shows and what a baseline remembers."""
+
+    code: str
+    title: str
+    severity: Severity
+    operation: str | None
+    message: str
+    evidence: tuple[Exchange, ...] = ()
+    source: SourceLine | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Stable over hosts, times and wording of evidence: code and operation."""
+        return hashlib.sha256(f"{self.code}|{self.operation or ''}".encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The verdict on one rule. `took` is in seconds, `requests` counts requests.
+
+    `severity` is the rule's, or what the profile or the verdict restated it to. `guesses` are facts about
+    the target on which the verdict rests and which nobody declared.
+    """
+
+    rule: Rule
+    verdict: Verdict
+    severity: Severity
+    operation: str | None = None
+    source: SourceLine | None = None
+    took: float = 0.0
+    requests: int = 0
+    guesses: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """`passed`, `failed`, `inconclusive`, `skipped`, `errored` or `masked`."""
+        return VERDICT_NAMES[type(self.verdict)]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """One finding per violation; none unless the rule failed."""
+        if not isinstance(self.verdict, Failed):
+            return ()
+        return tuple(
+            Finding(
+                code=self.rule.code,
+                title=self.rule.title,
+                severity=violation.severity or self.severity,
+                operation=violation.operation or self.operation,
+                message=violation.message,
+                evidence=violation.evidence or self.verdict.evidence,
+                source=self.source,
+            )
+            for violation in self.verdict.violations
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing known about the target, for people: `name`, printed value, source and why."""
+
+    name: str
+    value: str
+    provenance: Provenance
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSummary:
+    """What was tested: `kind` is `app` or `url`, `address` has no credentials in it."""
+
+    kind: str
+    address: str
+    title: str = ""
+    facts: tuple[Fact, ...] = ()
+    operations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the gate says. `exit_code` is 0, 1, 2, 3 or 130; `sentence` explains it."""
+
+    exit_code: int
+    sentence: str
+
+    @property
+    def word(self) -> str:
+        """`Passed`, `Failed` or `Incomplete`: the banner of every report."""
+        return {0: "Passed", 1: "Failed"}.get(self.exit_code, "Incomplete")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: a result for every rule of the profile, and what is needed to read it a year later."""
+
+    run_id: str
+    version: str
+    started: datetime
+    finished: datetime
+    target: TargetSummary
+    level: int
+    results: tuple[Result, ...]
+    decision: Decision
+    requests: int = 0
+    command: str = ""
+    interrupted: bool = False
+    versions: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings, gravest first, then by code."""
+        found = [finding for result in self.results for finding in result.findings]
+        return tuple(sorted(found, key=lambda item: (-item.severity.rank, item.code, item.operation or "")))
+
+    def count(self, name: str) -> int:
+        """How many results have that verdict name."""
+        return sum(result.name == name for result in self.results)

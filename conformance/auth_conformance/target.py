@@ -1,0 +1,334 @@
+"""What is known about a target: operations by role, how credentials travel, accounts, and policies.
+
+Discovery and configuration build a `Target`; the probe reads it. Flows turn accounts into requests and
+replies into credentials, without sending anything themselves.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from auth_conformance.credentials import Carrier, Credential, Kind, SigningKey
+from auth_conformance.model import Fact, Need, Provenance, SourceLine
+from auth_conformance.oracles.cookies import parse_set_cookie
+from auth_conformance.oracles.pointer import put, resolve
+from auth_conformance.secret import Secret
+from auth_conformance.transports.message import HttpRequest, RawReply
+
+Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A declared parameter: `place` is path, query, header or cookie."""
+
+    name: str
+    place: str
+    required: bool = False
+    schema: Schema = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation. `path` is the template as sent, base path included.
+
+    `security` holds the alternatives (OR), each a set of scheme names (AND); `()` means that the document
+    declares the operation open, None that nothing is declared about it. An empty alternative means
+    optional authentication. `bodies` maps media types to schemas with references resolved.
+    """
+
+    method: str
+    path: str
+    operation_id: str = ""
+    summary: str = ""
+    tags: tuple[str, ...] = ()
+    security: tuple[frozenset[str], ...] | None = None
+    scopes: tuple[str, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    bodies: Mapping[str, Schema] = field(default_factory=dict)
+    responses: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Provenance = Provenance.OPENAPI
+    source: SourceLine | None = None
+
+    @property
+    def name(self) -> str:
+        """Method and path template, such as `GET /items/{item_id}`."""
+        return f"{self.method} {self.path}"
+
+    @property
+    def protected(self) -> bool:
+        """Whether the document demands a credential (optional authentication does not)."""
+        return bool(self.security) and all(self.security or ())
+
+    def request(self, values: Mapping[str, str] | None = None) -> HttpRequest:
+        """A bare request to this operation, path parameters taken from `values`."""
+        path = self.path
+        for name, value in (values or {}).items():
+            path = path.replace("{" + name + "}", value)
+        return HttpRequest(self.method, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user of the target. Ready-made credentials are kept by the kind of their carrier."""
+
+    label: str
+    username: str
+    password: Secret | None = None
+    ready: Mapping[Kind, Secret] = field(default_factory=dict)
+    expendable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How a user name and a password become a credential.
+
+    `encoding` is `form`, `json` or `basic`. `template` holds further members that the body needs.
+    `token` and `refresh` are JSON pointers into the reply; `cookie` is the name of the cookie that
+    authenticates, when the credential is one.
+    """
+
+    operation: Operation
+    encoding: str
+    user_field: str
+    password_field: str
+    carrier: Carrier
+    template: Mapping[str, Any] = field(default_factory=dict)
+    token: str | None = None
+    refresh: str | None = None
+    cookie: str | None = None
+    csrf: str | None = None
+    provenance: Provenance = Provenance.OBSERVED
+
+    def request(self, username: str, password: Secret) -> HttpRequest:
+        """The login request."""
+        bare = self.operation.request()
+        if self.encoding == "basic":
+            pair = base64.b64encode(f"{username}:{password.reveal()}".encode()).decode()
+            return bare.with_headers(("Authorization", f"Basic {pair}"))
+        body = dict(self.template)
+        body = put(body, self.user_field, username)
+        body = put(body, self.password_field, password.reveal())
+        if self.encoding == "form":
+            return bare.with_form(tuple((str(key), str(value)) for key, value in body.items()))
+        return bare.with_json(body)
+
+    def read(self, reply: RawReply, owner: str) -> Credential | None:
+        """The credential in a login reply; None when the login was refused or holds none."""
+        if reply.status is None or reply.status >= 400:  # noqa: PLR2004 - a redirect may set the cookie
+            return None
+        if self.cookie is not None:
+            for line in reply.header_lines("set-cookie"):
+                cookie = parse_set_cookie(line)
+                if cookie is not None and cookie.name == self.cookie and cookie.value:
+                    return Credential(self.carrier, Secret(cookie.value), owner)
+            return None
+        value = resolve(reply.json, self.token or "")
+        return Credential(self.carrier, Secret(value), owner) if isinstance(value, str) and value else None
+
+    def read_refresh(self, reply: RawReply) -> Secret | None:
+        """The refresh token in a login or refresh reply, if there is one."""
+        value = resolve(reply.json, self.refresh) if self.refresh else None
+        return Secret(value) if isinstance(value, str) and value else None
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """How a refresh token becomes new tokens. `place` is json, form, query, header (bearer) or cookie."""
+
+    operation: Operation
+    place: str
+    field: str
+    token: str
+    refresh: str | None
+    template: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Provenance = Provenance.OBSERVED
+
+    def request(self, token: Secret) -> HttpRequest:
+        """The refresh request that presents `token`."""
+        bare, text = self.operation.request(), token.reveal()
+        match self.place:
+            case "header":
+                return bare.with_headers((self.field or "Authorization", f"Bearer {text}"))
+            case "cookie":
+                return bare.with_headers(("Cookie", f"{self.field}={text}"))
+            case "query":
+                return bare.with_query((self.field, text))
+            case "form":
+                body = {**self.template, self.field: text}
+                return bare.with_form(tuple((key, str(value)) for key, value in body.items()))
+            case _:
+                return bare.with_json(put(dict(self.template), self.field, text))
+
+    def read(self, reply: RawReply) -> tuple[Secret, Secret | None] | None:
+        """Access token and, where rotated, the next refresh token; None when refused."""
+        if not reply.ok:
+            return None
+        access = resolve(reply.json, self.token)
+        if not isinstance(access, str) or not access:
+            return None
+        following = resolve(reply.json, self.refresh) if self.refresh else None
+        return Secret(access), Secret(following) if isinstance(following, str) and following else None
+
+
+@dataclass(frozen=True, slots=True)
+class Logout:
+    """How a session is ended: by an operation that is called with the credential of `kind`.
+
+    `refresh_field` names a body member that takes the refresh token, when the operation has one.
+    """
+
+    operation: Operation
+    kind: Kind
+    refresh_field: str | None = None
+    provenance: Provenance = Provenance.GUESSED
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """How a stranger makes an account. `template` is a valid body; user and password fields are replaced.
+
+    `user_style` is `email` or `name`. `also` lists further members that must be unique: same value.
+    """
+
+    operation: Operation
+    encoding: str
+    user_field: str
+    password_field: str
+    user_style: str = "name"
+    template: Mapping[str, Any] = field(default_factory=dict)
+    also: tuple[tuple[str, str], ...] = ()
+    provenance: Provenance = Provenance.OBSERVED
+
+    def request(self, username: str, password: Secret) -> HttpRequest:
+        """The registration request."""
+        body = dict(self.template)
+        for name, style in self.also:
+            body = put(body, name, styled(username, style))
+        body = put(body, self.user_field, username)
+        body = put(body, self.password_field, password.reveal())
+        bare = self.operation.request()
+        if self.encoding == "form":
+            return bare.with_form(tuple((str(key), str(value)) for key, value in body.items()))
+        return bare.with_json(body)
+
+
+def styled(username: str, style: str) -> str:
+    """`username` as an e-mail address or as a plain name."""
+    local = username.split("@")[0]
+    return f"{local}@example.com" if style == "email" else local
+
+
+@dataclass(frozen=True, slots=True)
+class KeyManagement:
+    """How a user makes, lists and revokes API keys. Pointers are into the creation reply.
+
+    `listing` and `revoke` are None where the service has none; `revoke`'s path parameter is `id_parameter`.
+    """
+
+    create: Operation
+    template: Mapping[str, Any]
+    value: str
+    carriers: tuple[Carrier, ...]
+    identifier: str | None = None
+    listing: Operation | None = None
+    revoke: Operation | None = None
+    id_parameter: str = ""
+    expiry_field: str | None = None
+    provenance: Provenance = Provenance.OBSERVED
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """A collection whose objects belong to users. `text_field` takes free text; `identifier` is a pointer."""
+
+    create: Operation
+    read: Operation
+    template: Mapping[str, Any]
+    text_field: str
+    identifier: str
+    id_parameter: str
+    listing: Operation | None = None
+    update: Operation | None = None
+    delete: Operation | None = None
+    provenance: Provenance = Provenance.OBSERVED
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A protected GET that names its caller at the JSON pointer `identity`.
+
+    `identity` is "" where a protected operation was found but nothing in it names the caller.
+    """
+
+    operation: Operation
+    identity: str
+    provenance: Provenance = Provenance.OBSERVED
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the target's owner declares about deliberate behaviour; every default is the strict reading.
+
+    `refusals` may add `envelope` (a 2xx whose body says no) and `redirect` (3xx to a login page).
+    Times are in seconds.
+    """
+
+    refusals: frozenset[str] = frozenset()
+    leeway: float = 60.0
+    audience: tuple[str, ...] = ()
+    trust_waf: bool = False
+    origins: tuple[str, ...] = ()
+    public_operations: frozenset[str] = frozenset()
+    privileged_operations: frozenset[str] = frozenset()
+    throttle_limit: int = 67
+    refresh_window: float = 0.0
+    stateless_tolerance: float = 0.0
+    first_valid_wins: bool = False
+    cross_site_cookie: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Everything that discovery and configuration know. Empty fields are unknown or absent.
+
+    `absent` names features for which there is evidence of absence; a need that is neither met nor absent
+    is something that the user could supply, and `remedies` says how.
+    """
+
+    kind: str
+    address: str
+    title: str = ""
+    operations: tuple[Operation, ...] = ()
+    carriers: tuple[Carrier, ...] = ()
+    accounts: Mapping[str, Account] = field(default_factory=dict)
+    logins: tuple[Login, ...] = ()
+    register: Register | None = None
+    refresh: Refresh | None = None
+    logouts: tuple[Logout, ...] = ()
+    keys: KeyManagement | None = None
+    objects: Objects | None = None
+    witness: Witness | None = None
+    second: Witness | None = None
+    public: Operation | None = None
+    delete_account: Operation | None = None
+    signing_keys: tuple[SigningKey, ...] = ()
+    public_keys: tuple[Mapping[str, Any], ...] = ()
+    database: str | None = None
+    has_document: bool = False
+    in_process: bool = False
+    policy: Policy = field(default_factory=Policy)
+    facts: tuple[Fact, ...] = ()
+    absent: Mapping[Need, str] = field(default_factory=dict)
+    remedies: Mapping[Need, str] = field(default_factory=dict)
+
+    def login(self, kind: Kind) -> Login | None:
+        """The first login that issues credentials of that kind."""
+        return next((login for login in self.logins if login.carrier.kind is kind), None)
+
+    def operation(self, name: str) -> Operation | None:
+        """The operation with that name, such as `GET /me`."""
+        return next((operation for operation in self.operations if operation.name == name), None)
