@@ -1,0 +1,74 @@
+"""What stays of a body when the parts that change on every call are taken out.
+
+Real services put request ids, times and random ids into their answers (error bodies included); two answers
+are compared only after `masked`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any
+
+# Patterns, not names of members: what a service calls its request id is its own business.
+_VOLATILE = [
+    (re.compile(r"eyJ[\w-]{4,}\.[\w-]*\.[\w-]*"), "<jwt>"),
+    (re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE), "<uuid>"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?"), "<time>"),
+    (re.compile(r"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT"), "<time>"),
+    (re.compile(r"\b1[5-9]\d{8}(?:\.\d+|\d{3})?\b"), "<time>"),
+    (re.compile(r"\b[0-9a-f]{16,}\b", re.IGNORECASE), "<hex>"),
+    (re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{20,}(?![\w-])"), "<id>"),
+]
+
+
+def masked(text: str, echoes: tuple[str, ...] = ()) -> str:
+    """`text` with ids, times and tokens replaced, and every one of `echoes` (own input) too."""
+    for echo in sorted((echo for echo in echoes if echo), key=len, reverse=True):
+        text = text.replace(json.dumps(echo)[1:-1], "<echo>").replace(echo, "<echo>")
+    for pattern, name in _VOLATILE:
+        text = pattern.sub(name, text)
+    return text
+
+
+def digest(text: str, echoes: tuple[str, ...] = ()) -> str:
+    """Sixteen hexadecimal digits that are equal for bodies that differ in volatile parts only."""
+    return hashlib.sha256(masked(text, echoes).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def shape(value: Any, depth: int = 3) -> str:
+    """The structure of JSON data without its values: `{error:str,message:str}`; lists by first element."""
+    match value:
+        case dict():
+            if depth == 0:
+                return "{…}"
+            inner = ",".join(f"{key}:{shape(value[key], depth - 1)}" for key in sorted(map(str, value)) if key in value)
+            return "{" + inner + "}"
+        case list():
+            return "[" + (shape(value[0], depth - 1) if value and depth else "") + "]"
+        case bool():
+            return "bool"
+        case int() | float():
+            return "num"
+        case str():
+            return "str"
+        case _:
+            return "null"
+
+
+def members(described: str) -> frozenset[str]:
+    """The top-level member names in a `shape` text."""
+    if not described.startswith("{"):
+        return frozenset()
+    names, level, start = set(), 0, 1
+    for index, character in enumerate(described):
+        if character in "{[":
+            level += 1
+        elif character in "}]":
+            level -= 1
+        elif character == "," and level == 1:
+            start = index + 1
+        if character == ":" and level == 1:
+            names.add(described[start:index])
+    return frozenset(names)

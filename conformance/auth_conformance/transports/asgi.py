@@ -1,0 +1,98 @@
+"""An ASGI application in this process: its lifespan runs once, on the loop that the checks run on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import httpx
+
+from auth_conformance.transports.http import build, read_bounded
+from auth_conformance.transports.message import HttpRequest, RawReply
+
+App = Callable[..., Awaitable[None]]
+BASE_URL = "https://testserver"
+
+
+class LifespanFailedError(RuntimeError):
+    """The application refused to start; the message is its own."""
+
+
+class AsgiTransport:
+    """Requests to an application object, without a server. `timeout` is in seconds.
+
+    The base URL is https, because browsers and frameworks treat `Secure` cookies and redirects otherwise.
+    """
+
+    def __init__(self, app: App, *, timeout: float = 10.0, agent: str) -> None:
+        self.app = app
+        self._agent = agent
+        self._timeout = timeout
+        self._transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("127.0.0.1", 50000))
+        self._lifespan: asyncio.Task[None] | None = None
+        self._events: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+        self._answers: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+        self.state: dict[str, Any] = {}
+
+    async def start(self) -> None:
+        """Run the application's start-up. Raises LifespanFailedError when it fails."""
+
+        async def lifespan() -> None:
+            scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
+            await self.app(scope, self._events.get, self._answers.put)
+
+        # Start-up and shutdown must run in one task: pools and task groups insist on it.
+        self._lifespan = asyncio.create_task(lifespan(), name="lifespan")
+        await self._events.put({"type": "lifespan.startup"})
+        answer = asyncio.create_task(self._answers.get())
+        await asyncio.wait({answer, self._lifespan}, return_when=asyncio.FIRST_COMPLETED, timeout=60)
+        if answer.done():
+            message = answer.result()
+            if message["type"] == "lifespan.startup.failed":
+                raise LifespanFailedError(message.get("message") or _reason(self._lifespan))
+            return
+        answer.cancel()
+        if not self._lifespan.done():
+            self._lifespan.cancel()
+            raise LifespanFailedError("the application's start-up did not finish within 60 s")
+        # An application that raises on the lifespan scope has none (ASGI specification, Lifespan Protocol).
+        self._lifespan = None
+
+    async def send(self, request: HttpRequest) -> RawReply:
+        """Call the application once. What it raises becomes a 500, as behind a server."""
+        started = time.monotonic()
+        if request.target is not None:
+            return RawReply(None, error="this vector needs the raw wire", undelivered=True)
+        try:
+            async with asyncio.timeout(self._timeout):
+                response = await self._transport.handle_async_request(build(BASE_URL, request, self._agent))
+                body, truncated = await read_bounded(response)
+        except TimeoutError:
+            return RawReply(None, error=f"no answer within {self._timeout:g} s", took=time.monotonic() - started)
+        except (httpx.InvalidURL, UnicodeEncodeError, TypeError) as error:
+            return RawReply(None, error=f"our client refused to send it: {error}", undelivered=True)
+        except Exception as error:  # noqa: BLE001 - whatever the application does is its answer
+            name = type(error).__name__
+            return RawReply(None, error=f"connection closed without an answer ({name})", took=time.monotonic() - started)
+        headers = tuple((key.decode("latin-1"), value.decode("latin-1")) for key, value in response.headers.raw)
+        took = time.monotonic() - started
+        return RawReply(response.status_code, headers, body, took=took, truncated=truncated)
+
+    async def close(self) -> None:
+        """Run the application's shutdown."""
+        await self._transport.aclose()
+        if self._lifespan is None:
+            return
+        await self._events.put({"type": "lifespan.shutdown"})
+        with contextlib.suppress(TimeoutError, Exception):
+            await asyncio.wait_for(self._lifespan, timeout=10)
+        self._lifespan = None
+
+
+def _reason(task: asyncio.Task[None]) -> str:
+    if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+        return f"{type(error).__name__}: {error}"
+    return "the application's start-up failed without saying why"

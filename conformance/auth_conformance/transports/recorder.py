@@ -1,0 +1,138 @@
+"""The one way out: budget, rate, redaction and evidence, whatever the transport below."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from auth_conformance.model import Exchange, Reply, Request, Role
+from auth_conformance.oracles.normalise import digest, shape
+from auth_conformance.oracles.pointer import resolve
+
+if TYPE_CHECKING:
+    from auth_conformance.transports.message import HttpRequest, RawReply, Transport
+    from auth_conformance.transports.redaction import Redactor
+
+# Evidence is for people: no more than this many characters of a body are kept.
+EXCERPT = 8_000
+
+
+class BudgetExceededError(Exception):
+    """The run, or one check, would send more requests than it may."""
+
+
+@dataclass(slots=True)
+class Meter:
+    """Counts the requests of one check. `limit` is None for discovery, which has the run's budget only."""
+
+    limit: int | None = None
+    used: int = 0
+
+
+# Which check a request belongs to: set once per check, seen by everything that the check awaits.
+METER: ContextVar[Meter | None] = ContextVar("auth_conformance_meter", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came of one request: the evidence, and the raw reply for as long as the check runs."""
+
+    exchange: Exchange
+    reply: RawReply
+
+
+class Recorder:
+    """Sends through a transport and turns every exchange into evidence.
+
+    `rate` is requests per second (None: no limit), `budget` requests in all. Raises BudgetExceededError.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        redactor: Redactor,
+        *,
+        budget: int = 3000,
+        rate: float | None = None,
+        concurrency: int = 16,
+    ) -> None:
+        self.transport = transport
+        self.redactor = redactor
+        self.budget = budget
+        self.sent = 0
+        self._numbers = itertools.count(1)
+        self._interval = 1 / rate if rate else 0.0
+        self._next = 0.0
+        self._limit = asyncio.Semaphore(concurrency)
+
+    async def send(  # noqa: PLR0913 - what evidence says about a request
+        self,
+        request: HttpRequest,
+        *,
+        label: str,
+        role: Role = Role.SETUP,
+        operation: str | None = None,
+        pointer: str | None = None,
+        transport: Transport | None = None,
+    ) -> Sent:
+        """Send once and record. `pointer` is where the reply names its caller, if it does."""
+        meter = METER.get()
+        if self.sent >= self.budget:
+            raise BudgetExceededError(f"the run's budget of {self.budget} requests is used up")
+        if meter is not None:
+            if meter.limit is not None and meter.used >= meter.limit:
+                raise BudgetExceededError(f"the check's budget of {meter.limit} requests is used up")
+            meter.used += 1
+        self.sent += 1
+        async with self._limit:
+            await self._pace()
+            reply = await (transport or self.transport).send(request)
+        exchange = Exchange(
+            number=next(self._numbers),
+            label=label,
+            role=role,
+            operation=operation or f"{request.method} {request.path}",
+            request=self._shown_request(request),
+            reply=self._shown_reply(reply, pointer),
+            took=reply.took,
+        )
+        return Sent(exchange, reply)
+
+    async def _pace(self) -> None:
+        if not self._interval:
+            return
+        now = time.monotonic()
+        start = max(now, self._next)
+        self._next = start + self._interval
+        if start > now:
+            await asyncio.sleep(start - now)
+
+    def _shown_request(self, request: HttpRequest) -> Request:
+        show = self.redactor
+        headers = tuple(
+            (name, show.header(name, value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value))
+            for name, value in request.headers
+        )
+        url = request.target.decode("latin-1") if request.target is not None else request.url
+        body = None if request.body is None else show.text(request.body.decode("utf-8", "replace"))[:EXCERPT]
+        return Request(request.method, show.text(url)[:EXCERPT], headers, body)
+
+    def _shown_reply(self, reply: RawReply, pointer: str | None) -> Reply:
+        show = self.redactor
+        principal = resolve(reply.json, pointer) if pointer and reply.ok else None
+        text = reply.text
+        return Reply(
+            status=reply.status,
+            headers=tuple((name, show.header(name, value)[:EXCERPT]) for name, value in reply.headers),
+            body=show.text(text[: 2 * EXCERPT])[:EXCERPT],
+            size=len(reply.body),
+            error=("undelivered: " if reply.undelivered else "") + reply.error if reply.error else None,
+            media_type=reply.media_type,
+            shape=shape(reply.json) if reply.json is not None else "",
+            digest=digest(text),
+            principal=None if principal is None or isinstance(principal, (dict, list)) else str(principal),
+        )

@@ -1,0 +1,123 @@
+"""Default-deny redaction: evidence is built after it, so what it removes exists nowhere else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from urllib.parse import quote
+
+from auth_conformance.credentials import Jwt
+from auth_conformance.secret import Secret
+
+# Header names whose value is a credential or may be one; everything that a carrier uses is added.
+_SECRET_HEADERS = {
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "set-cookie",
+    "x-api-key",
+    "api-key",
+    "x-auth-token",
+    "x-access-token",
+    "x-csrf-token",
+    "x-session-token",
+}
+_SECRET_MEMBER = re.compile(
+    r'("[^"]{0,40}(?:passw|secret|token|api_?key|private|credential|otp|session|passphrase)[^"]{0,40}"\s*:\s*)"((?:[^"\\]|\\.)+)"',
+    re.IGNORECASE,
+)
+_SECRET_PARAMETER = re.compile(
+    r"((?:^|[?&;\s])[\w.-]{0,40}(?:passw|secret|token|key|credential|otp|session|passphrase)[\w.-]{0,40}=)([^&\s;]+)",
+    re.IGNORECASE,
+)
+_JWT = re.compile(r"eyJ[\w-]*\.[\w-]*\.[\w-]*")
+# Words that stand where secrets stand but are none: token types and the like.
+_HARMLESS = {"bearer", "basic", "access", "refresh", "apikey", "null", "none", "true", "false"}
+_SHORTEST = 6
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def mark(text: str) -> str:
+    """What stands in evidence instead of a secret: its digest; for a JWT also header and claim names."""
+    short = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    token = Jwt.parse(text)
+    if token is None:
+        return f"‹sha256:{short}›"
+    header = json.dumps({key: token.header[key] for key in ("alg", "typ", "kid") if key in token.header})
+    return f"‹jwt {header} claims {' '.join(token.claims)} sha256:{short}›"
+
+
+def visible(text: str) -> str:
+    """`text` with control characters, terminal escapes and bidirectional overrides spelled out."""
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
+class Redactor:
+    """Knows the secrets of a run by value and replaces them, in every usual encoding, wherever they stand."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+        self._pattern: re.Pattern[str] | None = None
+        self._headers = set(_SECRET_HEADERS)
+
+    def learn(self, secret: Secret) -> None:
+        """Remember a secret that the run sent or received. Texts under six characters are too common."""
+        text = secret.reveal()
+        if len(text) < _SHORTEST or text in self._known:
+            return
+        raw = text.encode("utf-8", "surrogatepass")
+        spellings = {text, quote(text, safe=""), json.dumps(text)[1:-1], raw.hex(), base64.b64encode(raw).decode()}
+        spellings.add(base64.urlsafe_b64encode(raw).rstrip(b"=").decode())
+        for spelling in spellings:
+            self._known[spelling] = mark(text)
+        self._pattern = None
+
+    def learn_header(self, name: str) -> None:
+        """Treat the values of this header as credentials."""
+        self._headers.add(name.lower())
+
+    def text(self, text: str) -> str:
+        """`text` as it may be shown."""
+        if self._known:
+            if self._pattern is None:
+                longest_first = sorted(self._known, key=len, reverse=True)
+                self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+            text = self._pattern.sub(lambda match: self._known[match[0]], text)
+        text = _JWT.sub(lambda match: mark(match[0]), text)
+        text = _SECRET_MEMBER.sub(_hide_member, text)
+        return visible(_SECRET_PARAMETER.sub(_hide_parameter, text))
+
+    def header(self, name: str, value: str) -> str:
+        """A header value as it may be shown."""
+        lower = name.lower()
+        if lower == "set-cookie":
+            pair, semicolon, rest = value.partition(";")
+            key, equals, text = pair.partition("=")
+            return visible(f"{key}{equals}{mark(text) if text else ''}{semicolon}{rest}")
+        if lower == "cookie":
+            return visible("; ".join(_hide_pair(part) for part in value.split("; ")))
+        if lower in self._headers and value:
+            word, blank, text = value.partition(" ")
+            if blank and text and word.isalpha():
+                return visible(f"{word} {mark(text)}")
+            return value if value.lower() in _HARMLESS else mark(value)
+        return self.text(value)
+
+
+def _hide_pair(part: str) -> str:
+    key, equals, text = part.partition("=")
+    return f"{key}={mark(text)}" if equals else mark(part)
+
+
+def _hide_member(match: re.Match[str]) -> str:
+    if match[2].lower() in _HARMLESS or match[2].startswith("‹"):
+        return match[0]
+    return f'{match[1]}"{mark(match[2])}"'
+
+
+def _hide_parameter(match: re.Match[str]) -> str:
+    if match[2].lower() in _HARMLESS or match[2].startswith("‹"):
+        return match[0]
+    return f"{match[1]}{mark(match[2])}"
