@@ -1,0 +1,277 @@
+"""The configuration: one model for flags, environment, and file; unknown keys are refused.
+
+Precedence: flags, then `AUTH_CONFORMANCE_*` environment variables, then `[tool.auth-conformance]` in
+pyproject.toml or `auth-conformance.toml`. Secrets come only from environment variables that the
+configuration names.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from auth_conformance.secret import Secret
+
+FILE_NAME = "auth-conformance.toml"
+
+
+class ConfigurationError(Exception):
+    """The configuration, or the target that it names, cannot be used; the message is for the user."""
+
+
+class FromEnvironment(BaseModel):
+    """A secret by the name of the environment variable that holds it: `{ env = "ALICE_PASSWORD" }`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    env: str
+
+    def secret(self) -> Secret:
+        """The secret. Raises ConfigurationError when the variable is not set."""
+        value = os.environ.get(self.env)
+        if not value:
+            raise ConfigurationError(f"The environment variable {self.env} is not set, and the configuration needs it.")
+        return Secret(value)
+
+
+def _by_name(value: object) -> object:
+    if isinstance(value, str):
+        raise ValueError(  # noqa: TRY004 - pydantic turns ValueErrors into messages
+            "a secret never stands in the configuration: name an environment variable that holds it, "
+            'as in { env = "ALICE_PASSWORD" }'
+        )
+    return value
+
+
+SecretByName = Annotated[FromEnvironment, BeforeValidator(_by_name)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class AccountSettings(_Table):
+    """A user of the target. `role` is `a`, `b`, `admin`, or empty: the first two without a role are a and b."""
+
+    username: str = ""
+    password: SecretByName | None = None
+    token: SecretByName | None = None
+    key: SecretByName | None = None
+    cookie: SecretByName | None = None
+    role: Literal["", "a", "b", "admin"] = ""
+
+
+class LoginSettings(_Table):
+    """How to log in, where discovery does not find out: `operation = "POST /login"`, pointers, encoding."""
+
+    operation: str
+    encoding: Literal["form", "json", "basic"] = "json"
+    user_field: str = "username"
+    password_field: str = "password"  # noqa: S105 - the name of a field
+    token: str | None = None
+    refresh: str | None = None
+    cookie: str | None = None
+    csrf: str | None = None
+    carrier: str = "header Authorization Bearer"
+    extra: dict[str, Any] = Field(default_factory=dict)
+
+
+class WitnessSettings(_Table):
+    """A protected GET and the JSON pointer in its answer that names the caller."""
+
+    operation: str
+    identity: str = ""
+
+
+class RefreshSettings(_Table):
+    """How a refresh token is exchanged; `place` is json, form, query, header or cookie."""
+
+    operation: str
+    place: Literal["json", "form", "query", "header", "cookie"] = "json"
+    field: str = "refresh_token"
+    token: str = "/access_token"  # noqa: S105 - a pointer
+    refresh: str | None = "/refresh_token"
+
+
+class RegisterSettings(_Table):
+    """How a stranger makes an account."""
+
+    operation: str
+    encoding: Literal["form", "json"] = "json"
+    user_field: str = "username"
+    password_field: str = "password"  # noqa: S105 - the name of a field
+    user_style: Literal["name", "email"] = "name"
+    extra: dict[str, Any] = Field(default_factory=dict)
+
+
+class KeysSettings(_Table):
+    """How API keys are made: `value` points at the key in the creation reply."""
+
+    create: str
+    body: dict[str, Any] = Field(default_factory=dict)
+    value: str = "/key"
+    identifier: str | None = "/id"
+    carrier: str = "header X-API-Key"
+    listing: str | None = None
+    revoke: str | None = None
+    expiry_field: str | None = None
+
+
+class ObjectsSettings(_Table):
+    """A collection whose objects belong to users."""
+
+    create: str
+    read: str
+    body: dict[str, Any] = Field(default_factory=dict)
+    text_field: str = "title"
+    identifier: str = "/id"
+    delete: str | None = None
+
+
+class SigningSettings(_Table):
+    """The key that signs access tokens, and its algorithm: opens the grey checks."""
+
+    key: SecretByName
+    algorithm: str = "HS256"
+    key_id: str | None = None
+
+
+class PolicySettings(_Table):
+    """Deliberate behaviour, declared so that it is no finding; see `auth_conformance.target.Policy`."""
+
+    refusals: list[Literal["envelope", "redirect"]] = Field(default_factory=list)
+    leeway: float = 60.0
+    audience: list[str] = Field(default_factory=list)
+    trust_waf: bool = False
+    origins: list[str] = Field(default_factory=list)
+    public_operations: list[str] = Field(default_factory=list)
+    privileged_operations: list[str] = Field(default_factory=list)
+    throttle_limit: int = 67
+    refresh_window: float = 0.0
+    stateless_tolerance: float = 0.0
+    first_valid_wins: bool = False
+    cross_site_cookie: bool = False
+
+
+class Settings(BaseSettings):
+    """Everything that a run can be told. Times are in seconds, `rate` in requests per second."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        env_prefix="AUTH_CONFORMANCE_",
+        env_nested_delimiter="__",
+        hide_input_in_errors=True,
+    )
+
+    url: str | None = None
+    app: str | None = None
+    app_dir: str = "."
+    openapi: str | None = None
+    level: int = Field(default=3, ge=1, le=3)
+    only: list[str] = Field(default_factory=list)
+    ignore: list[str] = Field(default_factory=list)
+    fail_on: Literal["info", "low", "medium", "high", "critical"] = "low"
+    allow_disruptive: bool = False
+    allow_inconclusive: bool = False
+    strict: bool = False
+    authorized_hosts: list[str] = Field(default_factory=list)
+    rate: float | None = Field(default=None, gt=0)
+    budget: int = Field(default=3000, gt=0)
+    timeout: float = Field(default=10.0, gt=0)
+    patience: float = Field(default=5.0, ge=0)
+    seed: int = 0
+    verify_tls: bool = True
+    database: SecretByName | None = None
+    accounts: dict[str, AccountSettings] = Field(default_factory=dict)
+    login: list[LoginSettings] = Field(default_factory=list)
+    witness: WitnessSettings | None = None
+    second: WitnessSettings | None = None
+    public: str | None = None
+    refresh: RefreshSettings | None = None
+    logout: list[str] = Field(default_factory=list)
+    register_: RegisterSettings | None = Field(default=None, alias="register")
+    keys: KeysSettings | None = None
+    objects: ObjectsSettings | None = None
+    signing: SigningSettings | None = None
+    policy: PolicySettings = Field(default_factory=PolicySettings)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then environment, then the file (passed as `_file`)."""
+        given = dict(init_settings())
+        table = given.pop("_file", {})
+        return (
+            InitSettingsSource(settings_cls, init_kwargs=given),
+            env_settings,
+            InitSettingsSource(settings_cls, init_kwargs=table),
+        )
+
+
+def find_table(start: Path) -> tuple[Path | None, dict[str, Any]]:
+    """The configuration file in `start` and its table: `auth-conformance.toml`, else pyproject.toml.
+
+    Raises ConfigurationError when the file is no TOML.
+    """
+    own = start / FILE_NAME
+    project = start / "pyproject.toml"
+    if own.is_file():
+        return own, read_toml(own)
+    if project.is_file():
+        table = read_toml(project).get("tool", {}).get("auth-conformance")
+        if isinstance(table, dict):
+            return project, table
+    return None, {}
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The data of a TOML file. Raises ConfigurationError with path and line when it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not valid TOML: {error}.") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def load(flags: dict[str, Any], *, file: Path | None = None, start: Path | None = None) -> Settings:
+    """Settings from flags, environment and file. Flags that are None are not given.
+
+    Raises ConfigurationError with one sentence per mistake.
+    """
+    path, table = (file, read_toml(file)) if file is not None else find_table(start or Path.cwd())
+    if file is not None and file.name == "pyproject.toml":
+        table = table.get("tool", {}).get("auth-conformance", {})
+    given = {key: value for key, value in flags.items() if value is not None}
+    try:
+        return Settings(_file=table, **given)
+    except ValidationError as error:
+        where = f" in {path.name}" if path is not None and table else ""
+        raise ConfigurationError(_sentences(error, where)) from None
+
+
+def _sentences(error: ValidationError, where: str) -> str:
+    lines = []
+    for item in error.errors(include_input=False, include_url=False):
+        name = ".".join(str(part) for part in item["loc"]) or "configuration"
+        if item["type"] == "extra_forbidden":
+            lines.append(f"Unknown option {name}{where}: check its spelling.")
+        else:
+            lines.append(f"Option {name}{where}: {item['msg'].removeprefix('Value error, ')}.")
+    return "\n".join(lines)
