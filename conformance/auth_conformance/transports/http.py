@@ -40,9 +40,14 @@ class HttpTransport:
 
         A pooled connection that the server closed after an earlier answer says nothing about this request.
         """
+        if request.fresh:
+            return await self._alone(request)
         reply = await self._once(self._pool, request)
         if reply.error is None or reply.undelivered or reply.error.startswith("no answer"):
             return reply
+        return await self._alone(request)
+
+    async def _alone(self, request: HttpRequest) -> RawReply:
         fresh = httpx.AsyncHTTPTransport(verify=self._verify, trust_env=False)
         try:
             return await self._once(fresh, request)

@@ -15,7 +15,8 @@ BODY_LIMIT = 1 << 20
 class HttpRequest:
     """One request. `path` is the path as sent; header values may be raw bytes (obs-text, RFC 9110 §5.5).
 
-    `target` replaces the whole request target byte for byte and needs the wire transport.
+    `target` replaces the whole request target byte for byte and needs the wire transport. `fresh` asks for
+    a connection of its own.
     """
 
     method: str
@@ -24,6 +25,7 @@ class HttpRequest:
     headers: tuple[tuple[str, str | bytes], ...] = ()
     body: bytes | None = None
     target: bytes | None = None
+    fresh: bool = False
 
     @property
     def url(self) -> str:

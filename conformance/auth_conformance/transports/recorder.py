@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from auth_conformance.clock import Clock
 from auth_conformance.model import Exchange, Reply, Request, Role
 from auth_conformance.oracles.normalise import digest, shape
 from auth_conformance.oracles.pointer import resolve
@@ -59,7 +60,9 @@ class Recorder:
         budget: int = 3000,
         rate: float | None = None,
         concurrency: int = 16,
+        clock: Clock | None = None,
     ) -> None:
+        self.clock = clock or Clock(movable=False)
         self.transport = transport
         self.redactor = redactor
         self.budget = budget
@@ -78,8 +81,12 @@ class Recorder:
         operation: str | None = None,
         pointer: str | None = None,
         transport: Transport | None = None,
+        moved: float = 0.0,
     ) -> Sent:
-        """Send once and record. `pointer` is where the reply names its caller, if it does."""
+        """Send once and record. `pointer` is where the reply names its caller, if it does.
+
+        `moved` shifts the target's clock by that many seconds around this request.
+        """
         meter = METER.get()
         if self.sent >= self.budget:
             raise BudgetExceededError(f"the run's budget of {self.budget} requests is used up")
@@ -90,7 +97,8 @@ class Recorder:
         self.sent += 1
         async with self._limit:
             await self._pace()
-            reply = await (transport or self.transport).send(request)
+            with self.clock.moved(moved):
+                reply = await (transport or self.transport).send(request)
         exchange = Exchange(
             number=next(self._numbers),
             label=label,

@@ -1,0 +1,158 @@
+"""Did this reply let the caller in? Judged only beside what a live and a wrong credential got before.
+
+The vocabulary is checklist §1.2. Nothing here knows which attack was sent, so evidence that is read back
+from a report is judged the same way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from auth_conformance.model import Outcome, Reply
+from auth_conformance.oracles.normalise import members
+
+# Statuses with which applications refuse, besides 401 (checklist §1.2); others need a learned example.
+_REFUSALS = {400, 403, 404, 405, 406, 409, 410, 413, 414, 415, 422, 423, 431}
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What an application's own answers of one status have in common."""
+
+    status: int
+    media_type: str
+    members: frozenset[str] = frozenset()
+    server: str = ""
+    via: str = ""
+
+    @classmethod
+    def of(cls, reply: Reply) -> Fingerprint:
+        """The fingerprint of a reply that came."""
+        return cls(
+            reply.status or 0,
+            reply.media_type,
+            members(reply.shape),
+            reply.header("server") or "",
+            reply.header("via") or "",
+        )
+
+    def akin(self, other: Fingerprint) -> bool:
+        """Whether both could come from the same application: same kind of body, same way through."""
+        if (self.server, self.via) != (other.server, other.via) or self.media_type != other.media_type:
+            return False
+        if not self.members or not other.members:
+            return self.members == other.members
+        # One error body with optional members (`errors` at 422) is still one error body.
+        return self.members <= other.members or other.members <= self.members
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What was learned about one operation with one credential, before any attack on it.
+
+    `good` is a reply to the live credential, `anonymous` one to no credential. `principal` is who the
+    service names for the live credential; None where the operation names nobody. `refusals` are the
+    application's own refusals. `accepted_refusals` are the declared policies `envelope` and `redirect`.
+    """
+
+    good: Reply
+    anonymous: Reply
+    principal: str | None = None
+    canonical: Reply | None = None
+    refusals: tuple[Fingerprint, ...] = field(default=())
+    accepted_refusals: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """An outcome and why, in words for the report."""
+
+    outcome: Outcome
+    why: str
+
+
+def failure(reply: Reply) -> Judgement | None:
+    """CRASHED, THROTTLED or undelivered: what needs no baseline to be seen. None for an ordinary answer."""
+    if reply.error is not None and reply.error.startswith("undelivered"):
+        return Judgement(Outcome.INTERCEPTED, reply.error)
+    if reply.status is None:
+        return Judgement(Outcome.CRASHED, reply.error or "no answer")
+    if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Judgement(Outcome.THROTTLED, "429: the service limits requests")
+    if reply.status == HTTPStatus.SERVICE_UNAVAILABLE and reply.header("retry-after") is not None:
+        return Judgement(Outcome.THROTTLED, "503 with Retry-After")
+    if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Judgement(Outcome.CRASHED, f"the service answered {reply.status}")
+    return None
+
+
+def classify(reply: Reply, baseline: Baseline) -> Judgement:
+    """What `reply` means beside `baseline`."""
+    early = failure(reply)
+    if early is not None:
+        return early
+    status = reply.status or 0
+    if status < HTTPStatus.OK:
+        return Judgement(Outcome.AMBIGUOUS, f"an interim status {status} as the final one")
+    if status < HTTPStatus.MULTIPLE_CHOICES:
+        return _success(reply, baseline)
+    if status < HTTPStatus.BAD_REQUEST:
+        return _redirect(reply, baseline)
+    return _refusal(reply, baseline)
+
+
+def _success(reply: Reply, baseline: Baseline) -> Judgement:
+    if reply.principal is not None:
+        if reply.principal == baseline.principal:
+            return Judgement(Outcome.ACCEPTED, f"accepted as {reply.principal}")
+        return Judgement(Outcome.ACCEPTED, f"accepted as {reply.principal}, not {baseline.principal}")
+    if _is_envelope(reply, baseline):
+        return Judgement(Outcome.REJECTED, "refused by the declared envelope")
+    if baseline.principal is not None:
+        if reply.digest == baseline.good.digest and reply.size:
+            return Judgement(Outcome.ACCEPTED, "the same body as the live credential gets")
+        return Judgement(Outcome.AMBIGUOUS, f"{reply.status}, but the body names no caller")
+    # Without an identity only a body that the live credential gets and a stranger does not is a proof.
+    same_kind = (reply.status, reply.media_type, reply.shape) == (
+        baseline.good.status,
+        baseline.good.media_type,
+        baseline.good.shape,
+    )
+    stranger = baseline.anonymous
+    distinct = (stranger.status or 0) >= HTTPStatus.BAD_REQUEST or stranger.digest != reply.digest
+    if same_kind and distinct:
+        return Judgement(Outcome.ACCEPTED, "the kind of body that the live credential gets, and strangers do not")
+    return Judgement(Outcome.AMBIGUOUS, f"{reply.status}, but not the body that the live credential gets")
+
+
+def _is_envelope(reply: Reply, baseline: Baseline) -> bool:
+    if "envelope" not in baseline.accepted_refusals or baseline.canonical is None:
+        return False
+    return reply.shape == baseline.canonical.shape and reply.shape != baseline.good.shape
+
+
+def _redirect(reply: Reply, baseline: Baseline) -> Judgement:
+    canonical = baseline.canonical
+    if "redirect" in baseline.accepted_refusals and canonical is not None and canonical.status is not None:
+        place = (reply.header("location") or "").split("?")[0]
+        if place and place == (canonical.header("location") or "").split("?")[0]:
+            return Judgement(Outcome.REJECTED, "redirected to the login page, as declared")
+    return Judgement(Outcome.AMBIGUOUS, f"a redirect ({reply.status})")
+
+
+def _refusal(reply: Reply, baseline: Baseline) -> Judgement:
+    seen = Fingerprint.of(reply)
+    learned = [known for known in baseline.refusals if known.status == seen.status] or list(baseline.refusals)
+    if seen.status == HTTPStatus.UNAUTHORIZED:
+        # 401 is the protocol's own refusal; only another sender or another kind of body speaks against it.
+        for known in baseline.refusals:
+            if (known.server, known.via) == (seen.server, seen.via) and known.media_type == seen.media_type:
+                return Judgement(Outcome.REJECTED, "401")
+        return Judgement(Outcome.INTERCEPTED, "a 401 that looks unlike this application's own")
+    if seen.status in _REFUSALS and any(seen.akin(known) for known in learned):
+        return Judgement(Outcome.REJECTED, f"{seen.status} with the application's own error body")
+    return Judgement(
+        Outcome.INTERCEPTED,
+        f"a {seen.status} that looks unlike this application's own refusals: something in front may have answered",
+    )

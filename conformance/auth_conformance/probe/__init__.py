@@ -1,0 +1,13 @@
+"""The one object that a check talks to. Its sentences live beside this file, one idea each."""
+
+from __future__ import annotations
+
+from auth_conformance.probe.core import Answer, Core, Missing, Session, Unclear
+from auth_conformance.probe.refusal import Attempt, Refusal
+from auth_conformance.probe.scene import Scene
+
+__all__ = ["Answer", "Attempt", "Core", "Missing", "Probe", "Scene", "Session", "Unclear"]
+
+
+class Probe(Refusal):
+    """Sends, controls and judges for one check."""

@@ -1,0 +1,425 @@
+"""Sending one request and knowing what the reply means: the ground that all sentences stand on."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from auth_conformance.credentials import Credential, Kind
+from auth_conformance.model import Exchange, Inconclusive, Need, Outcome, Reply, Role, Skipped, Verdict
+from auth_conformance.oracles.entry import Baseline, Fingerprint, Judgement, classify, failure
+from auth_conformance.oracles.pointer import resolve
+from auth_conformance.probe.scene import Crash, Scene
+from auth_conformance.secret import Secret
+from auth_conformance.target import Account, Login, Operation, Witness, styled
+from auth_conformance.transports.message import HttpRequest, RawReply
+
+if TYPE_CHECKING:
+    from auth_conformance.model import Rule
+
+# How many requests of one check may be on their way at the same time.
+PARALLEL = 8
+
+# Whose failure makes any judgement about credentials of that kind meaningless (checklist §1.3 CR).
+ROOTS = {Kind.BEARER: "TOK101", Kind.KEY: "KEY101", Kind.COOKIE: "SES101", Kind.BASIC: "TOK101"}
+
+
+class Unclear(Exception):  # noqa: N818 - a conclusion, not an error
+    """Raised where a sentence cannot go on: a control failed. The runner turns it into Inconclusive."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(reason)
+        self.verdict: Verdict = Inconclusive(reason, remedy)
+
+
+class Missing(Exception):  # noqa: N818 - a conclusion, not an error
+    """Raised where something is needed that this target lacks. The runner turns it into Skipped."""
+
+    def __init__(self, reason: str, remedy: str = "", *, applicable: bool = True) -> None:
+        super().__init__(reason)
+        self.verdict: Verdict = Skipped(reason, remedy, applicable)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One reply, judged. `request` is what was sent, so that it can be sent again."""
+
+    request: HttpRequest
+    reply: RawReply
+    exchange: Exchange
+    judgement: Judgement | None = None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What the reply means; None where no baseline applies."""
+        return self.judgement.outcome if self.judgement else None
+
+    @property
+    def why(self) -> str:
+        """The reason for the outcome."""
+        return self.judgement.why if self.judgement else ""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the caller got in."""
+        return self.outcome is Outcome.ACCEPTED
+
+    @property
+    def rejected(self) -> bool:
+        """Whether the application refused."""
+        return self.outcome is Outcome.REJECTED
+
+    @property
+    def status(self) -> int | None:
+        """The status; None when no reply came."""
+        return self.reply.status
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What one login issued: the credential, the refresh token, and the answer it came in."""
+
+    account: Account
+    credential: Credential
+    refresh: Secret | None
+    answer: Answer
+
+
+class Core:
+    """Sends, records and judges for one check. Chance comes from `rng`, seeded by run and code."""
+
+    def __init__(self, scene: Scene, rule: Rule) -> None:
+        self.scene = scene
+        self.rule = rule
+        self.target = scene.target
+        self.rng = random.Random(f"{scene.seed}:{rule.code}")
+        self.evidence: list[Exchange] = []
+        self.notes: list[str] = []
+
+    # Facts about the target, or a conclusion that says what is missing.
+
+    @property
+    def witness(self) -> Witness:
+        """The protected operation that names its caller. Raises Missing."""
+        if self.target.witness is None:
+            raise Missing("No protected operation that names its caller was found.", self._remedy(Need.WITNESS))
+        return self.target.witness
+
+    @property
+    def witnesses(self) -> tuple[Witness, ...]:
+        """The witness and, where there is one, a second protected operation."""
+        return tuple(item for item in (self.witness, self.target.second) if item is not None)
+
+    def account(self, label: str = "a") -> Account:
+        """An account by label (`a`, `b`, `admin`). Raises Missing."""
+        account = self.target.accounts.get(label)
+        if account is None:
+            need = {"a": Need.LOGIN, "b": Need.TWO_USERS}.get(label, Need.ADMIN)
+            raise Missing(f"No account {label!r} is known.", self._remedy(need))
+        return account
+
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds of credential that this target accepts and that A can obtain."""
+        found = [login.carrier.kind for login in self.target.logins]
+        account = self.target.accounts.get("a")
+        found += list(account.ready) if account else []
+        if self.target.keys is not None:
+            found.append(Kind.KEY)
+        return tuple(kind for kind in Kind if kind in found)
+
+    def _remedy(self, need: Need) -> str:
+        return self.target.remedies.get(need, "")
+
+    # Credentials.
+
+    async def credential(self, kind: Kind | None = None, owner: str = "a", *, fresh: bool = False) -> Credential:
+        """A live credential of `owner`, shared by all checks unless `fresh`. Raises Missing or Unclear."""
+        wanted = kind or self.preferred()
+        if fresh:
+            return await self._obtain(wanted, owner)
+        return await self.scene.once(("credential", wanted, owner), lambda: self._obtain(wanted, owner))
+
+    def preferred(self) -> Kind:
+        """The kind that the witness is asked with when a check does not care."""
+        kinds = self.kinds()
+        if not kinds:
+            raise Missing("No credential of any kind could be obtained.", self._remedy(Need.LOGIN))
+        return kinds[0]
+
+    async def _obtain(self, kind: Kind, owner: str) -> Credential:
+        account = self.account(owner)
+        if self.target.login(kind) is not None and account.password is not None:
+            return (await self.log_in(account, kind)).credential
+        ready = account.ready.get(kind)
+        carrier = next((carrier for carrier in self.target.carriers if carrier.kind is kind), None)
+        if ready is not None and carrier is not None:
+            self.scene.recorder.redactor.learn(ready)
+            return Credential(carrier, ready, account.label)
+        if kind is Kind.KEY and self.target.keys is not None:
+            return (await self.make_key(owner))[0]
+        raise Missing(f"No {kind.value} credential of account {owner!r} is known.", self._remedy(Need.LOGIN))
+
+    async def log_in(self, account: Account, kind: Kind | None = None, *, moved: float = 0.0, label: str = "") -> Session:
+        """Log in and read what was issued. Raises Missing without a login, Unclear when it is refused."""
+        answer, login = await self.try_login(account, account.password, kind, moved=moved, label=label)
+        credential = login.read(answer.reply, account.label)
+        if credential is None:
+            status = answer.reply.error or answer.status
+            raise Unclear(f"{login.operation.name} refused the right password of account {account.label!r} ({status}).")
+        refresh = login.read_refresh(answer.reply)
+        for secret in (credential.value, refresh):
+            if secret is not None:
+                self.scene.recorder.redactor.learn(secret)
+        csrf = login.csrf and _text_at(answer.reply, login.csrf)
+        if csrf:
+            self.scene.recorder.redactor.learn(Secret(csrf))
+        return Session(account, credential, refresh, answer)
+
+    async def try_login(
+        self,
+        account: Account,
+        password: Secret | None,
+        kind: Kind | None = None,
+        *,
+        moved: float = 0.0,
+        label: str = "",
+        role: Role = Role.SETUP,
+    ) -> tuple[Answer, Login]:
+        """Send a login and return the answer unjudged, with the login used."""
+        login = self.target.login(kind) if kind else next(iter(self.target.logins), None)
+        if login is None or password is None:
+            raise Missing("No login operation is known.", self._remedy(Need.LOGIN))
+        self.scene.recorder.redactor.learn(password)
+        answer = await self.send(
+            login.request(account.username, password),
+            label=label or f"log in as {account.label}",
+            role=role,
+            operation=login.operation.name,
+            moved=moved,
+        )
+        return answer, login
+
+    async def make_key(self, owner: str = "a", *, body: Mapping[str, object] | None = None, moved: float = 0.0) -> tuple[Credential, Answer]:
+        """Create an API key of `owner`. Raises Missing without key management, Unclear when refused."""
+        keys = self.target.keys
+        if keys is None:
+            raise Missing("No operation that creates API keys is known.", self._remedy(Need.KEY_MANAGEMENT))
+        login = await self.credential(self._login_kind(), owner)
+        answer = await self.call(
+            keys.create, login, label=f"create an API key of {owner}", body={**keys.template, **(body or {})}, moved=moved
+        )
+        value = _text_at(answer.reply, keys.value)
+        if not answer.reply.ok or not value:
+            raise Unclear(f"{keys.create.name} did not create a key ({answer.reply.error or answer.status}).")
+        self.scene.recorder.redactor.learn(Secret(value))
+        return Credential(keys.carriers[0], Secret(value), owner), answer
+
+    def _login_kind(self) -> Kind:
+        kinds = [kind for kind in self.kinds() if kind is not Kind.KEY]
+        if not kinds:
+            raise Missing("No login is known that could create a key.", self._remedy(Need.LOGIN))
+        return kinds[0]
+
+    async def expendable(self) -> Account:
+        """A new account that may be locked or deleted. Raises Missing without self-registration."""
+        register = self.target.register
+        if register is None:
+            raise Missing("Nobody can register here, and this check needs an expendable account.", self._remedy(Need.REGISTER))
+        name = f"x{self.scene.run_id}{len(self.scene.made_accounts)}{self.word(5)}"
+        username = styled(name, register.user_style)
+        password = Secret(self.password())
+        self.scene.recorder.redactor.learn(password)
+        account = Account(f"x{len(self.scene.made_accounts) + 1}", username, password, expendable=True)
+        self.scene.made_accounts.append((account, None))
+        answer = await self.send(register.request(username, password), label="register an expendable account")
+        if answer.reply.status is None or answer.reply.status >= 400:  # noqa: PLR2004 - the refusing classes
+            raise Unclear(f"{register.operation.name} refused a new account ({answer.reply.error or answer.status}).")
+        return account
+
+    # Sending.
+
+    async def send(  # noqa: PLR0913 - what evidence says about a request
+        self,
+        request: HttpRequest,
+        *,
+        label: str,
+        role: Role = Role.SETUP,
+        operation: str | None = None,
+        baseline: Baseline | None = None,
+        pointer: str | None = None,
+        moved: float = 0.0,
+        raw_wire: bool = False,
+    ) -> Answer:
+        """Send once; wait once for a short `Retry-After`. Everything sent is evidence of this check."""
+        transport = await self.scene.wire() if raw_wire and self.scene.wire is not None else None
+        for attempt in (1, 2):
+            sent = await self.scene.recorder.send(
+                request,
+                label=label,
+                role=role,
+                operation=operation,
+                pointer=pointer,
+                transport=transport,
+                moved=moved,
+            )
+            judgement = classify(sent.exchange.reply, baseline) if baseline else failure(sent.exchange.reply)
+            throttled = judgement is not None and judgement.outcome is Outcome.THROTTLED
+            if attempt == 1 and throttled and await self._waited(sent.reply):
+                continue
+            break
+        exchange = replace(sent.exchange, outcome=judgement.outcome if judgement else None)
+        answer = Answer(request, sent.reply, exchange, judgement)
+        self.evidence.append(exchange)
+        if judgement is not None and judgement.outcome is Outcome.CRASHED:
+            self.scene.crashes.append(Crash(label, request, exchange))
+        if sent.reply.status == 401:  # noqa: PLR2004 - ERR101 looks at every 401 of the run
+            self.scene.refusals_seen.append(exchange)
+        return answer
+
+    async def _waited(self, reply: RawReply) -> bool:
+        try:
+            seconds = float(reply.header("retry-after") or "1")
+        except ValueError:
+            return False
+        if seconds > self.scene.patience or self.scene.waited > 10 * self.scene.patience:
+            return False
+        self.scene.waited += seconds
+        await asyncio.sleep(max(0.0, seconds))
+        return True
+
+    async def call(  # noqa: PLR0913 - the parts of a request
+        self,
+        operation: Operation,
+        credential: Credential | None = None,
+        *,
+        label: str,
+        role: Role = Role.SETUP,
+        values: Mapping[str, str] | None = None,
+        headers: Sequence[tuple[str, str | bytes]] = (),
+        query: Sequence[tuple[str, str]] = (),
+        body: object = None,
+        baseline: Baseline | None = None,
+        pointer: str | None = None,
+        moved: float = 0.0,
+        fresh: bool = False,
+        raw_wire: bool = False,
+    ) -> Answer:
+        """Call an operation, with a credential or without."""
+        request = operation.request(values)
+        if body is not None:
+            request = request.with_json(body)
+        if credential is not None:
+            request = request.with_headers(*credential.headers).with_query(*credential.query)
+        request = request.with_headers(*headers).with_query(*query)
+        if fresh:
+            # RP: a new connection, and no cache may answer in the application's place.
+            request = replace(request, fresh=True).with_headers(("Cache-Control", "no-cache"))
+        return await self.send(
+            request,
+            label=label,
+            role=role,
+            operation=operation.name,
+            baseline=baseline,
+            pointer=pointer,
+            moved=moved,
+            raw_wire=raw_wire,
+        )
+
+    # Calibration.
+
+    async def baseline(self, witness: Witness, credential: Credential) -> Baseline:
+        """What the live credential and strangers get from `witness`: learned once per run. Raises Unclear."""
+        kind, owner = credential.carrier, credential.owner
+        return await self.scene.once(("baseline", witness.operation.name, kind, owner), lambda: self._learn(witness, credential))
+
+    async def _learn(self, witness: Witness, credential: Credential) -> Baseline:
+        operation, pointer = witness.operation, witness.identity or None
+        learner = Core(self.scene, self.rule)
+        good = await learner.call(operation, credential, label="learn: live credential", role=Role.CONTROL, pointer=pointer)
+        anonymous = await learner.call(operation, label="learn: no credential", role=Role.CONTROL, pointer=pointer)
+        for answer, who in ((good, "the live credential"), (anonymous, "no credential")):
+            if answer.judgement is not None:
+                raise Unclear(f"{operation.name} gave no usable answer to {who}: {answer.why}.")
+        shown = good.exchange.reply
+        if not good.reply.ok:
+            raise Unclear(f"{operation.name} refused a live credential ({shown.status}): controls are impossible.")
+        if witness.identity and shown.principal is None:
+            raise Unclear(
+                f"{operation.name} does not name its caller at {witness.identity} any more.",
+                f'[witness]\noperation = "{operation.name}"\nidentity = "/where/the/caller/is/named"',
+            )
+        junk = await learner.call(operation, self.bland(credential), label="learn: a bland wrong credential", role=Role.CONTROL)
+        refusals = [anonymous.exchange.reply, junk.exchange.reply, *await self._own_errors()]
+        # What answers in another voice than the service that served the good reply is not the application.
+        voice = (shown.header("server"), shown.header("via"))
+        own = tuple(
+            Fingerprint.of(reply)
+            for reply in refusals
+            if (reply.status or 0) >= 400 and (reply.header("server"), reply.header("via")) == voice  # noqa: PLR2004
+        )
+        first = Fingerprint.of(anonymous.exchange.reply)
+        if anonymous.exchange.reply.status in range(400, 500):
+            own = tuple(known for known in own if known.media_type == first.media_type or known.status != first.status)
+        return Baseline(
+            good=shown,
+            anonymous=anonymous.exchange.reply,
+            principal=shown.principal,
+            canonical=junk.exchange.reply,
+            refusals=own,
+            accepted_refusals=self.target.policy.refusals,
+        )
+
+    async def _own_errors(self) -> list[Reply]:
+        """How this application words its own errors: unknown path, wrong verb, malformed body."""
+        return await self.scene.once("own errors", self._provoke)
+
+    async def _provoke(self) -> list[Reply]:
+        learner = Core(self.scene, self.rule)
+        operation = self.witness.operation
+        requests = {
+            "unknown path": HttpRequest("GET", f"{operation.path.rsplit('/', 1)[0]}/{self.word(12)}"),
+            "wrong verb": HttpRequest("PATCH", operation.path),
+        }
+        login = next((login for login in self.target.logins if login.encoding == "json"), None)
+        if login is not None:
+            broken = login.operation.request().with_json({})
+            requests["malformed body"] = replace(broken, body=b'{"a":')
+        answers = [
+            await learner.send(request, label=f"learn: {name}", role=Role.CONTROL) for name, request in requests.items()
+        ]
+        return [answer.exchange.reply for answer in answers if answer.judgement is None]
+
+    # Values.
+
+    def bland(self, credential: Credential) -> Credential:
+        """A wrong credential of the same shape: each letter, digit and sign replaced by another of its kind."""
+        return credential.with_value("".join(self._another(character) for character in credential.value.reveal()))
+
+    def _another(self, character: str) -> str:
+        for alphabet in (string.ascii_lowercase, string.ascii_uppercase, string.digits):
+            if character in alphabet:
+                return self.rng.choice(alphabet.replace(character, ""))
+        return character
+
+    def word(self, length: int) -> str:
+        """Random lower-case letters from the check's own chance."""
+        return "".join(self.rng.choice(string.ascii_lowercase) for _ in range(length))
+
+    def password(self) -> str:
+        """A password that any sane policy takes: 20 characters of four kinds, with a canary in it."""
+        return f"{self.canary()}-Q{self.rng.randrange(10, 99)}"
+
+    def canary(self) -> str:
+        """Sixteen random characters that occur nowhere by chance: from the system, not from the seed."""
+        alphabet = string.ascii_letters + string.digits
+        return "".join(secrets.choice(alphabet) for _ in range(16))
+
+
+def _text_at(reply: RawReply, pointer: str) -> str | None:
+    value = resolve(reply.json, pointer)
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,201 @@
+"""`must_refuse` and `must_accept`: attacks between controls (checklist §1.3 SW, CR, TC, FC, RP)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from auth_conformance.credentials import Credential
+from auth_conformance.model import (
+    Failed,
+    Inconclusive,
+    Masked,
+    Outcome,
+    Passed,
+    Role,
+    Severity,
+    Verdict,
+    Violation,
+)
+from auth_conformance.oracles.entry import Baseline
+from auth_conformance.probe.core import PARALLEL, ROOTS, Answer, Core, Unclear
+from auth_conformance.target import Witness
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attack: what is presented, and in whose words it is reported.
+
+    `core` vectors must be delivered for a PASS. `severity` restates the rule's for this vector. `wire`
+    vectors need the raw HTTP/1.1 writer.
+    """
+
+    label: str
+    credential: Credential | None = None
+    headers: tuple[tuple[str, str | bytes], ...] = ()
+    query: tuple[tuple[str, str], ...] = ()
+    core: bool = True
+    severity: Severity | None = None
+    wire: bool = False
+
+
+class Refusal(Core):
+    """The sentence that carries most checks."""
+
+    async def must_refuse(
+        self,
+        attempts: Iterable[Attempt],
+        *,
+        credential: Credential | None = None,
+        at: Sequence[Witness] | None = None,
+        twin: Attempt | None = None,
+        controls: Sequence[Attempt] = (),
+        must_hold: Sequence[Attempt] = (),
+        bland: bool = True,
+    ) -> Verdict:
+        """Every attempt must be refused while the honest twin of it gets in before and after.
+
+        `controls` are requests that must be ACCEPTED for the attack to prove anything (a forge control);
+        `must_hold` are requests that must be REJECTED first (the attack without its trick). `twin` carries
+        hostile bytes in an inert place and must be ACCEPTED. Passed needs all controls and core vectors.
+        """
+        live = credential or await self.credential()
+        attempts = list(attempts)
+        violations: list[Violation] = []
+        unclear: list[str] = []
+        remedies: list[str] = []
+        delivered = 0
+        for witness in at or (self.witness,):
+            baseline = await self.baseline(witness, live)
+            await self.must_live(witness, live, baseline, "before")
+            for control in (*controls, *((twin,) if twin else ())):
+                answer = await self.attempt(witness, control, baseline, role=Role.CONTROL)
+                if not answer.accepted:
+                    raise Unclear(self._control_failed(control, answer, is_twin=control is twin))
+            masked = await self._canonical(witness, live, baseline) if bland else None
+            if masked is not None:
+                return masked
+            for control in must_hold:
+                answer = await self.attempt(witness, control, baseline, role=Role.CONTROL)
+                if answer.accepted:
+                    return Masked("TOK102", f"{control.label} is accepted already")
+                if not answer.rejected:
+                    raise Unclear(f"The control {control.label} was not refused: {answer.why}.")
+            answers = await self.together(witness, attempts, baseline)
+            await self.must_live(witness, live, baseline, "after")
+            for attempt, answer in zip(attempts, answers, strict=True):
+                outcome = await self._settle(witness, attempt, answer, baseline)
+                if isinstance(outcome, Violation):
+                    violations.append(outcome)
+                elif outcome is None:
+                    delivered += 1
+                elif attempt.core:
+                    unclear.append(outcome)
+                    remedies += self._remedies(answer)
+                else:
+                    self.notes.append(f"not judged: {outcome}")
+        notes = tuple(self.notes)
+        if violations:
+            return Failed(tuple(violations), tuple(self.evidence), notes)
+        if unclear:
+            more = f" (and {len(unclear) - 1} more)" if len(unclear) > 1 else ""
+            return Inconclusive(unclear[0] + more, remedies[0] if remedies else "", tuple(self.evidence), notes)
+        if not delivered:
+            return Inconclusive("No attack could be delivered.", "", tuple(self.evidence), notes)
+        where = " and ".join(witness.operation.name for witness in at or (self.witness,))
+        reason = f"{delivered} attacks on {where} refused; the live credential got in before and after."
+        return Passed(reason, tuple(self.evidence), notes)
+
+    async def must_live(self, witness: Witness, live: Credential, baseline: Baseline, when: str, moved: float = 0.0) -> Answer:
+        """SW: the live credential gets in, as its owner. Raises Unclear."""
+        answer = await self.call(
+            witness.operation,
+            live,
+            label=f"control {when}: live {live.carrier.kind.value} credential of {live.owner}",
+            role=Role.CONTROL,
+            baseline=baseline,
+            pointer=witness.identity or None,
+            moved=moved,
+        )
+        if not answer.accepted or answer.exchange.reply.principal != baseline.principal:
+            raise Unclear(
+                f"The control failed: {witness.operation.name} did not accept the live credential "
+                f"{when} the attack ({answer.why})."
+            )
+        return answer
+
+    async def _canonical(self, witness: Witness, live: Credential, baseline: Baseline) -> Masked | None:
+        bland = Attempt("control: a bland wrong credential", self.bland(live))
+        answer = await self.attempt(witness, bland, baseline, role=Role.CONTROL)
+        if answer.accepted:
+            root = ROOTS[live.carrier.kind]
+            if root == self.rule.code:
+                return None
+            return Masked(root, "a meaningless credential is accepted already", tuple(self.evidence))
+        if not answer.rejected:
+            policy = answer.outcome is Outcome.AMBIGUOUS
+            word = "redirect" if answer.status in range(300, 400) else "envelope"
+            remedy = f'[policy]\nrefusals = ["{word}"]' if policy else ""
+            raise Unclear(f"A bland wrong credential was not clearly refused: {answer.why}.", remedy)
+        return None
+
+    async def attempt(
+        self, witness: Witness, attempt: Attempt, baseline: Baseline, *, role: Role = Role.ATTACK, fresh: bool = False, moved: float = 0.0
+    ) -> Answer:
+        """Send one attempt at `witness` and judge it."""
+        return await self.call(
+            witness.operation,
+            attempt.credential,
+            label=attempt.label,
+            role=role,
+            headers=attempt.headers,
+            query=attempt.query,
+            baseline=baseline,
+            pointer=witness.identity or None,
+            fresh=fresh,
+            moved=moved,
+            raw_wire=attempt.wire,
+        )
+
+    async def together(self, witness: Witness, attempts: Sequence[Attempt], baseline: Baseline) -> list[Answer]:
+        """Send all attempts, a few at a time, answers in the attempts' order."""
+        gate = asyncio.Semaphore(PARALLEL)
+
+        async def one(attempt: Attempt) -> Answer:
+            async with gate:
+                return await self.attempt(witness, attempt, baseline)
+
+        return list(await asyncio.gather(*(one(attempt) for attempt in attempts)))
+
+    async def _settle(self, witness: Witness, attempt: Attempt, answer: Answer, baseline: Baseline) -> Violation | str | None:
+        """A reproduced acceptance as Violation, a clean refusal as None, anything else in words."""
+        if answer.rejected:
+            return None
+        if not answer.accepted:
+            return f"{attempt.label}: {answer.why}"
+        again = await self.attempt(witness, replace(attempt, label=f"again: {attempt.label}"), baseline, fresh=True)
+        if not again.accepted:
+            return f"{attempt.label}: accepted once, then not ({again.why})"
+        if again.reply.header("age") is not None:
+            return f"{attempt.label}: a cache answered in the application's place (Age)"
+        before = [item for item in self.evidence if item.role is Role.CONTROL][:2]
+        return Violation(
+            witness.operation.name,
+            f"{witness.operation.name} let in {attempt.label} ({answer.why}).",
+            attempt.severity,
+            (*before, answer.exchange, again.exchange),
+        )
+
+    def _remedies(self, answer: Answer) -> list[str]:
+        if answer.outcome is Outcome.INTERCEPTED and not self.target.policy.trust_waf:
+            return ["[policy]\ntrust_waf = true  # if a filter in front is part of the defence"]
+        if answer.outcome is Outcome.THROTTLED:
+            return ["rate = 1  # requests per second"]
+        return []
+
+    @staticmethod
+    def _control_failed(control: Attempt, answer: Answer, *, is_twin: bool) -> str:
+        if is_twin:
+            return f"A filter reacts to the bytes of the attack, not the application: {control.label} ({answer.why})."
+        return f"The control {control.label} was not accepted ({answer.why}): refusals would prove nothing."

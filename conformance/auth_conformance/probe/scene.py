@@ -1,0 +1,57 @@
+"""What the checks of one run share: the target, the way out, caches, and what was made along the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from auth_conformance.credentials import Credential
+from auth_conformance.model import Exchange
+from auth_conformance.target import Account, Target
+from auth_conformance.transports.message import HttpRequest, Transport
+from auth_conformance.transports.recorder import METER, Recorder
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A request that got no orderly answer, kept so that ERR108 can send it again."""
+
+    label: str
+    request: HttpRequest
+    exchange: Exchange
+
+
+@dataclass(slots=True)
+class Scene:
+    """Shared by all probes of a run. `patience` is the longest `Retry-After` to wait for, in seconds."""
+
+    target: Target
+    recorder: Recorder
+    run_id: str
+    seed: int = 0
+    patience: float = 5.0
+    allow_disruptive: bool = True
+    wire: Callable[[], Awaitable[Transport]] | None = None
+    crashes: list[Crash] = field(default_factory=list)
+    refusals_seen: list[Exchange] = field(default_factory=list)
+    made_accounts: list[tuple[Account, Credential | None]] = field(default_factory=list)
+    waited: float = 0.0
+    _once: dict[object, asyncio.Future[Any]] = field(default_factory=dict)
+
+    async def once(self, key: object, make: Callable[[], Awaitable[T]]) -> T:
+        """The result of `make`, computed once per run and shared, failures included.
+
+        Requests sent inside are the run's, not the asking check's: which check asks first is chance.
+        """
+        if key not in self._once:
+
+            async def run() -> T:
+                METER.set(None)
+                return await make()
+
+            self._once[key] = asyncio.ensure_future(run())
+        return await asyncio.shield(self._once[key])
