@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from auth_conformance.credentials import Credential, Kind
+from auth_conformance.credentials import Credential, Jwt, Kind
 from auth_conformance.model import Exchange, Inconclusive, Need, Outcome, Reply, Role, Skipped, Verdict
 from auth_conformance.oracles.entry import Baseline, Fingerprint, Judgement, classify, failure
 from auth_conformance.oracles.pointer import resolve
@@ -354,17 +354,7 @@ class Core:
                 f'[witness]\noperation = "{operation.name}"\nidentity = "/where/the/caller/is/named"',
             )
         junk = await learner.call(operation, self.bland(credential), label="learn: a bland wrong credential", role=Role.CONTROL)
-        refusals = [anonymous.exchange.reply, junk.exchange.reply, *await self._own_errors()]
-        # What answers in another voice than the service that served the good reply is not the application.
-        voice = (shown.header("server"), shown.header("via"))
-        own = tuple(
-            Fingerprint.of(reply)
-            for reply in refusals
-            if (reply.status or 0) >= 400 and (reply.header("server"), reply.header("via")) == voice  # noqa: PLR2004
-        )
-        first = Fingerprint.of(anonymous.exchange.reply)
-        if anonymous.exchange.reply.status in range(400, 500):
-            own = tuple(known for known in own if known.media_type == first.media_type or known.status != first.status)
+        own = _own_voice(shown, [anonymous.exchange.reply, *await self._own_errors()], junk.exchange.reply)
         return Baseline(
             good=shown,
             anonymous=anonymous.exchange.reply,
@@ -394,7 +384,31 @@ class Core:
         ]
         return [answer.exchange.reply for answer in answers if answer.judgement is None]
 
+    async def must_be_reachable(self) -> None:
+        """A public operation answers without credentials: the way to the target is open. Raises Unclear."""
+        if self.target.public is None:
+            return
+        answer = await self.call(self.target.public, label="control: a public operation", role=Role.CONTROL)
+        if not answer.reply.ok:
+            raise Unclear(f"{self.target.public.name}, which is public, did not answer ({answer.why or answer.status}).")
+
     # Values.
+
+    def jwt_of(self, credential: Credential) -> Jwt:
+        """The token in a credential. Raises Missing when it is opaque."""
+        token = credential.jwt
+        if token is None:
+            raise Missing("Not applicable: the tokens of this service are opaque, not JWTs.", applicable=False)
+        return token
+
+    def respelled(self, text: str) -> list[tuple[str, str]]:
+        """`text` with one character changed at the start, in the middle and at the end, each with its place."""
+        places = {"first": 0, "middle": len(text) // 2, "last": len(text) - 1}
+        return [
+            (place, text[:index] + self._another(text[index]) + text[index + 1 :])
+            for place, index in places.items()
+            if self._another(text[index]) != text[index]
+        ]
 
     def bland(self, credential: Credential) -> Credential:
         """A wrong credential of the same shape: each letter, digit and sign replaced by another of its kind."""
@@ -418,6 +432,23 @@ class Core:
         """Sixteen random characters that occur nowhere by chance: from the system, not from the seed."""
         alphabet = string.ascii_letters + string.digits
         return "".join(secrets.choice(alphabet) for _ in range(16))
+
+
+def _own_voice(good: Reply, plain: list[Reply], junk: Reply) -> tuple[Fingerprint, ...]:
+    """The refusals that the application itself wrote: same way through as the good reply.
+
+    The refusal of a wrong credential counts only when its kind of body is one that the application uses for
+    errors that no filter would provoke: otherwise a filter that reacts to unknown credentials would pass for
+    the application.
+    """
+    voice = (good.header("server"), good.header("via"))
+    refusals = [
+        Fingerprint.of(reply)
+        for reply in (*plain, junk)
+        if (reply.status or 0) >= 400 and (reply.header("server"), reply.header("via")) == voice  # noqa: PLR2004
+    ]
+    errors = {Fingerprint.of(reply).media_type for reply in plain if (reply.status or 0) >= 400}  # noqa: PLR2004
+    return tuple(known for known in refusals if not errors or known.media_type in errors)
 
 
 def _text_at(reply: RawReply, pointer: str) -> str | None:

@@ -1,0 +1,1 @@
+"""The checks: one folder per chapter, one file per check, named for the flaw."""

@@ -1,0 +1,46 @@
+"""TOK101."""
+
+from auth_conformance.sdk import API, ASVS, CWE, RFC, WSTG, Attempt, Need, Probe, Severity, Verdict, check
+
+# What stands in a header when a client forgot, defaulted or stringified its token.
+WORDS = ("null", "undefined", "None", "true", "0", "1", "[]", "{}", "test", "admin", "-", ".", "..", "a.b.c")
+
+
+@check(
+    "TOK101",
+    "anonymous-and-junk-bearer-rejected",
+    title="Request without a credential, or with a meaningless one, accepted",
+    severity=Severity.CRITICAL,
+    level=1,
+    budget=60,
+    needs=(Need.WITNESS,),
+    references=(ASVS("6.3.4"), ASVS("7.2.1"), ASVS("8.2.1"), RFC(9110, "11.6.1"), API(2), CWE(306), WSTG("ATHN-04")),
+    masks=("@witness",),
+)
+async def meaningless_token(probe: Probe) -> Verdict:
+    """A protected operation must refuse requests without a credential and with a meaningless bearer value.
+
+    Why: a dependency that returns a guest instead of raising opens every operation behind it.
+    How: call the witness and a second protected operation with no header, an empty one, a bare `Bearer`,
+        the words that clients send by mistake, random text, the caller's own name and a public body.
+    Fix: let the dependency raise, and keep optional authentication out of protected routers:
+        `if user is None: raise HTTPException(status.HTTP_401_UNAUTHORIZED, headers={"WWW-Authenticate": "Bearer"})`
+    """
+    await probe.must_be_reachable()
+    name = probe.account().username
+    values = {
+        "no credential": None,
+        "an empty Authorization header": "",
+        "a bare Bearer": "Bearer",
+        **{f"the bearer value {word}": f"Bearer {word}" for word in WORDS},
+        "40 random characters as bearer": f"Bearer {probe.word(40)}",
+        "the caller's own name as bearer": f"Bearer {name}",
+    }
+    return await probe.must_refuse(
+        (
+            Attempt(label, headers=(("Authorization", value),) if value is not None else ())
+            for label, value in values.items()
+        ),
+        at=probe.witnesses,
+        bland=False,
+    )

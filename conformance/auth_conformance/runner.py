@@ -1,0 +1,229 @@
+"""Runs checks against a scene: roots first, readers together, the rest alone, disturbers last."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from auth_conformance.catalog import LAST, ROOTS, masked_by
+from auth_conformance.model import (
+    Errored,
+    Failed,
+    Impact,
+    Inconclusive,
+    Masked,
+    Need,
+    Provenance,
+    Result,
+    Rule,
+    Severity,
+    Skipped,
+    SourceLine,
+    Verdict,
+)
+from auth_conformance.probe import Missing, Probe, Scene, Unclear
+from auth_conformance.sdk import Check
+from auth_conformance.target import Target
+from auth_conformance.transports.recorder import METER, BudgetExceededError, Meter
+
+# How many reading checks run at the same time.
+CONCURRENT = 8
+# No single check may take longer than this, in seconds.
+LONGEST = 300.0
+
+OnResult = Callable[[Result], None]
+
+
+def needs_met(target: Target) -> set[Need]:
+    """The needs that this target meets."""
+    kinds = {login.carrier.kind.value for login in target.logins}
+    for account in target.accounts.values():
+        kinds |= {kind.value for kind in account.ready}
+    if target.keys is not None:
+        kinds.add("key")
+    met = {
+        Need.WITNESS: target.witness is not None,
+        Need.BEARER: "bearer" in kinds,
+        Need.JWT: "bearer" in kinds and Need.JWT not in target.absent,
+        Need.API_KEY: "key" in kinds,
+        Need.COOKIE: "cookie" in kinds,
+        Need.TWO_SCHEMES: len(kinds) > 1,
+        Need.TWO_USERS: {"a", "b"} <= target.accounts.keys(),
+        Need.ADMIN: "admin" in target.accounts,
+        Need.REGISTER: target.register is not None,
+        Need.LOGIN: bool(target.logins),
+        Need.LOGOUT: bool(target.logouts),
+        Need.REFRESH: target.refresh is not None,
+        Need.KEY_MANAGEMENT: target.keys is not None,
+        Need.OBJECTS: target.objects is not None,
+        Need.OPENAPI: target.has_document,
+        Need.SIGNING_KEY: bool(target.signing_keys),
+        Need.PUBLIC_KEY: bool(target.public_keys),
+        Need.CLOCK: target.in_process,
+        Need.DATABASE: target.database is not None,
+    }
+    return {need for need, is_met in met.items() if is_met}
+
+
+def unmet(rule: Rule, target: Target, *, allow_disruptive: bool) -> Skipped | None:
+    """Why the check cannot run here: not applicable with evidence, or not tested with a remedy."""
+    for need in rule.needs:
+        if need in needs_met(target):
+            continue
+        if need in target.absent:
+            return Skipped(f"Not applicable: {target.absent[need]}", applicable=False)
+        remedy = target.remedies.get(need, "")
+        return Skipped(f"Not tested: needs {need.value}, which is not known for this target.", remedy)
+    if rule.impact is Impact.DISRUPTS and not allow_disruptive:
+        return Skipped(
+            "Not tested: it locks, deletes or floods, and this target runs elsewhere.",
+            "allow_disruptive = true  # or --allow-disruptive",
+        )
+    return None
+
+
+async def run_check(check: Check, scene: Scene) -> Result:
+    """Decide one check; whatever happens inside becomes a verdict."""
+    rule = check.rule
+    skipped = unmet(rule, scene.target, allow_disruptive=scene.allow_disruptive)
+    if skipped is not None:
+        return Result(rule, skipped, rule.severity)
+    probe = Probe(scene, rule)
+    meter = Meter(rule.budget)
+    METER.set(meter)
+    started = time.monotonic()
+    try:
+        async with asyncio.timeout(LONGEST):
+            verdict = await check.procedure(probe)
+    except (Unclear, Missing) as conclusion:
+        verdict = conclusion.verdict
+    except BudgetExceededError as error:
+        verdict = Inconclusive(f"Stopped: {error}.", "budget = 6000  # requests for the whole run")
+    except TimeoutError:
+        verdict = Inconclusive(f"Stopped after {LONGEST:g} s.", "timeout = 30  # seconds per request")
+    except Exception as error:  # noqa: BLE001 - our bug must never read as the target's fault
+        lines = traceback.format_exception(error, limit=-8)
+        verdict = Errored(f"{type(error).__name__} in {rule.code}", "".join(lines))
+    if not verdict.evidence and probe.evidence:
+        verdict = replace(verdict, evidence=tuple(probe.evidence))
+    return Result(
+        rule=rule,
+        verdict=verdict,
+        severity=_severity(rule, verdict),
+        operation=_operation(verdict, scene.target, rule),
+        source=_source(verdict, scene.target, rule),
+        took=time.monotonic() - started,
+        requests=meter.used,
+        guesses=_guesses(scene.target, rule),
+    )
+
+
+def _severity(rule: Rule, verdict: Verdict) -> Severity:
+    if isinstance(verdict, Failed):
+        return max((violation.severity or rule.severity for violation in verdict.violations), default=rule.severity)
+    return rule.severity
+
+
+def _operation(verdict: Verdict, target: Target, rule: Rule) -> str | None:
+    if isinstance(verdict, Failed) and verdict.violations[0].operation is not None:
+        return verdict.violations[0].operation
+    if Need.WITNESS in rule.needs and target.witness is not None:
+        return target.witness.operation.name
+    return None
+
+
+def _source(verdict: Verdict, target: Target, rule: Rule) -> SourceLine | None:
+    operation = target.operation(_operation(verdict, target, rule) or "")
+    return operation.source if operation is not None else None
+
+
+def _guesses(target: Target, rule: Rule) -> tuple[str, ...]:
+    flows = {
+        Need.WITNESS: target.witness,
+        Need.REFRESH: target.refresh,
+        Need.KEY_MANAGEMENT: target.keys,
+        Need.OBJECTS: target.objects,
+        Need.REGISTER: target.register,
+        Need.LOGOUT: target.logouts[0] if target.logouts else None,
+        Need.LOGIN: target.logins[0] if target.logins else None,
+    }
+    return tuple(
+        f"{need.value} was guessed"
+        for need in rule.needs
+        if (flow := flows.get(need)) is not None and flow.provenance is Provenance.GUESSED
+    )
+
+
+def phase(rule: Rule) -> int:
+    """When a check runs: roots, readers, writers, those that must be alone, disturbers, the last."""
+    if rule.code in ROOTS:
+        return 0
+    if rule.code in LAST:
+        return 6
+    if rule.impact is Impact.DISRUPTS:
+        return 5
+    if rule.family == "LIF":
+        return 4
+    if rule.exclusive:
+        return 3
+    return 1 if rule.impact is Impact.READS else 2
+
+
+async def run_all(checks: Sequence[Check], scene: Scene, on_result: OnResult = lambda _: None) -> list[Result]:
+    """Run the checks in phases and return their results in order of code.
+
+    A failed root masks what depends on it: such checks are not sent at all.
+    """
+    results: dict[str, Result] = {}
+    masks: dict[str, str] = {}
+
+    def keep(check: Check, result: Result) -> None:
+        results[check.rule.code] = result
+        if isinstance(result.verdict, Failed):
+            for code in masked_by(check, checks):
+                masks.setdefault(code, check.rule.code)
+        on_result(result)
+
+    async def one(check: Check, gate: asyncio.Semaphore) -> None:
+        async with gate:
+            root = masks.get(check.rule.code)
+            result = masked_result(check, root) if root else await run_check(check, scene)
+            keep(check, result)
+
+    for batch in batches(checks):
+        gate = asyncio.Semaphore(CONCURRENT)
+        async with asyncio.TaskGroup() as group:
+            for check in batch:
+                group.create_task(one(check, gate), name=check.rule.code)
+    return [results[code] for code in sorted(results)]
+
+
+def masked_result(check: Check, root: str) -> Result:
+    """The result of a check that was not sent, because `root` has failed."""
+    verdict = Masked(root, f"{root} failed, and with it this check proves nothing")
+    return Result(check.rule, verdict, check.rule.severity)
+
+
+def batches(checks: Iterable[Check]) -> list[list[Check]]:
+    """Groups of checks that may run at the same time, in order. Roots run one by one: they mask."""
+    groups: list[list[Check]] = []
+    together: dict[int, list[Check]] = {}
+    for check in sorted(checks, key=lambda item: (phase(item.rule), _place(item.rule))):
+        number = phase(check.rule)
+        if number in (1, 2) and not check.rule.masks:
+            if number not in together:
+                together[number] = []
+                groups.append(together[number])
+            together[number].append(check)
+        else:
+            groups.append([check])
+    return groups
+
+
+def _place(rule: Rule) -> tuple[int, str]:
+    # A masking check goes before the others of its phase, and the gatherers of the run's replies after them.
+    order = ROOTS.index(rule.code) if rule.code in ROOTS else len(ROOTS)
+    return (order if order < len(ROOTS) else (len(ROOTS) if rule.masks else len(ROOTS) + 1), rule.code)
