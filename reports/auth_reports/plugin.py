@@ -1,0 +1,82 @@
+"""The pytest plugin: `--auth-json` and `--auth-html`, written when the conformance plugin ends its run.
+
+It is loaded into every pytest run of everybody who installed us, so it imports only pytest and the
+standard library until there is a report to write.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from auth_conformance.model import Run
+
+_written = pytest.StashKey[list[Path]]()
+_trouble = pytest.StashKey[list[str]]()
+
+_OPTIONS = (
+    ("--auth-json", "auth_json", "write the JSON report of the authentication checks to FILE"),
+    ("--auth-html", "auth_html", "write the HTML report of the authentication checks to FILE"),
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the two options to the group of the conformance plugin."""
+    group = parser.getgroup("auth-conformance")
+    for flag, dest, text in _OPTIONS:
+        group.addoption(flag, dest=dest, metavar="FILE", default=None, help=text)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a path that can never work before the checks have run, not after."""
+    config.stash[_written] = []
+    config.stash[_trouble] = []
+    for flag, dest, _ in _OPTIONS:
+        path = _path(config, dest)
+        if path is not None and path.is_dir():
+            raise pytest.UsageError(f"{flag} {path}: this is a folder; name a file in it")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_auth_report_write(config: pytest.Config, run: Run) -> None:
+    """Write the reports that were asked for. An OSError is kept for the summary and the exit code."""
+    json, html = _path(config, "auth_json"), _path(config, "auth_html")
+    if json is None and html is None:
+        return
+    from auth_reports.writing import write  # noqa: PLC0415 - an unrelated pytest run must not import Jinja2
+
+    for asked in ({"json": json}, {"html": html}):
+        try:
+            config.stash[_written] += write(run, **asked)
+        except OSError as error:
+            config.stash[_trouble].append(str(error))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
+    """Fail a run that would be green although a report that was asked for could not be written."""
+    yield
+    if session.config.stash[_trouble] and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say where the reports are, or why there are none."""
+    for path in config.stash[_written]:
+        terminalreporter.write_line(f"auth report: {path}")
+    for message in config.stash[_trouble]:
+        terminalreporter.write_line(f"auth report not written: {message}", red=True)
+    asked = any(_path(config, dest) for _, dest, _ in _OPTIONS)
+    if asked and not config.stash[_written] and not config.stash[_trouble]:
+        terminalreporter.write_line("auth report not written: no authentication check ran", yellow=True)
+
+
+def _path(config: pytest.Config, dest: str) -> Path | None:
+    """Return the path given for an option; a relative one counts from where pytest was started."""
+    given = config.getoption(dest)
+    return config.invocation_params.dir / Path(given).expanduser() if given else None
