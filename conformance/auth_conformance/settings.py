@@ -184,7 +184,6 @@ class Settings(BaseSettings):
     allow_disruptive: bool = False
     allow_inconclusive: bool = False
     strict: bool = False
-    authorized_hosts: list[str] = Field(default_factory=list)
     rate: float | None = Field(default=None, gt=0)
     budget: int = Field(default=3000, gt=0)
     timeout: float = Field(default=10.0, gt=0)

@@ -178,6 +178,11 @@ class Core:
         csrf = login.csrf and _text_at(answer.reply, login.csrf)
         if csrf:
             self.scene.recorder.redactor.learn(Secret(csrf))
+        if account.expendable:
+            # What a run created it deletes again: the last session of an account can do that.
+            self.scene.made_accounts = [
+                (made, credential if made is account else session) for made, session in self.scene.made_accounts
+            ]
         return Session(account, credential, refresh, answer)
 
     async def try_login(

@@ -1,0 +1,392 @@
+"""Checks as pytest items, by two doors: a collector on the ini-file, and `Suite` in a user's module."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from auth_conformance import catalog
+from auth_conformance.conductor import Conductor
+from auth_conformance.document import from_document, to_document
+from auth_conformance.engine import finished
+from auth_conformance.model import (
+    Decision,
+    Errored,
+    Exchange,
+    Failed,
+    Inconclusive,
+    Masked,
+    Passed,
+    Result,
+    Run,
+    Severity,
+    Skipped,
+    TargetSummary,
+)
+from auth_conformance.secret import Secret
+from auth_conformance.settings import AccountSettings, ConfigurationError, Settings, load
+
+if TYPE_CHECKING:
+    from auth_conformance.sdk import Check
+    from auth_conformance.suite import Suite
+
+# Flags that have another name in the configuration.
+_FLAGS = {
+    "auth_url": "url",
+    "auth_app": "app",
+    "auth_app_dir": "app_dir",
+    "auth_openapi": "openapi",
+    "auth_level": "level",
+    "auth_only": "only",
+    "auth_ignore": "ignore",
+    "auth_fail_on": "fail_on",
+    "auth_strict": "strict",
+    "auth_allow_inconclusive": "allow_inconclusive",
+    "auth_allow_disruptive": "allow_disruptive",
+}
+
+
+class BrokenRuleError(Exception):
+    """A rule is broken; the text is the finding. Waivers name this type, so that nothing else is waived."""
+
+
+class UndecidedError(Exception):
+    """A check could not be decided."""
+
+
+class OurBugError(Exception):
+    """A check broke down on our side; the text is the traceback."""
+
+
+class CheckItem(pytest.Function):
+    """One check. A function item, so that fixtures of the user's conftest apply."""
+
+    check: Check
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Findings in their own words; only our bugs have tracebacks."""
+        if isinstance(excinfo.value, (BrokenRuleError, UndecidedError, OurBugError, ConfigurationError)):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """The anchor file, a line (pytest insists on one), and the item's name."""
+        return self.path, 0, self.name
+
+
+class CheckCollector(pytest.File):
+    """The suite hung on the ini-file: its items can be named on the command line."""
+
+    obj = None
+    suite: Suite | None = None
+
+    def collect(self) -> Iterator[CheckItem]:
+        """One item per selected check, in order of execution."""
+        plugin: Collection = self.config.pluginmanager.get_plugin("auth_conformance.collection")  # type: ignore[assignment]
+        yield from plugin.items(self, self.suite)
+
+
+class SuiteCollector(pytest.Collector):
+    """`test_auth = Suite()` in a module."""
+
+    obj = None
+    suite: Suite
+
+    def collect(self) -> Iterator[CheckItem]:
+        """As CheckCollector; fixtures of the module's own conftest apply."""
+        plugin: Collection = self.config.pluginmanager.get_plugin("auth_conformance.collection")  # type: ignore[assignment]
+        yield from plugin.items(self, self.suite)
+
+
+class Collection:
+    """Collects, conducts and reports. One per pytest process; reports are written by the controller."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.catalogue = catalog.load()
+        self.conductors: dict[int, Conductor] = {}
+        self.results: dict[str, Result] = {}
+        self.target = TargetSummary("unknown", "")
+        self.requests = 0
+        self.started = datetime.now(UTC)
+        self.run_id = ""
+        self._numbers = itertools.count(1)
+
+    # Collection.
+
+    def settings(self, suite: Suite | None = None) -> Settings:
+        """The configuration for this session, or for one `Suite`. Raises UsageError."""
+        option = self.config.getoption
+        flags: dict[str, Any] = {name: option(flag) for flag, name in _FLAGS.items()}
+        flags["url"] = flags["url"] or self.config.getini("auth_url") or None
+        flags["app"] = flags["app"] or self.config.getini("auth_app") or None
+        if suite is not None:
+            flags["url"] = suite.url or flags["url"]
+            flags["app"] = suite.app if isinstance(suite.app, str) else flags["app"]
+            flags["only"] = list(suite.only) or flags["only"]
+            flags["ignore"] = list(suite.ignore) or flags["ignore"]
+            flags["level"] = suite.level or flags["level"]
+        if flags["app"] is not None:
+            flags["app_dir"] = flags["app_dir"] or str(self.config.rootpath)
+        if name := option("auth_database_env"):
+            flags["database"] = {"env": name}
+        if name := option("auth_signing_key_env"):
+            flags["signing"] = {"key": {"env": name}}
+        file = option("auth_config")
+        try:
+            return load(flags, file=Path(file) if file else None, start=self.config.rootpath)
+        except ConfigurationError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    def items(self, parent: pytest.Collector, suite: Suite | None) -> Iterator[CheckItem]:
+        """The selected checks as items below `parent`."""
+        settings = self.settings(suite)
+        try:
+            selected = catalog.select(
+                self.catalogue, level=settings.level, only=settings.only, ignore=settings.ignore
+            )
+        except catalog.UnknownCodeError as error:
+            raise pytest.UsageError(str(error)) from None
+        for check in selected:
+
+            item: CheckItem = CheckItem.from_parent(
+                parent, name=f"{check.rule.code} {check.rule.name}", callobj=_decide
+            )
+            item.check = check
+            item.add_marker("auth_conformance")
+            yield item
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Iterator[None]:
+        """Add our node once, behind the user's own tree."""
+        report: Any = yield
+        if not isinstance(collector, pytest.Session) or not report.passed or not self._wanted():
+            return report
+        if any(isinstance(node, CheckCollector) for node in report.result):
+            return report
+        anchor = self.config.inipath or self.config.rootpath / "auth-conformance.toml"
+        # A file, never the directory: a node on the root directory breaks the tree of VS Code's test explorer.
+        node = CheckCollector.from_parent(collector, name=anchor.name, path=anchor, nodeid=anchor.name)
+        report.result = [*report.result, node]
+        return report
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> CheckCollector | None:
+        """Make `pytest "pyproject.toml::TOK101 …"` work."""
+        if file_path == self.config.inipath and parent.session.isinitpath(file_path):
+            return CheckCollector.from_parent(parent, path=file_path)
+        return None
+
+    def _wanted(self) -> bool:
+        from auth_conformance.plugin import asked_for  # noqa: PLC0415 - the plugin brings us in
+
+        if self.config.args_source is self.config.ArgsSource.ARGS and not (
+            self.config.getoption("auth_url") or self.config.getoption("auth_app")
+        ):
+            return False
+        return asked_for(self.config)
+
+    def suite_in_module(self, collector: pytest.Collector, name: str, suite: Suite) -> SuiteCollector:
+        """The collector for a `Suite` in a user's module."""
+        node: SuiteCollector = SuiteCollector.from_parent(collector, name=name)
+        node.suite = suite
+        return node
+
+    # Reporting.
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+        """Put the result on the report as plain data: under xdist it travels to the controller."""
+        report: Any = yield
+        if isinstance(item, CheckItem) and call.when == "call":
+            result = item.stash.get(RESULT, None)
+            if result is not None:
+                report.auth_run = to_document(self._run([result]))
+                report.user_properties += [("rule", result.rule.code), ("severity", result.severity.value)]
+        return report
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Gather results where reports are written."""
+        data = getattr(report, "auth_run", None)
+        if data is None or hasattr(self.config, "workerinput"):
+            return
+        run = from_document(data)
+        self.target = run.target
+        self.requests += sum(result.requests for result in run.results)
+        self.run_id = run.run_id
+        for result in run.results:
+            earlier = self.results.get(result.rule.code)
+            # A rerun must not turn a security finding into a pass.
+            if earlier is not None and isinstance(earlier.verdict, Failed) and not isinstance(result.verdict, Failed):
+                continue
+            self.results[result.rule.code] = self._renumbered(result)
+
+    def _renumbered(self, result: Result) -> Result:
+        numbers: dict[int, int] = {}
+
+        def new(exchanges: tuple[Exchange, ...]) -> tuple[Exchange, ...]:
+            return tuple(
+                replace(item, number=numbers.setdefault(item.number, next(self._numbers))) for item in exchanges
+            )
+
+        verdict = replace(result.verdict, evidence=new(result.verdict.evidence))
+        if isinstance(verdict, Failed):
+            violations = tuple(replace(item, evidence=new(item.evidence)) for item in verdict.violations)
+            verdict = replace(verdict, violations=violations)
+        return replace(result, verdict=verdict)
+
+    def _run(self, results: list[Result], *, interrupted: bool = False) -> Run:
+        try:
+            settings = self.settings()
+        except pytest.UsageError:
+            settings = Settings()
+        conductor = next(iter(self.conductors.values()), None)
+        return finished(
+            (conductor.target if conductor is not None else None) or self.target,
+            results,
+            settings,
+            run_id=(conductor.run_id if conductor is not None else "") or self.run_id,
+            started=self.started,
+            requests=self.requests,
+            command="pytest " + " ".join(self.config.invocation_params.args),
+            interrupted=interrupted,
+        )
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Stop the engine, and write the reports on the controller."""
+        for conductor in self.conductors.values():
+            conductor.stop()
+        if hasattr(self.config, "workerinput") or not self.results:
+            return
+        interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
+        run = self._run(list(self.results.values()), interrupted=interrupted)
+        self.config.hook.pytest_auth_report_write(config=self.config, run=run)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """One sentence: what was decided, and how much could not be."""
+        if not self.results:
+            return
+        decision: Decision = self._run(list(self.results.values())).decision
+        terminalreporter.section(f"authentication: {decision.word}", sep="-")
+        terminalreporter.line(decision.sentence)
+
+
+RESULT = pytest.StashKey[Result]()
+
+
+def _decide(request: pytest.FixtureRequest, auth_session: Session) -> None:
+    if isinstance(request.node, CheckItem):
+        auth_session.decide(request.node)
+
+
+class Session:
+    """The engine as the items see it: started at the first question, with everything that was selected."""
+
+    def __init__(
+        self,
+        collection: Collection,
+        session: pytest.Session,
+        app: object | None,
+        users: Mapping[str, Mapping[str, str]] | None,
+    ) -> None:
+        self._collection = collection
+        self._session = session
+        self._app = app
+        self._users = users
+
+    def conductor(self, suite: Suite | None) -> Conductor:
+        """The conductor for the ini-file's target, or for one `Suite`. Started once."""
+        key = id(suite)
+        conductors = self._collection.conductors
+        if key not in conductors:
+            settings = self._collection.settings(suite)
+            if self._users:
+                settings = settings.model_copy(update={"accounts": supplied(self._users)})
+            app = self._app
+            if suite is not None and suite.app is not None and not isinstance(suite.app, str):
+                app = suite.app
+            conductors[key] = Conductor(settings, app=app)
+            conductors[key].start(self._selected(suite))
+        return conductors[key]
+
+    def _selected(self, suite: Suite | None) -> list[Check]:
+        mine = [item for item in self._session.items if isinstance(item, CheckItem) and suite_of(item) is suite]
+        return list({item.check.rule.code: item.check for item in mine}.values())
+
+    def decide(self, item: CheckItem) -> None:
+        """Wait for the verdict on the item's check and speak pytest's language about it."""
+        code = item.check.rule.code
+        conductor = self.conductor(suite_of(item))
+        result = conductor.result(code)
+        item.stash[RESULT] = result
+        speak(result, self._collection.settings(suite_of(item)))
+
+    def stop(self) -> None:
+        """Close all targets."""
+        for conductor in self._collection.conductors.values():
+            conductor.stop()
+
+
+def suite_of(item: CheckItem) -> Suite | None:
+    """The `Suite` that an item belongs to; None for the collector on the ini-file."""
+    return getattr(item.parent, "suite", None)
+
+
+def supplied(users: Mapping[str, Mapping[str, str]]) -> dict[str, AccountSettings]:
+    """Accounts from a fixture or a hook: their secrets are values, which a configuration file may not hold."""
+    return {label: AccountSettings.model_construct(**_account(label, members)) for label, members in users.items()}
+
+
+class _Given:
+    """A secret that came as a value."""
+
+    def __init__(self, text: str) -> None:
+        self._secret = Secret(text)
+
+    def secret(self) -> Secret:
+        """The secret."""
+        return self._secret
+
+
+def _account(label: str, members: Mapping[str, str]) -> dict[str, Any]:
+    fields: dict[str, Any] = dict.fromkeys(("password", "token", "key", "cookie"))
+    fields |= {"username": "", "role": label if label in {"a", "b", "admin"} else ""}
+    for name, value in members.items():
+        if name not in fields:
+            raise ConfigurationError(f"auth_users: account {label!r} has an unknown member {name!r}.")
+        fields[name] = _Given(value) if name in {"password", "token", "key", "cookie"} else value
+    return fields
+
+
+def speak(result: Result, settings: Settings) -> None:
+    """The verdict as pytest knows it: return, skip, xfail or raise."""
+    verdict = result.verdict
+    code = result.rule.code
+    match verdict:
+        case Passed():
+            return
+        case Failed():
+            lines = [f"{code} {result.rule.title}: {item.message}" for item in verdict.violations]
+            if result.severity < Severity(settings.fail_on):
+                pytest.xfail(f"{result.severity.value} is below {settings.fail_on}: {lines[0]}")
+            raise BrokenRuleError("\n".join(lines))
+        case Inconclusive():
+            text = f"{code} inconclusive: {verdict.reason}" + (f"\n    try: {verdict.remedy}" if verdict.remedy else "")
+            if settings.allow_inconclusive:
+                pytest.skip(text)
+            raise UndecidedError(text)
+        case Skipped():
+            text = verdict.reason + (f" Set: {verdict.remedy}" if verdict.remedy else "")
+            if settings.strict and verdict.applicable:
+                raise UndecidedError(f"{code} {text}")
+            pytest.skip(text)
+        case Masked():
+            pytest.skip(f"masked by {verdict.by}: {verdict.reason}")
+        case Errored():
+            raise OurBugError(f"{code} broke down on our side: {verdict.reason}\n{verdict.detail}")

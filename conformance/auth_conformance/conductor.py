@@ -1,0 +1,87 @@
+"""An engine in a thread: pytest asks for one result after another while the checks run together."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from auth_conformance.engine import opened, summary
+from auth_conformance.model import Result, TargetSummary
+from auth_conformance.runner import run_all
+
+if TYPE_CHECKING:
+    from auth_conformance.sdk import Check
+    from auth_conformance.settings import Settings
+
+
+@dataclass(slots=True)
+class Conductor:
+    """Opens a target on a loop of its own and runs the checks that will be asked for.
+
+    `result` blocks until the verdict on a code is there; it raises what opening the target raised.
+    """
+
+    settings: Settings
+    app: object | None = None
+    run_id: str = ""
+    requests: int = 0
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    target: TargetSummary | None = None
+    _results: dict[str, Future[Result]] = field(default_factory=dict)
+    _thread: threading.Thread | None = None
+    _loop: asyncio.AbstractEventLoop | None = None
+    _work: asyncio.Task[None] | None = None
+
+    def start(self, checks: Sequence[Check]) -> None:
+        """Begin to run these checks in the background."""
+        self._results = {check.rule.code: Future() for check in checks}
+        self._thread = threading.Thread(target=self._run, args=(list(checks),), name="auth-conformance", daemon=True)
+        self._thread.start()
+
+    def result(self, code: str) -> Result:
+        """The result of one check, when it is there."""
+        return self._results[code].result()
+
+    def stop(self) -> None:
+        """End the run: what is not decided by now stays undecided. The target is closed."""
+        if self._thread is None:
+            return
+        if self._loop is not None and self._work is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._work.cancel)
+        self._thread.join(timeout=30)
+
+    def _run(self, checks: Sequence[Check]) -> None:
+        async def main() -> None:
+            self._loop = asyncio.get_running_loop()
+            self._work = asyncio.current_task()
+            async with opened(self.settings, app=self.app) as door:
+                self.run_id = door.scene.run_id
+                self.target = summary(door.scene.target)
+                try:
+                    await run_all(checks, door.scene, self._deliver)
+                finally:
+                    self.requests = door.scene.recorder.sent
+
+        try:
+            asyncio.run(main())
+        except BaseException as error:  # noqa: BLE001 - it must reach the thread that waits
+            self._fail(error)
+
+    def _deliver(self, result: Result) -> None:
+        future = self._results[result.rule.code]
+        if not future.done():
+            future.set_result(result)
+
+    def _fail(self, error: BaseException) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            error = RuntimeError("the run was stopped before this check was decided")
+        for future in self._results.values():
+            if not future.done():
+                future.set_exception(error)
+
+

@@ -1,0 +1,236 @@
+"""From settings to a finished run: opens the target, discovers it, runs the checks, cleans up."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import ipaddress
+import platform
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from auth_conformance import gate
+from auth_conformance.clock import Clock
+from auth_conformance.discovery import discover
+from auth_conformance.discovery.application import load_app
+from auth_conformance.model import Result, Role, Run, Severity, TargetSummary
+from auth_conformance.probe import Scene
+from auth_conformance.runner import run_all
+from auth_conformance.settings import ConfigurationError, Settings
+from auth_conformance.transports.asgi import AsgiTransport, LifespanFailedError
+from auth_conformance.transports.http import HttpTransport
+from auth_conformance.transports.recorder import METER, BudgetExceededError, Recorder
+from auth_conformance.transports.redaction import Redactor
+from auth_conformance.transports.wire import Served, WireTransport, serve_app
+
+if TYPE_CHECKING:
+    from auth_conformance.sdk import Check
+    from auth_conformance.target import Target
+    from auth_conformance.transports.message import Transport
+
+# Requests per second towards somebody else's machine, unless told otherwise (checklist §1.6).
+REMOTE_RATE = 5.0
+
+
+def version() -> str:
+    """The version of the installed distribution."""
+    try:
+        return importlib.metadata.version("fastapi-auth-conformance")
+    except importlib.metadata.PackageNotFoundError:
+        return "0+unknown"
+
+
+def versions() -> tuple[tuple[str, str], ...]:
+    """The versions that a reader of the report needs to reproduce the run."""
+    found = [("python", platform.python_version()), ("fastapi-auth-conformance", version())]
+    for name in ("fastapi", "starlette", "httpx", "PyJWT", "pytest"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found.append((name, importlib.metadata.version(name)))
+    return tuple(found)
+
+
+def is_local(url: str) -> bool:
+    """Whether the URL names this machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(slots=True)
+class Opened:
+    """A target that is open: what checks share, and when it was opened."""
+
+    scene: Scene
+    settings: Settings
+    started: datetime
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings, *, app: object | None = None) -> AsyncIterator[Opened]:
+    """Open and discover the target; clean up and close at the end.
+
+    `app` is an application object, used instead of `settings.app`. Raises ConfigurationError when there is
+    no target or it cannot be used.
+    """
+    started = datetime.now(UTC)
+    agent = f"auth-conformance/{version()}"
+    transport: Transport
+    wire: Transport | None = None
+    if app is None and settings.app is not None:
+        app = load_app(settings.app, settings.app_dir)
+    if app is not None:
+        kind, address = "app", settings.app or "application"
+        transport = AsgiTransport(app, timeout=settings.timeout, agent=agent)  # type: ignore[arg-type] # any ASGI app
+        rate = settings.rate
+    elif settings.url is not None:
+        kind, address = "url", settings.url.rstrip("/")
+        check_url(address)
+        transport = HttpTransport(address, timeout=settings.timeout, verify=settings.verify_tls, agent=agent)
+        rate = settings.rate or (None if is_local(address) else REMOTE_RATE)
+    else:
+        raise ConfigurationError(
+            "No target: give a URL, an application as module:app, or set url or app in the configuration."
+        )
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(transport.close)
+        if isinstance(transport, AsgiTransport):
+            try:
+                await transport.start()
+            except LifespanFailedError as error:
+                raise ConfigurationError(f"{address} refused to start: {error}.") from None
+        recorder = Recorder(
+            transport, Redactor(), budget=settings.budget, rate=rate, clock=Clock(movable=kind == "app")
+        )
+        run_id = secrets.token_hex(3)
+        try:
+            target = await discover(recorder, settings, kind=kind, address=address, app=app, run_id=run_id)
+        except BudgetExceededError as error:
+            raise ConfigurationError(f"Getting to know the target took too much: {error}.") from None
+
+        async def open_wire() -> Transport:
+            nonlocal wire
+            if wire is None:
+                if isinstance(transport, AsgiTransport):
+                    served: Served = await stack.enter_async_context(serve_app(transport.app, state=transport.state))
+                    wire = WireTransport(served.url, timeout=settings.timeout, agent=agent)
+                else:
+                    wire = WireTransport(address, timeout=settings.timeout, verify=settings.verify_tls, agent=agent)
+            return wire
+
+        scene = Scene(
+            target,
+            recorder,
+            run_id,
+            seed=settings.seed,
+            patience=settings.patience,
+            allow_disruptive=settings.allow_disruptive or kind == "app",
+            wire=open_wire,
+        )
+        try:
+            yield Opened(scene, settings, started)
+        finally:
+            await clean_up(scene)
+
+
+def check_url(url: str) -> None:
+    """Raises ConfigurationError for what is no http(s) URL, or has credentials in it."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(f"{url} is not a URL: it must begin with http:// or https://.")
+    if parts.username or parts.password:
+        raise ConfigurationError(
+            "The URL holds a user name or password: credentials stand in the configuration by environment variable name."
+        )
+
+
+async def clean_up(scene: Scene) -> None:
+    """Delete the accounts that the run registered, where the service lets them delete themselves."""
+    operation = scene.target.delete_account
+    if operation is None:
+        return
+    METER.set(None)
+    for _, credential in scene.made_accounts:
+        if credential is not None:
+            request = operation.request().with_headers(*credential.headers).with_query(*credential.query)
+            with contextlib.suppress(BudgetExceededError):
+                await scene.recorder.send(request, label="clean up: delete an expendable account", role=Role.SETUP)
+
+
+def summary(target: Target) -> TargetSummary:
+    """What reports say about the target."""
+    return TargetSummary(
+        kind=target.kind,
+        address=target.address,
+        title=target.title,
+        facts=target.facts,
+        operations=tuple(operation.name for operation in target.operations),
+    )
+
+
+def finished(
+    target: TargetSummary,
+    results: Sequence[Result],
+    settings: Settings,
+    *,
+    run_id: str,
+    started: datetime,
+    requests: int,
+    command: str = "",
+    interrupted: bool = False,
+) -> Run:
+    """The run as a value, decided."""
+    decision = gate.decide(
+        results,
+        fail_on=Severity(settings.fail_on),
+        strict=settings.strict,
+        allow_inconclusive=settings.allow_inconclusive,
+        interrupted=interrupted,
+    )
+    return Run(
+        run_id=run_id,
+        version=version(),
+        started=started,
+        finished=datetime.now(UTC),
+        target=target,
+        level=settings.level,
+        results=tuple(sorted(results, key=lambda result: result.rule.code)),
+        decision=decision,
+        requests=requests,
+        command=command,
+        interrupted=interrupted,
+        versions=versions(),
+    )
+
+
+async def conduct(
+    settings: Settings,
+    checks: Sequence[Check],
+    *,
+    app: object | None = None,
+    command: str = "",
+    on_target: Callable[[Target], None] = lambda _: None,
+    on_result: Callable[[Result], None] = lambda _: None,
+) -> Run:
+    """Open, run, close, decide. Raises ConfigurationError when the target cannot be used."""
+    async with opened(settings, app=app) as door:
+        scene = door.scene
+        on_target(scene.target)
+        results = await run_all(checks, scene, on_result)
+    return finished(
+        summary(scene.target),
+        results,
+        settings,
+        run_id=scene.run_id,
+        started=door.started,
+        requests=scene.recorder.sent,
+        command=command,
+    )
+

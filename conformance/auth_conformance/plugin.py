@@ -1,0 +1,104 @@
+"""The pytest plugin: options, and a look whether this run asks for us.
+
+This module is imported by every pytest run of every project in the environment, so it imports nothing but
+pytest; everything else is behind `asked_for`.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from auth_conformance import hookspecs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE_NAME = "auth-conformance.toml"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options; names follow the configuration, with `auth-` before them."""
+    group = parser.getgroup("auth-conformance", "conformance of authentication (fastapi-auth-conformance)")
+    group.addoption("--auth-url", metavar="URL", help="test the service at this URL")
+    group.addoption("--auth-app", metavar="MODULE:APP", help="test this ASGI application (module:app or module:factory())")
+    group.addoption("--auth-app-dir", metavar="DIR", help="where the module of --auth-app is looked for (default: the root directory)")
+    group.addoption("--auth-config", metavar="FILE", help=f"read this configuration (default: {FILE_NAME} or pyproject.toml)")
+    group.addoption("--auth-openapi", metavar="PATH", help="where the OpenAPI document is: a path of the service, or a file")
+    group.addoption("--auth-level", type=int, choices=(1, 2, 3), help="highest ASVS level of checks to run (default: 3)")
+    group.addoption("--auth-only", action="append", metavar="CODE", help="run this check or family only; may be repeated")
+    group.addoption("--auth-ignore", action="append", metavar="CODE", help="leave out this check or family; may be repeated")
+    group.addoption("--auth-fail-on", choices=("info", "low", "medium", "high", "critical"), help="lowest severity that fails (default: low)")
+    group.addoption("--auth-strict", action="store_true", default=None, help="fail also on what could not be tested")
+    group.addoption("--auth-allow-inconclusive", action="store_true", default=None, help="let inconclusive checks through")
+    group.addoption("--auth-allow-disruptive", action="store_true", default=None, help="against a URL: also lock, delete and flood (on accounts of our own)")
+    group.addoption("--auth-database-env", metavar="NAME", help="environment variable that holds the URL of the target's database")
+    group.addoption("--auth-signing-key-env", metavar="NAME", help="environment variable that holds the key that signs tokens")
+    group.addoption("--auth-json", metavar="FILE", help="write the run as JSON")
+    group.addoption("--auth-html", metavar="FILE", help="write the HTML report")
+    parser.addini("auth_url", "the service to test (see --auth-url)")
+    parser.addini("auth_app", "the application to test (see --auth-app)")
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Register the hooks that a conftest.py may implement."""
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker, and bring in the suite when this run asks for it."""
+    config.addinivalue_line("markers", "auth_conformance: a check of fastapi-auth-conformance")
+    if asked_for(config):
+        activate(config)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> object | None:
+    """Collect `test_auth = Suite()` in a user's module."""
+    kind = type(obj)
+    if kind.__module__ != "auth_conformance.suite" or kind.__name__ != "Suite":
+        return None
+    return activate(collector.config).suite_in_module(collector, name, obj)
+
+
+def asked_for(config: pytest.Config) -> bool:
+    """Whether a flag, the ini-file or a configuration file asks for the suite.
+
+    A configuration file alone does not when paths were given on the command line: `pytest tests/test_own.py`
+    stays the user's quick loop.
+    """
+    if config.getoption("auth_url") or config.getoption("auth_app") or config.getoption("auth_config"):
+        return True
+    if config.args_source is config.ArgsSource.ARGS and not _anchored(config):
+        return False
+    return bool(config.getini("auth_url") or config.getini("auth_app")) or _configured(config)
+
+
+def _anchored(config: pytest.Config) -> bool:
+    # `pytest "pyproject.toml::TOK101 …"` names the file that our items hang on.
+    anchor = config.inipath or config.rootpath / FILE_NAME
+    return any(argument.split("::")[0].endswith(anchor.name) for argument in config.args)
+
+
+def _configured(config: pytest.Config) -> bool:
+    own: Path = config.rootpath / FILE_NAME
+    if own.is_file():
+        return True
+    project = config.rootpath / "pyproject.toml"
+    if config.inipath != project and not project.is_file():
+        return False
+    return "[tool.auth-conformance" in project.read_text("utf-8", "replace")
+
+
+def activate(config: pytest.Config) -> object:
+    """Register the real plugin once and return it."""
+    name = "auth_conformance.collection"
+    plugin = config.pluginmanager.get_plugin(name)
+    if plugin is None:
+        from auth_conformance.collection import Collection  # noqa: PLC0415 - only when asked for
+
+        plugin = Collection(config)
+        config.pluginmanager.register(plugin, name)
+        for module in ("auth_conformance.fixtures", "auth_reports.plugin"):
+            config.pluginmanager.import_plugin(module)
+    return plugin

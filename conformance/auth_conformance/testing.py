@@ -1,0 +1,139 @@
+"""Seeded flaws: small edits of an application that a named set of checks must catch.
+
+For our kill tests, for `demo --flaw`, and for people who write checks of their own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import re
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+FLAWS = Path(__file__).parent / "flaws"
+_NUMBERS = itertools.count(1)
+
+
+class StaleFlawError(Exception):
+    """An edit's `was` does not occur exactly once in its file: the flaw describes code that has moved on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replace the one occurrence of `was` in `file` by `now`."""
+
+    file: str
+    was: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """A seeded flaw, or a sound variant (then `caught_by` is empty).
+
+    `name` is the file's name, with `.2`, `.3` … for further ones, and `.sound`, `.sound.2` … for variants.
+    `environment` holds settings of the application. `configuration` is what the user of the suite would
+    declare about it.
+    """
+
+    name: str
+    chapter: str
+    title: str
+    caught_by: frozenset[str]
+    edits: tuple[Edit, ...]
+    environment: Mapping[str, str]
+    configuration: Mapping[str, Any]
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing may fail."""
+        return not self.caught_by
+
+
+def load_flaws(folder: Path = FLAWS) -> list[Flaw]:
+    """All flaws and sound variants below `folder`, in order of chapter and name."""
+    return [flaw for path in sorted(folder.glob("*/*.toml")) for flaw in read_flaws(path)]
+
+
+def read_flaws(path: Path) -> Iterator[Flaw]:
+    """The flaws and sound variants in one file. Raises KeyError or tomllib.TOMLDecodeError when it is malformed."""
+    data = tomllib.loads(path.read_text("utf-8"))
+    for kind, suffix in (("flaw", ""), ("sound", ".sound")):
+        for number, table in enumerate(data.get(kind, []), 1):
+            yield Flaw(
+                name=path.stem + suffix + (f".{number}" if number > 1 else ""),
+                chapter=path.parent.name,
+                title=table["title"],
+                caught_by=frozenset(table["caught_by"]) if kind == "flaw" else frozenset(),
+                edits=tuple(Edit(edit["file"], edit["was"], edit["now"]) for edit in table.get("edit", [])),
+                environment=table.get("environment", {}),
+                configuration=table.get("configuration", {}),
+            )
+
+
+def find_flaw(name: str) -> Flaw:
+    """The flaw of that name. Raises LookupError that names the near ones."""
+    flaws = load_flaws()
+    for flaw in flaws:
+        if flaw.name == name:
+            return flaw
+    near = sorted({flaw.name for flaw in flaws if not flaw.sound and re.match(re.escape(name[:4]), flaw.name)})
+    known = near or sorted({flaw.name for flaw in flaws if not flaw.sound})
+    raise LookupError(f"There is no flaw {name}. There are: {', '.join(known)}.")
+
+
+@contextmanager
+def seeded(package: Path, edits: tuple[Edit, ...] = ()) -> Iterator[ModuleType]:
+    """Import a copy of the package at `package` with the edits applied, under a name of its own.
+
+    The package must use relative imports and keep its state out of modules. Raises StaleFlawError.
+    """
+    name = f"{package.name}_seeded_{next(_NUMBERS)}"
+    with tempfile.TemporaryDirectory(prefix="auth-conformance-") as folder:
+        copy = Path(folder) / name
+        copy.mkdir()
+        for path in sorted(package.glob("*.py")):
+            text = path.read_text("utf-8")
+            for edit in (edit for edit in edits if edit.file == path.name):
+                if text.count(edit.was) != 1:
+                    raise StaleFlawError(f"{path.name}: found {text.count(edit.was)} times, must be once: {edit.was!r}")
+                text = text.replace(edit.was, edit.now)
+            (copy / path.name).write_text(text, "utf-8")
+        missing = {edit.file for edit in edits} - {path.name for path in copy.iterdir()}
+        if missing:
+            raise StaleFlawError(f"no such file in {package.name}: {', '.join(sorted(missing))}")
+        spec = importlib.util.spec_from_file_location(name, copy / "__init__.py", submodule_search_locations=[str(copy)])
+        if spec is None or spec.loader is None:
+            raise ImportError(f"{package} is not a package")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+            yield module
+        finally:
+            for loaded in [key for key in sys.modules if key == name or key.startswith(f"{name}.")]:
+                del sys.modules[loaded]
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables while the block runs."""
+    before = {key: os.environ.get(key) for key in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
