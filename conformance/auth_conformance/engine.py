@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib.metadata
 import ipaddress
@@ -219,11 +220,24 @@ async def conduct(
     on_target: Callable[[Target], None] = lambda _: None,
     on_result: Callable[[Result], None] = lambda _: None,
 ) -> Run:
-    """Open, run, close, decide. Raises ConfigurationError when the target cannot be used."""
+    """Open, run, close, decide. Raises ConfigurationError when the target cannot be used.
+
+    When the task is cancelled (Ctrl-C), what is decided by then is reported, and the run says so.
+    """
+    results: list[Result] = []
+    interrupted = False
+
+    def keep(result: Result) -> None:
+        results.append(result)
+        on_result(result)
+
     async with opened(settings, app=app) as door:
         scene = door.scene
         on_target(scene.target)
-        results = await run_all(checks, scene, on_result)
+        try:
+            await run_all(checks, scene, keep)
+        except asyncio.CancelledError:
+            interrupted = True
     return finished(
         summary(scene.target),
         results,
@@ -232,5 +246,6 @@ async def conduct(
         started=door.started,
         requests=scene.recorder.sent,
         command=command,
+        interrupted=interrupted,
     )
 

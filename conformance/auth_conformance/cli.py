@@ -1,0 +1,266 @@
+"""The `auth-conformance` command."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from auth_conformance import catalog, gate
+from auth_conformance.console import Console
+from auth_conformance.model import Need, Run
+from auth_conformance.sdk import Check
+from auth_conformance.settings import FILE_NAME, ConfigurationError, Settings, load
+
+F = TypeVar("F", bound=Callable[..., Any])
+DEMO_REPORT = "auth-conformance-report.html"
+
+
+class Refused(click.ClickException):
+    """Something that the user can mend: one clear text, exit code 2."""
+
+    exit_code = gate.UNUSABLE
+
+    def show(self, file: Any = None) -> None:
+        """Print the text, without a traceback."""
+        click.echo(f"auth-conformance: {self.format_message()}", err=True, file=file)
+
+
+def selection(command: F) -> F:
+    """Options that choose checks and reports, shared by `run` and `demo`."""
+    options = [
+        click.option("--only", multiple=True, metavar="CODE", help="Run this check or family only; may be repeated."),
+        click.option("--ignore", multiple=True, metavar="CODE", help="Leave out this check or family; may be repeated."),
+        click.option("--level", type=click.IntRange(1, 3), help="Highest ASVS level of checks (default: 3)."),
+        click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the run as JSON."),
+        click.option("--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the HTML report."),
+        click.option("--fail-on", type=click.Choice(["info", "low", "medium", "high", "critical"]), help="Lowest severity that fails (default: low)."),
+        click.option("--strict", is_flag=True, default=None, help="Fail also on what could not be tested."),
+        click.option("--allow-inconclusive", is_flag=True, default=None, help="Let inconclusive checks through."),
+        click.option("--seed", type=int, help="Seed of the run's chance (default: 0)."),
+        click.option("--budget", type=click.IntRange(1), help="Most requests that the run may send (default: 3000)."),
+        click.option("--quiet", is_flag=True, help="Print findings and the decision only."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def addressing(command: F) -> F:
+    """Options that say what the target is and how to read about it."""
+    options = [
+        click.argument("target", required=False),
+        click.option("--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help=f"Read this configuration (default: {FILE_NAME} or pyproject.toml)."),
+        click.option("--openapi", metavar="PATH", help="Where the OpenAPI document is: a path of the service, or a file."),
+        click.option("--app-dir", metavar="DIR", help="Where the module of an application is looked for (default: here)."),
+        click.option("--rate", type=float, metavar="N", help="Requests per second (default: 5 towards other machines)."),
+        click.option("--timeout", type=float, metavar="SECONDS", help="Longest wait for one reply (default: 10)."),
+        click.option("--insecure", is_flag=True, help="Accept any TLS certificate."),
+        click.option("--database-env", metavar="NAME", help="Environment variable with the URL of the target's database."),
+        click.option("--signing-key-env", metavar="NAME", help="Environment variable with the key that signs tokens."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="fastapi-auth-conformance", prog_name="auth-conformance")
+def main() -> None:
+    """Does the authentication of this service hold? Every verdict carries its proof.
+
+    Exit codes: 0 passed, 1 findings, 2 configuration or target unusable, 3 incomplete, 130 interrupted.
+    """
+
+
+@main.command()
+@addressing
+@selection
+@click.option("--allow-disruptive", is_flag=True, default=None, help="Against a URL: also lock, delete and flood, on accounts of our own.")
+def run(target: str | None, json_file: Path | None, html_file: Path | None, *, quiet: bool, **flags: Any) -> None:
+    """Test TARGET: a URL, or an application as MODULE:APP or MODULE:FACTORY().
+
+    Accounts come from the configuration file, passwords from the environment variables that it names;
+    where strangers may register, none are needed.
+    """
+    settings = configure(target, flags)
+    conclude(settings, None, json_file, html_file, quiet=quiet)
+
+
+@main.command()
+@selection
+@click.option("--algorithm", type=click.Choice(["HS256", "ES256", "RS256"]), default="HS256", help="How the app signs its tokens.")
+@click.option("--flaw", "flaw_name", metavar="NAME", help="Seed this flaw first; --flaw list names them all.")
+def demo(
+    json_file: Path | None,
+    html_file: Path | None,
+    algorithm: str,
+    flaw_name: str | None,
+    *,
+    quiet: bool,
+    **flags: Any,
+) -> None:
+    """Test the bundled reference app, with a seeded flaw if you like, and write an HTML report.
+
+    The app runs in this process on an embedded SQLite database in a temporary folder.
+    """
+    from auth_conformance.demo import bundled  # noqa: PLC0415 - needs the demo extra
+    from auth_conformance.testing import find_flaw, load_flaws  # noqa: PLC0415 - as above
+
+    if flaw_name == "list":
+        for flaw in load_flaws():
+            if not flaw.sound:
+                click.echo(f"{flaw.name:42} {', '.join(sorted(flaw.caught_by)):24} {flaw.title}")
+        return
+    try:
+        flaw = find_flaw(flaw_name) if flaw_name else None
+        with bundled(algorithm=algorithm, flaw=flaw) as (app, settings):
+            chosen = settings.model_copy(update=given(flags))
+            conclude(chosen, app, json_file, html_file or Path(DEMO_REPORT), quiet=quiet)
+    except (LookupError, ConfigurationError) as error:
+        raise Refused(str(error.args[0])) from None
+
+
+@main.command()
+@addressing
+@click.option("--force", is_flag=True, help=f"Overwrite an existing {FILE_NAME}.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default=Path(FILE_NAME), help="Where to write.")
+def init(target: str | None, output: Path, *, force: bool, **flags: Any) -> None:
+    """Look at TARGET and write what was found as an editable configuration."""
+    from auth_conformance.discovery.writing import as_toml  # noqa: PLC0415 - only here
+
+    if output.exists() and not force:
+        raise Refused(f"{output} exists; --force overwrites it.")
+    settings = configure(target, flags)
+    text = as_toml(look(settings), settings)
+    try:
+        output.write_text(text, "utf-8")
+    except OSError as error:
+        raise Refused(f"{output} cannot be written: {error.strerror}.") from None
+    click.echo(f"Wrote {output}. Read it, correct it, then: auth-conformance run")
+
+
+@main.command()
+@addressing
+def doctor(target: str | None, **flags: Any) -> None:
+    """Say what is known about TARGET, what is missing for which checks, and which lines would supply it."""
+    from auth_conformance.discovery.writing import doctor as explain_target  # noqa: PLC0415 - only here
+
+    settings = configure(target, flags)
+    needs: dict[Need, list[str]] = {}
+    for code, check in catalog.load().items():
+        for need in check.rule.needs:
+            needs.setdefault(need, []).append(code)
+    click.echo(explain_target(look(settings), needs))
+
+
+@main.command()
+@click.argument("code")
+def explain(code: str) -> None:
+    """Print the page of a check: requirement, why, how, fix, references."""
+    catalogue = catalog.load()
+    check = catalogue.get(code.upper())
+    if check is None:
+        near = ", ".join(name for name in catalogue if name.startswith(code.upper()[:3])) or ", ".join(catalogue)
+        raise Refused(f"There is no check {code}. There are: {near}.")
+    rule = check.rule
+    click.echo(f"{rule.code} {rule.name}\n{rule.title}\n")
+    click.echo(f"{rule.severity.value} · ASVS level {rule.level} · {rule.depth.value} box · {rule.impact.value} · at most {rule.budget} requests")
+    if rule.needs:
+        click.echo(f"Needs: {', '.join(need.value for need in rule.needs)}")
+    for head, text in (("", rule.requirement), ("Why", rule.why), ("How", rule.how), ("Fix", rule.fix)):
+        click.echo(f"\n{head}\n{text}" if head else f"\n{text}")
+    click.echo("\nReferences")
+    for reference in rule.references:
+        click.echo(f"  {reference.label}  {reference.url}")
+
+
+@main.command(name="list")
+@click.option("--family", metavar="FAMILY", help="Only this family, such as TOK.")
+@click.option("--level", type=click.IntRange(1, 3), default=3, help="Highest level to list.")
+def list_checks(family: str | None, level: int) -> None:
+    """List the checks."""
+    for check in choose(level, [family] if family else [], []):
+        rule = check.rule
+        click.echo(f"{rule.code}  {rule.severity.value:8}  L{rule.level}  {rule.name:44} {rule.title}")
+
+
+def given(flags: dict[str, Any]) -> dict[str, Any]:
+    """The flags that were given, tuples as lists."""
+    return {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in flags.items()
+        if value is not None and value != ()
+    }
+
+
+def configure(target: str | None, flags: dict[str, Any]) -> Settings:
+    """Settings from the command line, the environment and the file. Raises Refused."""
+    values = given(flags)
+    file = values.pop("config_file", None)
+    if target is not None:
+        values["url" if "://" in target else "app"] = target
+    if values.pop("insecure", False):
+        values["verify_tls"] = False
+    if name := values.pop("database_env", None):
+        values["database"] = {"env": name}
+    if name := values.pop("signing_key_env", None):
+        values["signing"] = {"key": {"env": name}}
+    try:
+        return load(values, file=file)
+    except ConfigurationError as error:
+        raise Refused(str(error)) from None
+
+
+def choose(level: int, only: Sequence[str], ignore: Sequence[str]) -> list[Check]:
+    """The selected checks. Raises Refused for a code that does not exist."""
+    try:
+        return catalog.select(catalog.load(), level=level, only=only, ignore=ignore)
+    except catalog.UnknownCodeError as error:
+        raise Refused(str(error)) from None
+
+
+def look(settings: Settings) -> Any:
+    """Open and discover the target, without a check. Raises Refused."""
+    from auth_conformance.engine import opened  # noqa: PLC0415 - imports the HTTP client
+
+    async def discovered() -> Any:
+        async with opened(settings) as door:
+            return door.scene.target
+
+    try:
+        return asyncio.run(discovered())
+    except ConfigurationError as error:
+        raise Refused(str(error)) from None
+
+
+def conclude(settings: Settings, app: object | None, json_file: Path | None, html_file: Path | None, *, quiet: bool) -> None:
+    """Run, print, write the reports, and leave with the decision's exit code."""
+    from auth_conformance.engine import conduct  # noqa: PLC0415 - imports the HTTP client
+    from auth_reports.writing import write  # noqa: PLC0415 - imports the template engine
+
+    console = Console(quiet=quiet)
+    checks = choose(settings.level, settings.only, settings.ignore)
+    try:
+        finished: Run = asyncio.run(
+            conduct(
+                settings,
+                checks,
+                app=app,
+                command=" ".join(["auth-conformance", *sys.argv[1:]]),
+                on_target=lambda target: console.target(target, len(checks)),
+                on_result=console.progress,
+            )
+        )
+    except ConfigurationError as error:
+        raise Refused(str(error)) from None
+    try:
+        written = write(finished, json=json_file, html=html_file)
+    except OSError as error:
+        raise Refused(f"The report cannot be written: {error}.") from None
+    console.summary(finished, written)
+    sys.exit(finished.decision.exit_code)

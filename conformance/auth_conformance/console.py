@@ -1,0 +1,129 @@
+"""What the command prints: quiet when piped, safe for every terminal, never wider than the screen."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import textwrap
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from auth_conformance.model import Failed, Inconclusive, Masked, Provenance, Result, Run, Severity, Skipped
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from auth_conformance.target import Target
+
+_ORDER = ("passed", "failed", "inconclusive", "errored", "masked", "skipped")
+
+
+class Console:
+    """Prints a run as it goes and sums it up at the end."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        self.live = sys.stderr.isatty() and not quiet and "CI" not in os.environ
+        self.width = min(shutil.get_terminal_size((100, 24)).columns, 120)
+        self._total = 0
+        self._done = 0
+        self._started = time.monotonic()
+
+    def target(self, target: Target, checks: int) -> None:
+        """What is about to be tested, and with what."""
+        self._total = checks
+        if self.quiet:
+            return
+        title = f" ({target.title})" if target.title else ""
+        self.line(f"Target   {target.address}{title}")
+        if target.witness is not None:
+            names = f", caller at {target.witness.identity}" if target.witness.identity else ""
+            self.line(f"Witness  {target.witness.operation.name}{names} ({target.witness.provenance.value})")
+        kinds = sorted({login.carrier.kind.value for login in target.logins})
+        self.line(f"Checks   {checks}, with {', '.join(kinds) or 'ready-made'} credentials")
+        for fact in target.facts:
+            if fact.provenance is Provenance.GUESSED:
+                self.line(f"Guessed  {fact.name}: {fact.value} ({fact.because})", "yellow")
+        self.line("")
+
+    def progress(self, result: Result) -> None:
+        """One more verdict: a moving line on a terminal, nothing in a pipe; failures are told at once."""
+        self._done += 1
+        if self.live:
+            text = f"{self._done}/{self._total} {result.rule.code} {result.name}"
+            click.echo("\r" + text[: self.width - 1].ljust(self.width - 1), nl=False, err=True)
+
+    def summary(self, run: Run, written: Iterable[Path] = ()) -> None:
+        """Failures in one line each, what could not be decided or tested, the count, and where the reports are."""
+        if self.live:
+            click.echo("\r" + " " * (self.width - 1) + "\r", nl=False, err=True)
+        for result in run.results:
+            if isinstance(result.verdict, Failed):
+                self._failure(result)
+        for result in run.results:
+            if isinstance(result.verdict, Inconclusive):
+                self._hanging(f"{result.rule.code} inconclusive", result.verdict.reason, "yellow")
+                self._remedy(result.verdict.remedy)
+            elif result.name == "errored":
+                self._hanging(f"{result.rule.code} broke down", f"{result.verdict.reason} (our bug)", "magenta")
+        self._untested(run)
+        counts = [f"{run.count(name)} {name}" for name in _ORDER if run.count(name)]
+        self.line("")
+        self.line(f"{' · '.join(counts)}   {run.requests} requests in {(run.finished - run.started).total_seconds():.1f} s")
+        self._severities(run)
+        colour = {"Passed": "green", "Failed": "red"}.get(run.decision.word, "yellow")
+        self.line(f"{run.decision.word}: {run.decision.sentence}", colour, bold=True)
+        for path in written:
+            self.line(f"Report   {path}")
+
+    def _failure(self, result: Result) -> None:
+        for finding in result.findings:
+            self._hanging(f"{result.rule.code} {finding.severity.value}", f"{result.rule.title}: {finding.message}", "red")
+
+    def _untested(self, run: Run) -> None:
+        skipped = [result for result in run.results if isinstance(result.verdict, Skipped) and result.verdict.applicable]
+        masked = [result for result in run.results if isinstance(result.verdict, Masked)]
+        roots: dict[str, list[str]] = {}
+        for result in masked:
+            if isinstance(result.verdict, Masked):
+                roots.setdefault(result.verdict.by, []).append(result.rule.code)
+        for root, codes in roots.items():
+            self._hanging(f"masked by {root}", ", ".join(codes), "bright_black")
+        if self.quiet:
+            return
+        reasons: dict[tuple[str, str], list[str]] = {}
+        for result in skipped:
+            if isinstance(result.verdict, Skipped):
+                reasons.setdefault((result.verdict.reason, result.verdict.remedy), []).append(result.rule.code)
+        for (reason, remedy), codes in reasons.items():
+            self._hanging(", ".join(codes), reason, "bright_black")
+            self._remedy(remedy)
+
+    def _severities(self, run: Run) -> None:
+        found = {severity: sum(item.severity is severity for item in run.findings) for severity in reversed(Severity)}
+        if any(found.values()):
+            self.line("Findings " + ", ".join(f"{count} {severity.value}" for severity, count in found.items() if count))
+
+    def _remedy(self, remedy: str) -> None:
+        for line in remedy.splitlines():
+            self.line(f"      {line}", "cyan")
+
+    def _hanging(self, head: str, text: str, colour: str) -> None:
+        body = textwrap.fill(
+            printable(text), self.width, initial_indent=" " * (len(head) + 2), subsequent_indent="    ", break_long_words=False
+        )
+        self.line(click.style(head, fg=colour, bold=True) + body[len(head) :])
+
+    def line(self, text: str, colour: str | None = None, *, bold: bool = False) -> None:
+        """One line on standard output."""
+        click.echo(click.style(text, fg=colour, bold=bold) if colour else text, color=self.coloured)
+
+
+def printable(text: str) -> str:
+    """`text` without what would move a terminal's cursor or colour."""
+    return "".join(character if character.isprintable() or character == "\n" else "�" for character in text)

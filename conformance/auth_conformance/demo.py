@@ -1,0 +1,102 @@
+"""The bundled reference app, ready to be tested: fresh secrets, its own database, and a flaw if asked for."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from auth_conformance.settings import ConfigurationError, Settings, load
+from auth_conformance.testing import Flaw, environment, seeded
+
+ALGORITHMS = ("HS256", "ES256", "RS256")
+ORIGIN = "https://app.example.com"
+
+
+def package() -> Path:
+    """The folder of the reference app. Raises ConfigurationError when the demo extra is not installed."""
+    spec = importlib.util.find_spec("reference_app")
+    if spec is None or spec.origin is None:
+        raise ConfigurationError("The reference app is not installed: pip install 'fastapi-auth-conformance[demo]'.")
+    if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("sqlalchemy") is None:
+        raise ConfigurationError("The demo needs FastAPI and more: pip install 'fastapi-auth-conformance[demo]'.")
+    return Path(spec.origin).parent
+
+
+def private_key(algorithm: str) -> str:
+    """A new private key in PEM for ES256 or RS256."""
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+    if algorithm == "ES256":
+        key = ec.generate_private_key(ec.SECP256R1())
+    else:
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return pem.decode()
+
+
+@contextmanager
+def bundled(
+    *, algorithm: str = "HS256", flaw: Flaw | None = None, extra: Mapping[str, str] | None = None
+) -> Iterator[tuple[object, Settings]]:
+    """The reference app and what a tester of it would configure, for as long as the block runs.
+
+    `extra` are further environment variables of the app. Nothing outside a temporary folder is written.
+    """
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="auth-conformance-demo-"))
+        database = f"sqlite+aiosqlite:///{folder}/demo.db"
+        password = f"{secrets.token_urlsafe(18)}-7qX"
+        values = {
+            "SECRET_KEY": secrets.token_urlsafe(48),
+            "DATABASE_URL": database,
+            "CORS_ORIGINS": ORIGIN,
+            "ADMIN_EMAIL": "root.operator@example.com",
+            "ADMIN_PASSWORD": password,
+            "JWT_ALGORITHM": algorithm,
+            **(flaw.environment if flaw else {}),
+            **(extra or {}),
+        }
+        algorithm = values["JWT_ALGORITHM"]
+        if algorithm != "HS256":
+            values.setdefault("JWT_PRIVATE_KEY", private_key(algorithm))
+        for name in [name for name in os.environ if name.startswith("AUTH_CONFORMANCE_")]:
+            # The demo is its own configuration: what the user has set is about another target.
+            stack.enter_context(_without(name))
+        stack.enter_context(environment(values))
+        module = stack.enter_context(seeded(package(), flaw.edits if flaw else ()))
+        configuration = dict(flaw.configuration) if flaw else {}
+        policy = {"origins": [ORIGIN], **configuration.pop("policy", {})}
+        settings = load(
+            {
+                "database": {"env": "DATABASE_URL"},
+                "accounts": {
+                    "admin": {
+                        "username": values["ADMIN_EMAIL"],
+                        "password": {"env": "ADMIN_PASSWORD"},
+                        "role": "admin",
+                    }
+                },
+                "policy": policy,
+                **configuration,
+            },
+            start=Path(folder),
+        )
+        yield module.create_app(), settings
+
+
+@contextmanager
+def _without(name: str) -> Iterator[None]:
+    value = os.environ.pop(name)
+    try:
+        yield
+    finally:
+        os.environ[name] = value
