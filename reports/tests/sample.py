@@ -41,8 +41,8 @@ TEMPLATE = "{{ 7 * 7 }}{% raw %}"
 SURROGATE = "half \udcff a character"
 HOSTILE = (SCRIPT, QUOTES, ESCAPE, OVERRIDE, TEMPLATE, SURROGATE)
 
-LIVE = "Bearer ‹jwt {\"alg\": \"HS256\", \"typ\": \"JWT\"} claims sub exp iat sha256:4f0c2a9be1d7›"  # noqa: RUF001 - the recorder's mark
-FORGED = "Bearer ‹jwt {\"alg\": \"none\", \"typ\": \"JWT\"} claims sub exp iat sha256:9d11e0c5aa42›"  # noqa: RUF001 - as above
+LIVE = 'Bearer ‹jwt {"alg": "HS256", "typ": "JWT"} claims sub exp iat sha256:4f0c2a9be1d7›'  # noqa: RUF001 - the recorder's mark
+FORGED = 'Bearer ‹jwt {"alg": "none", "typ": "JWT"} claims sub exp iat sha256:9d11e0c5aa42›'  # noqa: RUF001 - as above
 ORIGIN = "https://shop.example"
 
 WHY = "With `alg: none` the caller writes the claims, so the caller is whoever the token says."
@@ -152,7 +152,15 @@ def refused(first: int, attacks: int = 6) -> tuple[Exchange, ...]:
     denied = '{"error": "invalid_token", "message": "The access token is not valid."}'
     return (
         exchange(first, "live token of A", Role.CONTROL, Outcome.ACCEPTED),
-        exchange(first + 1, "bland wrong token", Role.CONTROL, Outcome.REJECTED, authorization=FORGED, status=401, body=denied),
+        exchange(
+            first + 1,
+            "bland wrong token",
+            Role.CONTROL,
+            Outcome.REJECTED,
+            authorization=FORGED,
+            status=401,
+            body=denied,
+        ),
         *(
             exchange(
                 first + 2 + index,
@@ -171,12 +179,39 @@ def refused(first: int, attacks: int = 6) -> tuple[Exchange, ...]:
 
 def broken(first: int, operation: str = "GET /me", *, body: str | None = None) -> tuple[Exchange, ...]:
     """The evidence of a failure: an accepted control, refused attacks and accepted ones, seen twice."""
-    stolen = body if body is not None else '{"username": "bob", "email": "bob@example.org", "roles": ["admin"]}'
+    stolen = (
+        body if body is not None else '{"username": "bob", "email": "bob@example.org", "roles": ["admin"]}'
+    )
     return (
         exchange(first, "live token of A", Role.CONTROL, Outcome.ACCEPTED, operation=operation),
-        exchange(first + 1, "unsigned token (alg=NONE)", Role.ATTACK, Outcome.REJECTED, operation=operation, authorization=FORGED, status=401, body="{}"),
-        exchange(first + 2, "unsigned token (alg=none, sub=bob)", Role.ATTACK, Outcome.ACCEPTED, operation=operation, authorization=FORGED, body=stolen),
-        exchange(first + 3, "the same once more", Role.ATTACK, Outcome.ACCEPTED, operation=operation, authorization=FORGED, body=stolen),
+        exchange(
+            first + 1,
+            "unsigned token (alg=NONE)",
+            Role.ATTACK,
+            Outcome.REJECTED,
+            operation=operation,
+            authorization=FORGED,
+            status=401,
+            body="{}",
+        ),
+        exchange(
+            first + 2,
+            "unsigned token (alg=none, sub=bob)",
+            Role.ATTACK,
+            Outcome.ACCEPTED,
+            operation=operation,
+            authorization=FORGED,
+            body=stolen,
+        ),
+        exchange(
+            first + 3,
+            "the same once more",
+            Role.ATTACK,
+            Outcome.ACCEPTED,
+            operation=operation,
+            authorization=FORGED,
+            body=stolen,
+        ),
         exchange(
             first + 4,
             "unsigned token in the body",
@@ -234,7 +269,10 @@ def hostile() -> tuple[Result, ...]:
         Errored(everything, everything, (seen,)),
         Masked(everything, everything),
     )
-    return tuple(_result(bad, verdict, everything, 1, SourceLine(everything, 1, everything), (everything,)) for verdict in outcomes)
+    return tuple(
+        _result(bad, verdict, everything, 1, SourceLine(everything, 1, everything), (everything,))
+        for verdict in outcomes
+    )
 
 
 def flood(count: int = 500, body: int = 100_000) -> tuple[Result, ...]:
@@ -243,7 +281,10 @@ def flood(count: int = 500, body: int = 100_000) -> tuple[Result, ...]:
     return tuple(
         _result(
             rule(f"FLD{index:03}", f"Finding number {index}"),
-            Failed((Violation(f"GET /things/{index}", f"Thing {index} is open."),), broken(10_000 + 10 * index, f"GET /things/{index}", body=text)),
+            Failed(
+                (Violation(f"GET /things/{index}", f"Thing {index} is open."),),
+                broken(10_000 + 10 * index, f"GET /things/{index}", body=text),
+            ),
             f"GET /things/{index}",
             5,
         )
@@ -251,7 +292,13 @@ def flood(count: int = 500, body: int = 100_000) -> tuple[Result, ...]:
     )
 
 
-def run(results: tuple[Result, ...] | None = None, *, decision: Decision | None = None, level: int = 2, note: str = "") -> Run:
+def run(
+    results: tuple[Result, ...] | None = None,
+    *,
+    decision: Decision | None = None,
+    level: int = 2,
+    note: str = "",
+) -> Run:
     started = datetime(2026, 11, 22, 10, 31, 5, tzinfo=UTC)
     return Run(
         run_id=f"2f1c9a{note}",
@@ -263,16 +310,27 @@ def run(results: tuple[Result, ...] | None = None, *, decision: Decision | None 
             address=f"{ORIGIN}{note}",
             title=f"Shop API{note}",
             facts=(
-                Fact("witness", f"GET /me → /username{note}", Provenance.OBSERVED, f"names its caller with and without a change of user{note}"),
+                Fact(
+                    "witness",
+                    f"GET /me → /username{note}",
+                    Provenance.OBSERVED,
+                    f"names its caller with and without a change of user{note}",
+                ),
                 Fact("login", "POST /login (form)", Provenance.OPENAPI, "tokenUrl of the oauth2 scheme"),
-                Fact("objects", "GET /orders/{id}", Provenance.GUESSED, "the path ends in an id and the reply has `owner`"),
+                Fact(
+                    "objects",
+                    "GET /orders/{id}",
+                    Provenance.GUESSED,
+                    "the path ends in an id and the reply has `owner`",
+                ),
                 Fact("user A", "alice", Provenance.DECLARED),
             ),
             operations=("GET /me", "POST /login", f"GET /orders/{{id}}{note}"),
         ),
         level=level,
         results=verdicts() if results is None else results,
-        decision=decision or Decision(1, f"2 rules of severity high or above are broken, and 2 results are unclear.{note}"),
+        decision=decision
+        or Decision(1, f"2 rules of severity high or above are broken, and 2 results are unclear.{note}"),
         requests=163,
         command=f"auth-conformance run {ORIGIN} --level 2 --fail-on low{note}",
         versions=(("fastapi", "0.165.0"), ("httpx", "0.28.1"), ("python", "3.11.9")),

@@ -16,7 +16,7 @@ import jinja2
 from markupsafe import Markup
 
 from auth_reports.html.evidence import Budget
-from auth_reports.html.text import finalize
+from auth_reports.html.text import finalize, spans
 from auth_reports.html.view import page
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _hash(text: str) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_ours),
         autoescape=True,
         finalize=finalize,
@@ -69,3 +69,5 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["spans"] = spans
+    return environment

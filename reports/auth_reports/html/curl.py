@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from auth_reports.html.text import UNSEEN
+from auth_reports.html.text import UNSEEN, visible
 
 if TYPE_CHECKING:
     from auth_conformance.model import Request
@@ -97,7 +97,9 @@ def curl(request: Request, *, base: str | None = None) -> Curl:
         body = names.mark(_clean(request.body))
         if len(body) > _LONGEST:
             body = "\x00BODY\x00"
-            extra.append(("$BODY", "the body of this request, too long for a command line: see the JSON report"))
+            extra.append(
+                ("$BODY", "the body of this request, too long for a command line: see the JSON report")
+            )
         words.append(f"--data-raw {_quote(body)}")
     legend = [(f"${name}", f"the value shown as {digest}") for digest, name in names.given.items()]
     return Curl(" \\\n  ".join(words), (*legend, *extra))
@@ -105,7 +107,7 @@ def curl(request: Request, *, base: str | None = None) -> Curl:
 
 def _clean(text: str) -> str:
     """No argument of a program can hold a NUL: show where one was."""
-    return text.replace("\x00", "\u2400")
+    return text.replace("\x00", visible("\x00"))
 
 
 def _header(name: str, value: str, names: _Names) -> str:

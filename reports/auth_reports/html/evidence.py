@@ -13,7 +13,7 @@ from auth_reports.html.text import cut, short, visible, weight
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from auth_conformance.model import Exchange
+    from auth_conformance.model import Exchange, Request
 
 BODY = 8000
 LINE = 1000
@@ -23,7 +23,14 @@ STEPS = 60
 _TOO_LITTLE = 600
 _EXPANSION = 8  # escaping makes a byte at most six long: five for a quote, and some room for the rest
 _ROLE_WORDS = {Role.SETUP: "Preparation", Role.CONTROL: "Control", Role.ATTACK: "Attack"}
-_TELLING = (Outcome.ACCEPTED, Outcome.CRASHED, Outcome.AMBIGUOUS, Outcome.INTERCEPTED, Outcome.THROTTLED, None)
+_TELLING = (
+    Outcome.ACCEPTED,
+    Outcome.CRASHED,
+    Outcome.AMBIGUOUS,
+    Outcome.INTERCEPTED,
+    Outcome.THROTTLED,
+    None,
+)
 
 
 @dataclass(slots=True)
@@ -71,6 +78,7 @@ class Side:
     label: str
     number: int
     outcome: str
+    seen: int
     took: float
     request: tuple[Line, ...]
     reply: str
@@ -103,9 +111,12 @@ class Step:
     outcome: str
 
 
-def pairs(evidence: Sequence[Exchange], budget: Budget, *, base: str | None, most: int = PAIRS) -> tuple[Pair, ...]:
+def pairs(
+    evidence: Sequence[Exchange], budget: Budget, *, base: str | None, most: int = PAIRS
+) -> tuple[Pair, ...]:
     """Choose the exchanges that prove a finding, the most telling first, each beside its control."""
-    attacks = _distinct(exchange for exchange in evidence if exchange.role is Role.ATTACK)
+    times = Counter((item.request, item.outcome) for item in evidence if item.role is Role.ATTACK)
+    attacks = _distinct(item for item in evidence if item.role is Role.ATTACK)
     attacks.sort(key=lambda item: _TELLING.index(item.outcome) if item.outcome in _TELLING else len(_TELLING))
     chosen: list[Exchange] = attacks or list(evidence)
     found: list[Pair] = []
@@ -113,13 +124,16 @@ def pairs(evidence: Sequence[Exchange], budget: Budget, *, base: str | None, mos
         if budget.left < _TOO_LITTLE:
             break
         attack, control = (exchange, _control(exchange, evidence)) if attacks else (None, exchange)
-        found.append(_pair(control, attack, budget, base))
+        found.append(_pair(control, attack, budget, base, times[exchange.request, exchange.outcome]))
     return tuple(found)
 
 
 def _distinct(exchanges: Iterable[Exchange]) -> list[Exchange]:
     """Drop repetitions of a request that had the same outcome: a finding is seen twice by design."""
-    return list({(item.request, item.outcome): item for item in exchanges}.values())
+    first: dict[tuple[Request, Outcome | None], Exchange] = {}
+    for item in exchanges:
+        first.setdefault((item.request, item.outcome), item)
+    return list(first.values())
 
 
 def _control(attack: Exchange, evidence: Sequence[Exchange]) -> Exchange | None:
@@ -137,13 +151,15 @@ def _control(attack: Exchange, evidence: Sequence[Exchange]) -> Exchange | None:
     )
 
 
-def _pair(control: Exchange | None, attack: Exchange | None, budget: Budget, base: str | None) -> Pair:
+def _pair(
+    control: Exchange | None, attack: Exchange | None, budget: Budget, base: str | None, seen: int
+) -> Pair:
     twin = set(_request_lines(control)) if control and attack else None
     reproduced = attack or control
     assert reproduced is not None, "a pair has at least one side"  # noqa: S101 - by construction, for types
     return Pair(
         control=_side(control, budget, None) if control else None,
-        attack=_side(attack, budget, twin) if attack else None,
+        attack=_side(attack, budget, twin, seen) if attack else None,
         curl=curl(reproduced.request, base=base),
     )
 
@@ -153,10 +169,12 @@ def _request_lines(exchange: Exchange) -> list[str]:
     return [f"{request.method} {request.url}", *(f"{name}: {value}" for name, value in request.headers)]
 
 
-def _side(exchange: Exchange, budget: Budget, twin: set[str] | None) -> Side:
+def _side(exchange: Exchange, budget: Budget, twin: set[str] | None, seen: int = 1) -> Side:
     """Render one exchange; lines of its request that `twin` lacks are marked."""
     reply = exchange.reply
-    sent = [Line(short(line, LINE), twin is not None and line not in twin) for line in _request_lines(exchange)]
+    sent = [
+        Line(short(line, LINE), twin is not None and line not in twin) for line in _request_lines(exchange)
+    ]
     notes = [note for note in (_more("request headers", len(sent) - 1),) if note]
     sent = sent[: HEADERS + 1]
     for line in sent:
@@ -165,7 +183,9 @@ def _side(exchange: Exchange, budget: Budget, twin: set[str] | None) -> Side:
         shown = budget.body(exchange.request.body)
         notes += _cut_note("request", shown, exchange.request.body, 0)
         sent += [Line(""), *(Line(line) for line in shown.split("\n"))]
-    head = [f"HTTP {reply.status}" if reply.status is not None else f"no reply: {short(reply.error or 'unknown')}"]
+    head = [
+        f"HTTP {reply.status}" if reply.status is not None else f"no reply: {short(reply.error or 'unknown')}"
+    ]
     head += [short(f"{name}: {value}", LINE) for name, value in reply.headers[:HEADERS]]
     body = budget.body(reply.body)
     notes += [note for note in (_more("reply headers", len(reply.headers)),) if note]
@@ -174,7 +194,8 @@ def _side(exchange: Exchange, budget: Budget, twin: set[str] | None) -> Side:
         role=_ROLE_WORDS[exchange.role],
         label=short(exchange.label, LINE),
         number=exchange.number,
-        outcome=exchange.outcome.value if exchange.outcome else "not judged",
+        outcome=exchange.outcome.value if exchange.outcome else "",
+        seen=seen,
         took=exchange.took,
         request=tuple(sent),
         reply=budget.spend("\n".join(head)) + (f"\n\n{body}" if body else ""),
@@ -198,7 +219,7 @@ def _cut_note(what: str, shown: str, text: str, size: int) -> list[str]:
 def steps(evidence: Sequence[Exchange], budget: Budget) -> tuple[Step, ...]:
     """Return one line per exchange, in the order sent, as far as the budget goes."""
     found: list[Step] = []
-    for item in sorted(evidence, key=lambda exchange: exchange.number)[:STEPS]:
+    for item in evidence[:STEPS]:
         step = Step(
             number=item.number,
             role=_ROLE_WORDS[item.role],

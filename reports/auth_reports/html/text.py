@@ -14,25 +14,16 @@ UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
     "\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e0fff]"
 )
-_PICTURES = 0x2400  # U+2400 is the symbol for NUL, and so on up to U+241F
 _SPAN = re.compile(r"(`+)(.+?)\1(?!`)", re.DOTALL)
 _BULLET = re.compile(r"(?:[-*]|\d+\.)\s+")
 
 
 def visible(text: str) -> str:
-    """Replace every character that hides or reorders text by one that shows what was there.
+    """Replace every character that hides or reorders text by its number: `\\u202e` is shown as `⟦U+202E⟧`.
 
-    ASCII controls become their pictures, the rest becomes its number: `\\u202e` is shown as `⟦U+202E⟧`.
     Applying it twice changes nothing.
     """
-    return UNSEEN.sub(_shown, text)
-
-
-def _shown(match: re.Match[str]) -> str:
-    number = ord(match[0])
-    if number < ord(" "):
-        return chr(_PICTURES + number)
-    return "\u2421" if number == ord("\x7f") else f"\u27e6U+{number:04X}\u27e7"
+    return UNSEEN.sub(lambda match: f"\u27e6U+{ord(match[0]):04X}\u27e7", text)
 
 
 def finalize(value: object) -> object:

@@ -119,6 +119,11 @@ class Row:
         """The rule that was judged."""
         return self.result.rule
 
+    @property
+    def finding(self) -> str:
+        """The id of the group of findings that a failure belongs to."""
+        return f"finding-{slug(self.rule.code)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
@@ -128,6 +133,7 @@ class Occurrence:
     message: str
     where: str
     pairs: tuple[Pair, ...]
+    proof: str
     left: int
 
 
@@ -296,13 +302,18 @@ def _occurrences(run: Run, budget: Budget) -> dict[str, list[Occurrence]]:
         budget.give_back(share)
         shown = {side.number for pair in chosen for side in pair.sides}
         source = finding.source
-        where = f"{source.path}:{source.line}" + (f" \u00b7 {source.function}" if source.function else "") if source else ""
+        where = (
+            f"{source.path}:{source.line}" + (f" \u00b7 {source.function}" if source.function else "")
+            if source
+            else ""
+        )
         found.setdefault(finding.code, []).append(
             Occurrence(
                 finding=finding,
                 message=short(finding.message),
                 where=where,
                 pairs=chosen,
+                proof=proof(finding.evidence),
                 left=sum(item.number not in shown for item in finding.evidence),
             )
         )
@@ -310,7 +321,9 @@ def _occurrences(run: Run, budget: Budget) -> dict[str, list[Occurrence]]:
 
 
 def _group(run: Run, code: str, items: list[Occurrence], rows: tuple[Row, ...]) -> Group:
-    results = [result for result in run.results if result.rule.code == code and isinstance(result.verdict, Failed)]
+    results = [
+        result for result in run.results if result.rule.code == code and isinstance(result.verdict, Failed)
+    ]
     rule = results[0].rule
     return Group(
         id=f"finding-{slug(code)}",
@@ -322,7 +335,9 @@ def _group(run: Run, code: str, items: list[Occurrence], rows: tuple[Row, ...]) 
         how=prose(short(rule.how, 4000)),
         fix=prose(short(rule.fix, 8000)),
         guesses=tuple(dict.fromkeys(guess for result in results for guess in result.guesses)),
-        notes=tuple(dict.fromkeys(short(note) for result in results for note in getattr(result.verdict, "notes", ()))),
+        notes=tuple(
+            dict.fromkeys(short(note) for result in results for note in getattr(result.verdict, "notes", ()))
+        ),
         masks=tuple(row for row in rows if row.masked_by == code),
     )
 
@@ -330,7 +345,9 @@ def _group(run: Run, code: str, items: list[Occurrence], rows: tuple[Row, ...]) 
 def _rows(run: Run, budget: Budget) -> tuple[Row, ...]:
     used: set[str] = set()
     found: list[Row] = []
-    for number, result in enumerate(sorted(run.results, key=lambda item: (item.rule.code, item.operation or ""))):
+    for number, result in enumerate(
+        sorted(run.results, key=lambda item: (item.rule.code, item.operation or ""))
+    ):
         share = budget.share(len(run.results) - number)
         found.append(_row(result, _unused(f"result-{slug(result.rule.code)}", used), run, share))
         budget.give_back(share)
@@ -351,7 +368,11 @@ def _row(result: Result, name: str, run: Run, budget: Budget) -> Row:
     verdict, state = result.verdict, state_of(result)
     unclear = state in {INCONCLUSIVE, ERRORED}
     base = "BASE_URL" if run.target.kind == "app" else None
-    listed = steps(verdict.evidence, budget)
+    seen = {item.number: item for item in verdict.evidence}
+    if isinstance(verdict, Failed):
+        seen |= {item.number: item for violation in verdict.violations for item in violation.evidence}
+    evidence = tuple(seen[number] for number in sorted(seen))
+    listed = steps(evidence, budget)
     remedy = short(getattr(verdict, "remedy", ""), 2000)
     return Row(
         id=name,
@@ -362,10 +383,10 @@ def _row(result: Result, name: str, run: Run, budget: Budget) -> Row:
         remedy_blocks=prose(remedy),
         detail=budget.spend(cut(verdict.detail, 8000)) if isinstance(verdict, Errored) else "",
         notes=tuple(short(note) for note in getattr(verdict, "notes", ())),
-        proof=proof(verdict.evidence),
+        proof=proof(evidence),
         steps=listed,
-        steps_left=len(verdict.evidence) - len(listed),
-        pairs=pairs(verdict.evidence, budget, base=base, most=1) if unclear else (),
+        steps_left=len(evidence) - len(listed),
+        pairs=pairs(evidence, budget, base=base, most=1) if unclear else (),
         masked_by=verdict.by if isinstance(verdict, Masked) else "",
     )
 
@@ -390,7 +411,9 @@ def _levels(run: Run, rows: tuple[Row, ...]) -> tuple[Level, ...]:
             level = Level(number, "Not reached", "no rule of this level was tested")
         else:
             passed = sum(row.state is PASSED for row in own)
-            level = Level(number, "Reached", f"all rules of this level that apply were tested and passed ({passed})")
+            level = Level(
+                number, "Reached", f"all rules of this level that apply were tested and passed ({passed})"
+            )
         found.append(level)
     return tuple(found)
 
