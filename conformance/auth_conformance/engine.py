@@ -22,11 +22,11 @@ from auth_conformance.model import Result, Role, Run, Severity, TargetSummary
 from auth_conformance.probe import Scene
 from auth_conformance.runner import run_all
 from auth_conformance.settings import ConfigurationError, Settings
-from auth_conformance.transports.asgi import AsgiTransport, LifespanFailedError
+from auth_conformance.transports.asgi import BASE_URL, AsgiTransport, LifespanFailedError
 from auth_conformance.transports.http import HttpTransport
 from auth_conformance.transports.recorder import METER, BudgetExceededError, Recorder
 from auth_conformance.transports.redaction import Redactor
-from auth_conformance.transports.wire import Served, WireTransport, serve_app
+from auth_conformance.transports.wire import NoWire, WireTransport, WireUnavailableError, serve_app
 
 if TYPE_CHECKING:
     from auth_conformance.sdk import Check
@@ -116,14 +116,12 @@ async def opened(settings: Settings, *, app: object | None = None) -> AsyncItera
         except BudgetExceededError as error:
             raise ConfigurationError(f"Getting to know the target took too much: {error}.") from None
 
+        opening = asyncio.Lock()
+
         async def open_wire() -> Transport:
             nonlocal wire
-            if wire is None:
-                if isinstance(transport, AsgiTransport):
-                    served: Served = await stack.enter_async_context(serve_app(transport.app, state=transport.state))
-                    wire = WireTransport(served.url, timeout=settings.timeout, agent=agent)
-                else:
-                    wire = WireTransport(address, timeout=settings.timeout, verify=settings.verify_tls, agent=agent)
+            async with opening:
+                wire = wire or await _wire(stack, transport, address, settings, agent)
             return wire
 
         scene = Scene(
@@ -139,6 +137,19 @@ async def opened(settings: Settings, *, app: object | None = None) -> AsyncItera
             yield Opened(scene, settings, started)
         finally:
             await clean_up(scene)
+
+
+async def _wire(
+    stack: contextlib.AsyncExitStack, transport: Transport, address: str, settings: Settings, agent: str
+) -> Transport:
+    if not isinstance(transport, AsgiTransport):
+        return WireTransport(address, timeout=settings.timeout, verify=settings.verify_tls, agent=agent)
+    try:
+        served = await stack.enter_async_context(serve_app(transport.app, state=transport.state))
+    except WireUnavailableError as error:
+        return NoWire(str(error))
+    # The same Host as in process: the application may know its own name.
+    return WireTransport(served.url, timeout=settings.timeout, agent=agent, host=urlsplit(BASE_URL).netloc)
 
 
 def check_url(url: str) -> None:

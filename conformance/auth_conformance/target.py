@@ -7,6 +7,7 @@ replies into credentials, without sending anything themselves.
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -191,7 +192,8 @@ class Logout:
 class Register:
     """How a stranger makes an account. `template` is a valid body; user and password fields are replaced.
 
-    `user_style` is `email` or `name`. `also` lists further members that must be unique: same value.
+    `user_style` is `email` or `name`. `also` lists further members that follow the user name, each with its
+    style: `email`, `name`, `phone`, or `password` for one that repeats the password.
     """
 
     operation: Operation
@@ -207,7 +209,7 @@ class Register:
         """The registration request."""
         body = dict(self.template)
         for name, style in self.also:
-            body = put(body, name, styled(username, style))
+            body = put(body, name, password.reveal() if style == "password" else styled(username, style))
         body = put(body, self.user_field, username)
         body = put(body, self.password_field, password.reveal())
         bare = self.operation.request()
@@ -217,8 +219,10 @@ class Register:
 
 
 def styled(username: str, style: str) -> str:
-    """`username` as an e-mail address or as a plain name."""
+    """`username` as an e-mail address, as a telephone number of its own, or as a plain name."""
     local = username.split("@")[0]
+    if style == "phone":
+        return f"+1415{int(hashlib.sha256(local.encode()).hexdigest(), 16) % 10_000_000:07d}"
     return f"{local}@example.com" if style == "email" else local
 
 

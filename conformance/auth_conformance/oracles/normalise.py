@@ -22,6 +22,9 @@ _VOLATILE = [
     (re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{20,}(?![\w-])"), "<id>"),
 ]
 
+# Characters of the notation itself; a hostile member name must not pretend to be structure.
+_STRUCTURAL = re.compile(r"[{}\[\],:]")
+
 
 def masked(text: str, echoes: tuple[str, ...] = ()) -> str:
     """`text` with ids, times and tokens replaced, and every one of `echoes` (own input) too."""
@@ -43,7 +46,7 @@ def shape(value: Any, depth: int = 3) -> str:
         case dict():
             if depth == 0:
                 return "{…}"
-            inner = ",".join(f"{key}:{shape(value[key], depth - 1)}" for key in sorted(map(str, value)) if key in value)
+            inner = ",".join(f"{_STRUCTURAL.sub('_', key)}:{shape(value[key], depth - 1)}" for key in sorted(value))
             return "{" + inner + "}"
         case list():
             return "[" + (shape(value[0], depth - 1) if value and depth else "") + "]"

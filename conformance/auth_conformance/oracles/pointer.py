@@ -60,4 +60,4 @@ def escape(part: str) -> str:
 def _parts(pointer: str) -> list[str]:
     if not pointer:
         return []
-    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.lstrip("/").split("/")]
+    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.removeprefix("/").split("/")]

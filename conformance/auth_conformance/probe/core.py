@@ -18,6 +18,7 @@ from auth_conformance.probe.scene import Crash, Scene
 from auth_conformance.secret import Secret
 from auth_conformance.target import Account, Login, Operation, Witness, styled
 from auth_conformance.transports.message import HttpRequest, RawReply
+from auth_conformance.transports.wire import NoWire
 
 if TYPE_CHECKING:
     from auth_conformance.model import Rule
@@ -261,7 +262,9 @@ class Core:
         raw_wire: bool = False,
     ) -> Answer:
         """Send once; wait once for a short `Retry-After`. Everything sent is evidence of this check."""
-        transport = await self.scene.wire() if raw_wire and self.scene.wire is not None else None
+        transport = None
+        if raw_wire:
+            transport = await self.scene.wire() if self.scene.wire else NoWire("this vector needs the raw wire")
         for attempt in (1, 2):
             sent = await self.scene.recorder.send(
                 request,

@@ -1,0 +1,45 @@
+"""Bodies without their volatile parts, shapes, and pointers."""
+
+import json
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from auth_conformance.oracles.normalise import digest, members, shape
+from auth_conformance.oracles.pointer import escape, put, resolve, strings
+from hypothesis import given
+from hypothesis import strategies as st
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def body(error: str) -> str:
+    return json.dumps({"error": error, "id": str(uuid4()), "at": datetime.now(UTC).isoformat(), "trace": uuid4().hex})
+
+
+def test_ids_and_times_do_not_distinguish_two_answers() -> None:
+    assert digest(body("no")) == digest(body("no"))
+    assert digest(body("no")) != digest(body("unknown user"))
+
+
+def test_an_echo_of_ones_own_input_does_not_distinguish_two_answers() -> None:
+    assert digest('{"m":"no user ann"}', ("ann",)) == digest('{"m":"no user bob"}', ("bob",))
+
+
+@given(JSON)
+def test_every_text_that_is_found_resolves_to_itself(document: object) -> None:
+    for pointer, value in strings(document).items():
+        assert resolve(document, pointer) == value
+
+
+@given(st.dictionaries(st.text(max_size=5), JSON, max_size=4), st.text(min_size=1, max_size=5))
+def test_what_is_put_at_a_pointer_is_found_there(document: dict[str, object], name: str) -> None:
+    assert resolve(put(document, f"/{escape(name)}/inner", 7), f"/{escape(name)}/inner") == 7
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z]{1,6}", fullmatch=True), JSON, max_size=4))
+def test_members_of_a_shape_are_the_members_of_the_object(document: dict[str, object]) -> None:
+    assert members(shape(document)) == frozenset(document)

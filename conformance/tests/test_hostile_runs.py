@@ -1,0 +1,81 @@
+"""The whole catalogue against targets that cannot be judged: nothing may pass, and nothing may be accused."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from auth_conformance import catalog
+from auth_conformance.demo import bundled
+from auth_conformance.engine import conduct
+from auth_conformance.model import Run
+from auth_conformance.settings import ConfigurationError
+from hostile.targets import NOTHING_MAY_PASS, TARGETS
+from services.serving import App, Message, Receive, Send
+
+CHEAP = {
+    "PASSWORD_HASH_MEMORY_KIB": "64",
+    "PASSWORD_HASH_TIME_COST": "1",
+    "ALLOW_WEAK_PASSWORD_HASHING": "true",
+}
+# Judged by what an HTTP answer says, these could speak about a target that refuses attacks for other reasons.
+FILTERED = {"TOK102", "TOK110", "TOK116", "KEY101"}
+
+
+class Switch:
+    """An honest application until it is thrown."""
+
+    def __init__(self, honest: App, hostile: App) -> None:
+        self._honest, self._hostile, self.thrown = honest, hostile, False
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        chosen = self._hostile if self.thrown and scope["type"] != "lifespan" else self._honest
+        await chosen(scope, receive, send)
+
+
+def run_against(make: Callable[[App], App], *, from_the_start: bool = False) -> Run:
+    with bundled(extra=CHEAP) as (app, settings):
+        switch = Switch(app, make(app))
+        switch.thrown = from_the_start
+
+        def throw(_: object) -> None:
+            switch.thrown = True
+
+        hasty = settings.model_copy(update={"timeout": 0.1, "patience": 0.0})
+        return asyncio.run(conduct(hasty, list(catalog.load().values()), app=switch, on_target=throw))
+
+
+def told(run: Run) -> str:
+    return "\n".join(f"{item.rule.code} {item.name}: {item.verdict.reason}" for item in run.results)
+
+
+@pytest.mark.parametrize("name", NOTHING_MAY_PASS)
+def test_nothing_passes_and_nothing_fails_when_no_answer_is_worth_anything(name: str) -> None:
+    run = run_against(NOTHING_MAY_PASS[name])
+    assert {item.rule.code for item in run.results if item.name in {"passed", "failed", "errored"}} == set(), told(run)
+    assert run.decision.exit_code == 3
+
+
+@pytest.mark.parametrize("name", sorted(set(TARGETS) - set(NOTHING_MAY_PASS)))
+def test_a_target_that_breaks_on_the_way_is_accused_of_nothing(name: str) -> None:
+    run = run_against(TARGETS[name])
+    assert {item.rule.code for item in run.results if item.name in {"failed", "errored"}} == set(), told(run)
+
+
+@pytest.mark.parametrize("name", ["waf_on_attack", "waf_on_suspicion"])
+def test_a_filter_in_front_does_not_pass_for_the_application(name: str) -> None:
+    run = run_against(TARGETS[name])
+    passed = {item.rule.code for item in run.results if item.name == "passed"}
+    expected = FILTERED if name == "waf_on_attack" else {"TOK110"}
+    assert not passed & expected, told(run)
+
+
+@pytest.mark.parametrize("name", ["drops", "throttled", "unavailable", "waf", "same_page", "same_json"])
+def test_a_target_that_was_never_usable_is_said_to_be_unusable(name: str) -> None:
+    try:
+        run = run_against(NOTHING_MAY_PASS[name], from_the_start=True)
+    except ConfigurationError as error:
+        assert str(error)  # noqa: PT017 - one of two honest endings
+        assert "\n" not in str(error).strip()
+    else:
+        assert run.decision.exit_code in {2, 3}, told(run)
+        assert run.count("passed") == 0, told(run)

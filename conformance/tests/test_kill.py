@@ -1,0 +1,136 @@
+"""The suite proves itself: each seeded flaw fails exactly the checks it names, and nothing else ever fails.
+
+Keys and clocks are frozen, so that luck becomes fact.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import auth_conformance
+import pytest
+import time_machine
+from auth_conformance import catalog
+from auth_conformance.demo import bundled
+from auth_conformance.engine import conduct
+from auth_conformance.model import Run
+from auth_conformance.testing import FLAWS, Edit, Flaw, StaleFlawError, load_flaws, seeded
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+CATALOGUE = catalog.load()
+FLAWS_AND_VARIANTS = load_flaws()
+CHECKS = Path(auth_conformance.__file__).parent / "checks"
+
+
+def fixed(purpose: str) -> str:
+    """A secret that is the same in every run and stands nowhere."""
+    return hashlib.sha256(f"kill tests: {purpose}".encode()).hexdigest()
+
+
+def fixed_key() -> str:
+    key = ec.derive_private_key(int(fixed("ES256"), 16), ec.SECP256R1())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return pem.decode()
+
+
+@pytest.fixture(autouse=True)
+def frozen_clock() -> Iterator[None]:
+    with time_machine.travel(datetime(2026, 3, 1, 12, 0, tzinfo=UTC), tick=True):
+        yield
+
+
+def verdicts(flaw: Flaw | None = None, algorithm: str = "HS256") -> Run:
+    frozen = {
+        "SECRET_KEY": fixed("SECRET_KEY"),
+        "PASSWORD_HASH_MEMORY_KIB": "64",
+        "PASSWORD_HASH_TIME_COST": "1",
+        "ALLOW_WEAK_PASSWORD_HASHING": "true",
+        **(flaw.environment if flaw else {}),
+    }
+    if frozen.get("JWT_ALGORITHM", algorithm) == "ES256":
+        frozen.setdefault("JWT_PRIVATE_KEY", fixed_key())
+    with bundled(algorithm=algorithm, flaw=flaw, extra=frozen) as (app, settings):
+        return asyncio.run(conduct(settings, list(CATALOGUE.values()), app=app))
+
+
+def failed(run: Run) -> set[str]:
+    return {result.rule.code for result in run.results if result.name == "failed"}
+
+
+def told(run: Run) -> str:
+    return "\n".join(
+        f"{result.rule.code} {result.name}: {result.verdict.reason}"
+        for result in run.results
+        if result.name != "passed"
+    )
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "ES256", "RS256"])
+def test_the_clean_app_passes_everything_that_applies(algorithm: str) -> None:
+    run = verdicts(algorithm=algorithm)
+    undecided = {result.rule.code for result in run.results if result.name not in {"passed", "skipped"}}
+    assert not undecided, told(run)
+    untested = {
+        result.rule.code for result in run.results if getattr(result.verdict, "applicable", False) is True
+    }
+    assert not untested, told(run)
+    if algorithm != "HS256":
+        assert "TOK113" in {result.rule.code for result in run.results if result.name == "passed"}
+
+
+@pytest.mark.parametrize(
+    "flaw", [flaw for flaw in FLAWS_AND_VARIANTS if not flaw.sound], ids=lambda flaw: f"{flaw.chapter}/{flaw.name}"
+)
+def test_flaw_is_caught_by_exactly(flaw: Flaw) -> None:
+    run = verdicts(flaw)
+    assert failed(run) == flaw.caught_by, told(run)
+    assert not run.count("errored"), told(run)
+
+
+@pytest.mark.parametrize(
+    "variant", [flaw for flaw in FLAWS_AND_VARIANTS if flaw.sound], ids=lambda flaw: f"{flaw.chapter}/{flaw.name}"
+)
+def test_sound_variant_is_accused_of_nothing(variant: Flaw) -> None:
+    run = verdicts(variant)
+    assert failed(run) == set(), told(run)
+    assert not run.count("errored"), told(run)
+
+
+def names(folder: Path, suffix: str) -> set[str]:
+    return {
+        str(path.relative_to(folder).with_suffix(""))
+        for path in folder.glob(f"*/*{suffix}")
+        if path.stem != "__init__"
+    }
+
+
+def test_every_check_has_a_flaw_and_a_sound_variant_of_its_name() -> None:
+    assert names(CHECKS, ".py") == names(FLAWS, ".toml")
+    by_name = {name: set() for name in names(FLAWS, ".toml")}
+    for flaw in FLAWS_AND_VARIANTS:
+        by_name[f"{flaw.chapter}/{flaw.name.split('.')[0]}"].add(flaw.sound)
+    assert all(kinds == {True, False} for kinds in by_name.values()), by_name
+
+
+def test_every_check_is_named_by_its_own_flaw() -> None:
+    for code, check in CATALOGUE.items():
+        path = Path(check.source)
+        mine = [flaw for flaw in FLAWS_AND_VARIANTS if flaw.chapter == path.parent.name and flaw.name.split(".")[0] == path.stem]
+        assert any(code in flaw.caught_by for flaw in mine), code
+
+
+def test_a_stale_edit_names_file_and_text(tmp_path: Path) -> None:
+    package = tmp_path / "little"
+    package.mkdir()
+    (package / "__init__.py").write_text("x = 1\n")
+    with pytest.raises(StaleFlawError, match="__init__.py: found 0 times.*y = 1"), seeded(
+        package, (Edit("__init__.py", "y = 1", "y = 2"),)
+    ):
+        pass
+    with seeded(package, (Edit("__init__.py", "x = 1", "x = 2"),)) as module:
+        assert module.x == 2
