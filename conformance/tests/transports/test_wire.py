@@ -35,11 +35,14 @@ def through(*requests: HttpRequest, app: Any = echo, **state: object) -> list[Ra
 async def answering(*chunks: bytes, linger: float = 0) -> AsyncIterator[str]:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        for chunk in chunks:
-            writer.write(chunk)
-            await writer.drain()
-        await asyncio.sleep(linger)
+        with contextlib.suppress(ConnectionError):
+            for chunk in chunks:
+                writer.write(chunk)
+                await writer.drain()
+            await asyncio.sleep(linger)
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server:
@@ -137,7 +140,7 @@ def test_interim_answers_are_skipped_and_head_has_no_body() -> None:
 
 
 def test_an_endless_body_is_cut() -> None:
-    reply = from_server(b"HTTP/1.1 200 OK\r\n\r\n" + b"a" * (1 << 20) + b"b" * 70_000)
+    reply = from_server(b"HTTP/1.1 200 OK\r\n\r\n" + b"a" * (1 << 20) + b"b" * 9_000)
     assert reply.truncated
     assert len(reply.body) == 1 << 20
 
