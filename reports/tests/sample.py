@@ -41,8 +41,8 @@ TEMPLATE = "{{ 7 * 7 }}{% raw %}"
 SURROGATE = "half \udcff a character"
 HOSTILE = (SCRIPT, QUOTES, ESCAPE, OVERRIDE, TEMPLATE, SURROGATE)
 
-LIVE = 'Bearer ‹jwt {"alg": "HS256", "typ": "JWT"} claims sub exp iat sha256:4f0c2a9be1d7›'  # noqa: RUF001 - the recorder's mark
-FORGED = 'Bearer ‹jwt {"alg": "none", "typ": "JWT"} claims sub exp iat sha256:9d11e0c5aa42›'  # noqa: RUF001 - as above
+LIVE = 'Bearer \u2039jwt {"alg": "HS256", "typ": "JWT"} claims sub exp iat sha256:4f0c2a9be1d7\u203a'
+FORGED = 'Bearer \u2039jwt {"alg": "none", "typ": "JWT"} claims sub exp iat sha256:9d11e0c5aa42\u203a'
 ORIGIN = "https://shop.example"
 
 WHY = "With `alg: none` the caller writes the claims, so the caller is whoever the token says."
@@ -60,6 +60,20 @@ FIX = """Name the algorithms that you accept, and let the library refuse all oth
 - Never read `alg` from the token to choose a key.
 - Keep `<script>` out of error texts."""
 
+SECOND_USER = """Name one in `auth-conformance.toml`:
+
+    [users.second]
+    name = "bob"
+    password_env = "BOB_PASSWORD"
+"""
+SLOWER = """Run again with `--rate 1`, or name the limit in `auth-conformance.toml`:
+
+    [limits]
+    login = 10"""
+TRACEBACK = """Traceback (most recent call last):
+  File "checks/tok/key.py", line 21, in key_by_token
+KeyError: 'kid'"""
+
 
 def rule(
     code: str = "TOK110",
@@ -75,7 +89,7 @@ def rule(
         CWE(347),
         CVE("2015-9235"),
     ),
-    requirement: str = "A token whose signature has been removed is refused, however its header spells `none`.",
+    requirement: str = "A token whose signature has been removed is refused, however it spells `none`.",
     why: str = WHY,
     how: str = HOW,
     fix: str = FIX,
@@ -220,7 +234,7 @@ def broken(first: int, operation: str = "GET /me", *, body: str | None = None) -
             operation=operation,
             authorization=FORGED,
             body=stolen,
-            request_body='{"refresh_token": "‹sha256:77aa01b2c3d4›", "note": "it\'s $HOME `id`"}',  # noqa: RUF001 - as above
+            request_body='{"refresh_token": "\u2039sha256:77aa01b2c3d4\u203a", "note": "it\'s $HOME `id`"}',
         ),
     )
 
@@ -228,38 +242,180 @@ def broken(first: int, operation: str = "GET /me", *, body: str | None = None) -
 def verdicts() -> tuple[Result, ...]:
     """One result and more for each verdict."""
     return (
-        _result(rule(masks=("TOK112",)), Failed((Violation("GET /me", "GET /me let in a token with alg=none and no signature, as bob."),), broken(10)), "GET /me", 31, SourceLine("shop/deps.py", 60, "current_user")),
+        _result(
+            rule(masks=("TOK112",)),
+            Failed(
+                (Violation("GET /me", "GET /me let in a token with alg=none and no signature, as bob."),),
+                broken(10),
+            ),
+            "GET /me",
+            31,
+            source=SourceLine("shop/deps.py", 60, "current_user"),
+        ),
         *(
             _result(
-                rule("AUZ101", "Another user's object can be read", severity=Severity.HIGH, references=(ASVS("8.2.2"), API(1), CWE(639)), requirement="A user reads only what is theirs.", why="Numbers in paths can be counted up.", fix="Ask the database for the owner's rows: `where(Order.owner_id == user.id)`."),
-                Failed((Violation(operation, f"{operation} gave B the canary of A."),), broken(100 + 10 * index, operation)),
+                rule(
+                    "AUZ101",
+                    "Another user's object can be read",
+                    severity=Severity.HIGH,
+                    references=(ASVS("8.2.2"), API(1), CWE(639)),
+                    requirement="A user reads only what is theirs.",
+                    why="Numbers in paths can be counted up.",
+                    fix="Ask the database for the owner's rows: `where(Order.owner_id == user.id)`.",
+                ),
+                Failed(
+                    (Violation(operation, f"{operation} gave B the canary of A."),),
+                    broken(100 + 10 * index, operation),
+                ),
                 operation,
                 9,
-                None,
-                ("`id` in the path is an owned object (guessed from its name)",),
+                guesses=("`id` in the path is an owned object (guessed from its name)",),
             )
-            for index, operation in enumerate(("GET /orders/{id}", "GET /invoices/{id}", "DELETE /orders/{id}"))
+            for index, operation in enumerate(
+                ("GET /orders/{id}", "GET /invoices/{id}", "DELETE /orders/{id}")
+            )
         ),
-        _result(rule("WEB104", "Token answers may be cached", severity=Severity.LOW, level=2, references=(ASVS("14.2.2"), RFC(6749, "5.1")), requirement="An answer that holds a token carries `Cache-Control: no-store`.", why="A shared cache would hand the token on.", fix="Set the header in the login handler."), Failed((Violation("POST /login", "POST /login answers a token without Cache-Control."),), (exchange(200, "login of A", Role.SETUP, None, operation="POST /login", request_body="username=alice&password=‹sha256:aa77e0b1c2d3›"),)), "POST /login", 1),  # noqa: RUF001 - as above
-        _result(rule("CRD112", "No limit on wrong logins", severity=Severity.HIGH, references=(ASVS("6.3.1"), API(4))), Inconclusive("The service stopped answering after 14 wrong logins: a limit, or a crash.", "Run again with `--rate 1`, or name the limit in `auth-conformance.toml`:\n\n    [limits]\n    login = 10", (exchange(300, "live login", Role.CONTROL, Outcome.ACCEPTED, operation="POST /login"), exchange(301, "wrong login 15", Role.ATTACK, Outcome.CRASHED, operation="POST /login", status=None))), "POST /login", 15),
-        _result(rule("TOK121", "Key chosen by the token", severity=Severity.HIGH, level=2), Errored("KeyError: 'kid'", 'Traceback (most recent call last):\n  File "checks/tok/key.py", line 21, in key_by_token\nKeyError: \'kid\'', refused(320, 1)), None, 4),
+        _result(
+            rule(
+                "WEB104",
+                "Token answers may be cached",
+                severity=Severity.LOW,
+                level=2,
+                references=(ASVS("14.2.2"), RFC(6749, "5.1")),
+                requirement="An answer that holds a token carries `Cache-Control: no-store`.",
+                why="A shared cache would hand the token on.",
+                fix="Set the header in the login handler.",
+            ),
+            Failed(
+                (Violation("POST /login", "POST /login answers a token without Cache-Control."),),
+                (
+                    exchange(
+                        200,
+                        "login of A",
+                        Role.SETUP,
+                        None,
+                        operation="POST /login",
+                        request_body="username=alice&password=\u2039sha256:aa77e0b1c2d3\u203a",
+                    ),
+                ),
+            ),
+            "POST /login",
+            1,
+        ),
+        _result(
+            rule(
+                "CRD112",
+                "No limit on wrong logins",
+                severity=Severity.HIGH,
+                references=(ASVS("6.3.1"), API(4)),
+            ),
+            Inconclusive(
+                "The service stopped answering after 14 wrong logins: a limit, or a crash.",
+                SLOWER,
+                (
+                    exchange(300, "live login", Role.CONTROL, Outcome.ACCEPTED, operation="POST /login"),
+                    exchange(
+                        301,
+                        "wrong login 15",
+                        Role.ATTACK,
+                        Outcome.CRASHED,
+                        operation="POST /login",
+                        status=None,
+                    ),
+                ),
+            ),
+            "POST /login",
+            15,
+        ),
+        _result(
+            rule("TOK121", "Key chosen by the token", severity=Severity.HIGH, level=2),
+            Errored("KeyError: 'kid'", TRACEBACK, refused(320, 1)),
+            None,
+            4,
+        ),
         *(
-            _result(rule(code, title, severity=Severity.HIGH, level=level, references=(ASVS("7.4.1"), API(2))), Skipped("No second user is known.", "Name one in `auth-conformance.toml`:\n\n    [users.second]\n    name = \"bob\"\n    password_env = \"BOB_PASSWORD\""))
-            for code, title, level in (("AUZ102", "Another user's object can be written", 1), ("AUZ103", "List leaks other users' rows", 1), ("SES110", "Session survives a password change", 2))
+            _result(
+                rule(code, title, severity=Severity.HIGH, level=level, references=(ASVS("7.4.1"), API(2))),
+                Skipped("No second user is known.", SECOND_USER),
+            )
+            for code, title, level in (
+                ("AUZ102", "Another user's object can be written", 1),
+                ("AUZ103", "List leaks other users' rows", 1),
+                ("SES110", "Session survives a password change", 2),
+            )
         ),
-        _result(rule("KEY101", "Junk API key accepted", references=(ASVS("6.3.4"),)), Skipped("The service has no API keys: none in its OpenAPI document, none found by probing.", applicable=False)),
-        _result(rule("TOK112", "Other algorithms accepted", severity=Severity.MEDIUM, level=2), Masked("TOK110", "Every forged token gets in.")),
-        _result(rule("TOK101", "Anonymous or junk bearer accepted", references=(ASVS("6.3.4"), RFC(9110, "11.6.1"), API(2))), Passed("24 attacks were delivered to a living target and refused.", refused(400, 24), ("The witness is GET /me.",)), "GET /me", 27),
-        _result(rule("TOK201", "Expired token accepted", references=(ASVS("9.2.1"), RFC(7519, "4.1.4"))), Passed("An hour-old token was refused.", refused(500, 3)), "GET /me", 6),
-        _result(rule("ERR101", "401 without WWW-Authenticate", severity=Severity.LOW, level=3, references=(RFC(6750, "3"),)), Passed("All 12 refusals carry it.", refused(520, 12)), None, 15),
-    )  # fmt: skip
+        _result(
+            rule("KEY101", "Junk API key accepted", references=(ASVS("6.3.4"),)),
+            Skipped(
+                "The service has no API keys: none in its OpenAPI document, none found by probing.",
+                applicable=False,
+            ),
+        ),
+        _result(
+            rule("TOK112", "Other algorithms accepted", severity=Severity.MEDIUM, level=2),
+            Masked("TOK110", "Every forged token gets in."),
+        ),
+        _result(
+            rule(
+                "TOK101",
+                "Anonymous or junk bearer accepted",
+                references=(ASVS("6.3.4"), RFC(9110, "11.6.1"), API(2)),
+            ),
+            Passed(
+                "24 attacks were delivered to a living target and refused.",
+                refused(400, 24),
+                ("The witness is GET /me.",),
+            ),
+            "GET /me",
+            27,
+        ),
+        _result(
+            rule("TOK201", "Expired token accepted", references=(ASVS("9.2.1"), RFC(7519, "4.1.4"))),
+            Passed("An hour-old token was refused.", refused(500, 3)),
+            "GET /me",
+            6,
+        ),
+        _result(
+            rule(
+                "ERR101",
+                "401 without WWW-Authenticate",
+                severity=Severity.LOW,
+                level=3,
+                references=(RFC(6750, "3"),),
+            ),
+            Passed("All 12 refusals carry it.", refused(520, 12)),
+            None,
+            15,
+        ),
+    )
 
 
 def hostile() -> tuple[Result, ...]:
     """Results whose every text is an attack on the reader."""
     everything = " ".join(HOSTILE)
-    seen = exchange(900, everything, Role.ATTACK, Outcome.ACCEPTED, operation=f"GET /{everything}", authorization=everything, body=everything, request_body=everything, extra=((everything, everything),))  # fmt: skip
-    bad = rule("EVL999", everything, references=(Reference("RFC", everything, "javascript:alert(1)"), Reference("ASVS", everything, f'https://x.example/"{SCRIPT}')), requirement=everything, why=everything, how=everything, fix=f"{everything}\n\n    {everything}\n\n- {everything}")  # fmt: skip
+    seen = exchange(
+        900,
+        everything,
+        Role.ATTACK,
+        Outcome.ACCEPTED,
+        operation=f"GET /{everything}",
+        authorization=everything,
+        body=everything,
+        request_body=everything,
+        extra=((everything, everything),),
+    )
+    bad = rule(
+        "EVL999",
+        everything,
+        references=(
+            Reference("RFC", everything, "javascript:alert(1)"),
+            Reference("ASVS", everything, f'https://x.example/"{SCRIPT}'),
+        ),
+        requirement=everything,
+        why=everything,
+        how=everything,
+        fix=f"{everything}\n\n    {everything}\n\n- {everything}",
+    )
     outcomes: tuple[Verdict, ...] = (
         Failed((Violation(everything, everything, evidence=(seen,)),), (seen,), (everything,)),
         Passed(everything, (seen,), (everything,)),
@@ -270,13 +426,15 @@ def hostile() -> tuple[Result, ...]:
         Masked(everything, everything),
     )
     return tuple(
-        _result(bad, verdict, everything, 1, SourceLine(everything, 1, everything), (everything,))
+        _result(
+            bad, verdict, everything, 1, source=SourceLine(everything, 1, everything), guesses=(everything,)
+        )
         for verdict in outcomes
     )
 
 
 def flood(count: int = 500, body: int = 100_000) -> tuple[Result, ...]:
-    """So many findings, each of its own code, with long bodies full of characters that escaping makes longer."""
+    """So many findings, each of its own code, with long bodies that escaping makes longer still."""
     text = ("<'&\"\u202e>" * (body // 6))[:body]
     return tuple(
         _result(
@@ -343,7 +501,17 @@ def _result(
     verdict: Verdict,
     operation: str | None = None,
     requests: int = 0,
+    *,
     source: SourceLine | None = None,
     guesses: tuple[str, ...] = (),
 ) -> Result:
-    return Result(rule=of, verdict=verdict, severity=of.severity, operation=operation, source=source, took=0.25, requests=requests, guesses=guesses)  # fmt: skip
+    return Result(
+        rule=of,
+        verdict=verdict,
+        severity=of.severity,
+        operation=operation,
+        source=source,
+        took=0.25,
+        requests=requests,
+        guesses=guesses,
+    )

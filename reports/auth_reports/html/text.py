@@ -19,7 +19,7 @@ _BULLET = re.compile(r"(?:[-*]|\d+\.)\s+")
 
 
 def visible(text: str) -> str:
-    """Replace every character that hides or reorders text by its number: `\\u202e` is shown as `⟦U+202E⟧`.
+    """Replace every character that hides or reorders text by its number, such as `⟦U+202E⟧`.
 
     Applying it twice changes nothing.
     """

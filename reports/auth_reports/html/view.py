@@ -479,7 +479,7 @@ def _named(label: str) -> str:
 
 
 def _together(rows: Iterable[Row]) -> State | None:
-    """Return the state of a clause: the worst of its checks, where not applicable counts least; None without."""
+    """Return the gravest state of the checks that cite a clause, None if there are none."""
     states = {row.state for row in rows}
     for state in (FAILED, ERRORED, INCONCLUSIVE, UNTESTED, MASKED, PASSED, ABSENT):
         if state in states:

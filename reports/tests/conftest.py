@@ -1,0 +1,26 @@
+"""Gives tests the hand-made runs of `sample.py`, which no import reaches in importlib mode."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(scope="session")
+def sample() -> ModuleType:
+    spec = importlib.util.spec_from_file_location(
+        "auth_reports_sample", Path(__file__).with_name("sample.py")
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

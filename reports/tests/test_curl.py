@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from auth_conformance.model import Request
+from auth_reports.html.curl import curl
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DIGEST = "\u2039sha256:0123456789ab\u203a"
+OTHER = '\u2039jwt {"alg": "none"} claims sub exp sha256:ba9876543210\u203a'
+
+
+def test_secrets_become_variables_named_for_what_they_are() -> None:
+    request = Request(
+        "POST",
+        f"https://shop.example/a?api_key={DIGEST}&x=1",
+        (
+            ("Authorization", f"Bearer {OTHER}"),
+            ("Cookie", f"session={DIGEST}; a=b"),
+            ("Host", "shop.example"),
+        ),
+        f'{{"password": "{OTHER}x", "n": 1}}',
+    )
+    made = curl(request)
+    assert '"https://shop.example/a?api_key=${API_KEY}&x=1"' in made.command
+    assert '-H "Authorization: Bearer ${TOKEN}"' in made.command
+    assert '-H "Cookie: session=${API_KEY}; a=b"' in made.command
+    assert "sha256" not in made.command
+    assert "Host" not in made.command
+    assert made.placeholders == (
+        ("$API_KEY", f"the value shown as {DIGEST}"),
+        ("$TOKEN", f"the value shown as {OTHER}"),
+    )
+
+
+def test_two_secrets_of_a_kind_get_two_names() -> None:
+    made = curl(Request("GET", "https://a.example/", (("Authorization", DIGEST), ("Authorization", OTHER))))
+    assert [name for name, _ in made.placeholders] == ["$TOKEN", "$TOKEN_2"]
+
+
+def test_the_origin_of_an_application_is_a_variable() -> None:
+    made = curl(Request("GET", "https://testserver/me?x=$HOME"), base="BASE_URL")
+    assert """"$BASE_URL"'/me?x=$HOME'""" in made.command
+    assert curl(Request("GET", "*"), base="BASE_URL").placeholders == ()
+
+
+def test_a_body_too_long_for_a_command_line_is_a_variable() -> None:
+    made = curl(Request("POST", "https://a.example/", (), "x" * 5000))
+    assert '--data-raw "${BODY}"' in made.command
+    assert made.placeholders[0][0] == "$BODY"
+
+
+def test_an_empty_header_is_sent_and_not_removed() -> None:
+    assert (
+        "-H 'Authorization;'" in curl(Request("GET", "https://a.example/", (("Authorization", ""),))).command
+    )
+
+
+def _words_of(command: str, folder: Path) -> list[str]:
+    """Let bash parse the command, with a program in the place of curl that tells its arguments."""
+    told = folder / "told.json"
+    script = f"import json,sys; open({str(told)!r},'w').write(json.dumps(sys.argv[1:]))"
+    shell = (
+        'curl() { "$PYTHON" -c "$SCRIPT" "$@"; }\n'
+        "TOKEN=live SECRET=live PASSWORD=live API_KEY=live SESSION=live REFRESH_TOKEN=live CSRF_TOKEN=live\n"
+    )
+    subprocess.run(  # noqa: S603 - the point of the test is what a shell makes of it
+        ["/bin/bash", "-c", shell + command],
+        check=True,
+        env={"PYTHON": sys.executable, "SCRIPT": script, "LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"},
+        cwd=folder,
+        timeout=30,
+    )
+    words: list[str] = json.loads(told.read_text("utf-8"))
+    return words
+
+
+HOSTILE = st.text(
+    st.sampled_from("ab'\"$`\\!;&|<>(){}[]*?~#\n\t\r\x1b \u202e\u00e9\U0001f600=:@"), max_size=40
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(HOSTILE, HOSTILE, HOSTILE)
+def test_no_shell_interprets_what_a_target_wrote(tmp_path: Path, path: str, value: str, body: str) -> None:
+    url = f"https://a.example/{path}"
+    made = curl(
+        Request("POST", url, (("X-Odd", f"v{value}"), ("Authorization", f"Bearer {DIGEST}")), f"b{body}")
+    )
+    assert _words_of(made.command, tmp_path) == [
+        "-i", "-g", "--path-as-is", "-X", "POST", url,
+        "-H", f"X-Odd: v{value}",
+        "-H", "Authorization: Bearer live",
+        "--data-raw", f"b{body}",
+    ]  # fmt: skip
