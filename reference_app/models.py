@@ -102,8 +102,8 @@ def is_common_password(password: str) -> bool:
                 return True
     if any(text in run or text in run[::-1] for run in KEYBOARD_RUNS):
         return True
-    spellings = {text, text.translate(LEET)}
-    stems = {re.sub(r"^[\W\d_]{0,4}|[\W\d_]{0,6}$", "", spelling) for spelling in spellings}
+    bare = re.sub(r"^[\W\d_]{0,4}|[\W\d_]{0,6}$", "", text)
+    stems = {bare, bare.translate(LEET), text.translate(LEET)}
     return any(stem in COMMON_STEMS for stem in stems) or any(
         stem[:cut] in COMMON_STEMS and stem[cut:] in COMMON_STEMS
         for stem in stems
