@@ -31,11 +31,15 @@ class AsgiTransport:
         self.app = app
         self._agent = agent
         self._timeout = timeout
-        self._transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("127.0.0.1", 50000))
+        self._transport = httpx.ASGITransport(self._stated, raise_app_exceptions=False, client=("127.0.0.1", 50000))
         self._lifespan: asyncio.Task[None] | None = None
         self._events: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
         self._answers: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
         self.state: dict[str, Any] = {}
+
+    async def _stated(self, scope: MutableMapping[str, Any], receive: object, send: object) -> None:
+        # A request sees a copy of what start-up left (ASGI specification, Lifespan State).
+        await self.app({**scope, "state": dict(self.state)}, receive, send)
 
     async def start(self) -> None:
         """Run the application's start-up. Raises LifespanFailedError when it fails."""

@@ -33,20 +33,28 @@ def through(*requests: HttpRequest, app: Any = echo, **state: object) -> list[Ra
 
 @contextlib.asynccontextmanager
 async def answering(*chunks: bytes, linger: float = 0) -> AsyncIterator[str]:
+    handlers: set[asyncio.Task[Any]] = set()
+
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        with contextlib.suppress(ConnectionError):
+        task = asyncio.current_task()
+        assert task is not None
+        handlers.add(task)
+        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+            await reader.readuntil(b"\r\n\r\n")
             for chunk in chunks:
                 writer.write(chunk)
                 await writer.drain()
             await asyncio.sleep(linger)
-        writer.close()
         with contextlib.suppress(ConnectionError):
+            writer.close()
             await writer.wait_closed()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    for task in handlers:
+        task.cancel()
+    await asyncio.gather(*handlers)
 
 
 def from_server(*chunks: bytes, linger: float = 0, request: HttpRequest | None = None) -> RawReply:
