@@ -1,0 +1,1 @@
+"""The part that searches instead of asking: strategies that know the grammar of credentials."""
