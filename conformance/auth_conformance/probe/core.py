@@ -178,13 +178,25 @@ class Core:
                 self.scene.recorder.redactor.learn(secret)
         csrf = login.csrf and _text_at(answer.reply, login.csrf)
         if csrf:
+            # The CSRF token goes where the session goes: changes made with the cookie alone would be refused.
             self.scene.recorder.redactor.learn(Secret(csrf))
+            credential = replace(credential, companions=(*credential.companions, (self.csrf_header(), csrf)))
         if account.expendable:
             # What a run created it deletes again: the last session of an account can do that.
             self.scene.made_accounts = [
                 (made, credential if made is account else session) for made, session in self.scene.made_accounts
             ]
         return Session(account, credential, refresh, answer)
+
+    def csrf_header(self) -> str:
+        """The header in which changes take a CSRF token: as the document names it, else the usual one."""
+        declared = (
+            item.name
+            for operation in self.target.operations
+            for item in operation.parameters
+            if item.place == "header" and any(word in item.name.lower() for word in ("csrf", "xsrf"))
+        )
+        return next(declared, "X-CSRF-Token")
 
     async def try_login(
         self,
@@ -260,8 +272,9 @@ class Core:
         pointer: str | None = None,
         moved: float = 0.0,
         raw_wire: bool = False,
+        patient: bool = True,
     ) -> Answer:
-        """Send once; wait once for a short `Retry-After`. Everything sent is evidence of this check."""
+        """Send once; wait once for a short `Retry-After` if `patient`. What is sent is this check's evidence."""
         transport = None
         if raw_wire:
             transport = await self.scene.wire() if self.scene.wire else NoWire("this vector needs the raw wire")
@@ -277,7 +290,7 @@ class Core:
             )
             judgement = classify(sent.exchange.reply, baseline) if baseline else failure(sent.exchange.reply)
             throttled = judgement is not None and judgement.outcome is Outcome.THROTTLED
-            if attempt == 1 and throttled and await self._waited(sent.reply):
+            if attempt == 1 and patient and throttled and await self._waited(sent.reply):
                 continue
             break
         exchange = replace(sent.exchange, outcome=judgement.outcome if judgement else None)
