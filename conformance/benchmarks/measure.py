@@ -1,0 +1,148 @@
+"""Benchmarks of the suite itself, as ratios within one run: absolute times on a shared machine mean little.
+
+python conformance/benchmarks/measure.py [replay | latency | imports | memory]
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import httpx
+from auth_conformance import catalog
+from auth_conformance.demo import bundled
+from auth_conformance.engine import conduct
+from auth_conformance.model import Run
+from auth_conformance.runner import batches
+from auth_conformance.transports import asgi
+from auth_conformance.transports.http import build
+from auth_conformance.transports.message import HttpRequest, RawReply
+
+LATENCY = 0.05
+ROUNDS = 3
+
+
+def run_demo(wrap: Callable[[asgi.AsgiTransport], None] = lambda _: None) -> tuple[Run, float]:
+    """One demo run and its duration in seconds; `wrap` may change the transport before it is used."""
+    original = asgi.AsgiTransport.start
+
+    async def start(transport: asgi.AsgiTransport) -> None:
+        wrap(transport)
+        await original(transport)
+
+    asgi.AsgiTransport.start = start  # type: ignore[method-assign] # the benchmark's own tap
+    try:
+        with bundled() as (app, settings):
+            started = time.perf_counter()
+            run = asyncio.run(conduct(settings, list(catalog.load().values()), app=app))
+            return run, time.perf_counter() - started
+    finally:
+        asgi.AsgiTransport.start = original  # type: ignore[method-assign]
+
+
+def replay() -> None:
+    """The whole demo run against the same requests sent by the bare client, one after another."""
+    ratios = []
+    for _ in range(ROUNDS):
+        requests: list[HttpRequest] = []
+
+        def tap(transport: asgi.AsgiTransport, kept: list[HttpRequest] = requests) -> None:
+            send = transport.send
+
+            async def recorded(request: HttpRequest) -> RawReply:
+                kept.append(request)
+                return await send(request)
+
+            transport.send = recorded  # type: ignore[method-assign]
+
+        _, ours = run_demo(tap)
+        bare = asyncio.run(_replayed([request for request in requests if request.target is None]))
+        ratios.append(ours / bare)
+        print(f"  {len(requests)} requests: run {ours:.2f} s, bare client {bare:.2f} s, ratio {ours / bare:.2f}")
+    print(f"replay: median ratio {statistics.median(ratios):.2f} (goal: at most 1.5)")
+
+
+async def _replayed(requests: list[HttpRequest]) -> float:
+    with bundled() as (app, _):
+        door = asgi.AsgiTransport(app, agent="bare")  # type: ignore[arg-type]
+        await door.start()
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]
+        started = time.perf_counter()
+        for request in requests:
+            try:
+                response = await transport.handle_async_request(build(asgi.BASE_URL, request, "bare"))
+                await response.aread()
+            except (httpx.InvalidURL, UnicodeEncodeError):
+                continue
+        took = time.perf_counter() - started
+        await door.close()
+        return took
+
+
+def latency() -> None:
+    """A run with 50 ms added to each response, against the longest chain that cannot be parallel."""
+
+    def slow(transport: asgi.AsgiTransport) -> None:
+        send = transport.send
+
+        async def delayed(request: HttpRequest) -> RawReply:
+            await asyncio.sleep(LATENCY)
+            reply = await send(request)
+            return replace(reply, took=reply.took + LATENCY)
+
+        transport.send = delayed  # type: ignore[method-assign]
+
+    run, took = run_demo(slow)
+    took_by_code = {result.rule.code: result.took for result in run.results}
+    chain = sum(
+        max((took_by_code[check.rule.code] for check in batch), default=0.0) for batch in batches(catalog.load().values())
+    )
+    one_by_one = run.requests * LATENCY
+    print(f"  {run.requests} requests: run {took:.2f} s; one after another they would wait {one_by_one:.2f} s")
+    print(f"latency: {took / chain:.2f} times the longest exclusive chain of {chain:.2f} s (goal: at most 2)")
+
+
+def imports() -> None:
+    """Modules and milliseconds that the installed plugin adds to an unrelated pytest run."""
+    code = (
+        "import sys, time, pytest; before = set(sys.modules); start = time.perf_counter(); "
+        "import auth_conformance.plugin; took = time.perf_counter() - start; "
+        "import json; print(json.dumps([sorted(set(sys.modules) - before), took * 1000]))"
+    )
+    samples: list[Any] = [
+        json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout)  # noqa: S603 - our own code
+        for _ in range(7)
+    ]
+    modules = samples[0][0]
+    fastest = min(sample[1] for sample in samples)
+    print(f"imports: {len(modules)} modules {modules}, {fastest:.2f} ms (goal: at most 3 modules, under 10 ms)")
+
+
+def memory() -> None:
+    """Peak memory of one demo run in a process of its own."""
+    code = (
+        "import resource, sys; sys.path.insert(0, sys.argv[1]); import measure; measure.run_demo(); "
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+    )
+    here = __file__.rpartition("/")[0] or "."
+    out = subprocess.run([sys.executable, "-c", code, here], capture_output=True, check=True, text=True)  # noqa: S603 - our own code
+    print(f"memory: peak {float(out.stdout.split()[-1]):.0f} MiB (goal: under 200)")
+
+
+def main() -> None:
+    """Run the named benchmark, or all."""
+    known = {"replay": replay, "latency": latency, "imports": imports, "memory": memory}
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("which", nargs="*", choices=[*known, []], default=[])
+    for name in parser.parse_args().which or known:
+        known[name]()
+
+
+if __name__ == "__main__":
+    main()

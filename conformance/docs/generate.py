@@ -1,0 +1,91 @@
+"""Writes one page per check from its docstring and its seeded flaw; `--check` names stale pages instead.
+
+The change shown on a page is the flaw that the kill tests seed, so every example is one that was proved.
+"""
+
+import argparse
+import difflib
+import sys
+from pathlib import Path
+
+from auth_conformance import catalog
+from auth_conformance.sdk import Check
+from auth_conformance.testing import Flaw, load_flaws
+
+PAGES = Path(__file__).parent / "checks"
+
+
+def change(flaw: Flaw) -> str:
+    """The flaw as a diff."""
+    lines: list[str] = []
+    for edit in flaw.edits:
+        lines.append(f"--- {edit.file}")
+        old, new = edit.was.strip("\n").splitlines(), edit.now.strip("\n").splitlines()
+        lines += [line for line in difflib.ndiff(old, new) if not line.startswith("?")]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def page(check: Check, flaws: list[Flaw]) -> str:
+    """The page of a check in Markdown."""
+    rule = check.rule
+    path = Path(check.source)
+    mine = [flaw for flaw in flaws if flaw.chapter == path.parent.name and flaw.name.split(".")[0] == path.stem]
+    needs = ", ".join(need.value for need in rule.needs) or "nothing"
+    parts = [
+        f"# {rule.code} {rule.title}",
+        f"`{rule.name}` · {rule.severity.value} · ASVS level {rule.level} · {rule.depth.value} box · "
+        f"{rule.impact.value} · at most {rule.budget} requests · needs {needs}",
+        rule.requirement,
+        f"**Why.** {rule.why}",
+        f"**How it is tested.** {rule.how}",
+        f"**Fix.** {rule.fix}",
+    ]
+    caught = [flaw for flaw in mine if not flaw.sound]
+    if caught:
+        parts.append("## A change that it catches")
+        for flaw in caught:
+            parts += [flaw.title, f"```diff\n{change(flaw)}\n```"]
+    sound = [flaw for flaw in mine if flaw.sound]
+    if sound:
+        parts.append("## What it does not accuse")
+        parts.append("\n".join(f"- {flaw.title}" for flaw in sound))
+    parts.append("## References")
+    parts.append("\n".join(f"- [{ref.label}]({ref.url})" for ref in rule.references))
+    return "\n\n".join(parts) + "\n"
+
+
+def index(checks: list[Check]) -> str:
+    """The list of all checks."""
+    rows = [
+        f"| [{check.rule.code}]({check.rule.code}.md) | {check.rule.title} | {check.rule.severity.value} | {check.rule.level} |"
+        for check in checks
+    ]
+    return "\n".join(["# Checks", "", "| Code | Flaw | Severity | Level |", "|---|---|---|---|", *rows, ""])
+
+
+def main() -> int:
+    """Write the pages, or say which are stale."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 and name stale pages")
+    arguments = parser.parse_args()
+    checks, flaws = list(catalog.load().values()), load_flaws()
+    wanted = {f"{check.rule.code}.md": page(check, flaws) for check in checks}
+    wanted["README.md"] = index(checks)
+    found = {path.name: path.read_text("utf-8") for path in PAGES.glob("*.md")}
+    stale = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+    if arguments.check:
+        for name in stale:
+            print(f"stale: {PAGES.name}/{name}; run conformance/docs/generate.py")
+        return 1 if stale else 0
+    PAGES.mkdir(exist_ok=True)
+    for name in stale:
+        if name in wanted:
+            (PAGES / name).write_text(wanted[name], "utf-8")
+        else:
+            (PAGES / name).unlink()
+    print(f"{len(wanted)} pages, {len(stale)} changed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
