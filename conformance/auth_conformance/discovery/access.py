@@ -1,0 +1,245 @@
+"""Getting in: the accounts that were given, the logins that work for them, and why one does not."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import replace
+
+from auth_conformance.credentials import Carrier, Credential, Kind
+from auth_conformance.discovery.asking import Scout
+from auth_conformance.discovery.doors import Opening, carriers_for, doors, open_door
+from auth_conformance.discovery.knowledge import Knowledge
+from auth_conformance.discovery.logins import Attempt
+from auth_conformance.discovery.names import names, rank
+from auth_conformance.discovery.tokens import Issued, csrf_pointer, issued, refresh_pointer
+from auth_conformance.model import Provenance
+from auth_conformance.secret import Secret
+from auth_conformance.settings import AccountSettings, ConfigurationError
+from auth_conformance.target import Account, Login, Operation
+from auth_conformance.transports.message import RawReply
+
+# Real accounts get locked: no more wrong logins than this for one that the run did not make itself.
+WRONG_TRIES = 2
+_OWN_WRONG_TRIES = 8
+# Answers that say that the request never came to comparing a password.
+_UNJUDGED = frozenset({404, 405, 406, 411, 415, 422, 429, 500, 501, 502, 503})
+
+
+def given_accounts(settings: dict[str, AccountSettings]) -> dict[str, Account]:
+    """The configured accounts by label: a and b are the first two without another role.
+
+    Raises ConfigurationError when a variable that holds a secret is not set.
+    """
+    found: dict[str, Account] = {}
+    free = [label for label in ("a", "b") if label not in {item.role for item in settings.values()}]
+    for table, item in settings.items():
+        label = item.role or (table if table in free else "") or (free[0] if free else "")
+        if not label or label in found:
+            continue
+        if label in free:
+            free.remove(label)
+        ready = {
+            kind: secret.secret()
+            for kind, secret in ((Kind.BEARER, item.token), (Kind.KEY, item.key), (Kind.COOKIE, item.cookie))
+            if secret is not None
+        }
+        password = item.password.secret() if item.password is not None else None
+        found[label] = Account(label, item.username or table, password, ready)
+    return found
+
+
+async def use_ready(scout: Scout, known: Knowledge) -> None:
+    """Find out how ready-made tokens, keys and cookies travel."""
+    for label, account in list(known.accounts.items()):
+        for kind, secret in list(account.ready.items()):
+            opening = await _open_ready(scout, known, label, kind, secret)
+            if opening is None:
+                known.say("credential", f"the {kind.value} of account {label} opened nothing", Provenance.OBSERVED)
+                continue
+            _adopt(known, label, replace(opening.carrier, kind=kind), opening.issued.value)
+            account = replace(account, ready={**account.ready, kind: Secret(opening.issued.value)})
+            known.accounts[label] = account
+
+
+async def _open_ready(
+    scout: Scout, known: Knowledge, label: str, kind: Kind, secret: Secret
+) -> Opening | None:
+    text = secret.reveal()
+    scout.learn(text)
+    if kind is Kind.COOKIE:
+        name, equals, value = text.partition("=")
+        if equals and name.replace("-", "").replace("_", "").isalnum():
+            scout.learn(value)
+            return await open_door(scout, known, [Issued(value, cookie=name)], owner=label)
+    same = [carrier for carrier in known.carriers if carrier.kind is kind]
+    if kind is Kind.KEY:
+        same += [Carrier(Kind.KEY, "header", name) for name in names("keys", "headers")]
+        same += [Carrier(Kind.KEY, "header", "Authorization", "Bearer"), Carrier(Kind.KEY, "query", "api_key")]
+    return await open_door(scout, known, [Issued(text, pointer="")], carriers=same or None, owner=label)
+
+
+def _adopt(known: Knowledge, label: str, carrier: Carrier, value: str) -> Credential:
+    carrier = replace(carrier, scheme=carrier.scheme or known.schemes_of(carrier))
+    credential = Credential(carrier, Secret(value), label)
+    known.credentials[label, carrier.kind] = credential
+    known.use(carrier)
+    return credential
+
+
+async def try_basic(scout: Scout, known: Knowledge, label: str) -> bool:
+    """Whether the password itself is the credential (HTTP Basic), where the service asks for that."""
+    account = known.accounts[label]
+    declared = [carrier for carrier in known.carriers if carrier.kind is Kind.BASIC]
+    challenged = any(
+        "basic" in (reply.header("www-authenticate") or "").lower() for reply in known.strangers.values()
+    )
+    if account.password is None or not (declared or challenged):
+        return False
+    pair = base64.b64encode(f"{account.username}:{account.password.reveal()}".encode()).decode()
+    scout.learn(pair)
+    carrier = declared[0] if declared else Carrier(Kind.BASIC, "header", "Authorization", "Basic")
+    gate = known.opened or _basic_doors(known, carrier)
+    opening = await open_door(
+        scout, known, [Issued(pair, pointer="")], carriers=[carrier], owner=label, doors_only=gate[:WRONG_TRIES]
+    )
+    if opening is None:
+        return False
+    _adopt(known, label, carrier, pair)
+    known.accounts[label] = replace(account, ready={**account.ready, Kind.BASIC: Secret(pair)})
+    known.say("login", "HTTP Basic: each request carries the password", Provenance.OBSERVED, f"it opened {opening.operation.name}")
+    return True
+
+
+def _basic_doors(known: Knowledge, carrier: Carrier) -> list[Operation]:
+    return [operation for operation in doors(known) if any(carrier.scheme in entry for entry in operation.security or ())]
+
+
+class Doorman:
+    """Tries logins and counts how many were wrong for each account."""
+
+    def __init__(self, scout: Scout, known: Knowledge) -> None:
+        self._scout = scout
+        self._known = known
+        self._wrong: dict[str, int] = {}
+        self.refusals: list[str] = []
+
+    def may_try(self, account: Account) -> bool:
+        """Whether another wrong login of this account can be afforded."""
+        return self._wrong.get(account.label, 0) < (_OWN_WRONG_TRIES if account.expendable else WRONG_TRIES)
+
+    async def send(self, login: Login, account: Account, described: str = "") -> RawReply | None:
+        """Log in once; the reply if it was granted, None if it was refused. Refusals are remembered."""
+        if account.password is None or not self.may_try(account):
+            return None
+        self._scout.learn(account.password.reveal())
+        request = login.request(account.username, account.password)
+        sent = await self._scout.ask(request, f"log in as {account.label}: {login.operation.name}")
+        reply = sent.reply
+        found = issued(reply) if reply.status is not None and reply.status < 400 else []  # noqa: PLR2004 - granted
+        for item in found:
+            self._scout.learn(item.value)
+        if (pointer := refresh_pointer(reply)) is not None:
+            for secret in [replace(login, refresh=pointer).read_refresh(reply)]:
+                if secret is not None:
+                    self._scout.learn(secret.reveal())
+        if found:
+            return reply
+        if reply.status not in _UNJUDGED:
+            self._wrong[account.label] = self._wrong.get(account.label, 0) + 1
+        self.refusals.append(f"{described or login.operation.name} answered {self._scout.shown(reply)}")
+        return None
+
+    async def enter(self, attempt: Attempt, account: Account) -> list[Login]:
+        """Try an attempt and read what it issues: one login for each kind of credential that opens something."""
+        login = attempt.login()
+        reply = await self.send(login, account, attempt.described)
+        return [] if reply is None else await self.read(login, reply, account)
+
+    async def read(self, login: Login, reply: RawReply, account: Account) -> list[Login]:
+        """The logins that a granted reply proves, with the credentials remembered."""
+        items = issued(reply)
+        tokens = [item for item in items if item.cookie is None]
+        cookies = [item for item in items if item.cookie is not None]
+        found: list[Login] = []
+        for group in (tokens, cookies):
+            opening = await open_door(self._scout, self._known, group, owner=account.label) if group else None
+            if opening is not None:
+                found.append(self._verified(login, reply, opening, account))
+        if not found and tokens and rank((tokens[0].pointer or "").rsplit("/", 1)[-1], names("tokens", "access")) is not None:
+            found.append(self._unverified(login, reply, tokens[0], account))
+        return found
+
+    def _verified(self, login: Login, reply: RawReply, opening: Opening, account: Account) -> Login:
+        item = opening.issued
+        credential = _adopt(self._known, account.label, opening.carrier, item.value)
+        made = replace(
+            login,
+            carrier=credential.carrier,
+            token=item.pointer,
+            cookie=item.cookie,
+            refresh=refresh_pointer(reply) if item.cookie is None else None,
+            csrf=csrf_pointer(reply.json) if item.cookie is not None else None,
+            provenance=Provenance.OBSERVED,
+        )
+        self._known.login_replies.setdefault(id(made), reply)
+        place = f"cookie {item.cookie}" if item.cookie else f"{item.pointer or 'the whole body'} in the reply"
+        self._known.say(
+            "login",
+            f"{login.operation.name} ({login.encoding}) → {place} → {credential.carrier}",
+            Provenance.OBSERVED,
+            f"account {account.label} logged in, and the credential opened {opening.operation.name}",
+        )
+        return made
+
+    def _unverified(self, login: Login, reply: RawReply, item: Issued, account: Account) -> Login:
+        operation = next(iter(self._known.operations.values()), login.operation)
+        carrier = next(
+            (c for c in carriers_for(self._known, item, operation) if c.place != "cookie"),
+            Carrier(Kind.BEARER, "header", "Authorization", "Bearer"),
+        )
+        _adopt(self._known, account.label, carrier, item.value)
+        self._known.say(
+            "login",
+            f"{login.operation.name} ({login.encoding}) → {item.pointer} → {carrier}",
+            Provenance.GUESSED,
+            "the reply holds a token by its name, but no operation was found that it opens",
+        )
+        return replace(
+            login, carrier=carrier, token=item.pointer, refresh=refresh_pointer(reply), provenance=Provenance.GUESSED
+        )
+
+    async def log_in(self, label: str) -> bool:
+        """Log an account in by every known login that issues a kind it lacks; whether any worked."""
+        account, worked = self._known.accounts[label], False
+        if account.password is None:
+            return False
+        for login in self._known.logins:
+            if (label, login.carrier.kind) in self._known.credentials:
+                continue
+            reply = await self.send(login, account)
+            credential = login.read(reply, label) if reply is not None else None
+            if credential is not None:
+                self._known.credentials[label, credential.carrier.kind] = credential
+                worked = True
+            elif not worked:
+                return False
+        return worked
+
+
+def cannot_log_in(known: Knowledge, label: str, refusals: Sequence[str]) -> ConfigurationError:
+    """The sentence for a given account that no login let in."""
+    account = known.accounts[label]
+    variable = next(
+        (
+            item.password.env
+            for table, item in known.settings.accounts.items()
+            if item.password is not None and (item.username or table) == account.username
+        ),
+        "",
+    )
+    tried = "; ".join(refusals[-2:])
+    return ConfigurationError(
+        f"Account {label} ({account.username}) cannot log in: {tried}. "
+        f"Check the user name and {variable or 'the password'}, or say in [[login]] how people log in."
+    )

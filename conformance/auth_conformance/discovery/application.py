@@ -1,0 +1,159 @@
+"""`module:app`, `module:factory` or `module:factory()` as an application object, or one sentence why not."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import site
+import sys
+import sysconfig
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from auth_conformance.settings import ConfigurationError
+from auth_conformance.transports.asgi import App
+
+_ASGI_ARGUMENTS = 3
+_WSGI_ARGUMENTS = 2
+_LONGEST = 300
+
+
+def load_app(spec: str, app_dir: str = ".") -> App:
+    """The ASGI application that `spec` names, modules looked up in `app_dir` first.
+
+    Raises ConfigurationError with one sentence, which quotes the user's own exception and its place.
+    """
+    module_name, colon, attribute = spec.partition(":")
+    called = attribute.endswith("()")
+    path = attribute.removesuffix("()")
+    if not module_name or not colon or not path:
+        raise ConfigurationError(f"{spec!r} names no application: write module:app, as in shop.main:app.")
+    found: Any = _imported(spec, module_name, app_dir)
+    for name in path.split("."):
+        if not hasattr(found, name):
+            raise ConfigurationError(f"{spec}: {_place(found)} has no attribute {name!r}{_similar(found, name)}.")
+        found = getattr(found, name)
+    if called or _is_factory(found):
+        found = _made(spec, found)
+    _refuse_others(spec, found)
+    app: App = found
+    return app
+
+
+def _imported(spec: str, name: str, app_dir: str) -> ModuleType:
+    folder = str(Path(app_dir).resolve())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(error.name + ".")):
+            raise ConfigurationError(
+                f"{spec}: there is no module {error.name!r} in {folder} or on the Python path."
+            ) from None
+        raise ConfigurationError(f"{spec}: importing {name} failed: {_said(error)}.") from None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever the user's module raises, SystemExit included
+        raise ConfigurationError(f"{spec}: importing {name} failed: {_said(error)}.") from None
+
+
+def _made(spec: str, factory: Any) -> Any:
+    try:
+        made = factory()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever the user's factory raises
+        raise ConfigurationError(f"{spec}: calling the factory failed: {_said(error)}.") from None
+    if inspect.iscoroutine(made):
+        made.close()
+        raise ConfigurationError(f"{spec}: the factory is a coroutine; give one that returns the application.")
+    return made
+
+
+def _is_factory(found: Any) -> bool:
+    """Whether calling it without arguments makes the application, and it is none itself."""
+    if inspect.isclass(found):
+        return _required(found) == 0
+    return inspect.isroutine(found) and not inspect.iscoroutinefunction(found) and _required(found) == 0
+
+
+def _required(found: Any) -> int | None:
+    """How many arguments a call needs at least; None when Python cannot tell."""
+    try:
+        parameters = inspect.signature(found).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return sum(1 for item in parameters if item.kind in kinds and item.default is inspect.Parameter.empty)
+
+
+def _refuse_others(spec: str, found: Any) -> None:
+    if not callable(found):
+        raise ConfigurationError(f"{spec} is a {type(found).__name__}, which is no ASGI application.")
+    count = _required(found)
+    if count == _WSGI_ARGUMENTS:
+        raise ConfigurationError(
+            f"{spec} looks like a WSGI application (Flask, Django), which cannot run in this process: "
+            "serve it and give its URL."
+        )
+    if count is not None and count not in (0, _ASGI_ARGUMENTS):
+        raise ConfigurationError(f"{spec} takes {count} arguments: neither an ASGI application nor a factory without any.")
+
+
+def _said(error: BaseException) -> str:
+    """Name, one-line message and place of an exception, without the values that it was about."""
+    message = " ".join(_message(error).split())
+    if len(message) > _LONGEST:
+        message = message[:_LONGEST] + "…"
+    name = type(error).__name__
+    return f"{name}{': ' + message if message else ''}{_where(error)}".rstrip(".")
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return error.msg or ""
+    listed = getattr(error, "errors", None)
+    if callable(listed) and type(error).__module__.startswith("pydantic"):
+        # A settings error prints the environment's values: say which variable, never what it held.
+        entries = listed(include_url=False, include_input=False, include_context=False)
+        return "; ".join(f"{'.'.join(map(str, entry['loc']))}: {entry['msg']}" for entry in entries)
+    return str(error)
+
+
+def _where(error: BaseException) -> str:
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" ({_relative(error.filename)}:{error.lineno})"
+    frames = []
+    traceback = error.__traceback__
+    while traceback is not None:
+        frames.append((traceback.tb_frame.f_code.co_filename, traceback.tb_lineno))
+        traceback = traceback.tb_next
+    theirs = [frame for frame in frames if _is_users(frame[0])]
+    return f" ({_relative(theirs[-1][0])}:{theirs[-1][1]})" if theirs else ""
+
+
+def _is_users(file: str) -> bool:
+    installed = (*site.getsitepackages(), site.getusersitepackages(), sysconfig.get_path("stdlib"))
+    own = str(Path(__file__).parents[1])
+    return not file.startswith((*installed, own, "<"))
+
+
+def _relative(file: str) -> str:
+    try:
+        return str(Path(file).relative_to(Path.cwd()))
+    except ValueError:
+        return file
+
+
+def _place(found: Any) -> str:
+    return f"module {found.__name__}" if isinstance(found, ModuleType) else type(found).__name__
+
+
+def _similar(found: Any, name: str) -> str:
+    import difflib  # noqa: PLC0415 - only for the message of a mistake
+
+    close = difflib.get_close_matches(name, [other for other in vars(found) if not other.startswith("_")], 1)
+    return f"; did you mean {close[0]!r}?" if close else ""

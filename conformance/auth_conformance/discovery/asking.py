@@ -1,0 +1,136 @@
+"""How discovery asks: within its own budget, waiting when told to, learning every secret that it meets."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from auth_conformance.discovery.sampling import build_request
+from auth_conformance.model import Role
+from auth_conformance.oracles.normalise import digest, members, shape
+from auth_conformance.secret import Secret
+from auth_conformance.transports.recorder import BudgetExceededError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from auth_conformance.credentials import Credential
+    from auth_conformance.settings import Settings
+    from auth_conformance.target import Operation
+    from auth_conformance.transports.message import HttpRequest, RawReply
+    from auth_conformance.transports.recorder import Recorder, Sent
+
+# A typical service needs a third of this.
+CAP = 300
+ABSENT = frozenset({404, 405, 410, 501})
+
+
+class ExhaustedError(Exception):
+    """Discovery's own share of requests is used up: what is known by then has to do."""
+
+
+class Scout:
+    """Sends for discovery. `rng` picks sample values, the same for the same seed."""
+
+    def __init__(self, recorder: Recorder, settings: Settings, run_id: str, *, cap: int = CAP) -> None:
+        self.recorder = recorder
+        self.settings = settings
+        self.run_id = run_id
+        self.rng = random.Random(settings.seed)
+        self._cap = cap
+        self._first = recorder.sent
+        self._fallbacks: set[tuple[int | None, str, str]] = set()
+
+    @property
+    def used(self) -> int:
+        """How many requests discovery has sent."""
+        return self.recorder.sent - self._first
+
+    async def ask(
+        self, request: HttpRequest, label: str, *, credential: Credential | None = None, role: Role = Role.SETUP
+    ) -> Sent:
+        """Send once, with `credential` if given; after 429 or a 503 with Retry-After wait and send once more.
+
+        Raises ExhaustedError when the budget is used up.
+        """
+        if credential is not None:
+            self.learn(credential.value.reveal())
+            if credential.carrier.place == "header":
+                self.recorder.redactor.learn_header(credential.carrier.name)
+            request = request.with_headers(*credential.headers).with_query(*credential.query)
+        sent = await self._send(request, label, role)
+        wait = self._told_to_wait(sent.reply)
+        if wait is not None:
+            await asyncio.sleep(wait)
+            sent = await self._send(request, label, role)
+        return sent
+
+    async def _send(self, request: HttpRequest, label: str, role: Role) -> Sent:
+        if self.used >= self._cap:
+            raise ExhaustedError
+        try:
+            return await self.recorder.send(request, label=label, role=role)
+        except BudgetExceededError as error:
+            raise ExhaustedError from error
+
+    def _told_to_wait(self, reply: RawReply) -> float | None:
+        told = reply.header("retry-after")
+        if reply.status != HTTPStatus.TOO_MANY_REQUESTS and not (
+            reply.status == HTTPStatus.SERVICE_UNAVAILABLE and told is not None
+        ):
+            return None
+        seconds = float(told) if told and told.strip().isdecimal() else 1.0
+        return seconds if seconds <= self.settings.patience else None
+
+    async def call(
+        self,
+        operation: Operation,
+        label: str,
+        *,
+        credential: Credential | None = None,
+        path_values: Mapping[str, str] | None = None,
+        role: Role = Role.SETUP,
+    ) -> RawReply:
+        """Call an operation with valid sample values and return the reply."""
+        request = build_request(operation, self.rng, path_values=path_values)
+        return (await self.ask(request, label, credential=credential, role=role)).reply
+
+    def learn(self, text: str) -> None:
+        """Make sure that this secret appears in no evidence and no message."""
+        self.recorder.redactor.learn(Secret(text))
+
+    def shown(self, reply: RawReply, length: int = 160) -> str:
+        """Status and the beginning of a body, redacted, on one line: what an error message quotes."""
+        if reply.status is None:
+            return reply.error or "no answer"
+        text = " ".join(self.recorder.redactor.text(reply.text).split())
+        cut = text[:length] + ("…" if len(text) > length else "")
+        return f"{reply.status} {cut}".strip()
+
+    def remember_fallback(self, reply: RawReply, echo: str) -> None:
+        """Remember what an unknown path gets: pages like it are no answers (single-page applications)."""
+        self._fallbacks.add(mark(reply, echo))
+
+    def is_fallback(self, reply: RawReply, echo: str = "") -> bool:
+        """Whether this is what any unknown path gets."""
+        return mark(reply, echo) in self._fallbacks
+
+    def exists(self, reply: RawReply, echo: str = "") -> bool:
+        """Whether something stands behind the path and method that gave this reply."""
+        return reply.status is not None and reply.status not in ABSENT and not self.is_fallback(reply, echo)
+
+    def let_in(self, reply: RawReply, stranger: RawReply) -> bool:
+        """Whether `reply` is what a known caller gets, where `stranger` is what nobody gets."""
+        if not reply.ok or self.is_fallback(reply):
+            return False
+        if not stranger.ok:
+            return stranger.status is not None
+        # 200 for everything: only another set of members is another answer (an envelope that says no).
+        return members(shape(reply.json)) != members(shape(stranger.json))
+
+
+def mark(reply: RawReply, echo: str = "") -> tuple[int | None, str, str]:
+    """What makes two replies the same answer: status, media type, and structure or masked text."""
+    return reply.status, reply.media_type, digest(reply.text, (echo,))

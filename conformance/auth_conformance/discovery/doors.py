@@ -1,0 +1,138 @@
+"""Operations that may be protected, what strangers get there, and the carrier that opens one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from auth_conformance.credentials import Carrier, Credential, Kind
+from auth_conformance.discovery.asking import Scout
+from auth_conformance.discovery.knowledge import Knowledge, with_scheme
+from auth_conformance.discovery.names import dangerous, likeness, names, rank
+from auth_conformance.discovery.tokens import Issued
+from auth_conformance.model import Provenance
+from auth_conformance.secret import Secret
+from auth_conformance.target import Operation
+from auth_conformance.transports.message import RawReply
+
+# How many operations are asked without a credential, and how many requests look for the carrier.
+_DOORS = 14
+_TRIES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What was issued, how it travels, and the operation that it opened."""
+
+    issued: Issued
+    carrier: Carrier
+    operation: Operation
+
+
+def doors(known: Knowledge) -> list[Operation]:
+    """GET operations without path parameters that may be protected, likeliest witness first."""
+    found = [
+        operation
+        for operation in known.by_method("GET")
+        if "{" not in operation.path and not dangerous(operation) and operation.path != known.document_path
+    ]
+    # Hidden or undeclared operations may be protected too, so nothing is dropped, only ordered.
+    found.sort(key=lambda operation: (not operation.protected, -_caller_like(operation), len(operation.path)))
+    if known.has_document or found:
+        named = [operation for operation in found if not operation.protected and _caller_like(operation) >= _NAMED]
+        declared = [operation for operation in found if operation.protected]
+        rest = [operation for operation in found if operation not in declared and operation not in named]
+        return declared + named + rest
+    return [Operation("GET", path, provenance=Provenance.GUESSED) for path in names("witness", "paths")]
+
+
+_NAMED = 3
+
+
+def _caller_like(operation: Operation) -> int:
+    last = operation.path.rstrip("/").rsplit("/", 1)[-1]
+    best = ("me", "whoami", "self", "myself", "current", "userinfo", "profile", "account")
+    place = rank(last, best)
+    return 20 - place if place is not None else likeness(operation, "witness")
+
+
+async def stranger(scout: Scout, known: Knowledge, operation: Operation) -> RawReply:
+    """What the operation answers to nobody; asked once."""
+    if operation.name not in known.strangers:
+        known.strangers[operation.name] = await scout.call(operation, f"{operation.name} without a credential")
+    return known.strangers[operation.name]
+
+
+def shut(scout: Scout, reply: RawReply) -> bool:
+    """Whether a stranger was refused: 401 and its kin, a redirect, or perhaps a 200 that says no."""
+    if not scout.exists(reply) or reply.status is None:
+        return False
+    return reply.status < 500 and reply.status not in (404, 422)  # noqa: PLR2004 - crashes and validation say nothing
+
+
+def carriers_for(known: Knowledge, item: Issued, operation: Operation) -> list[Carrier]:
+    """Where a value may travel to that operation: as declared for it, as declared at all, as usual."""
+    if item.cookie is not None:
+        carrier = Carrier(Kind.COOKIE, "cookie", item.cookie)
+        return [with_scheme(carrier, known.schemes_of(carrier))]
+    schemes = set().union(*(operation.security or ()))
+    declared = [_of_login(carrier) for carrier in known.carriers if carrier.kind is not Kind.BASIC]
+    here = [carrier for carrier in declared if carrier.scheme in schemes]
+    headers = [
+        Carrier(Kind.BEARER, "header", name) for name in _credential_headers(operation) if name.lower() != "authorization"
+    ]
+    usual = [
+        Carrier(Kind.BEARER, "header", "Authorization", "Bearer"),
+        Carrier(Kind.BEARER, "header", "Authorization", "Token"),
+        Carrier(Kind.BEARER, "header", "Authorization"),
+    ]
+    spoken = {(carrier.place, carrier.name.lower(), carrier.prefix) for carrier in here + declared + headers}
+    rest = [carrier for carrier in usual if (carrier.place, carrier.name.lower(), carrier.prefix) not in spoken]
+    first = here or headers
+    return list(dict.fromkeys([*first, *[item for item in declared if item.place != "cookie"], *headers, *rest, *declared]))
+
+
+def _of_login(carrier: Carrier) -> Carrier:
+    """A key's carrier that a login's token travels in carries a bearer token all the same."""
+    if carrier.kind is not Kind.KEY:
+        return carrier
+    return Carrier(Kind.BEARER, carrier.place, carrier.name, carrier.prefix, carrier.scheme)
+
+
+def _credential_headers(operation: Operation) -> list[str]:
+    wanted = names("tokens", "headers")
+    return [
+        item.name for item in operation.parameters if item.place == "header" and rank(item.name, wanted) is not None
+    ]
+
+
+async def open_door(
+    scout: Scout,
+    known: Knowledge,
+    items: Sequence[Issued],
+    *,
+    carriers: Iterable[Carrier] | None = None,
+    owner: str = "a",
+    doors_only: Sequence[Operation] = (),
+) -> Opening | None:
+    """Try what was issued at protected operations until one lets it in. `carriers` narrows the places."""
+    tries = 0
+    opened = [operation for operation in known.opened if operation not in doors_only]
+    candidates = list(dict.fromkeys(operation.name for operation in [*doors_only, *opened, *doors(known)]))
+    for name in candidates[:_DOORS]:
+        operation = next(item for item in [*doors_only, *opened, *doors(known)] if item.name == name)
+        nobody = await stranger(scout, known, operation)
+        if not shut(scout, nobody):
+            continue
+        for item in items:
+            for carrier in list(carriers or carriers_for(known, item, operation)):
+                if tries >= _TRIES:
+                    return None
+                tries += 1
+                credential = Credential(carrier, Secret(item.value), owner)
+                reply = await scout.call(operation, f"{operation.name} with {carrier}", credential=credential)
+                if scout.let_in(reply, nobody):
+                    if operation not in known.opened:
+                        known.opened.append(operation)
+                    return Opening(item, carrier, operation)
+    return None

@@ -1,0 +1,179 @@
+"""API keys: one is created, used at the witness, and revoked again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from auth_conformance.credentials import Carrier, Credential, Kind
+from auth_conformance.discovery.asking import Scout
+from auth_conformance.discovery.doors import stranger
+from auth_conformance.discovery.knowledge import Knowledge
+from auth_conformance.discovery.names import avoided, likeness, mentions, names, rank
+from auth_conformance.discovery.sampling import sample, with_body
+from auth_conformance.discovery.schemas import fields, merged, type_of
+from auth_conformance.discovery.tokens import opaque
+from auth_conformance.model import Provenance
+from auth_conformance.oracles.pointer import resolve, strings
+from auth_conformance.secret import Secret
+from auth_conformance.target import KeyManagement, Operation
+from auth_conformance.transports.message import RawReply
+
+_MOST = 3
+
+
+async def find_keys(scout: Scout, known: Knowledge) -> None:
+    """Fill in `keys`: an operation whose reply holds a secret that opens the witness."""
+    owner = known.credential("a", (Kind.BEARER, Kind.COOKIE, Kind.BASIC))
+    if owner is None or known.keys is not None:
+        return
+    for operation in _creations(known)[:_MOST]:
+        for template in _templates(scout, operation):
+            found = await _try(scout, known, operation, template, owner)
+            if found is not None:
+                known.keys = found
+                known.say(
+                    "API keys",
+                    f"{operation.name} → {found.value}, sent as {found.carriers[0]}",
+                    Provenance.OBSERVED,
+                    "a key was created, opened a protected operation, and was revoked again",
+                )
+                return
+
+
+def _creations(known: Knowledge) -> list[Operation]:
+    found = [
+        operation
+        for operation in known.by_method("POST")
+        if "{" not in operation.path
+        and not avoided(operation, "keys")
+        and operation.path not in {login.operation.path for login in known.logins}
+        and likeness(operation, "keys") >= 3  # noqa: PLR2004 - in the path
+    ]
+    found.sort(key=lambda operation: (not mentions(operation.path, ("key", "keys", "apikey", "apikeys")), len(operation.path)))
+    return found
+
+
+def _templates(scout: Scout, operation: Operation) -> list[dict[str, Any]]:
+    """A minimal body, and one that asks for every right that the schema lists."""
+    schema = next(iter(operation.bodies.values()), {})
+    made = sample(schema, scout.rng)
+    least = made if isinstance(made, dict) else {}
+    rights = {}
+    for name, inner in (merged(schema).get("properties") or {}).items():
+        plain = merged(inner) if isinstance(inner, Mapping) else {}
+        items = merged(plain["items"]) if isinstance(plain.get("items"), Mapping) else {}
+        if type_of(plain) == "array" and isinstance(items.get("enum"), list):
+            rights[str(name)] = items["enum"]
+    return [least, {**least, **rights}] if rights else [least]
+
+
+async def _try(
+    scout: Scout, known: Knowledge, operation: Operation, template: dict[str, Any], owner: Credential
+) -> KeyManagement | None:
+    media = next(iter(operation.bodies), "application/json")
+    request = with_body(operation.request(), media, template) if operation.bodies or template else operation.request()
+    reply = (await scout.ask(request, f"create an API key: {operation.name}", credential=owner)).reply
+    if not reply.ok:
+        return None
+    revoke, parameter = _revocation(known, operation)
+    identifier = _identifier(reply, parameter)
+    carriers: list[Carrier] = []
+    value = ""
+    for pointer, secret in _secrets(reply):
+        scout.learn(secret)
+        carriers = await _carriers(scout, known, secret)
+        if carriers:
+            value = pointer
+            break
+    if revoke is not None and identifier is not None:
+        key_id = str(resolve(reply.json, identifier))
+        request = revoke.request({parameter: key_id})
+        gone = (await scout.ask(request, f"revoke the key again: {revoke.name}", credential=owner)).reply
+        revoke = revoke if gone.ok else None
+    if not value:
+        known.say("API keys", f"{operation.name} created something that opened nothing", Provenance.OBSERVED)
+        return None
+    for carrier in carriers:
+        if carrier not in known.carriers:
+            known.carriers.append(carrier)
+    listing = known.operations.get(f"GET {operation.path}")
+    return KeyManagement(
+        operation,
+        template,
+        value,
+        tuple(carriers),
+        identifier,
+        listing,
+        revoke,
+        parameter,
+        _expiry(operation),
+        Provenance.OBSERVED,
+    )
+
+
+def _secrets(reply: RawReply) -> list[tuple[str, str]]:
+    wanted = names("keys", "secret")
+    found = []
+    for pointer, value in strings(reply.json).items():
+        name = pointer.rsplit("/", 1)[-1]
+        place = rank(name, wanted)
+        if isinstance(value, str) and opaque(value) and rank(name, names("keys", "identifier")) is None:
+            found.append((place if place is not None else 50, pointer, value))
+    return [(pointer, value) for _, pointer, value in sorted(found)][:2]
+
+
+async def _carriers(scout: Scout, known: Knowledge, secret: str) -> list[Carrier]:
+    """Every carrier in which the key opens the witness: header first, declared ones before usual ones."""
+    declared = [carrier for carrier in known.carriers if carrier.kind is Kind.KEY]
+    usual = [Carrier(Kind.KEY, "header", name) for name in names("keys", "headers")]
+    usual += [Carrier(Kind.KEY, "header", "Authorization", word) for word in ("Bearer", "ApiKey")]
+    spoken = {(carrier.place, carrier.name.lower()) for carrier in declared}
+    candidates = sorted(declared, key=lambda carrier: carrier.place != "header")
+    candidates = candidates or [carrier for carrier in usual if (carrier.place, carrier.name.lower()) not in spoken]
+    gates = [item.operation for item in (known.witness, known.second) if item is not None] or known.opened[:2]
+    found: list[Carrier] = []
+    for operation in gates:
+        nobody = await stranger(scout, known, operation)
+        for carrier in candidates:
+            credential = Credential(carrier, Secret(secret), "a")
+            reply = await scout.call(operation, f"{operation.name} with the new key", credential=credential)
+            if scout.let_in(reply, nobody):
+                found.append(carrier)
+                if not declared:
+                    return found
+        if found:
+            return found
+    return found
+
+
+def _revocation(known: Knowledge, create: Operation) -> tuple[Operation | None, str]:
+    prefix = create.path.rstrip("/") + "/{"
+    for operation in known.by_method("DELETE", "POST"):
+        single = operation.path.count("{") == 1 and operation.path.startswith(prefix)
+        ends = operation.path.endswith("}") if operation.method == "DELETE" else mentions(
+            operation.path.rsplit("/", 1)[-1], ("revoke", "delete", "disable", "deactivate")
+        )
+        if single and ends:
+            return operation, operation.path.split("{")[1].split("}")[0]
+    return None, ""
+
+
+def _identifier(reply: RawReply, parameter: str) -> str | None:
+    found = strings(reply.json)
+    for wanted in (parameter, *names("keys", "identifier")):
+        for pointer in found:
+            if wanted and rank(pointer.rsplit("/", 1)[-1], (wanted,)) is not None:
+                return pointer
+    return None
+
+
+def _expiry(operation: Operation) -> str | None:
+    for schema in operation.bodies.values():
+        members = fields(schema)
+        named = [item for item in members if mentions(item.name, names("expiry"))]
+        dated = [item for item in members if item.schema.get("format") == "date-time"]
+        chosen = next(iter(named or dated), None)
+        if chosen is not None:
+            return chosen.pointer
+    return None

@@ -1,0 +1,176 @@
+"""What discovery has learnt so far: filled step by step, turned into a `Target` at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from auth_conformance.credentials import Carrier, Credential, Kind, SigningKey
+from auth_conformance.discovery.document import Document
+from auth_conformance.model import Fact, Need, Provenance
+from auth_conformance.settings import Settings
+from auth_conformance.target import (
+    Account,
+    KeyManagement,
+    Login,
+    Logout,
+    Objects,
+    Operation,
+    Policy,
+    Refresh,
+    Register,
+    Target,
+    Witness,
+)
+from auth_conformance.transports.message import RawReply
+
+
+@dataclass(slots=True)
+class Knowledge:
+    """Everything known about one target. `complete` says that every operation of it is known.
+
+    `credentials` are live ones by account label and kind; `login_reply` is the newest login reply of A.
+    `strangers` are replies to calls without a credential, by operation name.
+    """
+
+    settings: Settings
+    kind: str
+    address: str
+    app: object | None = None
+    title: str = ""
+    operations: dict[str, Operation] = field(default_factory=dict)
+    carriers: list[Carrier] = field(default_factory=list)
+    token_paths: tuple[str, ...] = ()
+    document_path: str | None = None
+    has_document: bool = False
+    complete: bool = False
+    accounts: dict[str, Account] = field(default_factory=dict)
+    logins: list[Login] = field(default_factory=list)
+    register: Register | None = None
+    refresh: Refresh | None = None
+    logouts: list[Logout] = field(default_factory=list)
+    keys: KeyManagement | None = None
+    objects: Objects | None = None
+    witness: Witness | None = None
+    second: Witness | None = None
+    public: Operation | None = None
+    delete_account: Operation | None = None
+    signing_keys: list[SigningKey] = field(default_factory=list)
+    public_keys: list[Mapping[str, Any]] = field(default_factory=list)
+    credentials: dict[tuple[str, Kind], Credential] = field(default_factory=dict)
+    login_replies: dict[int, RawReply] = field(default_factory=dict)
+    strangers: dict[str, RawReply] = field(default_factory=dict)
+    opened: list[Operation] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
+    absent: dict[Need, str] = field(default_factory=dict)
+    remedies: dict[Need, str] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+
+    def say(self, name: str, value: str, provenance: Provenance, because: str = "") -> None:
+        """Add a fact for people. Neither text may hold a secret."""
+        fact = Fact(name, value, provenance, because)
+        if fact not in self.facts:
+            self.facts.append(fact)
+
+    def include(self, document: Document) -> None:
+        """Add what a document says."""
+        self.title = self.title or document.title
+        for operation in document.operations:
+            self.operations.setdefault(operation.name, operation)
+        self.carriers += [carrier for carrier in document.carriers if carrier not in self.carriers]
+        self.token_paths += document.token_paths
+        for problem in document.problems[:20]:
+            self.say("document", problem, Provenance.OPENAPI, "the rest of the document was used")
+        for sentence in document.unusable:
+            self.say("scheme", sentence, Provenance.OPENAPI, "neither a header, a query parameter nor a cookie carries it")
+
+    def operation(self, name: str, provenance: Provenance = Provenance.GUESSED) -> Operation:
+        """The operation of that name, such as `GET /me`; built as it stands when the document has none."""
+        method, _, path = name.strip().partition(" ")
+        known = self.operations.get(f"{method.upper()} {path.strip()}")
+        return known or Operation(method.upper(), path.strip() or "/", provenance=provenance)
+
+    def by_method(self, *methods: str) -> list[Operation]:
+        """The operations with one of these methods, in the document's order."""
+        return [operation for operation in self.operations.values() if operation.method in methods]
+
+    def credential(self, label: str = "a", kinds: Iterable[Kind] = ()) -> Credential | None:
+        """A live credential of the account, of the first kind that there is; logins before keys."""
+        wanted = tuple(kinds) or (Kind.BEARER, Kind.COOKIE, Kind.BASIC, Kind.KEY)
+        return next((self.credentials[label, kind] for kind in wanted if (label, kind) in self.credentials), None)
+
+    def use(self, carrier: Carrier) -> None:
+        """Note that credentials were seen to travel so: the declared carrier of that place is this one."""
+        same = [
+            known
+            for known in self.carriers
+            if (known.place, known.name.lower(), known.prefix) == (carrier.place, carrier.name.lower(), carrier.prefix)
+        ]
+        if carrier in self.carriers:
+            self.carriers.remove(carrier)
+        for known in same:
+            if known in self.carriers and known.kind is not carrier.kind:
+                self.carriers.remove(known)
+        self.carriers.insert(0, carrier)
+
+    def schemes_of(self, carrier: Carrier) -> str:
+        """The name of the declared scheme with that carrier; "" for one that no document names."""
+        return next(
+            (
+                known.scheme
+                for known in self.carriers
+                if known.scheme and (known.place, known.name.lower()) == (carrier.place, carrier.name.lower())
+                and known.prefix.lower() == carrier.prefix.lower()
+            ),
+            "",
+        )
+
+    def target(self) -> Target:
+        """The frozen result."""
+        policy = self.settings.policy
+        return Target(
+            kind=self.kind,
+            address=self.address,
+            title=self.title,
+            operations=tuple(self.operations.values()),
+            carriers=tuple(dict.fromkeys(self.carriers)),
+            accounts=dict(self.accounts),
+            logins=tuple(self.logins),
+            register=self.register,
+            refresh=self.refresh,
+            logouts=tuple(self.logouts),
+            keys=self.keys,
+            objects=self.objects,
+            witness=self.witness,
+            second=self.second,
+            public=self.public,
+            delete_account=self.delete_account,
+            signing_keys=tuple(self.signing_keys),
+            public_keys=tuple(self.public_keys),
+            database=self.settings.database.secret().reveal() if self.settings.database else None,
+            has_document=self.has_document,
+            in_process=self.kind == "app",
+            policy=Policy(
+                refusals=frozenset(policy.refusals),
+                leeway=policy.leeway,
+                audience=tuple(policy.audience),
+                trust_waf=policy.trust_waf,
+                origins=tuple(policy.origins),
+                public_operations=frozenset(policy.public_operations),
+                privileged_operations=frozenset(policy.privileged_operations),
+                throttle_limit=policy.throttle_limit,
+                refresh_window=policy.refresh_window,
+                stateless_tolerance=policy.stateless_tolerance,
+                first_valid_wins=policy.first_valid_wins,
+                cross_site_cookie=policy.cross_site_cookie,
+            ),
+            facts=tuple(self.facts),
+            absent=dict(self.absent),
+            remedies=dict(self.remedies),
+        )
+
+
+def with_scheme(carrier: Carrier, scheme: str) -> Carrier:
+    """The carrier, named after the declared scheme that it belongs to."""
+    return replace(carrier, scheme=scheme) if scheme else carrier

@@ -1,0 +1,265 @@
+"""Refresh, logout and account deletion: found by name and shape, done once, and only then believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from auth_conformance.credentials import Credential, Kind
+from auth_conformance.discovery.access import Doorman
+from auth_conformance.discovery.asking import Scout
+from auth_conformance.discovery.knowledge import Knowledge
+from auth_conformance.discovery.names import avoided, likeness, mentions, names, rank
+from auth_conformance.discovery.sampling import sample, with_body
+from auth_conformance.discovery.schemas import fields
+from auth_conformance.discovery.tokens import issued, refresh_cookie, refresh_pointer
+from auth_conformance.model import Provenance
+from auth_conformance.oracles.pointer import put
+from auth_conformance.secret import Secret
+from auth_conformance.target import Login, Logout, Operation, Refresh
+from auth_conformance.transports.message import RawReply
+
+_MOST = 6
+
+
+async def find_refresh(scout: Scout, known: Knowledge, doorman: Doorman) -> None:
+    """Fill in `refresh`: a fresh refresh token is exchanged, and the new access token opens the witness."""
+    login = next((login for login in known.logins if login.carrier.kind is Kind.BEARER), None)
+    account = known.accounts.get("a")
+    if login is None or account is None or known.refresh is not None:
+        return
+    reply = await doorman.send(login, account)
+    token = _refresh_token(login, reply) if reply is not None else None
+    if token is None:
+        return
+    tries = 0
+    for refresh in _refreshes(known, login, token[1]):
+        tries += 1
+        if tries > _MOST:
+            return
+        scout.learn(token[0].reveal())
+        answer = (await scout.ask(refresh.request(token[0]), f"refresh: {refresh.operation.name} ({refresh.place})")).reply
+        read = _read_refresh(refresh, answer)
+        if read is None:
+            continue
+        for secret in [item for item in (read.read(answer) or ()) if item is not None]:
+            scout.learn(secret.reveal())
+        if await _opens(scout, known, login, read, answer):
+            known.refresh = read
+            known.say(
+                "refresh",
+                f"{read.operation.name} ({read.place} {read.field}) → {read.token}",
+                Provenance.OBSERVED,
+                "a refresh token was exchanged, and the new access token was accepted",
+            )
+            return
+
+
+def _refresh_token(login: Login, reply: RawReply) -> tuple[Secret, str] | None:
+    secret = login.read_refresh(reply)
+    if secret is not None:
+        return secret, ""
+    cookie = refresh_cookie(reply)
+    return (Secret(cookie.value), cookie.name) if cookie is not None else None
+
+
+def _refreshes(known: Knowledge, login: Login, cookie: str) -> Iterator[Refresh]:
+    token, following = login.token or "", login.refresh
+    wanted = names("tokens", "refresh")
+    operations = [
+        operation
+        for operation in known.by_method("POST", "PUT", "GET")
+        if "{" not in operation.path and not avoided(operation, "refresh")
+        and (likeness(operation, "refresh") or any(rank(item.name, wanted) is not None for item in _members(operation)))
+    ]
+    operations.sort(key=lambda operation: -likeness(operation, "refresh"))
+    if not known.complete and not operations:
+        operations = [Operation("POST", path, provenance=Provenance.GUESSED) for path in names("refresh", "paths")]
+    for operation in operations:
+        if cookie:
+            yield Refresh(operation, "cookie", cookie, token, following)
+            continue
+        yield from _declared(operation, token, following)
+        if not operation.bodies:
+            for item in operation.parameters:
+                if item.place == "query" and (rank(item.name, wanted) is not None or "token" in item.name.lower()):
+                    yield Refresh(operation, "query", item.name, token, following)
+            yield Refresh(operation, "header", "Authorization", token, following)
+            if operation.provenance is not Provenance.OPENAPI:
+                yield Refresh(operation, "json", _like(login), token, following)
+
+
+def _like(login: Login) -> str:
+    return (login.refresh or "/refresh_token").rsplit("/", 1)[-1]
+
+
+def _members(operation: Operation) -> list[Any]:
+    return [item for schema in operation.bodies.values() for item in fields(schema)]
+
+
+def _declared(operation: Operation, token: str, following: str | None) -> Iterator[Refresh]:
+    for media, schema in operation.bodies.items():
+        members = [item for item in fields(schema) if item.schema.get("type", "string") == "string"]
+        named = [item for item in members if rank(item.name, names("tokens", "refresh")) is not None]
+        named += [item for item in members if "token" in item.name.lower() and item not in named]
+        place = "json" if media.endswith("json") else "form"
+        made = sample(schema, _fixed())
+        template: Mapping[str, Any] = made if isinstance(made, dict) else {}
+        if any(item.name == "grant_type" for item in members):
+            template = {**template, "grant_type": "refresh_token"}
+        for item in named[:2]:
+            yield Refresh(operation, place, item.pointer, token, following, template)
+
+
+def _fixed() -> Any:
+    import random  # noqa: PLC0415 - one fixed generator, so that templates are the same in each run
+
+    return random.Random(0)
+
+
+def _read_refresh(refresh: Refresh, answer: RawReply) -> Refresh | None:
+    """The refresh with the pointers at which this answer really holds its tokens."""
+    if not answer.ok:
+        return None
+    found = [item for item in issued(answer) if item.pointer is not None]
+    if not found:
+        return None
+    return replace(refresh, token=found[0].pointer or "", refresh=refresh_pointer(answer))
+
+
+async def _opens(scout: Scout, known: Knowledge, login: Login, refresh: Refresh, answer: RawReply) -> bool:
+    read = refresh.read(answer)
+    if read is None or not known.opened:
+        return read is not None
+    operation = known.witness.operation if known.witness else known.opened[0]
+    credential = Credential(login.carrier, read[0], "a")
+    reply = await scout.call(operation, f"{operation.name} with the refreshed token", credential=credential)
+    return reply.ok
+
+
+async def find_logouts(scout: Scout, known: Knowledge, doorman: Doorman) -> None:
+    """Fill in `logouts`: for each kind of login one operation that takes its credential and says yes.
+
+    Runs last: a logout may end every session of its account, also those of the same second.
+    """
+    account = known.accounts.get("a")
+    if account is None:
+        return
+    for login in known.logins:
+        if any(item.kind is login.carrier.kind for item in known.logouts):
+            continue
+        for operation in _logout_operations(known, login)[:3]:
+            reply = await doorman.send(login, account)
+            credential = login.read(reply, "a") if reply is not None else None
+            if reply is None or credential is None:
+                return
+            csrf = csrf_header(known, login, reply)
+            if csrf is not None:
+                scout.learn(csrf[1])
+                credential = replace(credential, companions=(csrf,))
+            found = await _log_out(scout, operation, credential, login.read_refresh(reply))
+            if found is not None:
+                known.logouts.append(found)
+                known.say(
+                    "logout", f"{operation.name} ends a {login.carrier.kind.value} login", Provenance.OBSERVED,
+                    "called with a fresh credential, it answered with success",
+                )
+                break
+    _guess_logouts(known)
+
+
+def _logout_operations(known: Knowledge, login: Login) -> list[Operation]:
+    found = [
+        operation
+        for operation in known.by_method("POST", "DELETE", "GET", "PUT")
+        if "{" not in operation.path
+        and not avoided(operation, "logout")
+        and (
+            likeness(operation, "logout")
+            or (operation.method == "DELETE" and likeness(operation, "session") >= 4)  # noqa: PLR2004 - its last segment
+        )
+    ]
+    beside = login.operation.path.rsplit("/", 1)[0]
+    same_kind = login.carrier.scheme
+
+    def order(operation: Operation) -> tuple[bool, bool, int]:
+        schemes = set().union(*(operation.security or ()))
+        return (
+            not operation.path.startswith(beside) if beside else False,
+            bool(schemes) and same_kind not in schemes,
+            -likeness(operation, "logout"),
+        )
+
+    found.sort(key=order)
+    if not found and not known.complete:
+        sessions = login.operation.path.rstrip("/")
+        if likeness(login.operation, "session"):
+            found += [Operation("DELETE", path, provenance=Provenance.GUESSED) for path in (sessions, f"{sessions}/current")]
+        paths = (f"{beside}/logout", *names("logout", "paths"))
+        found += [Operation("POST", path, provenance=Provenance.GUESSED) for path in dict.fromkeys(paths)]
+    return found
+
+
+async def _log_out(
+    scout: Scout, operation: Operation, credential: Credential, refresh: Secret | None
+) -> Logout | None:
+    members = _members(operation)
+    named = [item.pointer for item in members if rank(item.name, names("tokens", "refresh")) is not None]
+    named += [item.pointer for item in members if item.name == "token" and not named]
+    request = operation.request()
+    for media, schema in list(operation.bodies.items())[:1]:
+        made = sample(schema, scout.rng)
+        body = made if isinstance(made, dict) else {}
+        if named and refresh is not None:
+            body = put(body, named[0], refresh.reveal())
+        if body:
+            request = with_body(request, media, body)
+    reply = (await scout.ask(request, f"log out: {operation.name}", credential=credential)).reply
+    granted = reply.status is not None and reply.status < 400 and not scout.is_fallback(reply)  # noqa: PLR2004
+    if not granted:
+        return None
+    return Logout(operation, credential.carrier.kind, named[0] if named else None, Provenance.OBSERVED)
+
+
+def csrf_header(known: Knowledge, login: Login, reply: RawReply) -> tuple[str, str] | None:
+    """The CSRF header that goes with a cookie, where the login reply gives its value."""
+    from auth_conformance.oracles.pointer import resolve  # noqa: PLC0415 - only cookies need it
+
+    value = resolve(reply.json, login.csrf) if login.csrf else None
+    if not isinstance(value, str):
+        return None
+    declared = {
+        item.name
+        for operation in known.operations.values()
+        for item in operation.parameters
+        if item.place == "header" and mentions(item.name, names("tokens", "csrf"))
+    }
+    return (min(declared) if declared else "X-CSRF-Token", value)
+
+
+def _guess_logouts(known: Knowledge) -> None:
+    """A declared logout that refused is still worth knowing: the checks say what is missing."""
+    for login in known.logins:
+        if any(item.kind is login.carrier.kind for item in known.logouts):
+            continue
+        declared = [item for item in _logout_operations(known, login) if item.provenance is not Provenance.GUESSED]
+        if declared:
+            known.logouts.append(Logout(declared[0], login.carrier.kind, None, Provenance.GUESSED))
+            known.say(
+                "logout", f"{declared[0].name} ends a {login.carrier.kind.value} login", Provenance.GUESSED,
+                "it is named so, but refused a fresh credential (a CSRF token may be missing)",
+            )
+
+
+def deletion_operations(known: Knowledge) -> list[Operation]:
+    """Operations by which people delete their own account."""
+    found = [
+        operation
+        for operation in known.by_method("DELETE")
+        if "{" not in operation.path
+        and rank(operation.path.rstrip("/").rsplit("/", 1)[-1], names("delete_account")) is not None
+        and not likeness(operation, "logout")
+    ]
+    found.sort(key=lambda operation: rank(operation.path.rstrip("/").rsplit("/", 1)[-1], names("delete_account")) or 0)
+    return found

@@ -1,0 +1,192 @@
+"""Where the OpenAPI document is: given, at a usual place, linked from a page, or made by the application."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from auth_conformance.discovery.asking import Scout
+from auth_conformance.discovery.document import is_document
+from auth_conformance.discovery.names import names
+from auth_conformance.discovery.routes import Described, described_apps
+from auth_conformance.settings import ConfigurationError
+from auth_conformance.transports.message import HttpRequest, RawReply
+
+_LINKS = re.compile(
+    r"""(?:spec-url|specUrl|\burl|data-url|href)["']?\s*[:=]\s*["']([^"'<>\s]+?\.(?:json|ya?ml)[^"'<>\s]*|[^"'<>\s]*openapi[^"'<>\s]*)["']"""
+)
+_REFUSALS = (401, 403)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A document: `where` says for people, `path` is its path on the target or None."""
+
+    raw: dict[str, Any]
+    where: str
+    path: str | None
+    prefix: str = ""
+
+
+async def find_documents(
+    scout: Scout, given: str | None, address: str, app: object | None
+) -> tuple[list[Found], list[str], list[str]]:
+    """The documents, the paths that refused without a credential, and sentences about unreadable ones.
+
+    Raises ConfigurationError when a place was given and there is no document.
+    """
+    if given is not None:
+        return [await _given(scout, given, address)], [], []
+    if app is not None:
+        made = [found for part in described_apps(app) if (found := await _from_app(scout, part)) is not None]
+        if made:
+            return made, [], []
+    locked: list[str] = []
+    notes: list[str] = []
+    for path in names("document", "paths"):
+        reply = (await scout.ask(HttpRequest("GET", path), f"look for the document at {path}")).reply
+        if reply.status in _REFUSALS:
+            locked.append(path)
+        if (raw := read(reply, notes, path)) is not None:
+            return [Found(raw, path, path)], [], notes
+    async for path in _linked(scout, address):
+        reply = (await scout.ask(HttpRequest("GET", path), f"look for the document at {path}")).reply
+        if (raw := read(reply, notes, path)) is not None:
+            return [Found(raw, path, path)], [], notes
+    return [], locked, notes
+
+
+async def _given(scout: Scout, given: str, address: str) -> Found:
+    notes: list[str] = []
+    file = Path(given)
+    if file.is_file():
+        raw = parse(file.read_text("utf-8", "replace"), notes, given)
+        where, path = given, None
+    else:
+        path = _own_path(given, address)
+        reply = (await scout.ask(HttpRequest("GET", path), "read the given document")).reply
+        raw = read(reply, notes, given)
+        where = given
+        if raw is None and not notes:
+            notes.append(f"it answers {scout.shown(reply, 100)}")
+    if raw is None:
+        reason = f" ({'; '.join(notes)})" if notes else ""
+        raise ConfigurationError(f"openapi = {given!r} is neither a file nor an OpenAPI 3 document of this target{reason}.")
+    return Found(raw, where, path)
+
+
+def _own_path(given: str, address: str) -> str:
+    parts = urlsplit(given)
+    if not parts.scheme:
+        return given if given.startswith("/") else f"/{given}"
+    own = urlsplit(address)
+    if (parts.scheme, parts.netloc) != (own.scheme, own.netloc):
+        raise ConfigurationError(
+            f"openapi = {given!r} is on another host than {address}: download it and give the file instead."
+        )
+    return (parts.path or "/").removeprefix(own.path.rstrip("/"))
+
+
+async def _from_app(scout: Scout, part: Described) -> Found | None:
+    if part.path:
+        path = part.prefix + part.path
+        reply = (await scout.ask(HttpRequest("GET", path), "read the application's document")).reply
+        raw = read(reply, [], path)
+        if raw is not None:
+            return Found(raw, path, path, part.prefix)
+    with contextlib.suppress(Exception):  # whatever breaks it, routes are read another way
+        raw = part.make()
+        if is_document(raw):
+            return Found(json.loads(json.dumps(raw)), f"{part.prefix or 'the application'} (not served)", None, part.prefix)
+    return None
+
+
+async def _linked(scout: Scout, address: str) -> Any:
+    seen: set[str] = set(names("document", "paths"))
+    own = urlsplit(address)
+    for page in names("document", "pages"):
+        reply = (await scout.ask(HttpRequest("GET", page), f"look for links to a document in {page}")).reply
+        if not reply.ok or "html" not in reply.media_type:
+            continue
+        for link in _links(reply.text):
+            parts = urlsplit(urljoin(page, link))
+            foreign = parts.netloc and parts.netloc != own.netloc
+            if foreign or parts.path in seen or not parts.path:
+                continue
+            seen.add(parts.path)
+            yield parts.path
+
+
+def _links(text: str) -> Iterator[str]:
+    for match in list(_LINKS.finditer(text[:200_000]))[:10]:
+        if not match[1].endswith((".css", ".js", ".png")):
+            yield match[1]
+
+
+def read(reply: RawReply, notes: list[str], where: str) -> dict[str, Any] | None:
+    """The document in a reply, if there is one: judged by content."""
+    if reply.status is None or not reply.body:
+        return None
+    if is_document(reply.json):
+        found: dict[str, Any] = reply.json
+        return found
+    if reply.json is None and reply.text.lstrip()[:400].find("openapi:") >= 0:
+        return parse(reply.text, notes, where)
+    if isinstance(reply.json, dict) and "swagger" in reply.json:
+        notes.append(f"{where} is a Swagger 2 document: convert it to OpenAPI 3 and give the file")
+    if reply.truncated and '"openapi"' in reply.text[:2000]:
+        notes.append(f"{where} is larger than is read over the network: download it and give the file")
+    return None
+
+
+def parse(text: str, notes: list[str], where: str) -> dict[str, Any] | None:
+    """A document from JSON text, or from YAML where PyYAML is installed."""
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError):
+        raw = _yaml(text, notes, where)
+    if is_document(raw):
+        found: dict[str, Any] = raw
+        return found
+    return None
+
+
+def _yaml(text: str, notes: list[str], where: str) -> Any:
+    try:
+        yaml = importlib.import_module("yaml")
+    except ImportError:
+        notes.append(f"{where} is YAML, which needs PyYAML: install pyyaml, or give the document as JSON")
+        return None
+    try:
+        # Dates become text again: a document is JSON data.
+        return json.loads(json.dumps(yaml.safe_load(text), default=str))
+    except (yaml.YAMLError, TypeError, ValueError, RecursionError):
+        notes.append(f"{where} is neither JSON nor YAML")
+        return None
+
+
+async def calibrate(scout: Scout, address: str) -> None:
+    """Learn what unknown paths get. Raises ConfigurationError when nothing answers at all."""
+    for folder in ("/", "/api/"):
+        path = folder + "auth-conformance-" + secrets.token_hex(6)
+        reply = (await scout.ask(HttpRequest("GET", path), "see what an unknown path gets")).reply
+        if reply.status is None:
+            raise ConfigurationError(f"{address} cannot be reached: {_explained(reply.error or 'no answer')}.")
+        scout.remember_fallback(reply, path)
+
+
+def _explained(error: str) -> str:
+    lower = error.lower()
+    if "certificate" in lower or "ssl" in lower:
+        return f"TLS failed ({error}); for a test server with a certificate of its own, set verify_tls = false"
+    if "name or service" in lower or "getaddrinfo" in lower or "name resolution" in lower or "nodename" in lower:
+        return f"there is no such host ({error})"
+    return error

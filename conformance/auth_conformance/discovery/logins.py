@@ -1,0 +1,166 @@
+"""How people log in: operations that look like it, ordered, and what each needs to be told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from auth_conformance.credentials import Carrier, Kind
+from auth_conformance.discovery.knowledge import Knowledge
+from auth_conformance.discovery.names import avoided, likeness, mentions, names, rank
+from auth_conformance.discovery.sampling import sample
+from auth_conformance.discovery.schemas import Field, fields, reply_fields
+from auth_conformance.model import Provenance
+from auth_conformance.oracles.pointer import put
+from auth_conformance.target import Login, Operation
+
+_ENCODINGS = {"application/x-www-form-urlencoded": "form", "multipart/form-data": "form"}
+_NOWHERE = Carrier(Kind.BEARER, "header", "Authorization", "Bearer")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A way to log in that has not been tried: what `Login` needs, and how likely it is right."""
+
+    operation: Operation
+    encoding: str
+    user_field: str
+    password_field: str
+    template: Mapping[str, Any] = field(default_factory=dict)
+    score: int = 0
+
+    def login(self) -> Login:
+        """The attempt as a login whose reply has not been read yet."""
+        return Login(
+            self.operation, self.encoding, self.user_field, self.password_field, _NOWHERE, self.template
+        )
+
+    @property
+    def described(self) -> str:
+        """For messages: `POST /login (JSON: username, password)`."""
+        kind = {"form": "form", "json": "JSON", "basic": "HTTP Basic"}[self.encoding]
+        return f"{self.operation.name} ({kind}: {self.user_field}, {self.password_field})"
+
+
+def attempts(known: Knowledge, rng: Any) -> list[Attempt]:
+    """The login operations of the document, likeliest first; each body that they take is an attempt."""
+    found: list[Attempt] = []
+    for operation in known.by_method("POST", "PUT"):
+        if "{" in operation.path or avoided(operation, "login"):
+            continue
+        for media, schema in operation.bodies.items():
+            attempt = _attempt(known, operation, media, schema, rng)
+            if attempt is not None:
+                found.append(attempt)
+    return sorted(found, key=lambda attempt: -attempt.score)
+
+
+def _attempt(
+    known: Knowledge, operation: Operation, media: str, schema: Mapping[str, Any], rng: Any
+) -> Attempt | None:
+    encoding = _ENCODINGS.get(media, "json" if media.endswith("json") else "")
+    members = fields(schema)
+    password = password_of(members)
+    if not encoding or password is None:
+        return None
+    user = user_of(members, password)
+    if user is None:
+        return None
+    pointed = any(operation.path.endswith("/" + path.strip("/").rsplit("/", 1)[-1]) for path in known.token_paths)
+    others = [item for item in members if item.required and item not in (user, password)]
+    score = 2 * likeness(operation, "login") + (8 if pointed and encoding == "form" else 0) - 2 * len(others)
+    score += 4 if _promises_token(operation) else 0
+    score -= 6 if operation.protected else 0
+    # A collection of users with a password in the body is how people register, not how they log in.
+    score -= 6 if likeness(operation, "register") > likeness(operation, "login") else 0
+    if score < 0:
+        return None
+    return Attempt(operation, encoding, user.pointer, password.pointer, _template(schema, members, rng), score)
+
+
+def _template(schema: Mapping[str, Any], members: list[Field], rng: Any) -> dict[str, Any]:
+    made = sample(schema, rng)
+    template = made if isinstance(made, dict) else {}
+    for item in members:
+        # OAuth2 forms: harmless where it is optional, demanded by strict ones.
+        if item.name == "grant_type":
+            template = put(template, item.pointer, "password")
+    return template
+
+
+def _promises_token(operation: Operation) -> bool:
+    declared = reply_fields(operation.responses)
+    return any(rank(item.name, names("tokens", "access")) is not None for item in declared)
+
+
+def password_of(members: list[Field]) -> Field | None:
+    """The member that takes the password: by format, by name, by `writeOnly`; not a new one to be set."""
+    usable = [
+        item
+        for item in members
+        if rank(item.name, (*names("fields", "new_password"), *names("fields", "confirm"))) is None
+        and item.schema.get("type", "string") not in ("boolean", "integer", "array")
+    ]
+    changing = len(usable) < len([item for item in members if rank(item.name, names("fields", "confirm")) is None])
+    listed = names("fields", "password")
+    ranked = [(place, item) for item in usable if (place := rank(item.name, listed)) is not None]
+    marked = [item for item in usable if item.schema.get("format") == "password" and item.name != "client_secret"]
+    hidden = [item for item in usable if item.schema.get("writeOnly") and item.name != "client_secret"]
+    if changing and not ranked:
+        return None
+    if ranked:
+        return min(ranked, key=lambda pair: pair[0])[1]
+    return next(iter(marked or hidden), None)
+
+
+def user_of(members: list[Field], password: Field) -> Field | None:
+    """The member that takes the user name: by name, by the e-mail format, or the only other required text."""
+    texts = [
+        item for item in members if item is not password and item.schema.get("type", "string") in ("string", ["string", "null"])
+    ]
+    listed = names("fields", "user")
+    ranked = [
+        (not item.required, place, item) for item in texts if (place := rank(item.name, listed)) is not None
+    ]
+    if ranked:
+        return min(ranked, key=lambda entry: entry[:2])[2]
+    by_format = [item for item in texts if item.schema.get("format") == "email"]
+    required = [item for item in texts if item.required and item.name not in ("grant_type", "client_id")]
+    return next(iter(by_format), None) or (required[0] if len(required) == 1 else None)
+
+
+_INPUT = re.compile(r"<input\b[^>]*>", re.IGNORECASE)
+_FORM = re.compile(r"<form\b[^>]*>.*?</form>", re.IGNORECASE | re.DOTALL)
+_ATTRIBUTE = re.compile(r"""([\w-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+))""")
+
+
+def html_attempts(page: str, path: str) -> Iterator[Attempt]:
+    """The login forms in an HTML page: field names and hidden values as a browser would send them."""
+    for form in _FORM.findall(page[:200_000]):
+        head = _attributes(form[: form.index(">") + 1])
+        inputs = [_attributes(tag) for tag in _INPUT.findall(form)]
+        secret = [item["name"] for item in inputs if item.get("type", "").lower() == "password" and item.get("name")]
+        texts = [
+            item["name"]
+            for item in inputs
+            if item.get("type", "text").lower() in ("text", "email", "tel") and item.get("name")
+        ]
+        if len(secret) != 1 or not texts or head.get("method", "get").lower() != "post":
+            continue
+        action = head.get("action") or path
+        if not action.startswith("/") or action.startswith("//") or mentions(action, names("login", "avoid")):
+            continue
+        ranked = sorted(texts, key=lambda name: 99 if (place := rank(name, names("fields", "user"))) is None else place)
+        hidden = {
+            item["name"]: item.get("value", "")
+            for item in inputs
+            if item.get("type", "").lower() == "hidden" and item.get("name")
+        }
+        operation = Operation("POST", action.split("?")[0], provenance=Provenance.OBSERVED)
+        yield Attempt(operation, "form", ranked[0], secret[0], hidden, 5)
+
+
+def _attributes(tag: str) -> dict[str, str]:
+    return {match[1].lower(): match[2] or match[3] or match[4] or "" for match in _ATTRIBUTE.finditer(tag)}

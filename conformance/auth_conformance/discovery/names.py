@@ -1,0 +1,76 @@
+"""What services call things: the lists of `names.toml`, and how a name is taken apart to be compared."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from auth_conformance.target import Operation
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+
+
+@cache
+def names(table: str, key: str = "words") -> tuple[str, ...]:
+    """One list of `names.toml`, in its order. Raises KeyError for a list that does not exist."""
+    text = files("auth_conformance.discovery").joinpath("names.toml").read_text("utf-8")
+    return tuple(tomllib.loads(text)[table][key])
+
+
+@cache
+def words(text: str) -> frozenset[str]:
+    """The words in `text`, and neighbours joined: `/auth/signIn` gives auth, sign, in, authsign, signin."""
+    parts = [part.lower() for part in _WORD.findall(text)]
+    return frozenset(parts) | {first + second for first, second in zip(parts, parts[1:], strict=False)}
+
+
+def plain(name: str) -> str:
+    """A member name in one spelling: `accessToken`, `access-token` and `AccessToken` are `access_token`."""
+    return "_".join(part.lower() for part in _WORD.findall(name)) or name.lower()
+
+
+def rank(name: str, wanted: Iterable[str]) -> int | None:
+    """The place of `name` in a list: exactly, or without its underscores; None when it is not there."""
+    spelled = plain(name)
+    squeezed = spelled.replace("_", "")
+    for place, candidate in enumerate(wanted):
+        if candidate in (spelled, name.lower()) or candidate.replace("_", "") == squeezed:
+            return place
+    return None
+
+
+def mentions(text: str, wanted: Iterable[str]) -> bool:
+    """Whether a word of `text` is in the list."""
+    return not words(text).isdisjoint(wanted)
+
+
+def likeness(operation: Operation, table: str) -> int:
+    """How much an operation is named like `table`'s words: 4 for the last path segment, 0 for not at all."""
+    wanted = names(table)
+    fixed = [part for part in operation.path.split("/") if part and not part.startswith("{")]
+    score = 0
+    if fixed and mentions(fixed[-1], wanted):
+        score = 4
+    elif mentions("/".join(fixed), wanted):
+        score = 3
+    elif mentions(operation.operation_id.split("__")[0], wanted):
+        score = 2
+    elif mentions(operation.summary, wanted):
+        score = 1
+    return score
+
+
+def avoided(operation: Operation, table: str) -> bool:
+    """Whether the path of an operation says that it is something else than `table`."""
+    return mentions(operation.path, names(table, "avoid"))
+
+
+def dangerous(operation: Operation) -> bool:
+    """Whether calling a GET may change something, by what its path and id say."""
+    wanted = names("danger")
+    return mentions(operation.path, wanted) or mentions(operation.operation_id.split("__")[0], wanted)

@@ -1,0 +1,122 @@
+"""Accounts of the run's own: made where strangers may register, believed when they can log in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from auth_conformance.discovery.access import Doorman
+from auth_conformance.discovery.asking import Scout
+from auth_conformance.discovery.knowledge import Knowledge
+from auth_conformance.discovery.lifecycle import deletion_operations
+from auth_conformance.discovery.registering import (
+    make_account,
+    new_account,
+    other_name,
+    register_candidates,
+)
+from auth_conformance.model import Need, Provenance
+from auth_conformance.target import Account, Register
+
+_MOST = 3
+_BLOCKED = (
+    "# new accounts cannot log in at once (the address may have to be verified): give accounts that can\n"
+    '[accounts.a]\nusername = "alice"\npassword = { env = "A_PASSWORD" }'
+)
+
+FindLogins = Callable[[str], Awaitable[bool]]
+
+
+async def settle(
+    scout: Scout, known: Knowledge, doorman: Doorman, label: str, find_logins: FindLogins | None
+) -> None:
+    """Register account `label` for the whole run, if strangers may; `find_logins` finds how it logs in."""
+    if find_logins is None and not known.logins:
+        return
+    candidates = [known.register] if known.register is not None else register_candidates(known, scout.rng)
+    for register in candidates[:_MOST]:
+        account = new_account(label, scout.run_id, register)
+        if await make_account(scout, register, account) is None:
+            continue
+        found = await _believed(known, doorman, register, account, find_logins)
+        if found is not None:
+            known.register = found
+            known.say(
+                "account " + label,
+                f"registered as {known.accounts[label].username}",
+                Provenance.OBSERVED,
+                f"{register.operation.name} is open to strangers",
+            )
+            return
+        known.accounts.pop(label, None)
+        _say_blocked(known, register)
+        return
+
+
+async def _believed(
+    known: Knowledge, doorman: Doorman, register: Register, account: Account, find_logins: FindLogins | None
+) -> Register | None:
+    """The registration under which the new account can log in: by its name, or by its e-mail address."""
+    turned = other_name(register, account)
+    for candidate, person in [(register, account), *([turned] if turned is not None else [])]:
+        known.accounts[account.label] = person
+        worked = await find_logins(account.label) if find_logins is not None and not known.logins else False
+        if worked or await doorman.log_in(account.label):
+            return replace(candidate, provenance=max_trust(register))
+    return None
+
+
+def max_trust(register: Register) -> Provenance:
+    """What was declared stays declared; what was done is observed."""
+    return Provenance.DECLARED if register.provenance is Provenance.DECLARED else Provenance.OBSERVED
+
+
+def _say_blocked(known: Knowledge, register: Register) -> None:
+    known.register = None
+    known.remedies[Need.REGISTER] = _BLOCKED
+    known.say(
+        "register",
+        f"{register.operation.name} accepts strangers, but the new account cannot log in",
+        Provenance.OBSERVED,
+        "perhaps the address has to be verified first",
+    )
+
+
+async def verify_registration(scout: Scout, known: Knowledge, doorman: Doorman) -> None:
+    """Register somebody to throw away, log in, and delete the account where that is possible."""
+    declared = known.register is not None and known.register.provenance is Provenance.DECLARED
+    blocked = known.remedies.get(Need.REGISTER) == _BLOCKED
+    if not known.logins or blocked or declared:
+        return
+    candidates = [known.register] if known.register is not None else register_candidates(known, scout.rng)
+    known.register = None
+    for register in candidates[:_MOST]:
+        account = new_account("x0", scout.run_id, register)
+        if await make_account(scout, register, account) is None:
+            continue
+        found = await _believed(known, doorman, register, account, None)
+        if found is None:
+            known.accounts.pop("x0", None)
+            _say_blocked(known, register)
+            return
+        known.register = found
+        known.say("register", f"{register.operation.name} ({register.encoding})", Provenance.OBSERVED, "a new account logged in")
+        await _delete(scout, known)
+        break
+    known.accounts.pop("x0", None)
+    for key in [key for key in known.credentials if key[0] == "x0"]:
+        del known.credentials[key]
+
+
+async def _delete(scout: Scout, known: Knowledge) -> None:
+    """Delete the account that is to be thrown away, and remember the operation that did it."""
+    known.delete_account = None
+    credential = known.credential("x0")
+    if credential is None:
+        return
+    for operation in deletion_operations(known)[:2]:
+        reply = await scout.call(operation, f"delete the throw-away account: {operation.name}", credential=credential)
+        if reply.ok:
+            known.delete_account = operation
+            known.say("account deletion", operation.name, Provenance.OBSERVED, "it deleted an account of this run")
+            return

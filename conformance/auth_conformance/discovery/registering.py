@@ -1,0 +1,105 @@
+"""How strangers make accounts: found by the shape of the body, believed when the new account logs in."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import replace
+from typing import Any
+
+from auth_conformance.discovery.asking import Scout
+from auth_conformance.discovery.knowledge import Knowledge
+from auth_conformance.discovery.logins import password_of, user_of
+from auth_conformance.discovery.names import avoided, likeness, mentions, names, rank
+from auth_conformance.discovery.sampling import sample
+from auth_conformance.discovery.schemas import Field, fields
+from auth_conformance.secret import Secret
+from auth_conformance.target import Account, Operation, Register, styled
+from auth_conformance.transports.message import RawReply
+
+
+def register_candidates(known: Knowledge, rng: Any) -> list[Register]:
+    """The operations that look like registration, likeliest first."""
+    found: list[tuple[int, Register]] = []
+    for operation in known.by_method("POST", "PUT"):
+        if "{" in operation.path or operation.protected or avoided(operation, "register"):
+            continue
+        score = likeness(operation, "register")
+        score += 3 if mentions(operation.path + " " + operation.operation_id, names("register")[:6]) else 0
+        if not score:
+            continue
+        for media, schema in operation.bodies.items():
+            register = _candidate(operation, media, schema, rng)
+            if register is not None:
+                found.append((score, register))
+                break
+    return [register for _, register in sorted(found, key=lambda pair: -pair[0])]
+
+
+def _candidate(operation: Operation, media: str, schema: Any, rng: Any) -> Register | None:
+    encoding = "json" if media.endswith("json") else "form" if "form" in media else ""
+    members = fields(schema)
+    password = password_of(members)
+    user = user_of(members, password) if password else None
+    if not encoding or password is None or user is None:
+        return None
+    made = sample(schema, rng)
+    also = [(item.pointer, style) for item in members if (style := _style(item, user, password))]
+    return Register(
+        operation,
+        encoding,
+        user.pointer,
+        password.pointer,
+        "email" if is_email(user) else "name",
+        made if isinstance(made, dict) else {},
+        tuple(also),
+    )
+
+
+def _style(item: Field, user: Field, password: Field) -> str:
+    """How a further member has to follow the user name; "" for one that may be the same for everybody."""
+    if item in (user, password):
+        return ""
+    if rank(item.name, names("fields", "confirm")) is not None:
+        return "password"
+    if not item.required:
+        return ""
+    if is_email(item):
+        return "email"
+    if rank(item.name, names("fields", "phone")) is not None:
+        return "phone"
+    return "name" if rank(item.name, names("fields", "unique")) is not None else ""
+
+
+def is_email(item: Field) -> bool:
+    """Whether a member takes an e-mail address."""
+    return item.schema.get("format") == "email" or rank(item.name, names("fields", "email")) is not None
+
+
+def new_account(label: str, run_id: str, register: Register) -> Account:
+    """An account to be registered: its name carries the run's id, its password is random."""
+    run = re.sub(r"[^a-z0-9]", "", run_id.lower())[:10]
+    username = styled(f"ac{run}{label}{secrets.token_hex(2)}", register.user_style)
+    return Account(label, username, Secret(f"Qw7!{secrets.token_urlsafe(14)}"), expendable=True)
+
+
+def other_name(register: Register, account: Account) -> tuple[Register, Account] | None:
+    """The same registration seen from the other side: log in by e-mail instead of name, or the reverse."""
+    for pointer, style in register.also:
+        if style in ("email", "name") and style != register.user_style:
+            also = [(name, kind) for name, kind in register.also if name != pointer]
+            turned = replace(
+                register, user_field=pointer, user_style=style, also=(*also, (register.user_field, register.user_style))
+            )
+            return turned, replace(account, username=styled(account.username, style))
+    return None
+
+
+async def make_account(scout: Scout, register: Register, account: Account) -> RawReply | None:
+    """Register an account; the reply if it was granted."""
+    if account.password is None:
+        return None
+    scout.learn(account.password.reveal())
+    request = register.request(account.username, account.password)
+    reply = (await scout.ask(request, f"register account {account.label}")).reply
+    return reply if reply.status is not None and reply.status < 400 else None  # noqa: PLR2004 - granted or redirected

@@ -1,0 +1,141 @@
+"""Keys behind the tokens: declared, found in this process, or published by the service."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from auth_conformance.credentials import Jwt, Kind, SigningKey
+from auth_conformance.discovery.access import Doorman
+from auth_conformance.discovery.asking import Scout
+from auth_conformance.discovery.doors import stranger
+from auth_conformance.discovery.knowledge import Knowledge
+from auth_conformance.discovery.names import names
+from auth_conformance.model import Provenance
+from auth_conformance.secret import Secret
+from auth_conformance.settings import ConfigurationError
+from auth_conformance.target import Operation
+
+_SHORTEST = 4
+
+
+def token_of(known: Knowledge) -> Jwt | None:
+    """A's access token, where it is a JWT."""
+    credential = known.credentials.get(("a", Kind.BEARER)) or known.credentials.get(("a", Kind.COOKIE))
+    return credential.jwt if credential is not None else None
+
+
+async def find_signing_keys(scout: Scout, known: Knowledge, doorman: Doorman) -> None:
+    """Fill in `signing_keys`. Raises ConfigurationError when the declared key did not sign A's token."""
+    token = token_of(known)
+    declared = known.settings.signing
+    if declared is not None:
+        key = SigningKey(declared.algorithm, declared.key.secret(), declared.key_id, "your configuration")
+        scout.learn(key.secret.reveal())
+        if token is not None and not key.verifies(token):
+            raise ConfigurationError(
+                f"The key in {declared.key.env} did not sign the tokens of this service "
+                f"(they say {token.algorithm or 'no algorithm'}): check [signing], or leave it out."
+            )
+        known.signing_keys.append(key)
+        known.say("signing key", f"{key.algorithm}, from {declared.key.env}", Provenance.DECLARED)
+        return
+    if token is None or known.kind != "app":
+        return
+    for name, text in environment_keys():
+        key = SigningKey(token.algorithm, Secret(text), _key_id(token), f"environment variable {name}")
+        if key.verifies(token):
+            _found(scout, known, key, f"it verifies A's token, offline; {name} holds it")
+            return
+    await _from_library(scout, known, doorman, token)
+
+
+def _found(scout: Scout, known: Knowledge, key: SigningKey, because: str) -> None:
+    scout.learn(key.secret.reveal())
+    known.signing_keys.append(key)
+    known.say("signing key", f"{key.algorithm}, {key.source}", Provenance.OBSERVED, because)
+
+
+def _key_id(token: Jwt) -> str | None:
+    key_id = token.header.get("kid")
+    return key_id if isinstance(key_id, str) else None
+
+
+def environment_keys() -> Iterator[tuple[str, str]]:
+    """The texts that an environment variable's value may stand for as a key: raw, stripped, decoded."""
+    for name, value in os.environ.items():
+        if len(value) < _SHORTEST:
+            continue
+        texts = [value, value.strip(), value.replace("\\n", "\n")]
+        with contextlib.suppress(binascii.Error, ValueError, UnicodeDecodeError):
+            texts.append(base64.b64decode(value, validate=True).decode())
+        for text in dict.fromkeys(texts):
+            yield name, text
+
+
+async def _from_library(scout: Scout, known: Knowledge, doorman: Doorman, token: Jwt) -> None:
+    """Watch PyJWT sign during one login of A: keys that stand in code or files are seen there."""
+    from jwt.algorithms import HMACAlgorithm  # noqa: PLC0415 - patched for one login only
+
+    login = next((login for login in known.logins if login.carrier.kind is Kind.BEARER), None)
+    account = known.accounts.get("a")
+    if login is None or account is None or not token.algorithm.startswith("HS"):
+        return
+    seen: list[bytes] = []
+    original = HMACAlgorithm.sign
+
+    def sign(self: HMACAlgorithm, msg: bytes, key: bytes) -> bytes:
+        seen.append(key)
+        return original(self, msg, key)
+
+    HMACAlgorithm.sign = sign  # type: ignore[method-assign]
+    try:
+        await doorman.send(login, account)
+    finally:
+        HMACAlgorithm.sign = original  # type: ignore[method-assign]
+    for raw in dict.fromkeys(seen):
+        with contextlib.suppress(UnicodeDecodeError):
+            key = SigningKey(token.algorithm, Secret(raw.decode()), _key_id(token), "PyJWT, seen while A logged in")
+            if key.verifies(token):
+                _found(scout, known, key, "it verifies A's token, offline")
+                return
+
+
+async def find_public_keys(scout: Scout, known: Knowledge) -> None:
+    """Fill in `public_keys` from key sets at usual and documented places and from OpenID metadata."""
+    documented = [
+        operation.path for operation in known.by_method("GET") if "jwks" in operation.path.lower() and "{" not in operation.path
+    ]
+    for path in dict.fromkeys([*documented, *names("public_keys", "paths")]):
+        if await _key_set(scout, known, path):
+            return
+    for path in names("public_keys", "metadata"):
+        reply = await stranger(scout, known, Operation("GET", path, provenance=Provenance.GUESSED))
+        place = reply.json.get("jwks_uri") if reply.ok and isinstance(reply.json, dict) else None
+        parts = urlsplit(place) if isinstance(place, str) else None
+        own = urlsplit(known.address)
+        if parts is None:
+            continue
+        if parts.netloc in ("", own.netloc) or known.kind == "app":
+            await _key_set(scout, known, parts.path.removeprefix(own.path.rstrip("/") if known.kind == "url" else ""))
+        else:
+            known.say("public keys", f"on another host: {parts.netloc}", Provenance.OBSERVED, "other hosts are never asked")
+
+
+async def _key_set(scout: Scout, known: Knowledge, path: str) -> bool:
+    reply = await stranger(scout, known, known.operation(f"GET {path}"))
+    keys: Any = reply.json.get("keys") if reply.ok and isinstance(reply.json, dict) else None
+    found = [key for key in keys if isinstance(key, dict) and "kty" in key] if isinstance(keys, list) else []
+    private = [key for key in found if "d" in key or key.get("kty") == "oct"]
+    if private:
+        known.say("public keys", f"{path} publishes {len(private)} secret key(s)", Provenance.OBSERVED)
+    if not found:
+        return False
+    known.public_keys += found
+    known.say("public keys", f"{len(found)} at {path}", Provenance.OBSERVED, "a JSON Web Key Set")
+    return True

@@ -1,0 +1,221 @@
+"""The order of discovery: documents, accounts, logins, witness, and then everything that needs those."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from urllib.parse import urlsplit
+
+from auth_conformance.credentials import Kind
+from auth_conformance.discovery.access import (
+    Doorman,
+    cannot_log_in,
+    given_accounts,
+    try_basic,
+    use_ready,
+)
+from auth_conformance.discovery.asking import ExhaustedError, Scout
+from auth_conformance.discovery.belongings import find_objects
+from auth_conformance.discovery.callers import find_public, find_witnesses
+from auth_conformance.discovery.declared import declared_flows, declared_logins, declared_logouts
+from auth_conformance.discovery.document import base_paths, read_document
+from auth_conformance.discovery.doors import stranger
+from auth_conformance.discovery.entrances import guessed_attempts
+from auth_conformance.discovery.gaps import REMEDIES, fill_gaps
+from auth_conformance.discovery.keys import find_keys
+from auth_conformance.discovery.knowledge import Knowledge
+from auth_conformance.discovery.lifecycle import find_logouts, find_refresh
+from auth_conformance.discovery.locating import Found, calibrate, find_documents, read
+from auth_conformance.discovery.logins import Attempt, attempts
+from auth_conformance.discovery.newcomers import settle, verify_registration
+from auth_conformance.discovery.routes import seen_routes
+from auth_conformance.discovery.signing import find_public_keys, find_signing_keys
+from auth_conformance.model import Need, Provenance
+from auth_conformance.settings import ConfigurationError
+from auth_conformance.target import Operation
+from auth_conformance.transports.message import HttpRequest
+
+# Operations whose login was tried and let in: no more than this many, they cost hashing time.
+_LOGINS = 4
+
+
+async def explore(scout: Scout, known: Knowledge) -> None:
+    """Fill in `known`, step by step. Raises ConfigurationError."""
+    doorman = Doorman(scout, known)
+    try:
+        await calibrate(scout, known.address)
+        locked = await _documents(scout, known)
+        known.accounts.update(given_accounts(known.settings.accounts))
+        declared_flows(known)
+        await _get_in(scout, known, doorman)
+        await _locked_document(scout, known, locked)
+    except ExhaustedError:
+        known.say("discovery", f"stopped after {scout.used} requests", Provenance.OBSERVED, "its budget is used up")
+    _insist(known)
+    if known.witness is None or known.second is None:
+        await _step(scout, known, partial(_witnesses, scout, known))
+    await _step(scout, known, partial(find_public, scout, known), skip=known.public is not None)
+    await _step(scout, known, partial(find_signing_keys, scout, known, doorman))
+    await _step(scout, known, partial(find_public_keys, scout, known))
+    await _step(scout, known, partial(find_keys, scout, known))
+    await _step(scout, known, partial(find_objects, scout, known))
+    await _step(scout, known, partial(verify_registration, scout, known, doorman))
+    await _step(scout, known, partial(find_refresh, scout, known, doorman))
+    if known.settings.logout:
+        declared_logouts(known)
+    else:
+        await _step(scout, known, partial(find_logouts, scout, known, doorman))
+    fill_gaps(known)
+    known.say("discovery", f"{scout.used} requests", Provenance.OBSERVED)
+
+
+async def _step(
+    scout: Scout, known: Knowledge, step: Callable[[], Awaitable[None]], *, skip: bool = False
+) -> None:
+    if skip:
+        return
+    try:
+        await step()
+    except ExhaustedError:
+        known.say("discovery", f"stopped after {scout.used} requests", Provenance.OBSERVED, "its budget is used up")
+
+
+async def _documents(scout: Scout, known: Knowledge) -> list[str]:
+    """Read every document and route; returns the paths where a document may be behind a login."""
+    app = known.app if known.kind == "app" else None
+    found, locked, notes = await find_documents(scout, known.settings.openapi, known.address, app)
+    for item in found:
+        await _include(scout, known, item)
+    for note in notes:
+        known.say("document", note, Provenance.OBSERVED)
+    if not found:
+        known.say("document", "none found", Provenance.OBSERVED, "no usual place holds an OpenAPI 3 document")
+        known.absent[Need.OPENAPI] = "no OpenAPI document is at any usual place."
+    if app is not None:
+        _include_routes(known, app)
+    return locked
+
+
+async def _include(scout: Scout, known: Knowledge, found: Found) -> None:
+    own = urlsplit(known.address) if known.kind == "url" else urlsplit("https://testserver")
+    origin, prefix = f"{own.scheme}://{own.netloc}", own.path.rstrip("/") if known.kind == "url" else ""
+    bases = base_paths(found.raw, origin, prefix, found.path or "/")
+    if found.prefix and found.prefix not in bases:
+        bases.insert(0, found.prefix)
+    base = bases[0]
+    for candidate in bases if len(bases) > 1 else []:
+        document = read_document(found.raw, candidate)
+        simple = [item for item in document.operations if item.method == "GET" and "{" not in item.path][:2]
+        replies = [await stranger(scout, known, item) for item in simple]
+        if any(scout.exists(reply, item.path) for reply, item in zip(replies, simple, strict=True)):
+            base = candidate
+            break
+    document = read_document(found.raw, base)
+    known.include(document)
+    known.has_document = True
+    known.document_path = known.document_path or found.path
+    below = f", paths below {base}" if base else ""
+    known.say(
+        "document",
+        f"{found.where}: {len(document.operations)} operations{below}",
+        Provenance.OPENAPI,
+        "it says openapi 3 and has paths",
+    )
+
+
+def _include_routes(known: Knowledge, app: object) -> None:
+    """Source lines for documented operations, and the routes that no document shows."""
+    seen = seen_routes(app)
+    hidden = 0
+    for route in seen:
+        name = route.operation.name
+        documented = known.operations.get(name)
+        if documented is not None:
+            known.operations[name] = replace(documented, source=route.operation.source)
+        elif not _of_framework(route.operation):
+            known.operations[name] = route.operation
+            hidden += 1
+    known.complete = bool(seen)
+    if hidden:
+        known.say("hidden routes", str(hidden), Provenance.OBSERVED, "read from the application, not in its document")
+
+
+def _of_framework(operation: Operation) -> bool:
+    source = operation.source
+    return source is not None and source.path.replace("\\", "/").endswith("fastapi/applications.py")
+
+
+async def _get_in(scout: Scout, known: Knowledge, doorman: Doorman) -> None:
+    await use_ready(scout, known)
+    await declared_logins(scout, known, doorman)
+    if "a" not in known.accounts:
+        await settle(scout, known, doorman, "a", partial(_find_logins, scout, known, doorman))
+    elif not known.logins and known.accounts["a"].password is not None:
+        await _find_logins(scout, known, doorman, "a")
+        basic = known.credential("a") is None and await try_basic(scout, known, "a")
+        if not basic and known.credential("a") is None and doorman.refusals:
+            raise cannot_log_in(known, "a", doorman.refusals)
+    if "a" in known.accounts and "b" not in known.accounts:
+        await settle(scout, known, doorman, "b", None)
+    for label in [label for label in ("b", "admin") if label in known.accounts]:
+        await _other(scout, known, doorman, label)
+
+
+async def _other(scout: Scout, known: Knowledge, doorman: Doorman, label: str) -> None:
+    account = known.accounts[label]
+    if account.password is None or account.expendable:
+        return
+    before = len(doorman.refusals)
+    if ("a", Kind.BASIC) in known.credentials and not known.logins:
+        if not await try_basic(scout, known, label):
+            raise cannot_log_in(known, label, [f"HTTP Basic was refused where account a got in with it"])
+    elif known.logins and not await doorman.log_in(label) and (label, known.logins[0].carrier.kind) not in known.credentials:
+        raise cannot_log_in(known, label, doorman.refusals[before:])
+
+
+async def _find_logins(scout: Scout, known: Knowledge, doorman: Doorman, label: str) -> bool:
+    """Every login that verifies with the account: the document's first, then usual places."""
+    account = known.accounts[label]
+    tried: list[Attempt] = attempts(known, scout.rng)
+    best = tried[0].score if tried else 0
+    for attempt in tried[: 2 * _LOGINS]:
+        likely = not known.logins or attempt.score >= max(best - 8, 4)
+        if len(known.logins) >= _LOGINS or not likely or not doorman.may_try(account):
+            break
+        known.logins += await doorman.enter(attempt, account)
+    if not known.logins and doorman.may_try(account):
+        for attempt in await guessed_attempts(scout, known):
+            known.logins += [] if known.logins else await doorman.enter(attempt, account)
+    return bool(known.logins)
+
+
+async def _witnesses(scout: Scout, known: Knowledge) -> None:
+    declared, second = known.witness, known.second
+    await find_witnesses(scout, known)
+    known.witness = declared or known.witness
+    known.second = second or known.second
+
+
+async def _locked_document(scout: Scout, known: Knowledge, locked: list[str]) -> None:
+    """A document that strangers may not read is read with A's credential."""
+    credential = known.credential("a")
+    if known.has_document or credential is None:
+        return
+    for path in locked[:3]:
+        reply = (await scout.ask(HttpRequest("GET", path), "read the document as a", credential=credential)).reply
+        raw = read(reply, [], path)
+        if raw is not None:
+            known.absent.pop(Need.OPENAPI, None)
+            await _include(scout, known, Found(raw, f"{path}, with a credential", path))
+            return
+
+
+def _insist(known: Knowledge) -> None:
+    """Raises ConfigurationError when there is neither a document, nor a login, nor a credential."""
+    if known.has_document or known.complete or known.logins or known.credentials:
+        return
+    raise ConfigurationError(
+        f"{known.address} has no OpenAPI document at the usual places, and no login was found. "
+        f"Say where the document is, or how people log in:\n{REMEDIES[Need.OPENAPI]}\n{REMEDIES[Need.LOGIN]}"
+    )

@@ -1,0 +1,110 @@
+"""What a login reply issued: tokens found by their shape first and their names second, and cookies."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from auth_conformance.credentials import Jwt
+from auth_conformance.discovery.names import mentions, names, plain, rank
+from auth_conformance.oracles.cookies import SetCookie, parse_set_cookie
+from auth_conformance.oracles.pointer import strings
+from auth_conformance.transports.message import RawReply
+
+_SHORTEST = 16
+_VARIED = 7
+_OPAQUE = re.compile(r"[A-Za-z0-9._~+/=|:$-]+")
+_NOT_A_TOKEN = re.compile(r"https?://|^\d{4}-\d\d-\d\d[T ]|^[\d.]+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """Something in a reply that may be a credential: at a JSON pointer, or in the cookie of that name."""
+
+    value: str
+    pointer: str | None = None
+    cookie: str | None = None
+
+
+def opaque(text: str) -> bool:
+    """Whether a text looks like a token: long, without blanks, of many different characters."""
+    return (
+        len(text) >= _SHORTEST
+        and len(set(text)) >= _VARIED
+        and _OPAQUE.fullmatch(text) is not None
+        and _NOT_A_TOKEN.search(text) is None
+    )
+
+
+def issued(reply: RawReply) -> list[Issued]:
+    """Everything in a reply that may authenticate, likeliest first: cookies, then tokens by name and shape."""
+    cookies = [
+        Issued(cookie.value, cookie=cookie.name)
+        for cookie in live_cookies(reply)
+        if not mentions(cookie.name, names("tokens", "csrf")) and not mentions(cookie.name, ("refresh",))
+    ]
+    ranked: list[tuple[int, Issued]] = []
+    for pointer, value in strings(reply.json).items():
+        name = pointer.rsplit("/", 1)[-1]
+        if not isinstance(value, str) or not value or "refresh" in plain(name) or mentions(name, names("tokens", "csrf")):
+            continue
+        place = rank(name, names("tokens", "access"))
+        jwt = Jwt.parse(value) is not None
+        if not (jwt or opaque(value)) or (not jwt and rank(name, names("tokens", "never")) is not None):
+            continue
+        ranked.append((place if place is not None else (20 if jwt else 40), Issued(value, pointer=pointer)))
+    tokens = [item for _, item in sorted(ranked, key=lambda pair: pair[0])]
+    return tokens[:3] + cookies[:3]
+
+
+def refresh_pointer(reply: RawReply) -> str | None:
+    """Where the refresh token stands in a reply, if there is one."""
+    for pointer, value in strings(reply.json).items():
+        name = pointer.rsplit("/", 1)[-1]
+        if isinstance(value, str) and len(value) >= _SHORTEST and not _NOT_A_TOKEN.search(value):
+            parent = pointer.split("/")[-2] if pointer.count("/") > 1 else ""
+            if rank(name, names("tokens", "refresh")) is not None:
+                return pointer
+            if rank(parent, names("tokens", "refresh")) is not None and "token" in name.lower():
+                return pointer
+    return None
+
+
+def refresh_cookie(reply: RawReply) -> SetCookie | None:
+    """The cookie that holds the refresh token, if there is one."""
+    return next((cookie for cookie in live_cookies(reply) if mentions(cookie.name, ("refresh",))), None)
+
+
+def csrf_pointer(data: Any) -> str | None:
+    """Where a login reply gives a CSRF token, if it does."""
+    return next(
+        (
+            pointer
+            for pointer, value in strings(data).items()
+            if isinstance(value, str) and mentions(pointer.rsplit("/", 1)[-1], names("tokens", "csrf"))
+        ),
+        None,
+    )
+
+
+def live_cookies(reply: RawReply) -> list[SetCookie]:
+    """The cookies that a reply sets and does not delete in the same breath."""
+    found = [parse_set_cookie(line) for line in reply.header_lines("set-cookie")]
+    return [cookie for cookie in found if cookie is not None and cookie.value and not _ended(cookie)]
+
+
+def _ended(cookie: SetCookie) -> bool:
+    age = cookie.attribute("max-age")
+    if age is not None:
+        return age.strip().lstrip("-").isdecimal() and int(age) <= 0
+    expires = cookie.attribute("expires")
+    if not expires:
+        return False
+    try:
+        moment = parsedate_to_datetime(expires)
+    except (ValueError, TypeError):
+        return False
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) <= datetime.now(UTC)
