@@ -393,6 +393,7 @@ def verdicts() -> tuple[Result, ...]:
 def hostile() -> tuple[Result, ...]:
     """Results whose every text is an attack on the reader."""
     everything = " ".join(HOSTILE)
+    place = everything.replace(SURROGATE, "")  # Finding.fingerprint encodes the operation strictly
     seen = exchange(
         900,
         everything,
@@ -417,7 +418,7 @@ def hostile() -> tuple[Result, ...]:
         fix=f"{everything}\n\n    {everything}\n\n- {everything}",
     )
     outcomes: tuple[Verdict, ...] = (
-        Failed((Violation(everything, everything, evidence=(seen,)),), (seen,), (everything,)),
+        Failed((Violation(place, everything, evidence=(seen,)),), (seen,), (everything,)),
         Passed(everything, (seen,), (everything,)),
         Inconclusive(everything, everything, (seen,), (everything,)),
         Skipped(everything, everything),

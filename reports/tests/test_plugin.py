@@ -84,7 +84,8 @@ def test_a_report_that_cannot_be_written_fails_the_run(project: pytest.Pytester)
 def test_importing_the_plugin_costs_nothing() -> None:
     code = (
         "import sys, pytest; before = set(sys.modules); import auth_reports.plugin; "
-        "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)))"
+        "new = {name.split('.')[0] for name in set(sys.modules) - before}; "
+        "print(*sorted(new - set(sys.stdlib_module_names)))"
     )
     done = subprocess.run(  # noqa: S603 - our own interpreter and code
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
