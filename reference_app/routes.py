@@ -66,6 +66,7 @@ from .dependencies import (
     csrf_token,
     forbidden,
     get_current_user,
+    hide_query,
     limit_user,
     load_settings,
     log_in,
@@ -1050,6 +1051,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     tokens = TokenCodec(settings)
     outbox = Outbox(settings.mail_directory)
     audit_log.setLevel(logging.INFO)
+    logging.getLogger("uvicorn.access").addFilter(hide_query)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
