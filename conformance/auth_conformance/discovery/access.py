@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 from dataclasses import replace
 
 from auth_conformance.credentials import Carrier, Credential, Kind
-from auth_conformance.discovery.asking import Scout
 from auth_conformance.discovery.doors import Opening, carriers_for, doors, open_door
-from auth_conformance.discovery.knowledge import Knowledge
-from auth_conformance.discovery.logins import Attempt
 from auth_conformance.discovery.names import names, rank
 from auth_conformance.discovery.tokens import Issued, csrf_pointer, issued, refresh_pointer
 from auth_conformance.model import Provenance
 from auth_conformance.secret import Secret
 from auth_conformance.settings import AccountSettings, ConfigurationError
 from auth_conformance.target import Account, Login, Operation
-from auth_conformance.transports.message import RawReply
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from auth_conformance.transports.message import RawReply
+    from auth_conformance.discovery.logins import Attempt
+    from auth_conformance.discovery.knowledge import Knowledge
+    from auth_conformance.discovery.asking import Scout
+    from collections.abc import Mapping, Sequence
 
 # Real accounts get locked: no more wrong logins than this for one that the run did not make itself.
 WRONG_TRIES = 2
@@ -26,19 +29,25 @@ _OWN_WRONG_TRIES = 8
 _UNJUDGED = frozenset({404, 405, 406, 411, 415, 422, 429, 500, 501, 502, 503})
 
 
-def given_accounts(settings: dict[str, AccountSettings]) -> dict[str, Account]:
-    """The configured accounts by label: a and b are the first two without another role.
-
-    Raises ConfigurationError when a variable that holds a secret is not set.
-    """
-    found: dict[str, Account] = {}
-    free = [label for label in ("a", "b") if label not in {item.role for item in settings.values()}]
+def labelled(settings: Mapping[str, AccountSettings]) -> dict[str, tuple[str, AccountSettings]]:
+    """The configured accounts with their table names, by label: a and b are the first two without a role."""
+    found: dict[str, tuple[str, AccountSettings]] = {}
+    taken = {item.role for item in settings.values()}
+    free = [label for label in ("a", "b") if label not in taken]
     for table, item in settings.items():
-        label = item.role or (table if table in free else "") or (free[0] if free else "")
+        label = item.role or (table if table in (*free, "admin") else "") or (free[0] if free else "")
         if not label or label in found:
             continue
         if label in free:
             free.remove(label)
+        found[label] = (table, item)
+    return found
+
+
+def given_accounts(settings: Mapping[str, AccountSettings]) -> dict[str, Account]:
+    """The configured accounts by label. Raises ConfigurationError when a secret's variable is not set."""
+    found: dict[str, Account] = {}
+    for label, (table, item) in labelled(settings).items():
         ready = {
             kind: secret.secret()
             for kind, secret in ((Kind.BEARER, item.token), (Kind.KEY, item.key), (Kind.COOKIE, item.cookie))
@@ -55,7 +64,9 @@ async def use_ready(scout: Scout, known: Knowledge) -> None:
         for kind, secret in list(account.ready.items()):
             opening = await _open_ready(scout, known, label, kind, secret)
             if opening is None:
-                known.say("credential", f"the {kind.value} of account {label} opened nothing", Provenance.OBSERVED)
+                known.say(
+                    "credential", f"the {kind.value} of account {label} opened nothing", Provenance.OBSERVED
+                )
                 continue
             _adopt(known, label, replace(opening.carrier, kind=kind), opening.issued.value)
             account = replace(account, ready={**account.ready, kind: Secret(opening.issued.value)})
@@ -75,7 +86,10 @@ async def _open_ready(
     same = [carrier for carrier in known.carriers if carrier.kind is kind]
     if kind is Kind.KEY:
         same += [Carrier(Kind.KEY, "header", name) for name in names("keys", "headers")]
-        same += [Carrier(Kind.KEY, "header", "Authorization", "Bearer"), Carrier(Kind.KEY, "query", "api_key")]
+        same += [
+            Carrier(Kind.KEY, "header", "Authorization", "Bearer"),
+            Carrier(Kind.KEY, "query", "api_key"),
+        ]
     return await open_door(scout, known, [Issued(text, pointer="")], carriers=same or None, owner=label)
 
 
@@ -101,18 +115,32 @@ async def try_basic(scout: Scout, known: Knowledge, label: str) -> bool:
     carrier = declared[0] if declared else Carrier(Kind.BASIC, "header", "Authorization", "Basic")
     gate = known.opened or _basic_doors(known, carrier)
     opening = await open_door(
-        scout, known, [Issued(pair, pointer="")], carriers=[carrier], owner=label, doors_only=gate[:WRONG_TRIES]
+        scout,
+        known,
+        [Issued(pair, pointer="")],
+        carriers=[carrier],
+        owner=label,
+        doors_only=gate[:WRONG_TRIES],
     )
     if opening is None:
         return False
     _adopt(known, label, carrier, pair)
     known.accounts[label] = replace(account, ready={**account.ready, Kind.BASIC: Secret(pair)})
-    known.say("login", "HTTP Basic: each request carries the password", Provenance.OBSERVED, f"it opened {opening.operation.name}")
+    known.say(
+        "login",
+        "HTTP Basic: each request carries the password",
+        Provenance.OBSERVED,
+        f"it opened {opening.operation.name}",
+    )
     return True
 
 
 def _basic_doors(known: Knowledge, carrier: Carrier) -> list[Operation]:
-    return [operation for operation in doors(known) if any(carrier.scheme in entry for entry in operation.security or ())]
+    return [
+        operation
+        for operation in doors(known)
+        if any(carrier.scheme in entry for entry in operation.security or ())
+    ]
 
 
 class Doorman:
@@ -166,7 +194,11 @@ class Doorman:
             opening = await open_door(self._scout, self._known, group, owner=account.label) if group else None
             if opening is not None:
                 found.append(self._verified(login, reply, opening, account))
-        if not found and tokens and rank((tokens[0].pointer or "").rsplit("/", 1)[-1], names("tokens", "access")) is not None:
+        if (
+            not found
+            and tokens
+            and rank((tokens[0].pointer or "").rsplit("/", 1)[-1], names("tokens", "access")) is not None
+        ):
             found.append(self._unverified(login, reply, tokens[0], account))
         return found
 
@@ -206,7 +238,11 @@ class Doorman:
             "the reply holds a token by its name, but no operation was found that it opens",
         )
         return replace(
-            login, carrier=carrier, token=item.pointer, refresh=refresh_pointer(reply), provenance=Provenance.GUESSED
+            login,
+            carrier=carrier,
+            token=item.pointer,
+            refresh=refresh_pointer(reply),
+            provenance=Provenance.GUESSED,
         )
 
     async def log_in(self, label: str) -> bool:
@@ -230,14 +266,8 @@ class Doorman:
 def cannot_log_in(known: Knowledge, label: str, refusals: Sequence[str]) -> ConfigurationError:
     """The sentence for a given account that no login let in."""
     account = known.accounts[label]
-    variable = next(
-        (
-            item.password.env
-            for table, item in known.settings.accounts.items()
-            if item.password is not None and (item.username or table) == account.username
-        ),
-        "",
-    )
+    _, given = labelled(known.settings.accounts).get(label, ("", None))
+    variable = given.password.env if given is not None and given.password is not None else ""
     tried = "; ".join(refusals[-2:])
     return ConfigurationError(
         f"Account {label} ({account.username}) cannot log in: {tried}. "

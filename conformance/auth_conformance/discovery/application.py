@@ -9,10 +9,12 @@ import sys
 import sysconfig
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from auth_conformance.settings import ConfigurationError
-from auth_conformance.transports.asgi import App
+
+if TYPE_CHECKING:
+    from auth_conformance.transports.asgi import App
 
 _ASGI_ARGUMENTS = 3
 _WSGI_ARGUMENTS = 2
@@ -32,7 +34,9 @@ def load_app(spec: str, app_dir: str = ".") -> App:
     found: Any = _imported(spec, module_name, app_dir)
     for name in path.split("."):
         if not hasattr(found, name):
-            raise ConfigurationError(f"{spec}: {_place(found)} has no attribute {name!r}{_similar(found, name)}.")
+            raise ConfigurationError(
+                f"{spec}: {_place(found)} has no attribute {name!r}{_similar(found, name)}."
+            )
         found = getattr(found, name)
     if called or _is_factory(found):
         found = _made(spec, found)
@@ -69,7 +73,9 @@ def _made(spec: str, factory: Any) -> Any:
         raise ConfigurationError(f"{spec}: calling the factory failed: {_said(error)}.") from None
     if inspect.iscoroutine(made):
         made.close()
-        raise ConfigurationError(f"{spec}: the factory is a coroutine; give one that returns the application.")
+        raise ConfigurationError(
+            f"{spec}: the factory is a coroutine; give one that returns the application."
+        )
     return made
 
 
@@ -86,7 +92,11 @@ def _required(found: Any) -> int | None:
         parameters = inspect.signature(found).parameters.values()
     except (TypeError, ValueError):
         return None
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    kinds = (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        inspect.Parameter.KEYWORD_ONLY,
+    )
     return sum(1 for item in parameters if item.kind in kinds and item.default is inspect.Parameter.empty)
 
 
@@ -100,7 +110,9 @@ def _refuse_others(spec: str, found: Any) -> None:
             "serve it and give its URL."
         )
     if count is not None and count not in (0, _ASGI_ARGUMENTS):
-        raise ConfigurationError(f"{spec} takes {count} arguments: neither an ASGI application nor a factory without any.")
+        raise ConfigurationError(
+            f"{spec} takes {count} arguments: neither an ASGI application nor a factory without any."
+        )
 
 
 def _said(error: BaseException) -> str:

@@ -49,7 +49,12 @@ class Scout:
         return self.recorder.sent - self._first
 
     async def ask(
-        self, request: HttpRequest, label: str, *, credential: Credential | None = None, role: Role = Role.SETUP
+        self,
+        request: HttpRequest,
+        label: str,
+        *,
+        credential: Credential | None = None,
+        role: Role = Role.SETUP,
     ) -> Sent:
         """Send once, with `credential` if given; after 429 or a 503 with Retry-After wait and send once more.
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
-from auth_conformance.credentials import Credential
-from auth_conformance.discovery.asking import Scout
-from auth_conformance.discovery.knowledge import Knowledge
 from auth_conformance.discovery.names import avoided, mentions, names, rank
 from auth_conformance.discovery.sampling import body_type, sample, with_body
 from auth_conformance.discovery.schemas import Field, fields
 from auth_conformance.model import Provenance
 from auth_conformance.oracles.pointer import put, resolve, strings
 from auth_conformance.target import Objects, Operation
-from auth_conformance.transports.message import RawReply
+
+if TYPE_CHECKING:
+    from auth_conformance.credentials import Credential
+    from auth_conformance.transports.message import RawReply
+    from auth_conformance.discovery.knowledge import Knowledge
+    from auth_conformance.discovery.asking import Scout
+    from collections.abc import Iterator
 
 _MOST = 4
 _FREE = 12
@@ -83,11 +85,14 @@ def _text(create: Operation) -> Field | None:
         if item.schema.get("type") == "string"
         and not any(key in item.schema for key in ("enum", "const", "format", "pattern"))
         and int(item.schema.get("maxLength", 999)) >= _FREE
-        and not mentions(item.name, ("url", "uri", "image", "color", "password", "token", "id", "email", "phone", "date"))
+        and not mentions(
+            item.name, ("url", "uri", "image", "color", "password", "token", "id", "email", "phone", "date")
+        )
     ]
     wanted = names("objects", "text")
     ranked = sorted(
-        found, key=lambda item: (not item.required, 99 if (place := rank(item.name, wanted)) is None else place)
+        found,
+        key=lambda item: (not item.required, 99 if (place := rank(item.name, wanted)) is None else place),
     )
     return ranked[0] if ranked else None
 

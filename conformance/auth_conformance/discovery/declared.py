@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 from auth_conformance.credentials import Carrier, Kind
-from auth_conformance.discovery.access import Doorman
-from auth_conformance.discovery.asking import Scout
-from auth_conformance.discovery.knowledge import Knowledge
 from auth_conformance.discovery.lifecycle import deletion_operations
+from auth_conformance.discovery.registering import described_register
 from auth_conformance.discovery.tokens import csrf_pointer, issued, refresh_pointer
 from auth_conformance.model import Provenance
-from auth_conformance.settings import ConfigurationError, LoginSettings, WitnessSettings
+from auth_conformance.settings import ConfigurationError, LoginSettings, RegisterSettings, WitnessSettings
 from auth_conformance.target import KeyManagement, Login, Logout, Objects, Refresh, Register, Witness
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from auth_conformance.discovery.knowledge import Knowledge
+    from auth_conformance.discovery.asking import Scout
+    from auth_conformance.discovery.access import Doorman
 
 _BECAUSE = "your configuration"
 
@@ -46,7 +51,12 @@ async def declared_logins(scout: Scout, known: Knowledge, doorman: Doorman) -> N
             login = await _tried(scout, known, doorman, login, given)
         known.logins.append(login)
         known.use(login.carrier)
-        known.say("login", f"{login.operation.name} ({login.encoding}) → {login.carrier}", Provenance.DECLARED, _BECAUSE)
+        known.say(
+            "login",
+            f"{login.operation.name} ({login.encoding}) → {login.carrier}",
+            Provenance.DECLARED,
+            _BECAUSE,
+        )
 
 
 def _login(known: Knowledge, given: LoginSettings) -> Login:
@@ -82,7 +92,9 @@ async def _tried(
     if login.token is None and login.cookie is None:
         tokens = [item for item in issued(reply) if item.pointer is not None]
         login = replace(login, token=tokens[0].pointer if tokens else None)
-    login = replace(login, refresh=login.refresh or (refresh_pointer(reply) if login.cookie is None else None))
+    login = replace(
+        login, refresh=login.refresh or (refresh_pointer(reply) if login.cookie is None else None)
+    )
     if login.cookie is not None:
         login = replace(login, csrf=login.csrf or csrf_pointer(reply.json))
     credential = login.read(reply, "a")
@@ -109,23 +121,32 @@ def declared_flows(known: Knowledge) -> None:
         known.refresh = Refresh(
             operation, refresh.place, refresh.field, refresh.token, refresh.refresh, {}, Provenance.DECLARED
         )
-        known.say("refresh", f"{operation.name} ({refresh.place} {refresh.field})", Provenance.DECLARED, _BECAUSE)
-    if (register := settings.register_) is not None:
-        operation = known.operation(register.operation, Provenance.DECLARED)
-        known.register = Register(
-            operation,
-            register.encoding,
-            register.user_field,
-            register.password_field,
-            register.user_style,
-            register.extra,
-            (),
-            Provenance.DECLARED,
+        known.say(
+            "refresh", f"{operation.name} ({refresh.place} {refresh.field})", Provenance.DECLARED, _BECAUSE
         )
-        known.say("register", operation.name, Provenance.DECLARED, _BECAUSE)
+    if settings.register_ is not None:
+        known.register = _register(known, settings.register_)
+        known.say("register", known.register.operation.name, Provenance.DECLARED, _BECAUSE)
     _declared_keys(known)
     _declared_objects(known)
     known.delete_account = next(iter(deletion_operations(known)), None)
+
+
+def _register(known: Knowledge, given: RegisterSettings) -> Register:
+    """The declared registration; what the document knows of its body besides is used as well."""
+    operation = known.operation(given.operation, Provenance.DECLARED)
+    described = described_register(operation, random.Random(0))
+    own = (given.user_field, given.password_field)
+    return Register(
+        operation,
+        given.encoding,
+        given.user_field,
+        given.password_field,
+        given.user_style,
+        {**(described.template if described else {}), **given.extra},
+        tuple(pair for pair in (described.also if described else ()) if pair[0] not in (*own, *given.extra)),
+        Provenance.DECLARED,
+    )
 
 
 def _witness(known: Knowledge, given: WitnessSettings | None, purpose: str) -> Witness | None:
@@ -140,7 +161,7 @@ def _witness(known: Knowledge, given: WitnessSettings | None, purpose: str) -> W
 
 
 def _parameter(path: str) -> str:
-    return path.split("{")[-1].split("}")[0] if "{" in path else ""
+    return path.rsplit("{", maxsplit=1)[-1].split("}", maxsplit=1)[0] if "{" in path else ""
 
 
 def _declared_keys(known: Knowledge) -> None:
@@ -149,14 +170,17 @@ def _declared_keys(known: Knowledge) -> None:
         return
     carrier = carrier_from(given.carrier, key=True)
     carrier = replace(carrier, scheme=known.schemes_of(carrier))
+    create = known.operation(given.create, Provenance.DECLARED)
     revoke = known.operation(given.revoke, Provenance.DECLARED) if given.revoke else None
     known.keys = KeyManagement(
-        known.operation(given.create, Provenance.DECLARED),
+        create,
         given.body,
         given.value,
-        (carrier,),
-        given.identifier,
-        known.operation(given.listing, Provenance.DECLARED) if given.listing else None,
+        (carrier, *(item for item in known.carriers if item.kind is Kind.KEY and item != carrier)),
+        given.identifier or None,
+        known.operation(given.listing, Provenance.DECLARED)
+        if given.listing
+        else known.operations.get(f"GET {create.path}"),
         revoke,
         _parameter(revoke.path) if revoke else "",
         given.expiry_field,
@@ -172,15 +196,16 @@ def _declared_objects(known: Knowledge) -> None:
     if given is None:
         return
     read = known.operation(given.read, Provenance.DECLARED)
+    create = known.operation(given.create, Provenance.DECLARED)
     known.objects = Objects(
-        known.operation(given.create, Provenance.DECLARED),
+        create,
         read,
         given.body,
         given.text_field,
         given.identifier,
         _parameter(read.path),
-        None,
-        None,
+        known.operations.get(f"GET {create.path}"),
+        known.operations.get(f"PATCH {read.path}") or known.operations.get(f"PUT {read.path}"),
         known.operation(given.delete, Provenance.DECLARED) if given.delete else None,
         Provenance.DECLARED,
     )

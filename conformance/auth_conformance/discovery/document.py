@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from auth_conformance.credentials import Carrier, Kind
 from auth_conformance.discovery.references import References
 from auth_conformance.target import Operation, Parameter, Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 _METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 _PLACES = ("path", "query", "header", "cookie")
@@ -83,7 +85,9 @@ def read_document(raw: Mapping[str, Any], base: str = "") -> Document:
     problems: list[str] = []
     operations: list[Operation] = []
     for path, item in raw["paths"].items():
-        resolved = references.resolve({"$ref": item["$ref"]}) if isinstance(item, dict) and "$ref" in item else item
+        resolved = (
+            references.resolve({"$ref": item["$ref"]}) if isinstance(item, dict) and "$ref" in item else item
+        )
         if not isinstance(resolved, dict):
             problems.append(f"the path {path!s:.80} is no object")
             continue
@@ -121,7 +125,9 @@ def _operation(
     references: References,
 ) -> Operation:
     demanded = described.get("security", raw.get("security"))
-    alternatives = [entry for entry in demanded if isinstance(entry, dict)] if isinstance(demanded, list) else None
+    alternatives = (
+        [entry for entry in demanded if isinstance(entry, dict)] if isinstance(demanded, list) else None
+    )
     scopes = sorted(
         {
             str(scope)
@@ -139,7 +145,9 @@ def _operation(
         operation_id=str(described.get("operationId") or ""),
         summary=str(described.get("summary") or ""),
         tags=tuple(str(tag) for tag in tags) if isinstance(tags, list) else (),
-        security=None if alternatives is None else tuple(frozenset(map(str, entry)) for entry in alternatives),
+        security=None
+        if alternatives is None
+        else tuple(frozenset(map(str, entry)) for entry in alternatives),
         scopes=tuple(scopes),
         parameters=_parameters(item, described, references),
         bodies=_bodies(described, references),
@@ -188,9 +196,11 @@ def _bodies(described: Mapping[str, Any], references: References) -> dict[str, S
 def _schemes(raw: Mapping[str, Any], references: References) -> dict[str, dict[str, Any]]:
     components = raw.get("components")
     schemes = components.get("securitySchemes") if isinstance(components, dict) else None
-    resolved = {str(name): references.resolve(entry) for name, entry in (schemes or {}).items()} if isinstance(
-        schemes, dict
-    ) else {}
+    resolved = (
+        {str(name): references.resolve(entry) for name, entry in (schemes or {}).items()}
+        if isinstance(schemes, dict)
+        else {}
+    )
     return {name: entry for name, entry in resolved.items() if isinstance(entry, dict)}
 
 
@@ -214,9 +224,17 @@ def carrier_of(name: str, scheme: Mapping[str, Any]) -> Carrier | None:
             return Carrier(Kind.BEARER, "header", "Authorization", "Bearer", name)
         case ("http", "basic"):
             return Carrier(Kind.BASIC, "header", "Authorization", "Basic", name)
-        case ("http", word) if word and word not in {"digest", "negotiate", "mutual", "hoba", "scram-sha-256"}:
+        case ("http", word) if word and word not in {
+            "digest",
+            "negotiate",
+            "mutual",
+            "hoba",
+            "scram-sha-256",
+        }:
             written = str(scheme.get("scheme"))
-            return Carrier(Kind.BEARER, "header", "Authorization", written.title() if written == word else written, name)
+            return Carrier(
+                Kind.BEARER, "header", "Authorization", written.title() if written == word else written, name
+            )
         case ("apikey", _) if field and scheme.get("in") == "cookie":
             return Carrier(Kind.COOKIE, "cookie", field, "", name)
         case ("apikey", _) if field and field.lower() == "authorization" and scheme.get("in") == "header":

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from auth_conformance.credentials import Carrier, Credential, Kind
-from auth_conformance.discovery.asking import Scout
 from auth_conformance.discovery.knowledge import Knowledge, with_scheme
 from auth_conformance.discovery.names import dangerous, likeness, names, rank
-from auth_conformance.discovery.tokens import Issued
 from auth_conformance.model import Provenance
 from auth_conformance.secret import Secret
 from auth_conformance.target import Operation
-from auth_conformance.transports.message import RawReply
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from auth_conformance.transports.message import RawReply
+    from auth_conformance.discovery.tokens import Issued
+    from auth_conformance.discovery.asking import Scout
+    from collections.abc import Iterable, Sequence
 
 # How many operations are asked without a credential, and how many requests look for the carrier.
 _DOORS = 14
@@ -39,7 +42,9 @@ def doors(known: Knowledge) -> list[Operation]:
     # Hidden or undeclared operations may be protected too, so nothing is dropped, only ordered.
     found.sort(key=lambda operation: (not operation.protected, -_caller_like(operation), len(operation.path)))
     if known.has_document or found:
-        named = [operation for operation in found if not operation.protected and _caller_like(operation) >= _NAMED]
+        named = [
+            operation for operation in found if not operation.protected and _caller_like(operation) >= _NAMED
+        ]
         declared = [operation for operation in found if operation.protected]
         rest = [operation for operation in found if operation not in declared and operation not in named]
         return declared + named + rest
@@ -59,7 +64,9 @@ def _caller_like(operation: Operation) -> int:
 async def stranger(scout: Scout, known: Knowledge, operation: Operation) -> RawReply:
     """What the operation answers to nobody; asked once."""
     if operation.name not in known.strangers:
-        known.strangers[operation.name] = await scout.call(operation, f"{operation.name} without a credential")
+        known.strangers[operation.name] = await scout.call(
+            operation, f"{operation.name} without a credential"
+        )
     return known.strangers[operation.name]
 
 
@@ -79,7 +86,9 @@ def carriers_for(known: Knowledge, item: Issued, operation: Operation) -> list[C
     declared = [_of_login(carrier) for carrier in known.carriers if carrier.kind is not Kind.BASIC]
     here = [carrier for carrier in declared if carrier.scheme in schemes]
     headers = [
-        Carrier(Kind.BEARER, "header", name) for name in _credential_headers(operation) if name.lower() != "authorization"
+        Carrier(Kind.BEARER, "header", name)
+        for name in _credential_headers(operation)
+        if name.lower() != "authorization"
     ]
     usual = [
         Carrier(Kind.BEARER, "header", "Authorization", "Bearer"),
@@ -87,9 +96,15 @@ def carriers_for(known: Knowledge, item: Issued, operation: Operation) -> list[C
         Carrier(Kind.BEARER, "header", "Authorization"),
     ]
     spoken = {(carrier.place, carrier.name.lower(), carrier.prefix) for carrier in here + declared + headers}
-    rest = [carrier for carrier in usual if (carrier.place, carrier.name.lower(), carrier.prefix) not in spoken]
+    rest = [
+        carrier for carrier in usual if (carrier.place, carrier.name.lower(), carrier.prefix) not in spoken
+    ]
     first = here or headers
-    return list(dict.fromkeys([*first, *[item for item in declared if item.place != "cookie"], *headers, *rest, *declared]))
+    return list(
+        dict.fromkeys(
+            [*first, *[item for item in declared if item.place != "cookie"], *headers, *rest, *declared]
+        )
+    )
 
 
 def _of_login(carrier: Carrier) -> Carrier:
@@ -102,7 +117,9 @@ def _of_login(carrier: Carrier) -> Carrier:
 def _credential_headers(operation: Operation) -> list[str]:
     wanted = names("tokens", "headers")
     return [
-        item.name for item in operation.parameters if item.place == "header" and rank(item.name, wanted) is not None
+        item.name
+        for item in operation.parameters
+        if item.place == "header" and rank(item.name, wanted) is not None
     ]
 
 

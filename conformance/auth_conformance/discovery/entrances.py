@@ -5,12 +5,15 @@ from __future__ import annotations
 import secrets
 
 from auth_conformance.discovery.asking import Scout, mark
-from auth_conformance.discovery.knowledge import Knowledge
 from auth_conformance.discovery.logins import Attempt, html_attempts
 from auth_conformance.discovery.names import avoided, likeness, names
 from auth_conformance.model import Provenance
 from auth_conformance.target import Operation
 from auth_conformance.transports.message import HttpRequest, RawReply
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from auth_conformance.discovery.knowledge import Knowledge
 
 _USER_FIELDS = ("username", "email", "name", "login", "user", "identifier")
 # Answers to a body that was not understood, as against one that names nobody.

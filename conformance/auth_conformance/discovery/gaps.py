@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from auth_conformance.credentials import Kind
-from auth_conformance.discovery.knowledge import Knowledge
 from auth_conformance.discovery.logins import attempts
 from auth_conformance.discovery.names import avoided, likeness
 from auth_conformance.discovery.registering import register_candidates
 from auth_conformance.discovery.signing import token_of
 from auth_conformance.model import Need
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from auth_conformance.target import Target
+    from auth_conformance.discovery.knowledge import Knowledge
 
 REMEDIES = {
     Need.WITNESS: '[witness]\noperation = "GET /me"\nidentity = "/username"',
@@ -38,12 +42,46 @@ REMEDIES = {
 
 def fill_gaps(known: Knowledge) -> None:
     """Fill in `absent` and `remedies` for everything that is not known."""
+    met = met_needs(known.target())
     for need, sentence in _absences(known).items():
-        if sentence:
-            known.absent[need] = sentence
+        if need not in met or need is Need.JWT:
+            known.absent.setdefault(need, sentence)
     for need, lines in REMEDIES.items():
-        if need not in known.absent:
+        if need not in known.absent and need not in met:
             known.remedies.setdefault(need, lines)
+    for need in met - known.absent.keys():
+        known.remedies.pop(need, None)
+
+
+def met_needs(target: Target) -> set[Need]:
+    """The needs that are met: what a run can use without another line of configuration."""
+    kinds = {login.carrier.kind for login in target.logins}
+    kinds |= {kind for account in target.accounts.values() for kind in account.ready}
+    if target.keys is not None:
+        kinds.add(Kind.KEY)
+    token_is_jwt = Kind.BEARER in kinds and Need.JWT not in target.absent
+    found = {
+        Need.WITNESS: target.witness,
+        Need.BEARER: Kind.BEARER in kinds,
+        Need.JWT: token_is_jwt,
+        Need.API_KEY: Kind.KEY in kinds,
+        Need.COOKIE: Kind.COOKIE in kinds,
+        Need.TWO_SCHEMES: len(kinds) > 1,
+        Need.TWO_USERS: {"a", "b"} <= target.accounts.keys(),
+        Need.ADMIN: "admin" in target.accounts,
+        Need.REGISTER: target.register,
+        Need.LOGIN: target.logins,
+        Need.LOGOUT: target.logouts,
+        Need.REFRESH: target.refresh,
+        Need.KEY_MANAGEMENT: target.keys,
+        Need.OBJECTS: target.objects,
+        Need.OPENAPI: target.has_document,
+        Need.SIGNING_KEY: target.signing_keys,
+        Need.PUBLIC_KEY: target.public_keys,
+        Need.CLOCK: target.in_process,
+        Need.DATABASE: target.database,
+    }
+    return {need for need, value in found.items() if value}
 
 
 def _absences(known: Knowledge) -> dict[Need, str]:
@@ -55,7 +93,7 @@ def _absent_credentials(known: Knowledge) -> dict[Need, str]:
     kinds = {login.carrier.kind for login in known.logins} | {key[1] for key in known.credentials}
     declared = {carrier.kind for carrier in known.carriers}
     found: dict[Need, str] = {}
-    if kinds and token is None:
+    if kinds and token is None and known.witness is not None:
         seen = "the login issues no JWT" if known.logins else "no JWT was given or issued"
         found |= dict.fromkeys((Need.JWT, Need.SIGNING_KEY, Need.PUBLIC_KEY), f"{seen}.")
     elif token is not None and token.algorithm.startswith("HS") and not known.public_keys:
@@ -66,7 +104,9 @@ def _absent_credentials(known: Knowledge) -> dict[Need, str]:
         if kind not in kinds | declared and not (kind is Kind.KEY and known.keys is not None):
             found[need] = f"the document declares no {kind.value} credential, and no login issued one."
     if len(kinds | declared) == 1 and known.keys is None:
-        found[Need.TWO_SCHEMES] = f"{next(iter(kinds)).value} is the only kind of credential that was declared or issued."
+        found[Need.TWO_SCHEMES] = (
+            f"{next(iter(kinds)).value} is the only kind of credential that was declared or issued."
+        )
     return found
 
 
@@ -78,14 +118,17 @@ def _absent_flows(known: Knowledge) -> dict[Need, str]:
 
     def named(table: str, least: int = 1) -> bool:
         return any(
-            likeness(operation, table) >= least and not avoided(operation, table) for operation in known.operations.values()
+            likeness(operation, table) >= least and not avoided(operation, table)
+            for operation in known.operations.values()
         )
 
     if not known.logouts and not named("logout"):
         found[Need.LOGOUT] = f"{read}, and no operation is named like a logout."
     issued_refresh = any(login.refresh for login in known.logins)
-    if known.refresh is None and known.logins and not issued_refresh and not named("refresh"):
-        found[Need.REFRESH] = f"{read}: no operation is named like a refresh, and no login issues a refresh token."
+    if known.refresh is None and not issued_refresh and not named("refresh"):
+        found[Need.REFRESH] = (
+            f"{read}: no operation is named like a refresh, and no login issues a refresh token."
+        )
     if known.register is None and not register_candidates(known, _rng()):
         found[Need.REGISTER] = f"{read}, and no operation takes a new name and password from strangers."
     if known.keys is None and not named("keys", 3):
@@ -104,5 +147,7 @@ def _rng() -> object:
 
 
 def _collections(known: Knowledge) -> bool:
-    readable = {operation.path.split("/{")[0] for operation in known.by_method("GET") if "/{" in operation.path}
+    readable = {
+        operation.path.split("/{")[0] for operation in known.by_method("GET") if "/{" in operation.path
+    }
     return any(operation.path.rstrip("/") in readable for operation in known.by_method("POST"))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from auth_conformance.credentials import Carrier, Credential, Kind
-from auth_conformance.discovery.asking import Scout
 from auth_conformance.discovery.doors import stranger
-from auth_conformance.discovery.knowledge import Knowledge
 from auth_conformance.discovery.names import avoided, likeness, mentions, names, rank
 from auth_conformance.discovery.sampling import sample, with_body
 from auth_conformance.discovery.schemas import fields, merged, type_of
@@ -17,7 +15,11 @@ from auth_conformance.model import Provenance
 from auth_conformance.oracles.pointer import resolve, strings
 from auth_conformance.secret import Secret
 from auth_conformance.target import KeyManagement, Operation
-from auth_conformance.transports.message import RawReply
+
+if TYPE_CHECKING:
+    from auth_conformance.discovery.asking import Scout
+    from auth_conformance.discovery.knowledge import Knowledge
+    from auth_conformance.transports.message import RawReply
 
 _MOST = 3
 
@@ -50,7 +52,12 @@ def _creations(known: Knowledge) -> list[Operation]:
         and operation.path not in {login.operation.path for login in known.logins}
         and likeness(operation, "keys") >= 3  # noqa: PLR2004 - in the path
     ]
-    found.sort(key=lambda operation: (not mentions(operation.path, ("key", "keys", "apikey", "apikeys")), len(operation.path)))
+    found.sort(
+        key=lambda operation: (
+            not mentions(operation.path, ("key", "keys", "apikey", "apikeys")),
+            len(operation.path),
+        )
+    )
     return found
 
 
@@ -72,7 +79,11 @@ async def _try(
     scout: Scout, known: Knowledge, operation: Operation, template: dict[str, Any], owner: Credential
 ) -> KeyManagement | None:
     media = next(iter(operation.bodies), "application/json")
-    request = with_body(operation.request(), media, template) if operation.bodies or template else operation.request()
+    request = (
+        with_body(operation.request(), media, template)
+        if operation.bodies or template
+        else operation.request()
+    )
     reply = (await scout.ask(request, f"create an API key: {operation.name}", credential=owner)).reply
     if not reply.ok:
         return None
@@ -130,7 +141,9 @@ async def _carriers(scout: Scout, known: Knowledge, secret: str) -> list[Carrier
     usual += [Carrier(Kind.KEY, "header", "Authorization", word) for word in ("Bearer", "ApiKey")]
     spoken = {(carrier.place, carrier.name.lower()) for carrier in declared}
     candidates = sorted(declared, key=lambda carrier: carrier.place != "header")
-    candidates = candidates or [carrier for carrier in usual if (carrier.place, carrier.name.lower()) not in spoken]
+    candidates = candidates or [
+        carrier for carrier in usual if (carrier.place, carrier.name.lower()) not in spoken
+    ]
     gates = [item.operation for item in (known.witness, known.second) if item is not None] or known.opened[:2]
     found: list[Carrier] = []
     for operation in gates:
@@ -151,8 +164,10 @@ def _revocation(known: Knowledge, create: Operation) -> tuple[Operation | None, 
     prefix = create.path.rstrip("/") + "/{"
     for operation in known.by_method("DELETE", "POST"):
         single = operation.path.count("{") == 1 and operation.path.startswith(prefix)
-        ends = operation.path.endswith("}") if operation.method == "DELETE" else mentions(
-            operation.path.rsplit("/", 1)[-1], ("revoke", "delete", "disable", "deactivate")
+        ends = (
+            operation.path.endswith("}")
+            if operation.method == "DELETE"
+            else mentions(operation.path.rsplit("/", 1)[-1], ("revoke", "delete", "disable", "deactivate"))
         )
         if single and ends:
             return operation, operation.path.split("{")[1].split("}")[0]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from auth_conformance.credentials import Carrier, Credential, Kind, SigningKey
-from auth_conformance.discovery.document import Document
 from auth_conformance.model import Fact, Need, Provenance
-from auth_conformance.settings import Settings
 from auth_conformance.target import (
     Account,
     KeyManagement,
@@ -23,7 +20,12 @@ from auth_conformance.target import (
     Target,
     Witness,
 )
-from auth_conformance.transports.message import RawReply
+
+if TYPE_CHECKING:
+    from auth_conformance.discovery.document import Document
+    from auth_conformance.transports.message import RawReply
+    from auth_conformance.settings import Settings
+    from collections.abc import Iterable, Mapping
 
 
 @dataclass(slots=True)
@@ -83,7 +85,12 @@ class Knowledge:
         for problem in document.problems[:20]:
             self.say("document", problem, Provenance.OPENAPI, "the rest of the document was used")
         for sentence in document.unusable:
-            self.say("scheme", sentence, Provenance.OPENAPI, "neither a header, a query parameter nor a cookie carries it")
+            self.say(
+                "scheme",
+                sentence,
+                Provenance.OPENAPI,
+                "neither a header, a query parameter nor a cookie carries it",
+            )
 
     def operation(self, name: str, provenance: Provenance = Provenance.GUESSED) -> Operation:
         """The operation of that name, such as `GET /me`; built as it stands when the document has none."""
@@ -98,14 +105,17 @@ class Knowledge:
     def credential(self, label: str = "a", kinds: Iterable[Kind] = ()) -> Credential | None:
         """A live credential of the account, of the first kind that there is; logins before keys."""
         wanted = tuple(kinds) or (Kind.BEARER, Kind.COOKIE, Kind.BASIC, Kind.KEY)
-        return next((self.credentials[label, kind] for kind in wanted if (label, kind) in self.credentials), None)
+        return next(
+            (self.credentials[label, kind] for kind in wanted if (label, kind) in self.credentials), None
+        )
 
     def use(self, carrier: Carrier) -> None:
         """Note that credentials were seen to travel so: the declared carrier of that place is this one."""
         same = [
             known
             for known in self.carriers
-            if (known.place, known.name.lower(), known.prefix) == (carrier.place, carrier.name.lower(), carrier.prefix)
+            if (known.place, known.name.lower(), known.prefix)
+            == (carrier.place, carrier.name.lower(), carrier.prefix)
         ]
         if carrier in self.carriers:
             self.carriers.remove(carrier)
@@ -120,7 +130,8 @@ class Knowledge:
             (
                 known.scheme
                 for known in self.carriers
-                if known.scheme and (known.place, known.name.lower()) == (carrier.place, carrier.name.lower())
+                if known.scheme
+                and (known.place, known.name.lower()) == (carrier.place, carrier.name.lower())
                 and known.prefix.lower() == carrier.prefix.lower()
             ),
             "",

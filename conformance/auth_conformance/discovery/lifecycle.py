@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from auth_conformance.credentials import Credential, Kind
-from auth_conformance.discovery.access import Doorman
-from auth_conformance.discovery.asking import Scout
-from auth_conformance.discovery.knowledge import Knowledge
 from auth_conformance.discovery.names import avoided, likeness, mentions, names, rank
 from auth_conformance.discovery.sampling import sample, with_body
 from auth_conformance.discovery.schemas import fields
@@ -18,7 +14,13 @@ from auth_conformance.model import Provenance
 from auth_conformance.oracles.pointer import put
 from auth_conformance.secret import Secret
 from auth_conformance.target import Login, Logout, Operation, Refresh
-from auth_conformance.transports.message import RawReply
+
+if TYPE_CHECKING:
+    from auth_conformance.discovery.access import Doorman
+    from auth_conformance.transports.message import RawReply
+    from auth_conformance.discovery.knowledge import Knowledge
+    from auth_conformance.discovery.asking import Scout
+    from collections.abc import Iterator, Mapping
 
 _MOST = 6
 
@@ -39,7 +41,9 @@ async def find_refresh(scout: Scout, known: Knowledge, doorman: Doorman) -> None
         if tries > _MOST:
             return
         scout.learn(token[0].reveal())
-        answer = (await scout.ask(refresh.request(token[0]), f"refresh: {refresh.operation.name} ({refresh.place})")).reply
+        answer = (
+            await scout.ask(refresh.request(token[0]), f"refresh: {refresh.operation.name} ({refresh.place})")
+        ).reply
         read = _read_refresh(refresh, answer)
         if read is None:
             continue
@@ -70,12 +74,18 @@ def _refreshes(known: Knowledge, login: Login, cookie: str) -> Iterator[Refresh]
     operations = [
         operation
         for operation in known.by_method("POST", "PUT", "GET")
-        if "{" not in operation.path and not avoided(operation, "refresh")
-        and (likeness(operation, "refresh") or any(rank(item.name, wanted) is not None for item in _members(operation)))
+        if "{" not in operation.path
+        and not avoided(operation, "refresh")
+        and (
+            likeness(operation, "refresh")
+            or any(rank(item.name, wanted) is not None for item in _members(operation))
+        )
     ]
     operations.sort(key=lambda operation: -likeness(operation, "refresh"))
     if not known.complete and not operations:
-        operations = [Operation("POST", path, provenance=Provenance.GUESSED) for path in names("refresh", "paths")]
+        operations = [
+            Operation("POST", path, provenance=Provenance.GUESSED) for path in names("refresh", "paths")
+        ]
     for operation in operations:
         if cookie:
             yield Refresh(operation, "cookie", cookie, token, following)
@@ -83,7 +93,9 @@ def _refreshes(known: Knowledge, login: Login, cookie: str) -> Iterator[Refresh]
         yield from _declared(operation, token, following)
         if not operation.bodies:
             for item in operation.parameters:
-                if item.place == "query" and (rank(item.name, wanted) is not None or "token" in item.name.lower()):
+                if item.place == "query" and (
+                    rank(item.name, wanted) is not None or "token" in item.name.lower()
+                ):
                     yield Refresh(operation, "query", item.name, token, following)
             yield Refresh(operation, "header", "Authorization", token, following)
             if operation.provenance is not Provenance.OPENAPI:
@@ -162,7 +174,9 @@ async def find_logouts(scout: Scout, known: Knowledge, doorman: Doorman) -> None
             if found is not None:
                 known.logouts.append(found)
                 known.say(
-                    "logout", f"{operation.name} ends a {login.carrier.kind.value} login", Provenance.OBSERVED,
+                    "logout",
+                    f"{operation.name} ends a {login.carrier.kind.value} login",
+                    Provenance.OBSERVED,
                     "called with a fresh credential, it answered with success",
                 )
                 break
@@ -195,7 +209,10 @@ def _logout_operations(known: Knowledge, login: Login) -> list[Operation]:
     if not found and not known.complete:
         sessions = login.operation.path.rstrip("/")
         if likeness(login.operation, "session"):
-            found += [Operation("DELETE", path, provenance=Provenance.GUESSED) for path in (sessions, f"{sessions}/current")]
+            found += [
+                Operation("DELETE", path, provenance=Provenance.GUESSED)
+                for path in (sessions, f"{sessions}/current")
+            ]
         paths = (f"{beside}/logout", *names("logout", "paths"))
         found += [Operation("POST", path, provenance=Provenance.GUESSED) for path in dict.fromkeys(paths)]
     return found
@@ -243,11 +260,15 @@ def _guess_logouts(known: Knowledge) -> None:
     for login in known.logins:
         if any(item.kind is login.carrier.kind for item in known.logouts):
             continue
-        declared = [item for item in _logout_operations(known, login) if item.provenance is not Provenance.GUESSED]
+        declared = [
+            item for item in _logout_operations(known, login) if item.provenance is not Provenance.GUESSED
+        ]
         if declared:
             known.logouts.append(Logout(declared[0], login.carrier.kind, None, Provenance.GUESSED))
             known.say(
-                "logout", f"{declared[0].name} ends a {login.carrier.kind.value} login", Provenance.GUESSED,
+                "logout",
+                f"{declared[0].name} ends a {login.carrier.kind.value} login",
+                Provenance.GUESSED,
                 "it is named so, but refused a fresh credential (a CSRF token may be missing)",
             )
 
@@ -261,5 +282,9 @@ def deletion_operations(known: Knowledge) -> list[Operation]:
         and rank(operation.path.rstrip("/").rsplit("/", 1)[-1], names("delete_account")) is not None
         and not likeness(operation, "logout")
     ]
-    found.sort(key=lambda operation: rank(operation.path.rstrip("/").rsplit("/", 1)[-1], names("delete_account")) or 0)
+    found.sort(
+        key=lambda operation: (
+            rank(operation.path.rstrip("/").rsplit("/", 1)[-1], names("delete_account")) or 0
+        )
+    )
     return found

@@ -7,18 +7,20 @@ import importlib
 import json
 import re
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-from auth_conformance.discovery.asking import Scout
 from auth_conformance.discovery.document import is_document
 from auth_conformance.discovery.names import names
 from auth_conformance.discovery.routes import Described, described_apps
 from auth_conformance.settings import ConfigurationError
 from auth_conformance.transports.message import HttpRequest, RawReply
+
+if TYPE_CHECKING:
+    from auth_conformance.discovery.asking import Scout
+    from collections.abc import Iterator
 
 _LINKS = re.compile(
     r"""(?:spec-url|specUrl|\burl|data-url|href)["']?\s*[:=]\s*["']([^"'<>\s]+?\.(?:json|ya?ml)[^"'<>\s]*|[^"'<>\s]*openapi[^"'<>\s]*)["']"""
@@ -79,7 +81,9 @@ async def _given(scout: Scout, given: str, address: str) -> Found:
             notes.append(f"it answers {scout.shown(reply, 100)}")
     if raw is None:
         reason = f" ({'; '.join(notes)})" if notes else ""
-        raise ConfigurationError(f"openapi = {given!r} is neither a file nor an OpenAPI 3 document of this target{reason}.")
+        raise ConfigurationError(
+            f"openapi = {given!r} is neither a file nor an OpenAPI 3 document of this target{reason}."
+        )
     return Found(raw, where, path)
 
 
@@ -105,7 +109,12 @@ async def _from_app(scout: Scout, part: Described) -> Found | None:
     with contextlib.suppress(Exception):  # whatever breaks it, routes are read another way
         raw = part.make()
         if is_document(raw):
-            return Found(json.loads(json.dumps(raw)), f"{part.prefix or 'the application'} (not served)", None, part.prefix)
+            return Found(
+                json.loads(json.dumps(raw)),
+                f"{part.prefix or 'the application'} (not served)",
+                None,
+                part.prefix,
+            )
     return None
 
 
@@ -179,14 +188,23 @@ async def calibrate(scout: Scout, address: str) -> None:
         path = folder + "auth-conformance-" + secrets.token_hex(6)
         reply = (await scout.ask(HttpRequest("GET", path), "see what an unknown path gets")).reply
         if reply.status is None:
-            raise ConfigurationError(f"{address} cannot be reached: {_explained(reply.error or 'no answer')}.")
+            raise ConfigurationError(
+                f"{address} cannot be reached: {_explained(reply.error or 'no answer')}."
+            )
         scout.remember_fallback(reply, path)
 
 
 def _explained(error: str) -> str:
     lower = error.lower()
     if "certificate" in lower or "ssl" in lower:
-        return f"TLS failed ({error}); for a test server with a certificate of its own, set verify_tls = false"
-    if "name or service" in lower or "getaddrinfo" in lower or "name resolution" in lower or "nodename" in lower:
+        return (
+            f"TLS failed ({error}); for a test server with a certificate of its own, set verify_tls = false"
+        )
+    if (
+        "name or service" in lower
+        or "getaddrinfo" in lower
+        or "name resolution" in lower
+        or "nodename" in lower
+    ):
         return f"there is no such host ({error})"
     return error

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from auth_conformance.credentials import Carrier, Kind
-from auth_conformance.discovery.knowledge import Knowledge
 from auth_conformance.discovery.names import avoided, likeness, mentions, names, rank
 from auth_conformance.discovery.sampling import sample
 from auth_conformance.discovery.schemas import Field, fields, reply_fields
 from auth_conformance.model import Provenance
 from auth_conformance.oracles.pointer import put
 from auth_conformance.target import Login, Operation
+
+if TYPE_CHECKING:
+    from auth_conformance.discovery.knowledge import Knowledge
+    from collections.abc import Iterator, Mapping
 
 _ENCODINGS = {"application/x-www-form-urlencoded": "form", "multipart/form-data": "form"}
 _NOWHERE = Carrier(Kind.BEARER, "header", "Authorization", "Bearer")
@@ -68,7 +70,9 @@ def _attempt(
     user = user_of(members, password)
     if user is None:
         return None
-    pointed = any(operation.path.endswith("/" + path.strip("/").rsplit("/", 1)[-1]) for path in known.token_paths)
+    pointed = any(
+        operation.path.endswith("/" + path.strip("/").rsplit("/", 1)[-1]) for path in known.token_paths
+    )
     others = [item for item in members if item.required and item not in (user, password)]
     score = 2 * likeness(operation, "login") + (8 if pointed and encoding == "form" else 0) - 2 * len(others)
     score += 4 if _promises_token(operation) else 0
@@ -77,7 +81,9 @@ def _attempt(
     score -= 6 if likeness(operation, "register") > likeness(operation, "login") else 0
     if score < 0:
         return None
-    return Attempt(operation, encoding, user.pointer, password.pointer, _template(schema, members, rng), score)
+    return Attempt(
+        operation, encoding, user.pointer, password.pointer, _template(schema, members, rng), score
+    )
 
 
 def _template(schema: Mapping[str, Any], members: list[Field], rng: Any) -> dict[str, Any]:
@@ -103,10 +109,14 @@ def password_of(members: list[Field]) -> Field | None:
         if rank(item.name, (*names("fields", "new_password"), *names("fields", "confirm"))) is None
         and item.schema.get("type", "string") not in ("boolean", "integer", "array")
     ]
-    changing = len(usable) < len([item for item in members if rank(item.name, names("fields", "confirm")) is None])
+    changing = len(usable) < len(
+        [item for item in members if rank(item.name, names("fields", "confirm")) is None]
+    )
     listed = names("fields", "password")
     ranked = [(place, item) for item in usable if (place := rank(item.name, listed)) is not None]
-    marked = [item for item in usable if item.schema.get("format") == "password" and item.name != "client_secret"]
+    marked = [
+        item for item in usable if item.schema.get("format") == "password" and item.name != "client_secret"
+    ]
     hidden = [item for item in usable if item.schema.get("writeOnly") and item.name != "client_secret"]
     if changing and not ranked:
         return None
@@ -118,7 +128,9 @@ def password_of(members: list[Field]) -> Field | None:
 def user_of(members: list[Field], password: Field) -> Field | None:
     """The member that takes the user name: by name, by the e-mail format, or the only other required text."""
     texts = [
-        item for item in members if item is not password and item.schema.get("type", "string") in ("string", ["string", "null"])
+        item
+        for item in members
+        if item is not password and item.schema.get("type", "string") in ("string", ["string", "null"])
     ]
     listed = names("fields", "user")
     ranked = [
@@ -141,7 +153,9 @@ def html_attempts(page: str, path: str) -> Iterator[Attempt]:
     for form in _FORM.findall(page[:200_000]):
         head = _attributes(form[: form.index(">") + 1])
         inputs = [_attributes(tag) for tag in _INPUT.findall(form)]
-        secret = [item["name"] for item in inputs if item.get("type", "").lower() == "password" and item.get("name")]
+        secret = [
+            item["name"] for item in inputs if item.get("type", "").lower() == "password" and item.get("name")
+        ]
         texts = [
             item["name"]
             for item in inputs
@@ -152,7 +166,9 @@ def html_attempts(page: str, path: str) -> Iterator[Attempt]:
         action = head.get("action") or path
         if not action.startswith("/") or action.startswith("//") or mentions(action, names("login", "avoid")):
             continue
-        ranked = sorted(texts, key=lambda name: 99 if (place := rank(name, names("fields", "user"))) is None else place)
+        ranked = sorted(
+            texts, key=lambda name: 99 if (place := rank(name, names("fields", "user"))) is None else place
+        )
         hidden = {
             item["name"]: item.get("value", "")
             for item in inputs

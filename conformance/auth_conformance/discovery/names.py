@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
+import itertools
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from auth_conformance.target import Operation
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -26,7 +27,7 @@ def names(table: str, key: str = "words") -> tuple[str, ...]:
 def words(text: str) -> frozenset[str]:
     """The words in `text`, and neighbours joined: `/auth/signIn` gives auth, sign, in, authsign, signin."""
     parts = [part.lower() for part in _WORD.findall(text)]
-    return frozenset(parts) | {first + second for first, second in zip(parts, parts[1:], strict=False)}
+    return frozenset(parts) | {first + second for first, second in itertools.pairwise(parts)}
 
 
 def plain(name: str) -> str:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from auth_conformance.discovery.access import Doorman
-from auth_conformance.discovery.asking import Scout
-from auth_conformance.discovery.knowledge import Knowledge
 from auth_conformance.discovery.lifecycle import deletion_operations
 from auth_conformance.discovery.registering import (
     make_account,
@@ -16,7 +13,13 @@ from auth_conformance.discovery.registering import (
     register_candidates,
 )
 from auth_conformance.model import Need, Provenance
-from auth_conformance.target import Account, Register
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from auth_conformance.target import Account, Register
+    from auth_conformance.discovery.knowledge import Knowledge
+    from auth_conformance.discovery.asking import Scout
+    from auth_conformance.discovery.access import Doorman
 
 _MOST = 3
 _BLOCKED = (
@@ -100,7 +103,12 @@ async def verify_registration(scout: Scout, known: Knowledge, doorman: Doorman) 
             _say_blocked(known, register)
             return
         known.register = found
-        known.say("register", f"{register.operation.name} ({register.encoding})", Provenance.OBSERVED, "a new account logged in")
+        known.say(
+            "register",
+            f"{register.operation.name} ({register.encoding})",
+            Provenance.OBSERVED,
+            "a new account logged in",
+        )
         await _delete(scout, known)
         break
     known.accounts.pop("x0", None)
@@ -115,8 +123,12 @@ async def _delete(scout: Scout, known: Knowledge) -> None:
     if credential is None:
         return
     for operation in deletion_operations(known)[:2]:
-        reply = await scout.call(operation, f"delete the throw-away account: {operation.name}", credential=credential)
+        reply = await scout.call(
+            operation, f"delete the throw-away account: {operation.name}", credential=credential
+        )
         if reply.ok:
             known.delete_account = operation
-            known.say("account deletion", operation.name, Provenance.OBSERVED, "it deleted an account of this run")
+            known.say(
+                "account deletion", operation.name, Provenance.OBSERVED, "it deleted an account of this run"
+            )
             return

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import re
 from importlib import import_module
-from typing import Any
+from typing import Any, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import random
 
 _TRIES = 40
 _WORDS = "abcdefghijklmnopqrstuvwxyz0123456789"

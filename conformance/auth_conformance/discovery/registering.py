@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import replace
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
-from auth_conformance.discovery.asking import Scout
-from auth_conformance.discovery.knowledge import Knowledge
 from auth_conformance.discovery.logins import password_of, user_of
 from auth_conformance.discovery.names import avoided, likeness, mentions, names, rank
 from auth_conformance.discovery.sampling import sample
 from auth_conformance.discovery.schemas import Field, fields
 from auth_conformance.secret import Secret
 from auth_conformance.target import Account, Operation, Register, styled
-from auth_conformance.transports.message import RawReply
+
+if TYPE_CHECKING:
+    from auth_conformance.transports.message import RawReply
+    from auth_conformance.discovery.knowledge import Knowledge
+    from auth_conformance.discovery.asking import Scout
 
 
 def register_candidates(known: Knowledge, rng: Any) -> list[Register]:
@@ -28,12 +30,16 @@ def register_candidates(known: Knowledge, rng: Any) -> list[Register]:
         score += 3 if mentions(operation.path + " " + operation.operation_id, names("register")[:6]) else 0
         if not score:
             continue
-        for media, schema in operation.bodies.items():
-            register = _candidate(operation, media, schema, rng)
-            if register is not None:
-                found.append((score, register))
-                break
+        register = described_register(operation, rng)
+        if register is not None:
+            found.append((score, register))
     return [register for _, register in sorted(found, key=lambda pair: -pair[0])]
+
+
+def described_register(operation: Operation, rng: Any) -> Register | None:
+    """The registration that an operation's documented body makes; None when it takes no name and password."""
+    made = (_candidate(operation, media, schema, rng) for media, schema in operation.bodies.items())
+    return next((register for register in made if register is not None), None)
 
 
 def _candidate(operation: Operation, media: str, schema: Any, rng: Any) -> Register | None:
@@ -89,7 +95,10 @@ def other_name(register: Register, account: Account) -> tuple[Register, Account]
         if style in ("email", "name") and style != register.user_style:
             also = [(name, kind) for name, kind in register.also if name != pointer]
             turned = replace(
-                register, user_field=pointer, user_style=style, also=(*also, (register.user_field, register.user_style))
+                register,
+                user_field=pointer,
+                user_style=style,
+                also=(*also, (register.user_field, register.user_style)),
             )
             return turned, replace(account, username=styled(account.username, style))
     return None

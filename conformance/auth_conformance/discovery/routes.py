@@ -8,13 +8,15 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from auth_conformance.model import Provenance, SourceLine
 from auth_conformance.target import Operation, Parameter, Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
 _WRAPPERS = 6
 _MOUNTS = 4

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-import random
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from auth_conformance.discovery.names import mentions, names, rank
 from auth_conformance.discovery.patterns import compiled, matching
 from auth_conformance.discovery.schemas import merged, type_of
-from auth_conformance.target import Operation, Parameter
 from auth_conformance.transports.message import HttpRequest
+
+if TYPE_CHECKING:
+    from auth_conformance.target import Operation, Parameter
+    import random
 
 _DEEPEST = 8
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz"
@@ -70,8 +72,14 @@ def sample(schema: Any, rng: random.Random, name: str = "", *, depth: int = 0) -
 
 def _given(schema: Mapping[str, Any], name: str) -> Any:
     """An example or default of the schema, unless it would name somebody."""
-    identifying = any(rank(name, names("fields", key)) is not None for key in ("user", "password", "email", "phone"))
-    if identifying or type_of(schema) in ("object", "array") or schema.get("format") in ("email", "uuid", "password"):
+    identifying = any(
+        rank(name, names("fields", key)) is not None for key in ("user", "password", "email", "phone")
+    )
+    if (
+        identifying
+        or type_of(schema) in ("object", "array")
+        or schema.get("format") in ("email", "uuid", "password")
+    ):
         return None
     examples = schema.get("examples")
     first = examples[0] if isinstance(examples, list) and examples else None
@@ -88,7 +96,9 @@ def _fits(value: object, schema: Mapping[str, Any]) -> bool:
         return False
     if isinstance(value, str):
         pattern = compiled(schema.get("pattern"))
-        return _least(schema) <= len(value) <= _most(schema) and (pattern is None or bool(pattern.search(value)))
+        return _least(schema) <= len(value) <= _most(schema) and (
+            pattern is None or bool(pattern.search(value))
+        )
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return True
     low, high = _bounds(schema)
@@ -126,7 +136,10 @@ def _array(schema: Mapping[str, Any], rng: random.Random, name: str, depth: int)
     if depth >= _DEEPEST:
         return []
     first = schema.get("prefixItems")
-    made = [sample(item, rng, name, depth=depth + 1) for item in (first if isinstance(first, list) else [])[:least]]
+    made = [
+        sample(item, rng, name, depth=depth + 1)
+        for item in (first if isinstance(first, list) else [])[:least]
+    ]
     choices = schema.get("items", {})
     listed = choices.get("enum") if isinstance(choices, Mapping) else None
     for place in range(len(made), min(least, 50)):
@@ -151,9 +164,13 @@ def _integer(schema: Mapping[str, Any], rng: random.Random) -> int:
     low, high = _bounds(schema)
     least = math.ceil(low) if low > -math.inf else None
     most = math.floor(high) if high < math.inf else None
-    if least is not None and (schema.get("exclusiveMinimum") == least or schema.get("exclusiveMinimum") is True):
+    if least is not None and (
+        schema.get("exclusiveMinimum") == least or schema.get("exclusiveMinimum") is True
+    ):
         least += 1
-    if most is not None and (schema.get("exclusiveMaximum") == most or schema.get("exclusiveMaximum") is True):
+    if most is not None and (
+        schema.get("exclusiveMaximum") == most or schema.get("exclusiveMaximum") is True
+    ):
         most -= 1
     if least is None:
         least = min(1, most if most is not None else 1)
@@ -170,7 +187,9 @@ def _number(schema: Mapping[str, Any], rng: random.Random) -> float:
     low, high = _bounds(schema)
     step = schema.get("multipleOf")
     if isinstance(step, (int, float)) and step > 0:
-        return float(step) * math.ceil((low if low > -math.inf else 0) / step + (0 if low == -math.inf else 1e-9))
+        return float(step) * math.ceil(
+            (low if low > -math.inf else 0) / step + (0 if low == -math.inf else 1e-9)
+        )
     least = low if low > -math.inf else min(1.0, high - 1)
     most = high if high < math.inf else least + 99
     return least + (most - least) * rng.choice((0.25, 0.5, 0.75))
@@ -215,7 +234,10 @@ def _named(form: str, name: str, rng: random.Random) -> str:
         return str(uuid.UUID(int=rng.getrandbits(128), version=4))
     if form == "email" or (not form and rank(name, names("fields", "email")) is not None):
         return f"{_word(rng)}@example.com"
-    if form == "password" or rank(name, (*names("fields", "password"), *names("fields", "confirm"))) is not None:
+    if (
+        form == "password"
+        or rank(name, (*names("fields", "password"), *names("fields", "confirm"))) is not None
+    ):
         return f"Ua7!{_word(rng)}-{_word(rng)}"
     if rank(name, names("fields", "phone")) is not None:
         return f"+1415555{rng.randint(1000, 9999)}"
@@ -243,7 +265,11 @@ def build_request(
             values[name] = unguessable(declared.get(name), rng)
     request = operation.request(values)
     for item in operation.parameters:
-        if not item.required or item.place == "path" or rank(item.name, names("tokens", "headers")) is not None:
+        if (
+            not item.required
+            or item.place == "path"
+            or rank(item.name, names("tokens", "headers")) is not None
+        ):
             continue
         text = _written(sample(item.schema, rng, item.name))
         if item.place == "query":

@@ -30,7 +30,9 @@ def merged(schema: Mapping[str, Any]) -> dict[str, Any]:
             plain = _joined(plain, merged(branch))
     for key in ("anyOf", "oneOf"):
         options = schema.get(key)
-        usable = [option for option in options if isinstance(option, Mapping)] if isinstance(options, list) else []
+        usable = (
+            [option for option in options if isinstance(option, Mapping)] if isinstance(options, list) else []
+        )
         chosen = next((option for option in usable if option.get("type") != "null"), None)
         if chosen is not None:
             plain = _joined(plain, merged(chosen))

@@ -6,20 +6,22 @@ import base64
 import binascii
 import contextlib
 import os
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from auth_conformance.credentials import Jwt, Kind, SigningKey
-from auth_conformance.discovery.access import Doorman
-from auth_conformance.discovery.asking import Scout
 from auth_conformance.discovery.doors import stranger
-from auth_conformance.discovery.knowledge import Knowledge
 from auth_conformance.discovery.names import names
 from auth_conformance.model import Provenance
 from auth_conformance.secret import Secret
 from auth_conformance.settings import ConfigurationError
 from auth_conformance.target import Operation
+
+if TYPE_CHECKING:
+    from auth_conformance.discovery.asking import Scout
+    from auth_conformance.discovery.access import Doorman
+    from auth_conformance.discovery.knowledge import Knowledge
+    from collections.abc import Iterator
 
 _SHORTEST = 4
 
@@ -100,7 +102,9 @@ async def _from_library(scout: Scout, known: Knowledge, doorman: Doorman, token:
         HMACAlgorithm.sign = original  # type: ignore[method-assign]
     for raw in dict.fromkeys(seen):
         with contextlib.suppress(UnicodeDecodeError):
-            key = SigningKey(token.algorithm, Secret(raw.decode()), _key_id(token), "PyJWT, seen while A logged in")
+            key = SigningKey(
+                token.algorithm, Secret(raw.decode()), _key_id(token), "PyJWT, seen while A logged in"
+            )
             if key.verifies(token):
                 _found(scout, known, key, "it verifies A's token, offline")
                 return
@@ -109,7 +113,9 @@ async def _from_library(scout: Scout, known: Knowledge, doorman: Doorman, token:
 async def find_public_keys(scout: Scout, known: Knowledge) -> None:
     """Fill in `public_keys` from key sets at usual and documented places and from OpenID metadata."""
     documented = [
-        operation.path for operation in known.by_method("GET") if "jwks" in operation.path.lower() and "{" not in operation.path
+        operation.path
+        for operation in known.by_method("GET")
+        if "jwks" in operation.path.lower() and "{" not in operation.path
     ]
     for path in dict.fromkeys([*documented, *names("public_keys", "paths")]):
         if await _key_set(scout, known, path):
@@ -122,9 +128,16 @@ async def find_public_keys(scout: Scout, known: Knowledge) -> None:
         if parts is None:
             continue
         if parts.netloc in ("", own.netloc) or known.kind == "app":
-            await _key_set(scout, known, parts.path.removeprefix(own.path.rstrip("/") if known.kind == "url" else ""))
+            await _key_set(
+                scout, known, parts.path.removeprefix(own.path.rstrip("/") if known.kind == "url" else "")
+            )
         else:
-            known.say("public keys", f"on another host: {parts.netloc}", Provenance.OBSERVED, "other hosts are never asked")
+            known.say(
+                "public keys",
+                f"on another host: {parts.netloc}",
+                Provenance.OBSERVED,
+                "other hosts are never asked",
+            )
 
 
 async def _key_set(scout: Scout, known: Knowledge, path: str) -> bool:

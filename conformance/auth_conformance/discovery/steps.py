@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
@@ -24,7 +23,6 @@ from auth_conformance.discovery.doors import stranger
 from auth_conformance.discovery.entrances import guessed_attempts
 from auth_conformance.discovery.gaps import REMEDIES, fill_gaps
 from auth_conformance.discovery.keys import find_keys
-from auth_conformance.discovery.knowledge import Knowledge
 from auth_conformance.discovery.lifecycle import find_logouts, find_refresh
 from auth_conformance.discovery.locating import Found, calibrate, find_documents, read
 from auth_conformance.discovery.logins import Attempt, attempts
@@ -33,11 +31,18 @@ from auth_conformance.discovery.routes import seen_routes
 from auth_conformance.discovery.signing import find_public_keys, find_signing_keys
 from auth_conformance.model import Need, Provenance
 from auth_conformance.settings import ConfigurationError
-from auth_conformance.target import Operation
 from auth_conformance.transports.message import HttpRequest
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from auth_conformance.target import Operation
+    from auth_conformance.discovery.knowledge import Knowledge
+    from collections.abc import Awaitable, Callable
 
 # Operations whose login was tried and let in: no more than this many, they cost hashing time.
 _LOGINS = 4
+# Beside a login that works, only operations that are clearly named like one are tried.
+_LIKELY = 6
 
 
 async def explore(scout: Scout, known: Knowledge) -> None:
@@ -51,7 +56,9 @@ async def explore(scout: Scout, known: Knowledge) -> None:
         await _get_in(scout, known, doorman)
         await _locked_document(scout, known, locked)
     except ExhaustedError:
-        known.say("discovery", f"stopped after {scout.used} requests", Provenance.OBSERVED, "its budget is used up")
+        known.say(
+            "discovery", f"stopped after {scout.used} requests", Provenance.OBSERVED, "its budget is used up"
+        )
     _insist(known)
     if known.witness is None or known.second is None:
         await _step(scout, known, partial(_witnesses, scout, known))
@@ -78,7 +85,9 @@ async def _step(
     try:
         await step()
     except ExhaustedError:
-        known.say("discovery", f"stopped after {scout.used} requests", Provenance.OBSERVED, "its budget is used up")
+        known.say(
+            "discovery", f"stopped after {scout.used} requests", Provenance.OBSERVED, "its budget is used up"
+        )
 
 
 async def _documents(scout: Scout, known: Knowledge) -> list[str]:
@@ -138,7 +147,12 @@ def _include_routes(known: Knowledge, app: object) -> None:
             hidden += 1
     known.complete = bool(seen)
     if hidden:
-        known.say("hidden routes", str(hidden), Provenance.OBSERVED, "read from the application, not in its document")
+        known.say(
+            "hidden routes",
+            str(hidden),
+            Provenance.OBSERVED,
+            "read from the application, not in its document",
+        )
 
 
 def _of_framework(operation: Operation) -> bool:
@@ -152,8 +166,11 @@ async def _get_in(scout: Scout, known: Knowledge, doorman: Doorman) -> None:
     if "a" not in known.accounts:
         await settle(scout, known, doorman, "a", partial(_find_logins, scout, known, doorman))
     elif not known.logins and known.accounts["a"].password is not None:
-        await _find_logins(scout, known, doorman, "a")
-        basic = known.credential("a") is None and await try_basic(scout, known, "a")
+        # Where the document declares HTTP Basic and no login, passwords need not be tried anywhere else.
+        basic = not attempts(known, scout.rng) and await try_basic(scout, known, "a")
+        if not basic:
+            await _find_logins(scout, known, doorman, "a")
+            basic = known.credential("a") is None and await try_basic(scout, known, "a")
         if not basic and known.credential("a") is None and doorman.refusals:
             raise cannot_log_in(known, "a", doorman.refusals)
     if "a" in known.accounts and "b" not in known.accounts:
@@ -169,8 +186,12 @@ async def _other(scout: Scout, known: Knowledge, doorman: Doorman, label: str) -
     before = len(doorman.refusals)
     if ("a", Kind.BASIC) in known.credentials and not known.logins:
         if not await try_basic(scout, known, label):
-            raise cannot_log_in(known, label, [f"HTTP Basic was refused where account a got in with it"])
-    elif known.logins and not await doorman.log_in(label) and (label, known.logins[0].carrier.kind) not in known.credentials:
+            raise cannot_log_in(known, label, ["HTTP Basic was refused where account a got in with it"])
+    elif (
+        known.logins
+        and not await doorman.log_in(label)
+        and (label, known.logins[0].carrier.kind) not in known.credentials
+    ):
         raise cannot_log_in(known, label, doorman.refusals[before:])
 
 
@@ -178,9 +199,8 @@ async def _find_logins(scout: Scout, known: Knowledge, doorman: Doorman, label: 
     """Every login that verifies with the account: the document's first, then usual places."""
     account = known.accounts[label]
     tried: list[Attempt] = attempts(known, scout.rng)
-    best = tried[0].score if tried else 0
     for attempt in tried[: 2 * _LOGINS]:
-        likely = not known.logins or attempt.score >= max(best - 8, 4)
+        likely = not known.logins or attempt.score >= _LIKELY
         if len(known.logins) >= _LOGINS or not likely or not doorman.may_try(account):
             break
         known.logins += await doorman.enter(attempt, account)
@@ -203,7 +223,9 @@ async def _locked_document(scout: Scout, known: Knowledge, locked: list[str]) ->
     if known.has_document or credential is None:
         return
     for path in locked[:3]:
-        reply = (await scout.ask(HttpRequest("GET", path), "read the document as a", credential=credential)).reply
+        reply = (
+            await scout.ask(HttpRequest("GET", path), "read the document as a", credential=credential)
+        ).reply
         raw = read(reply, [], path)
         if raw is not None:
             known.absent.pop(Need.OPENAPI, None)

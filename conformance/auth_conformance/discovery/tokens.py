@@ -6,13 +6,15 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from auth_conformance.credentials import Jwt
 from auth_conformance.discovery.names import mentions, names, plain, rank
 from auth_conformance.oracles.cookies import SetCookie, parse_set_cookie
 from auth_conformance.oracles.pointer import strings
-from auth_conformance.transports.message import RawReply
+
+if TYPE_CHECKING:
+    from auth_conformance.transports.message import RawReply
 
 _SHORTEST = 16
 _VARIED = 7
@@ -49,7 +51,12 @@ def issued(reply: RawReply) -> list[Issued]:
     ranked: list[tuple[int, Issued]] = []
     for pointer, value in strings(reply.json).items():
         name = pointer.rsplit("/", 1)[-1]
-        if not isinstance(value, str) or not value or "refresh" in plain(name) or mentions(name, names("tokens", "csrf")):
+        if (
+            not isinstance(value, str)
+            or not value
+            or "refresh" in plain(name)
+            or mentions(name, names("tokens", "csrf"))
+        ):
             continue
         place = rank(name, names("tokens", "access"))
         jwt = Jwt.parse(value) is not None
