@@ -17,7 +17,7 @@ import secrets
 import string
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -362,7 +362,6 @@ class Claims:
     session_id: str
     token_id: str
     scopes: frozenset[str]
-    expires_at: float
 
 
 class TokenCodec:
@@ -562,12 +561,11 @@ def _read_claims(payload: Mapping[str, Any]) -> Claims:
         session_id=str(payload["sid"]),
         token_id=str(payload["jti"]),
         scopes=frozenset(str(payload.get("scope", "")).split()),
-        expires_at=payload.get("exp", 0),
     )
 
 
 def _is_numeric_date(value: object) -> bool:
-    return type(value) in (int, float) and 0 <= value < LATEST_DATE  # type: ignore[operator] # bool is an int, too
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < LATEST_DATE
 
 
 # ------------------------------------------------------------------------------------------------ passwords
@@ -606,8 +604,7 @@ class PasswordHasher:
 
 
 class RateLimiter:
-    """Moving windows over requests. The counters may be lost with the process; those that must not be are
-    in the database."""  # noqa: D205, D209
+    """Moving windows over requests; counters that must outlive the process are in the database instead."""
 
     def __init__(self, storage_url: str) -> None:
         storage = storage_from_string(storage_url)
@@ -805,10 +802,23 @@ async def get_optional_user_bearer(
 API_KEY_PATTERN = re.compile(r"(rk_[a-z0-9]{8})_[A-Za-z0-9_-]{43}")
 
 
-def new_api_key() -> tuple[str, str]:
-    """Return a new API key, and the public prefix that it starts with. The rest is 256 random bits."""
+def new_api_key(
+    owner_id: str, name: str, scopes: Iterable[str], expires_at: datetime | None
+) -> tuple[ApiKey, str]:
+    """Return a new API key as a row, and in clear for its owner: a public prefix and 256 random bits."""
     prefix = "rk_" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(8))
-    return f"{prefix}_{secrets.token_urlsafe(32)}", prefix
+    secret = f"{prefix}_{secrets.token_urlsafe(32)}"
+    row = ApiKey(
+        id=new_id(),
+        user_id=owner_id,
+        name=name,
+        prefix=prefix,
+        key_digest=hash_api_key(secret),
+        scopes=list(scopes),
+        created_at=utc_now(),
+        expires_at=expires_at,
+    )
+    return row, secret
 
 
 async def get_optional_api_key(

@@ -36,7 +36,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
 
-from .database import ApiKey, Database, LoginSession, Note, Transaction, User, digest, hash_api_key
+from .database import ApiKey, Database, LoginSession, Note, Transaction, User, digest
 from .dependencies import (
     CSRF_HEADER,
     HTTP_413,
@@ -713,16 +713,7 @@ async def create_key(
 ) -> ApiKeyCreatedResponse:
     """Create a key that can do at most what the credential of this request can. The key is shown once."""
     refuse_escalation(principal, body.scopes)
-    secret, prefix = new_api_key()
-    key = ApiKey(
-        user_id=principal.user.id,
-        name=body.name,
-        prefix=prefix,
-        key_digest=hash_api_key(secret),
-        scopes=body.scopes,
-        created_at=utc_now(),
-        expires_at=body.expires_at,
-    )
+    key, secret = new_api_key(principal.user.id, body.name, body.scopes, body.expires_at)
     async with services.database.transaction() as tx:
         if await tx.api_keys.count_own(principal.user.id) >= services.settings.max_api_keys_per_user:
             raise conflict("too_many_keys", "Revoke a key first.")
@@ -757,20 +748,11 @@ async def rotate_key(
     key_id: Identifier, principal: CurrentUser, request: Request, services: ServicesDep
 ) -> ApiKeyCreatedResponse:
     """Create a key with the same name, scopes and end, and revoke the old one at once."""
-    secret, prefix = new_api_key()
     async with services.database.transaction() as tx:
         old = found(await tx.api_keys.get_own(key_id, principal.user.id))
         refuse_escalation(principal, old.scopes)
         old.revoked_at = utc_now()
-        new = ApiKey(
-            user_id=old.user_id,
-            name=old.name,
-            prefix=prefix,
-            key_digest=hash_api_key(secret),
-            scopes=old.scopes,
-            created_at=utc_now(),
-            expires_at=old.expires_at,
-        )
+        new, secret = new_api_key(old.user_id, old.name, old.scopes, old.expires_at)
         await tx.api_keys.add(new)
     audit(request, "key_rotate", "accepted", principal.user.id)
     return show_new_key(new, secret)

@@ -235,7 +235,6 @@ def test_production_cost_is_the_default() -> None:
 async def test_every_failure_has_one_body(api: Api) -> None:
     ada = await api.person()
     await ada.make_key()
-    boss = await api.administrator()
     plain = {"Content-Type": "text/plain"}
     as_json = {"Content-Type": "application/json"}
     assert_error(await api.get("/users/me"), 401, "not_authenticated")
@@ -251,7 +250,6 @@ async def test_every_failure_has_one_body(api: Api) -> None:
     assert_error(wrong_verb, 405, "method_not_allowed")
     assert wrong_verb.headers["allow"] == "GET, POST"
     assert_error(await api.post("/keys", {"name": "second"}, ada.headers), 409, "too_many_keys")
-    assert_error(await api.send("DELETE", "/users/me", headers=boss.headers), 409, "last_administrator")
     too_big = b" " * 200_000
     assert_error(await api.send("POST", "/auth/login", content=too_big, headers=as_json), 413)
     assert_error(await api.send("POST", "/auth/login", content=_stream(too_big), headers=as_json), 413)
@@ -1091,6 +1089,18 @@ async def test_a_new_account_inherits_nothing(api: Api) -> None:
     assert_error(await api.post("/auth/refresh", {"refresh_token": ada.refresh_token}), 401)
     assert_error(await api.get(f"/notes/{note['id']}", heir.headers), 404)
     assert (await api.get("/notes", heir.headers)).json() == []
+
+
+@scenario(database_url="sqlite+aiosqlite://")
+async def test_somebody_stays_administrator(api: Api) -> None:
+    boss = await api.administrator()
+    path = f"/admin/users/{await boss.id()}"
+    for change in ({"role": "user"}, {"is_active": False}):
+        assert_error(await api.send("PATCH", path, json=change, headers=boss.headers), 409)
+    for own in (path, "/users/me"):
+        assert_error(await api.send("DELETE", own, headers=boss.headers), 409, "last_administrator")
+    await api.administrator()
+    assert (await api.send("DELETE", "/users/me", headers=boss.headers)).status_code == 204
 
 
 def test_administrator_from_the_environment() -> None:
