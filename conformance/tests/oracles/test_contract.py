@@ -1,0 +1,85 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auth_conformance.oracles.contract import ErrorCase, Nesting, breach_of, disagreements, read_error
+
+GOOD = {"error": "not_found", "message": "There is no such page."}
+
+
+def case(status: int = 404, document: Any = GOOD, **other: Any) -> ErrorCase:
+    values: dict[str, Any] = {
+        "cause": "an unknown path",
+        "group": "unknown",
+        "media_type": "application/json",
+        "headers": {},
+        **other,
+    }
+    return ErrorCase(status=status, document=document, **values)
+
+
+def test_both_nestings_are_read() -> None:
+    assert read_error(GOOD).nesting is Nesting.TOP
+    assert read_error({"detail": GOOD}).nesting is Nesting.DETAIL
+    assert read_error({**GOOD, "detail": [{"loc": ["body"]}], "trace_id": "1"}).nesting is Nesting.TOP
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"detail": "Not Found"}, "`detail` is a text"),
+        ({"detail": [{"type": "missing"}]}, "`detail` is a list"),
+        (None, "missing, not a JSON object"),
+        ([], "a list, not"),
+        ({}, "no member `error`"),
+        ({"error": "Not found, sorry", "message": "x"}, "not a code"),
+        ({"error": {"code": "x"}, "message": "x"}, "an object"),
+        ({"error": "x1", "message": " "}, "empty"),
+        ({"error": "x1"}, "`message` is missing"),
+        ({"error": "x1", "message": ["no"]}, "`message` is a list"),
+    ],
+)
+def test_what_breaks_the_contract_is_said(document: Any, said: str) -> None:
+    assert said in (breach_of(case(document=document)) or "")
+
+
+def test_headers_belong_to_the_contract() -> None:
+    assert breach_of(case(405)) == "it names no method in Allow"
+    assert breach_of(case(405, headers={"Allow": "GET"})) is None
+    assert breach_of(case(429)) == "it has no Retry-After"
+    assert "text/html" in (breach_of(case(media_type="text/html")) or "")
+    assert breach_of(case(media_type="application/problem+json")) is None
+
+
+def test_mixed_nesting_is_found_where_it_differs() -> None:
+    usual = [case(401, {"detail": GOOD}, group=str(number)) for number in range(3)]
+    odd = case(404, {**GOOD, "error": "other"})
+    (found,) = disagreements([odd, *usual])
+    assert found[0] is odd
+
+
+def test_one_code_for_everything_says_nothing() -> None:
+    same = [case(401, group="credential"), case(404), case(422, group="input")]
+    assert len(disagreements(same)) == 2
+
+
+def test_hiding_existence_and_lumping_bad_input_together_are_free() -> None:
+    assert not disagreements([case(404), case(404, group="right")])
+    assert not disagreements([case(400, group="input"), case(422, group="input")])
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.sampled_from(["error", "message", "detail", "x"]), inner)
+    ),
+)
+
+
+@given(JSON)
+def test_any_document_is_judged(document: Any) -> None:
+    said = breach_of(case(document=document))
+    assert said is None or said
+    assert isinstance(disagreements([case(document=document)]), list)
