@@ -1,0 +1,67 @@
+"""The moments that a body states, in whatever notation: how a moved clock becomes visible."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from auth_conformance.oracles.pointer import strings
+
+# A number is taken for a time when it lies within this many seconds of now: thirty years.
+_HORIZON = 30 * 365 * 86_400
+_ISO = re.compile(r"\d{4}-\d\d-\d\dT?.*")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment stated at `pointer`: seconds since the epoch, and how far ahead of now that is."""
+
+    pointer: str
+    at: float
+    ahead: float
+
+
+def moments(document: Any, now: float) -> list[Moment]:
+    """Every moment in JSON data: ISO 8601 and HTTP dates, and epoch numbers in seconds or milliseconds.
+
+    `expires_in` is the one duration with a protocol meaning (RFC 6749 §5.1) and counts from `now`.
+    """
+    found = []
+    for pointer, value in strings(document).items():
+        if isinstance(value, int) and pointer.endswith("/expires_in"):
+            at: float | None = now + value
+        else:
+            at = moment(value, now)
+        if at is not None:
+            found.append(Moment(pointer, at, at - now))
+    return found
+
+
+def moment(value: object, now: float) -> float | None:
+    """The moment that one value states, None when it states none. Without a zone it is read as UTC."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return next((at for at in (float(value), value / 1000) if abs(at - now) < _HORIZON), None)
+    if not isinstance(value, str):
+        return None
+    try:
+        if _ISO.match(value):
+            parsed = datetime.fromisoformat(value)
+        elif value.endswith("GMT"):
+            parsed = parsedate_to_datetime(value)
+        else:
+            return None
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def shift(before: list[Moment], after: list[Moment]) -> float | None:
+    """By how much the moments that both bodies state at the same place moved, at most; None if none is shared."""
+    earlier = {item.pointer: item.at for item in before}
+    moved = [item.at - earlier[item.pointer] for item in after if item.pointer in earlier]
+    return max(moved, default=None)

@@ -1,0 +1,184 @@
+"""The forge control: tokens of our own making under the target's true key (checklist §1.3 FC).
+
+A refused forgery proves something only where an honest token from the same encoder gets in. Some services
+remember the `jti` of what they issued; there the forgeries keep the original one.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from auth_conformance.credentials import Credential, Jwt, Kind, SigningKey
+from auth_conformance.model import Need, Role
+from auth_conformance.probe.core import Core, Missing, Unclear
+from auth_conformance.probe.refusal import Attempt, Refusal
+from auth_conformance.transports.message import RawReply
+
+# Where a token does not say how long it lives, the forgeries live this many seconds.
+LIFETIME = 900
+_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+_HEX = re.compile(r"[0-9a-f]+", re.IGNORECASE)
+_HONEST = "control: a token of our own with the true key and honest claims"
+
+
+@dataclass(frozen=True, slots=True)
+class Forge:
+    """A genuine token of A that our encoder can write again, and what it takes to get in.
+
+    `offset` is how many seconds the target's clock is ahead of ours. `keeps_jti` says that only the original
+    `jti` gets in.
+    """
+
+    live: Credential
+    token: Jwt
+    key: SigningKey
+    offset: float = 0.0
+    keeps_jti: bool = False
+    seed: int = 0
+
+    @property
+    def lifetime(self) -> int:
+        """How many seconds the genuine token was issued for."""
+        start, end = self.token.claims.get("iat"), self.token.claims.get("exp")
+        if _is_number(start) and _is_number(end) and end > start:
+            return max(1, int(end - start))
+        return LIFETIME
+
+    def claims(self, now: float, number: int = 0) -> dict[str, Any]:
+        """The genuine claims with fresh times and a fresh `jti`, as far as the genuine token has them."""
+        claims, moment = dict(self.token.claims), int(now + self.offset)
+        fresh = {"iat": moment, "nbf": moment, "auth_time": moment, "exp": moment + self.lifetime}
+        claims |= {name: value for name, value in fresh.items() if _is_number(claims.get(name))}
+        if "jti" in claims and not self.keeps_jti:
+            claims["jti"] = _another_id(claims["jti"], f"{self.seed}:{number}:{now}")
+        return claims
+
+    def credential(self, claims: Mapping[str, Any], header: Mapping[str, Any] | None = None) -> Credential:
+        """A signed token with exactly these claims, in the genuine header unless another is given."""
+        token = self.token if header is None else replace(self.token, header={}).with_header(**header)
+        empty = replace(token, claims={}).with_claims(**claims)
+        return self.signed(empty)
+
+    def signed(self, token: Jwt) -> Credential:
+        """`token` with a true signature over it as it stands, in A's carrier."""
+        return self.live.with_value(token.signed(self.key, self.token.algorithm).text)
+
+    def raw(self, payload_json: str) -> Credential:
+        """A signed token around a hand-written payload: for what a serialiser would not write."""
+        payload = Jwt.raw("{}", payload_json).payload_text
+        return self.signed(replace(self.token, claims={}, payload_text=payload))
+
+
+class Minting(Refusal):
+    """Tokens under the target's own key."""
+
+    async def forge(self) -> Forge:
+        """The forge of this run, proved by a token that got in.
+
+        Raises Missing without JWTs or without their key, Unclear when the target refuses what we mint.
+        """
+        self.jwt_of(await self.credential(Kind.BEARER))
+        if not self.target.signing_keys:
+            raise Missing(
+                "Not tested: the key that signs the tokens is not known.",
+                self._remedy(Need.SIGNING_KEY),
+                applicable=Need.SIGNING_KEY not in self.target.absent,
+            )
+        forge: Forge = await self.scene.once("forge", self._prove)
+        return forge
+
+    async def minted(self, **claims: object) -> Credential:
+        """A token of A under the true key, fresh and honest but for these claims."""
+        forge = await self.forge()
+        return forge.credential({**self.fresh_claims(forge), **claims})
+
+    async def minted_without(self, *names: str, **claims: object) -> Credential:
+        """As `minted`, lacking the claims of these names."""
+        forge = await self.forge()
+        honest = {key: value for key, value in self.fresh_claims(forge).items() if key not in names}
+        return forge.credential({**honest, **claims})
+
+    async def honest(self) -> Attempt:
+        """The forge control of this check, for `controls=` of `must_refuse`."""
+        forge = await self.forge()
+        return Attempt(_HONEST, forge.credential(self.fresh_claims(forge)))
+
+    def fresh_claims(self, forge: Forge) -> dict[str, Any]:
+        """Honest claims, valid from now on; each call gives them another `jti`."""
+        return forge.claims(self.scene.recorder.clock.now(), self.rng.randrange(1 << 30))
+
+    async def _prove(self) -> Forge:
+        prover = Core(self.scene, self.rule)
+        live, offset = await self._issued_now(prover)
+        token = self.jwt_of(live)
+        key = next((key for key in self.target.signing_keys if key.verifies(token)), None)
+        if key is None:
+            raise Unclear(
+                f"None of the {len(self.target.signing_keys)} known keys made the signature of the issued tokens.",
+                self._remedy(Need.SIGNING_KEY),
+            )
+        self.scene.recorder.redactor.learn(key.secret)
+        baseline = await self.baseline(self.witness, live)
+        fresh = Forge(live, token, key, offset, seed=self.scene.seed)
+        choices = [fresh, replace(fresh, keeps_jti=True)] if "jti" in token.claims else [fresh]
+        why = ""
+        for forge in choices:
+            claims = forge.claims(self.scene.recorder.clock.now())
+            credential = forge.credential(claims)
+            answer = await prover.call(
+                self.witness.operation,
+                credential,
+                label=_HONEST + (", and the original jti" if forge.keeps_jti else ""),
+                role=Role.CONTROL,
+                baseline=baseline,
+                pointer=self.witness.identity or None,
+            )
+            if answer.accepted and answer.exchange.reply.principal == baseline.principal:
+                return forge
+            why = why or answer.why
+        raise Unclear(
+            f"A token of our own with the true key and unmodified claims was not accepted ({why}): "
+            "what else is refused would prove nothing. The service may remember which tokens it issued."
+        )
+
+    async def _issued_now(self, prover: Core) -> tuple[Credential, float]:
+        account = self.account()
+        if self.target.login(Kind.BEARER) is None or account.password is None:
+            return await self.credential(Kind.BEARER), 0.0
+        session = await prover.log_in(account, Kind.BEARER)
+        if self.target.in_process:
+            return session.credential, 0.0
+        # A second in the past: clocks of two machines never agree to the second.
+        return session.credential, _ahead(session.answer.reply, self.scene.recorder.clock.now()) - 1
+
+
+def _ahead(reply: RawReply, now: float) -> float:
+    # A `Date` of whole seconds (RFC 9110 §6.6.1) that differs by less than two says nothing.
+    try:
+        ahead = parsedate_to_datetime(reply.header("date") or "").timestamp() - now
+    except ValueError:
+        return 0.0
+    return ahead if abs(ahead) > 2 else 0.0  # noqa: PLR2004 - as said above
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _another_id(value: object, seed: str) -> object:
+    name = uuid.uuid5(uuid.NAMESPACE_URL, seed)
+    if isinstance(value, int):
+        return name.int % 10 ** max(6, len(str(value)))
+    if not isinstance(value, str):
+        return value
+    if _UUID.fullmatch(value):
+        # Version 4: some services look at it.
+        return str(uuid.UUID(int=name.int, version=4))
+    if _HEX.fullmatch(value):
+        return (name.hex * (len(value) // 32 + 1))[: len(value)]
+    return (name.hex * (len(value) // 32 + 1))[: max(8, len(value))]
