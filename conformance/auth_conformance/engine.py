@@ -51,7 +51,7 @@ def versions() -> tuple[tuple[str, str], ...]:
     for name in ("fastapi", "starlette", "httpx", "PyJWT", "pytest"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found.append((name, importlib.metadata.version(name)))
-    return tuple(found)
+    return tuple(sorted(found))
 
 
 def is_local(url: str) -> bool:

@@ -300,7 +300,7 @@ class Finding:
     @property
     def fingerprint(self) -> str:
         """Stable over hosts, times and wording of evidence: code and operation."""
-        return hashlib.sha256(f"{self.code}|{self.operation or ''}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{self.code}|{self.operation or ''}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The pytest plugin: `--auth-json` and `--auth-html`, written when the conformance plugin ends its run.
 
-It is loaded into every pytest run of everybody who installed us, so it imports only pytest and the
-standard library until there is a report to write.
+The conformance plugin brings it in when a run asks for checks; it imports only pytest and the standard
+library until there is a report to write.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ _OPTIONS = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the two options to the group of the conformance plugin."""
+    """Add the two options, unless the conformance plugin, which loads us late, has declared them already."""
     group = parser.getgroup("auth-conformance")
+    declared = {name for option in group.options for name in option.names()}
     for flag, dest, text in _OPTIONS:
-        group.addoption(flag, dest=dest, metavar="FILE", default=None, help=text)
+        if flag not in declared:
+            group.addoption(flag, dest=dest, metavar="FILE", default=None, help=text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
