@@ -214,7 +214,6 @@ class Doorman:
             csrf=csrf_pointer(reply.json) if item.cookie is not None else None,
             provenance=Provenance.OBSERVED,
         )
-        self._known.login_replies.setdefault(id(made), reply)
         place = f"cookie {item.cookie}" if item.cookie else f"{item.pointer or 'the whole body'} in the reply"
         self._known.say(
             "login",

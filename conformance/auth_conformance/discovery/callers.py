@@ -20,56 +20,52 @@ if TYPE_CHECKING:
 
 ROUNDS = 3
 _MOST = 12
-_EXACT = 1000
+_PLENTY = 4
+# How well a value names the caller: it is the user name, the token's subject, or merely another one for B.
+_EXACT, _SUBJECT, _DIFFERENT = 1000, 500, 300
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An operation that let A in, with the pointer that seems to name the caller and how much it does."""
+    """An operation that let A in, with the pointers that seem to name the caller, best first."""
 
     operation: Operation
-    pointer: str
+    pointers: tuple[str, ...]
     score: int
 
 
 async def find_witnesses(scout: Scout, known: Knowledge) -> None:
-    """Fill in `witness` and `second`, each verified in three rounds with and without credentials."""
+    """Fill in `witness` and `second`, each verified in rounds with and without credentials."""
     credential = known.credential("a")
     if credential is None:
         return
-    candidates = await _candidates(scout, known, credential)
-    chosen = list(sorted(candidates, key=lambda item: -item.score))
-    for item in chosen:
+    candidates = sorted(await _candidates(scout, known, credential), key=lambda item: -item.score)
+    for item in candidates:
         if known.witness is None:
-            known.witness = await _verified(scout, known, item, "witness")
-        elif known.second is None and item.operation.name != known.witness.operation.name:
-            break
+            known.witness = await _verified(scout, known, credential, item, "witness")
     if known.witness is None:
         return
-    others = [item for item in chosen if item.operation.name != known.witness.operation.name]
-    tags = set(known.witness.operation.tags)
-    folder = known.witness.operation.path.rsplit("/", 1)[0]
-    others.sort(
-        key=lambda item: (
-            not item.pointer,
-            bool(tags & set(item.operation.tags)),
-            item.operation.path.startswith(folder),
-        )
-    )
-    for item in others[:3]:
+    witness = known.witness.operation
+    folder = witness.path.rsplit("/", 1)[0] + "/"
+
+    def unlike(item: Candidate) -> tuple[bool, bool, bool]:
+        """The second operation should be another router's: tags and folder differ."""
+        shared = bool(set(witness.tags) & set(item.operation.tags))
+        return not item.pointers, shared, item.operation.path.startswith(folder)
+
+    others = [item for item in candidates if item.operation.name != witness.name]
+    for item in sorted(others, key=unlike)[:3]:
         if known.second is None:
-            known.second = await _verified(scout, known, item, "second protected operation", rounds=1)
+            known.second = await _verified(
+                scout, known, credential, item, "second protected operation", rounds=1
+            )
 
 
 async def _candidates(scout: Scout, known: Knowledge, credential: Credential) -> list[Candidate]:
     found: list[Candidate] = []
     other = known.credential("b", (credential.carrier.kind,))
-    ordered = list(
-        dict.fromkeys([*(item.name for item in known.opened), *(item.name for item in doors(known))])
-    )
-    by_name = {item.name: item for item in [*doors(known), *known.opened]}
-    for name in ordered[:_MOST]:
-        operation = by_name[name]
+    by_name = {item.name: item for item in [*known.opened, *doors(known)]}
+    for name, operation in list(by_name.items())[:_MOST]:
         nobody = await stranger(scout, known, operation)
         if not shut(scout, nobody):
             continue
@@ -79,93 +75,95 @@ async def _candidates(scout: Scout, known: Knowledge, credential: Credential) ->
         if operation not in known.opened:
             known.opened.append(operation)
         theirs = await scout.call(operation, f"{name} as b", credential=other) if other is not None else None
-        pointer, score = _naming(known, credential, mine, theirs)
+        ranked = _naming(known, credential, mine, theirs)
+        score = ranked[0][1] if ranked else 0
         if nobody.ok or nobody.status in range(300, 400):
             score -= 60  # a 200 or a redirect as a refusal: only if nothing clearer is there
-        found.append(Candidate(operation, pointer, score))
-        exact = [item for item in found if item.score >= _EXACT]
-        if exact and len(found) > 1 and any(item.operation.tags != exact[0].operation.tags for item in found):
-            break
-        if exact and len(found) >= 4:  # noqa: PLR2004 - a witness and enough to choose the second from
+        found.append(Candidate(operation, tuple(pointer for pointer, _ in ranked[:4]), score))
+        if _enough(found):
             break
     return found
 
 
+def _enough(found: list[Candidate]) -> bool:
+    """Whether there is a witness that names its caller exactly, and a second operation unlike it."""
+    exact = next((item for item in found if item.score >= _EXACT), None)
+    if exact is None:
+        return False
+    return len(found) >= _PLENTY or any(item.operation.tags != exact.operation.tags for item in found)
+
+
 def _naming(
     known: Knowledge, credential: Credential, mine: RawReply, theirs: RawReply | None
-) -> tuple[str, int]:
-    """The pointer that names the caller best, and how well it does; ("", 0) for none."""
-    account = known.accounts.get("a")
-    username = account.username if account else ""
-    other = known.accounts.get("b")
-    their_values: Mapping[str, str | int] = strings(theirs.json) if theirs is not None and theirs.ok else {}
-    claims = credential.jwt.claims if credential.jwt is not None else {}
-    best = ("", 0)
+) -> list[tuple[str, int]]:
+    """The pointers that may name the caller, with how well they do, best first."""
+    names_of = {
+        label: known.accounts[label].username.lower() if label in known.accounts else "" for label in ("a", "b")
+    }
+    others: Mapping[str, str | int] = strings(theirs.json) if theirs is not None and theirs.ok else {}
+    subject = credential.jwt.claims.get("sub") if credential.jwt is not None else None
+    found = []
     for pointer, value in strings(mine.json, 300).items():
-        if credential.value.reveal() in str(value):
-            continue
-        if their_values and (their_values.get(pointer) is None or their_values[pointer] == value):
+        echoes = credential.value.reveal() in str(value)
+        if echoes or (others and others.get(pointer, value) == value):
             continue
         name = pointer.rsplit("/", 1)[-1]
         place = rank(name, names("fields", "identity"))
-        score = 0
-        if username and str(value).lower() == username.lower():
-            matches = (
-                not their_values
-                or str(their_values[pointer]).lower() == (other.username if other else "").lower()
-            )
-            score = _EXACT if matches else 0
-        elif str(claims.get("sub", "")) == str(value) and (True):
-            score = 500
-        elif their_values and place is not None:
-            score = 300
-        if not score:
-            continue
-        score += (40 - place) if place is not None else 0
-        score -= 100 * sum(1 for part in pointer.split("/") if part.isdecimal())  # an entry of a list is luck
-        score -= pointer.count("/")
-        if score > best[1]:
-            best = (pointer, score)
-    return best
+        if names_of["a"] and str(value).lower() == names_of["a"]:
+            score = _EXACT if not others or str(others[pointer]).lower() == names_of["b"] else 0
+        elif subject is not None and str(subject) == str(value):
+            score = _SUBJECT
+        else:
+            score = _DIFFERENT if others and place is not None else 0
+        if score:
+            score += (40 - place) if place is not None else 0
+            score -= 100 * sum(1 for part in pointer.split("/") if part.isdecimal())  # an entry of a list is luck
+            found.append((pointer, score - pointer.count("/")))
+    return sorted(found, key=lambda pair: -pair[1])
 
 
 async def _verified(
-    scout: Scout, known: Knowledge, item: Candidate, purpose: str, rounds: int = ROUNDS
+    scout: Scout,
+    known: Knowledge,
+    first: Credential,
+    item: Candidate,
+    purpose: str,
+    *,
+    rounds: int = ROUNDS,
 ) -> Witness | None:
-    """Ask again in turns: A, B and nobody have to get the same answer in each round."""
-    labels = [label for label in ("a", "b") if known.credential(label) is not None]
-    expected: dict[str, object] = {}
-    nobody = known.strangers[item.operation.name]
-    for turn in range(rounds):
-        for label in labels:
-            kind = (known.credentials[next(key for key in known.credentials if key[0] == "a")].carrier.kind,)
-            credential = known.credential(label, kind) or known.credential(label)
-            reply = await scout.call(
-                item.operation,
-                f"{item.operation.name} as {label}, round {turn + 1}",
-                credential=credential,
-                role=Role.CONTROL,
-            )
+    """Ask again in turns: A, B and nobody have to get the same answer in each round.
+
+    A pointer whose value changes between rounds is a clock or a random id, and is dropped.
+    """
+    name = item.operation.name
+    asked = {"a": first}
+    other = known.credential("b", (first.carrier.kind,))
+    if other is not None:
+        asked["b"] = other
+    seen: dict[str, dict[str, object]] = {label: {} for label in asked}
+    pointers = list(item.pointers)
+    nobody = known.strangers[name]
+    for turn in range(1, rounds + 1):
+        for label, credential in asked.items():
+            what = f"{name} as {label}, round {turn}"
+            reply = await scout.call(item.operation, what, credential=credential, role=Role.CONTROL)
             if not scout.let_in(reply, nobody):
                 return None
-            value = resolve(reply.json, item.pointer) if item.pointer else None
-            if expected.setdefault(label, value) != value:
-                return None
-        again = await scout.call(
-            item.operation, f"{item.operation.name} as nobody, round {turn + 1}", role=Role.CONTROL
-        )
+            values = {pointer: resolve(reply.json, pointer) for pointer in pointers}
+            pointers = [key for key in pointers if seen[label].setdefault(key, values[key]) == values[key]]
+        again = await scout.call(item.operation, f"{name} as nobody, round {turn}", role=Role.CONTROL)
         if again.status != nobody.status:
             return None
-    if item.pointer and len(labels) > 1 and expected["a"] == expected["b"]:
-        return None
-    named = f", names the caller at {item.pointer}" if item.pointer else ", names nobody"
+    if "b" in seen:
+        pointers = [key for key in pointers if seen["a"][key] != seen["b"][key]]
+    identity = pointers[0] if pointers else ""
     known.say(
         purpose,
-        item.operation.name + named,
+        name + (f", names the caller at {identity}" if identity else ", names nobody"),
         Provenance.OBSERVED,
-        f"{rounds} round(s): {' and '.join(labels)} let in, nobody answered {nobody.status}",
+        f"{rounds} round(s): {' and '.join(asked)} let in, nobody answered {nobody.status}",
     )
-    return Witness(item.operation, item.pointer, Provenance.OBSERVED)
+    return Witness(item.operation, identity, Provenance.OBSERVED)
 
 
 async def find_public(scout: Scout, known: Knowledge) -> None:

@@ -20,8 +20,11 @@ _USER_FIELDS = ("username", "email", "name", "login", "user", "identifier")
 _MISREAD = frozenset({400, 411, 415, 422, 500})
 
 
-async def guessed_attempts(scout: Scout, known: Knowledge) -> list[Attempt]:
-    """Attempts for operations whose bodies nobody describes, each tried with a stranger's name first."""
+async def guessed_attempts(scout: Scout, known: Knowledge, username: str) -> list[Attempt]:
+    """Attempts for operations whose bodies nobody describes, each tried with a stranger's name first.
+
+    `username` decides between fields where every body gets the same refusal.
+    """
     bare = [
         operation
         for operation in known.by_method("POST")
@@ -31,13 +34,13 @@ async def guessed_attempts(scout: Scout, known: Knowledge) -> list[Attempt]:
     if not known.complete:
         paths += [path for path in names("login", "paths") if path not in paths]
     for path in paths:
-        found = await _at(scout, known, path)
+        found = await _at(scout, known, path, username)
         if found:
             return found
     return []
 
 
-async def _at(scout: Scout, known: Knowledge, path: str) -> list[Attempt]:
+async def _at(scout: Scout, known: Knowledge, path: str, username: str) -> list[Attempt]:
     operation = known.operations.get(f"POST {path}") or Operation("POST", path, provenance=Provenance.GUESSED)
     everything = {name: _nobody(name) for name in _USER_FIELDS} | {"password": secrets.token_urlsafe(12)}
     reply = await _ask(scout, operation, "json", everything)
@@ -56,16 +59,20 @@ async def _at(scout: Scout, known: Knowledge, path: str) -> list[Attempt]:
             encoding, reply = "form", second
         elif second.status in _MISREAD:
             return []
-    field = await _needed(scout, operation, encoding, reply)
-    template = {} if field else dict.fromkeys(_USER_FIELDS, "")
-    first = Attempt(operation, encoding, field or "username", "password", template, 1)
-    other = "form" if encoding == "json" else "json"
-    # Where every answer is 401 the encoding cannot be told without a right password.
-    return [first, Attempt(operation, other, field or "username", "password", template, 0)]
+    field = await _needed(scout, operation, encoding, reply) or ("email" if "@" in username else "username")
+    # Where every answer is 401 neither field nor encoding can be told without a right password.
+    other, name = ("form", "username") if encoding == "json" else ("json", field)
+    return [
+        Attempt(operation, encoding, field, "password", {}, 1),
+        Attempt(operation, other, name, "password", {}, 0),
+    ]
 
 
 async def _needed(scout: Scout, operation: Operation, encoding: str, expected: RawReply) -> str | None:
-    """The one user field with which the answer is the same as with all of them."""
+    """The one user field with which the answer is the same as with all; None where a name makes no difference."""
+    without = await _ask(scout, operation, encoding, {"password": secrets.token_urlsafe(12)})
+    if mark(without)[:2] == mark(expected)[:2]:
+        return None
     for name in _USER_FIELDS[:5]:
         body = {name: _nobody(name), "password": secrets.token_urlsafe(12)}
         reply = await _ask(scout, operation, encoding, body)

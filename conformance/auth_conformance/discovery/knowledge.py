@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class Knowledge:
     """Everything known about one target. `complete` says that every operation of it is known.
 
-    `credentials` are live ones by account label and kind; `login_reply` is the newest login reply of A.
+    `credentials` are live ones by account label and kind, `used` the carriers in which one was accepted.
     `strangers` are replies to calls without a credential, by operation name.
     """
 
@@ -43,6 +43,7 @@ class Knowledge:
     title: str = ""
     operations: dict[str, Operation] = field(default_factory=dict)
     carriers: list[Carrier] = field(default_factory=list)
+    used: list[Carrier] = field(default_factory=list)
     token_paths: tuple[str, ...] = ()
     document_path: str | None = None
     has_document: bool = False
@@ -61,13 +62,11 @@ class Knowledge:
     signing_keys: list[SigningKey] = field(default_factory=list)
     public_keys: list[Mapping[str, Any]] = field(default_factory=list)
     credentials: dict[tuple[str, Kind], Credential] = field(default_factory=dict)
-    login_replies: dict[int, RawReply] = field(default_factory=dict)
     strangers: dict[str, RawReply] = field(default_factory=dict)
     opened: list[Operation] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
     absent: dict[Need, str] = field(default_factory=dict)
     remedies: dict[Need, str] = field(default_factory=dict)
-    refused: list[str] = field(default_factory=list)
 
     def say(self, name: str, value: str, provenance: Provenance, because: str = "") -> None:
         """Add a fact for people. Neither text may hold a secret."""
@@ -117,12 +116,13 @@ class Knowledge:
             if (known.place, known.name.lower(), known.prefix)
             == (carrier.place, carrier.name.lower(), carrier.prefix)
         ]
-        if carrier in self.carriers:
-            self.carriers.remove(carrier)
+        if carrier in self.used:
+            return
         for known in same:
-            if known in self.carriers and known.kind is not carrier.kind:
+            if known == carrier or known.kind is not carrier.kind:
                 self.carriers.remove(known)
-        self.carriers.insert(0, carrier)
+        self.carriers.insert(len(self.used), carrier)
+        self.used.append(carrier)
 
     def schemes_of(self, carrier: Carrier) -> str:
         """The name of the declared scheme with that carrier; "" for one that no document names."""

@@ -205,7 +205,7 @@ async def _find_logins(scout: Scout, known: Knowledge, doorman: Doorman, label: 
             break
         known.logins += await doorman.enter(attempt, account)
     if not known.logins and doorman.may_try(account):
-        for attempt in await guessed_attempts(scout, known):
+        for attempt in await guessed_attempts(scout, known, account.username):
             known.logins += [] if known.logins else await doorman.enter(attempt, account)
     return bool(known.logins)
 

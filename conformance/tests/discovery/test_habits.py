@@ -1,0 +1,498 @@
+"""Habits of real services, each in an application of a few lines."""
+
+import secrets
+import time
+from typing import Annotated, Any
+
+import pytest
+from auth_conformance.credentials import Kind
+from auth_conformance.model import Need
+from auth_conformance.settings import ConfigurationError
+from fastapi import Depends, FastAPI, Form, Header, HTTPException, Query, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from fastapi.security import HTTPBearer, OAuth2PasswordBearer
+from pydantic import BaseModel, Field
+
+from discovery_people import PASSWORDS, Store
+
+
+class Credentials(BaseModel):
+    username: str
+    password: str
+
+
+def bearer_of(store: Store, scheme: Any = None) -> Any:
+    scheme = scheme or OAuth2PasswordBearer(tokenUrl="login", auto_error=False)
+
+    def caller(token: Annotated[str | None, Depends(scheme)]) -> str:
+        name = store.owner(token)
+        if name is None:
+            raise HTTPException(401, "no")
+        return name
+
+    return Annotated[str, Depends(caller)]
+
+
+def test_a_form_whose_every_field_has_a_default(learn: Any) -> None:
+    app, store = FastAPI(), Store()
+    Caller = bearer_of(store)
+
+    @app.post("/auth/login")
+    def login(username: Annotated[str, Form()] = "", password: Annotated[str, Form()] = "") -> dict[str, str]:
+        return {"access_token": store.log_in(username, password)}
+
+    @app.get("/me")
+    def me(name: Caller) -> dict[str, str]:
+        return {"username": name}
+
+    target = learn(app).target
+    assert [login.encoding for login in target.logins] == ["form"]
+    assert store.wrong == []
+
+
+def test_a_single_page_fallback_is_no_answer(learn: Any) -> None:
+    app, store = FastAPI(openapi_url=None), Store()
+
+    @app.post("/api/auth/login")
+    async def login(request: Request) -> dict[str, Any]:
+        body = await request.json()
+        return {"token": store.log_in(body.get("email", "").split("@")[0], body.get("password", ""))}
+
+    @app.get("/api/me")
+    def me(authorization: Annotated[str, Header()] = "") -> dict[str, Any]:
+        name = store.owner(authorization.removeprefix("Token "))
+        if name is None:
+            raise HTTPException(403, "no")
+        return {"user": {"email": f"{name}@example.com", "now": time.time()}}
+
+    @app.get("/{path:path}")
+    def page(path: str) -> HTMLResponse:
+        return HTMLResponse("<!doctype html><title>App</title><div id=root></div>")
+
+    @app.post("/{path:path}", include_in_schema=False)
+    def nothing(path: str) -> JSONResponse:
+        return JSONResponse({"detail": "Not Found"}, 404)
+
+    accounts = {
+        label: {"username": f"{name}@example.com", "password": {"env": f"PASSWORD_OF_{name.upper()}"}}
+        for label, name in (("a", "alice"), ("b", "bob"))
+    }
+    target = learn(app, accounts, kind="url").target
+    assert target.witness is not None
+    assert (target.witness.operation.name, target.witness.identity) == ("GET /api/me", "/user/email")
+    assert target.logins[0].user_field == "email"
+    assert target.logins[0].carrier.prefix == "Token"
+    assert not target.has_document
+    assert [name for name in store.wrong if name in PASSWORDS] == []
+
+
+def test_undeclared_security_read_from_a_header_by_hand(learn: Any) -> None:
+    app, store = FastAPI(), Store()
+
+    @app.post("/login")
+    def login(body: Credentials) -> dict[str, Any]:
+        return {"status": "ok", "result": {"tokens": {"access": {"token": store.log_in(body.username, body.password)}}}}
+
+    @app.get("/whoami")
+    def whoami(x_auth_token: Annotated[str | None, Header()] = None) -> dict[str, Any]:
+        name = store.owner(x_auth_token)
+        if name is None:
+            raise HTTPException(401, "no")
+        return {"status": "ok", "result": {"who": name, "at": time.time_ns(), "request": secrets.token_hex()}}
+
+    target = learn(app).target
+    assert target.logins[0].token == "/result/tokens/access/token"
+    assert str(target.logins[0].carrier) == "header x-auth-token"
+    assert target.witness is not None
+    assert target.witness.identity == "/result/who"
+
+
+def test_refusals_that_are_200(learn: Any) -> None:
+    app, store = FastAPI(), Store()
+    scheme = HTTPBearer(auto_error=False)
+
+    @app.post("/login")
+    def login(body: Credentials) -> dict[str, Any]:
+        token = store.log_in(body.username, body.password, raising=False)
+        return {"code": 0, "data": {"token": token}} if token else {"code": 7, "msg": "wrong"}
+
+    @app.get("/me")
+    def me(token: Annotated[Any, Depends(scheme)]) -> dict[str, Any]:
+        name = store.owner(token.credentials if token else None)
+        return {"code": 0, "data": {"name": name}} if name else {"code": 401, "msg": "log in"}
+
+    target = learn(app).target
+    assert target.witness is not None
+    assert target.witness.identity == "/data/name"
+
+
+def test_a_cookie_that_everybody_gets_is_no_credential(learn: Any) -> None:
+    app, store = FastAPI(), Store()
+
+    @app.middleware("http")
+    async def visitor(request: Request, proceed: Any) -> Response:
+        response: Response = await proceed(request)
+        response.set_cookie("visitor", secrets.token_urlsafe(24))
+        return response
+
+    @app.post("/login")
+    def login(body: Credentials, response: Response) -> dict[str, str]:
+        response.set_cookie("sid", store.log_in(body.username, body.password), httponly=True, secure=True)
+        return {"csrf_token": "c" * 20}
+
+    @app.get("/me")
+    def me(request: Request) -> dict[str, Any]:
+        name = store.owner(request.cookies.get("sid"))
+        if name is None:
+            raise HTTPException(401, "no")
+        return {"id": len(name), "login": name}
+
+    target = learn(app).target
+    assert [(item.cookie, item.carrier.kind, item.csrf) for item in target.logins] == [("sid", Kind.COOKIE, "/csrf_token")]
+    assert target.witness is not None
+    assert target.witness.identity == "/login"
+
+
+def test_echoes_and_clocks_are_no_identity(learn: Any) -> None:
+    app, store = FastAPI(), Store()
+    scheme = OAuth2PasswordBearer(tokenUrl="login", auto_error=False)
+    Caller = bearer_of(store, scheme)
+
+    @app.post("/login")
+    def login(body: Credentials) -> dict[str, str]:
+        return {"access_token": store.log_in(body.username, body.password)}
+
+    @app.get("/debug")
+    def debug(name: Caller, token: Annotated[str, Depends(scheme)]) -> dict[str, Any]:
+        return {"id": token, "now": time.time_ns(), "name": secrets.token_hex(4)}
+
+    target = learn(app).target
+    assert target.witness is not None
+    assert target.witness.identity == ""
+    assert target.remedies[Need.REGISTER] if Need.REGISTER in target.remedies else True
+
+
+def test_dangerous_gets_are_never_called(learn: Any) -> None:
+    app, store = FastAPI(), Store()
+    Caller = bearer_of(store)
+    called: list[str] = []
+
+    @app.post("/login")
+    def login(body: Credentials) -> dict[str, str]:
+        return {"access_token": store.log_in(body.username, body.password)}
+
+    for path in ("/auth/logout", "/reset-db", "/createDb", "/users/delete"):
+
+        def handler(path: str = path) -> dict[str, str]:
+            called.append(path)
+            return {}
+
+        app.get(path)(handler)
+
+    @app.get("/me")
+    def me(name: Caller) -> dict[str, str]:
+        return {"username": name}
+
+    log = learn(app).names()
+    assert "GET /me" in log
+    assert not {"GET /reset-db", "GET /createDb", "GET /users/delete"} & set(log)
+
+
+class NewUser(BaseModel):
+    username: str = Field(min_length=3, max_length=20, pattern=r"^[a-z0-9]+$")
+    email: str
+    password: str = Field(min_length=8)
+    password_confirm: str
+    phone: str
+    accept_terms: bool
+    country: str = Field(pattern="^[A-Z]{2}$")
+
+
+def registering(*, by_mail: bool = False, verified: bool = True) -> tuple[FastAPI, Store]:
+    app, store = FastAPI(), Store({})
+    Caller = bearer_of(store)
+
+    @app.post("/signup", status_code=201)
+    def signup(new: NewUser) -> dict[str, str]:
+        if new.password != new.password_confirm or not new.accept_terms or new.phone in store.phones:
+            raise HTTPException(400, "no")
+        store.phones.add(new.phone)
+        store.people[new.email if by_mail else new.username] = new.password if verified else "nothing"
+        return {"message": "welcome"}
+
+    @app.post("/login")
+    def login(body: Credentials) -> dict[str, str]:
+        return {"access_token": store.log_in(body.username, body.password)}
+
+    @app.get("/me")
+    def me(name: Caller) -> dict[str, str]:
+        return {"username": name}
+
+    @app.delete("/me")
+    def bye(name: Caller) -> dict[str, str]:
+        del store.people[name]
+        return {}
+
+    return app, store
+
+
+@pytest.mark.parametrize("by_mail", [False, True])
+def test_registration_with_everything_that_forms_ask_for(learn: Any, by_mail: bool) -> None:
+    app, store = registering(by_mail=by_mail)
+    target = learn(app, {}).target
+    assert target.register is not None
+    assert target.register.user_field == ("email" if by_mail else "username")
+    assert target.accounts["a"].expendable
+    assert "r4d2e1" in target.accounts["b"].username
+    assert target.delete_account is not None
+    assert len(store.people) == 2
+    assert target.witness is not None
+    assert target.witness.identity == "/username"
+
+
+def test_an_account_that_must_be_verified_first_is_said(learn: Any) -> None:
+    app, _ = registering(verified=False)
+    target = learn(app, {}).target
+    assert target.register is None
+    assert "cannot log in" in " ".join(fact.value for fact in target.facts)
+    assert "[accounts.a]" in target.remedies[Need.REGISTER]
+
+
+def test_a_wrong_password_is_one_sentence_and_few_tries(learn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, store = FastAPI(), Store()
+    monkeypatch.setenv("WRONG", "not-the-Password-1")
+
+    @app.post("/token")
+    def form(username: Annotated[str, Form()] = "", password: Annotated[str, Form()] = "") -> dict[str, str]:
+        return {"access_token": store.log_in(username, password)}
+
+    @app.post("/login")
+    def login(body: Credentials) -> dict[str, str]:
+        return {"access_token": store.log_in(body.username, body.password)}
+
+    @app.post("/api/session")
+    def session(body: Credentials) -> dict[str, str]:
+        return {"access_token": store.log_in(body.username, body.password)}
+
+    with pytest.raises(ConfigurationError) as caught:
+        learn(app, {"a": {"username": "alice", "password": {"env": "WRONG"}}})
+    message = str(caught.value)
+    assert "alice" in message
+    assert "401" in message
+    assert "WRONG" in message
+    assert "not-the-Password-1" not in message
+    assert "\n" not in message
+    assert store.wrong.count("alice") <= 2
+
+
+def test_the_second_account_may_not_be_wrong_either(learn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, store = registering()
+    store.people.update(PASSWORDS)
+    monkeypatch.setenv("WRONG", "not-the-Password-1")
+    accounts = {
+        "a": {"username": "alice", "password": {"env": "PASSWORD_OF_ALICE"}},
+        "b": {"username": "bob", "password": {"env": "WRONG"}},
+    }
+    with pytest.raises(ConfigurationError, match=r"Account b \(bob\) cannot log in"):
+        learn(app, accounts)
+
+
+def test_nothing_to_begin_with_says_what_to_write(learn: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"(?s)no OpenAPI document.*\[\[login\]\]"):
+        learn(FastAPI(openapi_url=None), {}, kind="url")
+
+
+def test_one_account_alone_works(learn: Any) -> None:
+    app, store = registering(verified=False)
+    store.people.update(PASSWORDS)
+    target = learn(app, {"a": {"username": "alice", "password": {"env": "PASSWORD_OF_ALICE"}}}).target
+    assert target.witness is not None
+    assert target.witness.identity == "/username"
+    assert "b" not in target.accounts
+    assert "[accounts.b]" in target.remedies[Need.TWO_USERS]
+
+
+def test_a_document_behind_the_login(learn: Any) -> None:
+    app, store = FastAPI(openapi_url=None), Store()
+    Caller = bearer_of(store)
+
+    @app.post("/login")
+    def login(body: Credentials) -> dict[str, str]:
+        return {"access_token": store.log_in(body.username, body.password)}
+
+    @app.get("/me")
+    def me(name: Caller) -> dict[str, str]:
+        return {"username": name}
+
+    @app.get("/openapi.json")
+    def document(name: Caller) -> dict[str, Any]:
+        return app.openapi()
+
+    target = learn(app, kind="url").target
+    assert target.has_document
+    assert Need.OPENAPI not in target.absent
+
+
+def test_mounted_applications_and_foreign_servers(learn: Any) -> None:
+    store = Store()
+    Caller = bearer_of(store)
+    inner = FastAPI(servers=[{"url": "https://api.example.com/"}])
+    outer = FastAPI()
+    outer.mount("/shop", inner)
+
+    @inner.post("/login")
+    def login(body: Credentials) -> dict[str, str]:
+        return {"access_token": store.log_in(body.username, body.password)}
+
+    @inner.get("/me")
+    def me(name: Caller) -> dict[str, str]:
+        return {"username": name}
+
+    lesson = learn(outer)
+    assert lesson.target.witness is not None
+    assert lesson.target.witness.operation.name == "GET /shop/me"
+    assert lesson.target.witness.operation.source is not None
+    assert lesson.target.logins[0].operation.name == "POST /shop/login"
+
+
+def test_a_token_in_the_query_and_in_the_whole_body(learn: Any) -> None:
+    app, store = FastAPI(), Store()
+
+    @app.post("/login")
+    def login(body: Credentials) -> str:
+        return store.log_in(body.username, body.password)
+
+    from fastapi.security import APIKeyQuery
+
+    @app.get("/me")
+    def me(token: Annotated[str, Depends(APIKeyQuery(name="auth", auto_error=False))] = "") -> dict[str, str]:
+        name = store.owner(token)
+        if name is None:
+            raise HTTPException(401, "no")
+        return {"username": name}
+
+    target = learn(app).target
+    assert str(target.logins[0].carrier) == "query auth"
+    assert target.logins[0].token == ""
+
+
+def test_a_login_that_says_wait(learn: Any) -> None:
+    app, store = FastAPI(), Store()
+    Caller = bearer_of(store)
+    first: list[float] = []
+
+    @app.post("/login")
+    def login(body: Credentials) -> Response:
+        if not first:
+            first.append(time.monotonic())
+            return JSONResponse({"detail": "slow down"}, 429, {"Retry-After": "1"})
+        assert time.monotonic() - first[0] > 0.9
+        return JSONResponse({"access_token": store.log_in(body.username, body.password)})
+
+    @app.get("/me")
+    def me(name: Caller) -> dict[str, str]:
+        return {"username": name}
+
+    assert learn(app).target.witness is not None
+
+
+def test_a_page_with_a_form_and_a_redirect(learn: Any) -> None:
+    app, store = FastAPI(openapi_url=None), Store()
+
+    @app.get("/login")
+    def page() -> HTMLResponse:
+        return HTMLResponse(
+            '<form method="post" action="/login"><input type=hidden name="next" value="/dashboard">'
+            '<input name="usr"><input name="pw" type="password"></form>'
+        )
+
+    @app.post("/login")
+    def login(
+        usr: Annotated[str, Form()], pw: Annotated[str, Form()], next_: Annotated[str, Form(alias="next")]
+    ) -> Response:
+        token = store.log_in(usr, pw, raising=False)
+        if not token:
+            return HTMLResponse("<form><input name=usr></form>wrong")
+        response = RedirectResponse(next_, 303)
+        response.set_cookie("session", token)
+        return response
+
+    @app.get("/me")
+    def me(request: Request) -> Any:
+        name = store.owner(request.cookies.get("session"))
+        return {"name": name} if name else RedirectResponse("/login", 303)
+
+    target = learn(app, kind="url").target
+    assert (target.logins[0].user_field, target.logins[0].password_field) == ("usr", "pw")
+    assert target.logins[0].template == {"next": "/dashboard"}
+    assert target.witness is not None
+    assert target.witness.identity == "/name"
+
+
+def test_ready_made_tokens_open_what_needs_no_login(learn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, store = FastAPI(), Store()
+    Caller = bearer_of(store)
+    monkeypatch.setenv("TOKEN_A", store.log_in("alice", PASSWORDS["alice"]))
+
+    @app.get("/me")
+    def me(name: Caller) -> dict[str, str]:
+        return {"username": name}
+
+    target = learn(app, {"a": {"username": "alice", "token": {"env": "TOKEN_A"}}}).target
+    assert target.witness is not None
+    assert target.witness.identity == "/username"
+    assert target.accounts["a"].ready.keys() == {Kind.BEARER}
+
+
+def test_a_configuration_alone_is_enough(learn: Any) -> None:
+    app, store = FastAPI(openapi_url=None), Store()
+
+    @app.post("/x/7")
+    async def login(request: Request) -> dict[str, Any]:
+        body = await request.json()
+        return {"a": [{"b": store.log_in(body["who"]["n"], body["what"])}]}
+
+    @app.get("/x/8")
+    def me(x_t: Annotated[str | None, Header()] = None, q: Annotated[str, Query()] = "") -> dict[str, Any]:
+        name = store.owner((x_t or "").removeprefix("Zap "))
+        if name is None:
+            raise HTTPException(400, "no")
+        return {"me": [name]}
+
+    login_table = {
+        "operation": "POST /x/7",
+        "user_field": "/who/n",
+        "password_field": "what",
+        "token": "/a/0/b",
+        "carrier": "header X-T Zap",
+    }
+    target = learn(app, kind="url", login=[login_table], witness={"operation": "GET /x/8", "identity": "/me/0"}).target
+    assert target.witness is not None
+    assert target.witness.operation.name == "GET /x/8"
+    assert str(target.logins[0].carrier) == "header X-T Zap"
+
+
+def test_an_unknown_host_is_one_sentence(learn: Any) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise OSError("gone")
+
+    # A transport that never gets a status is what an unreachable host looks like.
+    import asyncio
+
+    from auth_conformance.discovery import discover
+    from auth_conformance.settings import load
+    from auth_conformance.transports.http import HttpTransport
+    from auth_conformance.transports.recorder import Recorder
+    from auth_conformance.transports.redaction import Redactor
+
+    async def main() -> None:
+        transport = HttpTransport("http://127.0.0.1:9", agent="tests")
+        recorder = Recorder(transport, Redactor())
+        settings = load({})
+        try:
+            await discover(recorder, settings, kind="url", address="http://127.0.0.1:9", app=None, run_id="r")
+        finally:
+            await transport.close()
+
+    with pytest.raises(ConfigurationError, match=r"http://127\.0\.0\.1:9 cannot be reached"):
+        asyncio.run(main())
