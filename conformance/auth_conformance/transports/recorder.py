@@ -126,7 +126,9 @@ class Recorder:
             for name, value in request.headers
         )
         url = request.target.decode("latin-1") if request.target is not None else request.url
-        body = None if request.body is None else show.text(request.body.decode("utf-8", "replace"))[:EXCERPT]
+        # Cut before redaction, too: a body of megabytes would keep the redactor busy for seconds.
+        body = None if request.body is None else request.body[: 2 * EXCERPT].decode("utf-8", "replace")
+        body = body and show.text(body)[:EXCERPT]
         return Request(request.method, show.text(url)[:EXCERPT], headers, body)
 
     def _shown_reply(self, reply: RawReply, pointer: str | None) -> Reply:
