@@ -29,6 +29,7 @@ from auth_conformance.model import (
     Skipped,
     TargetSummary,
 )
+from auth_conformance.runner import batches
 from auth_conformance.secret import Secret
 from auth_conformance.settings import AccountSettings, ConfigurationError, Settings, load
 
@@ -252,7 +253,7 @@ class Collection:
             settings,
             run_id=(conductor.run_id if conductor is not None else "") or self.run_id,
             started=self.started,
-            requests=self.requests,
+            requests=max((conductor.requests for conductor in self.conductors.values()), default=0) or self.requests,
             command="pytest " + " ".join(self.config.invocation_params.args),
             interrupted=interrupted,
         )
@@ -299,6 +300,7 @@ class Session:
         self._session = session
         self._app = app
         self._users = users
+        self._unusable = ""
 
     def conductor(self, suite: Suite | None) -> Conductor:
         """The conductor for the ini-file's target, or for one `Suite`. Started once."""
@@ -322,8 +324,13 @@ class Session:
     def decide(self, item: CheckItem) -> None:
         """Wait for the verdict on the item's check and speak pytest's language about it."""
         code = item.check.rule.code
-        conductor = self.conductor(suite_of(item))
-        result = conductor.result(code)
+        if self._unusable:
+            pytest.skip(f"Not tested: {self._unusable}")
+        try:
+            result = self.conductor(suite_of(item)).result(code)
+        except ConfigurationError as error:
+            self._unusable = str(error)
+            raise
         item.stash[RESULT] = result
         speak(result, self._collection.settings(suite_of(item)))
 

@@ -62,7 +62,7 @@ class Refusal(Core):
         """
         live = credential or await self.credential()
         attempts = list(attempts)
-        violations: list[Violation] = []
+        broken: list[tuple[Attempt, Violation]] = []
         unclear: list[str] = []
         remedies: list[str] = []
         delivered = 0
@@ -87,7 +87,7 @@ class Refusal(Core):
             for attempt, answer in zip(attempts, answers, strict=True):
                 outcome = await self._settle(witness, attempt, answer, baseline)
                 if isinstance(outcome, Violation):
-                    violations.append(outcome)
+                    broken.append((attempt, outcome))
                 elif outcome is None:
                     delivered += 1
                 elif attempt.core:
@@ -96,8 +96,8 @@ class Refusal(Core):
                 else:
                     self.notes.append(f"not judged: {outcome}")
         notes = tuple(self.notes)
-        if violations:
-            return Failed(tuple(violations), tuple(self.evidence), notes)
+        if broken:
+            return Failed(tuple(self._by_operation(broken)), tuple(self.evidence), notes)
         if unclear:
             more = f" (and {len(unclear) - 1} more)" if len(unclear) > 1 else ""
             return Inconclusive(unclear[0] + more, remedies[0] if remedies else "", tuple(self.evidence), notes)
@@ -186,6 +186,25 @@ class Refusal(Core):
             attempt.severity,
             (*before, answer.exchange, again.exchange),
         )
+
+    def _by_operation(self, broken: Sequence[tuple[Attempt, Violation]]) -> list[Violation]:
+        """One violation per operation: the first way in is told, the others are named."""
+        groups: dict[str | None, list[tuple[Attempt, Violation]]] = {}
+        for attempt, violation in broken:
+            groups.setdefault(violation.operation, []).append((attempt, violation))
+        merged = []
+        for operation, group in groups.items():
+            first = group[0][1]
+            others = "; ".join(attempt.label for attempt, _ in group[1:])
+            merged.append(
+                Violation(
+                    operation,
+                    first.message + (f" Likewise: {others}." if others else ""),
+                    max(violation.severity or self.rule.severity for _, violation in group),
+                    tuple(dict.fromkeys(exchange for _, violation in group for exchange in violation.evidence)),
+                )
+            )
+        return merged
 
     def _remedies(self, answer: Answer) -> list[str]:
         if answer.outcome is Outcome.INTERCEPTED and not self.target.policy.trust_waf:
