@@ -1,0 +1,1 @@
+"""DOC: the published description held against what the service does."""

@@ -1,0 +1,1 @@
+"""MIX: several authentication schemes at one operation, alone, together and against each other."""

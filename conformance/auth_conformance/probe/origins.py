@@ -1,0 +1,294 @@
+"""Pages of other origins: what a browser would let them read and send, judged by a model of the browser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from auth_conformance.credentials import Kind
+from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.oracles.cors import may_read, may_send, speaks_cors
+from auth_conformance.probe.core import Answer
+from auth_conformance.probe.refusal import Refusal
+from auth_conformance.secret import Secret
+from auth_conformance.target import Login, Operation, styled
+
+if TYPE_CHECKING:
+    from auth_conformance.credentials import Credential
+
+_REMEDY = '[policy]\norigins = ["https://app.example.com"]  # every origin whose pages may use this service'
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """An origin that nobody listed, and how it comes about. `severity` restates the check's."""
+
+    origin: str
+    why: str
+    severity: Severity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One question of a page: which operation, as what, with a Cookie header or without."""
+
+    operation: Operation
+    preflight: bool
+    cookie: bool
+
+    @property
+    def words(self) -> str:
+        """The question, for labels."""
+        kind = "preflight of" if self.preflight else "read of"
+        return f"{kind} {self.operation.name} {'with' if self.cookie else 'without'} a cookie"
+
+
+def strangers(listed: tuple[str, ...], word: str) -> list[Stranger]:
+    """Origins that look like a listed one to careless comparisons, and some that are always strangers."""
+    found = [
+        Stranger(f"https://{word}.example", "any other site"),
+        Stranger("null", "a sandboxed frame or a local file"),
+        Stranger("http://localhost", "any program on the user's machine"),
+        Stranger("http://127.0.0.1:3000", "any program on the user's machine"),
+        Stranger(f"chrome-extension://{word * 4}"[:51], "a browser extension"),
+        Stranger("file://", "a local file"),
+    ]
+    concrete = [origin for origin in listed if origin.startswith(("http://", "https://"))]
+    if concrete:
+        found += _lookalikes(concrete[0], word)
+    lower = {origin.lower() for origin in listed}
+    return [stranger for stranger in found if stranger.origin.lower() not in lower]
+
+
+def _lookalikes(listed: str, word: str) -> list[Stranger]:
+    parts = urlsplit(listed)
+    host, port = parts.hostname or "", f":{parts.port}" if parts.port else ""
+    secure = parts.scheme == "https"
+    first, dot, rest = host.partition(".")
+    found = [
+        Stranger(f"{listed}.evil.example", "the listed origin as a prefix"),
+        Stranger(f"{parts.scheme}://evil{host}{port}", "the listed host as a suffix"),
+        Stranger(f"{parts.scheme}://{first}.evil.example", "only the first label is the listed one"),
+        Stranger(
+            f"{'http' if secure else 'https'}://{host}{port}", "the other scheme: the network writes it"
+        ),
+        Stranger(f"{parts.scheme}://{host}:{8443 if parts.port != 8443 else 9443}", "another port"),  # noqa: PLR2004 - a port
+        Stranger(f"{parts.scheme}://{word}.{host}{port}", "a sub-domain"),
+        Stranger(f"{parts.scheme}://{host}.{port}", "a trailing dot", Severity.LOW),
+        Stranger(f"{listed}`.evil.example", "a backtick: some browsers take it in a host"),
+        Stranger(f"{listed}_.evil.example", "an underscore: browsers take it in a host"),
+        Stranger(f"{listed}%60.evil.example", "an escape inside the host"),
+        Stranger(f"{parts.scheme}://{host}{port}@evil.example", "the listed host as a user name"),
+    ]
+    if dot and rest:
+        found.append(Stranger(f"{parts.scheme}://{first}X{rest}{port}", "a dot that matches any character"))
+    return found
+
+
+class Origins(Refusal):
+    """Sentences about pages of other origins."""
+
+    async def must_keep_origins_apart(self) -> Verdict:
+        """No page of an unlisted origin reads an answer or gets permission to send; a listed one does."""
+        live = await self.credential()
+        baseline = await self.baseline(self.witness, live)
+        await self.must_live(self.witness, live, baseline, "before")
+        listed = tuple(origin for origin in self.target.policy.origins if origin != "*")
+        asks = self._asks()
+        traces, works = await self._listed(listed, asks, live)
+        violations: list[Violation] = []
+        unsure: list[str] = []
+        judged = 0
+        for stranger in strangers(listed, self.word(8)):
+            worst: Violation | None = None
+            for ask in asks:
+                answer = await self._ask(ask, stranger.origin, live)
+                traces = traces or speaks_cors(answer.reply)
+                if answer.judgement is not None:
+                    unsure.append(f"{stranger.origin}, {ask.words}: {answer.why}")
+                    continue
+                judged += 1
+                violation = await self._judged(stranger, ask, answer, live)
+                if violation is not None and (worst is None or _rank(violation) > _rank(worst)):
+                    worst = violation
+            if worst is not None:
+                violations.append(worst)
+        await self._login_read(listed, violations)
+        await self.must_live(self.witness, live, baseline, "after")
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            return Failed(_once(violations), evidence, notes)
+        if unsure:
+            return Inconclusive(f"{unsure[0]} (and {len(unsure) - 1} more).", "", evidence, notes)
+        if not traces:
+            return Passed(
+                f"No answer to {judged} requests with a foreign Origin speaks of CORS: "
+                "browsers keep every other origin out.",
+                evidence,
+                notes,
+            )
+        if not works:
+            said = (
+                "The listed origins do not work either" if listed else "Which origins are listed is not known"
+            )
+            return Inconclusive(
+                f"{said}: that the others are kept out proves little.",
+                "" if listed else _REMEDY,
+                evidence,
+                notes,
+            )
+        return Passed(
+            f"{judged} requests of pages of unlisted origins get nothing; {works[0]} works.", evidence, notes
+        )
+
+    def _asks(self) -> list[Ask]:
+        """Choose what is asked for each origin: the witness, a mutation and the login."""
+        witness = self.witness.operation
+        mutation = next(
+            (
+                operation
+                for operation in self.target.operations
+                if operation.method in ("PUT", "PATCH", "DELETE") and operation.security
+            ),
+            self.target.objects.create if self.target.objects is not None else witness,
+        )
+        asks = [Ask(witness, preflight=False, cookie=cookie) for cookie in (False, True)]
+        asks += [Ask(mutation, preflight=True, cookie=cookie) for cookie in (False, True)]
+        if self.target.logins:
+            asks.append(Ask(self.target.logins[0].operation, preflight=True, cookie=False))
+        return asks
+
+    async def _listed(
+        self, listed: tuple[str, ...], asks: list[Ask], live: Credential
+    ) -> tuple[bool, list[str]]:
+        """Whether anything speaks of CORS, and the listed origins whose pages can read the witness."""
+        traces, works = False, []
+        for origin in listed[:2]:
+            answer = await self._ask(asks[1], origin, live, role=Role.CONTROL)
+            traces = traces or speaks_cors(answer.reply)
+            if may_read(origin, answer.reply, credentials=False):
+                works.append(origin)
+        return traces, works
+
+    async def _ask(
+        self, ask: Ask, origin: str, live: Credential, *, role: Role = Role.ATTACK, again: bool = False
+    ) -> Answer:
+        headers: list[tuple[str, str | bytes]] = [("Origin", origin)]
+        label = f"{'again: ' if again else ''}{ask.words} by a page of {origin}"
+        if ask.cookie and (ask.preflight or live.carrier.kind is not Kind.COOKIE):
+            # Some versions of some servers answer differently once there is any cookie.
+            headers.append(("Cookie", "visited=1"))
+        if ask.preflight:
+            headers.append(("Access-Control-Request-Method", ask.operation.method))
+            headers.append(("Access-Control-Request-Headers", ", ".join(self._wanted(live))))
+            operation = Operation("OPTIONS", _filled(ask.operation.path))
+            return await self.call(operation, label=label, role=role, headers=headers, fresh=again)
+        return await self.call(ask.operation, live, label=label, role=role, headers=headers, fresh=again)
+
+    def _wanted(self, live: Credential) -> list[str]:
+        names = {"content-type"}
+        if live.carrier.place == "header":
+            names.add(live.carrier.name.lower())
+        return sorted(names)
+
+    def _allowed(self, stranger: Stranger, ask: Ask, answer: Answer, live: Credential) -> tuple[bool, bool]:
+        """Whether it works with the user's cookies, and whether it works without them."""
+        if ask.preflight:
+            with_cookies, without = (
+                may_send(
+                    stranger.origin,
+                    answer.reply,
+                    ask.operation.method,
+                    self._wanted(live),
+                    credentials=credentials,
+                )
+                for credentials in (True, False)
+            )
+        else:
+            with_cookies, without = (
+                may_read(stranger.origin, answer.reply, credentials=credentials)
+                for credentials in (True, False)
+            )
+        return with_cookies, without
+
+    async def _judged(
+        self, stranger: Stranger, ask: Ask, answer: Answer, live: Credential
+    ) -> Violation | None:
+        if not any(self._allowed(stranger, ask, answer, live)):
+            return None
+        again = await self._ask(ask, stranger.origin, live, again=True)
+        with_cookies, without = self._allowed(stranger, ask, again, live)
+        if not with_cookies and not without:
+            return None
+        if not with_cookies and "*" in self.target.policy.origins:
+            # A public interface, by declaration: readable by all, and nobody's cookies go along.
+            return None
+        severity = stranger.severity or (Severity.LOW if not with_cookies else None)
+        if with_cookies and stranger.severity is None:
+            severity = (
+                Severity.CRITICAL if Kind.COOKIE in self.kinds() and not ask.preflight else Severity.HIGH
+            )
+        does = "send" if ask.preflight else "read"
+        how = "with the user's cookies" if with_cookies else "without cookies"
+        message = (
+            f"A page of {stranger.origin} ({stranger.why}) may {does} {ask.operation.name} {how}"
+            f"{'' if with_cookies else ': a token that it has is enough'}."
+        )
+        return Violation(ask.operation.name, message, severity, (answer.exchange, again.exchange))
+
+    async def _login_read(self, listed: tuple[str, ...], violations: list[Violation]) -> None:
+        """Read the login's own answer as three strangers: a wrong login, so that nobody is logged in."""
+        login = next((login for login in self.target.logins if login.encoding != "basic"), None)
+        if login is None:
+            return
+        chosen = strangers(listed, self.word(8))
+        for stranger in [chosen[0], chosen[1], chosen[-1]]:
+            first = await self._wrong_login(login, stranger)
+            if not may_read(stranger.origin, first.reply, credentials=True):
+                continue
+            second = await self._wrong_login(login, stranger)
+            if may_read(stranger.origin, second.reply, credentials=True):
+                name = login.operation.name
+                message = f"A page of {stranger.origin} ({stranger.why}) may read {name} with cookies."
+                violations.append(Violation(name, message, Severity.HIGH, (first.exchange, second.exchange)))
+                return
+
+    async def _wrong_login(self, login: Login, stranger: Stranger) -> Answer:
+        style = "email" if "@" in self.account().username else "name"
+        password = Secret(self.password())
+        self.scene.recorder.redactor.learn(password)
+        request = login.request(styled(f"nobody{self.word(8)}", style), password)
+        return await self.send(
+            request.with_headers(("Origin", stranger.origin)),
+            label=f"a wrong login by a page of {stranger.origin}",
+            role=Role.ATTACK,
+            operation=login.operation.name,
+        )
+
+
+def _filled(path: str) -> str:
+    return path.replace("{", "").replace("}", "")
+
+
+def _rank(violation: Violation) -> int:
+    return violation.severity.rank if violation.severity is not None else Severity.HIGH.rank
+
+
+def _once(violations: list[Violation]) -> tuple[Violation, ...]:
+    """Keep the worst violation of each operation, and say for how many other origins it goes."""
+    ordered = sorted(violations, key=lambda item: -_rank(item))
+    found: dict[str | None, Violation] = {}
+    counts: dict[str | None, int] = {}
+    for violation in ordered:
+        found.setdefault(violation.operation, violation)
+        counts[violation.operation] = counts.get(violation.operation, 0) + 1
+    return tuple(
+        Violation(
+            item.operation,
+            item.message + (f" So may {counts[name] - 1} more unlisted origins." if counts[name] > 1 else ""),
+            item.severity,
+            item.evidence,
+        )
+        for name, item in found.items()
+    )
