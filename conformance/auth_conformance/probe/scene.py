@@ -55,3 +55,7 @@ class Scene:
 
             self._once[key] = asyncio.ensure_future(run())
         return await asyncio.shield(self._once[key])
+
+    def forget(self, key: object) -> None:
+        """Compute the result for `key` anew when it is asked for next: what it described may have ended."""
+        self._once.pop(key, None)

@@ -1,0 +1,1 @@
+"""AUZ: what an authenticated caller may see and do."""

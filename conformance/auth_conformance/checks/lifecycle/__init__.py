@@ -1,0 +1,1 @@
+"""LIF: credentials that must end, and when."""

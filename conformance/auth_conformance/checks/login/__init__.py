@@ -1,0 +1,1 @@
+"""CRD: passwords and the operations that take them."""

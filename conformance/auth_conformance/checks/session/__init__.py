@@ -1,0 +1,1 @@
+"""SES: session cookies and what stands behind them."""

@@ -1,0 +1,83 @@
+"""Sessions that a check may end: whose they are, and that each is one of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from auth_conformance.credentials import Kind
+from auth_conformance.oracles.cookies import parse_set_cookie
+from auth_conformance.probe.core import Missing, Session, Unclear
+from auth_conformance.probe.refusal import Refusal
+from auth_conformance.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from auth_conformance.credentials import Credential
+    from auth_conformance.target import Account, Login
+    from auth_conformance.transports.message import RawReply
+
+# Two logins within one second may give the same token: JWTs count whole seconds (RFC 7519 §2).
+NEXT_SECOND = 1.1
+
+
+class Sessions(Refusal):
+    """Opens sessions apart from the ones that all checks share."""
+
+    async def disposable(self, purpose: str, kind: Kind | None = None) -> Account | None:
+        """Return an account made for this purpose that can log in; None where nobody can register.
+
+        Checks of one purpose share it, so they must not run at the same time. It loses sessions, and may be
+        logged out everywhere; it is never locked or deleted.
+        """
+
+        async def make() -> Account | None:
+            maker = Sessions(self.scene, self.rule)
+            try:
+                account = await maker.expendable()
+                await maker.log_in(account, kind)
+            except (Missing, Unclear):
+                return None
+            return account
+
+        return await self.scene.once(("disposable", purpose, kind), make)
+
+    def forget_shared(self, account: Account) -> None:
+        """Let the next check log in anew: a logout may have ended more sessions of this account than its own."""
+        for kind in Kind:
+            self.scene.forget(("credential", kind, account.label))
+
+    async def sign_in(self, account: Account, kind: Kind, apart_from: Iterable[Credential] = ()) -> Session:
+        """Log in until the credential is unlike all others of this account. Raises Unclear.
+
+        Ending a session whose token is, letter for letter, somebody else's would end that one too.
+        """
+        others = {credential.value for credential in apart_from}
+        if self.target.accounts.get(account.label) is account:
+            others.add((await self.credential(kind, account.label)).value)
+        for attempt in range(3):
+            if attempt:
+                await asyncio.sleep(NEXT_SECOND)
+            session = await self.log_in(account, kind)
+            if session.credential.value not in others:
+                return replace(session, refresh=session.refresh or self.refresh_cookie(session.answer.reply))
+        raise Unclear("Each login gives the same credential again: sessions cannot be told apart.")
+
+    def refresh_cookie(self, reply: RawReply) -> Secret | None:
+        """Return the refresh token that a reply sets as a cookie, where this service keeps it in one."""
+        refresh = self.target.refresh
+        if refresh is None or refresh.place != "cookie":
+            return None
+        for line in reply.header_lines("set-cookie"):
+            cookie = parse_set_cookie(line)
+            if cookie is not None and cookie.name == refresh.field and cookie.value:
+                secret = Secret(cookie.value)
+                self.scene.recorder.redactor.learn(secret)
+                return secret
+        return None
+
+    def distinct_logins(self) -> tuple[Login, ...]:
+        """Return one login per operation."""
+        return tuple({login.operation.name: login for login in reversed(self.target.logins)}.values())[::-1]
