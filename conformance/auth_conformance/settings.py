@@ -74,7 +74,7 @@ class LoginSettings(_Table):
     """How to log in, where discovery does not find out: `operation = "POST /login"`, pointers, encoding."""
 
     operation: str
-    encoding: Literal["form", "json", "basic"] = "json"
+    encoding: Literal["form", "json", "query", "basic"] = "json"
     user_field: str = "username"
     password_field: str = "password"  # noqa: S105 - the name of a field
     token: str | None = None

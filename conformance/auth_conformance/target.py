@@ -87,7 +87,7 @@ class Account:
 class Login:
     """How a user name and a password become a credential.
 
-    `encoding` is `form`, `json` or `basic`. `template` holds further members that the body needs.
+    `encoding` is `form`, `json`, `query` or `basic`. `template` holds further members that the body needs.
     `token` and `refresh` are JSON pointers into the reply; `cookie` is the name of the cookie that
     authenticates, when the credential is one.
     """
@@ -113,9 +113,10 @@ class Login:
         body = dict(self.template)
         body = put(body, self.user_field, username)
         body = put(body, self.password_field, password.reveal())
-        if self.encoding == "form":
-            return bare.with_form(tuple((str(key), str(value)) for key, value in body.items()))
-        return bare.with_json(body)
+        pairs = tuple((str(key), str(value)) for key, value in body.items())
+        if self.encoding == "query":
+            return bare.with_query(*pairs)
+        return bare.with_form(pairs) if self.encoding == "form" else bare.with_json(body)
 
     def read(self, reply: RawReply, owner: str) -> Credential | None:
         """The credential in a login reply; None when the login was refused or holds none."""

@@ -98,7 +98,8 @@ def _naming(
 ) -> list[tuple[str, int]]:
     """The pointers that may name the caller, with how well they do, best first."""
     names_of = {
-        label: known.accounts[label].username.lower() if label in known.accounts else "" for label in ("a", "b")
+        label: known.accounts[label].username.lower() if label in known.accounts else ""
+        for label in ("a", "b")
     }
     others: Mapping[str, str | int] = strings(theirs.json) if theirs is not None and theirs.ok else {}
     subject = credential.jwt.claims.get("sub") if credential.jwt is not None else None
@@ -117,7 +118,9 @@ def _naming(
             score = _DIFFERENT if others and place is not None else 0
         if score:
             score += (40 - place) if place is not None else 0
-            score -= 100 * sum(1 for part in pointer.split("/") if part.isdecimal())  # an entry of a list is luck
+            score -= 100 * sum(
+                1 for part in pointer.split("/") if part.isdecimal()
+            )  # an entry of a list is luck
             found.append((pointer, score - pointer.count("/")))
     return sorted(found, key=lambda pair: -pair[1])
 

@@ -59,7 +59,7 @@ def base_paths(raw: Mapping[str, Any], origin: str, prefix: str, where: str) -> 
         for name, variable in variables.items() if isinstance(variables, dict) else ():
             default = variable.get("default", "") if isinstance(variable, dict) else ""
             url = url.replace("{" + name + "}", str(default))
-        parts = _split(urljoin(_NOWHERE + prefix + where, url))
+        parts = joined(_NOWHERE + prefix + where, url)
         if parts is None:
             continue
         netloc, path = parts
@@ -71,9 +71,10 @@ def base_paths(raw: Mapping[str, Any], origin: str, prefix: str, where: str) -> 
     return list(dict.fromkeys([*found, "", *elsewhere]))
 
 
-def _split(url: str) -> tuple[str, str] | None:
+def joined(base: str, url: str) -> tuple[str, str] | None:
+    """Authority and path of `url` as seen from `base`; None for what is no URL at all."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(urljoin(base, url))
     except ValueError:
         return None
     return parts.netloc, parts.path
@@ -103,8 +104,8 @@ def read_document(raw: Mapping[str, Any], base: str = "") -> Document:
     carriers, unusable = _carriers(schemes)
     known = set(schemes)
     for operation in operations:
-        for name in sorted(set().union(*(operation.security or ())) - known):
-            problems.append(f"{operation.name} demands the scheme {name}, which the document does not define")
+        unknown = sorted(set().union(*(operation.security or ())) - known)
+        problems += [f"{operation.name} demands the scheme {name}, which is not defined" for name in unknown]
     info = raw.get("info")
     return Document(
         title=str(info.get("title") or "") if isinstance(info, dict) else "",

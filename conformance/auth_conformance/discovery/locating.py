@@ -10,9 +10,9 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
-from auth_conformance.discovery.document import is_document
+from auth_conformance.discovery.document import is_document, joined
 from auth_conformance.discovery.names import names
 from auth_conformance.discovery.routes import Described, described_apps
 from auth_conformance.settings import ConfigurationError
@@ -126,12 +126,11 @@ async def _linked(scout: Scout, address: str) -> Any:
         if not reply.ok or "html" not in reply.media_type:
             continue
         for link in _links(reply.text):
-            parts = urlsplit(urljoin(page, link))
-            foreign = parts.netloc and parts.netloc != own.netloc
-            if foreign or parts.path in seen or not parts.path:
+            netloc, path = joined(page, link) or ("invalid", "")
+            if netloc not in ("", own.netloc) or path in seen or not path:
                 continue
-            seen.add(parts.path)
-            yield parts.path
+            seen.add(path)
+            yield path
 
 
 def _links(text: str) -> Iterator[str]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from auth_conformance.discovery.knowledge import Knowledge
     from collections.abc import Iterator, Mapping
 
-_ENCODINGS = {"application/x-www-form-urlencoded": "form", "multipart/form-data": "form"}
+_ENCODINGS = {"application/x-www-form-urlencoded": "form", "multipart/form-data": "form", "query": "query"}
 _NOWHERE = Carrier(Kind.BEARER, "header", "Authorization", "Bearer")
 
 
@@ -42,7 +42,7 @@ class Attempt:
     @property
     def described(self) -> str:
         """For messages: `POST /login (JSON: username, password)`."""
-        kind = {"form": "form", "json": "JSON", "basic": "HTTP Basic"}[self.encoding]
+        kind = {"form": "form", "json": "JSON", "query": "query", "basic": "HTTP Basic"}[self.encoding]
         return f"{self.operation.name} ({kind}: {self.user_field}, {self.password_field})"
 
 
@@ -56,6 +56,10 @@ def attempts(known: Knowledge, rng: Any) -> list[Attempt]:
             attempt = _attempt(known, operation, media, schema, rng)
             if attempt is not None:
                 found.append(attempt)
+        if not operation.bodies:
+            # FastAPI functions that take plain arguments read them from the query.
+            attempt = _attempt(known, operation, "query", _query_schema(operation), rng)
+            found += [attempt] if attempt is not None else []
     return sorted(found, key=lambda attempt: -attempt.score)
 
 
@@ -84,6 +88,15 @@ def _attempt(
     return Attempt(
         operation, encoding, user.pointer, password.pointer, _template(schema, members, rng), score
     )
+
+
+def _query_schema(operation: Operation) -> dict[str, Any]:
+    members = [item for item in operation.parameters if item.place == "query"]
+    return {
+        "type": "object",
+        "properties": {item.name: dict(item.schema) for item in members},
+        "required": [item.name for item in members if item.required],
+    }
 
 
 def _template(schema: Mapping[str, Any], members: list[Field], rng: Any) -> dict[str, Any]:

@@ -19,8 +19,13 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 @cache
 def names(table: str, key: str = "words") -> tuple[str, ...]:
     """One list of `names.toml`, in its order. Raises KeyError for a list that does not exist."""
+    return tuple(_tables()[table][key])
+
+
+@cache
+def _tables() -> dict[str, dict[str, list[str]]]:
     text = files("auth_conformance.discovery").joinpath("names.toml").read_text("utf-8")
-    return tuple(tomllib.loads(text)[table][key])
+    return tomllib.loads(text)
 
 
 @cache

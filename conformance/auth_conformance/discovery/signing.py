@@ -10,6 +10,7 @@ from typing import Any, TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from auth_conformance.credentials import Jwt, Kind, SigningKey
+from auth_conformance.discovery.document import joined
 from auth_conformance.discovery.doors import stranger
 from auth_conformance.discovery.names import names
 from auth_conformance.model import Provenance
@@ -123,18 +124,18 @@ async def find_public_keys(scout: Scout, known: Knowledge) -> None:
     for path in names("public_keys", "metadata"):
         reply = await stranger(scout, known, Operation("GET", path, provenance=Provenance.GUESSED))
         place = reply.json.get("jwks_uri") if reply.ok and isinstance(reply.json, dict) else None
-        parts = urlsplit(place) if isinstance(place, str) else None
+        parts = joined("", place) if isinstance(place, str) else None
         own = urlsplit(known.address)
         if parts is None:
             continue
-        if parts.netloc in ("", own.netloc) or known.kind == "app":
+        if parts[0] in ("", own.netloc) or known.kind == "app":
             await _key_set(
-                scout, known, parts.path.removeprefix(own.path.rstrip("/") if known.kind == "url" else "")
+                scout, known, parts[1].removeprefix(own.path.rstrip("/") if known.kind == "url" else "")
             )
         else:
             known.say(
                 "public keys",
-                f"on another host: {parts.netloc}",
+                f"on another host: {parts[0]}",
                 Provenance.OBSERVED,
                 "other hosts are never asked",
             )

@@ -36,6 +36,19 @@ class Lesson:
         return [f"{request.method} {request.path}" for request, _ in self.log]
 
 
+@pytest.fixture(autouse=True)
+def cheap_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The services hash with Argon2 as one should: nothing here is about that, and it takes the time."""
+    import argon2
+
+    original = argon2.PasswordHasher.__init__
+
+    def cheap(self: argon2.PasswordHasher, *_: object, **__: object) -> None:
+        original(self, time_cost=1, memory_cost=8, parallelism=1)
+
+    monkeypatch.setattr(argon2.PasswordHasher, "__init__", cheap)
+
+
 Learn = Callable[..., Lesson]
 
 

@@ -1,16 +1,20 @@
 """Habits of real services, each in an application of a few lines."""
 
+import json
 import secrets
 import time
-from typing import Annotated, Any
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
+import jwt
 import pytest
 from auth_conformance.credentials import Kind
 from auth_conformance.model import Need
 from auth_conformance.settings import ConfigurationError
 from fastapi import Depends, FastAPI, Form, Header, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
-from fastapi.security import HTTPBearer, OAuth2PasswordBearer
+from fastapi.security import APIKeyHeader, APIKeyQuery, HTTPBearer, OAuth2PasswordBearer
 from pydantic import BaseModel, Field
 
 from discovery_people import PASSWORDS, Store
@@ -91,7 +95,10 @@ def test_undeclared_security_read_from_a_header_by_hand(learn: Any) -> None:
 
     @app.post("/login")
     def login(body: Credentials) -> dict[str, Any]:
-        return {"status": "ok", "result": {"tokens": {"access": {"token": store.log_in(body.username, body.password)}}}}
+        return {
+            "status": "ok",
+            "result": {"tokens": {"access": {"token": store.log_in(body.username, body.password)}}},
+        }
 
     @app.get("/whoami")
     def whoami(x_auth_token: Annotated[str | None, Header()] = None) -> dict[str, Any]:
@@ -148,7 +155,9 @@ def test_a_cookie_that_everybody_gets_is_no_credential(learn: Any) -> None:
         return {"id": len(name), "login": name}
 
     target = learn(app).target
-    assert [(item.cookie, item.carrier.kind, item.csrf) for item in target.logins] == [("sid", Kind.COOKIE, "/csrf_token")]
+    assert [(item.cookie, item.carrier.kind, item.csrf) for item in target.logins] == [
+        ("sid", Kind.COOKIE, "/csrf_token")
+    ]
     assert target.witness is not None
     assert target.witness.identity == "/login"
 
@@ -362,8 +371,6 @@ def test_a_token_in_the_query_and_in_the_whole_body(learn: Any) -> None:
     def login(body: Credentials) -> str:
         return store.log_in(body.username, body.password)
 
-    from fastapi.security import APIKeyQuery
-
     @app.get("/me")
     def me(token: Annotated[str, Depends(APIKeyQuery(name="auth", auto_error=False))] = "") -> dict[str, str]:
         name = store.owner(token)
@@ -466,7 +473,9 @@ def test_a_configuration_alone_is_enough(learn: Any) -> None:
         "token": "/a/0/b",
         "carrier": "header X-T Zap",
     }
-    target = learn(app, kind="url", login=[login_table], witness={"operation": "GET /x/8", "identity": "/me/0"}).target
+    target = learn(
+        app, kind="url", login=[login_table], witness={"operation": "GET /x/8", "identity": "/me/0"}
+    ).target
     assert target.witness is not None
     assert target.witness.operation.name == "GET /x/8"
     assert str(target.logins[0].carrier) == "header X-T Zap"
@@ -496,3 +505,167 @@ def test_an_unknown_host_is_one_sentence(learn: Any) -> None:
 
     with pytest.raises(ConfigurationError, match=r"http://127\.0\.0\.1:9 cannot be reached"):
         asyncio.run(main())
+
+
+def test_a_login_that_reads_the_query(learn: Any) -> None:
+    app, store = FastAPI(), Store()
+    Caller = bearer_of(store)
+
+    @app.post("/login")
+    def login(username: str, password: str) -> dict[str, str]:
+        return {"access_token": store.log_in(username, password)}
+
+    @app.get("/me")
+    def me(name: Caller) -> dict[str, str]:
+        return {"username": name}
+
+    assert learn(app).target.logins[0].encoding == "query"
+
+
+def test_the_document_is_given_as_a_file_or_a_path_but_never_from_elsewhere(
+    learn: Any, tmp_path: Path
+) -> None:
+    app, store = FastAPI(openapi_url="/deep/down/schema.json", docs_url=None, redoc_url=None), Store()
+    Caller = bearer_of(store)
+
+    @app.post("/entrance")
+    def login(body: Credentials) -> dict[str, str]:
+        return {"access_token": store.log_in(body.username, body.password)}
+
+    @app.get("/me")
+    def me(name: Caller) -> dict[str, str]:
+        return {"username": name}
+
+    file = tmp_path / "openapi.json"
+    file.write_text(json.dumps(app.openapi()))
+    for given in (str(file), "/deep/down/schema.json", "https://testserver/deep/down/schema.json"):
+        assert learn(app, kind="url", openapi=given).target.logins[0].operation.name == "POST /entrance"
+    with pytest.raises(ConfigurationError, match="another host"):
+        learn(app, kind="url", openapi="https://elsewhere.example/openapi.json")
+    with pytest.raises(ConfigurationError, match="neither a file nor"):
+        learn(app, kind="url", openapi="/nothing-there")
+
+
+def test_a_document_that_only_a_page_links_to(learn: Any) -> None:
+    app, store = FastAPI(openapi_url="/odd/place.json", docs_url="/docs"), Store()
+    Caller = bearer_of(store)
+
+    @app.post("/entrance")
+    def login(body: Credentials) -> dict[str, str]:
+        return {"access_token": store.log_in(body.username, body.password)}
+
+    @app.get("/me")
+    def me(name: Caller) -> dict[str, str]:
+        return {"username": name}
+
+    target = learn(app, kind="url").target
+    assert target.has_document
+    assert target.logins[0].operation.name == "POST /entrance"
+
+
+def test_keys_are_made_used_and_revoked(learn: Any) -> None:
+    app, store = FastAPI(), Store()
+    keys: dict[str, str] = {}
+    revoked: list[str] = []
+    bearer = OAuth2PasswordBearer(tokenUrl="login", auto_error=False)
+    header = APIKeyHeader(name="X-Acme-Key", auto_error=False)
+
+    def caller(
+        token: Annotated[str | None, Depends(bearer)], key: Annotated[str | None, Depends(header)]
+    ) -> str:
+        name = store.owner(token) or keys.get(key or "")
+        if name is None:
+            raise HTTPException(401, "no")
+        return name
+
+    Caller = Annotated[str, Depends(caller)]
+
+    class NewKey(BaseModel):
+        label: str
+        scopes: list[Literal["read", "write"]] = []
+        expires_at: datetime | None = None
+
+    @app.post("/login")
+    def login(body: Credentials) -> dict[str, str]:
+        return {"access_token": store.log_in(body.username, body.password)}
+
+    @app.get("/me")
+    def me(name: Caller) -> dict[str, str]:
+        return {"username": name}
+
+    @app.post("/developer/api-keys", status_code=201)
+    def make(new: NewKey, name: Caller) -> dict[str, Any]:
+        if not new.scopes:
+            raise HTTPException(422, "which scopes?")
+        key = "acme_" + secrets.token_urlsafe(24)
+        keys[key] = name
+        return {"data": {"id": 17, "plaintext": key, "prefix": key[:8]}}
+
+    @app.delete("/developer/api-keys/{key_id}")
+    def revoke(key_id: int, name: Caller) -> dict[str, str]:
+        keys.clear()
+        revoked.append(str(key_id))
+        return {}
+
+    target = learn(app).target
+    assert target.keys is not None
+    assert target.keys.value == "/data/plaintext"
+    assert target.keys.identifier == "/data/id"
+    assert [str(carrier) for carrier in target.keys.carriers] == ["header X-Acme-Key"]
+    assert target.keys.expiry_field == "expires_at"
+    assert target.keys.revoke is not None
+    assert revoked == ["17", "17"] or revoked == ["17"]
+    assert keys == {}
+
+
+def test_the_signing_key_is_found_in_the_environment(learn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = secrets.token_hex(24)
+    monkeypatch.setenv("SHOP_JWT", secret)
+    app, store = FastAPI(), Store()
+
+    @app.post("/login")
+    def login(body: Credentials) -> dict[str, str]:
+        store.log_in(body.username, body.password)
+        return {"access_token": jwt.encode({"sub": body.username}, secret, "HS256")}
+
+    @app.get("/me")
+    def me(token: Annotated[str | None, Depends(OAuth2PasswordBearer(tokenUrl="login"))]) -> dict[str, str]:
+        try:
+            return {"username": jwt.decode(token or "", secret, ["HS256"])["sub"]}
+        except jwt.PyJWTError:
+            raise HTTPException(401, "no") from None
+
+    lesson = learn(app)
+    assert lesson.target.signing_keys[0].source == "environment variable SHOP_JWT"
+    assert secret not in repr(lesson.target)
+    assert lesson.target.remedies.keys().isdisjoint({Need.SIGNING_KEY})
+
+
+def test_no_secret_is_in_any_fact(learn: Any) -> None:
+    app, store = registering()
+    target = learn(app, {}).target
+    text = repr(target)
+    for password in store.people.values():
+        assert password not in text
+    for token in store.sessions:
+        assert token not in text
+
+
+def test_discovery_stops_at_its_budget(learn: Any) -> None:
+    app, store = FastAPI(), Store()
+    Caller = bearer_of(store)
+
+    @app.post("/login")
+    def login(body: Credentials) -> dict[str, str]:
+        return {"access_token": store.log_in(body.username, body.password)}
+
+    for number in range(400):
+
+        def listing(name: Caller) -> list[str]:
+            return []
+
+        app.get(f"/things/{number}/list")(listing)
+
+    lesson = learn(app)
+    assert len(lesson.log) <= 150
+    assert lesson.target.witness is not None

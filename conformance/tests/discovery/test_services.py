@@ -13,7 +13,10 @@ from services.catalogue import SERVICES
 EXPECTED: dict[str, dict[str, Any]] = {
     "users-jwt": {
         "witness": ("GET /users/me", "/email"),
-        "logins": [("POST /auth/jwt/login", "form", Kind.BEARER), ("POST /auth/cookie/login", "form", Kind.COOKIE)],
+        "logins": [
+            ("POST /auth/jwt/login", "form", Kind.BEARER),
+            ("POST /auth/cookie/login", "form", Kind.COOKIE),
+        ],
         "logouts": {"POST /auth/jwt/logout", "POST /auth/cookie/logout"},
         "register": "POST /auth/register",
         "absent": {Need.REFRESH, Need.KEY_MANAGEMENT, Need.OBJECTS, Need.API_KEY, Need.PUBLIC_KEY},

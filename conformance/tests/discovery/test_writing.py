@@ -1,0 +1,98 @@
+"""The file that `init` writes leads to the same target; the table of `doctor` says what is missing."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from auth_conformance.discovery.writing import as_toml, doctor
+from auth_conformance.model import Need
+from auth_conformance.target import Target
+from services.catalogue import SERVICES
+
+from discovery_people import PASSWORDS
+
+BY_NAME = {service.name: service for service in SERVICES}
+
+
+def essence(target: Target) -> dict[str, Any]:
+    """What has to be the same when a target is found again from the file."""
+
+    def name(item: Any) -> Any:
+        return None if item is None else item.operation.name
+
+    return {
+        "logins": [
+            (
+                item.operation.name,
+                item.encoding,
+                item.user_field,
+                item.password_field,
+                item.carrier,
+                item.token,
+                item.refresh,
+            )
+            for item in target.logins
+        ],
+        "witness": (name(target.witness), target.witness and target.witness.identity),
+        "second": (name(target.second), target.second and target.second.identity),
+        "refresh": target.refresh
+        and (target.refresh.operation.name, target.refresh.place, target.refresh.field),
+        "register": name(target.register),
+        "logouts": [(item.operation.name, item.kind) for item in target.logouts],
+        "objects": target.objects
+        and (
+            target.objects.create.name,
+            target.objects.template,
+            target.objects.identifier,
+            target.objects.listing,
+            target.objects.delete,
+        ),
+        "public": target.public and target.public.name,
+        "accounts": {label: account.username for label, account in target.accounts.items()},
+        "absent": set(target.absent),
+    }
+
+
+@pytest.mark.parametrize("name", ["users-jwt", "authx", "envelope", "starlette"])
+def test_the_written_file_leads_to_the_same_target(name: str, learn: Any, tmp_path: Path) -> None:
+    suffix = "@example.com" if name.startswith("users") else ""
+    accounts = {
+        label: {"username": person + suffix, "password": {"env": f"PASSWORD_OF_{person.upper()}"}}
+        for label, person in (("a", "alice"), ("b", "bob"))
+    }
+    lesson = learn(BY_NAME[name].create_app(), accounts)
+    text = as_toml(lesson.target, lesson.settings)
+    for password in PASSWORDS.values():
+        assert password not in text
+    table = tomllib.loads(text)
+    table.pop("app")
+    again = learn(BY_NAME[name].create_app(), **table)
+    assert essence(again.target) == essence(lesson.target)
+    assert len(again.log) < len(lesson.log)
+    for line in text.splitlines():
+        assert not line or line.startswith(("[", "#")) or "  # " in line
+
+
+def test_doctor_says_what_is_missing_and_what_to_add(learn: Any) -> None:
+    lesson = learn(BY_NAME["tutorial"].create_app(), kind="url")
+    text = doctor(
+        lesson.target,
+        {
+            Need.WITNESS: ["TOK101"],
+            Need.SIGNING_KEY: ["TOK113"],
+            Need.REFRESH: ["LIF107"],
+            Need.ADMIN: ["AUZ103"],
+        },
+    )
+    assert "witness" in text
+    assert "GET /users/me, names the caller at /username" in text
+    assert "observed" in text
+    assert "TOK113 cannot run without it" in text
+    assert 'key = { env = "SECRET_KEY" }' in text
+    assert "Does not apply here:\n  refresh:" in text
+    assert "TOK101" not in text.split("Missing:")[1]
+    for password in PASSWORDS.values():
+        assert password not in text
