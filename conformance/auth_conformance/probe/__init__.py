@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from auth_conformance.probe.cookies import Cookies
 from auth_conformance.probe.core import Answer, Core, Missing, Session, Unclear
+from auth_conformance.probe.guessing import Guessing
 from auth_conformance.probe.minting import Forge, Minting
+from auth_conformance.probe.origins import Origins
 from auth_conformance.probe.refusal import Attempt, Refusal
 from auth_conformance.probe.refusals import Refusals
 from auth_conformance.probe.revocation import Revocation
@@ -13,5 +15,5 @@ from auth_conformance.probe.scene import Scene
 __all__ = ["Answer", "Attempt", "Core", "Forge", "Missing", "Probe", "Scene", "Session", "Unclear"]
 
 
-class Probe(Refusals, Cookies, Revocation, Minting, Refusal):
+class Probe(Refusals, Origins, Cookies, Revocation, Guessing, Minting, Refusal):
     """Sends, controls and judges for one check."""

@@ -20,6 +20,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from auth_conformance.credentials import SigningKey, b64url, unb64url
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
+PrivateKey = (
+    rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
+)
 # RFC 7638 §3.2: the members that make the key, in the order in which RFCs print them.
 _MEMBERS = {"RSA": ("kty", "n", "e"), "EC": ("kty", "crv", "x", "y"), "OKP": ("kty", "crv", "x")}
 
@@ -30,30 +33,45 @@ def public_key(jwk: Mapping[str, Any]) -> PublicKey | None:
         key = pyjwt.PyJWK(_bare(jwk), algorithm=_algorithm(jwk)).key
     except (pyjwt.PyJWTError, ValueError, TypeError, KeyError):
         return None
-    if isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
+    if isinstance(
+        key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
+    ):
         return key
     return None
 
 
 def public_jwk(key: SigningKey) -> dict[str, Any] | None:
     """The public half of a private key as a JWK; None for a symmetric one or one that we cannot read."""
+    private = _private(key)
+    members = _members(private.public_key()) if private is not None else None
+    return {**members, "kid": key.key_id} if members and key.key_id else members
+
+
+def private_jwk(key: SigningKey) -> dict[str, Any] | None:
+    """A private key as a JWK; None for a symmetric one or one that we cannot read."""
+    private = _private(key)
+    return _members(private) if private is not None else None
+
+
+def _private(key: SigningKey) -> PrivateKey | None:
     if key.symmetric:
         return None
     try:
         private = serialization.load_pem_private_key(key.secret.reveal().encode(), password=None)
     except (ValueError, TypeError):
         return None
-    public = private.public_key()
-    if isinstance(public, rsa.RSAPublicKey):
-        jwk = pyjwt.algorithms.RSAAlgorithm.to_jwk(public, as_dict=True)
-    elif isinstance(public, ec.EllipticCurvePublicKey):
-        jwk = pyjwt.algorithms.ECAlgorithm.to_jwk(public, as_dict=True)
-    elif isinstance(public, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
-        jwk = pyjwt.algorithms.OKPAlgorithm.to_jwk(public, as_dict=True)
-    else:
-        return None
-    members = {name: jwk[name] for name in _MEMBERS[str(jwk["kty"])]}
-    return {**members, "kid": key.key_id} if key.key_id else members
+    return private if isinstance(private, PrivateKey) else None
+
+
+def _members(key: PublicKey | PrivateKey) -> dict[str, Any]:
+    match key:
+        case rsa.RSAPublicKey() | rsa.RSAPrivateKey():
+            jwk = pyjwt.algorithms.RSAAlgorithm.to_jwk(key, as_dict=True)
+        case ec.EllipticCurvePublicKey() | ec.EllipticCurvePrivateKey():
+            jwk = pyjwt.algorithms.ECAlgorithm.to_jwk(key, as_dict=True)
+        case _:
+            jwk = pyjwt.algorithms.OKPAlgorithm.to_jwk(key, as_dict=True)
+    return {name: value for name, value in jwk.items() if name != "key_ops"}
 
 
 def serialisations(jwk: Mapping[str, Any], key_set: Sequence[Mapping[str, Any]] = ()) -> dict[str, bytes]:
