@@ -264,3 +264,7 @@ def conclude(settings: Settings, app: object | None, json_file: Path | None, htm
         raise Refused(f"The report cannot be written: {error}.") from None
     console.summary(finished, written)
     sys.exit(finished.decision.exit_code)
+
+
+if __name__ == "__main__":
+    main()
