@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from auth_conformance.probe.cookies import Cookies
 from auth_conformance.probe.core import Answer, Core, Missing, Session, Unclear
+from auth_conformance.probe.crashes import Crashes
+from auth_conformance.probe.fixation import Fixation
 from auth_conformance.probe.guessing import Guessing
 from auth_conformance.probe.minting import Forge, Minting
 from auth_conformance.probe.origins import Origins
 from auth_conformance.probe.refusal import Attempt, Refusal
 from auth_conformance.probe.refusals import Refusals
 from auth_conformance.probe.revocation import Revocation
+from auth_conformance.probe.rotation import Reuse
 from auth_conformance.probe.scene import Scene
 
 __all__ = ["Answer", "Attempt", "Core", "Forge", "Missing", "Probe", "Scene", "Session", "Unclear"]
 
 
-class Probe(Refusals, Origins, Cookies, Revocation, Guessing, Minting, Refusal):
+class Probe(Crashes, Refusals, Origins, Cookies, Fixation, Revocation, Reuse, Guessing, Minting, Refusal):
     """Sends, controls and judges for one check."""

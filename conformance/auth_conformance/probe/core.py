@@ -297,7 +297,7 @@ class Core:
         answer = Answer(request, sent.reply, exchange, judgement)
         self.evidence.append(exchange)
         if judgement is not None and judgement.outcome is Outcome.CRASHED:
-            self.scene.crashes.append(Crash(label, request, exchange))
+            self.scene.crashes.append(Crash(label, request, exchange, raw_wire, moved))
         if sent.reply.status == 401:  # noqa: PLR2004 - ERR101 looks at every 401 of the run
             self.scene.refusals_seen.append(exchange)
         return answer

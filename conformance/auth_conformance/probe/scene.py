@@ -18,11 +18,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """A request that got no orderly answer, kept so that ERR108 can send it again."""
+    """A request that got no orderly answer, kept so that ERR108 can send it again in the same way."""
 
     label: str
     request: HttpRequest
     exchange: Exchange
+    wire: bool = False
+    moved: float = 0.0
 
 
 @dataclass(slots=True)
