@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Carrier, Credential, Kind
+from auth_conformance.discovery.asking import granted
 from auth_conformance.discovery.doors import Opening, carriers_for, doors, open_door
 from auth_conformance.discovery.names import names, rank
 from auth_conformance.discovery.tokens import Issued, csrf_pointer, issued, refresh_pointer
@@ -13,14 +15,14 @@ from auth_conformance.model import Provenance
 from auth_conformance.secret import Secret
 from auth_conformance.settings import AccountSettings, ConfigurationError
 from auth_conformance.target import Account, Login, Operation
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from auth_conformance.transports.message import RawReply
-    from auth_conformance.discovery.logins import Attempt
-    from auth_conformance.discovery.knowledge import Knowledge
-    from auth_conformance.discovery.asking import Scout
     from collections.abc import Mapping, Sequence
+
+    from auth_conformance.discovery.asking import Scout
+    from auth_conformance.discovery.knowledge import Knowledge
+    from auth_conformance.discovery.logins import Attempt
+    from auth_conformance.transports.message import RawReply
 
 # Real accounts get locked: no more wrong logins than this for one that the run did not make itself.
 WRONG_TRIES = 2
@@ -60,8 +62,8 @@ def given_accounts(settings: Mapping[str, AccountSettings]) -> dict[str, Account
 
 async def use_ready(scout: Scout, known: Knowledge) -> None:
     """Find out how ready-made tokens, keys and cookies travel."""
-    for label, account in list(known.accounts.items()):
-        for kind, secret in list(account.ready.items()):
+    for label, given in list(known.accounts.items()):
+        for kind, secret in given.ready.items():
             opening = await _open_ready(scout, known, label, kind, secret)
             if opening is None:
                 known.say(
@@ -69,8 +71,8 @@ async def use_ready(scout: Scout, known: Knowledge) -> None:
                 )
                 continue
             _adopt(known, label, replace(opening.carrier, kind=kind), opening.issued.value)
-            account = replace(account, ready={**account.ready, kind: Secret(opening.issued.value)})
-            known.accounts[label] = account
+            ready = {**known.accounts[label].ready, kind: Secret(opening.issued.value)}
+            known.accounts[label] = replace(given, ready=ready)
 
 
 async def _open_ready(
@@ -164,7 +166,7 @@ class Doorman:
         request = login.request(account.username, account.password)
         sent = await self._scout.ask(request, f"log in as {account.label}: {login.operation.name}")
         reply = sent.reply
-        found = issued(reply) if reply.status is not None and reply.status < 400 else []  # noqa: PLR2004 - granted
+        found = issued(reply) if granted(reply) else []
         for item in found:
             self._scout.learn(item.value)
         if (pointer := refresh_pointer(reply)) is not None:
@@ -179,7 +181,7 @@ class Doorman:
         return None
 
     async def enter(self, attempt: Attempt, account: Account) -> list[Login]:
-        """Try an attempt and read what it issues: one login for each kind of credential that opens something."""
+        """Try an attempt and read what it issues: one login for each kind of credential that opens a door."""
         login = attempt.login()
         reply = await self.send(login, account, attempt.described)
         return [] if reply is None else await self.read(login, reply, account)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import inspect
 import site
@@ -9,7 +10,7 @@ import sys
 import sysconfig
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auth_conformance.settings import ConfigurationError
 
@@ -165,7 +166,5 @@ def _place(found: Any) -> str:
 
 
 def _similar(found: Any, name: str) -> str:
-    import difflib  # noqa: PLC0415 - only for the message of a mistake
-
     close = difflib.get_close_matches(name, [other for other in vars(found) if not other.startswith("_")], 1)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -136,6 +136,11 @@ class Scout:
         return members(shape(reply.json)) != members(shape(stranger.json))
 
 
+def granted(reply: RawReply) -> bool:
+    """Whether a request that changes something was granted: 2xx, or a redirect as browsers get it."""
+    return reply.status is not None and reply.status < HTTPStatus.BAD_REQUEST
+
+
 def mark(reply: RawReply, echo: str = "") -> tuple[int | None, str, str]:
     """What makes two replies the same answer: status, media type, and structure or masked text."""
     return reply.status, reply.media_type, digest(reply.text, (echo,))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auth_conformance.discovery.names import avoided, mentions, names, rank
 from auth_conformance.discovery.sampling import body_type, sample, with_body
@@ -14,11 +14,12 @@ from auth_conformance.oracles.pointer import put, resolve, strings
 from auth_conformance.target import Objects, Operation
 
 if TYPE_CHECKING:
-    from auth_conformance.credentials import Credential
-    from auth_conformance.transports.message import RawReply
-    from auth_conformance.discovery.knowledge import Knowledge
-    from auth_conformance.discovery.asking import Scout
     from collections.abc import Iterator
+
+    from auth_conformance.credentials import Credential
+    from auth_conformance.discovery.asking import Scout
+    from auth_conformance.discovery.knowledge import Knowledge
+    from auth_conformance.transports.message import RawReply
 
 _MOST = 4
 _FREE = 12
@@ -46,7 +47,8 @@ async def find_objects(scout: Scout, known: Knowledge) -> None:
             known.objects = objects
             known.say(
                 "objects",
-                f"{item.create.name}, {item.read.name} (text in {item.text.pointer}, id at {objects.identifier})",
+                f"{item.create.name}, {item.read.name} (text in {item.text.pointer}, "
+                f"id at {objects.identifier})",
                 Provenance.OBSERVED,
                 "what A created was read back" + (" and deleted again" if objects.delete else ""),
             )

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from auth_conformance.discovery.doors import doors, shut, stranger
 from auth_conformance.discovery.names import names, rank
 from auth_conformance.model import Provenance, Role
 from auth_conformance.oracles.pointer import resolve, strings
 from auth_conformance.target import Operation, Witness
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from auth_conformance.transports.message import RawReply
-    from auth_conformance.discovery.knowledge import Knowledge
-    from auth_conformance.discovery.asking import Scout
-    from auth_conformance.credentials import Credential
     from collections.abc import Mapping
+
+    from auth_conformance.credentials import Credential
+    from auth_conformance.discovery.asking import Scout
+    from auth_conformance.discovery.knowledge import Knowledge
+    from auth_conformance.transports.message import RawReply
 
 ROUNDS = 3
 _MOST = 12

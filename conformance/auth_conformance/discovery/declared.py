@@ -1,9 +1,10 @@
-"""What the configuration says about flows: taken as it stands, checked only where nothing is changed by it."""
+"""What the configuration says about flows: taken as it stands; only logins are tried."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Carrier, Kind
 from auth_conformance.discovery.lifecycle import deletion_operations
@@ -12,12 +13,11 @@ from auth_conformance.discovery.tokens import csrf_pointer, issued, refresh_poin
 from auth_conformance.model import Provenance
 from auth_conformance.settings import ConfigurationError, LoginSettings, RegisterSettings, WitnessSettings
 from auth_conformance.target import KeyManagement, Login, Logout, Objects, Refresh, Register, Witness
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from auth_conformance.discovery.knowledge import Knowledge
-    from auth_conformance.discovery.asking import Scout
     from auth_conformance.discovery.access import Doorman
+    from auth_conformance.discovery.asking import Scout
+    from auth_conformance.discovery.knowledge import Knowledge
 
 _BECAUSE = "your configuration"
 
@@ -27,12 +27,14 @@ def carrier_from(text: str, *, key: bool = False) -> Carrier:
 
     Raises ConfigurationError.
     """
-    parts = text.split()
-    if len(parts) not in (2, 3) or parts[0] not in ("header", "query", "cookie"):
+    place, _, rest = text.strip().partition(" ")
+    name, _, prefix = rest.strip().partition(" ")
+    if not name or " " in prefix.strip() or place not in ("header", "query", "cookie"):
         raise ConfigurationError(
-            f"carrier = {text!r} is not understood: write place, name and scheme word, as in 'header Authorization Bearer'."
+            f"carrier = {text!r} is not understood: write place, name and scheme word, "
+            "as in 'header Authorization Bearer'."
         )
-    place, name, prefix = parts[0], parts[1], parts[2] if len(parts) > 2 else ""  # noqa: PLR2004 - the scheme word
+    prefix = prefix.strip()
     if place == "cookie":
         kind = Kind.COOKIE
     elif key:
@@ -43,7 +45,7 @@ def carrier_from(text: str, *, key: bool = False) -> Carrier:
 
 
 async def declared_logins(scout: Scout, known: Knowledge, doorman: Doorman) -> None:
-    """The logins of the configuration, each tried with A. Raises ConfigurationError when one does not work."""
+    """The logins of the configuration, each tried with A. Raises ConfigurationError when one fails."""
     for given in known.settings.login:
         login = _login(known, given)
         account = known.accounts.get("a")

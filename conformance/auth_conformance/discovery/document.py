@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from auth_conformance.credentials import Carrier, Kind
@@ -117,7 +117,7 @@ def read_document(raw: Mapping[str, Any], base: str = "") -> Document:
     )
 
 
-def _operation(
+def _operation(  # noqa: PLR0917 - the levels of a document that all add to one operation
     method: str,
     path: str,
     described: Mapping[str, Any],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.discovery.knowledge import Knowledge, with_scheme
@@ -10,17 +12,19 @@ from auth_conformance.discovery.names import dangerous, likeness, names, rank
 from auth_conformance.model import Provenance
 from auth_conformance.secret import Secret
 from auth_conformance.target import Operation
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from auth_conformance.transports.message import RawReply
-    from auth_conformance.discovery.tokens import Issued
-    from auth_conformance.discovery.asking import Scout
     from collections.abc import Iterable, Sequence
+
+    from auth_conformance.discovery.asking import Scout
+    from auth_conformance.discovery.tokens import Issued
+    from auth_conformance.transports.message import RawReply
 
 # How many operations are asked without a credential, and how many requests look for the carrier.
 _DOORS = 14
 _TRIES = 40
+# Validation comes before the login check in many services, and 404 may be anything.
+_SAYS_NOTHING = (404, 422)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ def shut(scout: Scout, reply: RawReply) -> bool:
     """Whether a stranger was refused: 401 and its kin, a redirect, or perhaps a 200 that says no."""
     if not scout.exists(reply) or reply.status is None:
         return False
-    return reply.status < 500 and reply.status not in (404, 422)  # noqa: PLR2004 - crashes and validation say nothing
+    return reply.status < HTTPStatus.INTERNAL_SERVER_ERROR and reply.status not in _SAYS_NOTHING
 
 
 def carriers_for(known: Knowledge, item: Issued, operation: Operation) -> list[Carrier]:

@@ -1,8 +1,9 @@
-"""Logins where no document describes one: usual paths asked with people who do not exist, pages with forms."""
+"""Logins that no document describes: usual paths are asked as people who do not exist, pages read."""
 
 from __future__ import annotations
 
 import secrets
+from typing import TYPE_CHECKING
 
 from auth_conformance.discovery.asking import Scout, mark
 from auth_conformance.discovery.logins import Attempt, html_attempts
@@ -10,7 +11,6 @@ from auth_conformance.discovery.names import avoided, likeness, names
 from auth_conformance.model import Provenance
 from auth_conformance.target import Operation
 from auth_conformance.transports.message import HttpRequest, RawReply
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from auth_conformance.discovery.knowledge import Knowledge
@@ -69,7 +69,7 @@ async def _at(scout: Scout, known: Knowledge, path: str, username: str) -> list[
 
 
 async def _needed(scout: Scout, operation: Operation, encoding: str, expected: RawReply) -> str | None:
-    """The one user field with which the answer is the same as with all; None where a name makes no difference."""
+    """The one user field that is as good as all of them; None where a name makes no difference."""
     without = await _ask(scout, operation, encoding, {"password": secrets.token_urlsafe(12)})
     if mark(without)[:2] == mark(expected)[:2]:
         return None

@@ -1,42 +1,128 @@
-"""What stayed unknown: evidence that a feature is absent, or the lines of configuration that would supply it."""
+"""What stayed unknown: evidence that a feature is absent, or the configuration that would supply it."""
 
 from __future__ import annotations
 
+import random
+from typing import TYPE_CHECKING
+
 from auth_conformance.credentials import Kind
 from auth_conformance.discovery.logins import attempts
-from auth_conformance.discovery.names import avoided, likeness
+from auth_conformance.discovery.names import IN_PATH, avoided, likeness
 from auth_conformance.discovery.registering import register_candidates
 from auth_conformance.discovery.signing import token_of
 from auth_conformance.model import Need
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from auth_conformance.target import Target
     from auth_conformance.discovery.knowledge import Knowledge
+    from auth_conformance.target import Target
 
-REMEDIES = {
-    Need.WITNESS: '[witness]\noperation = "GET /me"\nidentity = "/username"',
-    Need.BEARER: '[[login]]\noperation = "POST /login"\nencoding = "json"\ntoken = "/access_token"\ncarrier = "header Authorization Bearer"',
-    Need.JWT: '[[login]]\noperation = "POST /login"\ntoken = "/access_token"',
-    Need.API_KEY: '[accounts.a]\nkey = { env = "A_KEY" }',
-    Need.COOKIE: '[[login]]\noperation = "POST /login"\nencoding = "form"\ncookie = "session"\ncarrier = "cookie session"',
-    Need.TWO_SCHEMES: '[[login]]  # a second one\noperation = "POST /session"\ncookie = "session"\ncarrier = "cookie session"',
-    Need.TWO_USERS: '[accounts.b]\nusername = "bob"\npassword = { env = "B_PASSWORD" }',
-    Need.ADMIN: '[accounts.admin]\nusername = "root"\npassword = { env = "ADMIN_PASSWORD" }',
-    Need.REGISTER: '[register]\noperation = "POST /register"\nuser_field = "email"\nuser_style = "email"',
-    Need.LOGIN: (
-        '[accounts.a]\nusername = "alice"\npassword = { env = "A_PASSWORD" }\n\n'
-        '[[login]]\noperation = "POST /login"\nencoding = "json"\nuser_field = "username"\npassword_field = "password"'
-    ),
-    Need.LOGOUT: 'logout = ["POST /logout"]',
-    Need.REFRESH: '[refresh]\noperation = "POST /refresh"\nplace = "json"\nfield = "refresh_token"',
-    Need.KEY_MANAGEMENT: '[keys]\ncreate = "POST /keys"\nvalue = "/key"\ncarrier = "header X-API-Key"\nrevoke = "DELETE /keys/{id}"',
-    Need.OBJECTS: '[objects]\ncreate = "POST /items"\nread = "GET /items/{id}"\ntext_field = "title"\nidentifier = "/id"',
-    Need.OPENAPI: 'openapi = "path/or/file/openapi.json"',
-    Need.SIGNING_KEY: '[signing]\nkey = { env = "SECRET_KEY" }\nalgorithm = "HS256"',
-    Need.PUBLIC_KEY: "# publish the key set at /.well-known/jwks.json",
-    Need.CLOCK: 'app = "module:app"  # run in this process instead of by URL: the clock can then be moved',
-    Need.DATABASE: 'database = { env = "DATABASE_URL" }',
+_LINES = """
+witness
+[witness]
+operation = "GET /me"
+identity = "/username"
+
+bearer
+[[login]]
+operation = "POST /login"
+encoding = "json"
+token = "/access_token"
+carrier = "header Authorization Bearer"
+
+jwt
+[[login]]
+operation = "POST /login"
+token = "/access_token"
+
+api-key
+[accounts.a]
+key = { env = "A_KEY" }
+
+cookie
+[[login]]
+operation = "POST /login"
+encoding = "form"
+cookie = "session"
+carrier = "cookie session"
+
+two-schemes
+[[login]]  # a second one
+operation = "POST /session"
+cookie = "session"
+carrier = "cookie session"
+
+two-users
+[accounts.b]
+username = "bob"
+password = { env = "B_PASSWORD" }
+
+admin
+[accounts.admin]
+username = "root"
+password = { env = "ADMIN_PASSWORD" }
+role = "admin"
+
+register
+[register]
+operation = "POST /register"
+user_field = "email"
+password_field = "password"
+user_style = "email"
+
+login
+[accounts.a]
+username = "alice"
+password = { env = "A_PASSWORD" }
+[[login]]
+operation = "POST /login"
+encoding = "json"
+user_field = "username"
+password_field = "password"
+
+logout
+logout = ["POST /logout"]
+
+refresh
+[refresh]
+operation = "POST /refresh"
+place = "json"
+field = "refresh_token"
+
+key-mgmt
+[keys]
+create = "POST /keys"
+value = "/key"
+carrier = "header X-API-Key"
+revoke = "DELETE /keys/{id}"
+
+objects
+[objects]
+create = "POST /items"
+read = "GET /items/{id}"
+text_field = "title"
+identifier = "/id"
+
+openapi
+openapi = "path/or/file/openapi.json"
+
+signing-key
+[signing]
+key = { env = "SECRET_KEY" }
+algorithm = "HS256"
+
+public-key
+# publish the key set at /.well-known/jwks.json
+
+clock
+app = "module:app"  # run in this process instead of by URL: the clock can then be moved
+
+db
+database = { env = "DATABASE_URL" }
+"""
+
+# The lines of configuration that supply each need, with names to be replaced.
+REMEDIES: dict[Need, str] = {
+    Need(entry.partition("\n")[0]): entry.partition("\n")[2] for entry in _LINES.strip().split("\n\n")
 }
 
 
@@ -129,21 +215,15 @@ def _absent_flows(known: Knowledge) -> dict[Need, str]:
         found[Need.REFRESH] = (
             f"{read}: no operation is named like a refresh, and no login issues a refresh token."
         )
-    if known.register is None and not register_candidates(known, _rng()):
+    if known.register is None and not register_candidates(known, random.Random(0)):
         found[Need.REGISTER] = f"{read}, and no operation takes a new name and password from strangers."
-    if known.keys is None and not named("keys", 3):
+    if known.keys is None and not named("keys", IN_PATH):
         found[Need.KEY_MANAGEMENT] = f"{read}, and no operation is named like API keys."
     if known.objects is None and not _collections(known):
         found[Need.OBJECTS] = f"{read}, and no collection can be added to and read by id."
-    if not known.logins and known.credentials and not attempts(known, _rng()):
+    if not known.logins and known.credentials and not attempts(known, random.Random(0)):
         found[Need.LOGIN] = f"{read}, and no operation takes a name and a password."
     return found
-
-
-def _rng() -> object:
-    import random  # noqa: PLC0415 - the values are thrown away
-
-    return random.Random(0)
 
 
 def _collections(known: Knowledge) -> bool:

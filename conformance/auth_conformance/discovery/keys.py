@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.discovery.doors import stranger
-from auth_conformance.discovery.names import avoided, likeness, mentions, names, rank
+from auth_conformance.discovery.names import IN_PATH, avoided, likeness, mentions, names, rank
 from auth_conformance.discovery.sampling import sample, with_body
 from auth_conformance.discovery.schemas import fields, merged, type_of
 from auth_conformance.discovery.tokens import opaque
@@ -50,7 +50,7 @@ def _creations(known: Knowledge) -> list[Operation]:
         if "{" not in operation.path
         and not avoided(operation, "keys")
         and operation.path not in {login.operation.path for login in known.logins}
-        and likeness(operation, "keys") >= 3  # noqa: PLR2004 - in the path
+        and likeness(operation, "keys") >= IN_PATH
     ]
     found.sort(
         key=lambda operation: (

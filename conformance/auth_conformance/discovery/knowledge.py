@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Carrier, Credential, Kind, SigningKey
 from auth_conformance.model import Fact, Need, Provenance
@@ -22,10 +22,11 @@ from auth_conformance.target import (
 )
 
 if TYPE_CHECKING:
-    from auth_conformance.discovery.document import Document
-    from auth_conformance.transports.message import RawReply
-    from auth_conformance.settings import Settings
     from collections.abc import Iterable, Mapping
+
+    from auth_conformance.discovery.document import Document
+    from auth_conformance.settings import Settings
+    from auth_conformance.transports.message import RawReply
 
 
 @dataclass(slots=True)

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Credential, Kind
-from auth_conformance.discovery.names import avoided, likeness, mentions, names, rank
+from auth_conformance.discovery.asking import granted
+from auth_conformance.discovery.names import LAST_SEGMENT, avoided, likeness, mentions, names, rank
 from auth_conformance.discovery.sampling import sample, with_body
 from auth_conformance.discovery.schemas import fields
 from auth_conformance.discovery.tokens import issued, refresh_cookie, refresh_pointer
 from auth_conformance.model import Provenance
-from auth_conformance.oracles.pointer import put
+from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.secret import Secret
 from auth_conformance.target import Login, Logout, Operation, Refresh
 
 if TYPE_CHECKING:
-    from auth_conformance.discovery.access import Doorman
-    from auth_conformance.transports.message import RawReply
-    from auth_conformance.discovery.knowledge import Knowledge
-    from auth_conformance.discovery.asking import Scout
     from collections.abc import Iterator, Mapping
+
+    from auth_conformance.discovery.access import Doorman
+    from auth_conformance.discovery.asking import Scout
+    from auth_conformance.discovery.knowledge import Knowledge
+    from auth_conformance.transports.message import RawReply
 
 _MOST = 6
 
@@ -116,18 +119,12 @@ def _declared(operation: Operation, token: str, following: str | None) -> Iterat
         named = [item for item in members if rank(item.name, names("tokens", "refresh")) is not None]
         named += [item for item in members if "token" in item.name.lower() and item not in named]
         place = "json" if media.endswith("json") else "form"
-        made = sample(schema, _fixed())
+        made = sample(schema, random.Random(0))
         template: Mapping[str, Any] = made if isinstance(made, dict) else {}
         if any(item.name == "grant_type" for item in members):
             template = {**template, "grant_type": "refresh_token"}
         for item in named[:2]:
             yield Refresh(operation, place, item.pointer, token, following, template)
-
-
-def _fixed() -> Any:
-    import random  # noqa: PLC0415 - one fixed generator, so that templates are the same in each run
-
-    return random.Random(0)
 
 
 def _read_refresh(refresh: Refresh, answer: RawReply) -> Refresh | None:
@@ -191,7 +188,7 @@ def _logout_operations(known: Knowledge, login: Login) -> list[Operation]:
         and not avoided(operation, "logout")
         and (
             likeness(operation, "logout")
-            or (operation.method == "DELETE" and likeness(operation, "session") >= 4)  # noqa: PLR2004 - its last segment
+            or (operation.method == "DELETE" and likeness(operation, "session") == LAST_SEGMENT)
         )
     ]
     beside = login.operation.path.rsplit("/", 1)[0]
@@ -233,16 +230,13 @@ async def _log_out(
         if body:
             request = with_body(request, media, body)
     reply = (await scout.ask(request, f"log out: {operation.name}", credential=credential)).reply
-    granted = reply.status is not None and reply.status < 400 and not scout.is_fallback(reply)  # noqa: PLR2004
-    if not granted:
+    if not granted(reply) or scout.is_fallback(reply):
         return None
     return Logout(operation, credential.carrier.kind, named[0] if named else None, Provenance.OBSERVED)
 
 
 def csrf_header(known: Knowledge, login: Login, reply: RawReply) -> tuple[str, str] | None:
     """The CSRF header that goes with a cookie, where the login reply gives its value."""
-    from auth_conformance.oracles.pointer import resolve  # noqa: PLC0415 - only cookies need it
-
     value = resolve(reply.json, login.csrf) if login.csrf else None
     if not isinstance(value, str):
         return None

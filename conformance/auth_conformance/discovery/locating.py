@@ -9,7 +9,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from auth_conformance.discovery.document import is_document, joined
@@ -19,8 +19,9 @@ from auth_conformance.settings import ConfigurationError
 from auth_conformance.transports.message import HttpRequest, RawReply
 
 if TYPE_CHECKING:
-    from auth_conformance.discovery.asking import Scout
     from collections.abc import Iterator
+
+    from auth_conformance.discovery.asking import Scout
 
 _LINKS = re.compile(
     r"""(?:spec-url|specUrl|\burl|data-url|href)["']?\s*[:=]\s*["']([^"'<>\s]+?\.(?:json|ya?ml)[^"'<>\s]*|[^"'<>\s]*openapi[^"'<>\s]*)["']"""
@@ -68,9 +69,9 @@ async def find_documents(
 
 async def _given(scout: Scout, given: str, address: str) -> Found:
     notes: list[str] = []
-    file = Path(given)
-    if file.is_file():
-        raw = parse(file.read_text("utf-8", "replace"), notes, given)
+    text = _file_text(given)
+    if text is not None:
+        raw = parse(text, notes, given)
         where, path = given, None
     else:
         path = _own_path(given, address)
@@ -85,6 +86,11 @@ async def _given(scout: Scout, given: str, address: str) -> Found:
             f"openapi = {given!r} is neither a file nor an OpenAPI 3 document of this target{reason}."
         )
     return Found(raw, where, path)
+
+
+def _file_text(given: str) -> str | None:
+    file = Path(given)
+    return file.read_text("utf-8", "replace") if file.is_file() else None
 
 
 def _own_path(given: str, address: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Carrier, Kind
 from auth_conformance.discovery.names import avoided, likeness, mentions, names, rank
@@ -15,8 +15,9 @@ from auth_conformance.oracles.pointer import put
 from auth_conformance.target import Login, Operation
 
 if TYPE_CHECKING:
-    from auth_conformance.discovery.knowledge import Knowledge
     from collections.abc import Iterator, Mapping
+
+    from auth_conformance.discovery.knowledge import Knowledge
 
 _ENCODINGS = {"application/x-www-form-urlencoded": "form", "multipart/form-data": "form", "query": "query"}
 _NOWHERE = Carrier(Kind.BEARER, "header", "Authorization", "Bearer")

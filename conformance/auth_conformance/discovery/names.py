@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import tomllib
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
-import itertools
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
     from auth_conformance.target import Operation
+
+# Scores of `likeness`.
+LAST_SEGMENT, IN_PATH, IN_ID, IN_SUMMARY = 4, 3, 2, 1
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
@@ -61,13 +65,13 @@ def likeness(operation: Operation, table: str) -> int:
     fixed = [part for part in operation.path.split("/") if part and not part.startswith("{")]
     score = 0
     if fixed and mentions(fixed[-1], wanted):
-        score = 4
+        score = LAST_SEGMENT
     elif mentions("/".join(fixed), wanted):
-        score = 3
+        score = IN_PATH
     elif mentions(operation.operation_id.split("__")[0], wanted):
-        score = 2
+        score = IN_ID
     elif mentions(operation.summary, wanted):
-        score = 1
+        score = IN_SUMMARY
     return score
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from auth_conformance.discovery.lifecycle import deletion_operations
 from auth_conformance.discovery.registering import (
@@ -13,13 +14,12 @@ from auth_conformance.discovery.registering import (
     register_candidates,
 )
 from auth_conformance.model import Need, Provenance
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from auth_conformance.target import Account, Register
-    from auth_conformance.discovery.knowledge import Knowledge
-    from auth_conformance.discovery.asking import Scout
     from auth_conformance.discovery.access import Doorman
+    from auth_conformance.discovery.asking import Scout
+    from auth_conformance.discovery.knowledge import Knowledge
+    from auth_conformance.target import Account, Register
 
 _MOST = 3
 _BLOCKED = (

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import replace
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from auth_conformance.discovery.asking import granted
 from auth_conformance.discovery.logins import password_of, user_of
 from auth_conformance.discovery.names import avoided, likeness, mentions, names, rank
 from auth_conformance.discovery.sampling import sample
@@ -15,9 +16,9 @@ from auth_conformance.secret import Secret
 from auth_conformance.target import Account, Operation, Register, styled
 
 if TYPE_CHECKING:
-    from auth_conformance.transports.message import RawReply
-    from auth_conformance.discovery.knowledge import Knowledge
     from auth_conformance.discovery.asking import Scout
+    from auth_conformance.discovery.knowledge import Knowledge
+    from auth_conformance.transports.message import RawReply
 
 
 def register_candidates(known: Knowledge, rng: Any) -> list[Register]:
@@ -111,4 +112,4 @@ async def make_account(scout: Scout, register: Register, account: Account) -> Ra
     scout.learn(account.password.reveal())
     request = register.request(account.username, account.password)
     reply = (await scout.ask(request, f"register account {account.label}")).reply
-    return reply if reply.status is not None and reply.status < 400 else None  # noqa: PLR2004 - granted or redirected
+    return reply if granted(reply) else None

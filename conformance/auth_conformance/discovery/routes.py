@@ -10,8 +10,9 @@ import inspect
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from auth_conformance.discovery.references import References
 from auth_conformance.model import Provenance, SourceLine
 from auth_conformance.target import Operation, Parameter, Schema
 
@@ -136,8 +137,6 @@ def _bodies(route: Any) -> dict[str, Schema]:
         return {}
     with contextlib.suppress(Exception):  # internals of another library: no schema is no loss
         from pydantic import TypeAdapter  # noqa: PLC0415 - FastAPI has loaded it
-
-        from auth_conformance.discovery.references import References  # noqa: PLC0415 - as above
 
         annotation = getattr(body, "type_", None) or body.field_info.annotation
         schema = TypeAdapter(annotation).json_schema()

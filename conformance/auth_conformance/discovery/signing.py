@@ -6,7 +6,7 @@ import base64
 import binascii
 import contextlib
 import os
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from auth_conformance.credentials import Jwt, Kind, SigningKey
@@ -19,10 +19,11 @@ from auth_conformance.settings import ConfigurationError
 from auth_conformance.target import Operation
 
 if TYPE_CHECKING:
-    from auth_conformance.discovery.asking import Scout
-    from auth_conformance.discovery.access import Doorman
-    from auth_conformance.discovery.knowledge import Knowledge
     from collections.abc import Iterator
+
+    from auth_conformance.discovery.access import Doorman
+    from auth_conformance.discovery.asking import Scout
+    from auth_conformance.discovery.knowledge import Knowledge
 
 _SHORTEST = 4
 

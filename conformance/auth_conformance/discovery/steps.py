@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from auth_conformance.credentials import Kind
@@ -32,12 +33,12 @@ from auth_conformance.discovery.signing import find_public_keys, find_signing_ke
 from auth_conformance.model import Need, Provenance
 from auth_conformance.settings import ConfigurationError
 from auth_conformance.transports.message import HttpRequest
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from auth_conformance.target import Operation
-    from auth_conformance.discovery.knowledge import Knowledge
     from collections.abc import Awaitable, Callable
+
+    from auth_conformance.discovery.knowledge import Knowledge
+    from auth_conformance.target import Operation
 
 # Operations whose login was tried and let in: no more than this many, they cost hashing time.
 _LOGINS = 4

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Jwt
 from auth_conformance.discovery.names import mentions, names, plain, rank
@@ -42,7 +42,7 @@ def opaque(text: str) -> bool:
 
 
 def issued(reply: RawReply) -> list[Issued]:
-    """Everything in a reply that may authenticate, likeliest first: cookies, then tokens by name and shape."""
+    """Everything in a reply that may authenticate: tokens by name and shape, likeliest first, cookies."""
     cookies = [
         Issued(cookie.value, cookie=cookie.name)
         for cookie in live_cookies(reply)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auth_conformance.discovery.access import labelled
 from auth_conformance.discovery.gaps import REMEDIES, met_needs
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
+    from auth_conformance.model import Fact, Need
     from auth_conformance.settings import AccountSettings, Settings
     from auth_conformance.target import KeyManagement, Login, Objects, Refresh, Register, Target, Witness
-    from auth_conformance.model import Fact, Need
 
 Line = tuple[str, Any, str]
 _WIDEST = 76
@@ -24,45 +24,52 @@ def as_toml(target: Target, settings: Settings) -> str:
 
     Secrets stand in it by the names of their environment variables only.
     """
-    top: list[Line] = [(target.kind, target.address, "what you gave")]
-    if settings.openapi is not None:
-        top.append(("openapi", settings.openapi, "what you gave"))
-    if settings.database is not None:
-        top.append(("database", {"env": settings.database.env}, "what you gave"))
-    if target.public is not None:
-        top.append(("public", target.public.name, _why(target, "public operation")))
-    if target.logouts:
-        named = list(dict.fromkeys(item.operation.name for item in target.logouts))
-        top.append(("logout", named, _why(target, "logout")))
-    parts = [
-        "# Written by `auth-conformance init`. Each line says why it is believed; change what is wrong.\n"
-    ]
-    parts.append(_table("", top))
+    head = "# Written by `auth-conformance init`. Each line says why it is believed; change what is wrong.\n"
+    parts = [head, _table("", list(_top(target, settings)))]
     parts += _accounts(target, settings)
     parts += [_table("[login]", _login(target, item)) for item in target.logins]
-    for name, witness, fact in (
-        ("witness", target.witness, "witness"),
-        ("second", target.second, "second protected operation"),
-    ):
-        if witness is not None:
-            parts.append(_table(name, list(_witness(target, witness, fact))))
-    if target.refresh is not None:
-        parts.append(_table("refresh", _refresh(target, target.refresh)))
-    if target.register is not None:
-        parts.append(_table("register", _register(target, target.register)))
-    if target.keys is not None:
-        parts.append(_table("keys", _keys(target, target.keys)))
-    if target.objects is not None:
-        parts.append(_table("objects", _objects(target, target.objects)))
+    parts += _flows(target)
     parts += _signing(target, settings)
     parts += _policy(settings)
-    missing = [need for need in target.remedies if need not in target.absent]
-    if missing:
-        parts.append("# Not found. What each would need:\n")
-        for need in missing:
+    return "\n".join(parts + _wanted(target))
+
+
+def _top(target: Target, settings: Settings) -> Iterator[Line]:
+    yield target.kind, target.address, "what you gave"
+    if settings.openapi is not None:
+        yield "openapi", settings.openapi, "what you gave"
+    if settings.database is not None:
+        yield "database", {"env": settings.database.env}, "what you gave"
+    if target.public is not None:
+        yield "public", target.public.name, _why(target, "public operation")
+    if target.logouts:
+        named = list(dict.fromkeys(item.operation.name for item in target.logouts))
+        yield "logout", named, _why(target, "logout")
+
+
+def _flows(target: Target) -> Iterator[str]:
+    if target.witness is not None:
+        yield _table("witness", list(_witness(target, target.witness, "witness")))
+    if target.second is not None:
+        yield _table("second", list(_witness(target, target.second, "second protected operation")))
+    if target.refresh is not None:
+        yield _table("refresh", _refresh(target, target.refresh))
+    if target.register is not None:
+        yield _table("register", _register(target, target.register))
+    if target.keys is not None:
+        yield _table("keys", _keys(target, target.keys))
+    if target.objects is not None:
+        yield _table("objects", _objects(target, target.objects))
+
+
+def _wanted(target: Target) -> list[str]:
+    """What was not found, commented out, with the lines that would supply it."""
+    parts = []
+    for need in target.remedies:
+        if need not in target.absent:
             lines = "\n".join(f"#     {line}" for line in target.remedies[need].splitlines())
             parts.append(f"# {need.value}\n{lines}\n")
-    return "\n".join(parts)
+    return ["# Not found. What each would need:\n", *parts] if parts else []
 
 
 def _why(target: Target, name: str) -> str:
@@ -242,7 +249,7 @@ def _text(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return (
         '"'
-        + "".join(f"\\u{ord(char):04x}" if ord(char) < 32 or ord(char) == 127 else char for char in escaped)
+        + "".join(f"\\u{ord(char):04x}" if char < " " or char == "\x7f" else char for char in escaped)
         + '"'
     )
 

@@ -7,21 +7,25 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import argon2
 import pytest
+
 from auth_conformance.discovery import discover
 from auth_conformance.settings import Settings, load
-from auth_conformance.target import Target
 from auth_conformance.transports.asgi import AsgiTransport
-from auth_conformance.transports.message import HttpRequest, RawReply
 from auth_conformance.transports.recorder import Recorder
 from auth_conformance.transports.redaction import Redactor
 
 # In importlib mode pytest puts nothing on sys.path.
 sys.path.append(str(Path(__file__).parent))
 
-from discovery_people import PASSWORDS  # noqa: E402 - found by the line above
+from discovery_people import PASSWORDS
+
+if TYPE_CHECKING:
+    from auth_conformance.target import Target
+    from auth_conformance.transports.message import HttpRequest, RawReply
 
 
 @dataclass
@@ -39,8 +43,6 @@ class Lesson:
 @pytest.fixture(autouse=True)
 def cheap_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The services hash with Argon2 as one should: nothing here is about that, and it takes the time."""
-    import argon2
-
     original = argon2.PasswordHasher.__init__
 
     def cheap(self: argon2.PasswordHasher, *_: object, **__: object) -> None:

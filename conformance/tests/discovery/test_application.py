@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
 from auth_conformance.discovery.application import load_app
 from auth_conformance.discovery.routes import seen_routes
 from auth_conformance.settings import ConfigurationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MODULE = """
 import os

@@ -6,16 +6,17 @@ import random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from auth_conformance.credentials import Kind
 from auth_conformance.discovery.document import base_paths, carrier_of, is_document, read_document
+from auth_conformance.discovery.knowledge import Knowledge
 from auth_conformance.discovery.locating import parse, read
 from auth_conformance.discovery.logins import attempts
-from auth_conformance.discovery.knowledge import Knowledge
 from auth_conformance.discovery.references import References
 from auth_conformance.settings import load
 from auth_conformance.transports.message import RawReply
-from hypothesis import given
-from hypothesis import strategies as st
 
 SCHEMES: list[tuple[dict[str, Any], tuple[Any, ...] | None]] = [
     ({"type": "http", "scheme": "bearer"}, (Kind.BEARER, "header", "Authorization", "Bearer")),

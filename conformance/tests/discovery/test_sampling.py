@@ -9,11 +9,12 @@ from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from auth_conformance.discovery.patterns import compiled, matching
 from auth_conformance.discovery.sampling import build_request, sample
 from auth_conformance.target import Operation, Parameter
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def texts() -> st.SearchStrategy[dict[str, Any]]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from auth_conformance.credentials import Kind
-from auth_conformance.model import Need
 from services.apikey_app import KEYS
 from services.catalogue import SERVICES
+
+from auth_conformance.credentials import Kind
+from auth_conformance.model import Need
 
 EXPECTED: dict[str, dict[str, Any]] = {
     "users-jwt": {

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import tomllib
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from auth_conformance.discovery.writing import as_toml, doctor
-from auth_conformance.model import Need
-from auth_conformance.target import Target
+from discovery_people import PASSWORDS
 from services.catalogue import SERVICES
 
-from discovery_people import PASSWORDS
+from auth_conformance.discovery.writing import as_toml, doctor
+from auth_conformance.model import Need
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from auth_conformance.target import Target
 
 BY_NAME = {service.name: service for service in SERVICES}
 
