@@ -1,0 +1,204 @@
+"""`must_renew_session`: what a browser brings to the login must be worth nothing after it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from auth_conformance.credentials import Credential, Kind
+from auth_conformance.model import (
+    Failed,
+    Inconclusive,
+    Need,
+    Outcome,
+    Passed,
+    Role,
+    Severity,
+    Verdict,
+    Violation,
+)
+from auth_conformance.oracles.cookies import parse_set_cookie
+from auth_conformance.probe.core import Answer, Missing, Session, Unclear
+from auth_conformance.probe.sessions import NEXT_SECOND, Sessions
+from auth_conformance.secret import Secret
+from auth_conformance.transports.message import HttpRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from auth_conformance.oracles.entry import Baseline
+    from auth_conformance.target import Account, Login
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """One way to have a session id before the login: what is presented, and who logs in with it."""
+
+    label: str
+    severity: Severity
+    value: Callable[[], Awaitable[Secret | None]]
+    account: Account
+    live: bool
+
+
+class Fixation(Sessions):
+    """Logs in with a session cookie that is there already, and presents that cookie afterwards."""
+
+    async def must_renew_session(self) -> Verdict:
+        """See that each login makes a new session id and ends the presented one. Raises Missing or Unclear."""
+        login = self.target.login(Kind.COOKIE)
+        if login is None:
+            raise Missing("No login is known that sets a cookie.", self.target.remedies.get(Need.COOKIE, ""))
+        me = await self.disposable("fixation", Kind.COOKIE) or self.account()
+        other = await self.disposable("fixation, another user", Kind.COOKIE) or self.target.accounts.get("b")
+        example = (await self.sign_in(me, Kind.COOKIE)).credential
+        baseline = await self.baseline(self.witness, example)
+        await self.must_live(self.witness, example, baseline, "before")
+        plants = [
+            Plant(
+                "an anonymous session cookie of the service",
+                Severity.CRITICAL,
+                self._anonymous_cookie,
+                me,
+                live=False,
+            ),
+            Plant(
+                "a session id that the attacker chose",
+                Severity.CRITICAL,
+                self._chosen_cookie(example),
+                me,
+                live=False,
+            ),
+            Plant("the caller's own live session", Severity.MEDIUM, self._live_cookie(me), me, live=True),
+        ]
+        if other is not None and other.password is not None:
+            label = "the live session of another user"
+            plants.append(Plant(label, Severity.MEDIUM, self._live_cookie(me), other, live=True))
+        else:
+            self.notes.append(
+                "logging in over another user's session was not tried: only one account is known"
+            )
+        self.notes.append("re-authentication and second factors were not tried: no such operation is known")
+        violations: list[Violation] = []
+        doubts: list[str] = []
+        proved = 0
+        for plant in plants:
+            found = await self._planted(plant, login, example, baseline)
+            if isinstance(found, Violation):
+                violations.append(found)
+            elif found:
+                doubts.append(found)
+            elif found is None:
+                proved += 1
+        await self.must_live(self.witness, (await self.log_in(me, Kind.COOKIE)).credential, baseline, "after")
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            return Failed(tuple(violations), evidence, notes)
+        if doubts:
+            return Inconclusive(doubts[0], "", evidence, notes)
+        reason = f"{login.operation.name} made a new session id over {proved} presented ones, and none of them works after it."
+        return Passed(reason, evidence, notes)
+
+    async def _planted(
+        self, plant: Plant, login: Login, example: Credential, baseline: Baseline
+    ) -> Violation | str | None:
+        """Plant and replay, twice before it counts. "" when there is nothing to plant, None when all is well."""
+        evidence: list[Answer] = []
+        unchanged = False
+        for attempt in (1, 2):
+            if attempt > 1:
+                await asyncio.sleep(NEXT_SECOND)
+            value = await plant.value()
+            if value is None:
+                self.notes.append(f"not applicable: {plant.label} (nothing is set before the login)")
+                return ""
+            old = replace(example, value=value)
+            await self._before(plant, old, baseline)
+            answer, new = await self._log_in_over(plant.account, login, old)
+            unchanged = new is None or new.value == value
+            if not unchanged and new is not None:
+                control = await self._show(new, "control: the new session", baseline, Role.CONTROL)
+                if not control.accepted:
+                    raise Unclear(f"The new session was not accepted ({control.why}).")
+            after = await self._show(old, f"replay after the login: {plant.label}", baseline, Role.ATTACK)
+            if after.rejected:
+                return None if not evidence else f"{plant.label}: alive after one login, dead after the next"
+            if not after.accepted:
+                return f"{plant.label}: {after.why}"
+            evidence += [answer, after]
+        how = "kept it" if unchanged else "left it alive beside the new one"
+        message = f"{login.operation.name} was given {plant.label} and {how} ({evidence[-1].why})."
+        return Violation(
+            login.operation.name, message, plant.severity, tuple(item.exchange for item in evidence)
+        )
+
+    async def _before(self, plant: Plant, old: Credential, baseline: Baseline) -> None:
+        answer = await self._show(old, f"control before the login: {plant.label}", baseline, Role.CONTROL)
+        if plant.live and not answer.accepted:
+            raise Unclear(f"A live session was not accepted before the login over it ({answer.why}).")
+        if not plant.live and answer.accepted:
+            raise Unclear(f"{plant.label} is accepted before any login: SES101 says more.")
+        if not plant.live and not answer.rejected and answer.outcome is not Outcome.AMBIGUOUS:
+            raise Unclear(f"{plant.label} got no clear answer before the login ({answer.why}).")
+
+    async def _log_in_over(
+        self, account: Account, login: Login, old: Credential
+    ) -> tuple[Answer, Credential | None]:
+        """Log in with a cookie presented; the credential is None when the login sets no cookie."""
+        password = account.password or Secret("")
+        request = login.request(account.username, password).with_headers(*old.headers[:1])
+        answer = await self.send(
+            replace(request, fresh=True),
+            label=f"log in as {account.label} over it",
+            operation=login.operation.name,
+        )
+        if answer.judgement is not None or answer.status is None or answer.status >= 400:  # noqa: PLR2004 - refusals
+            raise Unclear(
+                f"{login.operation.name} refused the right password over a session ({answer.why or answer.status})."
+            )
+        new = login.read(answer.reply, account.label)
+        if new is not None:
+            self.scene.recorder.redactor.learn(new.value)
+        return answer, new
+
+    async def _show(self, credential: Credential, label: str, baseline: Baseline, role: Role) -> Answer:
+        return await self.call(
+            self.witness.operation,
+            credential,
+            label=label,
+            role=role,
+            baseline=baseline,
+            pointer=self.witness.identity or None,
+            fresh=True,
+        )
+
+    async def _anonymous_cookie(self) -> Secret | None:
+        """Return the session cookie that the service gives to strangers, if it does."""
+        login = self.target.login(Kind.COOKIE)
+        paths = [self.witness.operation.path]
+        paths += [login.operation.path] if login is not None else []
+        paths += [self.target.public.path] if self.target.public is not None else []
+        name = login.cookie if login is not None else None
+        for path in dict.fromkeys(paths):
+            answer = await self.send(HttpRequest("GET", path), label="does a stranger get a session cookie?")
+            for line in answer.reply.header_lines("set-cookie"):
+                cookie = parse_set_cookie(line)
+                if cookie is not None and cookie.name == name and cookie.value:
+                    secret = Secret(cookie.value)
+                    self.scene.recorder.redactor.learn(secret)
+                    return secret
+        return None
+
+    def _chosen_cookie(self, example: Credential) -> Callable[[], Awaitable[Secret | None]]:
+        async def choose() -> Secret:
+            return self.bland(example).value
+
+        return choose
+
+    def _live_cookie(self, account: Account) -> Callable[[], Awaitable[Secret | None]]:
+        async def live() -> Secret:
+            session: Session = await self.sign_in(account, Kind.COOKIE)
+            return session.credential.value
+
+        return live
