@@ -6,6 +6,7 @@ from auth_conformance.probe.cookies import Cookies
 from auth_conformance.probe.core import Answer, Core, Missing, Session, Unclear
 from auth_conformance.probe.crashes import Crashes
 from auth_conformance.probe.fixation import Fixation
+from auth_conformance.probe.expiry import Expiry
 from auth_conformance.probe.guessing import Guessing
 from auth_conformance.probe.minting import Forge, Minting
 from auth_conformance.probe.origins import Origins
@@ -18,5 +19,5 @@ from auth_conformance.probe.scene import Scene
 __all__ = ["Answer", "Attempt", "Core", "Forge", "Missing", "Probe", "Scene", "Session", "Unclear"]
 
 
-class Probe(Crashes, Refusals, Origins, Cookies, Fixation, Revocation, Reuse, Guessing, Minting, Refusal):
+class Probe(Crashes, Refusals, Origins, Cookies, Fixation, Revocation, Reuse, Guessing, Expiry, Minting, Refusal):
     """Sends, controls and judges for one check."""

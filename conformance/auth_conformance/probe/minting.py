@@ -89,7 +89,7 @@ class Minting(Refusal):
                 self._remedy(Need.SIGNING_KEY),
                 applicable=Need.SIGNING_KEY not in self.target.absent,
             )
-        forge: Forge = await self.scene.once("forge", self._prove)
+        forge: Forge = await self.scene.once("forge", self._prove_forge)
         return forge
 
     async def minted(self, **claims: object) -> Credential:
@@ -112,9 +112,9 @@ class Minting(Refusal):
         """Honest claims, valid from now on; each call gives them another `jti`."""
         return forge.claims(self.scene.recorder.clock.now(), self.rng.randrange(1 << 30))
 
-    async def _prove(self) -> Forge:
+    async def _prove_forge(self) -> Forge:
         prover = Core(self.scene, self.rule)
-        live, offset = await self._issued_now(prover)
+        live, offset = await self._token_issued_now(prover)
         token = self.jwt_of(live)
         key = next((key for key in self.target.signing_keys if key.verifies(token)), None)
         if key is None:
@@ -146,7 +146,7 @@ class Minting(Refusal):
             "what else is refused would prove nothing. The service may remember which tokens it issued."
         )
 
-    async def _issued_now(self, prover: Core) -> tuple[Credential, float]:
+    async def _token_issued_now(self, prover: Core) -> tuple[Credential, float]:
         account = self.account()
         if self.target.login(Kind.BEARER) is None or account.password is None:
             return await self.credential(Kind.BEARER), 0.0
