@@ -44,8 +44,11 @@ class Console:
         if target.witness is not None:
             names = f", caller at {target.witness.identity}" if target.witness.identity else ""
             self.line(f"Witness  {target.witness.operation.name}{names} ({target.witness.provenance.value})")
-        kinds = sorted({login.carrier.kind.value for login in target.logins})
-        self.line(f"Checks   {checks}, with {', '.join(kinds) or 'ready-made'} credentials")
+        kinds = {login.carrier.kind.value for login in target.logins}
+        kinds |= {kind.value for account in target.accounts.values() for kind in account.ready}
+        if target.keys is not None:
+            kinds.add("key")
+        self.line(f"Checks   {checks}, with {', '.join(sorted(kinds)) or 'no'} credentials")
         for fact in target.facts:
             if fact.provenance is Provenance.GUESSED:
                 self.line(f"Guessed  {fact.name}: {fact.value} ({fact.because})", "yellow")

@@ -1,0 +1,141 @@
+"""Whatever happens inside a check becomes a verdict, and the whole run says nothing that is secret."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+from auth_conformance import catalog
+from auth_conformance.credentials import Carrier, Kind
+from auth_conformance.demo import bundled
+from auth_conformance.document import from_document, to_document
+from auth_conformance.engine import finished, opened, summary
+from auth_conformance.model import Failed, Need, Passed, Result, Verdict, Violation
+from auth_conformance.probe import Missing, Probe, Scene, Unclear
+from auth_conformance.runner import run_all, run_check
+from auth_conformance.sdk import Check
+from auth_conformance.target import Operation, Target
+from auth_conformance.transports.message import HttpRequest, RawReply
+from auth_conformance.transports.recorder import Recorder
+from auth_conformance.transports.redaction import Redactor
+from auth_reports import html, plain_json
+
+PATTERN = catalog.load()["TOK102"]
+
+
+class Always:
+    """A transport that gives one answer."""
+
+    def __init__(self, reply: RawReply) -> None:
+        self.reply, self.sent = reply, 0
+
+    async def send(self, request: HttpRequest) -> RawReply:
+        self.sent += 1
+        return self.reply
+
+    async def close(self) -> None:
+        pass
+
+
+def scene(transport: Always | None = None, **target: object) -> Scene:
+    recorder = Recorder(transport or Always(RawReply(200)), Redactor(), budget=50)
+    return Scene(Target("url", "http://x", carriers=(Carrier(Kind.BEARER, "header", "Authorization", "Bearer"),), **target), recorder, "run")  # type: ignore[arg-type]
+
+
+def made(procedure: Callable[[Probe], Awaitable[Verdict]], code: str = "TOK999", **rule: object) -> Check:
+    return Check(replace(PATTERN.rule, code=code, needs=(), masks=(), **rule), procedure, __file__)
+
+
+def run(check: Check, where: Scene | None = None) -> Result:
+    return asyncio.run(run_check(check, where or scene()))
+
+
+def test_our_own_exception_is_errored_and_never_the_targets_fault() -> None:
+    async def broken(probe: Probe) -> Verdict:
+        raise KeyError("oops")
+
+    result = run(made(broken))
+    assert result.name == "errored"
+    assert "KeyError" in getattr(result.verdict, "detail", "")
+
+
+@pytest.mark.parametrize(
+    ("conclusion", "name"),
+    [(Unclear("a control failed"), "inconclusive"), (Missing("no login"), "skipped")],
+)
+def test_conclusions_become_verdicts(conclusion: Exception, name: str) -> None:
+    async def concludes(probe: Probe) -> Verdict:
+        raise conclusion
+
+    assert run(made(concludes)).name == name
+
+
+def test_a_check_that_spends_more_than_its_budget_is_inconclusive() -> None:
+    async def greedy(probe: Probe) -> Verdict:
+        for _ in range(10):
+            await probe.call(Operation("GET", "/"), label="again")
+        return Passed("done")
+
+    transport = Always(RawReply(200))
+    result = run(made(greedy, budget=4), scene(transport))
+    assert result.name == "inconclusive"
+    assert transport.sent == result.requests == 4
+    assert len(result.verdict.evidence) == 4
+
+
+def test_a_run_that_spends_its_budget_says_so() -> None:
+    async def greedy(probe: Probe) -> Verdict:
+        for _ in range(100):
+            await probe.call(Operation("GET", "/"), label="again")
+        return Passed("done")
+
+    assert "50 requests" in run(made(greedy, budget=1000)).verdict.reason
+
+
+def test_a_missing_need_is_not_tested_with_its_remedy_and_absence_is_not_applicable() -> None:
+    check = PATTERN
+    missing = run(check, scene(remedies={Need.WITNESS: "[witness]"}))
+    assert missing.name == "skipped"
+    assert getattr(missing.verdict, "applicable", None) is True
+    assert getattr(missing.verdict, "remedy", "") == "[witness]"
+    absent = run(check, scene(absent={Need.WITNESS: "nothing is protected."}))
+    assert getattr(absent.verdict, "applicable", None) is False
+
+
+def test_a_failed_root_masks_without_a_single_request() -> None:
+    async def fails(probe: Probe) -> Verdict:
+        return Failed((Violation("GET /me", "let in"),))
+
+    async def passes(probe: Probe) -> Verdict:
+        await probe.call(Operation("GET", "/"), label="x")
+        return Passed("fine")
+
+    root = made(fails, "TOK101")
+    root = Check(replace(root.rule, masks=("TOK110-TOK127",)), root.procedure, root.source)
+    transport = Always(RawReply(200))
+    results = asyncio.run(run_all([root, made(passes, "TOK111"), made(passes, "TOK201")], scene(transport)))
+    assert {result.rule.code: result.name for result in results} == {"TOK101": "failed", "TOK111": "masked", "TOK201": "passed"}
+    assert transport.sent == 1
+
+
+def test_no_secret_of_a_whole_run_reaches_a_report() -> None:
+    async def whole() -> tuple[str, str, set[str]]:
+        with bundled(extra={"PASSWORD_HASH_MEMORY_KIB": "64", "PASSWORD_HASH_TIME_COST": "1", "ALLOW_WEAK_PASSWORD_HASHING": "true"}) as (app, settings):
+            async with opened(settings, app=app) as door:
+                results = await run_all(list(catalog.load().values()), door.scene)
+                run = finished(
+                    summary(door.scene.target),
+                    results,
+                    settings,
+                    run_id=door.scene.run_id,
+                    started=door.started,
+                    requests=door.scene.recorder.sent,
+                )
+                return plain_json.render(run), html.render(run), set(door.scene.recorder.redactor._known)
+
+    document, page, secrets = asyncio.run(whole())
+    assert len(secrets) > 20
+    assert not [secret for secret in secrets if secret in document or secret in page]
+    data = json.loads(document)
+    assert to_document(from_document(data)) == data
