@@ -46,6 +46,7 @@ async def find_witnesses(scout: Scout, known: Knowledge) -> None:
             known.witness = await _verified(scout, known, credential, item, "witness")
     if known.witness is None:
         return
+    _say_policy(known, known.witness.operation)
     witness = known.witness.operation
     folder = witness.path.rsplit("/", 1)[0] + "/"
 
@@ -60,6 +61,19 @@ async def find_witnesses(scout: Scout, known: Knowledge) -> None:
             known.second = await _verified(
                 scout, known, credential, item, "second protected operation", rounds=1
             )
+
+
+def _say_policy(known: Knowledge, operation: Operation) -> None:
+    """A refusal that is no 4xx is the owner's to declare: say how it looks."""
+    refusal = known.strangers[operation.name]
+    policy = "envelope" if refusal.ok else "redirect" if refusal.status in range(300, 400) else ""
+    if policy and policy not in known.settings.policy.refusals:
+        known.say(
+            "refusals",
+            f'if this is meant, declare: [policy] refusals = ["{policy}"]',
+            Provenance.OBSERVED,
+            f"{operation.name} answers {refusal.status} to strangers",
+        )
 
 
 async def _candidates(scout: Scout, known: Knowledge, credential: Credential) -> list[Candidate]:

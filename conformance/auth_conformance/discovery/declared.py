@@ -215,14 +215,15 @@ def _declared_objects(known: Knowledge) -> None:
 
 
 def declared_logouts(known: Knowledge) -> None:
-    """The logouts of the configuration, one for each kind of login in its order."""
-    for place, name in enumerate(known.settings.logout):
-        operation = known.operation(name, Provenance.DECLARED)
-        schemes = set().union(*(operation.security or ()))
-        kinds = [login.carrier.kind for login in known.logins]
-        matching = [login.carrier.kind for login in known.logins if login.carrier.scheme in schemes]
-        taken = {item.kind for item in known.logouts}
-        free = [kind for kind in [*matching, *kinds[place:], *kinds] if kind not in taken]
-        kind = free[0] if free else Kind.BEARER
+    """The logouts of the configuration: one for each kind of login, by its scheme or its place."""
+    operations = [known.operation(name, Provenance.DECLARED) for name in known.settings.logout]
+    kinds = dict.fromkeys(login.carrier.kind for login in known.logins)
+    for place, kind in enumerate(kinds or [Kind.BEARER]):
+        schemes = {login.carrier.scheme for login in known.logins if login.carrier.kind is kind}
+        matching = [
+            item for item in operations if not schemes.isdisjoint(set().union(*(item.security or ())))
+        ]
+        in_turn = operations[min(place, len(operations) - 1)]
+        operation = in_turn if in_turn in matching or not matching else matching[0]
         known.logouts.append(Logout(operation, kind, None, Provenance.DECLARED))
         known.say("logout", f"{operation.name} ends a {kind.value} login", Provenance.DECLARED, _BECAUSE)

@@ -69,7 +69,8 @@ def _wanted(target: Target) -> list[str]:
         if need not in target.absent:
             lines = "\n".join(f"#     {line}" for line in target.remedies[need].splitlines())
             parts.append(f"# {need.value}\n{lines}\n")
-    return ["# Not found. What each would need:\n", *parts] if parts else []
+    advice = [f"# {fact.because}; {fact.value}\n" for fact in target.facts if fact.name == "refusals"]
+    return [*advice, *(["# Not found. What each would need:\n", *parts] if parts else [])]
 
 
 def _why(target: Target, name: str) -> str:
@@ -213,11 +214,8 @@ def _signing(target: Target, settings: Settings) -> list[str]:
 
 def _policy(settings: Settings) -> list[str]:
     given = settings.policy.model_dump(exclude_defaults=True)
-    return (
-        [_table("policy", [(name, value, "what you declared") for name, value in given.items()])]
-        if given
-        else []
-    )
+    lines = [(name, value, "what you declared") for name, value in given.items()]
+    return [_table("policy", lines)] if lines else []
 
 
 def _table(name: str, lines: Sequence[Line]) -> str:

@@ -136,6 +136,7 @@ def test_refusals_that_are_200(learn: Any) -> None:
     target = learn(app).target
     assert target.witness is not None
     assert target.witness.identity == "/data/name"
+    assert any('refusals = ["envelope"]' in fact.value for fact in target.facts)
 
 
 def test_a_cookie_that_everybody_gets_is_no_credential(learn: Any) -> None:
