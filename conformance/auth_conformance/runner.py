@@ -109,6 +109,7 @@ async def run_check(check: Check, scene: Scene) -> Result:
         verdict = Errored(f"{type(error).__name__} in {rule.code}", "".join(lines))
     if not verdict.evidence and probe.evidence:
         verdict = replace(verdict, evidence=tuple(probe.evidence))
+    verdict = _without_late_secrets(verdict, scene)
     return Result(
         rule=rule,
         verdict=verdict,
@@ -119,6 +120,15 @@ async def run_check(check: Check, scene: Scene) -> Result:
         requests=meter.used,
         guesses=_guesses(scene.target, rule),
     )
+
+
+def _without_late_secrets(verdict: Verdict, scene: Scene) -> Verdict:
+    again = scene.recorder.redactor.again
+    verdict = replace(verdict, evidence=tuple(map(again, verdict.evidence)))
+    if isinstance(verdict, Failed):
+        violations = tuple(replace(item, evidence=tuple(map(again, item.evidence))) for item in verdict.violations)
+        verdict = replace(verdict, violations=violations)
+    return verdict
 
 
 def _severity(rule: Rule, verdict: Verdict) -> Severity:

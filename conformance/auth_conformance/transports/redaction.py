@@ -6,9 +6,11 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from urllib.parse import quote
 
 from auth_conformance.credentials import Jwt
+from auth_conformance.model import Exchange
 from auth_conformance.secret import Secret
 
 # Header names whose value is a credential or may be one; everything that a carrier uses is added.
@@ -33,6 +35,10 @@ _SECRET_PARAMETER = re.compile(
     re.IGNORECASE,
 )
 _JWT = re.compile(r"eyJ[\w-]*\.[\w-]*\.[\w-]*")
+# A long text of token characters, letters and digits mixed: unknown credentials in replies look like this.
+_TOKEN_LIKE = re.compile(r'"((?=[^"]*\d)(?=[^"]*[A-Za-z])[\w.~+/=-]{24,})"(?!\s*:)')
+_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.+Z-]+")
 # Words that stand where secrets stand but are none: token types and the like.
 _HARMLESS = {"bearer", "basic", "access", "refresh", "apikey", "null", "none", "true", "false"}
 _SHORTEST = 6
@@ -86,7 +92,26 @@ class Redactor:
                 text = text.replace(spelling, self._known[spelling])
         text = _JWT.sub(lambda match: mark(match[0]), text)
         text = _SECRET_MEMBER.sub(_hide_member, text)
+        text = _TOKEN_LIKE.sub(_hide_token, text)
         return visible(_SECRET_PARAMETER.sub(_hide_parameter, text))
+
+    def again(self, exchange: Exchange) -> Exchange:
+        """An exchange without the secrets that became known only after it: a reply that issued one, say."""
+        request, reply = exchange.request, exchange.reply
+        return replace(
+            exchange,
+            request=replace(
+                request,
+                url=self.text(request.url),
+                headers=tuple((name, self.text(value)) for name, value in request.headers),
+                body=None if request.body is None else self.text(request.body),
+            ),
+            reply=replace(
+                reply,
+                headers=tuple((name, self.text(value)) for name, value in reply.headers),
+                body=self.text(reply.body),
+            ),
+        )
 
     def header(self, name: str, value: str) -> str:
         """A header value as it may be shown."""
@@ -114,6 +139,12 @@ def _hide_member(match: re.Match[str]) -> str:
     if match[2].lower() in _HARMLESS or match[2].startswith("‹"):
         return match[0]
     return f'{match[1]}"{mark(match[2])}"'
+
+
+def _hide_token(match: re.Match[str]) -> str:
+    if _UUID.fullmatch(match[1]) or _TIME.fullmatch(match[1]) or "://" in match[1]:
+        return match[0]
+    return f'"{mark(match[1])}"'
 
 
 def _hide_parameter(match: re.Match[str]) -> str:
