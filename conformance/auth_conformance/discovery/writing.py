@@ -233,13 +233,18 @@ def _value(value: Any) -> str:
             return repr(value)
         case Mapping():
             inner = ", ".join(
-                f"{_text(str(key))} = {_value(item)}" for key, item in value.items() if item is not None
+                f"{_key(str(key))} = {_value(item)}" for key, item in value.items() if item is not None
             )
             return "{ " + inner + " }" if inner else "{}"
         case list() | tuple():
             return "[" + ", ".join(_value(item) for item in value if item is not None) + "]"
         case _:
             return _text(str(value))
+
+
+def _key(name: str) -> str:
+    bare = name.isascii() and name.replace("_", "").replace("-", "").isalnum()
+    return name if bare else _text(name)
 
 
 def _text(text: str) -> str:
