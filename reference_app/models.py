@@ -124,8 +124,14 @@ def normalise_email(value: str) -> str:
 
 
 def normalise_password(value: SecretStr) -> SecretStr:
-    """Return the password in NFC, unchanged otherwise: nothing is stripped, folded or cut (ASVS V6.2.8)."""
-    return SecretStr(unicodedata.normalize("NFC", value.get_secret_value()))
+    """Return the password in NFC, unchanged otherwise: nothing is stripped, folded or cut (ASVS V6.2.8).
+
+    Raises ValueError for a lone surrogate: JSON can spell one, but it is half a character and no hash takes it.
+    """
+    password = unicodedata.normalize("NFC", value.get_secret_value())
+    if any(unicodedata.category(character) == "Cs" for character in password):
+        raise ValueError("a password consists of whole characters")
+    return SecretStr(password)
 
 
 def validate_new_password(value: SecretStr) -> SecretStr:

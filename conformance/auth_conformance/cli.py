@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -243,6 +244,8 @@ def conclude(settings: Settings, app: object | None, json_file: Path | None, htm
     from auth_conformance.engine import conduct  # noqa: PLC0415 - imports the HTTP client
     from auth_reports.writing import write  # noqa: PLC0415 - imports the template engine
 
+    # What an application in this process logs is its own affair, unless it sets logging up itself.
+    logging.getLogger().addHandler(logging.NullHandler())
     console = Console(quiet=quiet)
     checks = choose(settings.level, settings.only, settings.ignore)
     try:

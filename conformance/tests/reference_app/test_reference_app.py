@@ -331,6 +331,7 @@ async def test_hostile_credentials_are_refused_calmly(api: Api) -> None:
     as_json = {"Content-Type": "application/json"}
     for body in (
         b'{"email":"\\ud800"}',
+        b'{"email":"ada@example.com","password":"half of \\ud800"}',
         b"[" * 50_000,
         b'{"a":' + b"9" * 50_000 + b"}",
         b"\xff",
