@@ -18,6 +18,7 @@ from auth_conformance import gate
 from auth_conformance.clock import Clock
 from auth_conformance.discovery import discover
 from auth_conformance.discovery.application import load_app
+from auth_conformance.discovery.sampling import build_request
 from auth_conformance.model import Result, Role, Run, Severity, TargetSummary
 from auth_conformance.probe import Scene
 from auth_conformance.runner import run_all
@@ -132,6 +133,7 @@ async def opened(settings: Settings, *, app: object | None = None) -> AsyncItera
             patience=settings.patience,
             allow_disruptive=settings.allow_disruptive or kind == "app",
             wire=open_wire,
+            sampler=build_request,
         )
         try:
             yield Opened(scene, settings, started)
@@ -173,7 +175,9 @@ async def clean_up(scene: Scene) -> None:
         if credential is not None:
             request = operation.request().with_headers(*credential.headers).with_query(*credential.query)
             with contextlib.suppress(BudgetExceededError):
-                await scene.recorder.send(request, label="clean up: delete an expendable account", role=Role.SETUP)
+                await scene.recorder.send(
+                    request, label="clean up: delete an expendable account", role=Role.SETUP
+                )
 
 
 def summary(target: Target) -> TargetSummary:
@@ -259,4 +263,3 @@ async def conduct(
         command=command,
         interrupted=interrupted,
     )
-

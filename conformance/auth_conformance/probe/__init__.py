@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from auth_conformance.probe.cookies import Cookies
 from auth_conformance.probe.contract import Contracts
+from auth_conformance.probe.cookies import Cookies
 from auth_conformance.probe.core import Answer, Core, Missing, Session, Unclear
 from auth_conformance.probe.crashes import Crashes
-from auth_conformance.probe.fixation import Fixation
 from auth_conformance.probe.expiry import Expiry
+from auth_conformance.probe.fixation import Fixation
 from auth_conformance.probe.guessing import Guessing
 from auth_conformance.probe.likeness import Likeness
 from auth_conformance.probe.minting import Forge, Minting
@@ -17,11 +17,30 @@ from auth_conformance.probe.refusals import Refusals
 from auth_conformance.probe.revocation import Revocation
 from auth_conformance.probe.rotation import Reuse
 from auth_conformance.probe.scene import Scene
+from auth_conformance.probe.schemes import Schemes
+from auth_conformance.probe.schemes import Schemes
 from auth_conformance.probe.throttling import Throttling
 from auth_conformance.probe.tokenkinds import TokenKinds
 
 __all__ = ["Answer", "Attempt", "Core", "Forge", "Missing", "Probe", "Scene", "Session", "Unclear"]
 
 
-class Probe(Contracts, Crashes, Refusals, Origins, Cookies, Fixation, Revocation, Reuse, Likeness, Throttling, TokenKinds, Guessing, Expiry, Minting, Refusal):
+class Probe(
+    Schemes,
+    Contracts,
+    Crashes,
+    Refusals,
+    Origins,
+    Cookies,
+    Fixation,
+    Revocation,
+    Reuse,
+    Likeness,
+    Throttling,
+    TokenKinds,
+    Guessing,
+    Expiry,
+    Minting,
+    Refusal,
+):
     """Sends, controls and judges for one check."""

@@ -103,10 +103,10 @@ class Crashes(Refusal):
         for when in ("before", "before, again", "before, once more"):
             await self.must_live(self.witness, live, baseline, when)
         earlier = list(self.scene.crashes)
-        attempts = self._attempts(live)
+        attempts = self._hostile_attempts(live)
         answers = await self.together(self.witness, attempts, baseline)
         await self.must_live(self.witness, live, baseline, "after")
-        answered = [*answers, *await self._passwords()]
+        answered = [*answers, *await self._hostile_passwords()]
         wires = {attempt.label for attempt in attempts if attempt.wire}
         crashed = [
             _Seen(Crash(item.exchange.label, item.request, item.exchange, item.exchange.label in wires), item)
@@ -118,8 +118,8 @@ class Crashes(Refusal):
             for answer in answered
         )
         unsure: list[str] = []
-        crashed += await self._replayed(earlier, unsure)
-        violations = await self._confirmed(crashed, live, baseline, unsure)
+        crashed += await self._replayed_crashes(earlier, unsure)
+        violations = await self._confirmed_crashes(crashed, live, baseline, unsure)
         lost = [answer.exchange.label for answer in answered if answer.outcome is Outcome.INTERCEPTED]
         if lost:
             self.notes.append(f"not answered by the application: {', '.join(lost)}")
@@ -135,7 +135,7 @@ class Crashes(Refusal):
             return Inconclusive(reason, "", evidence, notes)
         return Passed(f"{executed} hostile credentials were answered without a crash.", evidence, notes)
 
-    def _attempts(self, live: Credential) -> list[Attempt]:
+    def _hostile_attempts(self, live: Credential) -> list[Attempt]:
         """Put the corpus into the carriers that this target reads; many read `Authorization: Basic`, too."""
         carriers = {carrier.kind: carrier for carrier in reversed(self.target.carriers)}
         places = {
@@ -151,7 +151,7 @@ class Crashes(Refusal):
                 attempts.append(_attempt(hostile, carrier))
         return attempts
 
-    async def _passwords(self) -> list[Answer]:
+    async def _hostile_passwords(self) -> list[Answer]:
         """Log in with hostile passwords: as an expendable account, else as A and once only."""
         hostile = [entry for entry in corpus() if entry.to == "password"]
         logins = sorted(self.target.logins, key=lambda login: login.encoding != "json")
@@ -181,14 +181,14 @@ class Crashes(Refusal):
         except (Missing, Unclear):
             return self.account()
 
-    async def _replayed(self, earlier: list[Crash], unsure: list[str]) -> list[_Seen]:
+    async def _replayed_crashes(self, earlier: list[Crash], unsure: list[str]) -> list[_Seen]:
         """Send again what crashed in other checks; return what crashes again."""
         found: dict[tuple[str, str], Crash] = {}
         for crash in earlier:
             found.setdefault((crash.exchange.operation, crash.label.removeprefix(_AGAIN)), crash)
         again = []
         for (operation, label), crash in list(found.items())[:_REPLAYED]:
-            answer = await self._send_again(crash, crash.label.removeprefix(_AGAIN))
+            answer = await self._crash_again(crash, crash.label.removeprefix(_AGAIN))
             if answer.outcome is Outcome.CRASHED:
                 again.append(_Seen(crash, answer))
             else:
@@ -197,7 +197,7 @@ class Crashes(Refusal):
             self.notes.append(f"{len(found) - _REPLAYED} more crashes of the run were not tried again")
         return again
 
-    async def _send_again(self, crash: Crash, label: str) -> Answer:
+    async def _crash_again(self, crash: Crash, label: str) -> Answer:
         return await self.send(
             replace(crash.request, fresh=True),
             label=label,
@@ -207,7 +207,7 @@ class Crashes(Refusal):
             moved=crash.moved,
         )
 
-    async def _confirmed(
+    async def _confirmed_crashes(
         self, crashed: list[_Seen], live: Credential, baseline: Baseline, unsure: list[str]
     ) -> list[Violation]:
         """Find for each operation the shortest request that breaks it twice while the honest get in."""
@@ -218,7 +218,7 @@ class Crashes(Refusal):
         for operation, cases in by_operation.items():
             doubts = []
             for seen in cases[:_TRIED_AGAIN]:
-                doubt = await self._twice(seen, live, baseline)
+                doubt = await self._crashed_twice(seen, live, baseline)
                 if isinstance(doubt, Violation):
                     more = f" {len(cases) - 1} more credentials do the same." if len(cases) > 1 else ""
                     violations.append(replace(doubt, message=doubt.message + more))
@@ -228,9 +228,9 @@ class Crashes(Refusal):
                 unsure += [f"{operation}: {doubt}" for doubt in doubts]
         return violations
 
-    async def _twice(self, seen: _Seen, live: Credential, baseline: Baseline) -> Violation | str:
+    async def _crashed_twice(self, seen: _Seen, live: Credential, baseline: Baseline) -> Violation | str:
         await self.must_live(self.witness, live, baseline, "between")
-        again = await self._send_again(seen.crash, _AGAIN + seen.label)
+        again = await self._crash_again(seen.crash, _AGAIN + seen.label)
         await self.must_live(self.witness, live, baseline, "between")
         first, second = seen.answer, again
         if second.outcome is not Outcome.CRASHED:

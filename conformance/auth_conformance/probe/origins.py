@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 from auth_conformance.credentials import Kind
 from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.cors import may_read, may_send, speaks_cors
-from auth_conformance.probe.core import Answer
 from auth_conformance.probe.refusal import Refusal
 from auth_conformance.secret import Secret
 from auth_conformance.target import Login, Operation, styled
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
+    from auth_conformance.probe.core import Answer
 
 _REMEDY = '[policy]\norigins = ["https://app.example.com"]  # every origin whose pages may use this service'
 
@@ -73,7 +73,7 @@ def _lookalikes(listed: str, word: str) -> list[Stranger]:
         Stranger(
             f"{'http' if secure else 'https'}://{host}{port}", "the other scheme: the network writes it"
         ),
-        Stranger(f"{parts.scheme}://{host}:{8443 if parts.port != 8443 else 9443}", "another port"),  # noqa: PLR2004 - a port
+        Stranger(f"{parts.scheme}://{host}:{8443 if parts.port != 8443 else 9443}", "another port"),
         Stranger(f"{parts.scheme}://{word}.{host}{port}", "a sub-domain"),
         Stranger(f"{parts.scheme}://{host}.{port}", "a trailing dot", Severity.LOW),
         Stranger(f"{listed}`.evil.example", "a backtick: some browsers take it in a host"),
@@ -95,21 +95,21 @@ class Origins(Refusal):
         baseline = await self.baseline(self.witness, live)
         await self.must_live(self.witness, live, baseline, "before")
         listed = tuple(origin for origin in self.target.policy.origins if origin != "*")
-        asks = self._asks()
-        traces, works = await self._listed(listed, asks, live)
+        asks = self._asks_of_pages()
+        traces, works = await self._listed_origins(listed, asks, live)
         violations: list[Violation] = []
         unsure: list[str] = []
         judged = 0
         for stranger in strangers(listed, self.word(8)):
             worst: Violation | None = None
             for ask in asks:
-                answer = await self._ask(ask, stranger.origin, live)
+                answer = await self._ask_as_page(ask, stranger.origin, live)
                 traces = traces or speaks_cors(answer.reply)
                 if answer.judgement is not None:
                     unsure.append(f"{stranger.origin}, {ask.words}: {answer.why}")
                     continue
                 judged += 1
-                violation = await self._judged(stranger, ask, answer, live)
+                violation = await self._judged_origin(stranger, ask, answer, live)
                 if violation is not None and (worst is None or _rank(violation) > _rank(worst)):
                     worst = violation
             if worst is not None:
@@ -142,7 +142,7 @@ class Origins(Refusal):
             f"{judged} requests of pages of unlisted origins get nothing; {works[0]} works.", evidence, notes
         )
 
-    def _asks(self) -> list[Ask]:
+    def _asks_of_pages(self) -> list[Ask]:
         """Choose what is asked for each origin: the witness, a mutation and the login."""
         witness = self.witness.operation
         mutation = next(
@@ -159,19 +159,19 @@ class Origins(Refusal):
             asks.append(Ask(self.target.logins[0].operation, preflight=True, cookie=False))
         return asks
 
-    async def _listed(
+    async def _listed_origins(
         self, listed: tuple[str, ...], asks: list[Ask], live: Credential
     ) -> tuple[bool, list[str]]:
         """Whether anything speaks of CORS, and the listed origins whose pages can read the witness."""
         traces, works = False, []
         for origin in listed[:2]:
-            answer = await self._ask(asks[1], origin, live, role=Role.CONTROL)
+            answer = await self._ask_as_page(asks[1], origin, live, role=Role.CONTROL)
             traces = traces or speaks_cors(answer.reply)
             if may_read(origin, answer.reply, credentials=False):
                 works.append(origin)
         return traces, works
 
-    async def _ask(
+    async def _ask_as_page(
         self, ask: Ask, origin: str, live: Credential, *, role: Role = Role.ATTACK, again: bool = False
     ) -> Answer:
         headers: list[tuple[str, str | bytes]] = [("Origin", origin)]
@@ -181,18 +181,20 @@ class Origins(Refusal):
             headers.append(("Cookie", "visited=1"))
         if ask.preflight:
             headers.append(("Access-Control-Request-Method", ask.operation.method))
-            headers.append(("Access-Control-Request-Headers", ", ".join(self._wanted(live))))
+            headers.append(("Access-Control-Request-Headers", ", ".join(self._headers_wanted(live))))
             operation = Operation("OPTIONS", _filled(ask.operation.path))
             return await self.call(operation, label=label, role=role, headers=headers, fresh=again)
         return await self.call(ask.operation, live, label=label, role=role, headers=headers, fresh=again)
 
-    def _wanted(self, live: Credential) -> list[str]:
+    def _headers_wanted(self, live: Credential) -> list[str]:
         names = {"content-type"}
         if live.carrier.place == "header":
             names.add(live.carrier.name.lower())
         return sorted(names)
 
-    def _allowed(self, stranger: Stranger, ask: Ask, answer: Answer, live: Credential) -> tuple[bool, bool]:
+    def _allowed_to_page(
+        self, stranger: Stranger, ask: Ask, answer: Answer, live: Credential
+    ) -> tuple[bool, bool]:
         """Whether it works with the user's cookies, and whether it works without them."""
         if ask.preflight:
             with_cookies, without = (
@@ -200,7 +202,7 @@ class Origins(Refusal):
                     stranger.origin,
                     answer.reply,
                     ask.operation.method,
-                    self._wanted(live),
+                    self._headers_wanted(live),
                     credentials=credentials,
                 )
                 for credentials in (True, False)
@@ -212,13 +214,13 @@ class Origins(Refusal):
             )
         return with_cookies, without
 
-    async def _judged(
+    async def _judged_origin(
         self, stranger: Stranger, ask: Ask, answer: Answer, live: Credential
     ) -> Violation | None:
-        if not any(self._allowed(stranger, ask, answer, live)):
+        if not any(self._allowed_to_page(stranger, ask, answer, live)):
             return None
-        again = await self._ask(ask, stranger.origin, live, again=True)
-        with_cookies, without = self._allowed(stranger, ask, again, live)
+        again = await self._ask_as_page(ask, stranger.origin, live, again=True)
+        with_cookies, without = self._allowed_to_page(stranger, ask, again, live)
         if not with_cookies and not without:
             return None
         if not with_cookies and "*" in self.target.policy.origins:

@@ -80,7 +80,7 @@ class Gallery:
     @property
     def refusals(self) -> list[Refused]:
         """Those that the application itself refused: 4xx, by the same way through as the honest answer."""
-        return [item for item in self.hung if 400 <= item.status < 500 and self.own(item.answer.exchange)]  # noqa: PLR2004 - 4xx
+        return [item for item in self.hung if 400 <= item.status < 500 and self.own(item.answer.exchange)]
 
     def own(self, exchange: Exchange) -> bool:
         """Whether the application can have written this answer: nothing else in front has signed it."""
@@ -345,7 +345,7 @@ class _Provoking(Minting):
         candidates.sort(key=lambda operation: operation.name not in declared)
         for operation in candidates[:_ASKED_FOR_RIGHTS]:
             answer = await self.call(operation, live, label="may A use this?")
-            if answer.status is None or answer.reply.ok or answer.status >= 500:  # noqa: PLR2004 - 5xx
+            if answer.status is None or answer.reply.ok or answer.status >= 500:
                 continue
             is_privileged = operation.name in declared
             if admin is not None and not is_privileged:
@@ -398,30 +398,32 @@ class Refusals(Minting):
             )
             proof = [exchange for exchange, _ in faults]
             if again is not None:
-                answer = await self._again(again)
+                answer = await self._refused_again(again)
                 if (
                     challenge_fault(answer.exchange.reply) is not None
                     and answer.status == HTTPStatus.UNAUTHORIZED
                 ):
                     proof.append(answer.exchange)
-            if len(proof) < 2:  # noqa: PLR2004 - seen twice
+            if len(proof) < 2:
                 unsure.append(f"{operation}: {faults[0][1]}, but seen once only")
                 continue
             message = f"{operation} answers 401, and {faults[0][1]}."
             violations.append(Violation(operation, message, None, tuple(proof[:6])))
-        injected = await self._injection()
+        injected = await self._injected_challenge()
         if injected is not None:
             violations.append(injected)
         count = len({exchange.number for exchange in self.scene.refusals_seen})
         if violations or unsure:
-            return self._concluded(violations, unsure, "")
+            return self._concluded_refusals(violations, unsure, "")
         if len(causes) < _ENOUGH_CAUSES:
             return Inconclusive(
                 f"Only {len(causes)} causes were answered 401 ({', '.join(sorted(causes)) or 'none'}).",
                 "",
                 tuple(self.evidence),
             )
-        return self._concluded([], [], f"{count} answers of 401, of {len(causes)} causes, carry a challenge.")
+        return self._concluded_refusals(
+            [], [], f"{count} answers of 401, of {len(causes)} causes, carry a challenge."
+        )
 
     def _unchallenged(self, gallery: Gallery) -> dict[str, list[tuple[Exchange, str]]]:
         """Each 401 of the run without a proper challenge, by operation, with what is wrong with it."""
@@ -433,7 +435,7 @@ class Refusals(Minting):
                 seen.setdefault(exchange.operation, {})[exchange.number] = (exchange, fault)
         return {operation: list(faults.values()) for operation, faults in seen.items()}
 
-    async def _injection(self) -> Violation | None:
+    async def _injected_challenge(self) -> Violation | None:
         """Look for a challenge that the caller has written into the answer; it must show twice."""
         value = f'Bearer x", {_INJECTED} realm="x'
         answers = [
@@ -470,7 +472,7 @@ class Refusals(Minting):
             if fault is None:
                 right.append(item.cause)
             elif fault is not _NOT_JUDGED:
-                again = await self._again(item)
+                again = await self._refused_again(item)
                 if (
                     self._status_fault(item, again, gallery) in (None, _NOT_JUDGED)
                     or again.status != item.status
@@ -489,7 +491,7 @@ class Refusals(Minting):
         groups = {item.group for item in gallery.hung if item.cause in right}
         if self.target.objects is not None and "right" not in groups and not violations:
             unsure.append("No answer to a caller without the right could be judged")
-        return self._concluded(
+        return self._concluded_refusals(
             violations, unsure, f"{len(right)} kinds of refusal have a status that says why."
         )
 
@@ -503,14 +505,14 @@ class Refusals(Minting):
         if answer.judgement is not None or status == 0 or not gallery.own(answer.exchange):
             # Crashes are judged by ERR108, throttles say nothing, and others answer for themselves.
             return _NOT_JUDGED
-        if 200 <= status < 300:  # noqa: PLR2004 - 2xx
+        if 200 <= status < 300:
             let_in = answer.exchange.reply.principal is not None or item.group == "right"
             # Who was let in is not refused: that is for the checks of that credential to say.
             same = answer.exchange.reply.digest == gallery.good.digest
             return (
                 _NOT_JUDGED if let_in or same or "envelope" in policy else f"answered {status}, not {words}"
             )
-        if 300 <= status < 400 and "redirect" in policy:  # noqa: PLR2004 - 3xx
+        if 300 <= status < 400 and "redirect" in policy:
             return _NOT_JUDGED
         return f"answered {status}, not {words}"
 
@@ -526,7 +528,7 @@ class Refusals(Minting):
             fault = breach_of(case) or together.get(id(case))
             if fault is None or item.status in confirmed:
                 continue
-            again = await self._again(item)
+            again = await self._refused_again(item)
             if not _same_answer(item.answer, again):
                 unsure.append(f"{item.cause}: {fault}, then {again.status}")
                 continue
@@ -535,7 +537,7 @@ class Refusals(Minting):
             proof = (item.answer.exchange, again.exchange)
             violations.append(Violation(item.answer.exchange.operation, message, None, proof))
         if not violations:
-            unsure += await self._stable(gallery)
+            unsure += await self._unstable_codes(gallery)
         statuses = {item.status for item in gallery.refusals}
         groups = {item.group for item in gallery.refusals}
         wanted = {
@@ -549,18 +551,18 @@ class Refusals(Minting):
         missing = [str(status) for status in usual if status not in statuses]
         self.notes.append(f"not provoked: {', '.join(missing)}")
         shown = ", ".join(map(str, sorted(statuses)))
-        return self._concluded(
+        return self._concluded_refusals(
             violations, unsure, f"{len(pairs)} errors ({shown}) share one body of `error` and `message`."
         )
 
-    async def _stable(self, gallery: Gallery) -> list[str]:
+    async def _unstable_codes(self, gallery: Gallery) -> list[str]:
         """Codes that change from one time to the next, in words."""
         changing = []
         for group in ("credential", "unknown", "verb", "input"):
             item = next((item for item in gallery.refusals if item.group == group), None)
             if item is None:
                 continue
-            again = await self._again(item)
+            again = await self._refused_again(item)
             codes = {
                 read_error(answer.reply.json).code for answer in (item.answer, again) if _readable(answer)
             }
@@ -568,7 +570,7 @@ class Refusals(Minting):
                 changing.append(f"{item.cause}: the code changes from one time to the next")
         return changing
 
-    async def _again(self, item: Refused) -> Answer:
+    async def _refused_again(self, item: Refused) -> Answer:
         """RP: the same request on a new connection."""
         request = replace(item.answer.request, fresh=True).with_headers(("Cache-Control", "no-cache"))
         return await self.send(
@@ -579,7 +581,9 @@ class Refusals(Minting):
             pointer=self.witness.identity or None,
         )
 
-    def _concluded(self, violations: Sequence[Violation], unsure: Sequence[str], proven: str) -> Verdict:
+    def _concluded_refusals(
+        self, violations: Sequence[Violation], unsure: Sequence[str], proven: str
+    ) -> Verdict:
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if violations:
             return Failed(tuple(violations), evidence, (*notes, *unsure))

@@ -29,7 +29,10 @@ class Crash:
 
 @dataclass(slots=True)
 class Scene:
-    """Shared by all probes of a run. `patience` is the longest `Retry-After` to wait for, in seconds."""
+    """Shared by all probes of a run. `patience` is the longest `Retry-After` to wait for, in seconds.
+
+    `sampler` makes a request that an operation's schemas allow: (operation, chance, path_values=...).
+    """
 
     target: Target
     recorder: Recorder
@@ -38,6 +41,7 @@ class Scene:
     patience: float = 5.0
     allow_disruptive: bool = True
     wire: Callable[[], Awaitable[Transport]] | None = None
+    sampler: Callable[..., HttpRequest] | None = None
     crashes: list[Crash] = field(default_factory=list)
     refusals_seen: list[Exchange] = field(default_factory=list)
     made_accounts: list[tuple[Account, Credential | None]] = field(default_factory=list)

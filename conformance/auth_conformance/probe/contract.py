@@ -1,0 +1,254 @@
+"""What the document declares protected, called without that protection: operation by operation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from auth_conformance.model import Failed, Inconclusive, Need, Passed, Role, Verdict, Violation
+from auth_conformance.oracles.pointer import resolve
+from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.refusal import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from auth_conformance.credentials import Carrier, Credential
+    from auth_conformance.target import Account, Operation
+    from auth_conformance.transports.message import HttpRequest
+
+_SAFE = {"GET", "HEAD"}
+_CALLED = {"GET", "POST", "PUT", "PATCH", "DELETE"}
+# Beyond this many operations a run says which ones it left out.
+_MOST = 120
+# Requests per operation without a full credential (checklist: at most 4).
+_TRIES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """One way not to have what the operation demands."""
+
+    label: str
+    credentials: tuple[Credential, ...] = ()
+
+
+class Contracts(Refusal):
+    """Sentences about the document."""
+
+    async def must_enforce_what_it_declares(self) -> Verdict:
+        """Each operation that the document protects refuses nobody, junk, and part of what it demands."""
+        await self.must_be_reachable()
+        live = await self.credential()
+        baseline = await self.baseline(self.witness, live)
+        await self.must_live(self.witness, live, baseline, "before")
+        declared = [item for item in self.target.operations if item.protected and item.method in _CALLED]
+        if not declared:
+            raise Missing("Not applicable: the document protects no operation.", applicable=False)
+        # What ends sessions and deletes accounts comes last.
+        declared.sort(
+            key=lambda item: (item.method not in _SAFE, "{" not in item.path, item.method == "DELETE")
+        )
+        violations: list[Violation] = []
+        unsure: list[str] = [f"{item.name}: not called, there are too many" for item in declared[_MOST:]]
+        proven = 0
+        for operation in declared[:_MOST]:
+            try:
+                found = await self._enforced(operation)
+            except (Missing, Unclear) as error:
+                found = f"{operation.name}: {error}"
+            if isinstance(found, Violation):
+                violations.append(found)
+            elif found is not None:
+                unsure.append(found)
+            else:
+                proven += 1
+        await self.must_live(self.witness, live, baseline, "after")
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            return Failed(tuple(violations), evidence, (*notes, *unsure))
+        if unsure:
+            shown = f"{proven} of {len(declared)} declared operations are proven. {unsure[0]}"
+            return Inconclusive(shown, "", evidence, (*notes, *unsure[1:]))
+        return Passed(
+            f"{proven} operations refuse what they declare to refuse, and answer with a credential.",
+            evidence,
+            notes,
+        )
+
+    async def _enforced(self, operation: Operation) -> Violation | str | None:
+        """Return a violation, what stayed unclear in words, or None when the operation is proven."""
+        alone = "{" not in operation.path and operation.method not in _SAFE
+        if alone and operation.method == "DELETE" and not self.scene.allow_disruptive:
+            return f"{operation.name}: not called without leave to disrupt (allow_disruptive = true)"
+        tries = await self._ways_to_lack(operation)
+        answers = [await self._sent_lacking(operation, item) for item in tries]
+        control = await self._sent_with_credential(
+            operation, [answer.status for answer in answers], alone=alone
+        )
+        if control.judgement is not None:
+            return f"{operation.name}: no usable answer to a credential ({control.why})"
+        for item, answer in zip(tries, answers, strict=True):
+            found = await self._judged_try(operation, item, answer, control)
+            if found is not None:
+                return found
+        return None
+
+    async def _judged_try(
+        self, operation: Operation, item: _Try, answer: Answer, control: Answer
+    ) -> Violation | str | None:
+        status, name = answer.status or 0, operation.name
+        if answer.judgement is not None:
+            return f"{name}, {item.label}: {answer.why}"
+        if answer.reply.ok:
+            if self._says_no(answer, control):
+                return None
+            if not control.reply.ok or answer.reply.media_type != control.reply.media_type:
+                return f"{name}, {item.label}: {status}, but not the kind of answer that a credential gets"
+            again = await self._sent_lacking(
+                operation, replace(item, label=f"again: {item.label}"), fresh=True
+            )
+            if not again.reply.ok:
+                return f"{name}, {item.label}: {status} once, then {again.status}"
+            proof = (answer.exchange, again.exchange, control.exchange)
+            message = f"{name} declares a credential and answers {status} to {item.label}."
+            return Violation(name, message, None, proof)
+        if 300 <= status < 400:
+            return None if "redirect" in self.target.policy.refusals else f"{name}, {item.label}: a redirect"
+        same = (status, answer.exchange.reply.shape) == (control.status, control.exchange.reply.shape)
+        if same:
+            return f"{name}: {status} with a credential and without, so that nothing is shown"
+        return None
+
+    def _says_no(self, answer: Answer, control: Answer) -> bool:
+        """Whether a 2xx says no, as declared, in words that a caller with a credential does not get."""
+        shape = answer.exchange.reply.shape
+        return "envelope" in self.target.policy.refusals and shape != control.exchange.reply.shape
+
+    async def _ways_to_lack(self, operation: Operation) -> list[_Try]:
+        alternatives = operation.security or ()
+        tries = [_Try("no credential")]
+        for alternative in alternatives:
+            for scheme in sorted(alternative) if len(alternative) > 1 else ():
+                part = await self._known_for(scheme)
+                if part is not None and frozenset({scheme}) not in alternatives:
+                    tries.append(_Try(f"{scheme} alone, of {' and '.join(sorted(alternative))}", (part,)))
+        for scheme in sorted(set().union(*alternatives)):
+            known = await self._known_for(scheme)
+            if known is None:
+                self.notes.append(f"{operation.name}: no credential of the scheme {scheme} is known")
+            else:
+                tries.append(_Try(f"a junk credential of {scheme}", (self.bland(known),)))
+        return tries[:_TRIES]
+
+    async def _sent_lacking(self, operation: Operation, item: _Try, *, fresh: bool = False) -> Answer:
+        request = await self._sampled(operation)
+        for credential in item.credentials:
+            request = request.with_headers(*credential.headers).with_query(*credential.query)
+        if fresh:
+            request = replace(request, fresh=True).with_headers(("Cache-Control", "no-cache"))
+        return await self.send(
+            request, label=f"{operation.name} with {item.label}", role=Role.ATTACK, operation=operation.name
+        )
+
+    async def _sent_with_credential(
+        self, operation: Operation, refusals: list[int | None], *, alone: bool
+    ) -> Answer:
+        """Send the same request with a credential: as A, or as somebody expendable where it may do harm."""
+        request = await self._sampled(operation)
+        if alone:
+            owners: list[str | Account] = [await self._expendable_caller()]
+        else:
+            owners = ["a", *(["admin"] if "admin" in self.target.accounts else [])]
+        answer: Answer | None = None
+        for owner in owners:
+            sent = request
+            for credential in await self._credentials_for(operation, owner):
+                sent = sent.with_headers(*credential.headers).with_query(*credential.query)
+            answer = await self.send(
+                sent,
+                label=f"control: {operation.name} with a credential",
+                role=Role.CONTROL,
+                operation=operation.name,
+            )
+            # One who may not use it proves something only where strangers are answered otherwise.
+            if answer.reply.ok or answer.status not in refusals:
+                return answer
+        if answer is None:
+            raise Unclear("nobody could be asked")
+        return answer
+
+    async def _credentials_for(self, operation: Operation, owner: str | Account) -> tuple[Credential, ...]:
+        """Obtain credentials that meet one alternative, those of one scheme first. Raises Missing."""
+        for alternative in sorted(operation.security or (), key=len):
+            carriers = [self._carrier_of(scheme) for scheme in sorted(alternative)]
+            found: list[Credential] = []
+            for carrier in carriers:
+                if carrier is None:
+                    break
+                try:
+                    if isinstance(owner, str):
+                        credential = await self.credential(carrier.kind, owner)
+                    else:
+                        credential = (await self.log_in(owner, carrier.kind)).credential
+                except Missing:
+                    break
+                found.append(credential.moved_to(carrier))
+            else:
+                return tuple(found)
+        raise Missing("no credential that it demands can be had")
+
+    async def _expendable_caller(self) -> Account:
+        """Find an expendable account of this check that still exists. Raises Missing."""
+        known: Account | None = getattr(self, "_expendable", None)
+        if known is not None:
+            try:
+                await self.log_in(known)
+            except Unclear:
+                known = None
+        if known is None:
+            known = await self.expendable()
+            self._expendable = known
+        return known
+
+    async def _known_for(self, scheme: str) -> Credential | None:
+        carrier = self._carrier_of(scheme)
+        if carrier is None:
+            return None
+        try:
+            return (await self.credential(carrier.kind)).moved_to(carrier)
+        except (Missing, Unclear):
+            return None
+
+    def _carrier_of(self, scheme: str) -> Carrier | None:
+        return next((carrier for carrier in self.target.carriers if carrier.scheme == scheme), None)
+
+    async def _sampled(self, operation: Operation) -> HttpRequest:
+        """Make a request that the schemas allow; ids are unguessable, or of an object made for this."""
+        sampler: Callable[..., HttpRequest] | None = self.scene.sampler
+        if sampler is None:
+            raise Missing("Requests cannot be made from the document here.", self._remedy(Need.OPENAPI))
+        return sampler(operation, self.rng, path_values=await self._ids_for(operation))
+
+    async def _ids_for(self, operation: Operation) -> Mapping[str, str] | None:
+        objects = self.target.objects
+        if objects is None:
+            return None
+        kept = {item.name for item in (objects.read, objects.update) if item is not None}
+        if operation.name in kept:
+            identifier = await self.scene.once("an object for the document", self._object_for_document)
+        elif objects.delete is not None and operation.name == objects.delete.name:
+            identifier = await self._object_for_document()
+        else:
+            return None
+        return {objects.id_parameter: identifier} if identifier is not None else None
+
+    async def _object_for_document(self) -> str | None:
+        objects = self.target.objects
+        if objects is None:
+            return None
+        answer = await self.call(
+            objects.create, await self.credential(), label="create an object", body=dict(objects.template)
+        )
+        identifier = resolve(answer.reply.json, objects.identifier)
+        return str(identifier) if answer.reply.ok and isinstance(identifier, (str, int)) else None

@@ -1,0 +1,441 @@
+"""Several ways to sign in at one operation: each alone, and two of different people at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from auth_conformance.credentials import Credential, Kind
+from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.oracles.pointer import resolve
+from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.refusal import Attempt, Refusal
+from auth_conformance.probe.refusals import object_of
+
+if TYPE_CHECKING:
+    from auth_conformance.credentials import Carrier
+    from auth_conformance.oracles.entry import Baseline
+    from auth_conformance.target import Operation, Witness
+
+REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Whose rights one layer applied to a request with two identities: `a`, `b`, `both` or `refused`."""
+
+    name: str
+    winner: str
+    answers: tuple[Answer, ...]
+    identity: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two credentials of different people in one request, in this order."""
+
+    first: Credential
+    second: Credential
+
+    @property
+    def words(self) -> str:
+        """The pair, for labels."""
+        return f"{_where(self.first)} of {self.first.owner} with {_where(self.second)} of {self.second.owner}"
+
+    @property
+    def headers(self) -> tuple[tuple[str, str | bytes], ...]:
+        """Both, in order; further headers of both, too."""
+        return (*self.first.headers, *self.second.headers)
+
+    @property
+    def query(self) -> tuple[tuple[str, str], ...]:
+        """The query of both."""
+        return (*self.first.query, *self.second.query)
+
+    def scheme_of(self, owner: str) -> str:
+        """Where the credential of `owner` stands."""
+        return _where(self.first if self.first.owner == owner else self.second)
+
+
+class Schemes(Refusal):
+    """Sentences about several schemes."""
+
+    async def must_take_each_scheme(self) -> Verdict:
+        """Each declared scheme, alone and in each declared place, lets its owner in."""
+        live, baseline = await self._first_that_works()
+        await self.must_live(self.witness, live, baseline, "before")
+        violations: list[Violation] = []
+        unsure: list[str] = []
+        accepted: list[str] = []
+        for carrier in self.target.carriers:
+            where = f"{carrier} ({carrier.scheme})" if carrier.scheme else str(carrier)
+            try:
+                credential = (await self.credential(carrier.kind)).moved_to(carrier)
+            except Missing:
+                unsure.append(f"{where}: no credential is known")
+                continue
+            except Unclear as reason:
+                unsure.append(f"{where}: {reason}")
+                continue
+            found = await self._each_alone(credential, where)
+            violations += found[0]
+            unsure += found[1]
+            if not found[0] and not found[1]:
+                accepted.append(where)
+        unsure += [
+            f"{scheme}: declared, but no credential of it is known" for scheme in self._unknown_schemes()
+        ]
+        await self.must_live(self.witness, live, baseline, "after")
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            return Failed(tuple(violations), evidence, (*notes, *unsure))
+        if unsure:
+            more = f" (and {len(unsure) - 1} more)" if len(unsure) > 1 else ""
+            return Inconclusive(f"{unsure[0]}{more}.", "", evidence, (*notes, *unsure[1:]))
+        return Passed(f"Each of {len(accepted)} ways in works alone: {', '.join(accepted)}.", evidence, notes)
+
+    async def _first_that_works(self) -> tuple[Credential, Baseline]:
+        """Find a credential that the witness accepts, of any kind. Raises Unclear when there is none."""
+        trouble = Unclear("No credential of any kind is known.")
+        for kind in self.kinds():
+            try:
+                live = await self.credential(kind)
+                return live, await self.baseline(self.witness, live)
+            except (Missing, Unclear) as reason:
+                trouble = Unclear(str(reason))
+        raise trouble
+
+    def _unknown_schemes(self) -> list[str]:
+        known = {carrier.scheme for carrier in self.target.carriers}
+        declared = {
+            scheme
+            for operation in self.target.operations
+            for alternative in operation.security or ()
+            for scheme in alternative
+        }
+        return sorted(declared - known)
+
+    async def _each_alone(self, credential: Credential, where: str) -> tuple[list[Violation], list[str]]:
+        violations: list[Violation] = []
+        unsure: list[str] = []
+        for witness in self.witnesses:
+            if not _declares(witness.operation, credential.carrier):
+                continue
+            try:
+                _, baseline = await self._baseline_by_any(witness)
+            except Unclear as reason:
+                unsure.append(str(reason))
+                continue
+            bland = await self.attempt(
+                witness,
+                Attempt(f"control: a wrong credential in {where}", self.bland(credential)),
+                baseline,
+                role=Role.CONTROL,
+            )
+            if bland.accepted:
+                unsure.append(f"{witness.operation.name} takes a meaningless credential in {where}")
+                continue
+            for spelled in _spellings(credential.carrier):
+                attempt = Attempt(f"{spelled} alone", credential.moved_to(spelled))
+                answer = await self.attempt(witness, attempt, baseline)
+                if answer.accepted and answer.exchange.reply.principal == baseline.principal:
+                    continue
+                again = await self.attempt(
+                    witness, replace(attempt, label=f"again: {attempt.label}"), baseline, fresh=True
+                )
+                verdict = self._not_let_in(witness.operation, where, answer, again)
+                if (
+                    isinstance(verdict, Violation)
+                    and answer.rejected
+                    and again.status != baseline.anonymous.status
+                ):
+                    # Who is refused otherwise than a stranger was recognised: a right is missing.
+                    self.notes.append(
+                        f"{witness.operation.name} with {where} answers {again.status}: it lacks a right"
+                    )
+                elif isinstance(verdict, Violation):
+                    violations.append(verdict)
+                else:
+                    unsure.append(verdict)
+                break
+        found = await self._writes_with(credential, where)
+        if isinstance(found, Violation):
+            violations.append(found)
+        elif found is not None:
+            self.notes.append(found)
+        return violations, unsure
+
+    def _not_let_in(self, operation: Operation, where: str, first: Answer, second: Answer) -> Violation | str:
+        name = operation.name
+        if second.accepted and first.accepted:
+            taken_for = second.exchange.reply.principal
+            message = f"{name} takes the credential in {where} for {taken_for}."
+            return Violation(name, message, None, (first.exchange, second.exchange))
+        if first.rejected and second.rejected:
+            message = f"{name} refuses a live credential in {where} ({second.status})."
+            return Violation(name, message, None, (first.exchange, second.exchange))
+        return f"{name} with {where}: {second.why or second.status}"
+
+    async def _baseline_by_any(self, witness: Witness) -> tuple[Credential, Baseline]:
+        trouble = ""
+        for kind in self.kinds():
+            try:
+                live = await self.credential(kind)
+                return live, await self.baseline(witness, live)
+            except (Missing, Unclear) as reason:
+                trouble = str(reason)
+        raise Unclear(trouble)
+
+    async def _writes_with(self, credential: Credential, where: str) -> Violation | str | None:
+        """Try one mutation: any answer but that to strangers shows that it is read there, too."""
+        objects = self.target.objects
+        if objects is None or not _declares(objects.create, credential.carrier):
+            return None
+        body = dict(objects.template)
+        name = objects.create.name
+        answer = await self.call(objects.create, credential, label=f"{name} with {where}", body=body)
+        if answer.reply.ok:
+            return None
+        stranger = await self.call(objects.create, label=f"{name} with nothing", role=Role.CONTROL, body=body)
+        again = await self.call(
+            objects.create, credential, label=f"again: {name} with {where}", body=body, fresh=True
+        )
+        if answer.status == again.status == stranger.status == 401:
+            message = f"{name} refuses a live credential in {where} (401)."
+            return Violation(name, message, None, (answer.exchange, again.exchange))
+        return f"{name} with {where} answers {again.status}: it may lack a right or a CSRF token"
+
+    async def must_not_mix_identities(self) -> Verdict:
+        """Two people's credentials in one request are refused, or one of them decides for every layer."""
+        people = {"a": await self._credentials_of("a"), "b": await self._credentials_of("b")}
+        live, baseline = await self._first_that_works()
+        names = {"a": baseline.principal, "b": await self._name_of("b")}
+        if None in names.values() or names["a"] == names["b"]:
+            raise Unclear("The protected operation does not tell A and B apart.")
+        owned = await self._owned_objects()
+        pairs = self._pairs_of_people(people)
+        if not pairs:
+            raise Missing("Not tested: no two credentials of A and B fit into one request.")
+        violations: list[Violation] = []
+        unsure: list[str] = []
+        seen: list[tuple[Pair, list[Layer]]] = []
+        for pair in pairs:
+            try:
+                layers = await self._layers_of(pair, names, owned)
+            except Unclear as reason:
+                unsure.append(f"{pair.words}: {reason}")
+                continue
+            seen.append((pair, layers))
+            split = _split(pair, layers)
+            if split is not None:
+                again = _split(pair, await self._layers_of(pair, names, owned, again=True))
+                if again is None or again.severity is not split.severity:
+                    unsure.append(f"{pair.words}: the layers disagreed once")
+                else:
+                    violations.append(replace(split, evidence=(*split.evidence, *again.evidence)[:12]))
+        violations += _reversals(seen) if not violations else []
+        await self.must_live(self.witness, live, baseline, "after")
+        evidence = tuple(self.evidence)
+        taken = [pair.words for pair, layers in seen if any(layer.winner != REFUSED for layer in layers)]
+        if taken:
+            self.notes.append(f"at level 3 these would have to be refused: {'; '.join(taken)}")
+        notes = tuple(self.notes)
+        if violations:
+            return Failed(tuple(violations), evidence, (*notes, *unsure))
+        if unsure:
+            return Inconclusive(f"{unsure[0]} (and {len(unsure) - 1} more).", "", evidence, notes)
+        how = f"{len(seen) - len(taken)} refused, {len(taken)} decided by one of the two for every layer"
+        return Passed(f"{len(seen)} requests with two identities: {how}.", evidence, notes)
+
+    async def _credentials_of(self, owner: str) -> list[Credential]:
+        found = []
+        for kind in self.kinds():
+            try:
+                credential = await self.credential(kind, owner)
+            except (Missing, Unclear) as reason:
+                self.notes.append(f"no {kind.value} credential of {owner}: {reason}")
+                continue
+            found += [
+                credential.moved_to(carrier) for carrier in self.target.carriers if carrier.kind is kind
+            ]
+        return found
+
+    async def _name_of(self, owner: str) -> str | None:
+        live = await self.credential(self._kind_at_witness(), owner)
+        return (await self.baseline(self.witness, live)).principal
+
+    def _kind_at_witness(self) -> Kind:
+        return next((kind for kind in self.kinds() if self._taken_at_witness(kind)), self.preferred())
+
+    def _taken_at_witness(self, kind: Kind) -> bool:
+        return any(
+            carrier.kind is kind and _declares(self.witness.operation, carrier)
+            for carrier in self.target.carriers
+        )
+
+    async def _owned_objects(self) -> dict[str, str]:
+        """Make one object of each, which the other cannot read; empty where that cannot be shown."""
+        objects = self.target.objects
+        if objects is None:
+            return {}
+        owned = {owner: await object_of(self, owner) for owner in ("a", "b")}
+        for owner, other in (("a", "b"), ("b", "a")):
+            credential = await self.credential(owner=owner)
+            for whose, identifier in owned.items():
+                answer = await self.call(
+                    objects.read,
+                    credential,
+                    label=f"control: {owner} reads the object of {whose}",
+                    role=Role.CONTROL,
+                    values={objects.id_parameter: identifier},
+                )
+                if answer.reply.ok is not (whose == owner):
+                    self.notes.append(f"objects prove nothing here: {owner} reading that of {other}")
+                    return {}
+        return owned
+
+    def _pairs_of_people(self, people: dict[str, list[Credential]]) -> list[Pair]:
+        """Find every two places that fit into one request, both ways round."""
+        main = {kind: carrier for carrier in reversed(self.target.carriers) for kind in (carrier.kind,)}
+        pairs = []
+        for first in people["a"]:
+            for second in people["b"]:
+                one, other = first.carrier, second.carrier
+                same_place = (one.place, one.name) == (other.place, other.name)
+                # A second place of one scheme is tried against its first place only.
+                spare = one.kind is not other.kind and (one != main[one.kind] or other != main[other.kind])
+                declared = all(_declares(self.witness.operation, carrier) for carrier in (one, other))
+                if declared and not same_place and not spare:
+                    pairs.append(Pair(first, second))
+        return pairs
+
+    async def _layers_of(
+        self, pair: Pair, names: dict[str, str | None], owned: dict[str, str], *, again: bool = False
+    ) -> list[Layer]:
+        layers = [await self._who_by_both(pair, names, again=again)]
+        if self.target.second is not None and self.target.second.identity:
+            layers.append(await self._who_by_both(pair, names, self.target.second, again=again))
+        if owned:
+            layers.append(await self._read_by_both(pair, owned, again=again))
+            layers.append(await self._created_by_both(pair, again=again))
+        return layers
+
+    async def _who_by_both(
+        self, pair: Pair, names: dict[str, str | None], witness: Witness | None = None, *, again: bool
+    ) -> Layer:
+        chosen = witness or self.witness
+        answer = await self._sent_by_both(
+            pair, chosen.operation, pointer=chosen.identity or None, again=again
+        )
+        principal = answer.exchange.reply.principal
+        if answer.reply.ok and witness is not None and principal not in names.values():
+            # It may name the caller in another way than the witness does.
+            raise Unclear(f"{chosen.operation.name} names {principal}")
+        winner = next((owner for owner, name in names.items() if name == principal and answer.reply.ok), None)
+        if winner is None and answer.reply.ok:
+            raise Unclear(f"{chosen.operation.name} answers {answer.status} and names neither")
+        return Layer(chosen.operation.name, winner or REFUSED, (answer,), identity=True)
+
+    async def _read_by_both(self, pair: Pair, owned: dict[str, str], *, again: bool) -> Layer:
+        objects = self.target.objects
+        if objects is None:
+            raise Unclear("no objects are known")
+        answers = {
+            owner: await self._sent_by_both(
+                pair, objects.read, values={objects.id_parameter: identifier}, again=again
+            )
+            for owner, identifier in owned.items()
+        }
+        readable = [owner for owner, answer in answers.items() if answer.reply.ok]
+        winner = "both" if len(readable) == len(owned) else (readable[0] if readable else REFUSED)
+        return Layer(objects.read.name, winner, tuple(answers.values()))
+
+    async def _created_by_both(self, pair: Pair, *, again: bool) -> Layer:
+        """Create one and see whose it is: what the owners read afterwards decides (RR)."""
+        objects = self.target.objects
+        if objects is None:
+            raise Unclear("no objects are known")
+        answer = await self._sent_by_both(pair, objects.create, body=dict(objects.template), again=again)
+        identifier = resolve(answer.reply.json, objects.identifier)
+        if not answer.reply.ok or identifier is None:
+            return Layer(objects.create.name, REFUSED, (answer,))
+        seen = [answer]
+        for owner in ("a", "b"):
+            read = await self.call(
+                objects.read,
+                await self.credential(owner=owner),
+                label=f"{owner} reads what was created",
+                role=Role.CONTROL,
+                values={objects.id_parameter: str(identifier)},
+            )
+            seen.append(read)
+            if read.reply.ok:
+                return Layer(objects.create.name, owner, tuple(seen))
+        raise Unclear(f"neither can read what {objects.create.name} created")
+
+    async def _sent_by_both(
+        self, pair: Pair, operation: Operation, *, again: bool, **parts: object
+    ) -> Answer:
+        answer = await self.call(
+            operation,
+            label=f"{'again: ' if again else ''}{pair.words} at {operation.name}",
+            role=Role.ATTACK,
+            headers=pair.headers,
+            query=pair.query,
+            fresh=again,
+            **parts,  # type: ignore[arg-type] # body, values and pointer go through as they are
+        )
+        if answer.judgement is not None:
+            raise Unclear(f"{operation.name}: {answer.why}")
+        return answer
+
+
+def _split(pair: Pair, layers: list[Layer]) -> Violation | None:
+    """Say how layers disagree about one request: identity against rights is the worst."""
+    identity, *others = layers
+    for layer in others:
+        if REFUSED in (layer.winner, identity.winner) or layer.winner == identity.winner:
+            continue
+        severity = Severity.HIGH if layer.identity else Severity.CRITICAL
+        message = f"With {pair.words}, {identity.name} says {identity.winner} and {layer.name} acts for {layer.winner}."
+        proof = (*identity.answers, *layer.answers)
+        return Violation(layer.name, message, severity, tuple(answer.exchange for answer in proof))
+    return None
+
+
+def _reversals(seen: list[tuple[Pair, list[Layer]]]) -> list[Violation]:
+    """Find pairs whose winning scheme changes when people change places: no precedence at all."""
+    winners: dict[tuple[frozenset[str], str], tuple[str, Pair, Layer]] = {}
+    found = []
+    for pair, layers in seen:
+        places = frozenset({_where(pair.first), _where(pair.second)})
+        for layer in layers:
+            if layer.winner not in ("a", "b"):
+                continue
+            scheme = pair.scheme_of(layer.winner)
+            known = winners.setdefault((places, layer.name), (scheme, pair, layer))
+            if known[0] != scheme:
+                message = (
+                    f"{layer.name} follows {known[0]} with {known[1].words}, and {scheme} with {pair.words}."
+                )
+                proof = tuple(answer.exchange for answer in (*known[2].answers, *layer.answers))
+                found.append(Violation(layer.name, message, Severity.HIGH, proof))
+    return found[:1]
+
+
+def _declares(operation: Operation, carrier: Carrier) -> bool:
+    """Tell whether the document says that this carrier alone is enough; nothing said is yes."""
+    if not operation.security or not carrier.scheme:
+        return True
+    return frozenset({carrier.scheme}) in operation.security
+
+
+def _spellings(carrier: Carrier) -> list[Carrier]:
+    """Spell a header's name in other cases, too (RFC 9110 §5.1: names have none)."""
+    if carrier.place != "header" or carrier.kind is not Kind.KEY:
+        return [carrier]
+    return [carrier, replace(carrier, name=carrier.name.upper()), replace(carrier, name=carrier.name.lower())]
+
+
+def _where(credential: Credential) -> str:
+    return f"{credential.carrier.kind.value} in {credential.carrier.place} {credential.carrier.name}"
