@@ -136,34 +136,45 @@ class Schemes(Refusal):
                 unsure.append(f"{witness.operation.name} takes a meaningless credential in {where}")
                 continue
             for spelled in _spellings(credential.carrier):
-                attempt = Attempt(f"{spelled} alone", credential.moved_to(spelled))
-                answer = await self.attempt(witness, attempt, baseline)
-                if answer.accepted and answer.exchange.reply.principal == baseline.principal:
-                    continue
-                again = await self.attempt(
-                    witness, replace(attempt, label=f"again: {attempt.label}"), baseline, fresh=True
-                )
-                verdict = self._not_let_in(witness.operation, where, answer, again)
-                if (
-                    isinstance(verdict, Violation)
-                    and answer.rejected
-                    and again.status != baseline.anonymous.status
-                ):
-                    # Who is refused otherwise than a stranger was recognised: a right is missing.
-                    self.notes.append(
-                        f"{witness.operation.name} with {where} answers {again.status}: it lacks a right"
-                    )
-                elif isinstance(verdict, Violation):
-                    violations.append(verdict)
-                else:
-                    unsure.append(verdict)
-                break
-        found = await self._writes_with(credential, where)
-        if isinstance(found, Violation):
-            violations.append(found)
-        elif found is not None:
-            self.notes.append(found)
+                found = await self._let_in(witness, credential.moved_to(spelled), baseline, where)
+                if isinstance(found, Violation):
+                    violations.append(found)
+                    break
+                if found is not None:
+                    unsure.append(found)
+        written = await self._writes_with(credential, where)
+        if isinstance(written, Violation):
+            violations.append(written)
+        elif written is not None:
+            self.notes.append(written)
         return violations, unsure
+
+    async def _let_in(
+        self,
+        witness: Witness,
+        credential: Credential,
+        baseline: Baseline,
+        where: str,
+    ) -> Violation | str | None:
+        """Present it once; None when its owner gets in, or is known and lacks a right."""
+        attempt = Attempt(f"{credential.carrier} alone", credential)
+        answer = await self.attempt(witness, attempt, baseline)
+        if answer.accepted and answer.exchange.reply.principal == baseline.principal:
+            return None
+        again = await self.attempt(
+            witness,
+            replace(attempt, label=f"again: {attempt.label}"),
+            baseline,
+            fresh=True,
+        )
+        found = self._not_let_in(witness.operation, where, answer, again)
+        if isinstance(found, Violation) and answer.rejected and again.status != baseline.anonymous.status:
+            # Who is refused otherwise than a stranger was recognised.
+            self.notes.append(
+                f"{witness.operation.name} with {where} answers {again.status}: it lacks a right",
+            )
+            return None
+        return found
 
     def _not_let_in(self, operation: Operation, where: str, first: Answer, second: Answer) -> Violation | str:
         name = operation.name
@@ -198,9 +209,13 @@ class Schemes(Refusal):
             return None
         stranger = await self.call(objects.create, label=f"{name} with nothing", role=Role.CONTROL, body=body)
         again = await self.call(
-            objects.create, credential, label=f"again: {name} with {where}", body=body, fresh=True
+            objects.create,
+            credential,
+            label=f"again: {name} with {where}",
+            body=body,
+            fresh=True,
         )
-        if answer.status == again.status == stranger.status == 401:
+        if answer.status == again.status == stranger.status == HTTPStatus.UNAUTHORIZED:
             message = f"{name} refuses a live credential in {where} (401)."
             return Violation(name, message, None, (answer.exchange, again.exchange))
         return f"{name} with {where} answers {again.status}: it may lack a right or a CSRF token"
@@ -310,7 +325,12 @@ class Schemes(Refusal):
         return pairs
 
     async def _layers_of(
-        self, pair: Pair, names: dict[str, str | None], owned: dict[str, str], *, again: bool = False
+        self,
+        pair: Pair,
+        names: dict[str, str | None],
+        owned: dict[str, str],
+        *,
+        again: bool = False,
     ) -> list[Layer]:
         layers = [await self._who_by_both(pair, names, again=again)]
         if self.target.second is not None and self.target.second.identity:
@@ -321,11 +341,19 @@ class Schemes(Refusal):
         return layers
 
     async def _who_by_both(
-        self, pair: Pair, names: dict[str, str | None], witness: Witness | None = None, *, again: bool
+        self,
+        pair: Pair,
+        names: dict[str, str | None],
+        witness: Witness | None = None,
+        *,
+        again: bool,
     ) -> Layer:
         chosen = witness or self.witness
         answer = await self._sent_by_both(
-            pair, chosen.operation, pointer=chosen.identity or None, again=again
+            pair,
+            chosen.operation,
+            pointer=chosen.identity or None,
+            again=again,
         )
         principal = answer.exchange.reply.principal
         if answer.reply.ok and witness is not None and principal not in names.values():
@@ -342,7 +370,10 @@ class Schemes(Refusal):
             raise Unclear("no objects are known")
         answers = {
             owner: await self._sent_by_both(
-                pair, objects.read, values={objects.id_parameter: identifier}, again=again
+                pair,
+                objects.read,
+                values={objects.id_parameter: identifier},
+                again=again,
             )
             for owner, identifier in owned.items()
         }
@@ -374,7 +405,12 @@ class Schemes(Refusal):
         raise Unclear(f"neither can read what {objects.create.name} created")
 
     async def _sent_by_both(
-        self, pair: Pair, operation: Operation, *, again: bool, **parts: object
+        self,
+        pair: Pair,
+        operation: Operation,
+        *,
+        again: bool,
+        **parts: object,
     ) -> Answer:
         answer = await self.call(
             operation,
