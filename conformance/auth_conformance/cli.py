@@ -34,16 +34,38 @@ class Refused(click.ClickException):
 def selection(command: F) -> F:
     """Options that choose checks and reports, shared by `run` and `demo`."""
     options = [
-        click.option("--only", multiple=True, metavar="CODE", help="Run this check or family only; may be repeated."),
-        click.option("--ignore", multiple=True, metavar="CODE", help="Leave out this check or family; may be repeated."),
+        click.option(
+            "--only", multiple=True, metavar="CODE", help="Run this check or family only; may be repeated.",
+        ),
+        click.option(
+            "--ignore", multiple=True, metavar="CODE", help="Leave out this check or family; may be repeated.",
+        ),
         click.option("--level", type=click.IntRange(1, 3), help="Highest ASVS level of checks (default: 3)."),
-        click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the run as JSON."),
-        click.option("--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the HTML report."),
-        click.option("--fail-on", type=click.Choice(["info", "low", "medium", "high", "critical"]), help="Lowest severity that fails (default: low)."),
+        click.option(
+            "--json",
+            "json_file",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Write the run as JSON.",
+        ),
+        click.option(
+            "--html",
+            "html_file",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Write the HTML report.",
+        ),
+        click.option(
+            "--fail-on",
+            type=click.Choice(["info", "low", "medium", "high", "critical"]),
+            help="Lowest severity that fails (default: low).",
+        ),
         click.option("--strict", is_flag=True, default=None, help="Fail also on what could not be tested."),
-        click.option("--allow-inconclusive", is_flag=True, default=None, help="Let inconclusive checks through."),
+        click.option(
+            "--allow-inconclusive", is_flag=True, default=None, help="Let inconclusive checks through.",
+        ),
         click.option("--seed", type=int, help="Seed of the run's chance (default: 0)."),
-        click.option("--budget", type=click.IntRange(1), help="Most requests that the run may send (default: 3000)."),
+        click.option(
+            "--budget", type=click.IntRange(1), help="Most requests that the run may send (default: 3000).",
+        ),
         click.option("--quiet", is_flag=True, help="Print findings and the decision only."),
     ]
     for option in reversed(options):
@@ -55,14 +77,37 @@ def addressing(command: F) -> F:
     """Options that say what the target is and how to read about it."""
     options = [
         click.argument("target", required=False),
-        click.option("--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help=f"Read this configuration (default: {FILE_NAME} or pyproject.toml)."),
-        click.option("--openapi", metavar="PATH", help="Where the OpenAPI document is: a path of the service, or a file."),
-        click.option("--app-dir", metavar="DIR", help="Where the module of an application is looked for (default: here)."),
-        click.option("--rate", type=float, metavar="N", help="Requests per second (default: 5 towards other machines)."),
-        click.option("--timeout", type=float, metavar="SECONDS", help="Longest wait for one reply (default: 10)."),
+        click.option(
+            "--config",
+            "config_file",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help=f"Read this configuration (default: {FILE_NAME} or pyproject.toml).",
+        ),
+        click.option(
+            "--openapi",
+            metavar="PATH",
+            help="Where the OpenAPI document is: a path of the service, or a file.",
+        ),
+        click.option(
+            "--app-dir",
+            metavar="DIR",
+            help="Where the module of an application is looked for (default: here).",
+        ),
+        click.option(
+            "--rate", type=float, metavar="N", help="Requests per second (default: 5 towards other machines).",
+        ),
+        click.option(
+            "--timeout", type=float, metavar="SECONDS", help="Longest wait for one reply (default: 10).",
+        ),
         click.option("--insecure", is_flag=True, help="Accept any TLS certificate."),
-        click.option("--database-env", metavar="NAME", help="Environment variable with the URL of the target's database."),
-        click.option("--signing-key-env", metavar="NAME", help="Environment variable with the key that signs tokens."),
+        click.option(
+            "--database-env",
+            metavar="NAME",
+            help="Environment variable with the URL of the target's database.",
+        ),
+        click.option(
+            "--signing-key-env", metavar="NAME", help="Environment variable with the key that signs tokens.",
+        ),
     ]
     for option in reversed(options):
         command = option(command)
@@ -81,8 +126,15 @@ def main() -> None:
 @main.command()
 @addressing
 @selection
-@click.option("--allow-disruptive", is_flag=True, default=None, help="Against a URL: also lock, delete and flood, on accounts of our own.")
-def run(target: str | None, json_file: Path | None, html_file: Path | None, *, quiet: bool, **flags: Any) -> None:
+@click.option(
+    "--allow-disruptive",
+    is_flag=True,
+    default=None,
+    help="Against a URL: also lock, delete and flood, on accounts of our own.",
+)
+def run(
+    target: str | None, json_file: Path | None, html_file: Path | None, *, quiet: bool, **flags: Any,
+) -> None:
     """Test TARGET: a URL, or an application as MODULE:APP or MODULE:FACTORY().
 
     Accounts come from the configuration file, passwords from the environment variables that it names;
@@ -94,7 +146,12 @@ def run(target: str | None, json_file: Path | None, html_file: Path | None, *, q
 
 @main.command()
 @selection
-@click.option("--algorithm", type=click.Choice(["HS256", "ES256", "RS256"]), default="HS256", help="How the app signs its tokens.")
+@click.option(
+    "--algorithm",
+    type=click.Choice(["HS256", "ES256", "RS256"]),
+    default="HS256",
+    help="How the app signs its tokens.",
+)
 @click.option("--flaw", "flaw_name", metavar="NAME", help="Seed this flaw first; --flaw list names them all.")
 def demo(
     json_file: Path | None,
@@ -129,7 +186,12 @@ def demo(
 @main.command()
 @addressing
 @click.option("--force", is_flag=True, help=f"Overwrite an existing {FILE_NAME}.")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default=Path(FILE_NAME), help="Where to write.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path(FILE_NAME),
+    help="Where to write.",
+)
 def init(target: str | None, output: Path, *, force: bool, **flags: Any) -> None:
     """Look at TARGET and write what was found as an editable configuration."""
     from auth_conformance.discovery.writing import as_toml  # noqa: PLC0415 - only here
@@ -166,11 +228,15 @@ def explain(code: str) -> None:
     catalogue = catalog.load()
     check = catalogue.get(code.upper())
     if check is None:
-        near = ", ".join(name for name in catalogue if name.startswith(code.upper()[:3])) or ", ".join(catalogue)
+        near = ", ".join(name for name in catalogue if name.startswith(code.upper()[:3])) or ", ".join(
+            catalogue,
+        )
         raise Refused(f"There is no check {code}. There are: {near}.")
     rule = check.rule
     click.echo(f"{rule.code} {rule.name}\n{rule.title}\n")
-    click.echo(f"{rule.severity.value} · ASVS level {rule.level} · {rule.depth.value} box · {rule.impact.value} · at most {rule.budget} requests")
+    click.echo(
+        f"{rule.severity.value} · ASVS level {rule.level} · {rule.depth.value} box · {rule.impact.value} · at most {rule.budget} requests",
+    )
     if rule.needs:
         click.echo(f"Needs: {', '.join(need.value for need in rule.needs)}")
     for head, text in (("", rule.requirement), ("Why", rule.why), ("How", rule.how), ("Fix", rule.fix)):
@@ -239,7 +305,9 @@ def look(settings: Settings) -> Any:
         raise Refused(str(error)) from None
 
 
-def conclude(settings: Settings, app: object | None, json_file: Path | None, html_file: Path | None, *, quiet: bool) -> None:
+def conclude(
+    settings: Settings, app: object | None, json_file: Path | None, html_file: Path | None, *, quiet: bool,
+) -> None:
     """Run, print, write the reports, and leave with the decision's exit code."""
     from auth_conformance.engine import conduct  # noqa: PLC0415 - imports the HTTP client
     from auth_reports.writing import write  # noqa: PLC0415 - imports the template engine
@@ -257,7 +325,7 @@ def conclude(settings: Settings, app: object | None, json_file: Path | None, htm
                 command=" ".join(["auth-conformance", *sys.argv[1:]]),
                 on_target=lambda target: console.target(target, len(checks)),
                 on_result=console.progress,
-            )
+            ),
         )
     except ConfigurationError as error:
         raise Refused(str(error)) from None

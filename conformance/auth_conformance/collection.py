@@ -29,7 +29,6 @@ from auth_conformance.model import (
     Skipped,
     TargetSummary,
 )
-from auth_conformance.runner import batches
 from auth_conformance.secret import Secret
 from auth_conformance.settings import AccountSettings, ConfigurationError, Settings, load
 
@@ -150,14 +149,13 @@ class Collection:
         settings = self.settings(suite)
         try:
             selected = catalog.select(
-                self.catalogue, level=settings.level, only=settings.only, ignore=settings.ignore
+                self.catalogue, level=settings.level, only=settings.only, ignore=settings.ignore,
             )
         except catalog.UnknownCodeError as error:
             raise pytest.UsageError(str(error)) from None
         for check in selected:
-
             item: CheckItem = CheckItem.from_parent(
-                parent, name=f"{check.rule.code} {check.rule.name}", callobj=_decide
+                parent, name=f"{check.rule.code} {check.rule.name}", callobj=_decide,
             )
             item.check = check
             item.add_marker("auth_conformance")
@@ -223,7 +221,11 @@ class Collection:
         for result in run.results:
             earlier = self.results.get(result.rule.code)
             # A rerun must not turn a security finding into a pass.
-            if earlier is not None and isinstance(earlier.verdict, Failed) and not isinstance(result.verdict, Failed):
+            if (
+                earlier is not None
+                and isinstance(earlier.verdict, Failed)
+                and not isinstance(result.verdict, Failed)
+            ):
                 continue
             self.results[result.rule.code] = self._renumbered(result)
 
@@ -232,7 +234,8 @@ class Collection:
 
         def new(exchanges: tuple[Exchange, ...]) -> tuple[Exchange, ...]:
             return tuple(
-                replace(item, number=numbers.setdefault(item.number, next(self._numbers))) for item in exchanges
+                replace(item, number=numbers.setdefault(item.number, next(self._numbers)))
+                for item in exchanges
             )
 
         verdict = replace(result.verdict, evidence=new(result.verdict.evidence))
@@ -253,13 +256,14 @@ class Collection:
             settings,
             run_id=(conductor.run_id if conductor is not None else "") or self.run_id,
             started=self.started,
-            requests=max((conductor.requests for conductor in self.conductors.values()), default=0) or self.requests,
+            requests=max((conductor.requests for conductor in self.conductors.values()), default=0)
+            or self.requests,
             command="pytest " + " ".join(self.config.invocation_params.args),
             interrupted=interrupted,
         )
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
         """Stop the engine, and write the reports on the controller."""
         for conductor in self.conductors.values():
             conductor.stop()
@@ -318,7 +322,9 @@ class Session:
         return conductors[key]
 
     def _selected(self, suite: Suite | None) -> list[Check]:
-        mine = [item for item in self._session.items if isinstance(item, CheckItem) and suite_of(item) is suite]
+        mine = [
+            item for item in self._session.items if isinstance(item, CheckItem) and suite_of(item) is suite
+        ]
         return list({item.check.rule.code: item.check for item in mine}.values())
 
     def decide(self, item: CheckItem) -> None:
@@ -347,7 +353,9 @@ def suite_of(item: CheckItem) -> Suite | None:
 
 def supplied(users: Mapping[str, Mapping[str, str]]) -> dict[str, AccountSettings]:
     """Accounts from a fixture or a hook: their secrets are values, which a configuration file may not hold."""
-    return {label: AccountSettings.model_construct(**_account(label, members)) for label, members in users.items()}
+    return {
+        label: AccountSettings.model_construct(**_account(label, members)) for label, members in users.items()
+    }
 
 
 class _Given:
@@ -384,7 +392,9 @@ def speak(result: Result, settings: Settings) -> None:
                 pytest.xfail(f"{result.severity.value} is below {settings.fail_on}: {lines[0]}")
             raise BrokenRuleError("\n".join(lines))
         case Inconclusive():
-            text = f"{code} inconclusive: {verdict.reason}" + (f"\n    try: {verdict.remedy}" if verdict.remedy else "")
+            text = f"{code} inconclusive: {verdict.reason}" + (
+                f"\n    try: {verdict.remedy}" if verdict.remedy else ""
+            )
             if settings.allow_inconclusive:
                 pytest.skip(text)
             raise UndecidedError(text)

@@ -25,7 +25,10 @@ _ORDERS = {
     "ES256": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
     "ES256K": 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141,
     "ES384": int("FFFFFFFF" * 6 + "C7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973", 16),
-    "ES512": int("01FF" + "FFFFFFFF" * 7 + "FFFFFFFA51868783BF2F966B7FCC0148F709A5D03BB5C9B8899C47AEBB6FB71E91386409", 16),
+    "ES512": int(
+        "01FF" + "FFFFFFFF" * 7 + "FFFFFFFA51868783BF2F966B7FCC0148F709A5D03BB5C9B8899C47AEBB6FB71E91386409",
+        16,
+    ),
 }
 
 
@@ -144,7 +147,9 @@ class SigningKey:
         """Sign under `algorithm` (default: the key's own). Raises ValueError when the key cannot."""
         name = algorithm or self.algorithm
         if name in _HMAC:
-            return hmac.new(self.secret.reveal().encode("utf-8", "surrogatepass"), signing_input, _HMAC[name]).digest()
+            return hmac.new(
+                self.secret.reveal().encode("utf-8", "surrogatepass"), signing_input, _HMAC[name],
+            ).digest()
         try:
             implementation = pyjwt.get_algorithm_by_name(name)
             signature = implementation.sign(signing_input, implementation.prepare_key(self.secret.reveal()))
@@ -188,7 +193,7 @@ def attacker_keys() -> dict[str, SigningKey]:
                     serialization.Encoding.PEM,
                     serialization.PrivateFormat.PKCS8,
                     serialization.NoEncryption(),
-                ).decode()
+                ).decode(),
             ),
             source="made up by the attacker",
         )
@@ -229,17 +234,23 @@ class Jwt:
         return cls(parts[0], parts[1], parts[2], header, claims)
 
     @classmethod
-    def build(cls, header: Mapping[str, Any], claims: Mapping[str, Any], key: SigningKey | None = None) -> Self:
+    def build(
+        cls, header: Mapping[str, Any], claims: Mapping[str, Any], key: SigningKey | None = None,
+    ) -> Self:
         """A new token, signed by `key` under the header's `alg` if it can, unsigned without a key."""
         return cls._from(compact_json(dict(header)), compact_json(dict(claims)), header, claims).signed(key)
 
     @classmethod
-    def raw(cls, header_json: str, payload_json: str, key: SigningKey | None = None, algorithm: str | None = None) -> Self:
+    def raw(
+        cls, header_json: str, payload_json: str, key: SigningKey | None = None, algorithm: str | None = None,
+    ) -> Self:
         """A token around hand-written JSON texts, for what a serialiser would not write."""
         return cls._from(header_json, payload_json, {}, {}).signed(key, algorithm)
 
     @classmethod
-    def _from(cls, header_json: str, payload_json: str, header: Mapping[str, Any], claims: Mapping[str, Any]) -> Self:
+    def _from(
+        cls, header_json: str, payload_json: str, header: Mapping[str, Any], claims: Mapping[str, Any],
+    ) -> Self:
         return cls(
             b64url(header_json.encode("utf-8", "surrogatepass")),
             b64url(payload_json.encode("utf-8", "surrogatepass")),
@@ -313,5 +324,5 @@ class Jwt:
         """Sign header and payload as they stand. Without a key the signature is empty."""
         if key is None:
             return self.unsigned()
-        name = algorithm or (self.algorithm if self.algorithm else key.algorithm)
+        name = algorithm or (self.algorithm or key.algorithm)
         return self.with_signature(key.sign(self.signing_input, name))

@@ -28,7 +28,7 @@ def ASVS(requirement: str) -> Reference:  # noqa: N802 - reads as a citation
     """OWASP ASVS 5.0 requirement such as `9.1.2`. Raises ValueError for an id that ASVS 5.0 does not have."""
     if requirement not in _listed("asvs5"):
         raise ValueError(f"ASVS 5.0 has no requirement {requirement}")
-    chapter = int(requirement.split(".")[0])
+    chapter = int(requirement.split(".", maxsplit=1)[0])
     return Reference("ASVS", f"ASVS 5.0 V{requirement}", f"https://asvs.dev/v5.0.0/V{chapter}/")
 
 
@@ -36,7 +36,9 @@ def RFC(number: int, section: str | None = None) -> Reference:  # noqa: N802
     """IETF RFC, with a section such as `3.1` where one is meant."""
     where = f" §{section}" if section else ""
     anchor = f"#section-{section}" if section else ""
-    return Reference("RFC", f"RFC {number}{where}", f"https://www.rfc-editor.org/rfc/rfc{number}.html{anchor}")
+    return Reference(
+        "RFC", f"RFC {number}{where}", f"https://www.rfc-editor.org/rfc/rfc{number}.html{anchor}",
+    )
 
 
 def CWE(number: int) -> Reference:  # noqa: N802
@@ -69,7 +71,9 @@ def CVE(number: str) -> Reference:  # noqa: N802
 
 def NIST(section: str) -> Reference:  # noqa: N802
     """Section of NIST SP 800-63B-4."""
-    return Reference("NIST", f"NIST SP 800-63B-4 §{section}", "https://pages.nist.gov/800-63-4/sp800-63b.html")
+    return Reference(
+        "NIST", f"NIST SP 800-63B-4 §{section}", "https://pages.nist.gov/800-63-4/sp800-63b.html",
+    )
 
 
 def FETCH(section: str) -> Reference:  # noqa: N802

@@ -221,7 +221,7 @@ class Register:
 
 def styled(username: str, style: str) -> str:
     """`username` as an e-mail address, as a telephone number of its own, or as a plain name."""
-    local = username.split("@")[0]
+    local = username.split("@", maxsplit=1)[0]
     if style == "phone":
         return f"+1415{int(hashlib.sha256(local.encode()).hexdigest(), 16) % 10_000_000:07d}"
     return f"{local}@example.com" if style == "email" else local

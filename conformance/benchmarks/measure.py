@@ -10,11 +10,12 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 import httpx
+
 from auth_conformance import catalog
 from auth_conformance.demo import bundled
 from auth_conformance.engine import conduct
@@ -24,6 +25,7 @@ from auth_conformance.transports import asgi
 from auth_conformance.transports.http import build
 from auth_conformance.transports.message import HttpRequest, RawReply
 
+Send = Callable[[HttpRequest], Awaitable[RawReply]]
 LATENCY = 0.05
 ROUNDS = 3
 
@@ -53,19 +55,23 @@ def replay() -> None:
         requests: list[HttpRequest] = []
 
         def tap(transport: asgi.AsgiTransport, kept: list[HttpRequest] = requests) -> None:
-            send = transport.send
-
-            async def recorded(request: HttpRequest) -> RawReply:
-                kept.append(request)
-                return await send(request)
-
-            transport.send = recorded  # type: ignore[method-assign]
+            transport.send = _kept(transport.send, kept)  # type: ignore[method-assign]
 
         _, ours = run_demo(tap)
         bare = asyncio.run(_replayed([request for request in requests if request.target is None]))
         ratios.append(ours / bare)
-        print(f"  {len(requests)} requests: run {ours:.2f} s, bare client {bare:.2f} s, ratio {ours / bare:.2f}")
+        print(
+            f"  {len(requests)} requests: run {ours:.2f} s, bare client {bare:.2f} s, ratio {ours / bare:.2f}",
+        )
     print(f"replay: median ratio {statistics.median(ratios):.2f} (goal: at most 1.5)")
+
+
+def _kept(send: Send, kept: list[HttpRequest]) -> Send:
+    async def recorded(request: HttpRequest) -> RawReply:
+        kept.append(request)
+        return await send(request)
+
+    return recorded
 
 
 async def _replayed(requests: list[HttpRequest]) -> float:
@@ -101,10 +107,13 @@ def latency() -> None:
     run, took = run_demo(slow)
     took_by_code = {result.rule.code: result.took for result in run.results}
     chain = sum(
-        max((took_by_code[check.rule.code] for check in batch), default=0.0) for batch in batches(catalog.load().values())
+        max((took_by_code[check.rule.code] for check in batch), default=0.0)
+        for batch in batches(catalog.load().values())
     )
     one_by_one = run.requests * LATENCY
-    print(f"  {run.requests} requests: run {took:.2f} s; one after another they would wait {one_by_one:.2f} s")
+    print(
+        f"  {run.requests} requests: run {took:.2f} s; one after another they would wait {one_by_one:.2f} s",
+    )
     print(f"latency: {took / chain:.2f} times the longest exclusive chain of {chain:.2f} s (goal: at most 2)")
 
 
@@ -116,12 +125,16 @@ def imports() -> None:
         "import json; print(json.dumps([sorted(set(sys.modules) - before), took * 1000]))"
     )
     samples: list[Any] = [
-        json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout)  # noqa: S603 - our own code
+        json.loads(
+            subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout,
+        )
         for _ in range(7)
     ]
     modules = samples[0][0]
     fastest = min(sample[1] for sample in samples)
-    print(f"imports: {len(modules)} modules {modules}, {fastest:.2f} ms (goal: at most 3 modules, under 10 ms)")
+    print(
+        f"imports: {len(modules)} modules {modules}, {fastest:.2f} ms (goal: at most 3 modules, under 10 ms)",
+    )
 
 
 def memory() -> None:

@@ -29,12 +29,23 @@ def page(check: Check, flaws: list[Flaw]) -> str:
     """The page of a check in Markdown."""
     rule = check.rule
     path = Path(check.source)
-    mine = [flaw for flaw in flaws if flaw.chapter == path.parent.name and flaw.name.split(".")[0] == path.stem]
+    mine = [
+        flaw for flaw in flaws if flaw.chapter == path.parent.name and flaw.name.split(".")[0] == path.stem
+    ]
     needs = ", ".join(need.value for need in rule.needs) or "nothing"
     parts = [
         f"# {rule.code} {rule.title}",
-        f"`{rule.name}` · {rule.severity.value} · ASVS level {rule.level} · {rule.depth.value} box · "
-        f"{rule.impact.value} · at most {rule.budget} requests · needs {needs}",
+        " · ".join(
+            [
+                f"`{rule.name}`",
+                rule.severity.value,
+                f"ASVS level {rule.level}",
+                f"{rule.depth.value} box",
+                rule.impact.value,
+                f"at most {rule.budget} requests",
+                f"needs {needs}",
+            ],
+        ),
         rule.requirement,
         f"**Why.** {rule.why}",
         f"**How it is tested.** {rule.how}",

@@ -9,16 +9,17 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import auth_conformance
 import pytest
 import time_machine
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+import auth_conformance
 from auth_conformance import catalog
 from auth_conformance.demo import bundled
 from auth_conformance.engine import conduct
 from auth_conformance.model import Run
 from auth_conformance.testing import FLAWS, Edit, Flaw, StaleFlawError, load_flaws, seeded
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 CATALOGUE = catalog.load()
 FLAWS_AND_VARIANTS = load_flaws()
@@ -33,7 +34,7 @@ def fixed(purpose: str) -> str:
 def fixed_key() -> str:
     key = ec.derive_private_key(int(fixed("ES256"), 16), ec.SECP256R1())
     pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption(),
     )
     return pem.decode()
 
@@ -84,7 +85,9 @@ def test_the_clean_app_passes_everything_that_applies(algorithm: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "flaw", [flaw for flaw in FLAWS_AND_VARIANTS if not flaw.sound], ids=lambda flaw: f"{flaw.chapter}/{flaw.name}"
+    "flaw",
+    [flaw for flaw in FLAWS_AND_VARIANTS if not flaw.sound],
+    ids=lambda flaw: f"{flaw.chapter}/{flaw.name}",
 )
 def test_flaw_is_caught_by_exactly(flaw: Flaw) -> None:
     run = verdicts(flaw)
@@ -93,7 +96,9 @@ def test_flaw_is_caught_by_exactly(flaw: Flaw) -> None:
 
 
 @pytest.mark.parametrize(
-    "variant", [flaw for flaw in FLAWS_AND_VARIANTS if flaw.sound], ids=lambda flaw: f"{flaw.chapter}/{flaw.name}"
+    "variant",
+    [flaw for flaw in FLAWS_AND_VARIANTS if flaw.sound],
+    ids=lambda flaw: f"{flaw.chapter}/{flaw.name}",
 )
 def test_sound_variant_is_accused_of_nothing(variant: Flaw) -> None:
     run = verdicts(variant)
@@ -120,7 +125,11 @@ def test_every_check_has_a_flaw_and_a_sound_variant_of_its_name() -> None:
 def test_every_check_is_named_by_its_own_flaw() -> None:
     for code, check in CATALOGUE.items():
         path = Path(check.source)
-        mine = [flaw for flaw in FLAWS_AND_VARIANTS if flaw.chapter == path.parent.name and flaw.name.split(".")[0] == path.stem]
+        mine = [
+            flaw
+            for flaw in FLAWS_AND_VARIANTS
+            if flaw.chapter == path.parent.name and flaw.name.split(".")[0] == path.stem
+        ]
         assert any(code in flaw.caught_by for flaw in mine), code
 
 
@@ -128,8 +137,9 @@ def test_a_stale_edit_names_file_and_text(tmp_path: Path) -> None:
     package = tmp_path / "little"
     package.mkdir()
     (package / "__init__.py").write_text("x = 1\n")
-    with pytest.raises(StaleFlawError, match="__init__.py: found 0 times.*y = 1"), seeded(
-        package, (Edit("__init__.py", "y = 1", "y = 2"),)
+    with (
+        pytest.raises(StaleFlawError, match=r"__init__\.py: found 0 times.*y = 1"),
+        seeded(package, (Edit("__init__.py", "y = 1", "y = 2"),)),
     ):
         pass
     with seeded(package, (Edit("__init__.py", "x = 1", "x = 2"),)) as module:

@@ -1,8 +1,9 @@
 """The strategies stay inside their grammar, and our own parser survives what leaves it."""
 
+from hypothesis import find, given
+
 from auth_conformance.credentials import Jwt
 from auth_fuzz.strategies import authorization_values, compact_jws, damaged_jws
-from hypothesis import find, given
 
 
 @given(compact_jws())
@@ -24,7 +25,10 @@ def test_header_values_can_be_put_on_the_wire(value: str) -> None:
 
 
 def test_an_unsigned_token_is_found() -> None:
-    text = find(compact_jws(), lambda candidate: (token := Jwt.parse(candidate)) is not None and token.algorithm == "none")
+    text = find(
+        compact_jws(),
+        lambda candidate: (token := Jwt.parse(candidate)) is not None and token.algorithm == "none",
+    )
     token = Jwt.parse(text)
     assert token is not None
     assert token.header["alg"] == "none"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from auth_conformance.credentials import Credential
 from auth_conformance.model import (
@@ -40,6 +40,29 @@ class Attempt:
     wire: bool = False
 
 
+@dataclass(slots=True)
+class _Tally:
+    """What became of the attempts of one check, over all operations."""
+
+    broken: list[tuple[Attempt, Violation]] = field(default_factory=list)
+    unclear: list[str] = field(default_factory=list)
+    remedies: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    delivered: int = 0
+
+    def add(self, attempt: Attempt, outcome: Violation | str | None, remedy: str) -> None:
+        """Count one: a reproduced acceptance, a clean refusal (None), or why it is neither."""
+        if isinstance(outcome, Violation):
+            self.broken.append((attempt, outcome))
+        elif outcome is None:
+            self.delivered += 1
+        elif attempt.core:
+            self.unclear.append(outcome)
+            self.remedies.append(remedy)
+        else:
+            self.notes.append(f"not judged: {outcome}")
+
+
 class Refusal(Core):
     """The sentence that carries most checks."""
 
@@ -62,52 +85,66 @@ class Refusal(Core):
         """
         live = credential or await self.credential()
         attempts = list(attempts)
-        broken: list[tuple[Attempt, Violation]] = []
-        unclear: list[str] = []
-        remedies: list[str] = []
-        delivered = 0
-        for witness in at or (self.witness,):
+        places = tuple(at or (self.witness,))
+        tally = _Tally()
+        for witness in places:
             baseline = await self.baseline(witness, live)
             await self.must_live(witness, live, baseline, "before")
-            for control in (*controls, *((twin,) if twin else ())):
-                answer = await self.attempt(witness, control, baseline, role=Role.CONTROL)
-                if not answer.accepted:
-                    raise Unclear(self._control_failed(control, answer, is_twin=control is twin))
-            masked = await self._canonical(witness, live, baseline) if bland else None
+            masked = await self._controlled(witness, live, baseline, (controls, twin, must_hold), bland=bland)
             if masked is not None:
                 return masked
-            for control in must_hold:
-                answer = await self.attempt(witness, control, baseline, role=Role.CONTROL)
-                if answer.accepted:
-                    return Masked("TOK102", f"{control.label} is accepted already")
-                if not answer.rejected:
-                    raise Unclear(f"The control {control.label} was not refused: {answer.why}.")
             answers = await self.together(witness, attempts, baseline)
             await self.must_live(witness, live, baseline, "after")
             for attempt, answer in zip(attempts, answers, strict=True):
-                outcome = await self._settle(witness, attempt, answer, baseline)
-                if isinstance(outcome, Violation):
-                    broken.append((attempt, outcome))
-                elif outcome is None:
-                    delivered += 1
-                elif attempt.core:
-                    unclear.append(outcome)
-                    remedies += self._remedies(answer)
-                else:
-                    self.notes.append(f"not judged: {outcome}")
-        notes = tuple(self.notes)
-        if broken:
-            return Failed(tuple(self._by_operation(broken)), tuple(self.evidence), notes)
-        if unclear:
-            more = f" (and {len(unclear) - 1} more)" if len(unclear) > 1 else ""
-            return Inconclusive(unclear[0] + more, remedies[0] if remedies else "", tuple(self.evidence), notes)
-        if not delivered:
-            return Inconclusive("No attack could be delivered.", "", tuple(self.evidence), notes)
-        where = " and ".join(witness.operation.name for witness in at or (self.witness,))
-        reason = f"{delivered} attacks on {where} refused; the live credential got in before and after."
-        return Passed(reason, tuple(self.evidence), notes)
+                tally.add(
+                    attempt, await self._settle(witness, attempt, answer, baseline), self._remedy_for(answer),
+                )
+        self.notes += tally.notes
+        return self._concluded(tally, " and ".join(witness.operation.name for witness in places))
 
-    async def must_live(self, witness: Witness, live: Credential, baseline: Baseline, when: str, moved: float = 0.0) -> Answer:
+    async def _controlled(
+        self,
+        witness: Witness,
+        live: Credential,
+        baseline: Baseline,
+        controls: tuple[Sequence[Attempt], Attempt | None, Sequence[Attempt]],
+        *,
+        bland: bool,
+    ) -> Masked | None:
+        """The controls between the two good requests. Raises Unclear; Masked when a root cause shows."""
+        accepted, twin, refused = controls
+        for control in (*accepted, *((twin,) if twin else ())):
+            answer = await self.attempt(witness, control, baseline, role=Role.CONTROL)
+            if not answer.accepted:
+                raise Unclear(self._control_failed(control, answer, is_twin=control is twin))
+        masked = await self._canonical(witness, live, baseline) if bland else None
+        if masked is not None:
+            return masked
+        for control in refused:
+            answer = await self.attempt(witness, control, baseline, role=Role.CONTROL)
+            if answer.accepted:
+                return Masked("TOK102", f"{control.label} is accepted already", tuple(self.evidence))
+            if not answer.rejected:
+                raise Unclear(f"The control {control.label} was not refused: {answer.why}.")
+        return None
+
+    def _concluded(self, tally: _Tally, where: str) -> Verdict:
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if tally.broken:
+            return Failed(tuple(self._by_operation(tally.broken)), evidence, notes)
+        if tally.unclear:
+            more = f" (and {len(tally.unclear) - 1} more)" if len(tally.unclear) > 1 else ""
+            return Inconclusive(
+                tally.unclear[0] + more, next(filter(None, tally.remedies), ""), evidence, notes,
+            )
+        if not tally.delivered:
+            return Inconclusive("No attack could be delivered.", "", evidence, notes)
+        reason = f"{tally.delivered} attacks on {where} refused; the live credential got in before and after."
+        return Passed(reason, evidence, notes)
+
+    async def must_live(
+        self, witness: Witness, live: Credential, baseline: Baseline, when: str, moved: float = 0.0,
+    ) -> Answer:
         """SW: the live credential gets in, as its owner. Raises Unclear."""
         answer = await self.call(
             witness.operation,
@@ -121,7 +158,7 @@ class Refusal(Core):
         if not answer.accepted or answer.exchange.reply.principal != baseline.principal:
             raise Unclear(
                 f"The control failed: {witness.operation.name} did not accept the live credential "
-                f"{when} the attack ({answer.why})."
+                f"{when} the attack ({answer.why}).",
             )
         return answer
 
@@ -141,7 +178,14 @@ class Refusal(Core):
         return None
 
     async def attempt(
-        self, witness: Witness, attempt: Attempt, baseline: Baseline, *, role: Role = Role.ATTACK, fresh: bool = False, moved: float = 0.0
+        self,
+        witness: Witness,
+        attempt: Attempt,
+        baseline: Baseline,
+        *,
+        role: Role = Role.ATTACK,
+        fresh: bool = False,
+        moved: float = 0.0,
     ) -> Answer:
         """Send one attempt at `witness` and judge it."""
         return await self.call(
@@ -158,7 +202,9 @@ class Refusal(Core):
             raw_wire=attempt.wire,
         )
 
-    async def together(self, witness: Witness, attempts: Sequence[Attempt], baseline: Baseline) -> list[Answer]:
+    async def together(
+        self, witness: Witness, attempts: Sequence[Attempt], baseline: Baseline,
+    ) -> list[Answer]:
         """Send all attempts, a few at a time, answers in the attempts' order."""
         gate = asyncio.Semaphore(PARALLEL)
 
@@ -168,13 +214,17 @@ class Refusal(Core):
 
         return list(await asyncio.gather(*(one(attempt) for attempt in attempts)))
 
-    async def _settle(self, witness: Witness, attempt: Attempt, answer: Answer, baseline: Baseline) -> Violation | str | None:
+    async def _settle(
+        self, witness: Witness, attempt: Attempt, answer: Answer, baseline: Baseline,
+    ) -> Violation | str | None:
         """A reproduced acceptance as Violation, a clean refusal as None, anything else in words."""
         if answer.rejected:
             return None
         if not answer.accepted:
             return f"{attempt.label}: {answer.why}"
-        again = await self.attempt(witness, replace(attempt, label=f"again: {attempt.label}"), baseline, fresh=True)
+        again = await self.attempt(
+            witness, replace(attempt, label=f"again: {attempt.label}"), baseline, fresh=True,
+        )
         if not again.accepted:
             return f"{attempt.label}: accepted once, then not ({again.why})"
         if again.reply.header("age") is not None:
@@ -201,17 +251,17 @@ class Refusal(Core):
                     operation,
                     first.message + (f" Likewise: {others}." if others else ""),
                     max(violation.severity or self.rule.severity for _, violation in group),
-                    tuple(dict.fromkeys(exchange for _, violation in group for exchange in violation.evidence)),
-                )
+                    tuple(
+                        dict.fromkeys(exchange for _, violation in group for exchange in violation.evidence),
+                    ),
+                ),
             )
         return merged
 
-    def _remedies(self, answer: Answer) -> list[str]:
+    def _remedy_for(self, answer: Answer) -> str:
         if answer.outcome is Outcome.INTERCEPTED and not self.target.policy.trust_waf:
-            return ["[policy]\ntrust_waf = true  # if a filter in front is part of the defence"]
-        if answer.outcome is Outcome.THROTTLED:
-            return ["rate = 1  # requests per second"]
-        return []
+            return "[policy]\ntrust_waf = true  # if a filter in front is part of the defence"
+        return "rate = 1  # requests per second" if answer.outcome is Outcome.THROTTLED else ""
 
     @staticmethod
     def _control_failed(control: Attempt, answer: Answer, *, is_twin: bool) -> str:

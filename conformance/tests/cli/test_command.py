@@ -13,7 +13,9 @@ from services import people, tutorial_app
 from services.serving import serve
 
 
-def command(*arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def command(
+    *arguments: str, cwd: Path, env: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("AUTH_CONFORMANCE_")}
     return subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-m", "auth_conformance.cli", *arguments],
@@ -53,7 +55,9 @@ def url() -> object:
 
 def test_a_service_by_url_needs_two_accounts_and_nothing_else(url: str, tmp_path: Path) -> None:
     (tmp_path / "auth-conformance.toml").write_text(ACCOUNTS, "utf-8")
-    done = command("run", url, "--only", "TOK101", "--only", "TOK102", "--json", "run.json", cwd=tmp_path, env=PASSWORDS)
+    done = command(
+        "run", url, "--only", "TOK101", "--only", "TOK102", "--json", "run.json", cwd=tmp_path, env=PASSWORDS,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     run = json.loads((tmp_path / "run.json").read_text("utf-8"))
     assert {item["verdict"] for item in run["results"]} == {"passed"}
@@ -78,7 +82,9 @@ def test_no_document_and_nothing_declared(tmp_path: Path) -> None:
 
 def test_a_wrong_password(url: str, tmp_path: Path) -> None:
     (tmp_path / "auth-conformance.toml").write_text(ACCOUNTS, "utf-8")
-    sentence = refused(command("run", url, cwd=tmp_path, env={**PASSWORDS, "ALICE_PASSWORD": "not-hers-at-all"}))
+    sentence = refused(
+        command("run", url, cwd=tmp_path, env={**PASSWORDS, "ALICE_PASSWORD": "not-hers-at-all"}),
+    )
     assert "alice" in sentence
     assert "401" in sentence
     assert "not-hers-at-all" not in sentence
@@ -108,7 +114,9 @@ def test_an_application_that_refuses_to_start(tmp_path: Path) -> None:
 
 def test_a_misspelt_option_in_the_file(tmp_path: Path) -> None:
     (tmp_path / "auth-conformance.toml").write_text('fial_on = "high"\n', "utf-8")
-    assert "Unknown option fial_on in auth-conformance.toml" in refused(command("run", "http://127.0.0.1:9", cwd=tmp_path))
+    assert "Unknown option fial_on in auth-conformance.toml" in refused(
+        command("run", "http://127.0.0.1:9", cwd=tmp_path),
+    )
 
 
 def test_a_misspelt_flag(tmp_path: Path) -> None:
@@ -116,7 +124,9 @@ def test_a_misspelt_flag(tmp_path: Path) -> None:
 
 
 def test_a_secret_in_clear_in_the_file(tmp_path: Path) -> None:
-    (tmp_path / "auth-conformance.toml").write_text('[accounts.a]\nusername = "a"\npassword = "hunter22-in-clear"\n', "utf-8")
+    (tmp_path / "auth-conformance.toml").write_text(
+        '[accounts.a]\nusername = "a"\npassword = "hunter22-in-clear"\n', "utf-8",
+    )
     sentence = refused(command("run", "http://127.0.0.1:9", cwd=tmp_path))
     assert "environment variable" in sentence
     assert "hunter22" not in sentence

@@ -1,6 +1,9 @@
 """The decision, and its one sentence."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from auth_conformance import catalog, gate
 from auth_conformance.model import (
     Errored,
@@ -14,8 +17,6 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 RULE = catalog.load()["TOK102"].rule
 FAILED = Failed((Violation("GET /me", "let in"),))
@@ -57,13 +58,17 @@ def test_each_mix_has_its_exit_code(kinds: list[str], options: dict[str, bool], 
 
 
 def test_findings_below_the_threshold_do_not_fail_but_are_told() -> None:
-    decision = gate.decide(results("passed") + results("failed", severity=Severity.LOW), fail_on=Severity.HIGH)
+    decision = gate.decide(
+        results("passed") + results("failed", severity=Severity.LOW), fail_on=Severity.HIGH,
+    )
     assert decision.exit_code == 0
     assert "1 failed below high" in decision.sentence
 
 
 @given(st.lists(st.sampled_from(sorted(KINDS)), max_size=8), st.booleans(), st.booleans())
-def test_green_means_that_something_passed_and_nothing_failed(kinds: list[str], strict: bool, allow: bool) -> None:  # noqa: FBT001 - drawn
+def test_green_means_that_something_passed_and_nothing_failed(
+    kinds: list[str], strict: bool, allow: bool,
+) -> None:
     decision = gate.decide(results(*kinds), strict=strict, allow_inconclusive=allow)
     if decision.exit_code == 0:
         assert "passed" in kinds

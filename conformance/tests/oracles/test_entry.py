@@ -1,17 +1,25 @@
 """What a reply means beside the controls: checklist §1.2, line by line."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from auth_conformance.document import _exchange, _read_exchange
 from auth_conformance.model import Exchange, Outcome, Reply, Request, Role
 from auth_conformance.oracles.entry import Baseline, Fingerprint, classify, failure
 from auth_conformance.oracles.normalise import shape
-from hypothesis import given
-from hypothesis import strategies as st
 
 JSON = (("content-type", "application/json"),)
 
 
-def reply(status: int | None, body: object = None, *, principal: str | None = None, media: str = "application/json", **headers: str) -> Reply:
+def reply(
+    status: int | None,
+    body: object = None,
+    *,
+    principal: str | None = None,
+    media: str = "application/json",
+    **headers: str,
+) -> Reply:
     return Reply(
         status,
         tuple((key.replace("_", "-"), value) for key, value in headers.items()),
@@ -96,7 +104,7 @@ def test_without_an_identity_only_a_body_that_strangers_do_not_get_is_a_proof() 
     media=st.sampled_from(["application/json", "text/html", ""]),
 )
 def test_evidence_read_back_from_a_report_is_judged_the_same(
-    status: int | None, body: object, principal: str | None, media: str
+    status: int | None, body: object, principal: str | None, media: str,
 ) -> None:
     seen = reply(status, body, principal=principal, media=media)
     exchange = Exchange(1, "x", Role.ATTACK, "GET /me", Request("GET", "/me"), seen, 0.1)

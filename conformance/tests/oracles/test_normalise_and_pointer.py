@@ -4,10 +4,11 @@ import json
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from auth_conformance.oracles.normalise import digest, members, shape
-from auth_conformance.oracles.pointer import escape, put, resolve, strings
 from hypothesis import given
 from hypothesis import strategies as st
+
+from auth_conformance.oracles.normalise import digest, members, shape
+from auth_conformance.oracles.pointer import escape, put, resolve, strings
 
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5)),
@@ -17,7 +18,9 @@ JSON = st.recursive(
 
 
 def body(error: str) -> str:
-    return json.dumps({"error": error, "id": str(uuid4()), "at": datetime.now(UTC).isoformat(), "trace": uuid4().hex})
+    return json.dumps(
+        {"error": error, "id": str(uuid4()), "at": datetime.now(UTC).isoformat(), "trace": uuid4().hex},
+    )
 
 
 def test_ids_and_times_do_not_distinguish_two_answers() -> None:

@@ -1,6 +1,5 @@
 import os
 import secrets
-from collections.abc import Iterator
 
 import pytest
 
@@ -8,7 +7,7 @@ pytest_plugins = ["pytester"]
 
 
 @pytest.fixture(autouse=True)
-def environment(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def environment(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder of its own, the bundled app's settings, and no settings of ours from outside."""
     for name in [name for name in os.environ if name.startswith(("AUTH_CONFORMANCE_", "PYTEST_"))]:
         monkeypatch.delenv(name)
@@ -17,4 +16,3 @@ def environment(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setenv("PASSWORD_HASH_MEMORY_KIB", "64")
     monkeypatch.setenv("PASSWORD_HASH_TIME_COST", "1")
     monkeypatch.setenv("ALLOW_WEAK_PASSWORD_HASHING", "true")
-    yield

@@ -5,11 +5,12 @@ import json
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from auth_conformance.credentials import Jwt, SigningKey
 from auth_conformance.secret import Secret
 from auth_conformance.transports.redaction import Redactor
-from hypothesis import given
-from hypothesis import strategies as st
 
 SECRETS = st.text(st.characters(exclude_categories=("Cs",)), min_size=6, max_size=40)
 
@@ -19,7 +20,13 @@ def test_a_known_secret_is_replaced_in_every_usual_encoding(text: str) -> None:
     redactor = Redactor()
     redactor.learn(Secret(text))
     raw = text.encode()
-    for spelling in (text, quote(text, safe=""), json.dumps(text)[1:-1], raw.hex(), base64.b64encode(raw).decode()):
+    for spelling in (
+        text,
+        quote(text, safe=""),
+        json.dumps(text)[1:-1],
+        raw.hex(),
+        base64.b64encode(raw).decode(),
+    ):
         assert spelling not in redactor.text(f"before {spelling} after") or spelling in "before  after"
 
 
@@ -33,7 +40,9 @@ def test_a_secret_does_not_print() -> None:
 
 def test_unknown_secrets_are_found_by_where_they_stand() -> None:
     redactor = Redactor()
-    shown = redactor.text('{"access_token": "abcdef123", "token_type": "bearer", "hashed_password": "$argon2id$x"}')
+    shown = redactor.text(
+        '{"access_token": "abcdef123", "token_type": "bearer", "hashed_password": "$argon2id$x"}',
+    )
     assert "abcdef123" not in shown
     assert "argon2" not in shown
     assert '"bearer"' in shown
@@ -54,7 +63,11 @@ def test_headers_that_carry_credentials_are_hidden_and_their_scheme_stays() -> N
 
 
 def test_a_jwt_shows_header_and_claim_names_only() -> None:
-    token = Jwt.build({"alg": "HS256", "kid": "k1"}, {"sub": "alice", "email": "alice@example.com"}, SigningKey("HS256", Secret("s" * 32)))
+    token = Jwt.build(
+        {"alg": "HS256", "kid": "k1"},
+        {"sub": "alice", "email": "alice@example.com"},
+        SigningKey("HS256", Secret("s" * 32)),
+    )
     shown = Redactor().header("Authorization", f"Bearer {token.text}")
     assert "alice" not in shown
     assert '"alg": "HS256"' in shown

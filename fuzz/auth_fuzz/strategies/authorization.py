@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
-from auth_fuzz.strategies.jws import texts
 from hypothesis import strategies as st
+
+from auth_fuzz.strategies.jws import texts
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-SCHEMES = st.sampled_from(["Bearer", "bearer", "BEARER", "Basic", "Token", "Digest", "Bearer:", "BearerX", ""])
+SCHEMES = st.sampled_from(
+    ["Bearer", "bearer", "BEARER", "Basic", "Token", "Digest", "Bearer:", "BearerX", ""],
+)
 BLANKS = st.sampled_from([" ", "  ", "\t", "", ", "])
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from auth_conformance.credentials import Jwt, b64url, compact_json
 from hypothesis import strategies as st
+
+from auth_conformance.credentials import Jwt, b64url, compact_json
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -20,18 +21,25 @@ ALGORITHMS = st.one_of(
 )
 VALUES = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=12)),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=6), inner, max_size=3)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    ),
     max_leaves=6,
 )
 CLAIMS = st.dictionaries(
-    st.one_of(st.sampled_from(["sub", "exp", "nbf", "iat", "iss", "aud", "jti"]), st.text(max_size=8)), VALUES, max_size=6
+    st.one_of(st.sampled_from(["sub", "exp", "nbf", "iat", "iss", "aud", "jti"]), st.text(max_size=8)),
+    VALUES,
+    max_size=6,
 )
 
 
 @st.composite
 def compact_jws(draw: st.DrawFn) -> str:
     """A token of the right form: JSON objects for header and payload, any bytes for the signature."""
-    header: dict[str, Any] = {"alg": draw(ALGORITHMS), **draw(st.dictionaries(st.sampled_from(["typ", "kid", "crit"]), VALUES))}
+    header: dict[str, Any] = {
+        "alg": draw(ALGORITHMS),
+        **draw(st.dictionaries(st.sampled_from(["typ", "kid", "crit"]), VALUES)),
+    }
     token = Jwt.build({"alg": "none"}, draw(CLAIMS))
     text = b64url(compact_json(header).encode())
     return f"{text}.{token.payload_text}.{b64url(draw(st.binary(max_size=64)))}"
