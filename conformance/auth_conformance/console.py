@@ -44,10 +44,7 @@ class Console:
         if target.witness is not None:
             names = f", caller at {target.witness.identity}" if target.witness.identity else ""
             self.line(f"Witness  {target.witness.operation.name}{names} ({target.witness.provenance.value})")
-        kinds = {login.carrier.kind.value for login in target.logins}
-        kinds |= {kind.value for account in target.accounts.values() for kind in account.ready}
-        if target.keys is not None:
-            kinds.add("key")
+        kinds = {kind.value for kind in target.kinds()}
         self.line(f"Checks   {checks}, with {', '.join(sorted(kinds)) or 'no'} credentials")
         for fact in target.facts:
             if fact.provenance is Provenance.GUESSED:
@@ -73,11 +70,15 @@ class Console:
                 self._hanging(f"{result.rule.code} inconclusive", result.verdict.reason, "yellow")
                 self._remedy(result.verdict.remedy)
             elif result.name == "errored":
-                self._hanging(f"{result.rule.code} broke down", f"{result.verdict.reason} (our bug)", "magenta")
+                self._hanging(
+                    f"{result.rule.code} broke down", f"{result.verdict.reason} (our bug)", "magenta"
+                )
         self._untested(run)
         counts = [f"{run.count(name)} {name}" for name in _ORDER if run.count(name)]
         self.line("")
-        self.line(f"{' · '.join(counts)}   {run.requests} requests in {(run.finished - run.started).total_seconds():.1f} s")
+        self.line(
+            f"{' · '.join(counts)}   {run.requests} requests in {(run.finished - run.started).total_seconds():.1f} s"
+        )
         self._severities(run)
         colour = {"Passed": "green", "Failed": "red"}.get(run.decision.word, "yellow")
         self.line(f"{run.decision.word}: {run.decision.sentence}", colour, bold=True)
@@ -86,10 +87,18 @@ class Console:
 
     def _failure(self, result: Result) -> None:
         for finding in result.findings:
-            self._hanging(f"{result.rule.code} {finding.severity.value}", f"{result.rule.title}: {finding.message}", "red")
+            self._hanging(
+                f"{result.rule.code} {finding.severity.value}",
+                f"{result.rule.title}: {finding.message}",
+                "red",
+            )
 
     def _untested(self, run: Run) -> None:
-        skipped = [result for result in run.results if isinstance(result.verdict, Skipped) and result.verdict.applicable]
+        skipped = [
+            result
+            for result in run.results
+            if isinstance(result.verdict, Skipped) and result.verdict.applicable
+        ]
         masked = [result for result in run.results if isinstance(result.verdict, Masked)]
         roots: dict[str, list[str]] = {}
         for result in masked:
@@ -102,15 +111,23 @@ class Console:
         reasons: dict[tuple[str, str], list[str]] = {}
         for result in skipped:
             if isinstance(result.verdict, Skipped):
-                reasons.setdefault((result.verdict.reason, result.verdict.remedy), []).append(result.rule.code)
+                reasons.setdefault((result.verdict.reason, result.verdict.remedy), []).append(
+                    result.rule.code
+                )
         for (reason, remedy), codes in reasons.items():
             self._hanging(", ".join(codes), reason, "bright_black")
             self._remedy(remedy)
 
     def _severities(self, run: Run) -> None:
-        found = {severity: sum(item.severity is severity for item in run.findings) for severity in reversed(Severity)}
+        found = {
+            severity: sum(item.severity is severity for item in run.findings)
+            for severity in reversed(Severity)
+        }
         if any(found.values()):
-            self.line("Findings " + ", ".join(f"{count} {severity.value}" for severity, count in found.items() if count))
+            self.line(
+                "Findings "
+                + ", ".join(f"{count} {severity.value}" for severity, count in found.items() if count)
+            )
 
     def _remedy(self, remedy: str) -> None:
         for line in remedy.splitlines():
@@ -118,7 +135,11 @@ class Console:
 
     def _hanging(self, head: str, text: str, colour: str) -> None:
         body = textwrap.fill(
-            printable(text), self.width, initial_indent=" " * (len(head) + 2), subsequent_indent="    ", break_long_words=False
+            printable(text),
+            self.width,
+            initial_indent=" " * (len(head) + 2),
+            subsequent_indent="    ",
+            break_long_words=False,
         )
         self.line(click.style(head, fg=colour, bold=True) + body[len(head) :])
 

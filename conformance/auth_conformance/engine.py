@@ -19,7 +19,7 @@ from auth_conformance.clock import Clock
 from auth_conformance.discovery import discover
 from auth_conformance.discovery.application import load_app
 from auth_conformance.discovery.sampling import build_request
-from auth_conformance.model import Result, Role, Run, Severity, TargetSummary
+from auth_conformance.model import Result, Run, Severity, TargetSummary
 from auth_conformance.probe import Scene
 from auth_conformance.runner import run_all
 from auth_conformance.settings import ConfigurationError, Settings
@@ -167,17 +167,20 @@ def check_url(url: str) -> None:
 
 async def clean_up(scene: Scene) -> None:
     """Delete the accounts that the run registered, where the service lets them delete themselves."""
-    operation = scene.target.delete_account
-    if operation is None:
+    target, send = scene.target, scene.recorder.send
+    if target.delete_account is None:
         return
     METER.set(None)
-    for _, credential in scene.made_accounts:
-        if credential is not None:
-            request = operation.request().with_headers(*credential.headers).with_query(*credential.query)
-            with contextlib.suppress(BudgetExceededError):
-                await scene.recorder.send(
-                    request, label="clean up: delete an expendable account", role=Role.SETUP
-                )
+    ours = [credential for _, credential in scene.made_accounts]
+    login = next(iter(target.logins), None)
+    with contextlib.suppress(BudgetExceededError):
+        for account in target.accounts.values():
+            if account.expendable and account.password is not None and login is not None:
+                sent = await send(login.request(account.username, account.password), label="clean up: log in")
+                ours.append(login.read(sent.reply, account.label))
+        for credential in filter(None, ours):
+            request = target.delete_account.request().with_headers(*credential.headers)
+            await send(request.with_query(*credential.query), label="clean up: delete an account of this run")
 
 
 def summary(target: Target) -> TargetSummary:

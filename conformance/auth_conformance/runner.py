@@ -37,41 +37,11 @@ LONGEST = 300.0
 OnResult = Callable[[Result], None]
 
 
-def needs_met(target: Target) -> set[Need]:
-    """The needs that this target meets."""
-    kinds = {login.carrier.kind.value for login in target.logins}
-    for account in target.accounts.values():
-        kinds |= {kind.value for kind in account.ready}
-    if target.keys is not None:
-        kinds.add("key")
-    met = {
-        Need.WITNESS: target.witness is not None,
-        Need.BEARER: "bearer" in kinds,
-        Need.JWT: "bearer" in kinds and Need.JWT not in target.absent,
-        Need.API_KEY: "key" in kinds,
-        Need.COOKIE: "cookie" in kinds,
-        Need.TWO_SCHEMES: len(kinds) > 1,
-        Need.TWO_USERS: {"a", "b"} <= target.accounts.keys(),
-        Need.ADMIN: "admin" in target.accounts,
-        Need.REGISTER: target.register is not None,
-        Need.LOGIN: bool(target.logins),
-        Need.LOGOUT: bool(target.logouts),
-        Need.REFRESH: target.refresh is not None,
-        Need.KEY_MANAGEMENT: target.keys is not None,
-        Need.OBJECTS: target.objects is not None,
-        Need.OPENAPI: target.has_document,
-        Need.SIGNING_KEY: bool(target.signing_keys),
-        Need.PUBLIC_KEY: bool(target.public_keys),
-        Need.CLOCK: target.in_process,
-        Need.DATABASE: target.database is not None,
-    }
-    return {need for need, is_met in met.items() if is_met}
-
-
 def unmet(rule: Rule, target: Target, *, allow_disruptive: bool) -> Skipped | None:
     """Why the check cannot run here: not applicable with evidence, or not tested with a remedy."""
+    met = target.met_needs()
     for need in rule.needs:
-        if need in needs_met(target):
+        if need in met:
             continue
         if need in target.absent:
             return Skipped(f"Not applicable: {target.absent[need]}", applicable=False)
@@ -126,14 +96,18 @@ def _without_late_secrets(verdict: Verdict, scene: Scene) -> Verdict:
     again = scene.recorder.redactor.again
     verdict = replace(verdict, evidence=tuple(map(again, verdict.evidence)))
     if isinstance(verdict, Failed):
-        violations = tuple(replace(item, evidence=tuple(map(again, item.evidence))) for item in verdict.violations)
+        violations = tuple(
+            replace(item, evidence=tuple(map(again, item.evidence))) for item in verdict.violations
+        )
         verdict = replace(verdict, violations=violations)
     return verdict
 
 
 def _severity(rule: Rule, verdict: Verdict) -> Severity:
     if isinstance(verdict, Failed):
-        return max((violation.severity or rule.severity for violation in verdict.violations), default=rule.severity)
+        return max(
+            (violation.severity or rule.severity for violation in verdict.violations), default=rule.severity
+        )
     return rule.severity
 
 
@@ -182,7 +156,9 @@ def phase(rule: Rule) -> int:
     return 1 if rule.impact is Impact.READS else 2
 
 
-async def run_all(checks: Sequence[Check], scene: Scene, on_result: OnResult = lambda _: None) -> list[Result]:
+async def run_all(
+    checks: Sequence[Check], scene: Scene, on_result: OnResult = lambda _: None
+) -> list[Result]:
     """Run the checks in phases and return their results in order of code.
 
     A failed root masks what depends on it: such checks are not sent at all.

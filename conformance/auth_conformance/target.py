@@ -337,3 +337,35 @@ class Target:
     def operation(self, name: str) -> Operation | None:
         """The operation with that name, such as `GET /me`."""
         return next((operation for operation in self.operations if operation.name == name), None)
+
+    def kinds(self) -> set[Kind]:
+        """The kinds of credential that a run can obtain here."""
+        found = {login.carrier.kind for login in self.logins}
+        found |= {kind for account in self.accounts.values() for kind in account.ready}
+        return found | ({Kind.KEY} if self.keys is not None else set())
+
+    def met_needs(self) -> set[Need]:
+        """The needs that are met: what a run can use without another line of configuration."""
+        kinds = self.kinds()
+        found: dict[Need, object] = {
+            Need.WITNESS: self.witness,
+            Need.BEARER: Kind.BEARER in kinds,
+            Need.JWT: Kind.BEARER in kinds and Need.JWT not in self.absent,
+            Need.API_KEY: Kind.KEY in kinds,
+            Need.COOKIE: Kind.COOKIE in kinds,
+            Need.TWO_SCHEMES: len(kinds) > 1,
+            Need.TWO_USERS: {"a", "b"} <= self.accounts.keys(),
+            Need.ADMIN: "admin" in self.accounts,
+            Need.REGISTER: self.register,
+            Need.LOGIN: self.logins,
+            Need.LOGOUT: self.logouts,
+            Need.REFRESH: self.refresh,
+            Need.KEY_MANAGEMENT: self.keys,
+            Need.OBJECTS: self.objects,
+            Need.OPENAPI: self.has_document,
+            Need.SIGNING_KEY: self.signing_keys,
+            Need.PUBLIC_KEY: self.public_keys,
+            Need.CLOCK: self.in_process,
+            Need.DATABASE: self.database,
+        }
+        return {need for need, value in found.items() if value}

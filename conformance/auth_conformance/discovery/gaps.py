@@ -128,7 +128,7 @@ REMEDIES: dict[Need, str] = {
 
 def fill_gaps(known: Knowledge) -> None:
     """Fill in `absent` and `remedies` for everything that is not known."""
-    met = met_needs(known.target())
+    met = known.target().met_needs()
     for need, sentence in _absences(known).items():
         if need not in met or need is Need.JWT:
             known.absent.setdefault(need, sentence)
@@ -137,37 +137,6 @@ def fill_gaps(known: Knowledge) -> None:
             known.remedies.setdefault(need, lines)
     for need in met - known.absent.keys():
         known.remedies.pop(need, None)
-
-
-def met_needs(target: Target) -> set[Need]:
-    """The needs that are met: what a run can use without another line of configuration."""
-    kinds = {login.carrier.kind for login in target.logins}
-    kinds |= {kind for account in target.accounts.values() for kind in account.ready}
-    if target.keys is not None:
-        kinds.add(Kind.KEY)
-    token_is_jwt = Kind.BEARER in kinds and Need.JWT not in target.absent
-    found = {
-        Need.WITNESS: target.witness,
-        Need.BEARER: Kind.BEARER in kinds,
-        Need.JWT: token_is_jwt,
-        Need.API_KEY: Kind.KEY in kinds,
-        Need.COOKIE: Kind.COOKIE in kinds,
-        Need.TWO_SCHEMES: len(kinds) > 1,
-        Need.TWO_USERS: {"a", "b"} <= target.accounts.keys(),
-        Need.ADMIN: "admin" in target.accounts,
-        Need.REGISTER: target.register,
-        Need.LOGIN: target.logins,
-        Need.LOGOUT: target.logouts,
-        Need.REFRESH: target.refresh,
-        Need.KEY_MANAGEMENT: target.keys,
-        Need.OBJECTS: target.objects,
-        Need.OPENAPI: target.has_document,
-        Need.SIGNING_KEY: target.signing_keys,
-        Need.PUBLIC_KEY: target.public_keys,
-        Need.CLOCK: target.in_process,
-        Need.DATABASE: target.database,
-    }
-    return {need for need, value in found.items() if value}
 
 
 def _absences(known: Knowledge) -> dict[Need, str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.discovery.access import labelled
-from auth_conformance.discovery.gaps import REMEDIES, met_needs
+from auth_conformance.discovery.gaps import REMEDIES
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
@@ -270,7 +270,7 @@ def doctor(target: Target, needs: Mapping[Need, Sequence[str]]) -> str:
     for row in rows:
         text = "  ".join(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)).rstrip()
         lines.append(text + (f"  ({row[3]})" if row[3] else ""))
-    met = met_needs(target)
+    met = target.met_needs()
     gone = [(need, codes) for need, codes in needs.items() if need in target.absent and codes]
     if gone:
         lines += ["", "Does not apply here:"]

@@ -126,11 +126,7 @@ class Core:
 
     def kinds(self) -> tuple[Kind, ...]:
         """The kinds of credential that this target accepts and that A can obtain."""
-        found = [login.carrier.kind for login in self.target.logins]
-        account = self.target.accounts.get("a")
-        found += list(account.ready) if account else []
-        if self.target.keys is not None:
-            found.append(Kind.KEY)
+        found = self.target.kinds()
         return tuple(kind for kind in Kind if kind in found)
 
     def _remedy(self, need: Need) -> str:
