@@ -18,6 +18,7 @@ from auth_conformance.probe.revocation import Revocation
 from auth_conformance.probe.rotation import Reuse
 from auth_conformance.probe.scene import Scene
 from auth_conformance.probe.schemes import Schemes
+from auth_conformance.probe.stored import Stored
 from auth_conformance.probe.throttling import Throttling
 from auth_conformance.probe.tokenkinds import TokenKinds
 
@@ -38,6 +39,7 @@ class Probe(
     Throttling,
     TokenKinds,
     Guessing,
+    Stored,
     Expiry,
     Minting,
     Refusal,

@@ -244,7 +244,7 @@ class Expiry(Minting):
             return await self._keys_expire(keys, keys.expiry_field, made)
         finally:
             for key in made:
-                await self._revoke_key(keys, key)
+                await self.revoke_key(key.answer)
 
     async def _keys_expire(self, keys: KeyManagement, field: str, made: list[MadeKey]) -> Verdict:
         endless = await self._key_without_end(keys, field, made)
@@ -429,14 +429,17 @@ class Expiry(Minting):
         made.append(key)
         return key
 
-    async def _revoke_key(self, keys: KeyManagement, key: MadeKey) -> None:
-        identifier = resolve(key.answer.reply.json, keys.identifier) if keys.identifier else None
-        if keys.revoke is None or identifier is None:
+    async def revoke_key(self, answer: Answer) -> None:
+        """Revoke the key that `answer` created, where that is possible."""
+        keys = self.target.keys
+        identifier = (
+            resolve(answer.reply.json, keys.identifier) if keys is not None and keys.identifier else None
+        )
+        if keys is None or keys.revoke is None or identifier is None:
             return
         login = await self.credential(self._login_kind())
-        await self.call(
-            keys.revoke, login, label="clean up: revoke the key", values={keys.id_parameter: str(identifier)}
-        )
+        values = {keys.id_parameter: str(identifier)}
+        await self.call(keys.revoke, login, label="clean up: revoke the key", values=values)
 
 
 def _after(seconds: float) -> str:

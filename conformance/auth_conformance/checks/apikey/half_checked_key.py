@@ -3,6 +3,7 @@
 import string
 from collections.abc import Iterator
 
+from auth_conformance.oracles.keys import SEPARATORS, public_start, shown_parts
 from auth_conformance.oracles.pointer import strings
 from auth_conformance.sdk import (
     API,
@@ -20,10 +21,6 @@ from auth_conformance.sdk import (
     Verdict,
     check,
 )
-
-SEPARATORS = "_-.:"
-# A text in a list that is this long and begins the key is its public part, not chance.
-SHORTEST = 4
 
 
 @check(
@@ -58,7 +55,7 @@ async def half_checked_key(probe: Probe) -> Verdict:
     """
     live = await probe.credential(Kind.KEY)
     key = live.value.reveal()
-    start, other = _start(key), await _other(probe)
+    start, other = _beginning(key), await _other(probe)
     ids, listed = await _listed(probe)
     random = probe.bland(live).value.reveal()
     values = {
@@ -95,7 +92,7 @@ async def half_checked_key(probe: Probe) -> Verdict:
 
 def _changed(probe: Probe, key: str) -> Iterator[tuple[str, str]]:
     """Change one character at a time; the last alone would not do: its low bits may be padding of base64."""
-    places = {"first": 0, "first secret": len(_start(key)), "middle": len(key) // 2}
+    places = {"first": 0, "first secret": len(_beginning(key)), "middle": len(key) // 2}
     places |= {"fifth last": len(key) - 5, "fourth last": len(key) - 4}
     for name, index in places.items():
         if 0 <= index < len(key):
@@ -106,20 +103,17 @@ def _another(probe: Probe, character: str) -> str:
     return probe.rng.choice((string.ascii_letters + string.digits).replace(character, ""))
 
 
-def _start(key: str) -> str:
-    """The public first part: up to the last separator that leaves the longer half of the key as its secret."""
-    cuts = [
-        index + 1 for index, character in enumerate(key) if character in SEPARATORS and index < len(key) / 2
-    ]
-    return key[: max(cuts)] if cuts else key[: min(8, len(key) // 3)]
+def _beginning(key: str) -> str:
+    """Return what a look-up may go by: the public part, or where nothing separates one, some characters."""
+    return public_start(key) or key[: min(8, len(key) // 3)]
 
 
 def _public(key: str, listed: list[str]) -> list[str]:
-    """Parts of the key that are no secret: what lists show of it, and what stands before each separator."""
-    shown = [text for text in listed if len(text) >= SHORTEST and key.startswith(text)]
-    start = _start(key)
+    """Cut the key to what is no secret: what lists show of it, and what stands before each separator."""
+    start = _beginning(key)
     cut = [start[:index] for index, character in enumerate(start) if character in SEPARATORS]
-    return [text for text in dict.fromkeys((*shown, start, *cut)) if 0 < len(text) < len(key)][:4]
+    parts = (*shown_parts(key, listed), start, *cut)
+    return [text for text in dict.fromkeys(parts) if 0 < len(text) < len(key)][:4]
 
 
 async def _other(probe: Probe) -> str | None:

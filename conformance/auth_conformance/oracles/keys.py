@@ -1,0 +1,54 @@
+"""The parts of an API key: what may be shown of it, and how much chance is in the rest."""
+
+from __future__ import annotations
+
+import math
+import os
+import string
+from collections.abc import Iterable, Sequence
+
+SEPARATORS = "_-.:"
+# A text in a list that is this long and begins the key is its public part, not chance.
+SHORTEST = 4
+_ALPHABETS = (
+    string.digits,
+    string.digits + "abcdef",
+    string.digits + "ABCDEF",
+    string.ascii_lowercase,
+    string.ascii_uppercase,
+    string.ascii_lowercase + "234567",
+    string.ascii_uppercase + "234567",
+    string.ascii_lowercase + string.digits,
+    string.ascii_uppercase + string.digits,
+    string.ascii_letters,
+    string.ascii_letters + string.digits,
+    string.ascii_letters + string.digits + "+/=_-",
+)
+
+
+def public_start(key: str) -> str:
+    """Return what looks public: up to the last separator that leaves the longer half; "" without one.
+
+    A guess: a separator may stand in the secret part by chance.
+    """
+    cuts = [index + 1 for index, character in enumerate(key) if character in SEPARATORS and index < len(key) / 2]
+    return key[: max(cuts, default=0)]
+
+
+def shown_parts(key: str, shown: Iterable[str]) -> list[str]:
+    """Return what `shown` holds of the beginning of `key`, longest first."""
+    parts = {text for text in shown if SHORTEST <= len(text) < len(key) and key.startswith(text)}
+    return sorted(parts, key=len, reverse=True)
+
+
+def secret_bits(keys: Sequence[str], public: int = 0) -> float:
+    """Estimate from above how many random bits keys carry after their first `public` characters.
+
+    By what varies, and over which alphabet: too low means guessable; high enough proves nothing about the
+    generator.
+    """
+    fixed = len(os.path.commonprefix(list(keys))) if len(keys) > 1 else 0
+    rest = [key[max(fixed, public) :] for key in keys]
+    seen = set("".join(rest)) - set(SEPARATORS)
+    alphabet = next((len(letters) for letters in _ALPHABETS if seen <= set(letters)), 94)
+    return min((len(text) for text in rest), default=0) * math.log2(alphabet)
