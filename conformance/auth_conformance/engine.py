@@ -171,11 +171,13 @@ async def clean_up(scene: Scene) -> None:
     if target.delete_account is None:
         return
     METER.set(None)
-    ours = [credential for _, credential in scene.made_accounts]
+    declared = target.expendables()
+    ours = [credential for account, credential in scene.made_accounts if account not in declared]
     login = next(iter(target.logins), None)
     with contextlib.suppress(BudgetExceededError):
-        for account in target.accounts.values():
-            if account.expendable and account.password is not None and login is not None:
+        for label, account in target.accounts.items():
+            # What the user declared as expendable may be locked, and is still the user's.
+            if label in ("a", "b") and account.expendable and account.password is not None and login is not None:
                 sent = await send(login.request(account.username, account.password), label="clean up: log in")
                 ours.append(login.read(sent.reply, account.label))
         for credential in filter(None, ours):

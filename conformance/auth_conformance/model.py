@@ -67,6 +67,7 @@ class Need(enum.Enum):
     TWO_USERS = "two-users"
     ADMIN = "admin"
     REGISTER = "register"
+    EXPENDABLE = "expendable-account"
     LOGIN = "login"
     LOGOUT = "logout"
     REFRESH = "refresh"

@@ -34,6 +34,9 @@ CONCURRENT = 8
 # No single check may take longer than this, in seconds.
 LONGEST = 300.0
 
+# What a tester needs, not what a service has: without it a check is not tested, and never "not applicable".
+MEANS = frozenset({Need.TWO_USERS, Need.ADMIN, Need.EXPENDABLE, Need.CLOCK, Need.DATABASE, Need.OPENAPI})
+
 OnResult = Callable[[Result], None]
 
 
@@ -43,7 +46,7 @@ def unmet(rule: Rule, target: Target, *, allow_disruptive: bool) -> Skipped | No
     for need in rule.needs:
         if need in met:
             continue
-        if need in target.absent:
+        if need in target.absent and need not in MEANS:
             return Skipped(f"Not applicable: {target.absent[need]}", applicable=False)
         remedy = target.remedies.get(need, "")
         return Skipped(f"Not tested: needs {need.value}, which is not known for this target.", remedy)

@@ -60,14 +60,18 @@ class _Table(BaseModel):
 
 
 class AccountSettings(_Table):
-    """A user of the target. `role` is `a`, `b`, `admin`, or empty: the first two without a role are a and b."""
+    """A user of the target. `role` is `a`, `b`, `admin`, `expendable`, or empty.
+
+    The first two without a role are a and b. An expendable account may be locked by the run; several are
+    allowed, and none are needed where strangers may register.
+    """
 
     username: str = ""
     password: SecretByName | None = None
     token: SecretByName | None = None
     key: SecretByName | None = None
     cookie: SecretByName | None = None
-    role: Literal["", "a", "b", "admin"] = ""
+    role: Literal["", "a", "b", "admin", "expendable"] = ""
 
 
 class LoginSettings(_Table):

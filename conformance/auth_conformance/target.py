@@ -338,6 +338,10 @@ class Target:
         """The operation with that name, such as `GET /me`."""
         return next((operation for operation in self.operations if operation.name == name), None)
 
+    def expendables(self) -> tuple[Account, ...]:
+        """The accounts that the user declared as ones that may be locked."""
+        return tuple(account for label, account in self.accounts.items() if label.startswith("x-"))
+
     def kinds(self) -> set[Kind]:
         """The kinds of credential that a run can obtain here."""
         found = {login.carrier.kind for login in self.logins}
@@ -357,6 +361,7 @@ class Target:
             Need.TWO_USERS: {"a", "b"} <= self.accounts.keys(),
             Need.ADMIN: "admin" in self.accounts,
             Need.REGISTER: self.register,
+            Need.EXPENDABLE: self.register or self.expendables(),
             Need.LOGIN: self.logins,
             Need.LOGOUT: self.logouts,
             Need.REFRESH: self.refresh,

@@ -37,6 +37,9 @@ def labelled(settings: Mapping[str, AccountSettings]) -> dict[str, tuple[str, Ac
     taken = {item.role for item in settings.values()}
     free = [label for label in ("a", "b") if label not in taken]
     for table, item in settings.items():
+        if item.role == "expendable":
+            found[f"x-{table}"] = (table, item)
+            continue
         label = item.role or (table if table in (*free, "admin") else "") or (free[0] if free else "")
         if not label or label in found:
             continue
@@ -56,7 +59,9 @@ def given_accounts(settings: Mapping[str, AccountSettings]) -> dict[str, Account
             if secret is not None
         }
         password = item.password.secret() if item.password is not None else None
-        found[label] = Account(label, item.username or table, password, ready)
+        found[label] = Account(
+            label, item.username or table, password, ready, expendable=item.role == "expendable"
+        )
     return found
 
 

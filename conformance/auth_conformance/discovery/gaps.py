@@ -79,6 +79,12 @@ encoding = "json"
 user_field = "username"
 password_field = "password"
 
+expendable-account
+[accounts.victim]
+username = "victim"
+password = { env = "VICTIM_PASSWORD" }
+role = "expendable"
+
 logout
 logout = ["POST /logout"]
 

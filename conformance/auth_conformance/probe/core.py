@@ -243,7 +243,11 @@ class Core:
         """A new account that may be locked or deleted. Raises Missing without self-registration."""
         register = self.target.register
         if register is None:
-            raise Missing("Nobody can register here, and this check needs an expendable account.", self._remedy(Need.REGISTER))
+            for account in self.target.expendables():
+                if all(account is not made for made, _ in self.scene.made_accounts):
+                    self.scene.made_accounts.append((account, None))
+                    return account
+            raise Missing("Nobody can register here, and this check needs an expendable account.", self._remedy(Need.EXPENDABLE))
         name = f"x{self.scene.run_id}{len(self.scene.made_accounts)}{self.word(5)}"
         username = styled(name, register.user_style)
         password = Secret(self.password())
