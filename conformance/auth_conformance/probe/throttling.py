@@ -1,0 +1,282 @@
+"""`must_throttle`: wrong passwords for one account, until the service does something about it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import statistics
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from auth_conformance.credentials import Kind
+from auth_conformance.model import Exchange, Failed, Inconclusive, Outcome, Passed, Role, Verdict, Violation
+from auth_conformance.oracles.normalise import masked
+from auth_conformance.probe.core import Answer, Unclear
+from auth_conformance.probe.sessions import Sessions
+from auth_conformance.secret import Secret
+
+if TYPE_CHECKING:
+    from auth_conformance.target import Account, Login
+
+# Requests on their way at the same time, and pause between groups of them at somebody else's machine: 5/s.
+TOGETHER = 4
+PAUSE = 0.8
+# Answers that set the pace: delays must grow relative to these.
+FIRST = 5
+# A delay counts from this factor on, and from this many seconds on.
+SLOWER = 4.0
+SLOW = 1.0
+# How many wrong passwords more are sent to see whether a first sign holds.
+CONFIRMING = 4
+# How often a sign is put to that test: the right password resets the counters of many services.
+CONFIRMED = 3
+# Guesses at other things than passwords.
+OTHER_GUESSES = 30
+_SIGNS = {
+    HTTPStatus.TOO_MANY_REQUESTS: "429",
+    HTTPStatus.LOCKED: "423",
+    HTTPStatus.SERVICE_UNAVAILABLE: "503",
+}
+
+
+@dataclass(slots=True)
+class Siege:
+    """What wrong passwords led to. `sign` is the first effective reaction, None if there was none."""
+
+    tried: int = 0
+    evaluated: int = 0
+    sign: str | None = None
+    after: int = 0
+    lasting: str = ""
+    changed: tuple[int, str] | None = None
+    confirmed: int = 0
+    crashes: list[str] = field(default_factory=list)
+    first: list[Answer] = field(default_factory=list)
+    last: list[Answer] = field(default_factory=list)
+    control: Answer | None = None
+
+    @property
+    def evidence(self) -> tuple[Exchange, ...]:
+        """A few of many."""
+        control = (self.control,) if self.control is not None else ()
+        return tuple(answer.exchange for answer in (*self.first[:2], *self.last[-3:], *control))
+
+
+class Throttling(Sessions):
+    """Guesses passwords of accounts that were made for it."""
+
+    async def must_throttle(self) -> Verdict:
+        """Each login must slow or block guessing before the limit. Raises Missing without registration."""
+        violations: list[Violation] = []
+        doubts: list[str] = []
+        passed: list[str] = []
+        for login in self.distinct_logins():
+            operation = login.operation.name
+            try:
+                siege = await self._besiege(login)
+                await self._must_be_open()
+            except Unclear as reason:
+                # What one operation showed stands, whatever became of the next.
+                doubts.append(f"{operation}: {reason}")
+                continue
+            if siege.sign is not None:
+                passed.append(f"{operation} after {siege.after} ({siege.sign}{siege.lasting})")
+            elif siege.evaluated < self._tries():
+                why = f": {siege.crashes[0]}" if siege.crashes else ""
+                doubts.append(f"{operation} evaluated only {siege.evaluated} of {siege.tried} tries{why}.")
+            else:
+                message = (
+                    f"{operation} evaluated {siege.evaluated} wrong passwords for one account without slowing down, "
+                    "and took the right one at once."
+                )
+                violations.append(Violation(operation, message, None, siege.evidence))
+        if self.target.keys is not None:
+            await self._guess_keys()
+        evidence, notes = tuple(self.evidence[:40]), tuple(self.notes)
+        if violations:
+            return Failed(tuple(violations), evidence, notes)
+        if doubts or not passed:
+            return Inconclusive(doubts[0] if doubts else "No login could be tried.", "", evidence, notes)
+        return Passed(f"Wrong passwords were answered by a limit: {'; '.join(passed)}.", evidence, notes)
+
+    def _tries(self) -> int:
+        return math.ceil(self.target.policy.throttle_limit * 1.5)
+
+    async def _besiege(self, login: Login) -> Siege:
+        victim = await self.expendable()
+        for when in ("before", "and again"):
+            if await self._right(login, victim, f"control {when}: the right password") is None:
+                raise Unclear(f"{login.operation.name} refused the right password of a new account.")
+        siege = Siege()
+        times: list[float] = []
+        while siege.evaluated < self._tries() and siege.tried < 2 * self._tries() and siege.sign is None:
+            tries = (self._wrong(login, victim, siege.tried + place + 1) for place in range(TOGETHER))
+            for answer in await asyncio.gather(*tries):
+                siege.tried += 1
+                if siege.sign is None:
+                    await self._weigh(login, victim, siege, answer, times)
+            if not self.target.in_process:
+                await asyncio.sleep(PAUSE)
+        if siege.sign is None:
+            await self._final(login, victim, siege)
+        else:
+            await self._which_key(login)
+        return siege
+
+    async def _weigh(
+        self,
+        login: Login,
+        victim: Account,
+        siege: Siege,
+        answer: Answer,
+        times: list[float],
+    ) -> None:
+        """Take one answer into account; a sign counts when it is effective."""
+        if answer.outcome is Outcome.CRASHED and answer.status != HTTPStatus.SERVICE_UNAVAILABLE:
+            siege.crashes.append(answer.why)
+            if len(siege.crashes) > self._tries() // 5:
+                raise Unclear(
+                    f"{login.operation.name} broke down under {siege.tried} wrong passwords ({answer.why}).",
+                )
+            return
+        if login.read(answer.reply, victim.label) is not None:
+            raise Unclear(f"{login.operation.name} accepted a wrong password: CRD101 says more.")
+        times.append(answer.reply.took)
+        status, number = answer.status or 0, siege.tried
+        slowed = self._slower(times)
+        if status in _SIGNS and not (siege.first and siege.first[0].status == status):
+            sign = _SIGNS[HTTPStatus(status)]
+            if not await self._holds(login, victim, siege):
+                return
+        elif slowed is not None:
+            sign = slowed
+        else:
+            siege.evaluated += 1
+            self._compare_wording(siege, answer)
+            (siege.first if len(siege.first) < FIRST else siege.last).append(answer)
+            return
+        after = answer.reply.header("retry-after")
+        siege.control, siege.sign, siege.after = answer, sign, number
+        siege.lasting = f", Retry-After {after}" if after else ""
+
+    @staticmethod
+    def _slower(times: list[float]) -> str | None:
+        """Whether the latest answers are much slower than the first: serialised hashing is slow from the start."""
+        if len(times) < FIRST + TOGETHER:
+            return None
+        pace, lately = statistics.median(times[:FIRST]), min(times[-TOGETHER:])
+        if lately < max(SLOWER * pace, pace + SLOW):
+            return None
+        return f"answers {lately / max(pace, 0.001):.0f} times slower"
+
+    @staticmethod
+    def _compare_wording(siege: Siege, answer: Answer) -> None:
+        """Remember the last change of the answer.
+
+        Whether it is a block, only the right password can tell, and trying that now would reset the
+        service's counter.
+        """
+        if len(siege.first) < FIRST:
+            return
+        recent = (siege.last or siege.first)[-1]
+        if _wording(answer) != _wording(recent):
+            siege.changed = (
+                siege.tried,
+                f"another answer, {answer.status}, and the right password is refused too",
+            )
+
+    async def _holds(self, login: Login, victim: Account, siege: Siege) -> bool:
+        """Whether a sign is more than a word: most tries meet it, and the right password does."""
+        if siege.confirmed >= CONFIRMED:
+            return False
+        siege.confirmed += 1
+        answers = [await self._wrong(login, victim, siege.tried + place + 1) for place in range(CONFIRMING)]
+        siege.tried += len(answers)
+        signs = [answer for answer in answers if answer.status in _SIGNS]
+        siege.evaluated += len(answers) - len(signs)
+        if 2 * len(signs) < len(answers):
+            return False
+        return await self._right(login, victim, "the right password after the sign") is None
+
+    async def _final(self, login: Login, victim: Account, siege: Siege) -> None:
+        """After all tries: a right password that is refused now means a silent block."""
+        right = await self._right(login, victim, "the right password after all tries")
+        if right is None:
+            await self._must_be_open()
+            silent = siege.tried, "a silent block: the right password is refused too"
+            siege.after, siege.sign = siege.changed or silent
+            return
+        siege.control = right
+        if await self._right(login, victim, "the right password, once more") is None:
+            raise Unclear(f"{login.operation.name} took the right password once and then refused it.")
+
+    async def _right(self, login: Login, account: Account, label: str) -> Answer | None:
+        """Log in with the right password: the answer, or None when it was refused in an orderly way."""
+        answer = await self._try_password(login, account, account.password or Secret(""), label, Role.CONTROL)
+        if answer.outcome is Outcome.CRASHED and answer.status != HTTPStatus.SERVICE_UNAVAILABLE:
+            raise Unclear(f"{login.operation.name} gave no orderly answer to {label} ({answer.why}).")
+        credential = login.read(answer.reply, account.label)
+        if credential is None:
+            return None
+        self.scene.recorder.redactor.learn(credential.value)
+        return answer
+
+    async def _wrong(self, login: Login, account: Account, number: int) -> Answer:
+        password = Secret(self.password())
+        return await self._try_password(login, account, password, f"wrong password {number}", Role.ATTACK)
+
+    async def _try_password(
+        self,
+        login: Login,
+        account: Account,
+        password: Secret,
+        label: str,
+        role: Role,
+    ) -> Answer:
+        self.scene.recorder.redactor.learn(password)
+        request = login.request(account.username, password)
+        return await self.send(request, label=label, role=role, operation=login.operation.name, patient=False)
+
+    async def _must_be_open(self) -> None:
+        """See that the rest still answers: a dead or wholly limited service proves nothing. Raises Unclear."""
+        await self.must_be_reachable()
+        if self.target.witness is None:
+            return
+        live = await self.credential()
+        baseline = await self.baseline(self.witness, live)
+        await self.must_live(self.witness, live, baseline, "after")
+
+    async def _which_key(self, login: Login) -> None:
+        """Note whether the limit holds for the account or for the client as well."""
+        neighbour = await self.disposable("another user") or self.target.accounts.get("b")
+        if neighbour is None or neighbour.password is None:
+            return
+        free = await self._right(login, neighbour, "another account from the same client") is not None
+        self.notes.append(
+            f"{login.operation.name}: the limit counts {'per account' if free else 'per client: other accounts are refused too'}",
+        )
+
+    async def _guess_keys(self) -> None:
+        """Guess API keys for a while; keys of 128 random bits need no limit, so this is only told."""
+        if self.target.witness is None:
+            return
+        key = await self.credential(Kind.KEY)
+        for number in range(OTHER_GUESSES):
+            answer = await self.call(
+                self.witness.operation,
+                self.bland(key),
+                label=f"wrong API key {number + 1}",
+                role=Role.ATTACK,
+            )
+            if answer.outcome is Outcome.THROTTLED:
+                self.notes.append(f"guessing API keys was limited after {number + 1}")
+                return
+        self.notes.append(
+            f"{OTHER_GUESSES} wrong API keys met no limit, which is harmless if keys are long and random",
+        )
+
+
+def _wording(answer: Answer) -> str:
+    text = "".join(character for character in masked(answer.reply.text) if not character.isdigit())
+    return f"{answer.status} {text}"
