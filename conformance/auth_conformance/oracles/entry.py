@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from auth_conformance.model import Outcome, Reply
-from auth_conformance.oracles.normalise import members
+from auth_conformance.oracles.normalise import members, same_structure
 
 # Statuses with which applications refuse, besides 401 (checklist §1.2); others need a learned example.
 _REFUSALS = {400, 403, 404, 405, 406, 409, 410, 413, 414, 415, 422, 423, 431}
@@ -114,10 +114,9 @@ def _success(reply: Reply, baseline: Baseline) -> Judgement:
             return Judgement(Outcome.ACCEPTED, "the same body as the live credential gets")
         return Judgement(Outcome.AMBIGUOUS, f"{reply.status}, but the body names no caller")
     # Without an identity only a body that the live credential gets and a stranger does not is a proof.
-    same_kind = (reply.status, reply.media_type, reply.shape) == (
-        baseline.good.status,
-        baseline.good.media_type,
-        baseline.good.shape,
+    good = baseline.good
+    same_kind = (reply.status, reply.media_type) == (good.status, good.media_type) and same_structure(
+        reply.shape, good.shape
     )
     stranger = baseline.anonymous
     distinct = (stranger.status or 0) >= HTTPStatus.BAD_REQUEST or stranger.digest != reply.digest

@@ -60,6 +60,15 @@ def shape(value: Any, depth: int = 3) -> str:
             return "null"
 
 
+def same_structure(one: str, other: str) -> bool:
+    """Whether two shapes can be answers of one operation: lists fill and empty, objects keep their members."""
+    if one.startswith("[") and other.startswith("["):
+        return one == other or "[]" in (one, other) or members(one[1:-1]) == members(other[1:-1])
+    if one.startswith("{") and other.startswith("{"):
+        return members(one) == members(other)
+    return one == other
+
+
 def members(described: str) -> frozenset[str]:
     """The top-level member names in a `shape` text."""
     if not described.startswith("{"):

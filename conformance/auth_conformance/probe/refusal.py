@@ -171,10 +171,9 @@ class Refusal(Core):
                 return None
             return Masked(root, "a meaningless credential is accepted already", tuple(self.evidence))
         if not answer.rejected:
-            policy = answer.outcome is Outcome.AMBIGUOUS
-            word = "redirect" if answer.status in range(300, 400) else "envelope"
-            remedy = f'[policy]\nrefusals = ["{word}"]' if policy else ""
-            raise Unclear(f"A bland wrong credential was not clearly refused: {answer.why}.", remedy)
+            raise Unclear(
+                f"A bland wrong credential was not clearly refused: {answer.why}.", self._remedy_for(answer)
+            )
         return None
 
     async def attempt(
@@ -261,6 +260,9 @@ class Refusal(Core):
     def _remedy_for(self, answer: Answer) -> str:
         if answer.outcome is Outcome.INTERCEPTED and not self.target.policy.trust_waf:
             return "[policy]\ntrust_waf = true  # if a filter in front is part of the defence"
+        if answer.outcome is Outcome.AMBIGUOUS:
+            word = "redirect" if answer.status in range(300, 400) else "envelope"
+            return f'[policy]\nrefusals = ["{word}"]  # if that is how this service refuses'
         return "rate = 1  # requests per second" if answer.outcome is Outcome.THROTTLED else ""
 
     @staticmethod

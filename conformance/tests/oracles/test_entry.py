@@ -97,6 +97,13 @@ def test_without_an_identity_only_a_body_that_strangers_do_not_get_is_a_proof() 
     assert classify(reply(200, {"other": 1}), private).outcome is Outcome.AMBIGUOUS
 
 
+def test_a_list_that_has_filled_meanwhile_is_still_the_same_kind_of_answer() -> None:
+    empty, full = reply(200, []), reply(200, [{"id": 1, "title": "x"}])
+    before = Baseline(empty, reply(401, ERROR))
+    assert classify(full, before).outcome is Outcome.ACCEPTED
+    assert classify(reply(200, {"items": []}), before).outcome is Outcome.AMBIGUOUS
+
+
 @given(
     status=st.one_of(st.none(), st.integers(100, 599)),
     body=st.sampled_from([None, ERROR, {"username": "alice"}, {"x": [1]}]),

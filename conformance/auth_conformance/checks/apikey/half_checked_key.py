@@ -75,7 +75,11 @@ async def half_checked_key(probe: Probe) -> Verdict:
         **{f"an id from the list of keys ({number})": text for number, text in enumerate(ids, 1)},
     }
     if other is not None:
-        values["the beginning of the key with the tail of another user's"] = start + other[len(start) :]
+        # Where all keys begin alike, a longer beginning is needed: the mixture must be nobody's key.
+        cuts = (len(start), len(key) // 2)
+        mixed = [key[:cut] + other[cut:] for cut in cuts if key[:cut] != other[:cut]]
+        if mixed and mixed[0] != key:
+            values["the beginning of the key with the tail of another user's"] = mixed[0]
     attempts = [Attempt("no credential")]
     attempts += [Attempt(label, live.with_value(text)) for label, text in values.items() if text != key]
     attempts += [
