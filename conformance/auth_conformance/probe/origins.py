@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -42,6 +42,26 @@ class Ask:
         """The question, for labels."""
         kind = "preflight of" if self.preflight else "read of"
         return f"{kind} {self.operation.name} {'with' if self.cookie else 'without'} a cookie"
+
+
+@dataclass(slots=True)
+class _Finds:
+    """What the strangers found: ways that lead in, by question and by whether cookies go along."""
+
+    proven: dict[tuple[str, tuple[bool, bool]], Violation] = field(default_factory=dict)
+    seen: dict[tuple[str, tuple[bool, bool]], int] = field(default_factory=dict)
+    unsure: list[str] = field(default_factory=list)
+    judged: int = 0
+
+    @property
+    def violations(self) -> list[Violation]:
+        """One violation per way, with the number of origins for which it is open."""
+        return [
+            replace(item, message=f"{item.message} So may {self.seen[way] - 1} more origins.")
+            if self.seen[way] > 1
+            else item
+            for way, item in self.proven.items()
+        ]
 
 
 def strangers(listed: tuple[str, ...], word: str) -> list[Stranger]:
@@ -97,24 +117,12 @@ class Origins(Refusal):
         listed = tuple(origin for origin in self.target.policy.origins if origin != "*")
         asks = self._asks_of_pages()
         traces, works = await self._listed_origins(listed, asks, live)
-        violations: list[Violation] = []
-        unsure: list[str] = []
-        judged = 0
+        finds = _Finds()
         for stranger in strangers(listed, self.word(8)):
-            worst: Violation | None = None
             for ask in asks:
-                answer = await self._ask_as_page(ask, stranger.origin, live)
-                traces = traces or speaks_cors(answer.reply)
-                if answer.judgement is not None:
-                    unsure.append(f"{stranger.origin}, {ask.words}: {answer.why}")
-                    continue
-                judged += 1
-                violation = await self._judged_origin(stranger, ask, answer, live)
-                if violation is not None and (worst is None or _rank(violation) > _rank(worst)):
-                    worst = violation
-            if worst is not None:
-                violations.append(worst)
-        await self._login_read(listed, violations)
+                traces |= await self._try_origin(stranger, ask, live, finds)
+        violations, unsure, judged = finds.violations, finds.unsure, finds.judged
+        violations += await self._login_read(listed)
         await self.must_live(self.witness, live, baseline, "after")
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if violations:
@@ -217,8 +225,6 @@ class Origins(Refusal):
     async def _judged_origin(
         self, stranger: Stranger, ask: Ask, answer: Answer, live: Credential
     ) -> Violation | None:
-        if not any(self._allowed_to_page(stranger, ask, answer, live)):
-            return None
         again = await self._ask_as_page(ask, stranger.origin, live, again=True)
         with_cookies, without = self._allowed_to_page(stranger, ask, again, live)
         if not with_cookies and not without:
@@ -239,11 +245,29 @@ class Origins(Refusal):
         )
         return Violation(ask.operation.name, message, severity, (answer.exchange, again.exchange))
 
-    async def _login_read(self, listed: tuple[str, ...], violations: list[Violation]) -> None:
+    async def _try_origin(self, stranger: Stranger, ask: Ask, live: Credential, finds: _Finds) -> bool:
+        """Ask once as a page of that origin and keep what came of it; whether the answer speaks of CORS."""
+        answer = await self._ask_as_page(ask, stranger.origin, live)
+        if answer.judgement is not None:
+            finds.unsure.append(f"{stranger.origin}, {ask.words}: {answer.why}")
+            return speaks_cors(answer.reply)
+        finds.judged += 1
+        allowed = self._allowed_to_page(stranger, ask, answer, live)
+        if any(allowed):
+            # One proof for each way that leads in; further origins are counted.
+            way = (ask.words, allowed)
+            finds.seen[way] = finds.seen.get(way, 0) + 1
+            if way not in finds.proven:
+                violation = await self._judged_origin(stranger, ask, answer, live)
+                if violation is not None:
+                    finds.proven[way] = violation
+        return speaks_cors(answer.reply)
+
+    async def _login_read(self, listed: tuple[str, ...]) -> list[Violation]:
         """Read the login's own answer as three strangers: a wrong login, so that nobody is logged in."""
         login = next((login for login in self.target.logins if login.encoding != "basic"), None)
         if login is None:
-            return
+            return []
         chosen = strangers(listed, self.word(8))
         for stranger in [chosen[0], chosen[1], chosen[-1]]:
             first = await self._wrong_login(login, stranger)
@@ -253,8 +277,8 @@ class Origins(Refusal):
             if may_read(stranger.origin, second.reply, credentials=True):
                 name = login.operation.name
                 message = f"A page of {stranger.origin} ({stranger.why}) may read {name} with cookies."
-                violations.append(Violation(name, message, Severity.HIGH, (first.exchange, second.exchange)))
-                return
+                return [Violation(name, message, Severity.HIGH, (first.exchange, second.exchange))]
+        return []
 
     async def _wrong_login(self, login: Login, stranger: Stranger) -> Answer:
         style = "email" if "@" in self.account().username else "name"
@@ -278,19 +302,8 @@ def _rank(violation: Violation) -> int:
 
 
 def _once(violations: list[Violation]) -> tuple[Violation, ...]:
-    """Keep the worst violation of each operation, and say for how many other origins it goes."""
-    ordered = sorted(violations, key=lambda item: -_rank(item))
+    """Keep the worst violation of each operation."""
     found: dict[str | None, Violation] = {}
-    counts: dict[str | None, int] = {}
-    for violation in ordered:
+    for violation in sorted(violations, key=lambda item: -_rank(item)):
         found.setdefault(violation.operation, violation)
-        counts[violation.operation] = counts.get(violation.operation, 0) + 1
-    return tuple(
-        Violation(
-            item.operation,
-            item.message + (f" So may {counts[name] - 1} more unlisted origins." if counts[name] > 1 else ""),
-            item.severity,
-            item.evidence,
-        )
-        for name, item in found.items()
-    )
+    return tuple(found.values())

@@ -38,10 +38,14 @@ if TYPE_CHECKING:
 # What an application may answer to each kind of wrong (RFC 9110 §15.5, RFC 6750 §3.1).
 UNKNOWN_CALLER = frozenset({401})
 MALFORMED = frozenset({400, 401})
+# Elsewhere than at the witness an operation may be hidden from strangers altogether.
+HIDDEN_OR_UNKNOWN = frozenset({401, 404})
 GONE_CALLER = frozenset({401, 403})
 NO_RIGHT = frozenset({403, 404})
 # How many operations without parameters are asked in search of one that A may not use.
 _ASKED_FOR_RIGHTS = 8
+# How many routers besides the witnesses' own are asked without a credential.
+_ROUTERS = 6
 # Larger than what an interface of small JSON documents has reason to take.
 _LARGE = 2_000_000
 _ENOUGH_CAUSES = 3
@@ -154,6 +158,10 @@ class _Provoking(Minting):
                 core=number == 0,
                 pointer=pointer,
             )
+        for operation in self._other_routers():
+            await self._hang(
+                f"no credential at {operation.name}", "credential", operation, expected=HIDDEN_OR_UNKNOWN
+            )
         operation, pointer = self.witness.operation, self.witness.identity or None
         for cause, value in {
             "a bare Bearer": "Bearer",
@@ -168,6 +176,18 @@ class _Provoking(Minting):
                 pointer=pointer,
                 headers=(("Authorization", value),),
             )
+
+    def _other_routers(self) -> list[Operation]:
+        """Choose one protected GET below each first path segment that no witness stands for."""
+        found: dict[str, Operation] = {_folder(item.operation): item.operation for item in self.witnesses}
+        others = []
+        for operation in self.target.operations:
+            plain = operation.method == "GET" and operation.protected and "{" not in operation.path
+            if plain and operation.name not in {item.operation.name for item in self.witnesses}:
+                if _folder(operation) not in found:
+                    others.append(operation)
+                found.setdefault(_folder(operation), operation)
+        return others[:_ROUTERS]
 
     async def _wrong(self) -> None:
         operation, pointer = self.witness.operation, self.witness.identity or None
@@ -636,6 +656,10 @@ def _splits(line: str) -> bool:
 def _case(item: Refused, answer: Answer) -> ErrorCase:
     reply = answer.reply
     return ErrorCase(item.cause, item.group, item.status, reply.media_type, reply.json, dict(reply.headers))
+
+
+def _folder(operation: Operation) -> str:
+    return operation.path.strip("/").partition("/")[0]
 
 
 def _readable(answer: Answer) -> bool:
