@@ -9,6 +9,7 @@ from auth_conformance.probe.crashes import Crashes
 from auth_conformance.probe.expiry import Expiry
 from auth_conformance.probe.fixation import Fixation
 from auth_conformance.probe.guessing import Guessing
+from auth_conformance.probe.isolation import Isolation
 from auth_conformance.probe.likeness import Likeness
 from auth_conformance.probe.minting import Forge, Minting
 from auth_conformance.probe.origins import Origins
@@ -37,6 +38,7 @@ class Probe(
     Reuse,
     Likeness,
     Throttling,
+    Isolation,
     TokenKinds,
     Guessing,
     Stored,

@@ -34,6 +34,8 @@ class Sessions(Refusal):
         """
 
         async def make() -> Account | None:
+            if self.target.register is None:
+                return None  # declared expendable accounts are few, and kept for checks that lock or delete
             maker = Sessions(self.scene, self.rule)
             try:
                 account = await maker.expendable()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from auth_conformance.credentials import Kind
 from auth_conformance.model import Exchange, Failed, Inconclusive, Outcome, Passed, Role, Verdict, Violation
 from auth_conformance.oracles.normalise import masked
-from auth_conformance.probe.core import Answer, Unclear
+from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.sessions import Sessions
 from auth_conformance.secret import Secret
 
@@ -67,7 +67,7 @@ class Throttling(Sessions):
     """Guesses passwords of accounts that were made for it."""
 
     async def must_throttle(self) -> Verdict:
-        """Each login must slow or block guessing before the limit. Raises Missing without registration."""
+        """Each login must slow or block guessing before the limit. Raises Missing without an expendable account."""
         violations: list[Violation] = []
         doubts: list[str] = []
         passed: list[str] = []
@@ -79,6 +79,11 @@ class Throttling(Sessions):
             except Unclear as reason:
                 # What one operation showed stands, whatever became of the next.
                 doubts.append(f"{operation}: {reason}")
+                continue
+            except Missing as reason:
+                if not (passed or violations or doubts):
+                    raise
+                self.notes.append(f"{operation} was not tried: {reason}")
                 continue
             if siege.sign is not None:
                 passed.append(f"{operation} after {siege.after} ({siege.sign}{siege.lasting})")
@@ -253,9 +258,8 @@ class Throttling(Sessions):
         if neighbour is None or neighbour.password is None:
             return
         free = await self._right(login, neighbour, "another account from the same client") is not None
-        self.notes.append(
-            f"{login.operation.name}: the limit counts {'per account' if free else 'per client: other accounts are refused too'}",
-        )
+        counts = "per account" if free else "per client: other accounts are refused too"
+        self.notes.append(f"{login.operation.name}: the limit counts {counts}")
 
     async def _guess_keys(self) -> None:
         """Guess API keys for a while; keys of 128 random bits need no limit, so this is only told."""

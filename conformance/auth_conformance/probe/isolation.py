@@ -1,0 +1,339 @@
+"""`must_not_reveal`: one user's object, asked for by another in every way that the document offers."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from auth_conformance.model import (
+    Failed,
+    Inconclusive,
+    Need,
+    Passed,
+    Role,
+    Verdict,
+    Violation,
+)
+from auth_conformance.oracles.canary import leaked
+from auth_conformance.oracles.entry import Fingerprint
+from auth_conformance.oracles.identifiers import is_uuid, spellings
+from auth_conformance.oracles.normalise import masked
+from auth_conformance.oracles.pointer import put, resolve
+from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.sessions import Sessions
+from auth_conformance.transports.recorder import BudgetExceededError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from auth_conformance.credentials import Credential
+    from auth_conformance.target import Objects, Operation, Parameter
+
+# Operations besides the one that reads the object; each costs a request.
+MOST_OPERATIONS = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Belonging:
+    """An object that this run made: whose, its identifier, and the text that only its owner should see."""
+
+    owner: Credential
+    identifier: str
+    canary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """One way to ask for an object. Without `core` a crash on the way is noted and decides nothing."""
+
+    label: str
+    operation: Operation
+    credential: Credential | None
+    values: Mapping[str, str] = field(default_factory=dict)
+    query: tuple[tuple[str, str], ...] = ()
+    core: bool = True
+
+
+class Isolation(Sessions):
+    """Makes objects of two users and asks for the first as the second."""
+
+    async def must_not_reveal(self) -> Verdict:
+        """B and strangers must not get what A wrote into A's object. Needs objects and two users."""
+        objects = self._own_objects()
+        made: list[Belonging] = []
+        try:
+            mine = await self._put_down("a", made)
+            theirs = await self._put_down("b", made)
+            await self._reads_own(mine, "before")
+            await self._reads_own(theirs, "before")
+            refusals = await self._ways_to_refuse(theirs)
+            violations, doubts, tried = await self._strangers_read(mine, objects)
+            for reach in await self._reaches(mine, theirs):
+                tried += 1
+                outcome = await self._reach(reach, mine, refusals)
+                if isinstance(outcome, Violation):
+                    if all(outcome.operation != known.operation for known in violations):
+                        violations.append(outcome)
+                elif outcome and reach.core:
+                    doubts.append(outcome)
+                elif outcome:
+                    self.notes.append(f"not judged: {outcome}")
+            await self._reads_own(mine, "after")
+            await self._reads_own(theirs, "after")
+        finally:
+            await self._take_away(made)
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            return Failed(tuple(violations), evidence, notes)
+        if doubts:
+            more = f" (and {len(doubts) - 1} more)" if len(doubts) > 1 else ""
+            return Inconclusive(doubts[0] + more, "", evidence, notes)
+        reason = (
+            f"{tried} requests by another user and by strangers did not show what A had written; "
+            f"A read it at {objects.read.name} before and after."
+        )
+        return Passed(reason, evidence, notes)
+
+    def _own_objects(self) -> Objects:
+        objects = self.target.objects
+        if objects is None:
+            raise Missing(
+                "No collection of a user's own objects is known.", self.target.remedies.get(Need.OBJECTS, "")
+            )
+        if objects.read.name in self.target.policy.public_operations:
+            raise Missing(f"Not applicable: {objects.read.name} is declared public.", applicable=False)
+        return objects
+
+    async def _put_down(self, label: str, made: list[Belonging]) -> Belonging:
+        """Create an object with a canary in its text. Raises Unclear."""
+        objects = self._own_objects()
+        owner = await self.credential(owner=label)
+        canary = self.canary()
+        body = put(dict(objects.template), objects.text_field, canary)
+        answer = await self.call(objects.create, owner, label=f"{label} creates an object", body=body)
+        identifier = resolve(answer.reply.json, objects.identifier)
+        if not answer.reply.ok or not isinstance(identifier, (str, int)) or isinstance(identifier, bool):
+            raise Unclear(
+                f"{objects.create.name} made no object of {label!r} ({answer.why or answer.status})."
+            )
+        made.append(Belonging(owner, str(identifier), canary))
+        return made[-1]
+
+    async def _reads_own(self, belonging: Belonging, when: str) -> Answer:
+        """Let the owner read the object: it is there, and its canary shows. Raises Unclear."""
+        objects = self._own_objects()
+        answer = await self.call(
+            objects.read,
+            belonging.owner,
+            label=f"control {when}: {belonging.owner.owner} reads an object of their own",
+            role=Role.CONTROL,
+            values={objects.id_parameter: belonging.identifier},
+        )
+        if not answer.reply.ok:
+            raise Unclear(
+                f"{objects.read.name} did not show an object to its owner ({answer.why or answer.status})."
+            )
+        if _shows(belonging.canary, answer) is None:
+            raise Unclear(
+                f"{objects.read.name} does not show {objects.text_field}: nothing tells one object from another.",
+                '[objects]\ntext_field = "a member that is shown again"',
+            )
+        return answer
+
+    async def _ways_to_refuse(self, theirs: Belonging) -> list[Fingerprint]:
+        """Return how the application says no to B: for what does not exist, and for what is forbidden."""
+        objects = self._own_objects()
+        absent = await self.call(
+            objects.read,
+            theirs.owner,
+            label="control: b reads what does not exist",
+            role=Role.CONTROL,
+            values={objects.id_parameter: self._absent_id(theirs.identifier)},
+        )
+        if absent.judgement is not None:
+            raise Unclear(
+                f"{objects.read.name} gave no orderly answer to an id that does not exist ({absent.why})."
+            )
+        self._absent = absent
+        known = (
+            list((await self.baseline(self.witness, theirs.owner)).refusals) if self.target.witness else []
+        )
+        return [*known, Fingerprint.of(absent.exchange.reply)]
+
+    def _absent_id(self, identifier: str) -> str:
+        if is_uuid(identifier):
+            return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
+        if identifier.isdecimal():
+            return str(int(identifier) + self.rng.randrange(100_000, 900_000))
+        return "".join(self._another(character) for character in identifier)
+
+    async def _strangers_read(
+        self, mine: Belonging, objects: Objects
+    ) -> tuple[list[Violation], list[str], int]:
+        """Ask without a credential. What everybody may read is declared so, or it is a finding."""
+        reach = Reach("a stranger reads it", objects.read, None, {objects.id_parameter: mine.identifier})
+        outcome = await self._reach(reach, mine, None)
+        if isinstance(outcome, Violation) and not objects.read.protected:
+            raise Unclear(
+                f"Everybody may read objects at {objects.read.name}, and nothing says that this is wrong.",
+                f'[policy]\npublic_operations = ["{objects.read.name}"]  # if it is meant to be so',
+            )
+        if isinstance(outcome, Violation):
+            return [outcome], [], 1
+        return [], [outcome] if outcome else [], 1
+
+    async def _reaches(self, mine: Belonging, theirs: Belonging) -> list[Reach]:
+        """List the ways in which B may ask for A's object."""
+        objects = self._own_objects()
+        values = {objects.id_parameter: mine.identifier}
+        found = [
+            Reach(f"b reads it with a {theirs.owner.carrier.kind.value}", objects.read, theirs.owner, values)
+        ]
+        for kind in self.kinds():
+            if kind is theirs.owner.carrier.kind:
+                continue
+            with contextlib.suppress(Missing, Unclear):
+                other = await self.credential(kind, "b")
+                if other.carrier.place != "query":
+                    found.append(Reach(f"b reads it with a {kind.value}", objects.read, other, values))
+        found += self._elsewhere(mine, theirs)
+        found += [
+            Reach(
+                f"b reads it, id {how}", objects.read, theirs.owner, {objects.id_parameter: text}, core=False
+            )
+            for how, text in spellings(mine.identifier).items()
+        ]
+        return found
+
+    def _elsewhere(self, mine: Belonging, theirs: Belonging) -> list[Reach]:
+        """List other operations that only read and take an id, and those that list the collection."""
+        objects = self._own_objects()
+        ending = {logout.operation.name for logout in self.target.logouts}
+        collection = objects.create.path.rstrip("/")
+        known = {
+            operation.name: operation for operation in self.target.operations if operation.method == "GET"
+        }
+        if objects.listing is not None:
+            known = {objects.listing.name: objects.listing, **known}
+        found = []
+        for operation in known.values():
+            if operation.name == objects.read.name or operation.name in ending:
+                continue
+            names = [part.split("}")[0] for part in operation.path.split("{")[1:]]
+            declared = {item.name: item for item in operation.parameters if item.place == "path"}
+            if names:
+                if all(_may_hold(declared.get(name), mine.identifier) for name in names):
+                    values = dict.fromkeys(names, mine.identifier)
+                    found.append(
+                        Reach(f"b asks {operation.name} for its id", operation, theirs.owner, values)
+                    )
+                continue
+            if operation.path.startswith(collection):
+                found.append(Reach(f"b calls {operation.name}", operation, theirs.owner))
+            found += [
+                Reach(
+                    f"b asks {operation.name} with its id as {item.name}",
+                    operation,
+                    theirs.owner,
+                    query=((item.name, mine.identifier),),
+                )
+                for item in operation.parameters
+                if item.place == "query" and _may_hold(item, mine.identifier)
+            ]
+        if len(found) > MOST_OPERATIONS:
+            self.notes.append(f"{len(found) - MOST_OPERATIONS} further ways to send the id were left out")
+        return found[:MOST_OPERATIONS]
+
+    async def _reach(
+        self, reach: Reach, mine: Belonging, refusals: list[Fingerprint] | None
+    ) -> Violation | str | None:
+        """Ask; a leak seen twice is a Violation, an unclear answer is told in words, anything else is None."""
+        answer = await self._ask(reach, reach.label, fresh=False)
+        how = _shows(mine.canary, answer)
+        if how is None:
+            return self._not_shown(reach, answer, refusals)
+        again = await self._ask(reach, f"again: {reach.label}", fresh=True)
+        if _shows(mine.canary, again) is None:
+            return f"{reach.label}: shown once, then not"
+        if again.reply.header("age") is not None:
+            return f"{reach.label}: a cache answered in the application's place (Age)"
+        who = "a stranger" if reach.credential is None else "another user"
+        message = f"{reach.operation.name} showed {who} what A had written ({reach.label}; the text is there {how})."
+        return Violation(reach.operation.name, message, None, (answer.exchange, again.exchange))
+
+    async def _ask(self, reach: Reach, label: str, *, fresh: bool) -> Answer:
+        return await self.call(
+            reach.operation,
+            reach.credential,
+            label=label,
+            role=Role.ATTACK,
+            values=reach.values,
+            query=reach.query,
+            fresh=fresh,
+        )
+
+    def _not_shown(self, reach: Reach, answer: Answer, refusals: list[Fingerprint] | None) -> str | None:
+        if answer.judgement is not None:
+            return f"{reach.label}: {answer.why}"
+        if (
+            reach.operation.name == self._own_objects().read.name
+            and reach.core
+            and reach.credential is not None
+        ):
+            self._tell_existence(answer, reach)
+        refused = (answer.status or 0) >= 400
+        seen = Fingerprint.of(answer.exchange.reply)
+        if (
+            refused
+            and refusals is not None
+            and not any(seen.akin(known) for known in refusals)
+            and reach.core
+        ):
+            return f"{reach.label}: a {answer.status} unlike this application's own refusals"
+        return None
+
+    def _tell_existence(self, answer: Answer, reach: Reach) -> None:
+        """Note when the refusal tells that the object exists."""
+        absent = self._absent
+        given, missing = reach.values.values(), self._absent.request.path.rsplit("/", 1)[-1]
+        same = masked(answer.reply.text, tuple(given)) == masked(absent.reply.text, (missing,))
+        if answer.status != absent.status or not same:
+            note = f"{reach.operation.name} tells that a foreign object exists: {answer.status}, not {absent.status}"
+            if note not in self.notes:
+                self.notes.append(note)
+
+    async def _take_away(self, made: list[Belonging]) -> None:
+        objects = self._own_objects()
+        if objects.delete is None:
+            return
+        for belonging in made:
+            with contextlib.suppress(BudgetExceededError):
+                await self.call(
+                    objects.delete,
+                    belonging.owner,
+                    label="clean up: delete the object",
+                    values={objects.id_parameter: belonging.identifier},
+                )
+
+
+def _shows(canary: str, answer: Answer) -> str | None:
+    texts = (answer.reply.text, *(value for _, value in answer.reply.headers))
+    return next((how for text in texts if (how := leaked(canary, text)) is not None), None)
+
+
+def _may_hold(parameter: Parameter | None, identifier: str) -> bool:
+    """Whether a parameter's type takes this identifier; an undeclared one may."""
+    if parameter is None:
+        return True
+    schema = parameter.schema
+    options = [schema, *(item for item in schema.get("anyOf", ()) if isinstance(item, dict))]
+    kinds = {item.get("type") for item in options if item.get("type")}
+    if any(
+        item.get("enum") or (item.get("format") == "uuid" and not is_uuid(identifier)) for item in options
+    ):
+        return False
+    if kinds & {"integer", "number"} and not kinds & {"string"}:
+        return identifier.isdecimal()
+    return not kinds or "string" in kinds or "array" in kinds
