@@ -13,6 +13,7 @@ from auth_conformance.probe.isolation import Isolation
 from auth_conformance.probe.likeness import Likeness
 from auth_conformance.probe.minting import Forge, Minting
 from auth_conformance.probe.origins import Origins
+from auth_conformance.probe.privilege import Privilege
 from auth_conformance.probe.refusal import Attempt, Refusal
 from auth_conformance.probe.refusals import Refusals
 from auth_conformance.probe.revocation import Revocation
@@ -39,6 +40,7 @@ class Probe(
     Likeness,
     Throttling,
     Isolation,
+    Privilege,
     TokenKinds,
     Guessing,
     Stored,

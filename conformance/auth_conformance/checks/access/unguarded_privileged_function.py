@@ -1,0 +1,37 @@
+"""AUZ104."""
+
+from auth_conformance.sdk import API, ASVS, CWE, WSTG, Impact, Need, Probe, Severity, Verdict, check
+
+
+@check(
+    "AUZ104",
+    "functions-need-privilege",
+    title="Privileged operation open to ordinary users",
+    severity=Severity.CRITICAL,
+    level=1,
+    budget=180,
+    impact=Impact.DISRUPTS,
+    needs=(Need.WITNESS, Need.LOGIN, Need.OPENAPI),
+    references=(
+        ASVS("8.2.1"),
+        ASVS("8.3.1"),
+        ASVS("8.4.2"),
+        API(5),
+        CWE(862),
+        CWE(863),
+        WSTG("ATHZ-02"),
+        WSTG("ATHZ-03"),
+    ),
+)
+async def unguarded_privileged_function(probe: Probe) -> Verdict:
+    """Operations for administrators must refuse ordinary users, with every kind of credential that they own.
+
+    Why: one router without its dependency, and every user deletes accounts and reads everybody's data.
+    How: take the operations that the policy declares privileged and those whose path, tags or scopes name
+        administrators. An ordinary user calls each with valid requests and every credential, reading before
+        changing; changes are aimed at an expendable account. Its effect, or the body that an administrator
+        gets, is the proof; an administrator's success with the same request is the control.
+    Fix: guard the whole router, not each function:
+        `APIRouter(prefix="/admin", dependencies=[Security(require_scopes, scopes=["admin"])])`.
+    """
+    return await probe.must_need_privilege()

@@ -1,0 +1,508 @@
+"""`must_need_privilege`: operations of administrators, called by somebody who is none."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from auth_conformance.credentials import Kind
+from auth_conformance.model import (
+    Exchange,
+    Failed,
+    Inconclusive,
+    Need,
+    Passed,
+    Provenance,
+    Role,
+    Verdict,
+    Violation,
+)
+from auth_conformance.oracles.entry import Fingerprint
+from auth_conformance.oracles.normalise import masked
+from auth_conformance.oracles.privilege import GUESSES, role_word
+from auth_conformance.oracles.scopes import scopes_of
+from auth_conformance.probe.core import Answer, Missing, Session, Unclear
+from auth_conformance.probe.sessions import Sessions
+from auth_conformance.target import Operation
+
+if TYPE_CHECKING:
+    from auth_conformance.credentials import Credential
+    from auth_conformance.target import Account
+    from auth_conformance.transports.message import HttpRequest
+
+READING = ("GET", "HEAD")
+# Changes first, then creations, then deletions from the leaves to the root: safe order.
+ORDER = {"GET": 0, "HEAD": 0, "PATCH": 1, "PUT": 1, "POST": 2, "DELETE": 3}
+MOST_PRIVILEGED = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Privileged:
+    """An operation that ordinary users must not call, and why we think so."""
+
+    operation: Operation
+    because: str
+    declared: bool
+
+    @property
+    def reads(self) -> bool:
+        """Whether calling it changes nothing."""
+        return self.operation.method in READING
+
+
+@dataclass(slots=True)
+class Victim:
+    """An expendable account at which privileged operations are aimed, and what is known about it."""
+
+    account: Account
+    session: Session
+    facts: dict[str, str]
+
+
+@dataclass(slots=True)
+class Findings:
+    """What the calls showed so far."""
+
+    violations: list[Violation] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    refused: set[str] = field(default_factory=set)
+    confirmed: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an expendable account stands: what the administrator and it itself see."""
+
+    seen: str
+    own: str
+
+
+class Privilege(Sessions):
+    """Calls privileged operations with each credential of an ordinary user."""
+
+    async def must_need_privilege(self) -> Verdict:
+        """Privileged operations must refuse A, while an administrator gets through. Raises Missing or Unclear."""
+        admin = await self.credential(owner="admin") if "admin" in self.target.accounts else None
+        operations = await self._privileged_set(with_admin=admin is not None)
+        live = await self.credential()
+        baseline = await self.baseline(self.witness, live)
+        await self.must_live(self.witness, live, baseline, "before")
+        self._own_voice_here = baseline.refusals
+        attackers = await self._credentials_of_a()
+        findings = Findings()
+        for item in operations[:MOST_PRIVILEGED]:
+            try:
+                if item.reads:
+                    await self._read_as(item, attackers, admin, findings)
+                else:
+                    await self._change_as(item, attackers, admin, findings)
+            except (Unclear, Missing) as reason:
+                findings.doubts.append(f"{item.operation.name}: {reason}")
+        findings.doubts += [
+            f"{item.operation.name}: there are too many" for item in operations[MOST_PRIVILEGED:]
+        ]
+        await self.must_live(self.witness, await self.credential(fresh=True), baseline, "after")
+        return self._privilege_verdict(findings, attackers)
+
+    def _privilege_verdict(self, findings: Findings, attackers: dict[str, Credential]) -> Verdict:
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if findings.violations:
+            return Failed(tuple(findings.violations), evidence, (*notes, *findings.doubts))
+        if findings.doubts:
+            more = f" (and {len(findings.doubts) - 1} more)" if len(findings.doubts) > 1 else ""
+            remedy = "" if "admin" in self.target.accounts else self.target.remedies.get(Need.ADMIN, "")
+            return Inconclusive(findings.doubts[0] + more, remedy, evidence, notes)
+        if not findings.refused:
+            return Inconclusive("No privileged operation could be called.", "", evidence, notes)
+        reason = (
+            f"{len(findings.refused)} privileged operations refused an ordinary user with {', '.join(attackers)}; "
+            f"an administrator got through at {len(findings.confirmed)} of them."
+        )
+        return Passed(reason, evidence, notes)
+
+    # Which operations, and who calls them.
+
+    async def _privileged_set(self, *, with_admin: bool) -> list[Privileged]:
+        policy = self.target.policy
+        flows = {login.operation.name for login in self.target.logins}
+        flows |= {logout.operation.name for logout in self.target.logouts}
+        granted = await self._scopes_of_a()
+        found: list[Privileged] = []
+        for operation in self.target.operations:
+            if operation.name in policy.privileged_operations:
+                found.append(Privileged(operation, "declared privileged", declared=True))
+            elif operation.name not in policy.public_operations | flows:
+                because = self._hint(operation, granted)
+                if because:
+                    found.append(Privileged(operation, because, declared=False))
+        known = {operation.name for operation in self.target.operations}
+        for name in sorted(policy.privileged_operations - known):
+            method, _, path = name.partition(" ")
+            operation = Operation(method, path, provenance=Provenance.DECLARED)
+            found.append(Privileged(operation, "declared privileged", declared=True))
+        hinted = any(not item.declared for item in found)
+        if not with_admin:
+            found = [item for item in found if item.declared]
+        else:
+            found += self._guessed(known)
+        if not found:
+            self._nothing_privileged(hinted=hinted)
+        return sorted(
+            found, key=lambda item: (ORDER.get(item.operation.method, 2), -item.operation.path.count("/"))
+        )
+
+    def _nothing_privileged(self, *, hinted: bool) -> None:
+        if hinted:
+            raise Missing(
+                "Operations for administrators were found, but no administrator is known to compare with.",
+                self.target.remedies.get(Need.ADMIN, ""),
+            )
+        raise Missing(
+            "No operation is declared privileged, and the document names none.",
+            '[policy]\nprivileged_operations = ["GET /admin/users"]',
+        )
+
+    @staticmethod
+    def _hint(operation: Operation, granted: frozenset[str]) -> str:
+        schemes = [name for alternative in operation.security or () for name in alternative]
+        word = role_word(
+            [operation.path, *operation.tags, *operation.scopes, operation.operation_id, *schemes]
+        )
+        if word is not None:
+            return f"the document says {word}"
+        missing = set(operation.scopes) - granted
+        return f"needs the scope {min(missing)}, which an ordinary user lacks" if granted and missing else ""
+
+    def _guessed(self, known: set[str]) -> list[Privileged]:
+        """Name undocumented places where administrators' operations often are; only GET."""
+        first = self.witness.operation.path.strip("/").split("/")
+        prefixes = ["", *(["/" + "/".join(first[:-1])] if len(first) > 1 else [])]
+        names = [
+            Operation("GET", f"{prefix}/{word}", provenance=Provenance.GUESSED)
+            for prefix in prefixes
+            for word in GUESSES
+        ]
+        return [Privileged(item, "guessed", declared=False) for item in names if item.name not in known]
+
+    async def _scopes_of_a(self) -> frozenset[str]:
+        if not self.target.logins:
+            return frozenset()
+        live = await self.credential()
+        token = live.jwt
+        return scopes_of(dict(token.claims) if token is not None else None)
+
+    async def _credentials_of_a(self) -> dict[str, Credential]:
+        """Return every kind of credential that A owns, the refresh token among them."""
+        found: dict[str, Credential] = {}
+        for kind in self.kinds():
+            with contextlib.suppress(Missing, Unclear):
+                found[f"a {kind.value} credential"] = await self.credential(kind)
+        account = self.account()
+        if (
+            account.password is not None
+            and Kind.BEARER in self.kinds()
+            and self.target.login(Kind.BEARER) is not None
+        ):
+            session = await self.sign_in(account, Kind.BEARER)
+            if session.refresh is not None:
+                found["a refresh token"] = replace(session.credential, value=session.refresh)
+        if not found:
+            raise Missing(
+                "No credential of an ordinary user is known.", self.target.remedies.get(Need.LOGIN, "")
+            )
+        return found
+
+    # Reading.
+
+    async def _read_as(
+        self, item: Privileged, attackers: dict[str, Credential], admin: Credential | None, findings: Findings
+    ) -> None:
+        operation, name = item.operation, item.operation.name
+        aimed = self._aim(operation, await self._victim()) if _parameters(operation) else {}
+        request = self._valid_request(operation, aimed)
+        allowed = (
+            await self._send_as(request, admin, f"control: an administrator calls {name}", operation)
+            if admin
+            else None
+        )
+        if item.because == "guessed" and (allowed is None or not allowed.reply.ok):
+            return
+        anonymous = await self._send_as(request, None, f"control: a stranger calls {name}", operation)
+        if anonymous.reply.ok and allowed is not None and _alike(anonymous, allowed):
+            self.notes.append(f"{name} is open to strangers: DOC101 says more")
+            return
+        for label, credential in attackers.items():
+            answer = await self._send_as(
+                request, credential, f"{label} of A at {name}", operation, Role.ATTACK
+            )
+            proof = self._read_proof(item, answer, allowed, anonymous)
+            if proof:
+                again = await self._send_as(
+                    replace(request, fresh=True),
+                    credential,
+                    f"again: {label} of A at {name}",
+                    operation,
+                    Role.ATTACK,
+                )
+                if not self._read_proof(item, again, allowed, anonymous):
+                    findings.doubts.append(f"{name}: shown to an ordinary user once, then not")
+                    return
+                shown = (allowed.exchange,) if allowed is not None else ()
+                evidence = (*shown, answer.exchange, again.exchange)
+                message = f"{name} ({item.because}) answered an ordinary user with {label}: {proof}."
+                findings.violations.append(Violation(name, message, None, evidence))
+                return
+            self._weigh_refusal(item, label, answer, allowed, findings)
+        if allowed is not None and allowed.reply.ok:
+            findings.confirmed.add(name)
+
+    def _read_proof(self, item: Privileged, answer: Answer, allowed: Answer | None, anonymous: Answer) -> str:
+        """Return what proves that A was let in; "" when nothing does."""
+        if not answer.reply.ok or answer.judgement is not None:
+            return ""
+        if anonymous.reply.ok and _alike(anonymous, answer):
+            return ""
+        if allowed is None:
+            return "it is declared privileged, and strangers get something else" if item.declared else ""
+        if allowed.reply.ok and _alike(allowed, answer) and answer.reply.body:
+            return "the body that an administrator gets"
+        admin = self.target.accounts["admin"].username
+        if admin in answer.reply.text and admin not in anonymous.reply.text:
+            return "the body names the administrator's account"
+        return ""
+
+    def _weigh_refusal(
+        self, item: Privileged, label: str, answer: Answer, allowed: Answer | None, findings: Findings
+    ) -> None:
+        """Count a refusal that proves something; tell the others in words."""
+        name, status = item.operation.name, answer.status or 0
+        if answer.judgement is not None:
+            findings.doubts.append(f"{name} with {label}: {answer.why}")
+        elif status < 400:
+            told = f"{name} answered {label} of an ordinary user {status}, but not what an administrator gets"
+            (findings.doubts if item.declared or not item.reads else self.notes).append(told)
+        elif not any(Fingerprint.of(answer.exchange.reply).akin(known) for known in self._own_voice_here):
+            findings.doubts.append(f"{name} with {label}: a {status} unlike this application's own refusals")
+        elif status in (401, 403) or (status == 404 and allowed is not None and allowed.reply.ok):
+            findings.refused.add(name)
+        elif allowed is not None and allowed.reply.ok:
+            self.notes.append(f"{name} validates before it authorises: {status} for an ordinary user, low")
+            findings.doubts.append(
+                f"{name} refused {label} with {status}, which may be about the request, not the caller"
+            )
+        else:
+            told = f"{name} refused {label} with {status}, and no administrator's success shows why"
+            (findings.doubts if not item.reads or item.declared else self.notes).append(told)
+
+    # Changing, aimed at an expendable account.
+
+    async def _change_as(
+        self, item: Privileged, attackers: dict[str, Credential], admin: Credential | None, findings: Findings
+    ) -> None:
+        operation, name = item.operation, item.operation.name
+        victim = await self._victim()
+        values = self._aim(operation, victim)
+        request = self._valid_request(operation, values)
+        before = await self._standing(operation, values, victim, admin)
+        answers: dict[str, Answer] = {}
+        for label, credential in attackers.items():
+            answers[label] = await self._send_as(
+                request, credential, f"{label} of A at {name}", operation, Role.ATTACK
+            )
+            if answers[label].reply.ok:
+                break
+        after = await self._standing(operation, values, victim, admin)
+        label, last = list(answers.items())[-1]
+        if last.reply.ok and after != before:
+            await self._had_effect(item, label, attackers[label], last, admin=admin, findings=findings)
+            return
+        allowed = None
+        if admin is not None and values:
+            # Only what is aimed at the expendable account: an administrator can do real harm elsewhere.
+            allowed = await self._send_as(
+                request, admin, f"control: an administrator calls {name}", operation
+            )
+            if await self._same_answer(item, request, attackers[label], last, allowed):
+                message = f"{name} ({item.because}) answered an ordinary user with {label} as it does an administrator."
+                findings.violations.append(
+                    Violation(name, message, None, (allowed.exchange, *self._latest(1)))
+                )
+                return
+            if allowed.reply.ok:
+                findings.confirmed.add(name)
+                self._spent = None  # what an administrator does to it, it may not survive
+        for label, answer in answers.items():
+            self._weigh_refusal(item, label, answer, allowed, findings)
+        if admin is None and not last.reply.ok:
+            told = "refused an ordinary user; without an administrator that may be about the request"
+            findings.doubts.append(f"{name} {told}")
+
+    async def _had_effect(
+        self,
+        item: Privileged,
+        label: str,
+        credential: Credential,
+        answer: Answer,
+        *,
+        admin: Credential | None,
+        findings: Findings,
+    ) -> None:
+        name = item.operation.name
+        if await self._changes_again(item.operation, credential, admin):
+            message = (
+                f"{name} ({item.because}) worked for an ordinary user with {label}: its effect was seen."
+            )
+            findings.violations.append(Violation(name, message, None, (answer.exchange, *self._latest(2))))
+        else:
+            findings.doubts.append(f"{name} had an effect for an ordinary user once, then not")
+
+    async def _same_answer(
+        self, item: Privileged, request: HttpRequest, credential: Credential, last: Answer, allowed: Answer
+    ) -> bool:
+        """Whether A got, twice, the body that the administrator gets for the same request."""
+        if not (allowed.reply.ok and last.reply.ok and last.reply.body and _alike(allowed, last)):
+            return False
+        again = await self._send_as(
+            replace(request, fresh=True),
+            credential,
+            f"again: A at {item.operation.name}",
+            item.operation,
+            Role.ATTACK,
+        )
+        return again.reply.ok and _alike(allowed, again)
+
+    async def _changes_again(
+        self, operation: Operation, credential: Credential, admin: Credential | None
+    ) -> bool:
+        """Whether the same call has an effect on another account too: 2 of 2."""
+        self._spent = None
+        victim = await self._victim()
+        values = self._aim(operation, victim)
+        before = await self._standing(operation, values, victim, admin)
+        request = replace(self._valid_request(operation, values), fresh=True)
+        answer = await self._send_as(
+            request, credential, f"again: A at {operation.name}", operation, Role.ATTACK
+        )
+        after = await self._standing(operation, values, victim, admin)
+        self._spent = None
+        return answer.reply.ok and before != after
+
+    _spent: Victim | None = None
+
+    async def _victim(self) -> Victim | None:
+        """Return an expendable account with a live session; None where there is none to be had."""
+        if self._spent is None:
+            try:
+                account = await self.expendable()
+                session = await self.log_in(account)
+            except (Missing, Unclear) as reason:
+                note = f"changes were aimed at nobody: {reason}"
+                if note not in self.notes:
+                    self.notes.append(note)
+                return None
+            self._spent = Victim(account, session, {})
+        victim = self._spent
+        answer = await self.call(
+            self.witness.operation, victim.session.credential, label="who is the expendable account?"
+        )
+        if not answer.reply.ok:
+            victim.session = await self.log_in(victim.account)
+            answer = await self.call(
+                self.witness.operation, victim.session.credential, label="who is it now?"
+            )
+        victim.facts = _facts(answer.reply.json, victim.account.username)
+        return victim
+
+    @staticmethod
+    def _aim(operation: Operation, victim: Victim | None) -> dict[str, str]:
+        """Return path parameters that name the victim; none when that cannot be done for all of them."""
+        values: dict[str, str] = {}
+        for name in _parameters(operation):
+            value = _fact(victim.facts, name) if victim is not None else None
+            if value is None:
+                return {}
+            values[name] = value
+        return values
+
+    async def _standing(
+        self, operation: Operation, values: dict[str, str], victim: Victim | None, admin: Credential | None
+    ) -> Standing:
+        """Look at what the operation would change: as administrator at its path and above, and as the victim."""
+        seen = []
+        for path in (operation.path, operation.path.rpartition("/")[0]) if admin is not None else ():
+            view = self.target.operation(f"GET {path}")
+            if view is not None and set(_parameters(view)) <= values.keys():
+                answer = await self.call(
+                    view, admin, label="control: as an administrator sees it", values=values
+                )
+                seen.append(f"{answer.status} {masked(answer.reply.text)}")
+                break
+        if victim is None:
+            return Standing(" ".join(seen), "")
+        own = await self.call(
+            self.witness.operation, victim.session.credential, label="control: as it sees itself"
+        )
+        return Standing(" ".join(seen), f"{own.status} {masked(own.reply.text) if own.reply.ok else ''}")
+
+    # Sending.
+
+    def _valid_request(self, operation: Operation, values: dict[str, str]) -> HttpRequest:
+        """Return a request that the document allows: a refusal must be about the caller."""
+        if self.scene.sampler is None:
+            return operation.request(values)
+        # The same chance each time: A and the administrator send the same request.
+        chance = type(self.rng)(f"{self.scene.seed}:{operation.name}")
+        return self.scene.sampler(operation, chance, path_values=values)
+
+    async def _send_as(
+        self,
+        request: HttpRequest,
+        credential: Credential | None,
+        label: str,
+        operation: Operation,
+        role: Role = Role.CONTROL,
+    ) -> Answer:
+        if credential is not None:
+            request = request.with_headers(*credential.headers).with_query(*credential.query)
+        return await self.send(request, label=label, role=role, operation=operation.name)
+
+    def _latest(self, count: int) -> tuple[Exchange, ...]:
+        return tuple(self.evidence[-count:])
+
+
+def _alike(left: Answer, right: Answer) -> bool:
+    return left.status == right.status and masked(left.reply.text) == masked(right.reply.text)
+
+
+def _parameters(operation: Operation) -> list[str]:
+    return [part.split("}")[0] for part in operation.path.split("{")[1:]]
+
+
+def _facts(body: object, username: str) -> dict[str, str]:
+    """Return the plain members of the object that names the account, wherever in the body it stands."""
+    queue = [body]
+    while queue:
+        value = queue.pop(0)
+        if isinstance(value, dict):
+            plain = {
+                str(key): str(item)
+                for key, item in value.items()
+                if isinstance(item, (str, int)) and item != ""
+            }
+            if username in plain.values():
+                return plain
+            queue += value.values()
+        elif isinstance(value, list):
+            queue += value
+    return {}
+
+
+def _fact(facts: dict[str, str], name: str) -> str | None:
+    """Return the member that a path parameter asks for: `user_id` is `user_id`, or else the object's `id`."""
+    wanted = name.lower().replace("-", "_")
+    by_name = {key.lower().replace("-", "_"): value for key, value in facts.items()}
+    if wanted in by_name:
+        return by_name[wanted]
+    last = wanted.replace("userid", "user_id").rpartition("_")[2]
+    return by_name.get(last)
