@@ -78,7 +78,8 @@ class Contracts(Refusal):
 
     async def _enforced(self, operation: Operation) -> Violation | str | None:
         """Return a violation, what stayed unclear in words, or None when the operation is proven."""
-        alone = "{" not in operation.path and operation.method not in _SAFE
+        harmless = {item.create.name for item in (self.target.objects, self.target.keys) if item is not None}
+        alone = "{" not in operation.path and operation.method not in _SAFE and operation.name not in harmless
         if alone and operation.method == "DELETE" and not self.scene.allow_disruptive:
             return f"{operation.name}: not called without leave to disrupt (allow_disruptive = true)"
         tries = await self._ways_to_lack(operation)
@@ -110,6 +111,8 @@ class Contracts(Refusal):
             )
             if not again.reply.ok:
                 return f"{name}, {item.label}: {status} once, then {again.status}"
+            if again.reply.header("age") is not None:
+                return f"{name}, {item.label}: a cache answered in the application's place (Age)"
             proof = (answer.exchange, again.exchange, control.exchange)
             message = f"{name} declares a credential and answers {status} to {item.label}."
             return Violation(name, message, None, proof)

@@ -87,8 +87,10 @@ class Gallery:
         return [item for item in self.hung if 400 <= item.status < 500 and self.own(item.answer.exchange)]
 
     def own(self, exchange: Exchange) -> bool:
-        """Whether the application can have written this answer: nothing else in front has signed it."""
-        return all(exchange.reply.header(name) == self.good.header(name) for name in ("server", "via"))
+        """Whether the application wrote this answer: nothing in front has signed it, and no cache kept it."""
+        return exchange.reply.header("age") is None and all(
+            exchange.reply.header(name) == self.good.header(name) for name in ("server", "via")
+        )
 
 
 class _Provoking(Minting):
@@ -503,7 +505,7 @@ class Refusals(Minting):
                 violations.append(
                     Violation(proof[0].operation, f"{_sentence(item.cause)}: {fault}.", None, proof)
                 )
-            elif item.core and not item.answer.reply.ok:
+            elif item.core:
                 unsure.append(f"{item.cause}: {item.answer.why or item.answer.status}")
             else:
                 self.notes.append(f"not judged: {item.cause} ({item.answer.why or item.answer.status})")
