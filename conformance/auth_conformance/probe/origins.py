@@ -78,7 +78,8 @@ def strangers(listed: tuple[str, ...], word: str) -> list[Stranger]:
     if concrete:
         found += _lookalikes(concrete[0], word)
     lower = {origin.lower() for origin in listed}
-    return [stranger for stranger in found if stranger.origin.lower() not in lower]
+    once = {stranger.origin.lower(): stranger for stranger in reversed(found)}
+    return [stranger for origin, stranger in reversed(once.items()) if origin not in lower]
 
 
 def _lookalikes(listed: str, word: str) -> list[Stranger]:

@@ -1,0 +1,76 @@
+"""ERR101, ERR103, ERR104, ERR108: sound passes, flawed fails, and what cannot be judged is not."""
+
+from typing import Any
+
+import pytest
+from checks.mixed_app import create_app, judged, judged_all
+
+
+@pytest.mark.parametrize("code", ["ERR101", "ERR103", "ERR104", "ERR108"])
+def test_the_sound_service_passes(code: str) -> None:
+    result = judged(code)
+    assert result.name == "passed", result.verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("challenge", "said"), [(None, "carries no WWW-Authenticate"), ('Bearer realm="x" error="y"', "no comma")]
+)
+def test_a_401_without_a_proper_challenge_fails(challenge: str | None, said: str) -> None:
+    result = judged("ERR101", challenge=challenge)
+    assert result.name == "failed"
+    assert said in result.verdict.reason
+
+
+@pytest.mark.parametrize("invalid", [403, 404, 422])
+def test_a_wrong_credential_that_is_not_answered_401_fails(invalid: int) -> None:
+    result = judged("ERR103", invalid=invalid)
+    assert result.name == "failed"
+    assert f"answered {invalid}, not 401" in " ".join(finding.message for finding in result.findings)
+
+
+def test_the_defaults_of_the_framework_break_the_error_contract() -> None:
+    result = judged("ERR104", one_body=False)
+    assert result.name == "failed"
+    said = " ".join(finding.message for finding in result.findings)
+    assert "`detail` is a text" in said
+    assert "`detail` is a list" in said
+
+
+@pytest.mark.parametrize("crash_on", ["\ufffd", "Basic ", "%s%n"])
+def test_a_credential_that_crashes_the_service_fails(crash_on: str) -> None:
+    result = judged("ERR108", crash_on=crash_on)
+    assert result.name == "failed", result.verdict.reason
+    assert "GET /me breaks on" in result.verdict.reason
+
+
+class Turning:
+    """Answers in earnest until it is turned and a few more requests have come, then only this."""
+
+    def __init__(self, status: int, after: int) -> None:
+        self.app, self.status, self.left = create_app(), status, after
+        self.turned = False
+
+    def turn(self, _: object) -> None:
+        self.turned = True
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and self.turned:
+            self.left -= 1
+            if self.left < 0:
+                await send({"type": "http.response.start", "status": self.status, "headers": []})
+                await send({"type": "http.response.body", "body": b""})
+                return
+        await self.app(scope, receive, send)
+
+
+ALL = ["ERR101", "ERR103", "ERR104", "ERR108", "WEB101", "DOC101", "MIX101", "MIX104"]
+
+
+@pytest.mark.parametrize("status", [200, 401, 500])
+def test_a_service_that_dies_on_the_way_is_neither_passed_nor_accused(status: int) -> None:
+    turning = Turning(status, after=12)
+    results = judged_all(ALL, turning, on_target=turning.turn)
+    decided = {
+        result.rule.code: result.verdict.reason for result in results if result.name in {"passed", "failed"}
+    }
+    assert not decided

@@ -1,0 +1,43 @@
+"""WEB101: a browser decides, not the presence of a header."""
+
+from checks.mixed_app import LISTED, judged
+
+from auth_conformance.model import Severity
+from auth_conformance.probe.origins import strangers
+
+
+def test_no_cors_at_all_keeps_everybody_out() -> None:
+    result = judged("WEB101")
+    assert result.name == "passed", result.verdict.reason
+    assert "speaks of CORS" in result.verdict.reason
+
+
+def test_a_list_that_is_kept_passes() -> None:
+    result = judged("WEB101", origins=[LISTED], listed=[LISTED])
+    assert result.name == "passed", result.verdict.reason
+    assert f"{LISTED} works" in result.verdict.reason
+
+
+def test_a_list_that_nobody_told_us_proves_nothing() -> None:
+    result = judged("WEB101", origins=[LISTED])
+    assert result.name == "inconclusive"
+    assert "origins = " in getattr(result.verdict, "remedy", "")
+
+
+def test_everybody_with_cookies_is_critical() -> None:
+    result = judged("WEB101", origins=["*"], listed=[LISTED])
+    assert result.name == "failed"
+    assert result.severity is Severity.CRITICAL
+
+
+def test_null_is_an_origin_like_any_other() -> None:
+    result = judged("WEB101", origins=[LISTED, "null"], listed=[LISTED])
+    assert result.name == "failed"
+    assert "null" in result.verdict.reason
+
+
+def test_strangers_never_include_a_listed_origin() -> None:
+    listed = ("http://localhost", "https://app.example.com:8443")
+    origins = {stranger.origin for stranger in strangers(listed, "abcdefgh")}
+    assert not origins & set(listed)
+    assert "https://appXexample.com" in {item.origin for item in strangers((LISTED,), "abcdefgh")}
