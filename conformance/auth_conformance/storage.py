@@ -175,9 +175,7 @@ def _dump(connection: Connection, limit: int) -> Dump:
     for schema, table in _tables(inspector):
         shown = f"{schema}.{table}" if schema else table
         tables.append(shown)
-        count = 0
-        for row in _rows(connection, inspector, schema, table, limit + 1):
-            count += 1
+        for count, row in enumerate(_rows(connection, inspector, schema, table, limit + 1), 1):
             values = {column: text for column, value in row.items() if (text := _textual(value)) is not None}
             size += sum(map(len, values.values()))
             if count > limit or size > BYTES:

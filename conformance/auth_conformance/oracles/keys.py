@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import string
 from collections.abc import Iterable, Sequence
 
@@ -31,7 +30,9 @@ def public_start(key: str) -> str:
 
     A guess: a separator may stand in the secret part by chance.
     """
-    cuts = [index + 1 for index, character in enumerate(key) if character in SEPARATORS and index < len(key) / 2]
+    cuts = [
+        index + 1 for index, character in enumerate(key) if character in SEPARATORS and index < len(key) / 2
+    ]
     return key[: max(cuts, default=0)]
 
 
@@ -41,13 +42,22 @@ def shown_parts(key: str, shown: Iterable[str]) -> list[str]:
     return sorted(parts, key=len, reverse=True)
 
 
+def common_start(texts: Sequence[str]) -> str:
+    """Return the characters that all texts begin with."""
+    first, last = min(texts), max(texts)
+    length = next(
+        (index for index, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), len(first)
+    )
+    return first[:length]
+
+
 def secret_bits(keys: Sequence[str], public: int = 0) -> float:
     """Estimate from above how many random bits keys carry after their first `public` characters.
 
     By what varies, and over which alphabet: too low means guessable; high enough proves nothing about the
     generator.
     """
-    fixed = len(os.path.commonprefix(list(keys))) if len(keys) > 1 else 0
+    fixed = len(common_start(keys)) if len(keys) > 1 else 0
     rest = [key[max(fixed, public) :] for key in keys]
     seen = set("".join(rest)) - set(SEPARATORS)
     alphabet = next((len(letters) for letters in _ALPHABETS if seen <= set(letters)), 94)

@@ -18,7 +18,7 @@ from auth_conformance.oracles.entry import Baseline
 from auth_conformance.oracles.moments import Moment, moment, moments, shift
 from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
-from auth_conformance.probe.minting import Minting
+from auth_conformance.probe.minting import TIMES, Minting
 from auth_conformance.probe.refusal import Attempt
 from auth_conformance.secret import Secret
 from auth_conformance.target import KeyManagement, Witness
@@ -77,8 +77,10 @@ class Expiry(Minting):
 
     async def _minted_late(self) -> Verdict:
         forge = await self.forge()
-        if "exp" not in forge.token.claims:
-            raise Unclear("Issued tokens carry no exp: there is no end to be late for.")
+        if not isinstance(forge.token.claims.get("exp"), int | float):
+            raise Unclear(
+                "Issued tokens carry no exp, or none that is a number: there is no end to be late for."
+            )
         live = await self.credential(Kind.BEARER, fresh=True)
         baseline = await self.baseline(self.witness, live)
         await self.must_live(self.witness, live, baseline, "before")
@@ -89,8 +91,10 @@ class Expiry(Minting):
         for seconds in self._lateness():
             claims = self.fresh_claims(forge)
             delay = forge.lifetime + seconds
-            past = {
-                name: claims[name] - delay for name in ("iat", "nbf", "auth_time", "exp") if name in claims
+            past: dict[str, Any] = {
+                name: value - delay
+                for name, value in claims.items()
+                if name in TIMES and isinstance(value, int | float)
             }
             attempts.append(Attempt(f"a token {_after(seconds)}", forge.credential({**claims, **past})))
         answers = await self.together(self.witness, attempts, baseline)
@@ -280,7 +284,8 @@ class Expiry(Minting):
         how = "by a moved clock" if movable else "after waiting"
         reason = (
             f"A key worked before its end and not {late[0].seconds:g} s after it ({how}), while a key with another "
-            f"end got in; {len(odd)} of {len(_odd_values(self._clock_now()))} odd ends were taken, and none of those outlives it."
+            f"end got in; {len(odd)} of {len(_odd_values(self._clock_now()))} odd ends were taken, "
+            "and none of those outlives it."
         )
         return Passed(reason, tuple(self.evidence), tuple(self.notes))
 

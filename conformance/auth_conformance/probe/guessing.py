@@ -261,7 +261,7 @@ class Guessing(Core):
             if not isinstance(text, str):
                 continue
             for word in (text, *re.split(r"[\W_]+", text)):
-                if 2 < len(word) < 40 and not _NEVER.match(word.lower()):  # noqa: PLR2004 - a name, not a text
+                if 2 < len(word) < 40 and not _NEVER.match(word.lower()):
                     found[word] = None
         return tuple(found)[:_MOST]
 

@@ -21,6 +21,8 @@ from auth_conformance.transports.message import RawReply
 
 # Where a token does not say how long it lives, the forgeries live this many seconds.
 LIFETIME = 900
+# The claims that are moments (RFC 7519 §4.1, OpenID Connect Core §2).
+TIMES = ("iat", "nbf", "auth_time", "exp")
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _HEX = re.compile(r"[0-9a-f]+", re.IGNORECASE)
 _HONEST = "control: a token of our own with the true key and honest claims"
@@ -45,14 +47,14 @@ class Forge:
     def lifetime(self) -> int:
         """How many seconds the genuine token was issued for."""
         start, end = self.token.claims.get("iat"), self.token.claims.get("exp")
-        if _is_number(start) and _is_number(end) and end > start:
+        if isinstance(start, int | float) and isinstance(end, int | float) and end > start:
             return max(1, int(end - start))
         return LIFETIME
 
     def claims(self, now: float, number: int = 0) -> dict[str, Any]:
         """The genuine claims with fresh times and a fresh `jti`, as far as the genuine token has them."""
         claims, moment = dict(self.token.claims), int(now + self.offset)
-        fresh = {"iat": moment, "nbf": moment, "auth_time": moment, "exp": moment + self.lifetime}
+        fresh = {**dict.fromkeys(TIMES, moment), "exp": moment + self.lifetime}
         claims |= {name: value for name, value in fresh.items() if _is_number(claims.get(name))}
         if "jti" in claims and not self.keeps_jti:
             claims["jti"] = _another_id(claims["jti"], f"{self.seed}:{number}:{now}")
@@ -163,7 +165,7 @@ def _ahead(reply: RawReply, now: float) -> float:
         ahead = parsedate_to_datetime(reply.header("date") or "").timestamp() - now
     except ValueError:
         return 0.0
-    return ahead if abs(ahead) > 2 else 0.0  # noqa: PLR2004 - as said above
+    return ahead if abs(ahead) > 2 else 0.0
 
 
 def _is_number(value: object) -> bool:

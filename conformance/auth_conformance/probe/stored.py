@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Failed, Inconclusive, Need, Passed, Severity, Verdict, Violation
 from auth_conformance.oracles.disclosure import WINDOW, Form, Search, Trace, gravest, is_slow_hash
-from auth_conformance.oracles.keys import public_start, secret_bits, shown_parts
+from auth_conformance.oracles.keys import common_start, public_start, secret_bits, shown_parts
 from auth_conformance.oracles.pointer import resolve, strings
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.expiry import Expiry
@@ -60,7 +59,7 @@ class Stored(Expiry):
         texts = [credential.value.reveal() for credential, _ in made]
         shown = [_shown(text, answer) for text, (_, answer) in zip(texts, made, strict=True)]
         bits = secret_bits(texts, min(map(len, shown)))
-        allowed = len(os.path.commonprefix(texts)) + WINDOW
+        allowed = len(common_start(texts)) + WINDOW
         found = [
             self._traced(text, max(public, public_start(text), key=len), allowed, answer, dump)
             for text, public, (_, answer) in zip(texts, shown, made, strict=True)

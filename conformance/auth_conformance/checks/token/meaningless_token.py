@@ -14,7 +14,15 @@ WORDS = ("null", "undefined", "None", "true", "0", "1", "[]", "{}", "test", "adm
     level=1,
     budget=60,
     needs=(Need.WITNESS,),
-    references=(ASVS("6.3.4"), ASVS("7.2.1"), ASVS("8.2.1"), RFC(9110, "11.6.1"), API(2), CWE(306), WSTG("ATHN-04")),
+    references=(
+        ASVS("6.3.4"),
+        ASVS("7.2.1"),
+        ASVS("8.2.1"),
+        RFC(9110, "11.6.1"),
+        API(2),
+        CWE(306),
+        WSTG("ATHN-04"),
+    ),
     masks=("@witness",),
 )
 async def meaningless_token(probe: Probe) -> Verdict:

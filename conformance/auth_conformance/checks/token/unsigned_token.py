@@ -43,7 +43,16 @@ ODD = {
     level=1,
     budget=60,
     needs=(Need.WITNESS, Need.JWT),
-    references=(ASVS("9.1.2"), RFC(7519, "6"), RFC(8725, "2.1"), RFC(8725, "3.2"), CVE("2015-9235"), CWE(347), CWE(327), WSTG("SESS-10")),
+    references=(
+        ASVS("9.1.2"),
+        RFC(7519, "6"),
+        RFC(8725, "2.1"),
+        RFC(8725, "3.2"),
+        CVE("2015-9235"),
+        CWE(347),
+        CWE(327),
+        WSTG("SESS-10"),
+    ),
 )
 async def unsigned_token(probe: Probe) -> Verdict:
     """A token without a signature must be refused, however its header spells that.
@@ -65,9 +74,15 @@ async def unsigned_token(probe: Probe) -> Verdict:
     for word in SPELLINGS:
         texts.setdefault(f"an unsigned token (alg {word})", token.with_header(alg=word).unsigned().text)
     original = f'"alg":"{token.algorithm}"'
-    odd = {**ODD, "alg none before the real one": f'"alg":"none",{original}', "alg none after the real one": f'{original},"alg":"none"'}
+    odd = {
+        **ODD,
+        "alg none before the real one": f'"alg":"none",{original}',
+        "alg none after the real one": f'{original},"alg":"none"',
+    }
     for label, member in odd.items():
-        texts[f"an unsigned token ({label})"] = Jwt.unsigned(token.with_header_json('{"typ":"JWT",' + member + "}")).text
+        texts[f"an unsigned token ({label})"] = Jwt.unsigned(
+            token.with_header_json('{"typ":"JWT",' + member + "}")
+        ).text
     return await probe.must_refuse(
         (Attempt(label, live.with_value(text)) for label, text in texts.items()), credential=live
     )

@@ -24,7 +24,16 @@ from auth_conformance.sdk import (
     level=1,
     budget=40,
     needs=(Need.WITNESS, Need.BEARER),
-    references=(ASVS("9.1.1"), ASVS("6.8.2"), RFC(7515, "5.2"), RFC(7519, "7.2"), RFC(8725, "3.3"), API(2), CWE(347), WSTG("SESS-10")),
+    references=(
+        ASVS("9.1.1"),
+        ASVS("6.8.2"),
+        RFC(7515, "5.2"),
+        RFC(7519, "7.2"),
+        RFC(8725, "3.3"),
+        API(2),
+        CWE(347),
+        WSTG("SESS-10"),
+    ),
     masks=("TOK110-TOK127", "TOK201-TOK211"),
 )
 async def unverified_signature(probe: Probe) -> Verdict:
@@ -59,7 +68,14 @@ async def unverified_signature(probe: Probe) -> Verdict:
         if other is not None:
             forged["the signature of another user's token"] = token.with_signature(other.signature)
             if other.claims.get("sub") is not None:
-                forged = {"another user's subject under the caller's signature": token.with_claims(sub=other.claims["sub"]), **forged}
-    attempts = [Attempt(f"a token with {label}", live.with_value(item.text)) for label, item in forged.items()]
+                forged = {
+                    "another user's subject under the caller's signature": token.with_claims(
+                        sub=other.claims["sub"]
+                    ),
+                    **forged,
+                }
+    attempts = [
+        Attempt(f"a token with {label}", live.with_value(item.text)) for label, item in forged.items()
+    ]
     attempts.append(Attempt("a token without its last part", live.with_value(token.text.rpartition(".")[0])))
     return await probe.must_refuse(attempts, credential=live)
