@@ -10,6 +10,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Self
 
 import jwt as pyjwt
@@ -152,7 +153,7 @@ class SigningKey:
             ).digest()
         try:
             implementation = pyjwt.get_algorithm_by_name(name)
-            signature = implementation.sign(signing_input, implementation.prepare_key(self.secret.reveal()))
+            signature = implementation.sign(signing_input, _prepared(name, self.secret))
         except (NotImplementedError, pyjwt.InvalidKeyError, TypeError) as error:
             raise ValueError(f"the key cannot sign under {name}") from error
         return _with_low_s(signature, _ORDERS[name]) if name in _ORDERS else signature
@@ -176,6 +177,12 @@ def _with_low_s(signature: bytes, order: int) -> bytes:
     half = len(signature) // 2
     s = int.from_bytes(signature[half:], "big")
     return signature[:half] + min(s, order - s).to_bytes(half, "big")
+
+
+@lru_cache(maxsize=32)
+def _prepared(algorithm: str, secret: Secret) -> Any:
+    """The key as PyJWT uses it; loading an RSA key checks its primes, which takes 40 ms each time."""
+    return pyjwt.get_algorithm_by_name(algorithm).prepare_key(secret.reveal())
 
 
 def attacker_keys() -> dict[str, SigningKey]:

@@ -42,6 +42,8 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.+Z-]+")
 # Words that stand where secrets stand but are none: token types and the like.
 _HARMLESS = {"bearer", "basic", "access", "refresh", "apikey", "null", "none", "true", "false"}
 _SHORTEST = 6
+# Most headers and many bodies come again and again: so many redacted texts are kept.
+_REMEMBERED = 4096
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -66,6 +68,7 @@ class Redactor:
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
         self._longest_first: list[str] = []
+        self._seen: dict[str, str] = {}
         self._headers = set(_SECRET_HEADERS)
 
     def learn(self, secret: Secret) -> None:
@@ -78,6 +81,9 @@ class Redactor:
         spellings.add(base64.urlsafe_b64encode(raw).rstrip(b"=").decode())
         for spelling in spellings:
             self._known[spelling] = mark(text)
+        self._seen = {
+            text: shown for text, shown in self._seen.items() if not any(part in text for part in spellings)
+        }
         # Searched one by one: a pattern of all of them is compiled anew for each secret, and slower to search.
         self._longest_first = sorted(self._known, key=len, reverse=True)
 
@@ -87,6 +93,14 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """`text` as it may be shown."""
+        shown = self._seen.get(text)
+        if shown is None:
+            shown = self._seen[text] = self._hidden(text)
+            if len(self._seen) > _REMEMBERED:
+                self._seen.clear()
+        return shown
+
+    def _hidden(self, text: str) -> str:
         for spelling in self._longest_first:
             if spelling in text:
                 text = text.replace(spelling, self._known[spelling])
