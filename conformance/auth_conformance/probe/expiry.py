@@ -18,7 +18,7 @@ from auth_conformance.oracles.entry import Baseline
 from auth_conformance.oracles.moments import Moment, moment, moments, shift
 from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
-from auth_conformance.probe.minting import TIMES, Minting
+from auth_conformance.probe.minting import Minting
 from auth_conformance.probe.refusal import Attempt
 from auth_conformance.secret import Secret
 from auth_conformance.target import KeyManagement, Witness
@@ -33,6 +33,8 @@ KEY_TOLERANCE = 60
 HOUR = 3_600
 # Longest lifetime that is waited for, and what is added where two clocks are involved, in seconds.
 PATIENCE = 120
+# How soon a key is asked to end when it must be waited for: some services refuse ends that are near.
+SOONEST = (10, 70, PATIENCE)
 MARGIN = 4
 # A clock was moved visibly when a stated moment moved by at least this share of it.
 FOLLOWED = 0.5
@@ -89,14 +91,8 @@ class Expiry(Minting):
             raise Unclear(f"A token of our own with honest claims was not accepted ({control.why}).")
         attempts = []
         for seconds in self._lateness():
-            claims = self.fresh_claims(forge)
-            delay = forge.lifetime + seconds
-            past: dict[str, Any] = {
-                name: value - delay
-                for name, value in claims.items()
-                if name in TIMES and isinstance(value, int | float)
-            }
-            attempts.append(Attempt(f"a token {_after(seconds)}", forge.credential({**claims, **past})))
+            claims = forge.late_claims(self._clock_now(), seconds, self.rng.randrange(1 << 30))
+            attempts.append(Attempt(f"a token {_after(seconds)}", forge.credential(claims)))
         answers = await self.together(self.witness, attempts, baseline)
         await self.must_live(self.witness, live, baseline, "after")
         late = [
@@ -313,7 +309,7 @@ class Expiry(Minting):
 
     async def _key_soon_over(self, keys: KeyManagement, field: str, made: list[MadeKey]) -> MadeKey:
         problem: Unclear | None = None
-        for seconds in (10, 70, PATIENCE):
+        for seconds in SOONEST:
             try:
                 key = await self._key_until(keys, field, self._clock_now() + seconds, made)
             except Unclear as error:
