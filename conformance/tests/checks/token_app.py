@@ -38,7 +38,7 @@ HASHES = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
 Claims = Mapping[str, Any]
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - a decision, not an error
     """Not one of ours."""
 
 

@@ -44,7 +44,7 @@ def test_every_text_and_blob_of_every_table_is_read(tmp_path: Path) -> None:
 
 
 def test_the_newest_rows_are_read_and_the_cut_is_told(tmp_path: Path) -> None:
-    inserts = [f"INSERT INTO t VALUES ('v{number}')" for number in range(10)]
+    inserts = [f"INSERT INTO t VALUES ('v{number}')" for number in range(10)]  # noqa: S608 - numbers of our own
     dump = dumped(made(tmp_path, "CREATE TABLE t (x TEXT)", *inserts), rows=3)
     assert [value for _, _, value in dump.cells()] == ["v9", "v8", "v7"]
     assert "t" in dump.partial
