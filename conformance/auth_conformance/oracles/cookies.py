@@ -118,11 +118,11 @@ def parse_date(text: str) -> datetime | None:  # noqa: C901 - the steps of RFC 6
             year = int(found[1])
     if time is None or day is None or month is None or year is None:
         return None
-    if 70 <= year <= 99:  # noqa: PLR2004 - §5.1.1 step 3
+    if 70 <= year <= 99:
         year += 1900
-    elif year <= 69:  # noqa: PLR2004 - §5.1.1 step 4
+    elif year <= 69:
         year += 2000
-    if year < 1601:  # noqa: PLR2004 - §5.1.1 step 5
+    if year < 1601:
         return None
     try:
         return datetime(year, month, day, *time, tzinfo=UTC)

@@ -72,7 +72,7 @@ ABSENT = "(absent)"
 
 def compare(left: Sequence[Seen], right: Sequence[Seen]) -> Comparison:
     """Compare two kinds of answer. Raises ValueError without two of each: one alone shows no stability."""
-    if min(len(left), len(right)) < 2:  # noqa: PLR2004 - 2 of 2
+    if min(len(left), len(right)) < 2:
         raise ValueError("two answers of each kind are needed")
     differences, unstable = [], []
     parts = [_parts(answer) for answer in (*left, *right)]

@@ -91,8 +91,8 @@ class Cookies(Sessions):
     async def session_cookies(self) -> SessionCookies:
         """Return the cookies that authenticate, learned once per run. Raises Missing or Unclear."""
         return await self.scene.once(
-            "session cookies", lambda: Cookies(self.scene, self.rule)._survey_cookies()
-        )  # noqa: SLF001 - a probe of its own, so that evidence is the survey's
+            "session cookies", lambda: Cookies(self.scene, self.rule).survey_cookies()
+        )
 
     async def must_set_cookies(self, fault: Fault, passed: str, severity: Severity | None = None) -> Verdict:
         """No line that sets a session cookie may have the fault; `passed` says what all of them have."""
@@ -122,7 +122,8 @@ class Cookies(Sessions):
     def _line_key(line: CookieLine) -> tuple[str, str, bool]:
         return line.operation, line.cookie.name, line.idle
 
-    async def _survey_cookies(self) -> SessionCookies:
+    async def survey_cookies(self) -> SessionCookies:
+        """Find the cookies and go the way twice. Called once per run, on a probe of its own."""
         account = await self.disposable("cookies") or self.account()
         for kind in dict.fromkeys(login.carrier.kind for login in self.target.logins):
             session = await self.sign_in(account, kind)

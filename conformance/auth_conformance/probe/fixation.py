@@ -55,6 +55,7 @@ class Fixation(Sessions):
         example = (await self.sign_in(me, Kind.COOKIE)).credential
         baseline = await self.baseline(self.witness, example)
         await self.must_live(self.witness, example, baseline, "before")
+        await self._bland_cookie(example, baseline)
         plants = [
             Plant(
                 "an anonymous session cookie of the service",
@@ -99,6 +100,15 @@ class Fixation(Sessions):
             return Inconclusive(doubts[0], "", evidence, notes)
         reason = f"{login.operation.name} made a new session id over {proved} presented ones, and none of them works after it."
         return Passed(reason, evidence, notes)
+
+    async def _bland_cookie(self, example: Credential, baseline: Baseline) -> None:
+        bland = await self._show(self.bland(example), "control: a bland wrong cookie", baseline, Role.CONTROL)
+        if bland.accepted:
+            raise Unclear("A bland wrong cookie is accepted: SES101 says more.")
+        if not bland.rejected:
+            raise Unclear(
+                f"A bland wrong cookie was not clearly refused: {bland.why}.", self.policy_remedy(bland)
+            )
 
     async def _planted(
         self, plant: Plant, login: Login, example: Credential, baseline: Baseline
@@ -153,7 +163,7 @@ class Fixation(Sessions):
             label=f"log in as {account.label} over it",
             operation=login.operation.name,
         )
-        if answer.judgement is not None or answer.status is None or answer.status >= 400:  # noqa: PLR2004 - refusals
+        if answer.judgement is not None or answer.status is None or answer.status >= 400:
             raise Unclear(
                 f"{login.operation.name} refused the right password over a session ({answer.why or answer.status})."
             )

@@ -165,12 +165,14 @@ class Revocation(Rotation):
             self.witness, bland, "control: a bland wrong credential", Role.CONTROL
         )
         if not answer.rejected:
-            raise Unclear(f"A bland wrong credential was not clearly refused: {answer.why}.")
+            raise Unclear(
+                f"A bland wrong credential was not clearly refused: {answer.why}.", self.policy_remedy(answer)
+            )
 
     async def _log_out(self, logout: Logout, session: Session) -> Answer:
         body = self._logout_body(logout, session)
         answer = await self.call(logout.operation, session.credential, label="log out", body=body, fresh=True)
-        if answer.status is None or answer.status >= 400:  # noqa: PLR2004 - the refusing classes
+        if answer.status is None or answer.status >= 400:
             raise Unclear(f"{logout.operation.name} refused to log out ({answer.why or answer.status}).")
         return answer
 
@@ -287,7 +289,7 @@ class Revocation(Rotation):
         doubts += [
             f"{answer.exchange.label}: a cache answered in the application's place (Age)" for answer in cached
         ]
-        if len(accepted) < 2:  # noqa: PLR2004 - seen twice, or it is no finding
+        if len(accepted) < 2:
             doubts += [f"{answer.exchange.label}: accepted once only" for answer in accepted]
             return [], doubts
         kind, operation = cast.kind.value, logout.exchange.operation

@@ -94,9 +94,10 @@ class Rotation(Sessions):
         )
         if renewal is not None:
             raise Unclear(f"{self.refresh_flow.operation.name} gave tokens for a meaningless refresh token.")
-        if answer.judgement is not None or (answer.status or 0) >= 500:  # noqa: PLR2004 - the server's failures
+        if answer.judgement is not None or (answer.status or 0) >= 500:
+            why = answer.why or answer.status
             raise Unclear(
-                f"{self.refresh_flow.operation.name} gave a bland refresh token no clear answer ({answer.why or answer.status})."
+                f"{self.refresh_flow.operation.name} gave a bland refresh token no clear answer ({why})."
             )
         return answer
 
@@ -109,7 +110,7 @@ class Rotation(Sessions):
         if not Fingerprint.of(seen).akin(Fingerprint.of(bland)):
             return False
         # A 2xx without tokens is a refusal only for a service that refuses the bland one in the same way.
-        return seen.status == bland.status or 400 <= (seen.status or 0) < 500  # noqa: PLR2004 - the refusing class
+        return seen.status == bland.status or 400 <= (seen.status or 0) < 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,8 +297,14 @@ class Reuse(Rotation):
         operation = self.refresh_flow.operation.name
         vectors = {"an access token": access.value} if access.carrier.kind is Kind.BEARER else {}
         for kind in self.kinds():
-            if kind not in (Kind.BASIC, access.carrier.kind):
+            if kind in (Kind.BASIC, access.carrier.kind):
+                continue
+            try:
                 vectors[f"a live {kind.value} credential"] = (await self.credential(kind)).value
+            except (Missing, Unclear) as reason:
+                self._doubts.append(
+                    f"No {kind.value} credential could be presented as refresh token: {reason}"
+                )
         for label, value in vectors.items():
             answer, renewal = await self.renew(value, f"{label} as refresh token", Role.ATTACK)
             if renewal is None:
@@ -369,7 +376,8 @@ class Reuse(Rotation):
             return
         given = scopes_of(answer.reply.json, _claims(renewal.access))
         if given & wider:
-            message = f"{flow.operation.name} gave the scope {', '.join(sorted(given & wider))}, which was not granted before."
+            more = ", ".join(sorted(given & wider))
+            message = f"{flow.operation.name} gave the scope {more}, which was not granted before."
             self._found.append(
                 Violation(flow.operation.name, message, None, (session.answer.exchange, answer.exchange))
             )

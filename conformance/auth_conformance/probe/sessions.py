@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Kind
+from auth_conformance.model import Outcome
 from auth_conformance.oracles.cookies import parse_set_cookie
-from auth_conformance.probe.core import Missing, Session, Unclear
+from auth_conformance.probe.core import Answer, Missing, Session, Unclear
 from auth_conformance.probe.refusal import Refusal
 from auth_conformance.secret import Secret
 
@@ -79,6 +80,14 @@ class Sessions(Refusal):
                 self.scene.recorder.redactor.learn(secret)
                 return secret
         return None
+
+    @staticmethod
+    def policy_remedy(answer: Answer) -> str:
+        """Return the declaration that would make an odd refusal a clear one; "" when none would."""
+        if answer.outcome is not Outcome.AMBIGUOUS:
+            return ""
+        word = "redirect" if answer.status in range(300, 400) else "envelope"
+        return f'[policy]\nrefusals = ["{word}"]  # if this is how the service refuses'
 
     def distinct_logins(self) -> tuple[Login, ...]:
         """Return one login per operation."""

@@ -265,7 +265,11 @@ class Throttling(Sessions):
         """Guess API keys for a while; keys of 128 random bits need no limit, so this is only told."""
         if self.target.witness is None:
             return
-        key = await self.credential(Kind.KEY)
+        try:
+            key = await self.credential(Kind.KEY)
+        except (Missing, Unclear) as reason:
+            self.notes.append(f"API keys were not guessed: {reason}")
+            return
         for number in range(OTHER_GUESSES):
             answer = await self.call(
                 self.witness.operation,

@@ -11,7 +11,7 @@ from auth_conformance.sdk import API, ASVS, CWE, WSTG, Impact, Need, Probe, Seve
     level=1,
     budget=180,
     impact=Impact.DISRUPTS,
-    needs=(Need.WITNESS, Need.LOGIN, Need.OPENAPI),
+    needs=(Need.WITNESS,),
     references=(
         ASVS("8.2.1"),
         ASVS("8.3.1"),
