@@ -98,7 +98,8 @@ class Fixation(Sessions):
             return Failed(tuple(violations), evidence, notes)
         if doubts:
             return Inconclusive(doubts[0], "", evidence, notes)
-        reason = f"{login.operation.name} made a new session id over {proved} presented ones, and none of them works after it."
+        operation = login.operation.name
+        reason = f"{operation} made a new session id over {proved} presented ones, and none of them works after it."
         return Passed(reason, evidence, notes)
 
     async def _bland_cookie(self, example: Credential, baseline: Baseline) -> None:

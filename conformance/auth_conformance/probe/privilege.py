@@ -113,6 +113,9 @@ class Privilege(Sessions):
             more = f" (and {len(findings.doubts) - 1} more)" if len(findings.doubts) > 1 else ""
             remedy = "" if "admin" in self.target.accounts else self.target.remedies.get(Need.ADMIN, "")
             return Inconclusive(findings.doubts[0] + more, remedy, evidence, notes)
+        if "admin" in self.target.accounts and not findings.confirmed:
+            reason = "The administrator got through nowhere: refusals of an ordinary user prove nothing."
+            return Inconclusive(reason, "", evidence, notes)
         if not findings.refused:
             return Inconclusive("No privileged operation could be called.", "", evidence, notes)
         reason = (
