@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,8 @@ from auth_conformance.secret import Secret
 from auth_conformance.transports.message import HttpRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
     from auth_conformance.target import Account, Login
 
 # Wrong passwords per account between two right ones: the strictest services lock at three.
@@ -32,12 +33,16 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Kinds:
-    """Requests of two kinds at one operation, to be sent in turn. `left` and `right` say what they are about."""
+    """Requests of two kinds at one operation, to be sent in turn. `left` and `right` say what they are about.
+
+    `control` is awaited just before and just after them: it proves that what is known is known.
+    """
 
     operation: str
     left: str
     right: str
     pairs: tuple[tuple[Ask, Ask], ...]
+    control: Callable[[], Awaitable[None]] | None = None
 
 
 class Likeness(Sessions):
@@ -49,7 +54,11 @@ class Likeness(Sessions):
         doubts: list[str] = []
         compared = 0
         for kind in kinds:
+            if kind.control is not None:
+                await kind.control()
             left, right = await self._ask_in_turn(kind)
+            if kind.control is not None and not _limited(kind, left, right):
+                await kind.control()
             if min(len(left), len(right)) < 2:
                 doubts.append(f"{kind.operation} limited the requests before two of each kind were answered.")
                 continue
@@ -114,8 +123,16 @@ class Likeness(Sessions):
         for number, login in enumerate(self.distinct_logins()):
             # Four pairs at the first operation, two at the others: they share the counters of the accounts.
             accounts = known if number == 0 else known[:1]
-            pairs = [pair for account in accounts for pair in await self._pairs_for(login, account)]
-            kinds.append(Kinds(login.operation.name, "unknown names", "known names", tuple(pairs)))
+            pairs = [pair for account in accounts for pair in self._pairs_for(login, account)]
+            kinds.append(
+                Kinds(
+                    login.operation.name,
+                    "unknown names",
+                    "known names",
+                    tuple(pairs),
+                    self._right_passwords(login, accounts),
+                ),
+            )
         if not kinds:
             raise Missing("No login operation is known.", self.target.remedies.get(Need.LOGIN, ""))
         self.notes.append("disabled and locked accounts were not compared: none could be made")
@@ -132,8 +149,16 @@ class Likeness(Sessions):
             raise Missing("No account with a password is known.", self.target.remedies.get(Need.LOGIN, ""))
         return found
 
-    async def _pairs_for(self, login: Login, account: Account) -> list[tuple[Ask, Ask]]:
-        await self._right_password(login, account)
+    def _right_passwords(self, login: Login, accounts: Sequence[Account]) -> Callable[[], Awaitable[None]]:
+        """Return what logs in to all of them: it proves who is known, and resets their counters."""
+
+        async def log_in() -> None:
+            for account in accounts:
+                await self._right_password(login, account)
+
+        return log_in
+
+    def _pairs_for(self, login: Login, account: Account) -> list[tuple[Ask, Ask]]:
         pairs = []
         for _ in range(PER_ACCOUNT):
             stranger = self._stranger(account.username)
@@ -183,6 +208,10 @@ class Likeness(Sessions):
             for character in local
         )
         return made + at + host
+
+
+def _limited(kind: Kinds, left: Sequence[object], right: Sequence[object]) -> bool:
+    return len(left) + len(right) < 2 * len(kind.pairs)
 
 
 def _seen(answer: Answer, ask: Ask) -> Seen:
