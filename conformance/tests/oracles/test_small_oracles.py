@@ -1,0 +1,63 @@
+"""Spellings of identifiers, words for administrators, and scopes that a reply names."""
+
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auth_conformance.oracles.identifiers import is_uuid, spellings
+from auth_conformance.oracles.privilege import role_word
+from auth_conformance.oracles.scopes import scopes_of
+
+
+@given(st.one_of(st.integers(0, 10**9).map(str), st.uuids().map(str), st.text("abcXYZ019-", min_size=1)))
+def test_no_spelling_is_the_identifier_itself(identifier: str) -> None:
+    assert identifier not in spellings(identifier).values()
+
+
+@given(st.uuids())
+def test_spellings_of_a_uuid_are_read_as_the_same_one(identifier: UUID) -> None:
+    assert is_uuid(str(identifier))
+    found = spellings(str(identifier))
+    assert {UUID(found[how]) for how in ("in braces", "as a URN", "without hyphens")} == {identifier}
+
+
+@given(st.integers(0, 10**9))
+def test_spellings_of_a_number_are_read_as_the_same_one(number: int) -> None:
+    found = spellings(str(number))
+    assert {int(found[how]) for how in ("with a sign", "with a leading zero", "with an underscore")} == {
+        number
+    }
+    assert {float(found[how]) for how in ("as a decimal fraction", "in exponential notation")} == {number}
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("/admin/users", "admin"),
+        ("/api/v1/superusers", "superusers"),
+        ("listUsersAsAdmin", "admin"),
+        ("users:administer", "administer"),
+        ("ADMIN", "admin"),
+        ("/badminton/courts", None),
+        ("/staff/directory", None),
+        ("keys:manage", None),
+        ("administratively", None),
+    ],
+)
+def test_a_role_is_a_whole_word(text: str, word: str | None) -> None:
+    assert role_word(["/me", text]) == word
+
+
+@pytest.mark.parametrize(
+    ("places", "scopes"),
+    [
+        (({"scope": "a b"},), {"a", "b"}),
+        (({"token": "x"}, {"scp": ["a"]}), {"a"}),
+        (({"scope": ""}, {"scopes": "b"}), {"b"}),
+        ((None, ["scope"], {"scope": 7}, {"scope": [1]}), set()),
+    ],
+)
+def test_scopes_are_read_where_they_are_named_first(places: tuple[object, ...], scopes: set[str]) -> None:
+    assert scopes_of(*places) == scopes
