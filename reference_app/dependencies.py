@@ -25,6 +25,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 import jwt
+import jwt.algorithms
 from anyio import CapacityLimiter, to_thread
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
@@ -258,7 +259,7 @@ def load_settings() -> Settings:
     Raises ConfigurationError with one sentence per mistake; no sentence repeats a value.
     """
     try:
-        return Settings()
+        return Settings()  # pyright: ignore[reportCallIssue]  # the environment supplies the members
     except ValidationError as error:
         raise ConfigurationError(" ".join(map(_explain, error.errors(include_url=False)))) from None
 

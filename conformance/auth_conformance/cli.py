@@ -35,10 +35,16 @@ def selection(command: F) -> F:
     """Options that choose checks and reports, shared by `run` and `demo`."""
     options = [
         click.option(
-            "--only", multiple=True, metavar="CODE", help="Run this check or family only; may be repeated.",
+            "--only",
+            multiple=True,
+            metavar="CODE",
+            help="Run this check or family only; may be repeated.",
         ),
         click.option(
-            "--ignore", multiple=True, metavar="CODE", help="Leave out this check or family; may be repeated.",
+            "--ignore",
+            multiple=True,
+            metavar="CODE",
+            help="Leave out this check or family; may be repeated.",
         ),
         click.option("--level", type=click.IntRange(1, 3), help="Highest ASVS level of checks (default: 3)."),
         click.option(
@@ -60,11 +66,16 @@ def selection(command: F) -> F:
         ),
         click.option("--strict", is_flag=True, default=None, help="Fail also on what could not be tested."),
         click.option(
-            "--allow-inconclusive", is_flag=True, default=None, help="Let inconclusive checks through.",
+            "--allow-inconclusive",
+            is_flag=True,
+            default=None,
+            help="Let inconclusive checks through.",
         ),
         click.option("--seed", type=int, help="Seed of the run's chance (default: 0)."),
         click.option(
-            "--budget", type=click.IntRange(1), help="Most requests that the run may send (default: 3000).",
+            "--budget",
+            type=click.IntRange(1),
+            help="Most requests that the run may send (default: 3000).",
         ),
         click.option("--quiet", is_flag=True, help="Print findings and the decision only."),
     ]
@@ -94,10 +105,16 @@ def addressing(command: F) -> F:
             help="Where the module of an application is looked for (default: here).",
         ),
         click.option(
-            "--rate", type=float, metavar="N", help="Requests per second (default: 5 towards other machines).",
+            "--rate",
+            type=float,
+            metavar="N",
+            help="Requests per second (default: 5 towards other machines).",
         ),
         click.option(
-            "--timeout", type=float, metavar="SECONDS", help="Longest wait for one reply (default: 10).",
+            "--timeout",
+            type=float,
+            metavar="SECONDS",
+            help="Longest wait for one reply (default: 10).",
         ),
         click.option("--insecure", is_flag=True, help="Accept any TLS certificate."),
         click.option(
@@ -106,7 +123,9 @@ def addressing(command: F) -> F:
             help="Environment variable with the URL of the target's database.",
         ),
         click.option(
-            "--signing-key-env", metavar="NAME", help="Environment variable with the key that signs tokens.",
+            "--signing-key-env",
+            metavar="NAME",
+            help="Environment variable with the key that signs tokens.",
         ),
     ]
     for option in reversed(options):
@@ -133,7 +152,12 @@ def main() -> None:
     help="Against a URL: also lock, delete and flood, on accounts of our own.",
 )
 def run(
-    target: str | None, json_file: Path | None, html_file: Path | None, *, quiet: bool, **flags: Any,
+    target: str | None,
+    json_file: Path | None,
+    html_file: Path | None,
+    *,
+    quiet: bool,
+    **flags: Any,
 ) -> None:
     """Test TARGET: a URL, or an application as MODULE:APP or MODULE:FACTORY().
 
@@ -166,13 +190,13 @@ def demo(
 
     The app runs in this process on an embedded SQLite database in a temporary folder.
     """
-    from auth_conformance.demo import bundled  # noqa: PLC0415 - needs the demo extra
-    from auth_conformance.testing import find_flaw, load_flaws  # noqa: PLC0415 - as above
+    from auth_conformance.demo import bundled
+    from auth_conformance.testing import find_flaw, load_flaws
 
     if flaw_name == "list":
-        for flaw in load_flaws():
-            if not flaw.sound:
-                click.echo(f"{flaw.name:42} {', '.join(sorted(flaw.caught_by)):24} {flaw.title}")
+        for known in load_flaws():
+            if not known.sound:
+                click.echo(f"{known.name:42} {', '.join(sorted(known.caught_by)):24} {known.title}")
         return
     try:
         flaw = find_flaw(flaw_name) if flaw_name else None
@@ -194,7 +218,7 @@ def demo(
 )
 def init(target: str | None, output: Path, *, force: bool, **flags: Any) -> None:
     """Look at TARGET and write what was found as an editable configuration."""
-    from auth_conformance.discovery.writing import as_toml  # noqa: PLC0415 - only here
+    from auth_conformance.discovery.writing import as_toml
 
     if output.exists() and not force:
         raise Refused(f"{output} exists; --force overwrites it.")
@@ -211,7 +235,7 @@ def init(target: str | None, output: Path, *, force: bool, **flags: Any) -> None
 @addressing
 def doctor(target: str | None, **flags: Any) -> None:
     """Say what is known about TARGET, what is missing for which checks, and which lines would supply it."""
-    from auth_conformance.discovery.writing import doctor as explain_target  # noqa: PLC0415 - only here
+    from auth_conformance.discovery.writing import doctor as explain_target
 
     settings = configure(target, flags)
     needs: dict[Need, list[str]] = {}
@@ -235,7 +259,15 @@ def explain(code: str) -> None:
     rule = check.rule
     click.echo(f"{rule.code} {rule.name}\n{rule.title}\n")
     click.echo(
-        f"{rule.severity.value} · ASVS level {rule.level} · {rule.depth.value} box · {rule.impact.value} · at most {rule.budget} requests",
+        " · ".join(
+            [
+                rule.severity.value,
+                f"ASVS level {rule.level}",
+                f"{rule.depth.value} box",
+                rule.impact.value,
+                f"at most {rule.budget} requests",
+            ]
+        ),
     )
     if rule.needs:
         click.echo(f"Needs: {', '.join(need.value for need in rule.needs)}")
@@ -293,7 +325,7 @@ def choose(level: int, only: Sequence[str], ignore: Sequence[str]) -> list[Check
 
 def look(settings: Settings) -> Any:
     """Open and discover the target, without a check. Raises Refused."""
-    from auth_conformance.engine import opened  # noqa: PLC0415 - imports the HTTP client
+    from auth_conformance.engine import opened
 
     async def discovered() -> Any:
         async with opened(settings) as door:
@@ -306,11 +338,16 @@ def look(settings: Settings) -> Any:
 
 
 def conclude(
-    settings: Settings, app: object | None, json_file: Path | None, html_file: Path | None, *, quiet: bool,
+    settings: Settings,
+    app: object | None,
+    json_file: Path | None,
+    html_file: Path | None,
+    *,
+    quiet: bool,
 ) -> None:
     """Run, print, write the reports, and leave with the decision's exit code."""
-    from auth_conformance.engine import conduct  # noqa: PLC0415 - imports the HTTP client
-    from auth_reports.writing import write  # noqa: PLC0415 - imports the template engine
+    from auth_conformance.engine import conduct
+    from auth_reports.writing import write
 
     # What an application in this process logs is its own affair, unless it sets logging up itself.
     logging.getLogger().addHandler(logging.NullHandler())

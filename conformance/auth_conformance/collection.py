@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,11 +69,11 @@ class CheckItem(pytest.Function):
 
     check: Check
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]  # pytest's own is narrower here
         """Findings in their own words; only our bugs have tracebacks."""
         if isinstance(excinfo.value, (BrokenRuleError, UndecidedError, OurBugError, ConfigurationError)):
             return str(excinfo.value)
-        return super().repr_failure(excinfo, style)
+        return super().repr_failure(excinfo)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """The anchor file, a line (pytest insists on one), and the item's name."""
@@ -107,8 +107,9 @@ class SuiteCollector(pytest.Collector):
 class Collection:
     """Collects, conducts and reports. One per pytest process; reports are written by the controller."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, asked_for: Callable[[pytest.Config], bool]) -> None:
         self.config = config
+        self._asked_for = asked_for
         self.catalogue = catalog.load()
         self.conductors: dict[int, Conductor] = {}
         self.results: dict[str, Result] = {}
@@ -149,20 +150,25 @@ class Collection:
         settings = self.settings(suite)
         try:
             selected = catalog.select(
-                self.catalogue, level=settings.level, only=settings.only, ignore=settings.ignore,
+                self.catalogue,
+                level=settings.level,
+                only=settings.only,
+                ignore=settings.ignore,
             )
         except catalog.UnknownCodeError as error:
             raise pytest.UsageError(str(error)) from None
         for check in selected:
             item: CheckItem = CheckItem.from_parent(
-                parent, name=f"{check.rule.code} {check.rule.name}", callobj=_decide,
+                parent,
+                name=f"{check.rule.code} {check.rule.name}",
+                callobj=_decide,
             )
             item.check = check
             item.add_marker("auth_conformance")
             yield item
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_make_collect_report(self, collector: pytest.Collector) -> Iterator[None]:
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, Any, Any]:
         """Add our node once, behind the user's own tree."""
         report: Any = yield
         if not isinstance(collector, pytest.Session) or not report.passed or not self._wanted():
@@ -182,13 +188,11 @@ class Collection:
         return None
 
     def _wanted(self) -> bool:
-        from auth_conformance.plugin import asked_for  # noqa: PLC0415 - the plugin brings us in
-
         if self.config.args_source is self.config.ArgsSource.ARGS and not (
             self.config.getoption("auth_url") or self.config.getoption("auth_app")
         ):
             return False
-        return asked_for(self.config)
+        return self._asked_for(self.config)
 
     def suite_in_module(self, collector: pytest.Collector, name: str, suite: Suite) -> SuiteCollector:
         """The collector for a `Suite` in a user's module."""
@@ -199,7 +203,9 @@ class Collection:
     # Reporting.
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, Any, Any]:
         """Put the result on the report as plain data: under xdist it travels to the controller."""
         report: Any = yield
         if isinstance(item, CheckItem) and call.when == "call":

@@ -40,7 +40,9 @@ class Conductor:
     def start(self, checks: Sequence[Check]) -> None:
         """Begin to run these checks in the background."""
         self._results = {check.rule.code: Future() for check in checks}
-        self._thread = threading.Thread(target=self._run, args=(list(checks),), name="auth-conformance", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(list(checks),), name="auth-conformance", daemon=True
+        )
         self._thread.start()
 
     def result(self, code: str) -> Result:
@@ -83,5 +85,3 @@ class Conductor:
         for future in self._results.values():
             if not future.done():
                 future.set_exception(error)
-
-

@@ -149,7 +149,9 @@ class SigningKey:
         name = algorithm or self.algorithm
         if name in _HMAC:
             return hmac.new(
-                self.secret.reveal().encode("utf-8", "surrogatepass"), signing_input, _HMAC[name],
+                self.secret.reveal().encode("utf-8", "surrogatepass"),
+                signing_input,
+                _HMAC[name],
             ).digest()
         try:
             implementation = pyjwt.get_algorithm_by_name(name)
@@ -230,7 +232,7 @@ class Jwt:
     def parse(cls, text: str) -> Self | None:
         """Take a token apart; None when it is not a compact JWS with JSON objects in it."""
         parts = text.split(".")
-        if len(parts) != 3:  # noqa: PLR2004 - header, payload, signature
+        if len(parts) != 3:
             return None
         try:
             header, claims = json.loads(unb64url(parts[0])), json.loads(unb64url(parts[1]))
@@ -242,21 +244,32 @@ class Jwt:
 
     @classmethod
     def build(
-        cls, header: Mapping[str, Any], claims: Mapping[str, Any], key: SigningKey | None = None,
+        cls,
+        header: Mapping[str, Any],
+        claims: Mapping[str, Any],
+        key: SigningKey | None = None,
     ) -> Self:
         """A new token, signed by `key` under the header's `alg` if it can, unsigned without a key."""
         return cls._from(compact_json(dict(header)), compact_json(dict(claims)), header, claims).signed(key)
 
     @classmethod
     def raw(
-        cls, header_json: str, payload_json: str, key: SigningKey | None = None, algorithm: str | None = None,
+        cls,
+        header_json: str,
+        payload_json: str,
+        key: SigningKey | None = None,
+        algorithm: str | None = None,
     ) -> Self:
         """A token around hand-written JSON texts, for what a serialiser would not write."""
         return cls._from(header_json, payload_json, {}, {}).signed(key, algorithm)
 
     @classmethod
     def _from(
-        cls, header_json: str, payload_json: str, header: Mapping[str, Any], claims: Mapping[str, Any],
+        cls,
+        header_json: str,
+        payload_json: str,
+        header: Mapping[str, Any],
+        claims: Mapping[str, Any],
     ) -> Self:
         return cls(
             b64url(header_json.encode("utf-8", "surrogatepass")),

@@ -24,9 +24,13 @@ def package() -> Path:
     """The folder of the reference app. Raises ConfigurationError when the demo extra is not installed."""
     spec = importlib.util.find_spec("reference_app")
     if spec is None or spec.origin is None:
-        raise ConfigurationError("The reference app is not installed: pip install 'fastapi-auth-conformance[demo]'.")
+        raise ConfigurationError(
+            "The reference app is not installed: pip install 'fastapi-auth-conformance[demo]'."
+        )
     if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("sqlalchemy") is None:
-        raise ConfigurationError("The demo needs FastAPI and more: pip install 'fastapi-auth-conformance[demo]'.")
+        raise ConfigurationError(
+            "The demo needs FastAPI and more: pip install 'fastapi-auth-conformance[demo]'."
+        )
     return Path(spec.origin).parent
 
 

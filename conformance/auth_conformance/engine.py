@@ -161,7 +161,8 @@ def check_url(url: str) -> None:
         raise ConfigurationError(f"{url} is not a URL: it must begin with http:// or https://.")
     if parts.username or parts.password:
         raise ConfigurationError(
-            "The URL holds a user name or password: credentials stand in the configuration by environment variable name."
+            "The URL holds a user name or password: credentials stand in the configuration, "
+            "by the name of an environment variable."
         )
 
 
@@ -177,7 +178,12 @@ async def clean_up(scene: Scene) -> None:
     with contextlib.suppress(BudgetExceededError):
         for label, account in target.accounts.items():
             # What the user declared as expendable may be locked, and is still the user's.
-            if label in ("a", "b") and account.expendable and account.password is not None and login is not None:
+            if (
+                label in ("a", "b")
+                and account.expendable
+                and account.password is not None
+                and login is not None
+            ):
                 sent = await send(login.request(account.username, account.password), label="clean up: log in")
                 ours.append(login.read(sent.reply, account.label))
         for credential in filter(None, ours):

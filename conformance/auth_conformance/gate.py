@@ -32,7 +32,11 @@ def decide(
 
 
 def _without_findings(
-    results: Sequence[Result], *, fail_on: Severity, strict: bool, allow_inconclusive: bool,
+    results: Sequence[Result],
+    *,
+    fail_on: Severity,
+    strict: bool,
+    allow_inconclusive: bool,
 ) -> Decision:
     decided = [result for result in results if result.name in ("passed", "failed")]
     unclear = [result for result in results if isinstance(result.verdict, Inconclusive)]
@@ -52,7 +56,8 @@ def _without_findings(
         return Decision(INCOMPLETE, "No check could be decided.")
     if strict and untested:
         return Decision(
-            INCOMPLETE, f"{len(untested)} checks were not tested, and strict demands all that apply.",
+            INCOMPLETE,
+            f"{len(untested)} checks were not tested, and strict demands all that apply.",
         )
     below = [result for result in results if isinstance(result.verdict, Failed)]
     parts = [f"{sum(result.name == 'passed' for result in results)} checks passed"]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @pytest.hookspec(firstresult=True)
-def pytest_auth_users(config: pytest.Config) -> Mapping[str, Mapping[str, str]] | None:  # type: ignore[empty-body]
+def pytest_auth_users(config: pytest.Config) -> Mapping[str, Mapping[str, str]] | None:
     """Supply the accounts of the target: `{"a": {"username": ..., "password": ...}, "b": ...}`.
 
     Called once per process before the target is opened; the first answer that is not None counts.

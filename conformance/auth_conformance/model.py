@@ -9,11 +9,11 @@ from __future__ import annotations
 import enum
 import hashlib
 from dataclasses import dataclass, field
-from datetime import datetime  # noqa: TC003 - dataclasses resolve annotations for tools at run time
+from datetime import datetime
 from functools import total_ordering
 from typing import TypeAlias
 
-from auth_conformance.references import Reference  # noqa: TC001 - as above
+from auth_conformance.references import Reference
 
 
 @total_ordering
@@ -301,7 +301,9 @@ class Finding:
     @property
     def fingerprint(self) -> str:
         """Stable over hosts, times and wording of evidence: code and operation."""
-        return hashlib.sha256(f"{self.code}|{self.operation or ''}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return hashlib.sha256(
+            f"{self.code}|{self.operation or ''}".encode("utf-8", "surrogatepass")
+        ).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

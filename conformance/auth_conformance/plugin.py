@@ -13,6 +13,7 @@ from auth_conformance import hookspecs
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
 FILE_NAME = "auth-conformance.toml"
 
@@ -21,19 +22,63 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options; names follow the configuration, with `auth-` before them."""
     group = parser.getgroup("auth-conformance", "conformance of authentication (fastapi-auth-conformance)")
     group.addoption("--auth-url", metavar="URL", help="test the service at this URL")
-    group.addoption("--auth-app", metavar="MODULE:APP", help="test this ASGI application (module:app or module:factory())")
-    group.addoption("--auth-app-dir", metavar="DIR", help="where the module of --auth-app is looked for (default: the root directory)")
-    group.addoption("--auth-config", metavar="FILE", help=f"read this configuration (default: {FILE_NAME} or pyproject.toml)")
-    group.addoption("--auth-openapi", metavar="PATH", help="where the OpenAPI document is: a path of the service, or a file")
-    group.addoption("--auth-level", type=int, choices=(1, 2, 3), help="highest ASVS level of checks to run (default: 3)")
-    group.addoption("--auth-only", action="append", metavar="CODE", help="run this check or family only; may be repeated")
-    group.addoption("--auth-ignore", action="append", metavar="CODE", help="leave out this check or family; may be repeated")
-    group.addoption("--auth-fail-on", choices=("info", "low", "medium", "high", "critical"), help="lowest severity that fails (default: low)")
-    group.addoption("--auth-strict", action="store_true", default=None, help="fail also on what could not be tested")
-    group.addoption("--auth-allow-inconclusive", action="store_true", default=None, help="let inconclusive checks through")
-    group.addoption("--auth-allow-disruptive", action="store_true", default=None, help="against a URL: also lock, delete and flood (on accounts of our own)")
-    group.addoption("--auth-database-env", metavar="NAME", help="environment variable that holds the URL of the target's database")
-    group.addoption("--auth-signing-key-env", metavar="NAME", help="environment variable that holds the key that signs tokens")
+    group.addoption(
+        "--auth-app", metavar="MODULE:APP", help="test this ASGI application (module:app or module:factory())"
+    )
+    group.addoption(
+        "--auth-app-dir",
+        metavar="DIR",
+        help="where the module of --auth-app is looked for (default: the root directory)",
+    )
+    group.addoption(
+        "--auth-config",
+        metavar="FILE",
+        help=f"read this configuration (default: {FILE_NAME} or pyproject.toml)",
+    )
+    group.addoption(
+        "--auth-openapi",
+        metavar="PATH",
+        help="where the OpenAPI document is: a path of the service, or a file",
+    )
+    group.addoption(
+        "--auth-level", type=int, choices=(1, 2, 3), help="highest ASVS level of checks to run (default: 3)"
+    )
+    group.addoption(
+        "--auth-only", action="append", metavar="CODE", help="run this check or family only; may be repeated"
+    )
+    group.addoption(
+        "--auth-ignore",
+        action="append",
+        metavar="CODE",
+        help="leave out this check or family; may be repeated",
+    )
+    group.addoption(
+        "--auth-fail-on",
+        choices=("info", "low", "medium", "high", "critical"),
+        help="lowest severity that fails (default: low)",
+    )
+    group.addoption(
+        "--auth-strict", action="store_true", default=None, help="fail also on what could not be tested"
+    )
+    group.addoption(
+        "--auth-allow-inconclusive", action="store_true", default=None, help="let inconclusive checks through"
+    )
+    group.addoption(
+        "--auth-allow-disruptive",
+        action="store_true",
+        default=None,
+        help="against a URL: also lock, delete and flood (on accounts of our own)",
+    )
+    group.addoption(
+        "--auth-database-env",
+        metavar="NAME",
+        help="environment variable that holds the URL of the target's database",
+    )
+    group.addoption(
+        "--auth-signing-key-env",
+        metavar="NAME",
+        help="environment variable that holds the key that signs tokens",
+    )
     group.addoption("--auth-json", metavar="FILE", help="write the run as JSON")
     group.addoption("--auth-html", metavar="FILE", help="write the HTML report")
     parser.addini("auth_url", "the service to test (see --auth-url)")
@@ -58,7 +103,8 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: objec
     kind = type(obj)
     if kind.__module__ != "auth_conformance.suite" or kind.__name__ != "Suite":
         return None
-    return activate(collector.config).suite_in_module(collector, name, obj)
+    node: object = activate(collector.config).suite_in_module(collector, name, obj)
+    return node
 
 
 def asked_for(config: pytest.Config) -> bool:
@@ -90,14 +136,14 @@ def _configured(config: pytest.Config) -> bool:
     return "[tool.auth-conformance" in project.read_text("utf-8", "replace")
 
 
-def activate(config: pytest.Config) -> object:
+def activate(config: pytest.Config) -> Any:
     """Register the real plugin once and return it."""
     name = "auth_conformance.collection"
     plugin = config.pluginmanager.get_plugin(name)
     if plugin is None:
         from auth_conformance.collection import Collection  # noqa: PLC0415 - only when asked for
 
-        plugin = Collection(config)
+        plugin = Collection(config, asked_for)
         config.pluginmanager.register(plugin, name)
         for module in ("auth_conformance.fixtures", "auth_reports.plugin"):
             config.pluginmanager.import_plugin(module)

@@ -37,7 +37,9 @@ def RFC(number: int, section: str | None = None) -> Reference:  # noqa: N802
     where = f" §{section}" if section else ""
     anchor = f"#section-{section}" if section else ""
     return Reference(
-        "RFC", f"RFC {number}{where}", f"https://www.rfc-editor.org/rfc/rfc{number}.html{anchor}",
+        "RFC",
+        f"RFC {number}{where}",
+        f"https://www.rfc-editor.org/rfc/rfc{number}.html{anchor}",
     )
 
 
@@ -72,7 +74,9 @@ def CVE(number: str) -> Reference:  # noqa: N802
 def NIST(section: str) -> Reference:  # noqa: N802
     """Section of NIST SP 800-63B-4."""
     return Reference(
-        "NIST", f"NIST SP 800-63B-4 §{section}", "https://pages.nist.gov/800-63-4/sp800-63b.html",
+        "NIST",
+        f"NIST SP 800-63B-4 §{section}",
+        "https://pages.nist.gov/800-63-4/sp800-63b.html",
     )
 
 

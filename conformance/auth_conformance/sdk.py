@@ -80,7 +80,7 @@ class Check:
     source: str
 
 
-def check(  # noqa: PLR0913 - the members of a rule
+def check(
     code: str,
     name: str,
     *,

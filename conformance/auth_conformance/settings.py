@@ -39,7 +39,9 @@ class FromEnvironment(BaseModel):
         """The secret. Raises ConfigurationError when the variable is not set."""
         value = os.environ.get(self.env)
         if not value:
-            raise ConfigurationError(f"The environment variable {self.env} is not set, and the configuration needs it.")
+            raise ConfigurationError(
+                f"The environment variable {self.env} is not set, and the configuration needs it."
+            )
         return Secret(value)
 
 
@@ -263,7 +265,7 @@ def load(flags: dict[str, Any], *, file: Path | None = None, start: Path | None 
         table = table.get("tool", {}).get("auth-conformance", {})
     given = {key: value for key, value in flags.items() if value is not None}
     try:
-        return Settings(_file=table, **given)
+        return Settings(**{"_file": table, **given})
     except ValidationError as error:
         where = f" in {path.name}" if path is not None and table else ""
         raise ConfigurationError(_sentences(error, where)) from None

@@ -7,6 +7,7 @@ replies into credentials, without sending anything themselves.
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -120,7 +121,7 @@ class Login:
 
     def read(self, reply: RawReply, owner: str) -> Credential | None:
         """The credential in a login reply; None when the login was refused or holds none."""
-        if reply.status is None or reply.status >= 400:  # noqa: PLR2004 - a redirect may set the cookie
+        if reply.status is None or reply.status >= 400:
             return None
         if self.cookie is not None:
             for line in reply.header_lines("set-cookie"):
@@ -146,7 +147,7 @@ class Refresh:
     field: str
     token: str
     refresh: str | None
-    template: Mapping[str, Any] = field(default_factory=dict)
+    template: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     provenance: Provenance = Provenance.OBSERVED
 
     def request(self, token: Secret) -> HttpRequest:

@@ -86,7 +86,9 @@ def find_flaw(name: str) -> Flaw:
     for flaw in flaws:
         if flaw.name == name:
             return flaw
-    near = sorted({flaw.name for flaw in flaws if not flaw.sound and re.match(re.escape(name[:4]), flaw.name)})
+    near = sorted(
+        {flaw.name for flaw in flaws if not flaw.sound and re.match(re.escape(name[:4]), flaw.name)}
+    )
     known = near or sorted({flaw.name for flaw in flaws if not flaw.sound})
     raise LookupError(f"There is no flaw {name}. There are: {', '.join(known)}.")
 
@@ -105,13 +107,17 @@ def seeded(package: Path, edits: tuple[Edit, ...] = ()) -> Iterator[ModuleType]:
             text = path.read_text("utf-8")
             for edit in (edit for edit in edits if edit.file == path.name):
                 if text.count(edit.was) != 1:
-                    raise StaleFlawError(f"{path.name}: found {text.count(edit.was)} times, must be once: {edit.was!r}")
+                    raise StaleFlawError(
+                        f"{path.name}: found {text.count(edit.was)} times, must be once: {edit.was!r}"
+                    )
                 text = text.replace(edit.was, edit.now)
             (copy / path.name).write_text(text, "utf-8")
         missing = {edit.file for edit in edits} - {path.name for path in copy.iterdir()}
         if missing:
             raise StaleFlawError(f"no such file in {package.name}: {', '.join(sorted(missing))}")
-        spec = importlib.util.spec_from_file_location(name, copy / "__init__.py", submodule_search_locations=[str(copy)])
+        spec = importlib.util.spec_from_file_location(
+            name, copy / "__init__.py", submodule_search_locations=[str(copy)]
+        )
         if spec is None or spec.loader is None:
             raise ImportError(f"{package} is not a package")
         module = importlib.util.module_from_spec(spec)

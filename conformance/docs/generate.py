@@ -68,8 +68,8 @@ def page(check: Check, flaws: list[Flaw]) -> str:
 def index(checks: list[Check]) -> str:
     """The list of all checks."""
     rows = [
-        f"| [{check.rule.code}]({check.rule.code}.md) | {check.rule.title} | {check.rule.severity.value} | {check.rule.level} |"
-        for check in checks
+        f"| [{rule.code}]({rule.code}.md) | {rule.title} | {rule.severity.value} | {rule.level} |"
+        for rule in (check.rule for check in checks)
     ]
     return "\n".join(["# Checks", "", "| Code | Flaw | Severity | Level |", "|---|---|---|---|", *rows, ""])
 

@@ -34,7 +34,9 @@ def fixed(purpose: str) -> str:
 def fixed_key() -> str:
     key = ec.derive_private_key(int(fixed("ES256"), 16), ec.SECP256R1())
     pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption(),
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
     )
     return pem.decode()
 

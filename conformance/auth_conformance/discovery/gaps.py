@@ -14,7 +14,6 @@ from auth_conformance.model import Need
 
 if TYPE_CHECKING:
     from auth_conformance.discovery.knowledge import Knowledge
-    from auth_conformance.target import Target
 
 _LINES = """
 witness

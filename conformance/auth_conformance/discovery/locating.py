@@ -19,7 +19,7 @@ from auth_conformance.settings import ConfigurationError
 from auth_conformance.transports.message import HttpRequest, RawReply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from auth_conformance.discovery.asking import Scout
 
@@ -124,7 +124,7 @@ async def _from_app(scout: Scout, part: Described) -> Found | None:
     return None
 
 
-async def _linked(scout: Scout, address: str) -> Any:
+async def _linked(scout: Scout, address: str) -> AsyncIterator[str]:
     seen: set[str] = set(names("document", "paths"))
     own = urlsplit(address)
     for page in names("document", "pages"):

@@ -121,7 +121,9 @@ def _success(reply: Reply, baseline: Baseline) -> Judgement:
     stranger = baseline.anonymous
     distinct = (stranger.status or 0) >= HTTPStatus.BAD_REQUEST or stranger.digest != reply.digest
     if same_kind and distinct:
-        return Judgement(Outcome.ACCEPTED, "the kind of body that the live credential gets, and strangers do not")
+        return Judgement(
+            Outcome.ACCEPTED, "the kind of body that the live credential gets, and strangers do not"
+        )
     return Judgement(Outcome.AMBIGUOUS, f"{reply.status}, but not the body that the live credential gets")
 
 

@@ -46,7 +46,9 @@ def shape(value: Any, depth: int = 3) -> str:
         case dict():
             if depth == 0:
                 return "{…}"
-            inner = ",".join(f"{_STRUCTURAL.sub('_', key)}:{shape(value[key], depth - 1)}" for key in sorted(value))
+            inner = ",".join(
+                f"{_STRUCTURAL.sub('_', key)}:{shape(value[key], depth - 1)}" for key in sorted(value)
+            )
             return "{" + inner + "}"
         case list():
             return "[" + (shape(value[0], depth - 1) if value and depth else "") + "]"

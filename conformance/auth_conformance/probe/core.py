@@ -18,6 +18,7 @@ from auth_conformance.probe.scene import Crash, Scene
 from auth_conformance.secret import Secret
 from auth_conformance.target import Account, Login, Operation, Witness, styled
 from auth_conformance.transports.message import HttpRequest, RawReply
+from auth_conformance.transports.recorder import Sent
 from auth_conformance.transports.wire import NoWire
 
 if TYPE_CHECKING:
@@ -108,7 +109,9 @@ class Core:
     def witness(self) -> Witness:
         """The protected operation that names its caller. Raises Missing."""
         if self.target.witness is None:
-            raise Missing("No protected operation that names its caller was found.", self._remedy(Need.WITNESS))
+            raise Missing(
+                "No protected operation that names its caller was found.", self._remedy(Need.WITNESS)
+            )
         return self.target.witness
 
     @property
@@ -134,7 +137,9 @@ class Core:
 
     # Credentials.
 
-    async def credential(self, kind: Kind | None = None, owner: str = "a", *, fresh: bool = False) -> Credential:
+    async def credential(
+        self, kind: Kind | None = None, owner: str = "a", *, fresh: bool = False
+    ) -> Credential:
         """A live credential of `owner`, shared by all checks unless `fresh`. Raises Missing or Unclear."""
         wanted = kind or self.preferred()
         if fresh:
@@ -161,13 +166,17 @@ class Core:
             return (await self.make_key(owner))[0]
         raise Missing(f"No {kind.value} credential of account {owner!r} is known.", self._remedy(Need.LOGIN))
 
-    async def log_in(self, account: Account, kind: Kind | None = None, *, moved: float = 0.0, label: str = "") -> Session:
+    async def log_in(
+        self, account: Account, kind: Kind | None = None, *, moved: float = 0.0, label: str = ""
+    ) -> Session:
         """Log in and read what was issued. Raises Missing without a login, Unclear when it is refused."""
         answer, login = await self.try_login(account, account.password, kind, moved=moved, label=label)
         credential = login.read(answer.reply, account.label)
         if credential is None:
             status = answer.reply.error or answer.status
-            raise Unclear(f"{login.operation.name} refused the right password of account {account.label!r} ({status}).")
+            raise Unclear(
+                f"{login.operation.name} refused the right password of account {account.label!r} ({status})."
+            )
         refresh = login.read_refresh(answer.reply)
         for secret in (credential.value, refresh):
             if secret is not None:
@@ -180,7 +189,8 @@ class Core:
         if account.expendable:
             # What a run created it deletes again: the last session of an account can do that.
             self.scene.made_accounts = [
-                (made, credential if made is account else session) for made, session in self.scene.made_accounts
+                (made, credential if made is account else session)
+                for made, session in self.scene.made_accounts
             ]
         return Session(account, credential, refresh, answer)
 
@@ -218,14 +228,20 @@ class Core:
         )
         return answer, login
 
-    async def make_key(self, owner: str = "a", *, body: Mapping[str, object] | None = None, moved: float = 0.0) -> tuple[Credential, Answer]:
+    async def make_key(
+        self, owner: str = "a", *, body: Mapping[str, object] | None = None, moved: float = 0.0
+    ) -> tuple[Credential, Answer]:
         """Create an API key of `owner`. Raises Missing without key management, Unclear when refused."""
         keys = self.target.keys
         if keys is None:
             raise Missing("No operation that creates API keys is known.", self._remedy(Need.KEY_MANAGEMENT))
         login = await self.credential(self._login_kind(), owner)
         answer = await self.call(
-            keys.create, login, label=f"create an API key of {owner}", body={**keys.template, **(body or {})}, moved=moved
+            keys.create,
+            login,
+            label=f"create an API key of {owner}",
+            body={**keys.template, **(body or {})},
+            moved=moved,
         )
         value = _text_at(answer.reply, keys.value)
         if not answer.reply.ok or not value:
@@ -247,7 +263,10 @@ class Core:
                 if all(account is not made for made, _ in self.scene.made_accounts):
                     self.scene.made_accounts.append((account, None))
                     return account
-            raise Missing("Nobody can register here, and this check needs an expendable account.", self._remedy(Need.EXPENDABLE))
+            raise Missing(
+                "Nobody can register here, and this check needs an expendable account.",
+                self._remedy(Need.EXPENDABLE),
+            )
         name = f"x{self.scene.run_id}{len(self.scene.made_accounts)}{self.word(5)}"
         username = styled(name, register.user_style)
         password = Secret(self.password())
@@ -255,13 +274,15 @@ class Core:
         account = Account(f"x{len(self.scene.made_accounts) + 1}", username, password, expendable=True)
         self.scene.made_accounts.append((account, None))
         answer = await self.send(register.request(username, password), label="register an expendable account")
-        if answer.reply.status is None or answer.reply.status >= 400:  # noqa: PLR2004 - the refusing classes
-            raise Unclear(f"{register.operation.name} refused a new account ({answer.reply.error or answer.status}).")
+        if answer.reply.status is None or answer.reply.status >= 400:
+            raise Unclear(
+                f"{register.operation.name} refused a new account ({answer.reply.error or answer.status})."
+            )
         return account
 
     # Sending.
 
-    async def send(  # noqa: PLR0913 - what evidence says about a request
+    async def send(
         self,
         request: HttpRequest,
         *,
@@ -277,8 +298,11 @@ class Core:
         """Send once; wait once for a short `Retry-After` if `patient`. What is sent is this check's evidence."""
         transport = None
         if raw_wire:
-            transport = await self.scene.wire() if self.scene.wire else NoWire("this vector needs the raw wire")
-        for attempt in (1, 2):
+            transport = (
+                await self.scene.wire() if self.scene.wire else NoWire("this vector needs the raw wire")
+            )
+
+        async def once() -> tuple[Sent, Judgement | None]:
             sent = await self.scene.recorder.send(
                 request,
                 label=label,
@@ -288,17 +312,19 @@ class Core:
                 transport=transport,
                 moved=moved,
             )
-            judgement = classify(sent.exchange.reply, baseline) if baseline else failure(sent.exchange.reply)
-            throttled = judgement is not None and judgement.outcome is Outcome.THROTTLED
-            if attempt == 1 and patient and throttled and await self._waited(sent.reply):
-                continue
-            break
+            seen = sent.exchange.reply
+            return sent, classify(seen, baseline) if baseline else failure(seen)
+
+        sent, judgement = await once()
+        throttled = judgement is not None and judgement.outcome is Outcome.THROTTLED
+        if patient and throttled and await self._waited(sent.reply):
+            sent, judgement = await once()
         exchange = replace(sent.exchange, outcome=judgement.outcome if judgement else None)
         answer = Answer(request, sent.reply, exchange, judgement)
         self.evidence.append(exchange)
         if judgement is not None and judgement.outcome is Outcome.CRASHED:
             self.scene.crashes.append(Crash(label, request, exchange, raw_wire, moved))
-        if sent.reply.status == 401:  # noqa: PLR2004 - ERR101 looks at every 401 of the run
+        if sent.reply.status == 401:
             self.scene.refusals_seen.append(exchange)
         return answer
 
@@ -313,7 +339,7 @@ class Core:
         await asyncio.sleep(max(0.0, seconds))
         return True
 
-    async def call(  # noqa: PLR0913 - the parts of a request
+    async def call(
         self,
         operation: Operation,
         credential: Credential | None = None,
@@ -356,25 +382,35 @@ class Core:
     async def baseline(self, witness: Witness, credential: Credential) -> Baseline:
         """What the live credential and strangers get from `witness`: learned once per run. Raises Unclear."""
         kind, owner = credential.carrier, credential.owner
-        return await self.scene.once(("baseline", witness.operation.name, kind, owner), lambda: self._learn(witness, credential))
+        return await self.scene.once(
+            ("baseline", witness.operation.name, kind, owner), lambda: self._learn(witness, credential)
+        )
 
     async def _learn(self, witness: Witness, credential: Credential) -> Baseline:
         operation, pointer = witness.operation, witness.identity or None
         learner = Core(self.scene, self.rule)
-        good = await learner.call(operation, credential, label="learn: live credential", role=Role.CONTROL, pointer=pointer)
-        anonymous = await learner.call(operation, label="learn: no credential", role=Role.CONTROL, pointer=pointer)
+        good = await learner.call(
+            operation, credential, label="learn: live credential", role=Role.CONTROL, pointer=pointer
+        )
+        anonymous = await learner.call(
+            operation, label="learn: no credential", role=Role.CONTROL, pointer=pointer
+        )
         for answer, who in ((good, "the live credential"), (anonymous, "no credential")):
             if answer.judgement is not None:
                 raise Unclear(f"{operation.name} gave no usable answer to {who}: {answer.why}.")
         shown = good.exchange.reply
         if not good.reply.ok:
-            raise Unclear(f"{operation.name} refused a live credential ({shown.status}): controls are impossible.")
+            raise Unclear(
+                f"{operation.name} refused a live credential ({shown.status}): controls are impossible."
+            )
         if witness.identity and shown.principal is None:
             raise Unclear(
                 f"{operation.name} does not name its caller at {witness.identity} any more.",
                 f'[witness]\noperation = "{operation.name}"\nidentity = "/where/the/caller/is/named"',
             )
-        junk = await learner.call(operation, self.bland(credential), label="learn: a bland wrong credential", role=Role.CONTROL)
+        junk = await learner.call(
+            operation, self.bland(credential), label="learn: a bland wrong credential", role=Role.CONTROL
+        )
         own = _own_voice(shown, [anonymous.exchange.reply, *await self._own_errors()], junk.exchange.reply)
         return Baseline(
             good=shown,
@@ -401,7 +437,8 @@ class Core:
             broken = login.operation.request().with_json({})
             requests["malformed body"] = replace(broken, body=b'{"a":')
         answers = [
-            await learner.send(request, label=f"learn: {name}", role=Role.CONTROL) for name, request in requests.items()
+            await learner.send(request, label=f"learn: {name}", role=Role.CONTROL)
+            for name, request in requests.items()
         ]
         return [answer.exchange.reply for answer in answers if answer.judgement is None]
 
@@ -411,7 +448,9 @@ class Core:
             return
         answer = await self.call(self.target.public, label="control: a public operation", role=Role.CONTROL)
         if not answer.reply.ok:
-            raise Unclear(f"{self.target.public.name}, which is public, did not answer ({answer.why or answer.status}).")
+            raise Unclear(
+                f"{self.target.public.name}, which is public, did not answer ({answer.why or answer.status})."
+            )
 
     # Values.
 
@@ -419,7 +458,9 @@ class Core:
         """The token in a credential. Raises Missing when it is opaque."""
         token = credential.jwt
         if token is None:
-            raise Missing("Not applicable: the tokens of this service are opaque, not JWTs.", applicable=False)
+            raise Missing(
+                "Not applicable: the tokens of this service are opaque, not JWTs.", applicable=False
+            )
         return token
 
     def respelled(self, text: str) -> list[tuple[str, str]]:
@@ -433,7 +474,9 @@ class Core:
 
     def bland(self, credential: Credential) -> Credential:
         """A wrong credential of the same shape: each letter, digit and sign replaced by another of its kind."""
-        return credential.with_value("".join(self._another(character) for character in credential.value.reveal()))
+        return credential.with_value(
+            "".join(self._another(character) for character in credential.value.reveal())
+        )
 
     def _another(self, character: str) -> str:
         for alphabet in (string.ascii_lowercase, string.ascii_uppercase, string.digits):
@@ -466,9 +509,9 @@ def _own_voice(good: Reply, plain: list[Reply], junk: Reply) -> tuple[Fingerprin
     refusals = [
         Fingerprint.of(reply)
         for reply in (*plain, junk)
-        if (reply.status or 0) >= 400 and (reply.header("server"), reply.header("via")) == voice  # noqa: PLR2004
+        if (reply.status or 0) >= 400 and (reply.header("server"), reply.header("via")) == voice
     ]
-    errors = {Fingerprint.of(reply).media_type for reply in plain if (reply.status or 0) >= 400}  # noqa: PLR2004
+    errors = {Fingerprint.of(reply).media_type for reply in plain if (reply.status or 0) >= 400}
     return tuple(known for known in refusals if not errors or known.media_type in errors)
 
 

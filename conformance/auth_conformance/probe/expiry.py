@@ -296,14 +296,16 @@ class Expiry(Minting):
 
     async def _key_until(self, keys: KeyManagement, field: str, end: float, made: list[MadeKey]) -> MadeKey:
         """Make a key that ends at `end`, or, where the field is a duration, when the service says so."""
+        refused = "no way to write it is known"
         for value in _spelled(_schema_of(keys, field), end):
             answer = await self._create_key(keys, field, value)
+            refused = str(answer.reply.error or answer.status)
             stated = [item.at for item in moments(answer.reply.json, self._clock_now()) if item.ahead > 1]
             real = end if isinstance(value, str) else max(stated, default=None)
             if real is not None and (key := self._kept_key(keys, answer, real, made)) is not None:
                 return key
         raise Unclear(
-            f"{keys.create.name} made no key whose end is known ({answer.reply.error or answer.status}).",
+            f"{keys.create.name} made no key whose end is known ({refused}).",
             '[keys]\nexpiry_field = "expires_at"',
         )
 

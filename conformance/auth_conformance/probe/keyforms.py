@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import jwt as pyjwt
+import jwt.algorithms
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
@@ -30,8 +30,8 @@ _MEMBERS = {"RSA": ("kty", "n", "e"), "EC": ("kty", "crv", "x", "y"), "OKP": ("k
 def public_key(jwk: Mapping[str, Any]) -> PublicKey | None:
     """The key that a JWK describes; None for one that we cannot read."""
     try:
-        key = pyjwt.PyJWK(_bare(jwk), algorithm=_algorithm(jwk)).key
-    except (pyjwt.PyJWTError, ValueError, TypeError, KeyError):
+        key = jwt.PyJWK(_bare(jwk), algorithm=_algorithm(jwk)).key
+    except (jwt.PyJWTError, ValueError, TypeError, KeyError):
         return None
     if isinstance(
         key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
@@ -66,11 +66,11 @@ def _private(key: SigningKey) -> PrivateKey | None:
 def _members(key: PublicKey | PrivateKey) -> dict[str, Any]:
     match key:
         case rsa.RSAPublicKey() | rsa.RSAPrivateKey():
-            jwk = pyjwt.algorithms.RSAAlgorithm.to_jwk(key, as_dict=True)
+            jwk = jwt.algorithms.RSAAlgorithm.to_jwk(key, as_dict=True)
         case ec.EllipticCurvePublicKey() | ec.EllipticCurvePrivateKey():
-            jwk = pyjwt.algorithms.ECAlgorithm.to_jwk(key, as_dict=True)
+            jwk = jwt.algorithms.ECAlgorithm.to_jwk(key, as_dict=True)
         case _:
-            jwk = pyjwt.algorithms.OKPAlgorithm.to_jwk(key, as_dict=True)
+            jwk = jwt.algorithms.OKPAlgorithm.to_jwk(key, as_dict=True)
     return {name: value for name, value in jwk.items() if name != "key_ops"}
 
 

@@ -97,7 +97,9 @@ class Refusal(Core):
             await self.must_live(witness, live, baseline, "after")
             for attempt, answer in zip(attempts, answers, strict=True):
                 tally.add(
-                    attempt, await self._settle(witness, attempt, answer, baseline), self._remedy_for(answer),
+                    attempt,
+                    await self._settle(witness, attempt, answer, baseline),
+                    self._remedy_for(answer),
                 )
         self.notes += tally.notes
         return self._concluded(tally, " and ".join(witness.operation.name for witness in places))
@@ -135,7 +137,10 @@ class Refusal(Core):
         if tally.unclear:
             more = f" (and {len(tally.unclear) - 1} more)" if len(tally.unclear) > 1 else ""
             return Inconclusive(
-                tally.unclear[0] + more, next(filter(None, tally.remedies), ""), evidence, notes,
+                tally.unclear[0] + more,
+                next(filter(None, tally.remedies), ""),
+                evidence,
+                notes,
             )
         if not tally.delivered:
             return Inconclusive("No attack could be delivered.", "", evidence, notes)
@@ -143,7 +148,12 @@ class Refusal(Core):
         return Passed(reason, evidence, notes)
 
     async def must_live(
-        self, witness: Witness, live: Credential, baseline: Baseline, when: str, moved: float = 0.0,
+        self,
+        witness: Witness,
+        live: Credential,
+        baseline: Baseline,
+        when: str,
+        moved: float = 0.0,
     ) -> Answer:
         """SW: the live credential gets in, as its owner. Raises Unclear."""
         answer = await self.call(
@@ -202,7 +212,10 @@ class Refusal(Core):
         )
 
     async def together(
-        self, witness: Witness, attempts: Sequence[Attempt], baseline: Baseline,
+        self,
+        witness: Witness,
+        attempts: Sequence[Attempt],
+        baseline: Baseline,
     ) -> list[Answer]:
         """Send all attempts, a few at a time, answers in the attempts' order."""
         gate = asyncio.Semaphore(PARALLEL)
@@ -214,7 +227,11 @@ class Refusal(Core):
         return list(await asyncio.gather(*(one(attempt) for attempt in attempts)))
 
     async def _settle(
-        self, witness: Witness, attempt: Attempt, answer: Answer, baseline: Baseline,
+        self,
+        witness: Witness,
+        attempt: Attempt,
+        answer: Answer,
+        baseline: Baseline,
     ) -> Violation | str | None:
         """A reproduced acceptance as Violation, a clean refusal as None, anything else in words."""
         if answer.rejected:
@@ -222,7 +239,10 @@ class Refusal(Core):
         if not answer.accepted:
             return f"{attempt.label}: {answer.why}"
         again = await self.attempt(
-            witness, replace(attempt, label=f"again: {attempt.label}"), baseline, fresh=True,
+            witness,
+            replace(attempt, label=f"again: {attempt.label}"),
+            baseline,
+            fresh=True,
         )
         if not again.accepted:
             return f"{attempt.label}: accepted once, then not ({again.why})"

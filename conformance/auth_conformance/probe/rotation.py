@@ -362,7 +362,9 @@ class Reuse(Rotation):
             fresh=True,
         )
         if seen.reply.header("age") is not None or own.exchange.reply.principal == baseline.principal:
-            raise Unclear(f"{self.witness.operation.name} names the same caller for everybody: a cache may answer.")
+            raise Unclear(
+                f"{self.witness.operation.name} names the same caller for everybody: a cache may answer."
+            )
         if seen.exchange.reply.principal is not None and seen.exchange.reply.principal == baseline.principal:
             operation = self.refresh_flow.operation.name
             message = f"{operation} gave another user's token for a refresh token."

@@ -31,7 +31,9 @@ class AsgiTransport:
         self.app = app
         self._agent = agent
         self._timeout = timeout
-        self._transport = httpx.ASGITransport(self._stated, raise_app_exceptions=False, client=("127.0.0.1", 50000))
+        self._transport = httpx.ASGITransport(
+            self._stated, raise_app_exceptions=False, client=("127.0.0.1", 50000)
+        )
         self._lifespan: asyncio.Task[None] | None = None
         self._events: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
         self._answers: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
@@ -45,7 +47,11 @@ class AsgiTransport:
         """Run the application's start-up. Raises LifespanFailedError when it fails."""
 
         async def lifespan() -> None:
-            scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
+            scope = {
+                "type": "lifespan",
+                "asgi": {"version": "3.0", "spec_version": "2.0"},
+                "state": self.state,
+            }
             await self.app(scope, self._events.get, self._answers.put)
 
         # Start-up and shutdown must run in one task: pools and task groups insist on it.
@@ -75,13 +81,19 @@ class AsgiTransport:
                 response = await self._transport.handle_async_request(build(BASE_URL, request, self._agent))
                 body, truncated = await read_bounded(response)
         except TimeoutError:
-            return RawReply(None, error=f"no answer within {self._timeout:g} s", took=time.monotonic() - started)
+            return RawReply(
+                None, error=f"no answer within {self._timeout:g} s", took=time.monotonic() - started
+            )
         except (httpx.InvalidURL, UnicodeEncodeError, TypeError) as error:
             return RawReply(None, error=f"our client refused to send it: {error}", undelivered=True)
         except Exception as error:  # noqa: BLE001 - whatever the application does is its answer
             name = type(error).__name__
-            return RawReply(None, error=f"connection closed without an answer ({name})", took=time.monotonic() - started)
-        headers = tuple((key.decode("latin-1"), value.decode("latin-1")) for key, value in response.headers.raw)
+            return RawReply(
+                None, error=f"connection closed without an answer ({name})", took=time.monotonic() - started
+            )
+        headers = tuple(
+            (key.decode("latin-1"), value.decode("latin-1")) for key, value in response.headers.raw
+        )
         took = time.monotonic() - started
         return RawReply(response.status_code, headers, body, took=took, truncated=truncated)
 

@@ -71,15 +71,21 @@ class HttpTransport:
                 finally:
                     await response.aclose()
         except (TimeoutError, httpx.TimeoutException):
-            return RawReply(None, error=f"no answer within {self._timeout:g} s", took=time.monotonic() - started)
+            return RawReply(
+                None, error=f"no answer within {self._timeout:g} s", took=time.monotonic() - started
+            )
         except (httpx.LocalProtocolError, httpx.InvalidURL, UnicodeEncodeError, TypeError) as error:
             return RawReply(None, error=f"our client refused to send it: {error}", undelivered=True)
         except httpx.ConnectError as error:
             return RawReply(None, error=f"no connection: {error}", took=time.monotonic() - started)
         except (httpx.TransportError, OSError) as error:
             name = type(error).__name__
-            return RawReply(None, error=f"connection closed without an answer ({name})", took=time.monotonic() - started)
-        headers = tuple((key.decode("latin-1"), value.decode("latin-1")) for key, value in response.headers.raw)
+            return RawReply(
+                None, error=f"connection closed without an answer ({name})", took=time.monotonic() - started
+            )
+        headers = tuple(
+            (key.decode("latin-1"), value.decode("latin-1")) for key, value in response.headers.raw
+        )
         took = time.monotonic() - started
         return RawReply(response.status_code, headers, body, took=took, truncated=truncated)
 

@@ -113,7 +113,7 @@ class RawReply:
     @property
     def ok(self) -> bool:
         """Whether the status is 2xx."""
-        return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004 - the 2xx class
+        return self.status is not None and 200 <= self.status < 300
 
 
 class Transport(Protocol):
@@ -121,6 +121,7 @@ class Transport(Protocol):
 
     async def send(self, request: HttpRequest) -> RawReply:
         """Deliver `request` once, following no redirect and adding no credential."""
+        ...
 
     async def close(self) -> None:
         """Give back what the transport holds."""

@@ -74,7 +74,7 @@ class Recorder:
         self._next = 0.0
         self._limit = asyncio.Semaphore(concurrency)
 
-    async def send(  # noqa: PLR0913 - what evidence says about a request
+    async def send(
         self,
         request: HttpRequest,
         *,
@@ -124,7 +124,12 @@ class Recorder:
     def _shown_request(self, request: HttpRequest) -> Request:
         show = self.redactor
         headers = tuple(
-            (name, show.header(name, value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value))
+            (
+                name,
+                show.header(
+                    name, value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+                ),
+            )
             for name, value in request.headers
         )
         url = request.target.decode("latin-1") if request.target is not None else request.url

@@ -77,7 +77,13 @@ class Redactor:
         if len(text) < _SHORTEST or text in self._known:
             return
         raw = text.encode("utf-8", "surrogatepass")
-        spellings = {text, quote(text, safe=""), json.dumps(text)[1:-1], raw.hex(), base64.b64encode(raw).decode()}
+        spellings = {
+            text,
+            quote(text, safe=""),
+            json.dumps(text)[1:-1],
+            raw.hex(),
+            base64.b64encode(raw).decode(),
+        }
         spellings.add(base64.urlsafe_b64encode(raw).rstrip(b"=").decode())
         for spelling in spellings:
             self._known[spelling] = mark(text)

@@ -14,10 +14,12 @@ from services.serving import serve
 
 
 def command(
-    *arguments: str, cwd: Path, env: Mapping[str, str] | None = None,
+    *arguments: str,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("AUTH_CONFORMANCE_")}
-    return subprocess.run(  # noqa: S603 - our own command
+    return subprocess.run(
         [sys.executable, "-m", "auth_conformance.cli", *arguments],
         cwd=cwd,
         env={**clean, "NO_COLOR": "1", "COLUMNS": "100", **(env or {})},
@@ -56,7 +58,16 @@ def url() -> object:
 def test_a_service_by_url_needs_two_accounts_and_nothing_else(url: str, tmp_path: Path) -> None:
     (tmp_path / "auth-conformance.toml").write_text(ACCOUNTS, "utf-8")
     done = command(
-        "run", url, "--only", "TOK101", "--only", "TOK102", "--json", "run.json", cwd=tmp_path, env=PASSWORDS,
+        "run",
+        url,
+        "--only",
+        "TOK101",
+        "--only",
+        "TOK102",
+        "--json",
+        "run.json",
+        cwd=tmp_path,
+        env=PASSWORDS,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     run = json.loads((tmp_path / "run.json").read_text("utf-8"))
@@ -125,7 +136,8 @@ def test_a_misspelt_flag(tmp_path: Path) -> None:
 
 def test_a_secret_in_clear_in_the_file(tmp_path: Path) -> None:
     (tmp_path / "auth-conformance.toml").write_text(
-        '[accounts.a]\nusername = "a"\npassword = "hunter22-in-clear"\n', "utf-8",
+        '[accounts.a]\nusername = "a"\npassword = "hunter22-in-clear"\n',
+        "utf-8",
     )
     sentence = refused(command("run", "http://127.0.0.1:9", cwd=tmp_path))
     assert "environment variable" in sentence

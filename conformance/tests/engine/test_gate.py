@@ -59,7 +59,8 @@ def test_each_mix_has_its_exit_code(kinds: list[str], options: dict[str, bool], 
 
 def test_findings_below_the_threshold_do_not_fail_but_are_told() -> None:
     decision = gate.decide(
-        results("passed") + results("failed", severity=Severity.LOW), fail_on=Severity.HIGH,
+        results("passed") + results("failed", severity=Severity.LOW),
+        fail_on=Severity.HIGH,
     )
     assert decision.exit_code == 0
     assert "1 failed below high" in decision.sentence
@@ -67,7 +68,9 @@ def test_findings_below_the_threshold_do_not_fail_but_are_told() -> None:
 
 @given(st.lists(st.sampled_from(sorted(KINDS)), max_size=8), st.booleans(), st.booleans())
 def test_green_means_that_something_passed_and_nothing_failed(
-    kinds: list[str], strict: bool, allow: bool,
+    kinds: list[str],
+    strict: bool,
+    allow: bool,
 ) -> None:
     decision = gate.decide(results(*kinds), strict=strict, allow_inconclusive=allow)
     if decision.exit_code == 0:

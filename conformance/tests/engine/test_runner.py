@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
+
 from auth_conformance import catalog
 from auth_conformance.credentials import Carrier, Kind
 from auth_conformance.demo import bundled
@@ -40,7 +41,13 @@ class Always:
 
 def scene(transport: Always | None = None, **target: object) -> Scene:
     recorder = Recorder(transport or Always(RawReply(200)), Redactor(), budget=50)
-    return Scene(Target("url", "http://x", carriers=(Carrier(Kind.BEARER, "header", "Authorization", "Bearer"),), **target), recorder, "run")  # type: ignore[arg-type]
+    return Scene(
+        Target(
+            "url", "http://x", carriers=(Carrier(Kind.BEARER, "header", "Authorization", "Bearer"),), **target
+        ),
+        recorder,
+        "run",
+    )  # type: ignore[arg-type]
 
 
 def made(procedure: Callable[[Probe], Awaitable[Verdict]], code: str = "TOK999", **rule: object) -> Check:
@@ -115,13 +122,23 @@ def test_a_failed_root_masks_without_a_single_request() -> None:
     root = Check(replace(root.rule, masks=("TOK110-TOK127",)), root.procedure, root.source)
     transport = Always(RawReply(200))
     results = asyncio.run(run_all([root, made(passes, "TOK111"), made(passes, "TOK201")], scene(transport)))
-    assert {result.rule.code: result.name for result in results} == {"TOK101": "failed", "TOK111": "masked", "TOK201": "passed"}
+    assert {result.rule.code: result.name for result in results} == {
+        "TOK101": "failed",
+        "TOK111": "masked",
+        "TOK201": "passed",
+    }
     assert transport.sent == 1
 
 
 def test_no_secret_of_a_whole_run_reaches_a_report() -> None:
     async def whole() -> tuple[str, str, set[str]]:
-        with bundled(extra={"PASSWORD_HASH_MEMORY_KIB": "64", "PASSWORD_HASH_TIME_COST": "1", "ALLOW_WEAK_PASSWORD_HASHING": "true"}) as (app, settings):
+        with bundled(
+            extra={
+                "PASSWORD_HASH_MEMORY_KIB": "64",
+                "PASSWORD_HASH_TIME_COST": "1",
+                "ALLOW_WEAK_PASSWORD_HASHING": "true",
+            }
+        ) as (app, settings):
             async with opened(settings, app=app) as door:
                 results = await run_all(list(catalog.load().values()), door.scene)
                 run = finished(

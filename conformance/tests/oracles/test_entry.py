@@ -111,7 +111,10 @@ def test_a_list_that_has_filled_meanwhile_is_still_the_same_kind_of_answer() -> 
     media=st.sampled_from(["application/json", "text/html", ""]),
 )
 def test_evidence_read_back_from_a_report_is_judged_the_same(
-    status: int | None, body: object, principal: str | None, media: str,
+    status: int | None,
+    body: object,
+    principal: str | None,
+    media: str,
 ) -> None:
     seen = reply(status, body, principal=principal, media=media)
     exchange = Exchange(1, "x", Role.ATTACK, "GET /me", Request("GET", "/me"), seen, 0.1)

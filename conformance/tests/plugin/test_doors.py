@@ -6,13 +6,14 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+
 import reference_app
 
 APP = "reference_app:create_app()"
 FEW = ("--auth-only", "TOK101", "--auth-only", "TOK102")
 
 # A service that never looks at a signature, in one file.
-FLAWED = '''
+FLAWED = """
 import base64, json, secrets
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.security import OAuth2PasswordBearer, OAuth2PasswordRequestForm
@@ -35,17 +36,25 @@ def me(value: str = Depends(bearer)):
         return {"username": jwt.decode(value, options={"verify_signature": False})["sub"]}
     except Exception:
         raise HTTPException(401, "bad token", {"WWW-Authenticate": "Bearer"}) from None
-'''
-USERS = '{"a": {"username": "alice", "password": "alice-Tangerine-41"}, "b": {"username": "bob", "password": "bob-Velvet-87"}}'
+"""
+USERS = """{
+    "a": {"username": "alice", "password": "alice-Tangerine-41"},
+    "b": {"username": "bob", "password": "bob-Velvet-87"},
+}"""
 
 
 def test_an_application_is_tested_in_a_clean_folder(pytester: pytest.Pytester) -> None:
-    result = pytester.runpytest_subprocess("--auth-app", APP, *FEW, "--auth-json", "run.json", "--junitxml", "j.xml")
+    result = pytester.runpytest_subprocess(
+        "--auth-app", APP, *FEW, "--auth-json", "run.json", "--junitxml", "j.xml"
+    )
     assert result.ret == 0
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["*authentication: Passed*"])
     run = json.loads((pytester.path / "run.json").read_text("utf-8"))
-    assert {item["code"]: item["verdict"] for item in run["results"]} == {"TOK101": "passed", "TOK102": "passed"}
+    assert {item["code"]: item["verdict"] for item in run["results"]} == {
+        "TOK101": "passed",
+        "TOK102": "passed",
+    }
     assert all(item["evidence"] for item in run["results"])
     names = [case.get("name") for case in ET.parse(pytester.path / "j.xml").iter("testcase")]  # noqa: S314 - our own file
     assert names == ["TOK101 anonymous-and-junk-bearer-rejected", "TOK102 signature-is-verified"]
@@ -60,7 +69,9 @@ def test_one_check_is_run_again_by_its_id(pytester: pytest.Pytester) -> None:
 
 def test_last_failed_and_keywords_find_our_items(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(service=FLAWED)
-    pytester.makeconftest(f"import pytest\n@pytest.fixture(scope='session')\ndef auth_users():\n    return {USERS}\n")
+    pytester.makeconftest(
+        f"import pytest\n@pytest.fixture(scope='session')\ndef auth_users():\n    return {USERS}\n"
+    )
     first = pytester.runpytest_subprocess("--auth-app", "service:app", "-k", "TOK101 or TOK102")
     first.assert_outcomes(passed=1, failed=1)
     again = pytester.runpytest_subprocess("--auth-app", "service:app", "--lf")
@@ -70,10 +81,14 @@ def test_last_failed_and_keywords_find_our_items(pytester: pytest.Pytester) -> N
 def test_a_broken_rule_is_one_line_and_no_traceback(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(service=FLAWED)
     pytester.makeconftest(f"def pytest_auth_users():\n    return {USERS}\n")
-    result = pytester.runpytest_subprocess("--auth-app", "service:app", "-rs", "--auth-only", "TOK102", "--auth-only", "TOK110")
+    result = pytester.runpytest_subprocess(
+        "--auth-app", "service:app", "-rs", "--auth-only", "TOK102", "--auth-only", "TOK110"
+    )
     assert result.ret == 1
     result.assert_outcomes(failed=1, skipped=1)
-    result.stdout.fnmatch_lines(["TOK102 Token with an altered signature*GET /me let in*", "*masked by TOK102*"])
+    result.stdout.fnmatch_lines(
+        ["TOK102 Token with an altered signature*GET /me let in*", "*masked by TOK102*"]
+    )
     result.stdout.no_fnmatch_line("*Traceback*")
     result.stdout.no_fnmatch_line("*alice-Tangerine*")
 
@@ -81,7 +96,9 @@ def test_a_broken_rule_is_one_line_and_no_traceback(pytester: pytest.Pytester) -
 def test_findings_below_the_threshold_do_not_fail(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(service=FLAWED)
     pytester.makeconftest(f"def pytest_auth_users():\n    return {USERS}\n")
-    strict = pytester.runpytest_subprocess("--auth-app", "service:app", "--auth-only", "TOK102", "--auth-fail-on", "critical")
+    strict = pytester.runpytest_subprocess(
+        "--auth-app", "service:app", "--auth-only", "TOK102", "--auth-fail-on", "critical"
+    )
     strict.assert_outcomes(failed=1)
 
 
@@ -107,7 +124,8 @@ def test_a_suite_in_a_module_sees_the_fixtures_beside_it(pytester: pytest.Pytest
         "utf-8",
     )
     (tests / "test_auth.py").write_text(
-        "from auth_conformance import Suite\ntest_auth = Suite(only=['TOK101', 'TOK102'])\ndef test_own(): pass\n", "utf-8"
+        "from auth_conformance import Suite\ntest_auth = Suite(only=['TOK101', 'TOK102'])\ndef test_own(): pass\n",
+        "utf-8",
     )
     result = pytester.runpytest_subprocess("-v", "tests/test_auth.py")
     result.assert_outcomes(passed=2, failed=1)
@@ -115,7 +133,9 @@ def test_a_suite_in_a_module_sees_the_fixtures_beside_it(pytester: pytest.Pytest
 
 
 def test_an_enabled_suite_stays_out_of_the_users_quick_loop(pytester: pytest.Pytester) -> None:
-    pytester.makepyprojecttoml(f"[tool.pytest.ini_options]\n[tool.auth-conformance]\napp = '{APP}'\nonly = ['TOK101']\n")
+    pytester.makepyprojecttoml(
+        f"[tool.pytest.ini_options]\n[tool.auth-conformance]\napp = '{APP}'\nonly = ['TOK101']\n"
+    )
     pytester.makepyfile(test_own="def test_own(): pass\n")
     pytester.runpytest_subprocess("test_own.py").assert_outcomes(passed=1)
     pytester.runpytest_subprocess().assert_outcomes(passed=2)
@@ -126,7 +146,8 @@ def test_a_plain_run_of_a_project_without_us_imports_next_to_nothing(pytester: p
         test_own="""
         import sys
         def test_own():
-            ours = {name for name in sys.modules if name.split('.')[0] in {'auth_conformance', 'auth_reports', 'auth_fuzz'}}
+            names = {'auth_conformance', 'auth_reports', 'auth_fuzz'}
+            ours = {name for name in sys.modules if name.split('.')[0] in names}
             assert ours == {'auth_conformance', 'auth_conformance.plugin', 'auth_conformance.hookspecs'}
         """
     )
@@ -141,7 +162,9 @@ def test_a_plain_run_of_a_project_without_us_imports_next_to_nothing(pytester: p
         (("--auth-app", "broken:app"), "out of order"),
     ],
 )
-def test_an_unusable_target_is_said_once(pytester: pytest.Pytester, arguments: tuple[str, ...], sentence: str) -> None:
+def test_an_unusable_target_is_said_once(
+    pytester: pytest.Pytester, arguments: tuple[str, ...], sentence: str
+) -> None:
     pytester.makepyfile(broken="raise RuntimeError('out of order')\n")
     result = pytester.runpytest_subprocess(*arguments, *FEW)
     result.assert_outcomes(failed=1, skipped=1)
@@ -164,10 +187,15 @@ def test_collect_only_needs_no_target(pytester: pytest.Pytester) -> None:
 def test_workers_report_to_one_place(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(service=FLAWED)
     pytester.makeconftest(f"def pytest_auth_users():\n    return {USERS}\n")
-    result = pytester.runpytest_subprocess("-n", "2", "--auth-app", "service:app", *FEW, "--auth-json", "run.json")
+    result = pytester.runpytest_subprocess(
+        "-n", "2", "--auth-app", "service:app", *FEW, "--auth-json", "run.json"
+    )
     result.assert_outcomes(passed=1, failed=1)
     run = json.loads((pytester.path / "run.json").read_text("utf-8"))
-    assert {item["code"]: item["verdict"] for item in run["results"]} == {"TOK101": "passed", "TOK102": "failed"}
+    assert {item["code"]: item["verdict"] for item in run["results"]} == {
+        "TOK101": "passed",
+        "TOK102": "failed",
+    }
     numbers = [exchange["number"] for exchange in run["exchanges"]]
     assert len(numbers) == len(set(numbers))
 

@@ -78,7 +78,7 @@ def _processes(factory: str, workers: int) -> Iterator[str]:
     command = [sys.executable, "-m", "uvicorn", "--factory", factory, "--workers", str(workers)]
     command += ["--app-dir", str(Path(__file__).parents[1]), "--log-level", "error"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as supervisor:  # noqa: S603 - a test's own string
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as supervisor:
         try:
             _until(lambda: _answers(port) or supervisor.poll() is not None, f"{factory} did not start")
             if supervisor.returncode is not None:
