@@ -131,7 +131,7 @@ def _message(error: BaseException) -> str:
     listed = getattr(error, "errors", None)
     if callable(listed) and type(error).__module__.startswith("pydantic"):
         # A settings error prints the environment's values: say which variable, never what it held.
-        entries: list[dict[str, Any]] = listed(include_url=False, include_input=False, include_context=False)
+        entries: Any = listed(include_url=False, include_input=False, include_context=False)
         return "; ".join(f"{'.'.join(map(str, entry['loc']))}: {entry['msg']}" for entry in entries)
     return str(error)
 
