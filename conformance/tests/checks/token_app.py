@@ -153,7 +153,8 @@ def create_app(  # noqa: C901 - a service is many handlers
         return JSONResponse({"detail": "no"}, 401, {"WWW-Authenticate": "Bearer"})
 
     def given(name: str) -> dict[str, Any]:
-        body = {"access_token": tokens.issue(name), "token_type": "bearer", **login_extra()}
+        own = {"jti": secrets.token_hex(8)} if refresh else {}
+        body = {"access_token": tokens.issue(name, **own), "token_type": "bearer", **login_extra()}
         if refresh:
             body["refresh_token"] = tokens.issue(name, use="refresh", jti=secrets.token_hex(8))
         return body
