@@ -13,7 +13,7 @@ import click
 
 from auth_conformance import catalog, gate
 from auth_conformance.console import Console
-from auth_conformance.model import Need, Run
+from auth_conformance.model import Depth, Need, Run
 from auth_conformance.sdk import Check
 from auth_conformance.settings import FILE_NAME, ConfigurationError, Settings, load
 
@@ -242,6 +242,9 @@ def doctor(target: str | None, **flags: Any) -> None:
     for code, check in catalog.load().items():
         for need in check.rule.needs:
             needs.setdefault(need, []).append(code)
+        if check.rule.family == "TOK" and check.rule.depth is Depth.GREY:
+            # They run without the key, and decide more with it.
+            needs.setdefault(Need.SIGNING_KEY, []).append(code)
     click.echo(explain_target(look(settings), needs))
 
 

@@ -11,8 +11,6 @@ import pytest
 if TYPE_CHECKING:
     from types import ModuleType
 
-pytest_plugins = ["pytester"]
-
 
 @pytest.fixture(scope="session")
 def sample() -> ModuleType:

@@ -3,8 +3,6 @@ import secrets
 
 import pytest
 
-pytest_plugins = ["pytester"]
-
 
 @pytest.fixture(autouse=True)
 def environment(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
