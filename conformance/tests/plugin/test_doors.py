@@ -37,10 +37,12 @@ def me(value: str = Depends(bearer)):
     except Exception:
         raise HTTPException(401, "bad token", {"WWW-Authenticate": "Bearer"}) from None
 """
-USERS = """{
-    "a": {"username": "alice", "password": "alice-Tangerine-41"},
-    "b": {"username": "bob", "password": "bob-Velvet-87"},
-}"""
+USERS = str(
+    {
+        "a": {"username": "alice", "password": "alice-Tangerine-41"},
+        "b": {"username": "bob", "password": "bob-Velvet-87"},
+    }
+)
 
 
 def test_an_application_is_tested_in_a_clean_folder(pytester: pytest.Pytester) -> None:
