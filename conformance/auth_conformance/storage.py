@@ -24,7 +24,13 @@ PATIENCE = 60.0
 _SYSTEM = ("pg_", "information_schema", "sys", "mysql", "performance_schema")
 # Drivers whose place an installed one can take: what the application uses need not be installed here.
 _SYNCHRONOUS = {"sqlite": "sqlite", "sqlite+aiosqlite": "sqlite"}
-_ASYNCHRONOUS = {"postgresql": "postgresql+asyncpg", "postgresql+psycopg2": "postgresql+asyncpg"}
+_DRIVERS = {
+    "postgresql": ("asyncpg", "psycopg", "psycopg2", "pg8000"),
+    "mysql": ("pymysql", "aiomysql", "asyncmy", "mysqldb"),
+    "mariadb": ("pymysql", "aiomysql", "asyncmy", "mysqldb"),
+}
+# What to install, where a module's name is not the name of its distribution.
+_DISTRIBUTIONS = {"psycopg2": "psycopg2-binary", "mysqldb": "mysqlclient", "MySQLdb": "mysqlclient"}
 
 
 class StorageError(Exception):
@@ -72,7 +78,7 @@ async def read(url: str, *, rows: int = ROWS) -> Dump:
     """
     try:
         from sqlalchemy.engine import make_url
-        from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+        from sqlalchemy.exc import ArgumentError
     except ImportError:
         raise StorageError(
             "SQLAlchemy is not installed.",
@@ -80,21 +86,24 @@ async def read(url: str, *, rows: int = ROWS) -> Dump:
         ) from None
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise StorageError("The database URL is not one that SQLAlchemy reads.", _REMEDY) from None
     try:
         async with asyncio.timeout(PATIENCE):
             if parsed.drivername in _SYNCHRONOUS:
                 return await asyncio.to_thread(_read_sqlite, parsed, rows)
             return await _read_async(parsed, rows)
+    except StorageError:
+        raise
     except ModuleNotFoundError as error:
+        name = error.name or parsed.get_driver_name()
         raise StorageError(
-            f"The driver {error.name} is not installed.",
-            f"pip install {error.name}",
+            f"The database cannot be read: its driver {name} is not installed.",
+            f"pip install {_DISTRIBUTIONS.get(name, name)}",
         ) from None
     except TimeoutError:
         raise StorageError(f"The database did not answer within {PATIENCE:g} s.") from None
-    except (SQLAlchemyError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - drivers raise what they like, asyncpg even when it connects
         # The text of the error may hold the URL, and with it a password.
         raise StorageError(f"The database cannot be read ({type(error).__name__}).", _REMEDY) from None
 
@@ -136,8 +145,7 @@ async def _read_async(url: URL, rows: int) -> Dump:
     from sqlalchemy.ext.asyncio import create_async_engine
     from sqlalchemy.pool import NullPool
 
-    name = _ASYNCHRONOUS.get(url.drivername, url.drivername)
-    chosen = url.set(drivername=name)
+    chosen = _with_installed_driver(url)
     if chosen.get_dialect().is_async:
         engine = create_async_engine(chosen, poolclass=NullPool)
         try:
@@ -157,6 +165,17 @@ async def _read_async(url: URL, rows: int) -> Dump:
             synchronous.dispose()
 
     return await asyncio.to_thread(read_here)
+
+
+def _with_installed_driver(url: URL) -> URL:
+    """Return the URL with its own driver, or with one that is installed when its own is not."""
+    from importlib.util import find_spec
+
+    backend, _, own = url.drivername.partition("+")
+    for name in (own, *_DRIVERS.get(backend, ())):
+        if name and find_spec("MySQLdb" if name == "mysqldb" else name) is not None:
+            return url.set(drivername=f"{backend}+{name}")
+    return url
 
 
 def _refuse_writes(connection: Connection) -> None:

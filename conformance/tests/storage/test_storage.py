@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,12 +72,23 @@ def test_nothing_is_written(tmp_path: Path) -> None:
         ("sqlite:////nowhere/none.db", "not exist"),
         ("not a url", "not one that SQLAlchemy reads"),
         ("postgresql://who:s3same@127.0.0.1:1/x", "cannot be read"),
+        ("postgresql://who:s3same@127.0.0.1:port/x", "not one that SQLAlchemy reads"),
         ("oracle+nodriver://x", "cannot be read"),
     ],
 )
 def test_what_cannot_be_read_is_told_without_the_url(url: str, word: str) -> None:
     with pytest.raises(StorageError, match=word) as caught:
         dumped(url)
+    assert "s3same" not in f"{caught.value}{caught.value.remedy}"
+
+
+@pytest.mark.parametrize("url", ["postgresql", "postgresql+asyncpg", "postgresql+psycopg2", "mysql+mysqldb"])
+def test_a_missing_driver_is_named_with_what_installs_it(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for driver in ("asyncpg", "psycopg", "psycopg2", "pg8000", "pymysql", "aiomysql", "asyncmy", "MySQLdb"):
+        monkeypatch.setitem(sys.modules, driver, None)
+    with pytest.raises(StorageError, match=r"cannot be read: its driver \w+ is not installed") as caught:
+        dumped(f"{url}://who:s3same@127.0.0.1:1/x")
+    assert caught.value.remedy.startswith("pip install ")
     assert "s3same" not in f"{caught.value}{caught.value.remedy}"
 
 
