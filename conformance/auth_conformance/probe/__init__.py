@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from auth_conformance.probe.confusion import Confusion
 from auth_conformance.probe.contract import Contracts
 from auth_conformance.probe.cookies import Cookies
 from auth_conformance.probe.core import Answer, Core, Missing, Session, Unclear
 from auth_conformance.probe.crashes import Crashes
 from auth_conformance.probe.expiry import Expiry
 from auth_conformance.probe.fixation import Fixation
+from auth_conformance.probe.gathering import Gathering
 from auth_conformance.probe.guessing import Guessing
 from auth_conformance.probe.isolation import Isolation
 from auth_conformance.probe.likeness import Likeness
@@ -21,6 +23,7 @@ from auth_conformance.probe.rotation import Reuse
 from auth_conformance.probe.scene import Scene
 from auth_conformance.probe.schemes import Schemes
 from auth_conformance.probe.stored import Stored
+from auth_conformance.probe.tampering import Tampering
 from auth_conformance.probe.throttling import Throttling
 from auth_conformance.probe.tokenkinds import TokenKinds
 
@@ -39,6 +42,9 @@ class Probe(
     Reuse,
     Likeness,
     Throttling,
+    Confusion,
+    Tampering,
+    Gathering,
     Isolation,
     Privilege,
     TokenKinds,

@@ -66,7 +66,7 @@ class Isolation(Sessions):
         try:
             mine = await self._put_down("a", made)
             theirs = await self._put_down("b", made)
-            await self._reads_own(mine, "before")
+            self._owners_view = await self._reads_own(mine, "before")
             await self._reads_own(theirs, "before")
             refusals = await self._ways_to_refuse(theirs)
             violations, doubts, tried = await self._strangers_read(mine, objects)
@@ -261,7 +261,8 @@ class Isolation(Sessions):
             return f"{reach.label}: a cache answered in the application's place (Age)"
         who = "a stranger" if reach.credential is None else "another user"
         message = f"{reach.operation.name} showed {who} what A had written ({reach.label}; the text is there {how})."
-        return Violation(reach.operation.name, message, None, (answer.exchange, again.exchange))
+        beside = self._owners_view.exchange  # what the owner reads, to be compared with
+        return Violation(reach.operation.name, message, None, (beside, answer.exchange, again.exchange))
 
     async def _ask(self, reach: Reach, label: str, *, fresh: bool) -> Answer:
         return await self.call(

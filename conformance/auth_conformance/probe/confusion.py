@@ -1,0 +1,277 @@
+"""`must_not_confuse`: one's own id in one place of a request and somebody else's in another."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from auth_conformance.model import Exchange, Failed, Inconclusive, Passed, Role, Verdict, Violation
+from auth_conformance.oracles.canary import leaked
+from auth_conformance.oracles.pointer import put
+from auth_conformance.oracles.standing import changed
+from auth_conformance.probe.core import Answer, Unclear
+from auth_conformance.probe.gathering import OWNER_PARAMETERS
+from auth_conformance.probe.isolation import Belonging
+from auth_conformance.probe.tampering import Tampering
+
+if TYPE_CHECKING:
+    from auth_conformance.target import Operation
+    from auth_conformance.transports.message import HttpRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """A request that names two things where one is meant; `core` ones must get an orderly answer."""
+
+    label: str
+    operation: Operation
+    request: HttpRequest
+    core: bool = True
+
+
+class Confusion(Tampering):
+    """Sends ids of two owners in one request."""
+
+    async def must_not_confuse(self) -> Verdict:
+        """What is authorised must be what is used. Needs objects and two users. Raises Missing or Unclear."""
+        made: list[Belonging] = []
+        violations: list[Violation] = []
+        doubts: list[str] = []
+        sent = 0
+        try:
+            mine, theirs = await self._put_down("a", made), await self._put_down("b", made)
+            await self._consistent(theirs)
+            for mixture in await self._mixtures(mine, theirs):
+                sent += 1
+                outcome = await self._mixed(mixture, mine)
+                if isinstance(outcome, Violation):
+                    if all(outcome.operation != known.operation for known in violations):
+                        violations.append(outcome)
+                    mine = await self._put_down("a", made)
+                elif outcome and mixture.core:
+                    doubts.append(outcome)
+                elif outcome:
+                    self.notes.append(f"not judged: {outcome}")
+            violations += await self._creations()
+            await self._consistent(await self._put_down("b", made))
+        finally:
+            await self._take_away(made)
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            return Failed(tuple(violations), evidence, notes)
+        if doubts:
+            return Inconclusive(doubts[0], "", evidence, notes)
+        reason = (
+            f"{sent} requests that named the objects of two users showed and changed only the caller's own."
+        )
+        return Passed(reason, evidence, notes)
+
+    async def _consistent(self, theirs: Belonging) -> None:
+        """See that B gets through with B's id in every place. Raises Unclear."""
+        await self._reads_own(theirs, "of consistent requests")
+        update = self._own_objects().update
+        if update is None:
+            return
+        answer = await self._as_b(
+            Mixture("control: b changes its own object", update, self._update_of(theirs)), Role.CONTROL
+        )
+        if not answer.reply.ok:
+            raise Unclear(
+                f"{update.name} did not change an object for its owner ({answer.why or answer.status})."
+            )
+
+    def _update_of(self, belonging: Belonging, **more: Any) -> HttpRequest:
+        objects = self._own_objects()
+        if objects.update is None:
+            raise Unclear("No operation changes an object.")
+        body: dict[str, Any] = self._change(objects.update)
+        for name, value in more.items():
+            body = put(body, name, value)
+        return objects.update.request({objects.id_parameter: belonging.identifier}).with_json(body)
+
+    async def _mixtures(self, mine: Belonging, theirs: Belonging) -> list[Mixture]:
+        """List the requests: path against query, path against body, members and parameters twice, other types."""
+        objects = self._own_objects()
+        names = list(dict.fromkeys((objects.id_parameter, "id")))
+        own, foreign = theirs.identifier, mine.identifier
+        at_own = objects.read.request({objects.id_parameter: own})
+        found: list[Mixture] = []
+        for name in names:
+            found += [
+                Mixture(
+                    f"own id in the path, A's as {name} in the query",
+                    objects.read,
+                    at_own.with_query((name, foreign)),
+                ),
+                Mixture(
+                    f"own id in the path, A's as {name}[] in the query",
+                    objects.read,
+                    at_own.with_query((f"{name}[]", foreign)),
+                    core=False,
+                ),
+                Mixture(
+                    f"own id in the path, own and A's as {name} in the query",
+                    objects.read,
+                    at_own.with_query((name, own), (name, foreign)),
+                ),
+                Mixture(
+                    f"own id in the path, A's and own as {name} in the query",
+                    objects.read,
+                    at_own.with_query((name, foreign), (name, own)),
+                ),
+            ]
+        if objects.update is not None:
+            found += self._changes(objects.update, names, mine, theirs)
+        for operation in self.target.operations:
+            if operation.method != "GET" or "{" in operation.path or operation.name == objects.read.name:
+                continue
+            for item in operation.parameters:
+                if item.place == "query" and item.name in (objects.id_parameter, "id", "ids"):
+                    bare = operation.request()
+                    pairs = ((item.name, own), (item.name, foreign))
+                    found += [
+                        Mixture(
+                            f"{item.name} twice at {operation.name}, own first",
+                            operation,
+                            bare.with_query(*pairs),
+                        ),
+                        Mixture(
+                            f"{item.name} twice at {operation.name}, A's first",
+                            operation,
+                            bare.with_query(*pairs[::-1]),
+                        ),
+                    ]
+        return found
+
+    def _changes(
+        self, update: Operation, names: list[str], mine: Belonging, theirs: Belonging
+    ) -> list[Mixture]:
+        own, foreign = theirs.identifier, mine.identifier
+        plain = self._update_of(theirs)
+        found: list[Mixture] = []
+        for name in names:
+            text = (plain.body or b"{}").decode()[1:-1]
+            pair, reverse = (
+                "{"
+                + text
+                + f", {json.dumps(name)}: {json.dumps(one)}, {json.dumps(name)}: {json.dumps(two)}"
+                + "}"
+                for one, two in ((own, foreign), (foreign, own))
+            )
+            found += [
+                Mixture(
+                    f"a change with A's id as {name} in the query", update, plain.with_query((name, foreign))
+                ),
+                Mixture(
+                    f"a change with A's id as {name} in the body",
+                    update,
+                    self._update_of(theirs, **{name: foreign}),
+                ),
+                Mixture(
+                    f"a change with both ids as {name} in the body, A's last",
+                    update,
+                    replace(plain, body=pair.encode()),
+                ),
+                Mixture(
+                    f"a change with both ids as {name} in the body, A's first",
+                    update,
+                    replace(plain, body=reverse.encode()),
+                ),
+                Mixture(
+                    f"a change with both ids as a list {name} in the body",
+                    update,
+                    self._update_of(theirs, **{name: [own, foreign]}),
+                    core=False,
+                ),
+                Mixture(
+                    f"a change with A's id as an object {name} in the body",
+                    update,
+                    self._update_of(theirs, **{name: {"$eq": foreign}}),
+                    core=False,
+                ),
+            ]
+        form = tuple(
+            (str(key), str(value)) for key, value in {**self._change(update), names[-1]: foreign}.items()
+        )
+        found.append(Mixture("a form with A's id", update, plain.with_form(form), core=False))
+        if foreign.isdecimal():
+            spelled = (
+                f"+{foreign}",
+                f"{foreign}.0",
+                f"{foreign} ",
+                f"0{foreign}",
+                f"{foreign[0]}_{foreign[1:]}",
+            )
+            found += [
+                Mixture(
+                    f"a change with A's id spelled {text!r} in the query",
+                    update,
+                    plain.with_query((names[-1], text)),
+                    core=False,
+                )
+                for text in spelled
+            ]
+        return found
+
+    async def _as_b(self, mixture: Mixture, role: Role, prefix: str = "") -> Answer:
+        live = await self.credential(owner="b")
+        request = mixture.request.with_headers(*live.headers).with_query(*live.query)
+        if prefix:
+            request = replace(request, fresh=True)
+        return await self.send(
+            request, label=prefix + mixture.label, role=role, operation=mixture.operation.name
+        )
+
+    async def _mixed(self, mixture: Mixture, mine: Belonging) -> Violation | str | None:
+        """Send one as B; what B is shown and what A reads afterwards decide, twice."""
+        before = await self._known_to_owner(mine) if mixture.operation.method != "GET" else None
+        proofs: list[Exchange] = []
+        told = ""
+        for prefix in ("", "again: "):
+            answer = await self._as_b(mixture, Role.ATTACK, prefix)
+            proofs.append(answer.exchange)
+            how = leaked(mine.canary, answer.reply.text)
+            told = f"B was shown what A had written, {how}" if how else ""
+            if not told and before is not None:
+                after = await self._reads_any(mine)
+                difference = changed(before, after.status, after.reply.json)
+                told = f"A's object changed: {difference}" if difference else ""
+                proofs.append(after.exchange)
+            if not told:
+                if prefix:
+                    return f"{mixture.label}: an effect once, then not"
+                return f"{mixture.label}: {answer.why}" if answer.judgement is not None else None
+        message = f"{mixture.operation.name}, {mixture.label}: {told}."
+        return Violation(mixture.operation.name, message, None, tuple(proofs))
+
+    async def _creations(self) -> list[Violation]:
+        """Create as B, with A as the owner in the query and in the body: nothing of it may turn up at A's."""
+        objects = self._own_objects()
+        listing = objects.listing
+        if listing is None:
+            return []
+        foreign, own = await self._identity("a"), await self._identity("b")
+        for name in OWNER_PARAMETERS[:2]:
+            for query, body in ((own, foreign), (foreign, own)):
+                proofs: list[Exchange] = []
+                for prefix in ("", "again: "):
+                    canary = self.canary()
+                    text = put(put(dict(objects.template), objects.text_field, canary), name, body)
+                    bare = objects.create.request().with_json(text).with_query((name, query))
+                    mixture = Mixture(
+                        f"a creation with {name} of A in one place and of B in the other",
+                        objects.create,
+                        bare,
+                    )
+                    answer = await self._as_b(mixture, Role.ATTACK, prefix)
+                    owners = await self.call(
+                        listing, await self.credential(), label="what A lists then", role=Role.CONTROL
+                    )
+                    proofs += [answer.exchange, owners.exchange]
+                    if leaked(canary, owners.reply.text) is None:
+                        break
+                else:
+                    message = f"{objects.create.name}, {mixture.label}: what B made is A's."
+                    return [Violation(objects.create.name, message, None, tuple(proofs))]
+        return []

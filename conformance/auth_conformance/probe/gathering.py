@@ -1,0 +1,297 @@
+"""`must_filter`: collections, searches, counts and exports, asked by somebody who owns only a part of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from auth_conformance.model import (
+    Exchange,
+    Failed,
+    Inconclusive,
+    Passed,
+    Role,
+    Severity,
+    Verdict,
+    Violation,
+)
+from auth_conformance.oracles.canary import leaked
+from auth_conformance.oracles.standing import flattened
+from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.isolation import Belonging, Isolation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from auth_conformance.target import Operation
+
+MOST_COLLECTIONS = 4
+MOST_PAGES = 5
+# Members by which collections are filtered to an owner, and columns that nobody may sort or select by.
+OWNER_PARAMETERS = ("owner_id", "user_id", "owner", "user", "author")
+HIDDEN_COLUMNS = ("password", "hashed_password", "password_hash")
+# An identifier that is shorter may stand in a reply by chance.
+TELLING = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One way to ask a collection for more than one's own."""
+
+    label: str
+    query: tuple[tuple[str, str], ...] = ()
+
+
+class Gathering(Isolation):
+    """Lists as the one user what the other owns."""
+
+    async def must_filter(self) -> Verdict:
+        """No collection may show or count A's object to B. Needs objects and two users. Raises Missing, Unclear."""
+        objects = self._own_objects()
+        if objects.listing is None:
+            raise Missing("No operation lists the objects.", applicable=False)
+        if objects.listing.name in self.target.policy.public_operations:
+            raise Missing(f"Not applicable: {objects.listing.name} is declared public.", applicable=False)
+        made: list[Belonging] = []
+        violations: list[Violation] = []
+        doubts: list[str] = []
+        asked = 0
+        try:
+            mine, theirs = await self._put_down("a", made), await self._put_down("b", made)
+            await self._lists_own(mine, "before")
+            await self._lists_own(theirs, "before")
+            for operation in self._collections_of(objects.listing):
+                known = len(violations)
+                for question in await self._questions(mine, operation, objects.listing):
+                    asked += 1
+                    outcome = await self._question(operation, question, mine)
+                    if isinstance(outcome, Violation):
+                        violations.append(outcome)
+                        break
+                    doubts += [outcome] if outcome else []
+                if len(violations) == known:
+                    violations += await self._counts(operation, made)
+                    violations += await self._order_tells(operation)
+            await self._lists_own(theirs, "after")
+        finally:
+            await self._take_away(made)
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            return Failed(tuple(violations), evidence, notes)
+        if doubts:
+            return Inconclusive(doubts[0], "", evidence, notes)
+        reason = (
+            f"{asked} questions to collections showed another user nothing of A's, and counted nothing of it."
+        )
+        return Passed(reason, evidence, notes)
+
+    def _collections_of(self, listing: Operation) -> list[Operation]:
+        """Return the listing and the other operations that read the collection: searches, counts, exports."""
+        beside = [
+            operation
+            for operation in self.target.operations
+            if operation.method == "GET"
+            and "{" not in operation.path
+            and operation.path.startswith(f"{listing.path.rstrip('/')}/")
+            and operation.name not in self.target.policy.public_operations
+        ]
+        return [listing, *beside][:MOST_COLLECTIONS]
+
+    async def _lists_own(self, belonging: Belonging, when: str) -> Answer:
+        """See that the owner's listing shows the object. Raises Unclear."""
+        objects = self._own_objects()
+        listing = objects.listing
+        if listing is None:
+            raise Unclear("No operation lists the objects.")
+        answer = await self.call(
+            listing,
+            belonging.owner,
+            label=f"control {when}: {belonging.owner.owner} lists objects of their own",
+            role=Role.CONTROL,
+        )
+        if not answer.reply.ok:
+            raise Unclear(f"{listing.name} did not list for its owner ({answer.why or answer.status}).")
+        if _shown(belonging, answer) is None:
+            raise Unclear(f"{listing.name} does not show its owner what they have just made.")
+        if belonging.owner.owner == "a":
+            self._owners_list = answer
+        return answer
+
+    async def _questions(self, mine: Belonging, operation: Operation, listing: Operation) -> list[Question]:
+        """List the ways to ask; the many undeclared parameters are sent at the listing only."""
+        declared = [item.name for item in operation.parameters if item.place == "query"]
+        whose = dict.fromkeys(await self._names_of("a"))
+        own = next(iter(await self._names_of("b")), "")
+        owners = [name for name in declared if any(word in name.lower() for word in OWNER_PARAMETERS)]
+        if operation is listing:
+            owners = list(dict.fromkeys([*owners, *OWNER_PARAMETERS[:3]]))
+        found = [Question("as it is")]
+        found += [Question(f"page {page + 1}", pair) for page, pair in enumerate(_pages(declared))]
+        found += [Question(f"{name} is A's", ((name, value),)) for name in owners for value in whose]
+        if owners:
+            value = next(iter(whose))
+            found.append(Question(f"{owners[0]} twice, own first", ((owners[0], own), (owners[0], value))))
+            found.append(Question(f"{owners[0]} twice, A's first", ((owners[0], value), (owners[0], own))))
+        if operation is listing:
+            found += [
+                Question("a search for A's text", (("q", mine.canary[:8]),)),
+                Question("a search for A's text", (("search", mine.canary[:8]),)),
+                Question("a filter for everything", (("filter", "*"),)),
+                Question("all fields", (("fields", "*"),)),
+                Question("with owners", (("include", "owner,user"),)),
+                Question("a very long page", (("limit", "100000"),)),
+                Question("a page before the first", (("offset", "-1"),)),
+            ]
+        required = {item.name for item in operation.parameters if item.place == "query" and item.required}
+        search = tuple((name, mine.canary[:8]) for name in sorted(required))
+        return [
+            Question(item.label, (*item.query, *(pair for pair in search if pair[0] not in dict(item.query))))
+            for item in found
+        ]
+
+    async def _names_of(self, label: str) -> list[str]:
+        """Return what an account is called: the identifiers that the witness shows, and its user name."""
+        account = self.account(label)
+        found: list[str] = []
+        if self.target.witness is not None:
+            answer = await self.call(
+                self.target.witness.operation, await self.credential(owner=label), label=f"who is {label}?"
+            )
+            found = [
+                str(value)
+                for pointer, value in flattened(answer.reply.json).items()
+                if pointer.rsplit("/", 1)[-1] in ("id", "user_id", "uuid", "sub")
+                and isinstance(value, (str, int))
+            ]
+        return [*found, account.username][:2]
+
+    async def _question(
+        self, operation: Operation, question: Question, mine: Belonging
+    ) -> Violation | str | None:
+        answers: list[Answer] = []
+        for again in ("", "again: "):
+            label = f"{again}b asks {operation.name}: {question.label}"
+            answer = await self.call(
+                operation,
+                await self.credential(owner="b"),
+                label=label,
+                role=Role.ATTACK,
+                query=question.query,
+                fresh=bool(again),
+            )
+            how = _shown(mine, answer)
+            if how is None:
+                if again:
+                    return f"{label}: shown once, then not"
+                # A crash on an odd parameter is ERR108's business; one on the plain question hides the answer.
+                return (
+                    f"{label}: {answer.why}" if answer.judgement is not None and not question.query else None
+                )
+            answers.append(answer)
+        if answers[-1].reply.header("age") is not None:
+            return f"{operation.name}: a cache answered in the application's place (Age)"
+        message = f"{operation.name} showed another user what is A's ({question.label}; {how})."
+        shown = (self._owners_list.exchange, *(answer.exchange for answer in answers))
+        return Violation(operation.name, message, None, shown)
+
+    async def _counts(self, operation: Operation, made: list[Belonging]) -> list[Violation]:
+        """See whether a number that B is shown grows with what A makes, twice."""
+        seen: list[Exchange] = []
+        rising: set[str] | None = None
+        numbers: dict[str, int] | None = None
+        for _ in range(3):
+            answer = await self.call(
+                operation,
+                await self.credential(owner="b"),
+                label=f"b counts at {operation.name}",
+                role=Role.ATTACK,
+            )
+            counted = _numbers(answer)
+            if not counted:
+                return []
+            if numbers is not None:
+                risen = {key for key, value in counted.items() if value == numbers.get(key, value) + 1}
+                rising = risen if rising is None else rising & risen
+                if not rising:
+                    return []
+            numbers = counted
+            seen.append(answer.exchange)
+            if len(seen) < 3:
+                await self._put_down("a", made)
+        where = min(rising or {""})
+        message = f"{operation.name} counts another user's objects: {where} rose with each one that A made."
+        return [Violation(operation.name, message, None, tuple(seen))]
+
+    async def _order_tells(self, operation: Operation) -> list[Violation]:
+        """See whether sorting by a hidden column changes the order: that reads the column letter by letter."""
+        name = next(
+            (
+                item.name
+                for item in operation.parameters
+                if item.place == "query" and ("sort" in item.name.lower() or "order" in item.name.lower())
+            ),
+            None,
+        )
+        if name is None:
+            return []
+        orders: dict[str, tuple[str, Exchange]] = {}
+        for value in ("", self.word(9), *HIDDEN_COLUMNS):
+            answer = await self.call(
+                operation,
+                await self.credential(owner="b"),
+                label=f"b sorts {operation.name} by {value or 'nothing'}",
+                role=Role.ATTACK,
+                query=((name, value),) if value else (),
+            )
+            if answer.reply.ok:
+                orders[value] = (answer.reply.text, answer.exchange)
+        plain = orders.get("")
+        if plain is None:
+            return []
+        junk = [text for value, (text, _) in orders.items() if value and value not in HIDDEN_COLUMNS]
+        told = [value for value in HIDDEN_COLUMNS if value in orders and orders[value][0] != plain[0]]
+        told = [
+            value
+            for value in told
+            if sorted(orders[value][0]) == sorted(plain[0]) and orders[value][0] not in junk
+        ]
+        if not told:
+            return []
+        message = (
+            f"{operation.name} sorts by {told[0]}, which it does not show: the order tells what is in it."
+        )
+        return [Violation(operation.name, message, Severity.MEDIUM, (plain[1], orders[told[0]][1]))]
+
+
+def _shown(belonging: Belonging, answer: Answer) -> str | None:
+    """Say how a reply shows an object: by its text, or by an identifier that does not stand there by chance."""
+    if not answer.reply.ok:
+        return None
+    how = leaked(belonging.canary, answer.reply.text)
+    if how is not None:
+        return f"the text is there {how}"
+    by_id = len(belonging.identifier) >= TELLING and belonging.identifier in answer.reply.text
+    return "its identifier is there" if by_id else None
+
+
+def _numbers(answer: Answer) -> dict[str, int]:
+    """Return the integers of a reply that stand in no list: totals and counts."""
+    return {
+        pointer: value
+        for pointer, value in flattened(answer.reply.json).items()
+        if isinstance(value, int)
+        and not isinstance(value, bool)
+        and not any(part.isdecimal() for part in pointer.split("/"))
+    }
+
+
+def _pages(declared: Sequence[str]) -> list[tuple[tuple[str, str], ...]]:
+    """Return the queries for the pages after the first, in the words of the document."""
+    spelled: dict[str, str] = {name.lower(): name for name in declared}
+    found: list[tuple[tuple[str, str], ...]] = []
+    for word, step in (("offset", 50), ("skip", 50), ("page", 1)):
+        if word in spelled:
+            first = 2 if word == "page" else step
+            found = [((spelled[word], str(first + step * number)),) for number in range(MOST_PAGES)]
+            break
+    return found

@@ -1,0 +1,270 @@
+"""`must_not_change`: one user's object, changed by another in every way that the document offers.
+
+The attacker's status decides nothing: what the owner reads afterwards does (checklist §1.3 RR).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from auth_conformance.model import Exchange, Failed, Inconclusive, Passed, Role, Verdict, Violation
+from auth_conformance.oracles.pointer import put
+from auth_conformance.oracles.standing import Standing, changed, flattened
+from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.isolation import Belonging, Isolation
+
+if TYPE_CHECKING:
+    from auth_conformance.target import Operation
+    from auth_conformance.transports.message import HttpRequest
+
+# Operations besides those that change and delete the object; each costs up to eight requests.
+MOST_WRITES = 6
+# Members by which services say whose an object is: tried on top of a change that works.
+OWNERSHIP = ("owner_id", "user_id", "owner", "author_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One way to change an object. Without `core` a control that fails is noted and decides nothing."""
+
+    label: str
+    operation: Operation
+    body: Any = None
+    core: bool = True
+    bulk: bool = False
+
+    @property
+    def destroys(self) -> bool:
+        """Whether the object is gone when it works."""
+        return self.operation.method == "DELETE"
+
+
+class Tampering(Isolation):
+    """Writes to what belongs to somebody else, and lets the owner look."""
+
+    async def must_not_change(self) -> Verdict:
+        """B must not change, delete or add to A's object. Needs objects and two users."""
+        made: list[Belonging] = []
+        violations: list[Violation] = []
+        doubts: list[str] = []
+        refused = 0
+        try:
+            for write in await self._writes():
+                outcome = await self._write(write, made)
+                if isinstance(outcome, Violation):
+                    violations.append(outcome)
+                elif outcome is None:
+                    refused += 1
+                elif write.core:
+                    doubts.append(outcome)
+                else:
+                    self.notes.append(f"not judged: {outcome}")
+        finally:
+            await self._take_away(made)
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            return Failed(tuple(violations), evidence, notes)
+        if doubts or not refused:
+            reason = doubts[0] if doubts else "No operation that changes an object could be tried."
+            return Inconclusive(reason, "", evidence, notes)
+        reason = (
+            f"{refused} ways to change another user's object left it as its owner knew it; the same requests "
+            "worked on an object of one's own."
+        )
+        return Passed(reason, evidence, notes)
+
+    async def _writes(self) -> list[Write]:
+        """List the ways to write, from the mildest to deletion. Raises Missing."""
+        objects = self._own_objects()
+        mild: list[Write] = []
+        if objects.update is not None:
+            body = self._change(objects.update)
+            mild.append(Write(f"b changes it with {objects.update.method}", objects.update, body))
+            identity = await self._identity("b")
+            declared = objects.update.bodies.get("application/json", {}).get("properties", {})
+            mild += [
+                Write(
+                    f"b changes it and names itself as {name}",
+                    objects.update,
+                    put(dict(body), name, identity),
+                    core=False,
+                )
+                for name in OWNERSHIP
+                if name in declared or name == OWNERSHIP[0]
+            ]
+        further = [self._further(operation) for operation in self.target.operations]
+        found = [write for write in further if write is not None]
+        mild += [write for write in found[:MOST_WRITES] if not write.destroys]
+        harsh = [write for write in found[:MOST_WRITES] if write.destroys]
+        if objects.delete is not None:
+            harsh.append(Write("b deletes it", objects.delete))
+        if len(found) > MOST_WRITES:
+            self.notes.append(f"{len(found) - MOST_WRITES} further operations on an object were left out")
+        if not mild and not harsh:
+            raise Missing("No operation changes or deletes an object.", applicable=False)
+        return [*mild, *harsh]
+
+    def _change(self, operation: Operation) -> dict[str, Any]:
+        """Return a body that changes the text: what the operation's schema asks for, else only the text."""
+        objects = self._own_objects()
+        schema = operation.bodies.get("application/json", {})
+        properties = schema.get("properties", {})
+        required = schema.get("required", [])
+        kept = {
+            name: value
+            for name, value in objects.template.items()
+            if name in required or (operation.method == "PUT" and name in properties)
+        }
+        return put(kept, objects.text_field, f"changed {self.canary()}")
+
+    def _further(self, operation: Operation) -> Write | None:
+        """Return the write by another operation on the object, below it, or on several objects at once."""
+        objects = self._own_objects()
+        known = {item.name for item in (objects.update, objects.delete, objects.create) if item is not None}
+        if operation.method not in ("PUT", "PATCH", "POST", "DELETE") or operation.name in known:
+            return None
+        one, collection = objects.read.path.rstrip("/"), objects.create.path.rstrip("/")
+        if operation.path.rstrip("/") == one or operation.path.startswith(f"{one}/"):
+            return Write(f"b calls {operation.name} for it", operation, core=False)
+        if "{" in operation.path or not operation.path.startswith(collection):
+            return None
+        if self._id_list(operation) is None:
+            return None
+        return Write(
+            f"b calls {operation.name} with its own id and this one", operation, core=False, bulk=True
+        )
+
+    @staticmethod
+    def _id_list(operation: Operation) -> str | None:
+        """Return the member of a body that takes several ids; "" when the body itself does; None when none."""
+        for schema in operation.bodies.values():
+            if schema.get("type") == "array":
+                return ""
+            for name, member in schema.get("properties", {}).items():
+                if isinstance(member, dict) and member.get("type") == "array" and "id" in name.lower():
+                    return str(name)
+        return None
+
+    async def _identity(self, label: str) -> str:
+        """Return the identifier of an account as the witness shows it, else its name."""
+        if self.target.witness is None:
+            return self.account(label).username
+        answer = await self.call(
+            self.target.witness.operation, await self.credential(owner=label), label=f"who is {label}?"
+        )
+        plain = flattened(answer.reply.json)
+        found = next(
+            (value for key, value in plain.items() if key.rsplit("/", 1)[-1] in ("id", "user_id")), None
+        )
+        return str(found) if found is not None else self.account(label).username
+
+    # One write, with its control and what the owner reads.
+
+    async def _write(self, write: Write, made: list[Belonging]) -> Violation | str | None:
+        """Write as B: a change that A sees, twice, is a Violation; None when A sees none."""
+        mine, theirs = await self._pair(write, made)
+        before = await self._known_to_owner(mine)
+        control = await self._perform(
+            write, theirs, theirs, "control: on an object of its own, ", Role.CONTROL
+        )
+        if not control.reply.ok:
+            return f"{write.label}: the same was refused on an object of one's own ({control.why or control.status})"
+        proofs: list[Exchange] = []
+        for turn in ("", "again: "):
+            if turn:
+                mine, theirs = await self._pair(write, made, anew=True)
+                before = await self._known_to_owner(mine)
+            attack = await self._perform(write, mine, theirs, turn, Role.ATTACK)
+            after = await self.call(
+                self._own_objects().read,
+                mine.owner,
+                label="control: the owner reads it again",
+                role=Role.CONTROL,
+                values={self._own_objects().id_parameter: mine.identifier},
+            )
+            if not after.reply.ok and after.status not in (404, 410):
+                return f"{write.label}: the owner could not look afterwards ({after.why or after.status})"
+            difference = changed(before, after.status, after.reply.json)
+            if difference is None:
+                return (
+                    f"{write.label}: it had an effect once, then not"
+                    if turn
+                    else self._unharmed(write, attack)
+                )
+            proofs += [attack.exchange, after.exchange]
+        message = f"{write.operation.name} worked on another user's object ({write.label}): {difference}."
+        return Violation(write.operation.name, message, None, (self._owners_view.exchange, *proofs))
+
+    def _unharmed(self, write: Write, attack: Answer) -> str | None:
+        if attack.judgement is not None:
+            return f"{write.label}: {attack.why}"
+        if attack.reply.ok:
+            self.notes.append(f"{write.label}: answered {attack.status}, and nothing of the owner's changed")
+        return None
+
+    async def _pair(
+        self, write: Write, made: list[Belonging], *, anew: bool = False
+    ) -> tuple[Belonging, Belonging]:
+        """Return an object of A and one of B, new ones where the last were used up."""
+        pair = getattr(self, "_standing_pair", None)
+        if pair is None or anew or write.destroys or write.bulk:
+            pair = (await self._put_down("a", made), await self._put_down("b", made))
+        self._standing_pair: tuple[Belonging, Belonging] | None = (
+            None if write.destroys or write.bulk else pair
+        )
+        return pair
+
+    async def _known_to_owner(self, mine: Belonging) -> Standing:
+        """Return the object as A knows it: read twice, so that what changes by itself is left out. Raises Unclear."""
+        self._owners_view = await self._reads_any(mine)
+        again = await self._reads_any(mine)
+        return Standing.of(self._owners_view.status, self._owners_view.reply.json, again.reply.json)
+
+    async def _reads_any(self, mine: Belonging) -> Answer:
+        objects = self._own_objects()
+        answer = await self.call(
+            objects.read,
+            mine.owner,
+            label=f"control before: {mine.owner.owner} reads an object of their own",
+            role=Role.CONTROL,
+            values={objects.id_parameter: mine.identifier},
+        )
+        if not answer.reply.ok:
+            raise Unclear(
+                f"{objects.read.name} did not show an object to its owner ({answer.why or answer.status})."
+            )
+        return answer
+
+    async def _perform(self, write: Write, aim: Belonging, own: Belonging, prefix: str, role: Role) -> Answer:
+        request = self._written(write, aim, own)
+        live = await self.credential(owner="b")
+        request = request.with_headers(*live.headers).with_query(*live.query)
+        if prefix.startswith("again"):
+            request = replace(request, fresh=True)
+        return await self.send(
+            request, label=f"{prefix}{write.label}", role=role, operation=write.operation.name
+        )
+
+    def _written(self, write: Write, aim: Belonging, own: Belonging) -> HttpRequest:
+        objects = self._own_objects()
+        names = [part.split("}")[0] for part in write.operation.path.split("{")[1:]]
+        values = {names[0]: aim.identifier} if names else {}
+        if write.body is not None or (write.destroys and not write.bulk):
+            request = write.operation.request({objects.id_parameter: aim.identifier, **values})
+            return request if write.body is None else request.with_json(write.body)
+        if write.bulk:
+            ids = [_typed(own.identifier), _typed(aim.identifier)]
+            member = self._id_list(write.operation)
+            return write.operation.request().with_json({member: ids} if member else ids)
+        if self.scene.sampler is None:
+            return write.operation.request(values)
+        chance = type(self.rng)(f"{self.scene.seed}:{write.operation.name}")
+        return self.scene.sampler(write.operation, chance, path_values=values)
+
+
+def _typed(identifier: str) -> str | int:
+    with contextlib.suppress(ValueError):
+        return int(identifier)
+    return identifier
