@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 SEPARATORS = "_-.:"
 # A text in a list that is this long and begins the key is its public part, not chance.
@@ -60,5 +60,9 @@ def secret_bits(keys: Sequence[str], public: int = 0) -> float:
     fixed = len(common_start(keys)) if len(keys) > 1 else 0
     rest = [key[max(fixed, public) :] for key in keys]
     seen = set("".join(rest)) - set(SEPARATORS)
-    alphabet = next((len(letters) for letters in _ALPHABETS if seen <= set(letters)), 94)
-    return min((len(text) for text in rest), default=0) * math.log2(alphabet)
+    return min((len(text) for text in rest), default=0) * math.log2(alphabet_size(seen))
+
+
+def alphabet_size(seen: Collection[str]) -> int:
+    """Return how many characters the smallest usual alphabet has that holds all of these."""
+    return next((len(letters) for letters in _ALPHABETS if set(seen) <= set(letters)), 94)

@@ -26,6 +26,7 @@ from auth_conformance.probe.stored import Stored
 from auth_conformance.probe.tampering import Tampering
 from auth_conformance.probe.throttling import Throttling
 from auth_conformance.probe.tokenkinds import TokenKinds
+from auth_conformance.probe.unguessable import Unguessable
 
 __all__ = ["Answer", "Attempt", "Core", "Forge", "Missing", "Probe", "Scene", "Session", "Unclear"]
 
@@ -50,6 +51,7 @@ class Probe(
     TokenKinds,
     Guessing,
     Stored,
+    Unguessable,
     Expiry,
     Minting,
     Refusal,
