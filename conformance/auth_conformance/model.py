@@ -78,6 +78,8 @@ class Need(enum.Enum):
     PUBLIC_KEY = "public-key"
     CLOCK = "clock"
     DATABASE = "db"
+    IN_PROCESS = "in-process"
+    LOGS = "logs"
 
 
 class Outcome(enum.Enum):

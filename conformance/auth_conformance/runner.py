@@ -35,7 +35,18 @@ CONCURRENT = 8
 LONGEST = 300.0
 
 # What a tester needs, not what a service has: without it a check is not tested, and never "not applicable".
-MEANS = frozenset({Need.TWO_USERS, Need.ADMIN, Need.EXPENDABLE, Need.CLOCK, Need.DATABASE, Need.OPENAPI})
+MEANS = frozenset(
+    {
+        Need.TWO_USERS,
+        Need.ADMIN,
+        Need.EXPENDABLE,
+        Need.CLOCK,
+        Need.DATABASE,
+        Need.OPENAPI,
+        Need.IN_PROCESS,
+        Need.LOGS,
+    }
+)
 
 OnResult = Callable[[Result], None]
 

@@ -197,6 +197,7 @@ class Settings(BaseSettings):
     seed: int = 0
     verify_tls: bool = True
     database: SecretByName | None = None
+    log_file: str | None = None
     accounts: dict[str, AccountSettings] = Field(default_factory=dict)
     login: list[LoginSettings] = Field(default_factory=list)
     witness: WitnessSettings | None = None

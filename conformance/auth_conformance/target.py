@@ -298,6 +298,21 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """An OpenAPI document as it was found: where, what it says, and the path before its own paths.
+
+    `path` is the one that serves it, None where only the application object had it. `openly` says that
+    strangers were given it.
+    """
+
+    where: str
+    raw: Mapping[str, Any]
+    base: str = ""
+    path: str | None = None
+    openly: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """Everything that discovery and configuration know. Empty fields are unknown or absent.
 
@@ -324,7 +339,9 @@ class Target:
     signing_keys: tuple[SigningKey, ...] = ()
     public_keys: tuple[Mapping[str, Any], ...] = ()
     database: str | None = None
+    log_file: str | None = None
     has_document: bool = False
+    documents: tuple[Published, ...] = ()
     in_process: bool = False
     policy: Policy = field(default_factory=Policy)
     facts: tuple[Fact, ...] = ()
@@ -373,5 +390,7 @@ class Target:
             Need.PUBLIC_KEY: self.public_keys,
             Need.CLOCK: self.in_process,
             Need.DATABASE: self.database,
+            Need.IN_PROCESS: self.in_process,
+            Need.LOGS: self.in_process or self.log_file is not None,
         }
         return {need for need, value in found.items() if value}

@@ -123,6 +123,12 @@ app = "module:app"  # run in this process instead of by URL: the clock can then 
 
 db
 database = { env = "DATABASE_URL" }
+
+in-process
+app = "module:app"  # run in this process instead of by URL: faults can then be put into its parts
+
+logs
+log_file = "path/to/service.log"  # or app = "module:app": what it logs is then read from the loggers
 """
 
 # The lines of configuration that supply each need, with names to be replaced.

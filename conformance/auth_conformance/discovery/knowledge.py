@@ -15,6 +15,7 @@ from auth_conformance.target import (
     Objects,
     Operation,
     Policy,
+    Published,
     Refresh,
     Register,
     Target,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from auth_conformance.discovery.document import Document
+    from auth_conformance.discovery.locating import Found
     from auth_conformance.settings import Settings
     from auth_conformance.transports.message import RawReply
 
@@ -48,6 +50,7 @@ class Knowledge:
     token_paths: tuple[str, ...] = ()
     document_path: str | None = None
     has_document: bool = False
+    documents: list[Published] = field(default_factory=list)
     complete: bool = False
     accounts: dict[str, Account] = field(default_factory=dict)
     logins: list[Login] = field(default_factory=list)
@@ -74,6 +77,11 @@ class Knowledge:
         fact = Fact(name, value, provenance, because)
         if fact not in self.facts:
             self.facts.append(fact)
+
+    def publish(self, found: Found, base: str) -> None:
+        """Keep the document itself, for checks of what it says."""
+        openly = found.path is not None and not found.where.endswith("with a credential")
+        self.documents.append(Published(found.where, found.raw, base, found.path, openly))
 
     def include(self, document: Document) -> None:
         """Add what a document says."""
@@ -162,6 +170,8 @@ class Knowledge:
             public_keys=tuple(self.public_keys),
             database=self.settings.database.secret().reveal() if self.settings.database else None,
             has_document=self.has_document,
+            documents=tuple(self.documents),
+            log_file=self.settings.log_file,
             in_process=self.kind == "app",
             policy=Policy(
                 refusals=frozenset(policy.refusals),

@@ -123,6 +123,7 @@ async def _include(scout: Scout, known: Knowledge, found: Found) -> None:
             break
     document = read_document(found.raw, base)
     known.include(document)
+    known.publish(found, base)
     known.has_document = True
     known.document_path = known.document_path or found.path
     below = f", paths below {base}" if base else ""

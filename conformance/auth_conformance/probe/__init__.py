@@ -7,6 +7,7 @@ from auth_conformance.probe.contract import Contracts
 from auth_conformance.probe.cookies import Cookies
 from auth_conformance.probe.core import Answer, Core, Missing, Session, Unclear
 from auth_conformance.probe.crashes import Crashes
+from auth_conformance.probe.described import Described
 from auth_conformance.probe.expiry import Expiry
 from auth_conformance.probe.fixation import Fixation
 from auth_conformance.probe.gathering import Gathering
@@ -34,6 +35,7 @@ __all__ = ["Answer", "Attempt", "Core", "Forge", "Missing", "Probe", "Scene", "S
 class Probe(
     Schemes,
     Contracts,
+    Described,
     Crashes,
     Refusals,
     Origins,

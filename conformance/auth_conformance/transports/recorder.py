@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 EXCERPT = 8_000
 # Two bodies that agree in so many characters are taken for equal: masking a mebibyte takes seconds.
 DIGESTED = 64_000
+# What the archive holds: bodies up to so many bytes, so many of one kind, so many kinds.
+LARGEST_KEPT = 256_000
+KEPT_OF_A_KIND = 5
+KINDS_KEPT = 1500
 
 
 class BudgetExceededError(Exception):
@@ -48,6 +53,36 @@ class Sent:
     reply: RawReply
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One exchange of the run with its raw halves, for checks that read what others were answered."""
+
+    request: HttpRequest
+    reply: RawReply
+    exchange: Exchange
+
+
+class Archive:
+    """Some exchanges of each operation, status and structure: enough to judge all, small enough to keep."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, int | None, str], list[Kept]] = {}
+
+    def keep(self, kept: Kept) -> None:
+        """Remember an exchange unless enough of its kind are known, or its body is very large."""
+        reply = kept.exchange.reply
+        if len(kept.reply.body) > LARGEST_KEPT or len(self._kept) >= KINDS_KEPT:
+            return
+        same = self._kept.setdefault((kept.exchange.operation, reply.status, reply.shape[:200]), [])
+        if len(same) < KEPT_OF_A_KIND:
+            same.append(kept)
+
+    def __iter__(self) -> Iterator[Kept]:
+        """Every exchange that was kept, in the order of the run."""
+        found = [kept for same in self._kept.values() for kept in same]
+        return iter(sorted(found, key=lambda kept: kept.exchange.number))
+
+
 class Recorder:
     """Sends through a transport and turns every exchange into evidence.
 
@@ -69,6 +104,7 @@ class Recorder:
         self.redactor = redactor
         self.budget = budget
         self.sent = 0
+        self.archive = Archive()
         self._numbers = itertools.count(1)
         self._interval = 1 / rate if rate else 0.0
         self._next = 0.0
@@ -110,6 +146,7 @@ class Recorder:
             reply=self._shown_reply(reply, pointer),
             took=reply.took,
         )
+        self.archive.keep(Kept(request, reply, exchange))
         return Sent(exchange, reply)
 
     async def _pace(self) -> None:
