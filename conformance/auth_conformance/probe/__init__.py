@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from auth_conformance.probe.claims import Claims
 from auth_conformance.probe.confusion import Confusion
 from auth_conformance.probe.contract import Contracts
 from auth_conformance.probe.cookies import Cookies
@@ -16,6 +17,7 @@ from auth_conformance.probe.isolation import Isolation
 from auth_conformance.probe.likeness import Likeness
 from auth_conformance.probe.minting import Forge, Minting
 from auth_conformance.probe.origins import Origins
+from auth_conformance.probe.paths import Paths
 from auth_conformance.probe.privilege import Privilege
 from auth_conformance.probe.refusal import Attempt, Refusal
 from auth_conformance.probe.refusals import Refusals
@@ -45,6 +47,8 @@ class Probe(
     Reuse,
     Likeness,
     Throttling,
+    Paths,
+    Claims,
     Confusion,
     Tampering,
     Gathering,

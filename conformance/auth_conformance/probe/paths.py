@@ -1,0 +1,201 @@
+"""`must_guard_spellings`: a protected path in every spelling that still routes, and headers that rewrite paths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from auth_conformance.model import Failed, Inconclusive, Outcome, Passed, Role, Verdict, Violation
+from auth_conformance.oracles.normalise import masked
+from auth_conformance.oracles.privilege import role_word
+from auth_conformance.oracles.spellings import Spelling, other_versions, path_spellings
+from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.refusal import Refusal
+from auth_conformance.transports.message import HttpRequest
+
+if TYPE_CHECKING:
+    from auth_conformance.credentials import Credential
+    from auth_conformance.oracles.entry import Baseline
+    from auth_conformance.target import Operation
+
+# Headers by which a proxy in front tells the path that it was asked for.
+REWRITING = ("X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Path", "X-Forwarded-Uri", "X-Forwarded-Prefix")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to reach an operation: its request, and how it is told."""
+
+    label: str
+    request: HttpRequest
+
+
+class Paths(Refusal):
+    """Writes request targets by hand."""
+
+    async def must_guard_spellings(self) -> Verdict:
+        """No spelling of a protected path, and no header, may open it. Needs the raw wire. Raises Unclear."""
+        live = await self.credential()
+        baseline = await self.baseline(self.witness, live)
+        await self._on_the_wire(live, baseline, "before")
+        violations: list[Violation] = []
+        doubts: list[str] = []
+        routed = 0
+        for way in self._ways(self.witness.operation):
+            seen = await self._as_owner(way, live, baseline)
+            if seen is None:
+                continue
+            routed += 1
+            outcome = await self._as_stranger(way, live, baseline)
+            if isinstance(outcome, Violation):
+                violations.append(replace(outcome, evidence=(seen.exchange, *outcome.evidence)))
+            elif outcome:
+                doubts.append(outcome)
+        guarded = await self._privileged_read()
+        if guarded is not None:
+            violations += await self._without_privilege(guarded, live)
+        await self._on_the_wire(live, baseline, "after")
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            return Failed(tuple(violations), evidence, notes)
+        if doubts:
+            return Inconclusive(doubts[0], "", evidence, notes)
+        reason = (
+            f"{routed} other spellings of {self.witness.operation.name} lead to it, and each refused strangers; "
+            "the others lead nowhere."
+        )
+        return Passed(reason, evidence, notes)
+
+    async def _on_the_wire(self, live: Credential, baseline: Baseline, when: str) -> None:
+        """See that the plain target opens with A's credential and not without. Raises Unclear, or Missing."""
+        for credential, wanted in ((live, Outcome.ACCEPTED), (None, Outcome.REJECTED)):
+            request = self._carrying(HttpRequest("GET", self.witness.operation.path), credential)
+            answer = await self._judged(request, f"control {when}: the plain path", Role.CONTROL, baseline)
+            if answer.reply.undelivered:
+                raise Missing(
+                    f"Not tested: {answer.reply.error}.", "pip install 'fastapi-auth-conformance[serve]'"
+                )
+            if answer.outcome is not wanted:
+                raise Unclear(
+                    f"The plain path gave no clear answer over the wire {when} the attack ({answer.why})."
+                )
+
+    def _ways(self, operation: Operation) -> list[Way]:
+        """List the spellings of a path, its other versions, and the headers that name it at a public path."""
+        path = operation.path
+        spelled: list[Spelling] = [*path_spellings(path), *other_versions(path)]
+        found = [
+            Way(
+                f"{item.target.decode('latin-1')} ({item.why})",
+                replace(HttpRequest("GET", path), target=item.target),
+            )
+            for item in spelled
+        ]
+        public = self.target.public.path if self.target.public is not None else "/"
+        for name in REWRITING:
+            request = HttpRequest("GET", public).with_headers((name, path))
+            found.append(Way(f"{name}: {path} at {public}", replace(request, target=public.encode())))
+        return found
+
+    @staticmethod
+    def _carrying(request: HttpRequest, credential: Credential | None) -> HttpRequest:
+        if credential is None:
+            return request
+        if request.target is not None and credential.query:
+            pair = "&".join(f"{name}={value}" for name, value in credential.query)
+            mark = b"&" if b"?" in request.target else b"?"
+            return replace(request, target=request.target + mark + pair.encode())
+        return request.with_headers(*credential.headers).with_query(*credential.query)
+
+    async def _judged(self, request: HttpRequest, label: str, role: Role, baseline: Baseline) -> Answer:
+        return await self.send(
+            request,
+            label=label,
+            role=role,
+            operation=self.witness.operation.name,
+            baseline=baseline,
+            pointer=self.witness.identity or None,
+            raw_wire=True,
+        )
+
+    async def _as_owner(self, way: Way, live: Credential, baseline: Baseline) -> Answer | None:
+        """Return the answer when the spelling leads to the operation; only such ones are tested."""
+        answer = await self._judged(
+            self._carrying(way.request, live), f"does it route? {way.label}", Role.CONTROL, baseline
+        )
+        if not answer.accepted:
+            return None
+        self.notes.append(f"routes: {way.label}")
+        return answer
+
+    async def _as_stranger(self, way: Way, live: Credential, baseline: Baseline) -> Violation | str | None:
+        """Ask without a credential, and with a bland one; a reproduced entry is a Violation."""
+        bland = self.bland(live)
+        for who, credential in (("a stranger", None), ("a bland wrong credential", bland)):
+            request = self._carrying(way.request, credential)
+            answer = await self._judged(request, f"{who}: {way.label}", Role.ATTACK, baseline)
+            if answer.accepted:
+                again = await self._judged(
+                    replace(request, fresh=True), f"again: {who}: {way.label}", Role.ATTACK, baseline
+                )
+                if not again.accepted:
+                    return f"{way.label}: opened once, then not ({again.why})"
+                message = (
+                    f"{self.witness.operation.name} let in {who}, written as {way.label} ({answer.why})."
+                )
+                return Violation(
+                    self.witness.operation.name, message, None, (answer.exchange, again.exchange)
+                )
+            if not answer.rejected and answer.outcome is not Outcome.INTERCEPTED:
+                # Another refusal than the application's own still is one: the operation was not reached.
+                return f"{way.label}: {answer.why}"
+        return None
+
+    # As A, at an operation for administrators.
+
+    async def _privileged_read(self) -> tuple[Operation, Answer] | None:
+        """Return an operation without parameters that administrators may read and A may not, with its answer."""
+        if "admin" not in self.target.accounts:
+            self.notes.append("no administrator is known: spellings of their operations were not tried")
+            return None
+        admin, live = await self.credential(owner="admin"), await self.credential()
+        for operation in self.target.operations:
+            if operation.method != "GET" or "{" in operation.path:
+                continue
+            declared = operation.name in self.target.policy.privileged_operations
+            if not declared and role_word([operation.path, *operation.tags, *operation.scopes]) is None:
+                continue
+            allowed = await self.call(
+                operation, admin, label=f"control: an administrator at {operation.name}", role=Role.CONTROL
+            )
+            refused = await self.call(
+                operation, live, label=f"control: A at {operation.name}", role=Role.CONTROL
+            )
+            if allowed.reply.ok and not refused.reply.ok:
+                return operation, allowed
+        return None
+
+    async def _without_privilege(
+        self, guarded: tuple[Operation, Answer], live: Credential
+    ) -> list[Violation]:
+        operation, allowed = guarded
+        wanted = masked(allowed.reply.text)
+        for way in self._ways(operation):
+            proofs = []
+            for prefix in ("", "again: "):
+                answer = await self.send(
+                    self._carrying(way.request, live),
+                    label=f"{prefix}A: {way.label}",
+                    role=Role.ATTACK,
+                    operation=operation.name,
+                    raw_wire=True,
+                )
+                if not answer.reply.ok or masked(answer.reply.text) != wanted:
+                    break
+                proofs.append(answer.exchange)
+            else:
+                message = (
+                    f"{operation.name} refuses an ordinary user, and answers one that writes it {way.label}."
+                )
+                return [Violation(operation.name, message, None, (allowed.exchange, *proofs))]
+        return []
