@@ -30,6 +30,7 @@ from auth_conformance.probe.tampering import Tampering
 from auth_conformance.probe.throttling import Throttling
 from auth_conformance.probe.tokenkinds import TokenKinds
 from auth_conformance.probe.unguessable import Unguessable
+from auth_conformance.probe.verbs import Verbs
 
 __all__ = ["Answer", "Attempt", "Core", "Forge", "Missing", "Probe", "Scene", "Session", "Unclear"]
 
@@ -48,6 +49,7 @@ class Probe(
     Likeness,
     Throttling,
     Paths,
+    Verbs,
     Claims,
     Confusion,
     Tampering,
