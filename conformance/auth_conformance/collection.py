@@ -248,7 +248,7 @@ class Collection:
         if isinstance(verdict, Failed):
             violations = tuple(replace(item, evidence=new(item.evidence)) for item in verdict.violations)
             verdict = replace(verdict, violations=violations)
-        return replace(result, verdict=verdict)
+        return replace(result, verdict=verdict, origins=new(result.origins))
 
     def _run(self, results: list[Result], *, interrupted: bool = False) -> Run:
         try:

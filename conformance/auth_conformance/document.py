@@ -11,8 +11,10 @@ from typing import Any
 from auth_conformance.model import (
     Decision,
     Depth,
+    Derivation,
     Errored,
     Exchange,
+    Expectation,
     Fact,
     Failed,
     Impact,
@@ -154,11 +156,21 @@ def _exchange(exchange: Exchange) -> Json:
         "operation": exchange.operation,
         "outcome": None if exchange.outcome is None else exchange.outcome.value,
         "took": round(exchange.took, 4),
+        "special": exchange.special,
         "request": {
             "method": exchange.request.method,
             "url": exchange.request.url,
             "headers": [list(pair) for pair in exchange.request.headers],
             "body": exchange.request.body,
+            "derived": [
+                {
+                    "digest": recipe.digest,
+                    "base": recipe.base,
+                    "parts": recipe.parts,
+                    "pieces": [piece if isinstance(piece, str) else list(piece) for piece in recipe.pieces],
+                }
+                for recipe in exchange.request.derived
+            ],
         },
         "reply": {
             "status": exchange.reply.status,
@@ -174,6 +186,12 @@ def _exchange(exchange: Exchange) -> Json:
     }
 
 
+def _expected(expected: Expectation | None) -> Json | None:
+    if expected is None:
+        return None
+    return {"kind": expected.kind, "name": expected.name, "value": expected.value}
+
+
 def _pairs(items: list[list[str]]) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in items)
 
@@ -187,9 +205,21 @@ def _read_exchange(item: Json) -> Exchange:
         operation=item["operation"],
         outcome=None if item["outcome"] is None else Outcome(item["outcome"]),
         took=item["took"],
-        request=Request(request["method"], request["url"], _pairs(request["headers"]), request["body"]),
+        special=item.get("special", ""),
+        request=Request(
+            request["method"],
+            request["url"],
+            _pairs(request["headers"]),
+            request["body"],
+            tuple(_read_recipe(recipe) for recipe in request.get("derived", ())),
+        ),
         reply=Reply(**{**reply, "headers": _pairs(reply["headers"])}),
     )
+
+
+def _read_recipe(item: Json) -> Derivation:
+    pieces = tuple(piece if isinstance(piece, str) else (piece[0], piece[1]) for piece in item["pieces"])
+    return Derivation(item["digest"], item["base"], pieces, item["parts"])
 
 
 def _result(result: Result, pool: dict[int, Exchange]) -> Json:
@@ -209,6 +239,7 @@ def _result(result: Result, pool: dict[int, Exchange]) -> Json:
         "took": round(result.took, 4),
         "requests": result.requests,
         "guesses": list(result.guesses),
+        "origins": [_keep(exchange, pool) for exchange in result.origins],
         "source": _source(result.source),
         "rule": _rule(rule),
     }
@@ -220,6 +251,7 @@ def _result(result: Result, pool: dict[int, Exchange]) -> Json:
                     "message": violation.message,
                     "severity": None if violation.severity is None else violation.severity.value,
                     "evidence": [_keep(exchange, pool) for exchange in violation.evidence],
+                    "expected": _expected(violation.expected),
                 }
                 for violation in verdict.violations
             ]
@@ -280,6 +312,7 @@ def _read_result(item: Json, pool: dict[int, Exchange]) -> Result:
         took=item["took"],
         requests=item["requests"],
         guesses=tuple(item["guesses"]),
+        origins=tuple(pool[number] for number in item.get("origins", ())),
     )
 
 
@@ -296,6 +329,7 @@ def _read_verdict(item: Json, pool: dict[int, Exchange]) -> Verdict:
                     violation["message"],
                     None if violation["severity"] is None else Severity(violation["severity"]),
                     tuple(pool[number] for number in violation["evidence"]),
+                    Expectation(**violation["expected"]) if violation.get("expected") else None,
                 )
                 for violation in item["violations"]
             )

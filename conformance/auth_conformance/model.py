@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import hashlib
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from functools import total_ordering
 from typing import TypeAlias
 
@@ -142,13 +142,31 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Derivation:
+    """How a credential that evidence shows as `digest` is made anew, without a secret in the recipe.
+
+    `pieces` are joined. One is a literal text, or a range of characters (from, to) of the live credential
+    that has the digest `base`; for a token in three parts the ranges are numbers of parts and `parts` holds.
+    """
+
+    digest: str
+    base: str
+    pieces: tuple[str | tuple[int, int], ...]
+    parts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
-    """One request as it may be shown: every secret replaced by its digest."""
+    """One request as it may be shown: every secret replaced by its digest.
+
+    `derived` says how the altered credentials in it follow from live ones.
+    """
 
     method: str
     url: str
     headers: tuple[tuple[str, str], ...] = ()
     body: str | None = None
+    derived: tuple[Derivation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +201,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request, its reply and what the reply was taken to mean. `took` is in seconds."""
+    """A request, its reply and what the reply was taken to mean. `took` is in seconds.
+
+    `special` says what a plain HTTP client cannot repeat: a moved clock, bytes that clients normalise.
+    """
 
     number: int
     label: str
@@ -193,16 +214,35 @@ class Exchange:
     reply: Reply
     took: float
     outcome: Outcome | None = None
+    special: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a service without the flaw answers to the attack: what a regression test asserts.
+
+    `kind` is `refused`, `no crash`, `header` (header `name` contains `value`), `no header`, or `status` (one of
+    those in `value`, blanks between).
+    """
+
+    kind: str
+    name: str = ""
+    value: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One way in which the rule was broken, at one operation, proved by `evidence`."""
+    """One way in which the rule was broken, at one operation, proved by `evidence`.
+
+    `expected` is about the first attack in the evidence; without it, an attack that was accepted must be
+    refused and one that crashed must not crash.
+    """
 
     operation: str | None
     message: str
     severity: Severity | None = None
     evidence: tuple[Exchange, ...] = ()
+    expected: Expectation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +339,8 @@ class Finding:
     message: str
     evidence: tuple[Exchange, ...] = ()
     source: SourceLine | None = None
+    origins: tuple[Exchange, ...] = ()
+    expected: Expectation | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -313,7 +355,8 @@ class Result:
     """The verdict on one rule. `took` is in seconds, `requests` counts requests.
 
     `severity` is the rule's, or what the profile or the verdict restated it to. `guesses` are facts about
-    the target on which the verdict rests and which nobody declared.
+    the target on which the verdict rests and which nobody declared. `origins` are the exchanges that issued
+    the credentials in a failure's evidence, oldest first.
     """
 
     rule: Rule
@@ -324,6 +367,7 @@ class Result:
     took: float = 0.0
     requests: int = 0
     guesses: tuple[str, ...] = ()
+    origins: tuple[Exchange, ...] = ()
 
     @property
     def name(self) -> str:
@@ -344,6 +388,8 @@ class Result:
                 message=violation.message,
                 evidence=violation.evidence or self.verdict.evidence,
                 source=self.source,
+                origins=self.origins,
+                expected=violation.expected,
             )
             for violation in self.verdict.violations
         )
@@ -384,6 +430,24 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What was accepted before the run: `kind` is `waiver` (by a person) or `baseline` (known for long).
+
+    `state` is `applied` (it covers findings, whose `fingerprints` are kept), `expired`, `stale` (the check
+    passed: there is nothing to accept any more) or `undecided` (the check did not come to a verdict).
+    """
+
+    kind: str
+    code: str
+    operation: str
+    state: str
+    reason: str = ""
+    owner: str = ""
+    expires: date | None = None
+    fingerprints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One run: a result for every rule of the profile, and what is needed to read it a year later."""
 
@@ -400,6 +464,22 @@ class Run:
     interrupted: bool = False
     versions: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = field(default=())
+    acceptances: tuple[Acceptance, ...] = ()
+    baselined: bool = False
+
+    def accepted(self, finding: Finding) -> Acceptance | None:
+        """What covers the finding: a waiver before a baseline."""
+        covering = [
+            item
+            for item in self.acceptances
+            if item.state == "applied" and finding.fingerprint in item.fingerprints
+        ]
+        return min(covering, key=lambda item: item.kind != "waiver", default=None)
+
+    def standing(self, finding: Finding) -> str:
+        """`waived`, `known` (in the baseline) or `new`."""
+        covering = self.accepted(finding)
+        return "new" if covering is None else {"waiver": "waived", "baseline": "known"}[covering.kind]
 
     @property
     def findings(self) -> tuple[Finding, ...]:

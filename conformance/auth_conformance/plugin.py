@@ -81,6 +81,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--auth-json", metavar="FILE", help="write the run as JSON")
     group.addoption("--auth-html", metavar="FILE", help="write the HTML report")
+    group.addoption("--auth-sarif", metavar="FILE", help="write the findings as SARIF 2.1.0")
+    group.addoption("--auth-markdown", metavar="FILE", help="write a summary in Markdown")
+    group.addoption(
+        "--auth-export-tests", metavar="DIR", help="write one stand-alone pytest file per finding into DIR"
+    )
     parser.addini("auth_url", "the service to test (see --auth-url)")
     parser.addini("auth_app", "the application to test (see --auth-app)")
 

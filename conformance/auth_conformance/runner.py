@@ -11,6 +11,7 @@ from dataclasses import replace
 from auth_conformance.catalog import LAST, ROOTS, masked_by
 from auth_conformance.model import (
     Errored,
+    Exchange,
     Failed,
     Impact,
     Inconclusive,
@@ -103,6 +104,7 @@ async def run_check(check: Check, scene: Scene) -> Result:
         took=time.monotonic() - started,
         requests=meter.used,
         guesses=_guesses(scene.target, rule),
+        origins=_origins(verdict, scene),
     )
 
 
@@ -115,6 +117,14 @@ def _without_late_secrets(verdict: Verdict, scene: Scene) -> Verdict:
         )
         verdict = replace(verdict, violations=violations)
     return verdict
+
+
+def _origins(verdict: Verdict, scene: Scene) -> tuple[Exchange, ...]:
+    """Where the credentials in a failure's evidence came from: without it nobody could repeat the attack."""
+    if not isinstance(verdict, Failed):
+        return ()
+    shown = {item.number: item for violation in verdict.violations for item in violation.evidence}
+    return scene.recorder.origins(list((shown or {item.number: item for item in verdict.evidence}).values()))
 
 
 def _severity(rule: Rule, verdict: Verdict) -> Severity:

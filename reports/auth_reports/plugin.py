@@ -1,4 +1,4 @@
-"""The pytest plugin: `--auth-json` and `--auth-html`, written when the conformance plugin ends its run.
+"""The pytest plugin: `--auth-html` and the other formats, written when the conformance plugin ends its run.
 
 The conformance plugin brings it in when a run asks for checks; it imports only pytest and the standard
 library until there is a report to write.
@@ -22,16 +22,24 @@ _trouble = pytest.StashKey[list[str]]()
 _OPTIONS = (
     ("--auth-json", "auth_json", "write the JSON report of the authentication checks to FILE"),
     ("--auth-html", "auth_html", "write the HTML report of the authentication checks to FILE"),
+    ("--auth-sarif", "auth_sarif", "write the findings as SARIF 2.1.0 to FILE"),
+    ("--auth-markdown", "auth_markdown", "write a summary in Markdown to FILE"),
+)
+_EXPORT = (
+    "--auth-export-tests",
+    "auth_export_tests",
+    "write one stand-alone pytest file per finding into DIR",
 )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the two options, unless the conformance plugin, which loads us late, has declared them already."""
+    """Add the options, unless the conformance plugin, which loads us late, has declared them already."""
     group = parser.getgroup("auth-conformance")
     declared = {name for option in group.options for name in option.names()}
-    for flag, dest, text in _OPTIONS:
+    for flag, dest, text in (*_OPTIONS, _EXPORT):
         if flag not in declared:
-            group.addoption(flag, dest=dest, metavar="FILE", default=None, help=text)
+            metavar = "DIR" if flag == _EXPORT[0] else "FILE"
+            group.addoption(flag, dest=dest, metavar=metavar, default=None, help=text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -42,19 +50,30 @@ def pytest_configure(config: pytest.Config) -> None:
         path = _path(config, dest)
         if path is not None and path.is_dir():
             raise pytest.UsageError(f"{flag} {path}: this is a folder; name a file in it")
+    folder = _path(config, _EXPORT[1])
+    if folder is not None and folder.is_file():
+        raise pytest.UsageError(f"{_EXPORT[0]} {folder}: this is a file; name a folder")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_auth_report_write(config: pytest.Config, run: Run) -> None:
     """Write the reports that were asked for. An OSError is kept for the summary and the exit code."""
-    json, html = _path(config, "auth_json"), _path(config, "auth_html")
-    if json is None and html is None:
+    asked = {flag.removeprefix("--auth-"): _path(config, dest) for flag, dest, _ in _OPTIONS}
+    folder = _path(config, _EXPORT[1])
+    if folder is None and not any(asked.values()):
         return
-    from auth_reports.writing import write  # noqa: PLC0415 - an unrelated pytest run must not import Jinja2
+    # An unrelated pytest run must not import Jinja2.
+    from auth_reports.regression import export  # noqa: PLC0415
+    from auth_reports.writing import write  # noqa: PLC0415
 
-    for asked in ({"json": json}, {"html": html}):
+    for name, path in asked.items():
         try:
-            config.stash[_written] += write(run, **asked)
+            config.stash[_written] += write(run, **{name: path})
+        except OSError as error:
+            config.stash[_trouble].append(str(error))
+    if folder is not None:
+        try:
+            config.stash[_written] += export(run, folder)[0]
         except OSError as error:
             config.stash[_trouble].append(str(error))
 

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from typing import TYPE_CHECKING
-
-from auth_reports import html as html_report
-from auth_reports import plain_json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from auth_conformance.model import Run
 
+# Formats in the order in which they are written, and the module whose `render` makes each from a run.
+FORMATS = {
+    "json": "auth_reports.plain_json",
+    "html": "auth_reports.html",
+    "sarif": "auth_reports.sarif",
+    "markdown": "auth_reports.markdown",
+}
 
-def write(run: Run, *, json: Path | None = None, html: Path | None = None) -> list[Path]:
-    """Write the reports that have a path, JSON first, and return the paths written.
 
-    Parent folders are created. Raises OSError, naming the path, when one cannot be written; a JSON report
-    written before the HTML one failed stays.
+def write(run: Run, **paths: Path | None) -> list[Path]:
+    """Write the reports that have a path, by format, JSON first, and return the paths written.
+
+    Parent folders are created. Raises OSError, naming the path, when one cannot be written; what was written
+    before it stays.
     """
     written: list[Path] = []
-    for path, render in ((json, plain_json.render), (html, html_report.render)):
+    for name, module in FORMATS.items():
+        path = paths.get(name)
         if path is not None:
-            _replace(path, render(run))
+            _replace(path, importlib.import_module(module).render(run))
             written.append(path)
     return written
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from auth_conformance.clock import Clock
 from auth_conformance.model import Exchange, Reply, Request, Role
@@ -27,6 +30,12 @@ DIGESTED = 64_000
 LARGEST_KEPT = 256_000
 KEPT_OF_A_KIND = 5
 KINDS_KEPT = 1500
+
+# So many exchanges that may have issued a credential are kept, to say where one in evidence came from.
+ISSUING = 2_000
+_DIGEST = re.compile(r"sha256:([0-9a-f]{12})")
+# A value in a JSON body that may be the id of what was created.
+_ID = re.compile(r':\s*(?:"([\w-]{1,64})"|(\d{1,18})\b)')
 
 
 class BudgetExceededError(Exception):
@@ -106,6 +115,7 @@ class Recorder:
         self.sent = 0
         self.archive = Archive()
         self._numbers = itertools.count(1)
+        self._issued: deque[Exchange] = deque(maxlen=ISSUING)
         self._interval = 1 / rate if rate else 0.0
         self._next = 0.0
         self._limit = asyncio.Semaphore(concurrency)
@@ -145,9 +155,32 @@ class Recorder:
             request=self._shown_request(request),
             reply=self._shown_reply(reply, pointer),
             took=reply.took,
+            special=_special(request, moved, wire=transport is not None),
         )
         self.archive.keep(Kept(request, reply, exchange))
+        if role is Role.SETUP and request.method not in ("GET", "HEAD", "OPTIONS") and reply.ok:
+            self._issued.append(exchange)
         return Sent(exchange, reply)
+
+    def origins(self, evidence: Iterable[Exchange]) -> tuple[Exchange, ...]:
+        """The exchanges that issued the credentials in `evidence`, and those in them, oldest first.
+
+        A password comes from nowhere but the registration that chose it.
+        """
+        issued = [self.redactor.again(exchange) for exchange in self._issued]
+        given = {exchange.number for exchange in evidence}
+        found: dict[int, Exchange] = {}
+        open_ones = set[str]().union(*(_asked(exchange) for exchange in evidence))
+        known = set[str]()
+        while open_ones:
+            digest = open_ones.pop()
+            known.add(digest)
+            source = next((item for item in issued if digest in _given(item)), None)
+            source = source or next((item for item in issued if digest in _asked(item)), None)
+            if source is not None and source.number not in given and source.number not in found:
+                found[source.number] = source
+                open_ones |= _asked(source) - known
+        return tuple(found[number] for number in sorted(found))
 
     async def _pace(self) -> None:
         if not self._interval:
@@ -173,7 +206,10 @@ class Recorder:
         # Cut before redaction, too: a body of megabytes would keep the redactor busy for seconds.
         body = None if request.body is None else request.body[: 2 * EXCERPT].decode("utf-8", "replace")
         body = body and show.text(body)[:EXCERPT]
-        return Request(request.method, show.text(url)[:EXCERPT], headers, body)
+        derived = show.derivations(
+            [(name, value) for name, value in request.headers if isinstance(value, str)]
+        )
+        return Request(request.method, show.text(url)[:EXCERPT], headers, body, derived)
 
     def _shown_reply(self, reply: RawReply, pointer: str | None) -> Reply:
         show = self.redactor
@@ -190,3 +226,39 @@ class Recorder:
             digest=digest(text[:DIGESTED]),
             principal=None if principal is None or isinstance(principal, (dict, list)) else str(principal),
         )
+
+
+def _special(request: HttpRequest, moved: float, *, wire: bool) -> str:
+    if moved:
+        return f"clock moved by {moved:g} s"
+    return "raw wire" if wire or request.target is not None else ""
+
+
+def _asked(exchange: Exchange) -> set[str]:
+    """What a request needs from earlier replies: digests of credentials, and the ids in its path."""
+    request = exchange.request
+    texts = [request.url, request.body or "", *(value for _, value in request.headers)]
+    bases = {recipe.base for recipe in request.derived}
+    made = {recipe.digest for recipe in request.derived}
+    digests = {digest for text in texts for digest in _DIGEST.findall(text)} | bases
+    return (digests - made) | _path_values(exchange)
+
+
+def _path_values(exchange: Exchange) -> set[str]:
+    path = urlsplit(exchange.request.url).path.split("/")
+    template = exchange.operation.partition(" ")[2].split("/")
+    if len(path) != len(template):
+        return set()
+    return {
+        f"id {value}"
+        for value, slot in zip(path, template, strict=True)
+        if slot.startswith("{") and value and "sha256:" not in value
+    }
+
+
+def _given(exchange: Exchange) -> set[str]:
+    """What a reply gives to later requests."""
+    reply = exchange.reply
+    texts = [reply.body, *(value for _, value in reply.headers)]
+    ids = {f"id {value}" for pair in _ID.findall(reply.body) for value in pair if value}
+    return {digest for text in texts for digest in _DIGEST.findall(text)} | ids

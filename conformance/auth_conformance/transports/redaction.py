@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
 from auth_conformance.credentials import Jwt
-from auth_conformance.model import Exchange
+from auth_conformance.model import Derivation, Exchange
 from auth_conformance.secret import Secret
+from auth_conformance.transports.derivation import derive, digest_of
 
 # Header names whose value is a credential or may be one; everything that a carrier uses is added.
 _SECRET_HEADERS = {
@@ -49,7 +50,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u
 
 def mark(text: str) -> str:
     """What stands in evidence instead of a secret: its digest; for a JWT also header and claim names."""
-    short = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    short = digest_of(text)
     token = Jwt.parse(text)
     if token is None:
         return f"‹sha256:{short}›"
@@ -67,6 +68,7 @@ class Redactor:
 
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
+        self._learned: list[str] = []
         self._longest_first: list[str] = []
         self._seen: dict[str, str] = {}
         self._headers = set(_SECRET_HEADERS)
@@ -76,6 +78,7 @@ class Redactor:
         text = secret.reveal()
         if len(text) < _SHORTEST or text in self._known:
             return
+        self._learned.append(text)
         raw = text.encode("utf-8", "surrogatepass")
         spellings = {
             text,
@@ -133,6 +136,18 @@ class Redactor:
             ),
         )
 
+    def derivations(self, headers: Sequence[tuple[str, str]]) -> tuple[Derivation, ...]:
+        """How the altered credentials in these headers follow from those that the run knows."""
+        found: dict[str, Derivation] = {}
+        for name, value in headers:
+            if name.lower() not in self._headers:
+                continue
+            for text in presented(name, value):
+                recipe = None if text in self._known else derive(text, self._learned)
+                if recipe is not None:
+                    found[recipe.digest] = recipe
+        return tuple(found.values())
+
     def header(self, name: str, value: str) -> str:
         """A header value as it may be shown."""
         lower = name.lower()
@@ -148,6 +163,14 @@ class Redactor:
                 return visible(f"{word} {mark(text)}")
             return value if value.lower() in _HARMLESS else mark(value)
         return self.text(value)
+
+
+def presented(name: str, value: str) -> list[str]:
+    """The credentials in a header value: cookie values, or what follows the scheme word."""
+    if name.lower() == "cookie":
+        return [part.partition("=")[2] for part in value.split("; ")]
+    word, blank, text = value.partition(" ")
+    return [text if blank and word.isalpha() else value]
 
 
 def _hide_pair(part: str) -> str:

@@ -1,0 +1,64 @@
+"""How an altered credential follows from a live one: the recipe that a regression test repeats.
+
+A recipe never holds enough to rebuild a secret: of the live credential it names places only, and a payload
+is never written out (it would expire, too).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from auth_conformance.model import Derivation
+
+# A literal longer than this could be a credential of its own (tokens in three parts have their own rule).
+_LITERAL = 12
+# Below so many characters in common, a likeness is chance.
+_COMMON = 8
+
+
+def digest_of(text: str) -> str:
+    """The digest under which evidence shows `text`."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def derive(text: str, live: Sequence[str]) -> Derivation | None:
+    """The recipe for `text` from one of the `live` credentials, youngest first; None when there is none."""
+    for base in reversed(live):
+        found = _by_parts(text, base) if base.count(".") == 2 else _by_range(text, base)
+        if found is not None:
+            return found
+    return None
+
+
+def _by_parts(text: str, base: str) -> Derivation | None:
+    old, new = base.split("."), text.split(".")
+    if len(old) != 3 or not 2 <= len(new) <= 3 or not base.startswith("ey") or text == base:
+        return None
+    kept = [part == old[index] and bool(part) for index, part in enumerate(new)]
+    if not kept[1]:
+        return None
+    pieces: list[str | tuple[int, int]] = []
+    for index, part in enumerate(new):
+        if index:
+            pieces.append(".")
+        pieces.append((index, index + 1) if kept[index] else part)
+    return Derivation(digest_of(text), digest_of(base), tuple(pieces), parts=True)
+
+
+def _by_range(text: str, base: str) -> Derivation | None:
+    head = _agreement(text, base)
+    tail = _agreement(text[::-1], base[::-1])
+    tail = min(tail, len(text) - head, len(base) - head)
+    middle = text[head : len(text) - tail]
+    if head + tail < max(_COMMON, len(base) // 2) or len(middle) > _LITERAL:
+        return None
+    pieces = (((0, head),) if head else ()) + ((middle,) if middle else ())
+    pieces += ((len(base) - tail, len(base)),) if tail else ()
+    return Derivation(digest_of(text), digest_of(base), pieces)
+
+
+def _agreement(one: str, other: str) -> int:
+    """How many characters the two texts begin with in common."""
+    pairs = zip(one, other, strict=False)
+    return next((count for count, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))

@@ -1,0 +1,188 @@
+"""A summary in Markdown for pull requests and step summaries: the decision first, then what to do.
+
+Everything from a target is shown as code or escaped: it can neither make links nor call people by name.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from auth_conformance.model import Errored, Inconclusive, Masked, Severity, Skipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from auth_conformance.model import Finding, Result, Run
+
+# A step summary over one mebibyte is refused whole.
+LARGEST = 900_000
+_ROWS = 100
+_SIGNS = {"Passed": "✅", "Failed": "❌", "Incomplete": "⚠️"}
+
+
+def render(run: Run) -> str:
+    """The summary; what does not fit is counted and left to the other reports."""
+    parts = [_head(run), _findings(run), _unclear(run), _untested(run), _accepted(run), _foot(run)]
+    text = "\n".join(part for part in parts if part).encode("utf-8", "replace").decode("utf-8")
+    if len(text.encode()) <= LARGEST:
+        return text
+    return "\n".join(
+        [_head(run), "The details are too long for a summary: see the HTML report.", "", _foot(run)]
+    )
+
+
+def _head(run: Run) -> str:
+    counts = " · ".join(
+        f"{run.count(name)} {name}"
+        for name in ("passed", "failed", "inconclusive", "errored", "masked", "skipped")
+        if run.count(name)
+    )
+    return (
+        f"## {_SIGNS.get(run.decision.word, '')} Authentication: {run.decision.word}\n\n"
+        f"{_escaped(run.decision.sentence)}\n\n{counts or 'no results'} · target {_code(run.target.address)}\n"
+    )
+
+
+def _findings(run: Run) -> str:
+    findings = [finding for finding in run.findings if run.standing(finding) != "waived"]
+    if not findings:
+        return ""
+    rows = [_row(run, finding) for finding in findings[:_ROWS]]
+    left = (
+        f"\n{len(findings) - _ROWS} more findings are in the other reports.\n"
+        if len(findings) > _ROWS
+        else ""
+    )
+    table = "| Severity | Rule | Operation | What happened |\n|---|---|---|---|\n" + "\n".join(rows)
+    fixes = {finding.code: finding for finding in findings}
+    rules = {result.rule.code: result.rule for result in run.results}
+    details = "\n".join(
+        f"<details><summary>{code} {_html(rules[code].title)}: why and how to fix it</summary>\n\n"
+        f"{_prose(rules[code].requirement)}\n\n{_prose(rules[code].why)}\n\n{_prose(rules[code].fix)}\n\n</details>"
+        for code in fixes
+    )
+    return f"### Findings\n\n{table}\n{left}\n{details}\n"
+
+
+def _row(run: Run, finding: Finding) -> str:
+    mark = " (known)" if run.standing(finding) == "known" else ""
+    place = f" {_code(f'{finding.source.path}:{finding.source.line}')}" if finding.source else ""
+    return (
+        f"| {finding.severity.value}{mark} | {finding.code} {_escaped(finding.title)} | "
+        f"{_code(finding.operation or '')}{place} | {_escaped(_short(finding.message))} |"
+    )
+
+
+def _unclear(run: Run) -> str:
+    found = [result for result in run.results if isinstance(result.verdict, (Inconclusive, Errored))]
+    if not found:
+        return ""
+    return "### Could not be decided\n\n" + "\n".join(_item(result) for result in found[:_ROWS]) + "\n"
+
+
+def _item(result: Result) -> str:
+    remedy = getattr(result.verdict, "remedy", "")
+    word = "our bug: " if isinstance(result.verdict, Errored) else ""
+    line = f"* **{result.rule.code}** {word}{_escaped(_short(result.verdict.reason))}"
+    return line + (f" — try {_code(remedy)}" if remedy else "")
+
+
+def _untested(run: Run) -> str:
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for result in run.results:
+        match result.verdict:
+            case Skipped(applicable=True, reason=reason, remedy=remedy):
+                reasons.setdefault((reason, remedy), []).append(result.rule.code)
+            case Masked(by=root):
+                reasons.setdefault((f"Masked by {root}: fix that one first.", ""), []).append(
+                    result.rule.code
+                )
+            case _:
+                pass
+    if not reasons:
+        return ""
+    lines = (
+        f"* {', '.join(codes)}: {_escaped(reason)}" + (f" {_code(remedy)}" if remedy else "")
+        for (reason, remedy), codes in reasons.items()
+    )
+    count = sum(len(codes) for codes in reasons.values())
+    head = f"<details><summary>{count} not tested, and what would enable them</summary>"
+    return f"{head}\n\n{_lines(lines)}\n\n</details>\n"
+
+
+def _accepted(run: Run) -> str:
+    if not run.acceptances:
+        return ""
+    lines = (
+        f"* {item.kind} {item.code} {_code(item.operation)}: {item.state}"
+        + (f", {_escaped(item.reason)}" if item.reason else "")
+        + (f" (until {item.expires})" if item.expires else "")
+        for item in run.acceptances[:_ROWS]
+    )
+    return f"<details><summary>Waivers and baseline</summary>\n\n{_lines(lines)}\n\n</details>\n"
+
+
+def _foot(run: Run) -> str:
+    seconds = (run.finished - run.started).total_seconds()
+    name = f"auth-conformance {_escaped(run.version)}, run {_escaped(run.run_id)}"
+    return f"{name}: {run.requests} requests in {seconds:.1f} s.\n"
+
+
+
+def workflow_commands(run: Run, most: int = 10) -> list[str]:
+    """Workflow commands that put the worst findings beside the code; `most` is what a step may show."""
+    lines: list[str] = []
+    for finding in sorted(run.findings, key=lambda item: -item.severity.rank):
+        if run.standing(finding) == "waived" or len(lines) >= most:
+            continue
+        kind = "error" if finding.severity >= Severity.HIGH else "warning"
+        place = f"file={_property(finding.source.path)},line={finding.source.line}," if finding.source else ""
+        title = _property(f"{finding.code} {finding.title}")
+        lines.append(f"::{kind} {place}title={title}::{_command(_short(finding.message))}")
+    return lines
+
+
+def _command(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _command(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "\n".join(lines)
+
+
+def _short(text: str, length: int = 400) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def _visible(text: str) -> str:
+    return "".join(character if character.isprintable() else "�" for character in text)
+
+
+def _escaped(text: str) -> str:
+    """Text in which nothing is markup: no links, no HTML, no mentions, no table cells."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+!|@~&-])", r"\\\1", _visible(" ".join(text.split())))
+
+
+def _prose(text: str) -> str:
+    """The text of a rule, which is Markdown of ours; a run read from a file may hold anything."""
+    return "\n".join(_visible(line).replace("<", "&lt;") for line in text.splitlines())
+
+
+def _html(text: str) -> str:
+    return _visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _code(text: str) -> str:
+    """A code span that its content cannot leave, also inside a table."""
+    line = _visible(" ".join(text.split())).replace("|", "\\|")
+    if not line:
+        return ""
+    fence = "`" * (max((len(run) for run in re.findall(r"`+", line)), default=0) + 1)
+    pad = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{pad}{line}{pad}{fence}"

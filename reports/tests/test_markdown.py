@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from markdown_it import MarkdownIt
+
+from auth_conformance.model import Acceptance
+from auth_reports import markdown
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+def test_decision_findings_and_gaps_are_told(sample: ModuleType) -> None:
+    run = sample.run()
+    text = markdown.render(run)
+    assert run.decision.word in text.splitlines()[0]
+    for finding in run.findings:
+        assert finding.code in text
+    assert "not tested, and what would enable them" in text
+
+
+def test_hostile_texts_are_no_markup(sample: ModuleType) -> None:
+    run = sample.run(sample.hostile(), note=" ".join(sample.HOSTILE))
+    failed = next(item for item in run.results if item.name == "failed")
+    message = "<img src=x onerror=alert(1)> [a](https://evil.example) @everyone | cell\n\n# head `code"
+    violation = replace(failed.verdict.violations[0], message=message, operation="GET /a|b`c``d")
+    failed = replace(failed, verdict=replace(failed.verdict, violations=(violation,)))
+    text = markdown.render(replace(run, results=(failed,)))
+    assert "\x1b" not in text
+    html = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    assert 'https://evil.example"' not in html
+    assert "<h1" not in html
+    row = next(line for line in text.splitlines() if line.startswith(f"| {failed.severity.value}"))
+    cells = MarkdownIt("commonmark").enable("table").render("| a | b | c | d |\n|---|---|---|---|\n" + row)
+    assert cells.count("<td>") == 4
+    assert "<img" not in cells
+
+
+def test_a_long_run_fits(sample: ModuleType) -> None:
+    run = sample.run()
+    failed = next(item for item in run.results if item.name == "failed")
+    violations = tuple(
+        replace(failed.verdict.violations[0], operation=f"GET /{number}", message="x" * 5000)
+        for number in range(500)
+    )
+    long = replace(run, results=(replace(failed, verdict=replace(failed.verdict, violations=violations)),))
+    text = markdown.render(long)
+    assert len(text.encode()) <= markdown.LARGEST
+    assert "400 more findings" in text
+
+
+def test_annotations_escape_and_stop_at_ten(sample: ModuleType) -> None:
+    run = sample.run()
+    failed = next(item for item in run.results if item.name == "failed")
+    violations = tuple(
+        replace(failed.verdict.violations[0], operation=f"GET /{number}", message="50% of\r\n::error::it")
+        for number in range(20)
+    )
+    run = replace(run, results=(replace(failed, verdict=replace(failed.verdict, violations=violations)),))
+    lines = markdown.workflow_commands(run)
+    assert len(lines) == 10
+    assert all("\n" not in line and "\r" not in line for line in lines)
+    assert "50%25 of" in lines[0]
+
+
+def test_waived_findings_are_listed_as_waived(sample: ModuleType) -> None:
+    run = sample.run()
+    finding = run.findings[0]
+    waiver = Acceptance(
+        "waiver", finding.code, "*", "applied", "legacy client", "ann", None, (finding.fingerprint,)
+    )
+    text = markdown.render(replace(run, acceptances=(waiver,)))
+    assert "legacy client" in text
+    assert f"| {finding.severity.value} | {finding.code}" not in text or len(run.findings) > 1

@@ -1,0 +1,180 @@
+"""An exported test fails on the service with the flaw and passes on the one without."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from auth_conformance import catalog
+from auth_conformance.demo import bundled
+from auth_conformance.document import from_document, to_document
+from auth_conformance.engine import conduct
+from auth_conformance.model import Derivation, Expectation, Run
+from auth_conformance.testing import find_flaw
+from auth_conformance.transports.wire import Served, serve_app
+from auth_reports.regression import NotWritten, export, regression
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+
+WEAK = {
+    # The same in the run and behind the servers: a forged header may carry the key's id.
+    "SECRET_KEY": hashlib.sha256(b"regression tests").hexdigest(),
+    "PASSWORD_HASH_MEMORY_KIB": "64",
+    "PASSWORD_HASH_TIME_COST": "1",
+    "ALLOW_WEAK_PASSWORD_HASHING": "true",
+}
+
+
+@contextmanager
+def served(flaw: str | None) -> Iterator[str]:
+    """The reference app on loopback, by a loop of its own, until the block is left."""
+    with bundled(flaw=find_flaw(flaw) if flaw else None, extra=WEAK) as (app, _):
+        loop = asyncio.new_event_loop()
+        ready: list[Served] = []
+        started, done = threading.Event(), asyncio.Event()
+
+        async def serve() -> None:
+            async with app.router.lifespan_context(app), serve_app(app) as server:
+                ready.append(server)
+                started.set()
+                await done.wait()
+
+        thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
+        thread.start()
+        assert started.wait(20)
+        try:
+            yield ready[0].url
+        finally:
+            loop.call_soon_threadsafe(done.set)
+            thread.join(20)
+            loop.close()
+
+
+def outcome(folder: Path, url: str) -> int:
+    """The exit code of pytest on the exported files, in a process that knows nothing of ours."""
+    environment = {"BASE_URL": url, "PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:auth_conformance",
+        "-p",
+        "no:cacheprovider",
+        ".",
+    ]
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    done = subprocess.run(command, cwd=folder, env=environment, check=False, capture_output=True, timeout=120)
+    assert done.returncode in (0, 1), done.stdout.decode()
+    return done.returncode
+
+
+def run_with(flaw: str, code: str) -> Run:
+    with bundled(flaw=find_flaw(flaw), extra=WEAK) as (app, settings):
+        return asyncio.run(conduct(settings, [catalog.load()[code]], app=app))
+
+
+@pytest.mark.parametrize(
+    ("flaw", "code"),
+    [
+        ("unsigned_token", "TOK110"),
+        ("half_checked_key", "KEY101"),
+        ("unverified_signature", "TOK102"),
+        ("meaningless_token", "TOK101"),
+        ("logout_that_ends_nothing", "LIF101"),
+    ],
+)
+def test_it_fails_on_the_flaw_and_passes_without(flaw: str, code: str, tmp_path: Path) -> None:
+    run = from_document(to_document(run_with(flaw, code)))
+    written, left = export(run, tmp_path)
+    assert written, left
+    with served(flaw) as url:
+        assert outcome(tmp_path, url) == 1
+    with served(None) as url:
+        assert outcome(tmp_path, url) == 0
+
+
+def test_what_cannot_be_repeated_is_said(sample: ModuleType) -> None:
+    run = sample.run()
+    finding = run.findings[0]
+    assert isinstance(regression(replace(finding, evidence=()), run), NotWritten)
+    moved = tuple(replace(item, special="clock moved by 60 s") for item in finding.evidence)
+    refused = regression(replace(finding, evidence=moved), run)
+    assert isinstance(refused, NotWritten)
+    assert "clock moved by 60 s" in refused.reason
+
+
+def test_a_forgery_without_a_recipe_is_not_written(sample: ModuleType) -> None:
+    run = sample.run()
+    finding = next(item for item in run.findings if item.code == "TOK110")
+    refused = regression(finding, run)
+    assert isinstance(refused, NotWritten)
+    assert "cannot be made" in refused.reason
+
+
+def test_hostile_texts_stay_inside_their_literals(sample: ModuleType, tmp_path: Path) -> None:
+    run = sample.run(sample.hostile())
+    finding = next(item for item in run.findings if item.evidence)
+    hostile = "".join(sample.HOSTILE) + '"""\n\\'
+    evidence = tuple(
+        replace(
+            item,
+            label=hostile,
+            special="",
+            request=replace(
+                item.request, headers=(("X-Odd", hostile),), body=hostile, url=f"https://h/{hostile}"
+            ),
+        )
+        for item in finding.evidence
+    )
+    made = regression(
+        replace(finding, message=hostile, title=hostile, evidence=evidence, expected=Expectation("refused")),
+        run,
+    )
+    assert not isinstance(made, NotWritten), made
+    compile(made.text, "test_hostile.py", "exec")
+    assert made.text.isascii()
+
+
+def test_a_recipe_is_written_as_code(sample: ModuleType) -> None:
+    run = sample.run()
+    finding = next(item for item in run.findings if item.code == "TOK110")
+    recipe = Derivation("9d11e0c5aa42", "4f0c2a9be1d7", ("e30", ".", (1, 2), ".", ""), parts=True)
+    evidence = tuple(
+        replace(item, request=replace(item.request, derived=(recipe,))) for item in finding.evidence
+    )
+    made = regression(replace(finding, evidence=evidence), run)
+    assert not isinstance(made, NotWritten), made
+    assert "parts=True" in made.text
+    assert made.environment == ("TOKEN",)
+
+
+@pytest.mark.parametrize(
+    ("expected", "assertion"),
+    [
+        (Expectation("header", "Cache-Control", "no-store"), '"no-store" in reply'),
+        (Expectation("no header", "Server", "uvicorn"), '"uvicorn" not in reply'),
+        (Expectation("status", value="401 403"), "in ['401', '403']"),
+        (Expectation("no crash"), "status_code < 500"),
+    ],
+)
+def test_what_is_expected_is_asserted(sample: ModuleType, expected: Expectation, assertion: str) -> None:
+    run = sample.run()
+    finding = next(item for item in run.findings if item.evidence)
+    evidence = tuple(replace(item, request=replace(item.request, headers=())) for item in finding.evidence)
+    made = regression(replace(finding, evidence=evidence, expected=expected), run)
+    assert not isinstance(made, NotWritten), made
+    assert assertion in made.text
