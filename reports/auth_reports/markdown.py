@@ -129,7 +129,6 @@ def _foot(run: Run) -> str:
     return f"{name}: {run.requests} requests in {seconds:.1f} s.\n"
 
 
-
 def workflow_commands(run: Run, most: int = 10) -> list[str]:
     """Workflow commands that put the worst findings beside the code; `most` is what a step may show."""
     lines: list[str] = []
