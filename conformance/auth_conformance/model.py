@@ -80,6 +80,10 @@ class Need(enum.Enum):
     DATABASE = "db"
     IN_PROCESS = "in-process"
     LOGS = "logs"
+    USER_MANAGEMENT = "user-mgmt"
+    SESSION_LIST = "session-list"
+    RESTART = "restart"
+    WEBSOCKET = "websocket"
 
 
 class Outcome(enum.Enum):

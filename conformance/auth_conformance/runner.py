@@ -46,6 +46,7 @@ MEANS = frozenset(
         Need.OPENAPI,
         Need.IN_PROCESS,
         Need.LOGS,
+        Need.RESTART,
     }
 )
 

@@ -143,6 +143,50 @@ class ObjectsSettings(_Table):
     delete: str | None = None
 
 
+class CallSettings(_Table):
+    """A call: `operation = "PATCH /admin/users/{id}"`, and its body."""
+
+    operation: str
+    body: dict[str, Any] = Field(default_factory=dict)
+
+
+class UsersSettings(_Table):
+    """What administrators do to accounts; each operation names the account by its one path parameter."""
+
+    disable: CallSettings | None = None
+    enable: CallSettings | None = None
+    promote: CallSettings | None = None
+    demote: CallSettings | None = None
+    delete: CallSettings | None = None
+    end_sessions: CallSettings | None = None
+
+
+class SessionsSettings(_Table):
+    """How people see and end their logins; `identifier` is the member of a listed login that `end` takes."""
+
+    listing: str
+    identifier: str = "id"
+    end: str | None = None
+    end_all: str | None = None
+
+
+class WebSocketSettings(_Table):
+    """A path that speaks WebSocket, and a text message that it answers."""
+
+    path: str
+    message: str = ""
+
+
+class RotationSettings(_Table):
+    """Environment variables of the application, by name, in which a key rotation consists.
+
+    `overlap` makes a new signing key current and keeps the old one; `after` takes the old one away.
+    """
+
+    overlap: dict[str, SecretByName]
+    after: dict[str, SecretByName]
+
+
 class SigningSettings(_Table):
     """The key that signs access tokens, and its algorithm: opens the grey checks."""
 
@@ -208,6 +252,12 @@ class Settings(BaseSettings):
     register_: RegisterSettings | None = Field(default=None, alias="register")
     keys: KeysSettings | None = None
     objects: ObjectsSettings | None = None
+    users: UsersSettings | None = None
+    sessions: SessionsSettings | None = None
+    websockets: list[WebSocketSettings] = Field(default_factory=list)
+    restart: str | None = None
+    replica: str | None = None
+    rotation: RotationSettings | None = None
     signing: SigningSettings | None = None
     policy: PolicySettings = Field(default_factory=PolicySettings)
 

@@ -264,6 +264,54 @@ class Objects:
 
 
 @dataclass(frozen=True, slots=True)
+class Switch:
+    """One call by which an administrator changes an account: the operation, and the body that says what."""
+
+    operation: Operation
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class UserManagement:
+    """What administrators do to accounts; None where the service has no such call.
+
+    Each operation names the account by its one path parameter. `listing` and `read` show accounts.
+    """
+
+    disable: Switch | None = None
+    enable: Switch | None = None
+    promote: Switch | None = None
+    demote: Switch | None = None
+    delete: Switch | None = None
+    end_sessions: Switch | None = None
+    read: Operation | None = None
+    provenance: Provenance = Provenance.OPENAPI
+
+
+@dataclass(frozen=True, slots=True)
+class SessionManagement:
+    """How people see and end their logins. `identifier` is a member of each listed login.
+
+    `end` takes that identifier as its one path parameter, `end_all` ends the others or all.
+    """
+
+    listing: Operation
+    identifier: str
+    end: Operation | None = None
+    end_all: Operation | None = None
+    provenance: Provenance = Provenance.OBSERVED
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketRoute:
+    """A path that speaks WebSocket. `message` is a text that it answers."""
+
+    path: str
+    message: str = ""
+    provenance: Provenance = Provenance.OBSERVED
+
+
+@dataclass(frozen=True, slots=True)
 class Witness:
     """A protected GET that names its caller at the JSON pointer `identity`.
 
@@ -336,6 +384,11 @@ class Target:
     second: Witness | None = None
     public: Operation | None = None
     delete_account: Operation | None = None
+    users: UserManagement | None = None
+    sessions: SessionManagement | None = None
+    websockets: tuple[WebSocketRoute, ...] = ()
+    restart: str | None = None
+    replica: str | None = None
     signing_keys: tuple[SigningKey, ...] = ()
     public_keys: tuple[Mapping[str, Any], ...] = ()
     database: str | None = None
@@ -391,6 +444,10 @@ class Target:
             Need.CLOCK: self.in_process,
             Need.DATABASE: self.database,
             Need.IN_PROCESS: self.in_process,
+            Need.USER_MANAGEMENT: self.users is not None and "admin" in self.accounts,
+            Need.SESSION_LIST: self.sessions,
+            Need.RESTART: self.restart or self.replica,
+            Need.WEBSOCKET: self.websockets,
             Need.LOGS: self.in_process or self.log_file is not None,
         }
         return {need for need, value in found.items() if value}

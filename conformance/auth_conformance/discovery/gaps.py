@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Kind
 from auth_conformance.discovery.logins import attempts
+from auth_conformance.discovery.management import account_operations, session_listings
 from auth_conformance.discovery.names import IN_PATH, avoided, likeness
 from auth_conformance.discovery.registering import register_candidates
 from auth_conformance.discovery.signing import token_of
@@ -124,6 +125,30 @@ app = "module:app"  # run in this process instead of by URL: the clock can then 
 db
 database = { env = "DATABASE_URL" }
 
+user-mgmt
+[users.disable]
+operation = "PATCH /admin/users/{id}"
+body = { is_active = false }
+[users.enable]
+operation = "PATCH /admin/users/{id}"
+body = { is_active = true }
+[users.delete]
+operation = "DELETE /admin/users/{id}"
+
+session-list
+[sessions]
+listing = "GET /sessions"
+identifier = "id"
+end = "DELETE /sessions/{id}"
+
+restart
+restart = "module:app"  # what a second process starts, on the same database; or: replica = "https://second.example.com"
+
+websocket
+[[websockets]]
+path = "/ws"
+message = "a text that it answers"
+
 in-process
 app = "module:app"  # run in this process instead of by URL: faults can then be put into its parts
 
@@ -203,6 +228,17 @@ def _absent_flows(known: Knowledge) -> dict[Need, str]:
         found[Need.OBJECTS] = f"{read}, and no collection can be added to and read by id."
     if not known.logins and known.credentials and not attempts(known, random.Random(0)):
         found[Need.LOGIN] = f"{read}, and no operation takes a name and a password."
+    return found | _absent_management(known, read)
+
+
+def _absent_management(known: Knowledge, read: str) -> dict[Need, str]:
+    found: dict[Need, str] = {}
+    if known.users is None and not account_operations(known):
+        found[Need.USER_MANAGEMENT] = f"{read}, and no operation changes or deletes another account."
+    if known.sessions is None and not session_listings(known):
+        found[Need.SESSION_LIST] = f"{read}, and no operation is named like a list of logins."
+    if known.complete and not known.websockets:
+        found[Need.WEBSOCKET] = "every route of the application was read, and none speaks WebSocket."
     return found
 
 

@@ -18,7 +18,10 @@ from auth_conformance.target import (
     Published,
     Refresh,
     Register,
+    SessionManagement,
     Target,
+    UserManagement,
+    WebSocketRoute,
     Witness,
 )
 
@@ -63,6 +66,9 @@ class Knowledge:
     second: Witness | None = None
     public: Operation | None = None
     delete_account: Operation | None = None
+    users: UserManagement | None = None
+    sessions: SessionManagement | None = None
+    websockets: list[WebSocketRoute] = field(default_factory=list)
     signing_keys: list[SigningKey] = field(default_factory=list)
     public_keys: list[Mapping[str, Any]] = field(default_factory=list)
     credentials: dict[tuple[str, Kind], Credential] = field(default_factory=dict)
@@ -166,6 +172,11 @@ class Knowledge:
             second=self.second,
             public=self.public,
             delete_account=self.delete_account,
+            users=self.users,
+            sessions=self.sessions,
+            websockets=tuple(self.websockets),
+            restart=self.settings.restart or (self.settings.app if self.kind == "app" else None),
+            replica=self.settings.replica,
             signing_keys=tuple(self.signing_keys),
             public_keys=tuple(self.public_keys),
             database=self.settings.database.secret().reveal() if self.settings.database else None,

@@ -83,6 +83,18 @@ def seen_routes(app: object) -> tuple[SeenRoute, ...]:
     return tuple(found)
 
 
+def seen_websockets(app: object) -> tuple[str, ...]:
+    """The paths at which a FastAPI or Starlette application speaks WebSocket; nothing for other objects."""
+    found: list[str] = []
+    for prefix, part in _parts(unwrapped(app)):
+        for route in _flat(part):
+            path = getattr(route, "path_format", None)
+            inner = getattr(route, "original_route", route)
+            if isinstance(path, str) and "websocket" in type(inner).__name__.lower():
+                found.append(prefix + path)
+    return tuple(dict.fromkeys(found))
+
+
 def _documented(part: object) -> bool:
     return callable(getattr(part, "openapi", None))
 

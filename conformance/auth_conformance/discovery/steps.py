@@ -27,6 +27,7 @@ from auth_conformance.discovery.keys import find_keys
 from auth_conformance.discovery.lifecycle import find_logouts, find_refresh
 from auth_conformance.discovery.locating import Found, calibrate, find_documents, read
 from auth_conformance.discovery.logins import Attempt, attempts
+from auth_conformance.discovery.management import find_sessions, find_user_management, find_websockets
 from auth_conformance.discovery.newcomers import settle, verify_registration
 from auth_conformance.discovery.routes import seen_routes
 from auth_conformance.discovery.signing import find_public_keys, find_signing_keys
@@ -74,6 +75,9 @@ async def explore(scout: Scout, known: Knowledge) -> None:
         declared_logouts(known)
     else:
         await _step(scout, known, partial(find_logouts, scout, known, doorman))
+    find_user_management(known)
+    await _step(scout, known, partial(find_sessions, scout, known))
+    find_websockets(known)
     fill_gaps(known)
     known.say("discovery", f"{scout.used} requests", Provenance.OBSERVED)
 

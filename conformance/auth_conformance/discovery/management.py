@@ -1,0 +1,233 @@
+"""What administrators do to accounts, and what people do to their own logins; and where WebSockets are spoken.
+
+Changing an account cannot be tried here, on people who are needed: the checks do it to expendable accounts,
+and see for themselves that it was done.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from auth_conformance.discovery.names import avoided, mentions, names, plain, rank
+from auth_conformance.discovery.routes import seen_websockets
+from auth_conformance.discovery.sampling import body_type, sample
+from auth_conformance.discovery.schemas import merged, type_of
+from auth_conformance.model import Provenance
+from auth_conformance.oracles.privilege import role_word
+from auth_conformance.target import SessionManagement, Switch, UserManagement, WebSocketRoute
+
+if TYPE_CHECKING:
+    from auth_conformance.discovery.asking import Scout
+    from auth_conformance.discovery.knowledge import Knowledge
+    from auth_conformance.settings import CallSettings
+    from auth_conformance.target import Operation
+
+_MOST = 3
+_CHANGING = ("PATCH", "PUT", "POST")
+_BECAUSE = "its path names an account, and its body or name says what it does"
+
+
+def account_operations(known: Knowledge) -> list[Operation]:
+    """Operations on one account that its path names: `DELETE /users/{id}`, `POST /users/{id}/ban`."""
+    return [
+        operation
+        for operation in known.by_method("PATCH", "PUT", "POST", "DELETE")
+        if _collection(operation) is not None
+    ]
+
+
+def _collection(operation: Operation) -> str | None:
+    """What follows the account's parameter in the path: "" or one segment; None when no account is named."""
+    parts = [part for part in operation.path.split("/") if part]
+    places = [place for place, part in enumerate(parts) if part.startswith("{")]
+    if len(places) != 1 or places[0] == 0 or not mentions(parts[places[0] - 1], names("accounts")):
+        return None
+    rest = parts[places[0] + 1 :]
+    return None if len(rest) > 1 else (rest[0] if rest else "")
+
+
+def find_user_management(known: Knowledge) -> None:
+    """Fill in `users` from the configuration, else from paths and schemas. Nothing is sent."""
+    given = known.settings.users
+    if given is not None:
+
+        def call(settings: CallSettings | None) -> Switch | None:
+            if settings is None:
+                return None
+            return Switch(known.operation(settings.operation, Provenance.DECLARED), settings.body)
+
+        known.users = UserManagement(
+            call(given.disable),
+            call(given.enable),
+            call(given.promote),
+            call(given.demote),
+            call(given.delete),
+            call(given.end_sessions),
+            provenance=Provenance.DECLARED,
+        )
+        return
+    operations = account_operations(known)
+    # An administrators' router goes before one that others may use as well.
+    operations.sort(key=lambda item: role_word([item.path, *item.tags, *item.scopes]) is None)
+    found: dict[str, Switch] = {}
+    for operation in operations:
+        for purpose, switch in _switches(operation):
+            found.setdefault(purpose, switch)
+    if not found:
+        return
+    first = next(iter(found.values())).operation
+    path = first.path[: first.path.index("}") + 1]
+    known.users = UserManagement(**found, read=known.operations.get(f"GET {path}"))
+    for purpose, switch in found.items():
+        known.say(f"accounts: {purpose}", switch.operation.name, Provenance.OPENAPI, _BECAUSE)
+
+
+def _switches(operation: Operation) -> list[tuple[str, Switch]]:
+    rest = _collection(operation) or ""
+    if operation.method == "DELETE" and not rest:
+        return [("delete", Switch(operation))]
+    if rest:
+        found = []
+        for purpose in ("disable", "enable", "end_sessions"):
+            deletes = operation.method == "DELETE"
+            if mentions(rest, names("accounts", purpose)) and (
+                deletes == (purpose == "end_sessions") or not deletes
+            ):
+                found.append((purpose, Switch(operation, _required(operation))))
+        if rest and not found:
+            found += _by_members(operation)
+        return found
+    return _by_members(operation) if operation.method in _CHANGING else []
+
+
+def _required(operation: Operation) -> dict[str, Any]:
+    """The members that the body needs, or that a PUT takes the place of."""
+    media = body_type(operation)
+    made = sample(operation.bodies[media], random.Random(0)) if media is not None else {}
+    return made if isinstance(made, dict) else {}
+
+
+def _by_members(operation: Operation) -> list[tuple[str, Switch]]:
+    media = body_type(operation)
+    schema = merged(operation.bodies[media]) if media is not None else {}
+    found: list[tuple[str, Switch]] = []
+    for name, inner in (schema.get("properties") or {}).items():
+        member = merged(inner) if isinstance(inner, Mapping) else {}
+        for purpose, value in _meanings(plain(str(name)), member):
+            found.append((purpose, Switch(operation, {**_required(operation), str(name): value})))
+    return found
+
+
+def _meanings(name: str, member: Mapping[str, Any]) -> list[tuple[str, object]]:
+    """Which values of a member shut an account out, let it in, raise it and lower it."""
+    kind, listed = type_of(member), [item for item in member.get("enum") or [] if isinstance(item, str)]
+    if kind == "boolean":
+        if rank(name, names("accounts", "on")) is not None:
+            return [("disable", False), ("enable", True)]
+        if rank(name, names("accounts", "off")) is not None:
+            return [("disable", True), ("enable", False)]
+        if rank(name, names("accounts", "flags")) is not None:
+            return [("promote", True), ("demote", False)]
+    if rank(name, names("accounts", "state")) is not None and listed:
+        off = next((item for item in listed if item.lower() in names("accounts", "states_off")), None)
+        on = next((item for item in listed if item.lower() in names("accounts", "states_on")), None)
+        return [("disable", off), ("enable", on)] if off is not None and on is not None else []
+    if rank(name, names("accounts", "role")) is not None and kind in ("string", ""):
+        high = next((item for item in listed if role_word([item]) is not None), "admin")
+        low = next((item for item in listed if role_word([item]) is None), "user")
+        return [("promote", high), ("demote", low)]
+    return []
+
+
+def session_listings(known: Knowledge) -> list[Operation]:
+    """Operations that may list one's own logins."""
+    return [
+        operation
+        for operation in known.by_method("GET")
+        if "{" not in operation.path
+        and mentions(operation.path.rstrip("/").rpartition("/")[2], names("sessions"))
+        and not mentions(operation.path, names("sessions", "avoid"))
+        and not avoided(operation, "logout")
+    ]
+
+
+async def find_sessions(scout: Scout, known: Knowledge) -> None:
+    """Fill in `sessions`: A asks for a list of logins, and each has an identifier."""
+    given = known.settings.sessions
+    if given is not None:
+        end, end_all = (
+            known.operation(name, Provenance.DECLARED) if name else None
+            for name in (given.end, given.end_all)
+        )
+        listing = known.operation(given.listing, Provenance.DECLARED)
+        known.sessions = SessionManagement(listing, given.identifier, end, end_all, Provenance.DECLARED)
+        return
+    owner = known.credential("a")
+    if owner is None:
+        return
+    for listing in session_listings(known)[:_MOST]:
+        reply = await scout.call(listing, f"list logins: {listing.name}", credential=owner)
+        listed = listed_items(reply.json) if reply.ok else []
+        first = listed[0] if listed else {}
+        member = next(
+            (name for name in first if rank(name, names("sessions", "identifier")) is not None), None
+        )
+        if member is None:
+            continue
+        known.sessions = SessionManagement(listing, member, *_endings(known, listing))
+        known.say("logins", f"{listing.name}, each with {member}", Provenance.OBSERVED, "A was shown a list")
+        return
+
+
+def listed_items(document: object) -> list[dict[str, Any]]:
+    """The objects of a list, which may be the document itself or stand in one member of it."""
+    if isinstance(document, list):
+        return [item for item in document if isinstance(item, dict)]
+    if isinstance(document, dict):
+        lists = [value for value in document.values() if isinstance(value, list)]
+        return listed_items(lists[0]) if len(lists) == 1 else []
+    return []
+
+
+def _endings(known: Knowledge, listing: Operation) -> tuple[Operation | None, Operation | None]:
+    """The operations that end one login of the list, and all others."""
+    base = listing.path.rstrip("/")
+    end: Operation | None = None
+    end_all: Operation | None = None
+    for operation in known.by_method("DELETE", "POST"):
+        if _ends_one(operation, base):
+            end = end or operation
+        elif operation.path.rstrip("/") == base and operation.method == "DELETE":
+            end_all = operation
+        elif "{" not in operation.path and _ends_all(operation, base):
+            end_all = end_all or operation
+    return end, end_all
+
+
+def _ends_one(operation: Operation, base: str) -> bool:
+    if not operation.path.startswith(f"{base}/{{"):
+        return False
+    rest = operation.path.removeprefix(base).strip("/").split("/")
+    if len(rest) == 1:
+        return operation.method == "DELETE"
+    return len(rest) == len(("{id}", "revoke")) and mentions(rest[1], names("sessions", "end"))
+
+
+def _ends_all(operation: Operation, base: str) -> bool:
+    beside = operation.path.startswith(base.rpartition("/")[0] or "/")
+    last = operation.path.rpartition("/")[2]
+    logout = mentions(operation.path, (*names("logout"), *names("sessions")))
+    return beside and logout and mentions(last, names("sessions", "end_all"))
+
+
+def find_websockets(known: Knowledge) -> None:
+    """Fill in `websockets` from the configuration and the application: no document can list them."""
+    for given in known.settings.websockets:
+        known.websockets.append(WebSocketRoute(given.path, given.message, Provenance.DECLARED))
+    declared = {route.path for route in known.websockets}
+    for path in seen_websockets(known.app) if known.kind == "app" else ():
+        if path not in declared:
+            known.websockets.append(WebSocketRoute(path))
+            known.say("WebSocket", path, Provenance.OBSERVED, "a route of the application")
