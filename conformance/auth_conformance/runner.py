@@ -193,7 +193,10 @@ async def run_all(
 
     def keep(check: Check, result: Result) -> None:
         results[check.rule.code] = result
-        if isinstance(result.verdict, Failed):
+        # A low sub-case of a grave rule (a name in another case) makes nothing else meaningless.
+        if isinstance(result.verdict, Failed) and (
+            result.severity > Severity.LOW or check.rule.severity <= Severity.LOW
+        ):
             for code in masked_by(check, checks):
                 masks.setdefault(code, check.rule.code)
         on_result(result)

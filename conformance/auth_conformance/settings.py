@@ -210,6 +210,11 @@ class PolicySettings(_Table):
     stateless_tolerance: float = 0.0
     first_valid_wins: bool = False
     cross_site_cookie: bool = False
+    stale_cookie_ignored: bool = False
+    interchangeable: list[str] = Field(default_factory=list)
+    session_idle: float | None = Field(default=None, gt=0)
+    session_absolute: float | None = Field(default=None, gt=0)
+    refresh_family: float | None = Field(default=None, gt=0)
 
 
 class Settings(BaseSettings):

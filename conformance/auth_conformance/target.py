@@ -328,7 +328,8 @@ class Policy:
     """What the target's owner declares about deliberate behaviour; every default is the strict reading.
 
     `refusals` may add `envelope` (a 2xx whose body says no) and `redirect` (3xx to a login page).
-    Times are in seconds.
+    `interchangeable` holds pairs such as `key as bearer`: values of one kind that another place may take.
+    Times are in seconds; a limit that is None is not declared.
     """
 
     refusals: frozenset[str] = frozenset()
@@ -343,6 +344,11 @@ class Policy:
     stateless_tolerance: float = 0.0
     first_valid_wins: bool = False
     cross_site_cookie: bool = False
+    stale_cookie_ignored: bool = False
+    interchangeable: frozenset[str] = frozenset()
+    session_idle: float | None = None
+    session_absolute: float | None = None
+    refresh_family: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -72,6 +73,22 @@ class SetCookie:
                 faults.append("__Host- with Domain")
         return tuple(faults)
 
+    def lifetime(self, now: datetime) -> float | None:
+        """How many seconds a browser keeps it; None for as long as the browser runs (§5.7).
+
+        Raises ValueError when only an Expires says so, and no browser can read it.
+        """
+        age = self.attribute("max-age")
+        if age is not None and re.fullmatch(r"-?\d+", age, re.ASCII):
+            return float(age)
+        text = self.attribute("expires")
+        if text is None:
+            return None
+        expires = parse_date(text)
+        if expires is None:
+            raise ValueError("unreadable Expires")
+        return (expires - now).total_seconds()
+
     def deletes(self, now: datetime) -> bool:
         """Whether a browser forgets the cookie on this line. Max-Age wins over Expires (§5.7)."""
         age = self.attribute("max-age")
@@ -81,7 +98,35 @@ class SetCookie:
         return expires is not None and expires <= now
 
 
-def parse_set_cookie(line: str) -> SetCookie | None:
+def oversized(line: str) -> SetCookie | None:
+    """The cookie in a Set-Cookie line that browsers ignore because name and value are too long; else None."""
+    if parse_set_cookie(line) is not None:
+        return None
+    return parse_set_cookie(line, longest=len(line.encode("utf-8", "surrogatepass")))
+
+
+def parse_cookie(lines: Iterable[str]) -> list[tuple[str, str]]:
+    """The pairs in Cookie header values, in order, as they were sent (RFC 6265bis §5.8.3).
+
+    Nothing is decoded, unquoted or merged: two cookies of one name are two pairs. A part without `=` is a
+    cookie without a name; empty parts are nothing.
+    """
+    pairs = []
+    for line in lines:
+        for part in line.split(";"):
+            name, equals, value = part.partition("=")
+            name, value = (name.strip(" \t"), value.strip(" \t")) if equals else ("", part.strip(" \t"))
+            if name or value:
+                pairs.append((name, value))
+    return pairs
+
+
+def write_cookie(pairs: Iterable[tuple[str, str]]) -> str:
+    """A Cookie header value with these pairs in this order (RFC 6265bis §5.8.3)."""
+    return "; ".join(f"{name}={value}" if name else value for name, value in pairs)
+
+
+def parse_set_cookie(line: str, *, longest: int = LONGEST_PAIR) -> SetCookie | None:
     """Take one Set-Cookie header value apart; None for what a browser ignores (RFC 6265bis §5.6)."""
     if _CONTROL.search(line):
         return None
@@ -90,7 +135,7 @@ def parse_set_cookie(line: str) -> SetCookie | None:
     if not equals:
         name, value = "", pair
     name, value = name.strip(" \t"), value.strip(" \t")
-    if (not name and not value) or len((name + value).encode("utf-8", "surrogatepass")) > LONGEST_PAIR:
+    if (not name and not value) or len((name + value).encode("utf-8", "surrogatepass")) > longest:
         return None
     if not name and value.lower().startswith(("__secure-", "__host-")):
         return None  # §5.7: a nameless cookie must not look like a prefixed one when it is sent back

@@ -9,6 +9,7 @@ from auth_conformance.probe.cookies import Cookies
 from auth_conformance.probe.core import Answer, Core, Missing, Session, Unclear
 from auth_conformance.probe.crashes import Crashes
 from auth_conformance.probe.described import Described
+from auth_conformance.probe.duplicates import Duplicates
 from auth_conformance.probe.expiry import Expiry
 from auth_conformance.probe.fixation import Fixation
 from auth_conformance.probe.gathering import Gathering
@@ -16,8 +17,10 @@ from auth_conformance.probe.guessing import Guessing
 from auth_conformance.probe.isolation import Isolation
 from auth_conformance.probe.likeness import Likeness
 from auth_conformance.probe.minting import Forge, Minting
+from auth_conformance.probe.naming import Naming
 from auth_conformance.probe.origins import Origins
 from auth_conformance.probe.paths import Paths
+from auth_conformance.probe.placing import Placing
 from auth_conformance.probe.privilege import Privilege
 from auth_conformance.probe.refusal import Attempt, Refusal
 from auth_conformance.probe.refusals import Refusals
@@ -60,6 +63,9 @@ class Probe(
     Guessing,
     Stored,
     Unguessable,
+    Duplicates,
+    Placing,
+    Naming,
     Expiry,
     Minting,
     Refusal,

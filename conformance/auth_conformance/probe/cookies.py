@@ -19,7 +19,7 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
-from auth_conformance.oracles.cookies import SetCookie, parse_set_cookie
+from auth_conformance.oracles.cookies import LONGEST_PAIR, SetCookie, parse_date, parse_set_cookie
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
 from auth_conformance.probe.sessions import Sessions
 from auth_conformance.secret import Secret
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # More cookies than this at one login are left unexamined: each costs two requests.
 MOST_COOKIES = 8
+# What browsers ignore for its length is looked at all the same, up to this many bytes.
+LONGEST_KEPT = 1 << 16
 # Shorter values stand in other texts by chance.
 SHORTEST_ECHO = 8
 
@@ -42,6 +44,12 @@ class CookieLine:
     cookie: SetCookie
     idle: bool
     exchange: Exchange
+    at: datetime
+
+    @property
+    def oversized(self) -> bool:
+        """Whether browsers ignore it because name and value are too long."""
+        return len((self.cookie.name + self.cookie.value).encode("utf-8", "surrogatepass")) > LONGEST_PAIR
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,8 @@ class _Notebook:
 
 # What is wrong with a cookie, in words that follow "sets the session cookie NAME"; None if nothing is.
 Fault = Callable[[SetCookie], str | None]
+# The same of a line, with a severity that restates the rule's, or None.
+LineFault = Callable[[CookieLine], tuple[str, Severity | None] | None]
 
 
 class Cookies(Sessions):
@@ -96,16 +106,26 @@ class Cookies(Sessions):
 
     async def must_set_cookies(self, fault: Fault, passed: str, severity: Severity | None = None) -> Verdict:
         """No line that sets a session cookie may have the fault; `passed` says what all of them have."""
+
+        def of_line(line: CookieLine) -> tuple[str, Severity | None] | None:
+            wrong = fault(line.cookie)
+            return None if wrong is None else (wrong, severity)
+
+        return await self.must_write_cookies(of_line, passed)
+
+    async def must_write_cookies(self, fault: LineFault, passed: str) -> Verdict:
+        """No line for a session cookie may have the fault, in either of two ways through the service."""
         found = await self.session_cookies()
         violations: list[Violation] = []
         notes: list[str] = []
         first, second = ({self._line_key(line): line for line in tour.lines} for tour in found.tours)
         for key, line in first.items():
             again = second.get(key)
-            wrong = fault(line.cookie)
-            if wrong is None or again is None or fault(again.cookie) is None:
+            wrong = fault(line)
+            if wrong is None or again is None or fault(again) is None:
                 continue
-            told = f"{line.operation} sets the session cookie {line.cookie.name} {wrong}"
+            words, severity = wrong
+            told = f"{line.operation} sets the session cookie {line.cookie.name} {words}"
             if line.idle and not line.cookie.prefix_faults():
                 notes.append(f"{told}, but only to delete it.")
             else:
@@ -239,13 +259,14 @@ class Cookies(Sessions):
 
     @staticmethod
     def _note_cookies(book: _Notebook, answer: Answer, values: Mapping[str, str]) -> None:
-        now = datetime.now(UTC)
+        # In process no server adds a Date.
+        now = parse_date(answer.reply.header("date") or "") or datetime.now(UTC)
         operation = answer.exchange.operation
         for line in answer.reply.header_lines("set-cookie"):
-            cookie = parse_set_cookie(line)
+            cookie = parse_set_cookie(line, longest=LONGEST_KEPT)
             if cookie is not None and cookie.name in values:
                 idle = cookie.deletes(now) or cookie.value in ("", '""')
-                book.lines.append(CookieLine(operation, cookie, idle, answer.exchange))
+                book.lines.append(CookieLine(operation, cookie, idle, answer.exchange, now))
         texts = [
             (f"the header {name}", value)
             for name, value in answer.reply.headers
@@ -267,7 +288,7 @@ def _jar(answer: Answer) -> dict[str, str]:
     jar: dict[str, str] = {}
     now = datetime.now(UTC)
     for line in answer.reply.header_lines("set-cookie"):
-        cookie = parse_set_cookie(line)
+        cookie = parse_set_cookie(line, longest=LONGEST_KEPT)
         if cookie is None:
             continue
         jar.pop(cookie.name, None)

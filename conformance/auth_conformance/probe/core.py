@@ -6,7 +6,7 @@ import asyncio
 import random
 import secrets
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -355,8 +355,9 @@ class Core:
         moved: float = 0.0,
         fresh: bool = False,
         raw_wire: bool = False,
+        edit: Callable[[HttpRequest], HttpRequest] | None = None,
     ) -> Answer:
-        """Call an operation, with a credential or without."""
+        """Call an operation, with a credential or without; `edit` has the last word on the request."""
         request = operation.request(values)
         if body is not None:
             request = request.with_json(body)
@@ -366,6 +367,8 @@ class Core:
         if fresh:
             # RP: a new connection, and no cache may answer in the application's place.
             request = replace(request, fresh=True).with_headers(("Cache-Control", "no-cache"))
+        if edit is not None:
+            request = edit(request)
         return await self.send(
             request,
             label=label,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from auth_conformance.credentials import Credential
@@ -21,6 +21,7 @@ from auth_conformance.model import (
 from auth_conformance.oracles.entry import Baseline
 from auth_conformance.probe.core import PARALLEL, ROOTS, Answer, Core, Unclear
 from auth_conformance.target import Witness
+from auth_conformance.transports.message import HttpRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Attempt:
     """One attack: what is presented, and in whose words it is reported.
 
     `core` vectors must be delivered for a PASS. `severity` restates the rule's for this vector. `wire`
-    vectors need the raw HTTP/1.1 writer.
+    vectors need the raw HTTP/1.1 writer. `edit` puts what is presented elsewhere: into the path or the body.
     """
 
     label: str
@@ -38,6 +39,7 @@ class Attempt:
     core: bool = True
     severity: Severity | None = None
     wire: bool = False
+    edit: Callable[[HttpRequest], HttpRequest] | None = None
 
 
 @dataclass(slots=True)
@@ -147,6 +149,18 @@ class Refusal(Core):
         reason = f"{tally.delivered} attacks on {where} refused; the live credential got in before and after."
         return Passed(reason, evidence, notes)
 
+    @staticmethod
+    def gravest(verdicts: Sequence[Verdict]) -> Verdict:
+        """The one that counts where a check asked several times: FAIL before INCONCLUSIVE before PASS."""
+        order = (Failed, Masked, Inconclusive)
+        ranked = sorted(
+            verdicts,
+            key=lambda verdict: next(
+                (place for place, kind in enumerate(order) if isinstance(verdict, kind)), len(order)
+            ),
+        )
+        return ranked[0]
+
     async def must_live(
         self,
         witness: Witness,
@@ -209,6 +223,7 @@ class Refusal(Core):
             fresh=fresh,
             moved=moved,
             raw_wire=attempt.wire,
+            edit=attempt.edit,
         )
 
     async def together(
