@@ -450,7 +450,7 @@ class Target:
             Need.CLOCK: self.in_process,
             Need.DATABASE: self.database,
             Need.IN_PROCESS: self.in_process,
-            Need.USER_MANAGEMENT: self.users is not None and "admin" in self.accounts,
+            Need.USER_MANAGEMENT: self.users,
             Need.SESSION_LIST: self.sessions,
             Need.RESTART: self.restart or self.replica,
             Need.WEBSOCKET: self.websockets,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from auth_conformance.probe.accounts import Accounts
 from auth_conformance.probe.claims import Claims
 from auth_conformance.probe.confusion import Confusion
 from auth_conformance.probe.contract import Contracts
@@ -15,6 +16,7 @@ from auth_conformance.probe.fixation import Fixation
 from auth_conformance.probe.gathering import Gathering
 from auth_conformance.probe.guessing import Guessing
 from auth_conformance.probe.isolation import Isolation
+from auth_conformance.probe.keyends import KeyEnds
 from auth_conformance.probe.likeness import Likeness
 from auth_conformance.probe.minting import Forge, Minting
 from auth_conformance.probe.naming import Naming
@@ -47,6 +49,8 @@ class Probe(
     Origins,
     Cookies,
     Fixation,
+    Accounts,
+    KeyEnds,
     Revocation,
     Reuse,
     Likeness,

@@ -17,7 +17,7 @@ from auth_conformance.model import Need
 if TYPE_CHECKING:
     from pathlib import Path
 
-NEEDS_NOT_FOUND = {Need.ADMIN, Need.DATABASE}
+NEEDS_NOT_FOUND = {Need.ADMIN, Need.DATABASE, Need.RESTART}
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "ES256"])
@@ -60,6 +60,16 @@ def test_everything_is_found(
     assert target.objects.update is not None
     assert target.register is not None
     assert target.delete_account is not None
+    assert target.users is not None
+    assert target.users.disable is not None
+    assert target.users.disable.body == {"is_active": False}
+    assert target.users.promote is not None
+    assert target.users.promote.body == {"role": "admin"}
+    assert target.users.delete is not None
+    assert target.users.delete.operation.name == "DELETE /admin/users/{user_id}"
+    assert target.sessions is not None
+    assert target.sessions.end is not None
+    assert target.sessions.end.name == "DELETE /auth/sessions/{session_id}"
     assert {item.kind for item in target.logouts} == {Kind.BEARER, Kind.COOKIE}
     assert target.signing_keys[0].algorithm == algorithm
     assert bool(target.public_keys) == (algorithm == "ES256")

@@ -1,0 +1,414 @@
+"""`must_lose_everything`, `must_follow_role`, `must_inherit_nothing`: accounts that are shut, lowered, recycled."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from auth_conformance.model import (
+    Exchange,
+    Failed,
+    Inconclusive,
+    Need,
+    Passed,
+    Role,
+    Severity,
+    Verdict,
+    Violation,
+)
+from auth_conformance.oracles.canary import leaked
+from auth_conformance.oracles.pointer import put, resolve
+from auth_conformance.oracles.privilege import role_word
+from auth_conformance.oracles.standing import flattened
+from auth_conformance.probe.core import Answer, Missing, Session, Unclear
+from auth_conformance.probe.holdings import Holding, Holdings
+from auth_conformance.secret import Secret
+
+if TYPE_CHECKING:
+    from auth_conformance.credentials import Credential
+    from auth_conformance.target import Account, Operation, Switch, UserManagement
+
+
+class Accounts(Holdings):
+    """Changes expendable accounts, and watches what they held."""
+
+    # Disabled and deleted accounts.
+
+    async def must_lose_everything(self) -> Verdict:
+        """A disabled or deleted account must lose all its credentials. Raises Missing or Unclear."""
+        users = self._manageable()
+        if users is None and self.target.delete_account is None:
+            self._no_way_to_end_accounts()
+        violations: list[Violation] = []
+        doubts: list[str] = []
+        ended: list[str] = []
+        other = await self._watched()
+        if users is not None and users.disable is not None:
+            violations += await self._disabled(users, users.disable, doubts)
+            ended.append(users.disable.operation.name)
+        if users is None or users.disable is None or not violations:
+            violations += await self._deleted(users, doubts)
+            ended.append("deletion")
+        if other is not None:
+            await self._must_be_live(other, "after another account had ended")
+        if violations:
+            return Failed(tuple(violations), tuple(self.evidence), tuple(self.notes))
+        if doubts:
+            return Inconclusive(doubts[0], "", tuple(self.evidence), tuple(self.notes))
+        reason = f"After {' and '.join(ended)} every credential of the account was refused; another account went on."
+        return Passed(reason, tuple(self.evidence), tuple(self.notes))
+
+    def _manageable(self) -> UserManagement | None:
+        if self.target.users is None:
+            return None
+        if "admin" not in self.target.accounts:
+            self.notes.append("no administrator is known: only what people do to their own account was tried")
+            return None
+        return self.target.users
+
+    def _no_way_to_end_accounts(self) -> None:
+        absent = self.target.absent.get(Need.USER_MANAGEMENT)
+        if absent is not None:
+            raise Missing(f"Not applicable: {absent}", applicable=False)
+        need = Need.ADMIN if self.target.users is not None else Need.USER_MANAGEMENT
+        raise Missing("No way is known to disable or delete an account.", self.target.remedies.get(need, ""))
+
+    async def _watched(self) -> Session | None:
+        """Open a session of an account that nothing happens to: the negative control."""
+        account = await self.disposable("another user") or self.target.accounts.get("b")
+        if account is None or account.password is None or not self.target.logins:
+            self.notes.append("whether another account goes on was not seen: none is known")
+            return None
+        session = await self.sign_in(account, self.target.logins[0].carrier.kind)
+        await self._must_be_live(session, "before")
+        return session
+
+    async def _disabled(self, users: UserManagement, switch: Switch, doubts: list[str]) -> list[Violation]:
+        account = await self.expendable()
+        held = await self.holdings(account)
+        facts = await self.facts_of(held[0].credential)
+        answer = await self.as_administrator(switch, facts, "an administrator disables the account")
+        if not answer.reply.ok:
+            raise Unclear(f"{switch.operation.name} disabled nobody ({answer.why or answer.status}).")
+        violations = await self.lived_on(
+            held, "after the account was disabled", switch.operation.name, doubts, shown=(answer.exchange,)
+        )
+        logged_in = await self._logs_in(account, "log in to the disabled account")
+        if logged_in is not None:
+            violations.append(
+                Violation(
+                    switch.operation.name,
+                    "A disabled account can log in.",
+                    None,
+                    (answer.exchange, logged_in.exchange),
+                )
+            )
+        if len(violations) > len(held) and not _says(answer, switch):
+            # Everything goes on as before, and nothing says that anything was disabled.
+            doubts.append(
+                f"{switch.operation.name} answered {answer.status}, and disabled nothing that can be seen"
+            )
+            return []
+        if not violations and users.enable is not None:
+            violations += await self._enabled(users.enable, account, held, facts, doubts)
+        return violations
+
+    async def _enabled(
+        self, switch: Switch, account: Account, held: list[Holding], facts: dict[str, str], doubts: list[str]
+    ) -> list[Violation]:
+        answer = await self.as_administrator(switch, facts, "an administrator enables the account again")
+        if not answer.reply.ok:
+            doubts.append(f"{switch.operation.name} enabled nobody ({answer.why or answer.status})")
+            return []
+        if await self._logs_in(account, "control: log in after it was enabled", Role.CONTROL) is None:
+            doubts.append(
+                "An account that was enabled again cannot log in: refusals may have another reason."
+            )
+            return []
+        await asyncio.sleep(self._logout_pause)  # what a short cache still knew is no revival
+        return await self.lived_on(
+            held,
+            "after the account had been disabled and enabled again",
+            switch.operation.name,
+            doubts,
+            severity=Severity.MEDIUM,
+            shown=(answer.exchange,),
+        )
+
+    async def _deleted(self, users: UserManagement | None, doubts: list[str]) -> list[Violation]:
+        account = await self.expendable()
+        held = await self.holdings(account)
+        answer, name = await self._delete(users, held)
+        if answer is None:
+            return []
+        violations = await self.lived_on(
+            held, "after the account was deleted", name, doubts, shown=(answer.exchange,)
+        )
+        logged_in = await self._logs_in(account, "log in to the deleted account")
+        if logged_in is not None:
+            if len(violations) == len(held):
+                doubts.append(f"{name} answered {answer.status}, and deleted nothing that can be seen")
+                return []
+            violations.append(
+                Violation(name, "A deleted account can log in.", None, (answer.exchange, logged_in.exchange))
+            )
+        return violations
+
+    async def _delete(self, users: UserManagement | None, held: list[Holding]) -> tuple[Answer | None, str]:
+        """Delete an account, as an administrator where one may, else as itself. Raises Unclear."""
+        if users is not None and users.delete is not None:
+            facts = await self.facts_of(held[0].credential)
+            operation = users.delete.operation
+            answer = await self.as_administrator(users.delete, facts, "an administrator deletes the account")
+        elif self.target.delete_account is not None:
+            operation = self.target.delete_account
+            answer = await self.call(operation, held[0].credential, label="the account deletes itself")
+        else:
+            self.notes.append("no way to delete an account is known: disabling was tried only")
+            return None, ""
+        if not answer.reply.ok:
+            raise Unclear(f"{operation.name} deleted nobody ({answer.why or answer.status}).")
+        return answer, operation.name
+
+    async def _logs_in(self, account: Account, label: str, role: Role = Role.ATTACK) -> Answer | None:
+        """Return the answer to a login that was let in; None when it was refused."""
+        answer, login = await self.try_login(account, account.password, label=label, role=role)
+        return answer if login.read(answer.reply, account.label) is not None else None
+
+    # Roles.
+
+    async def must_follow_role(self) -> Verdict:
+        """Credentials of an account that has lost a role must lose what it gave. Raises Missing or Unclear."""
+        users = self.target.users
+        if users is None or users.promote is None or users.demote is None:
+            raise Missing(
+                "No operation gives and takes away a role.",
+                '[users.promote]\noperation = "PATCH /admin/users/{id}"\nbody = { role = "admin" }',
+            )
+        operation, allowed = await self._guarded_read()
+        account = await self.expendable()
+        first = await self.log_in(account)
+        facts = await self.facts_of(first.credential)
+        raised = await self.as_administrator(users.promote, facts, "an administrator promotes the account")
+        if not raised.reply.ok:
+            raise Unclear(f"{users.promote.operation.name} promoted nobody ({raised.why or raised.status}).")
+        held = await self.holdings(account)
+        powerful = [item for item in held if await self._opens(item, operation, allowed, "control: promoted")]
+        if not powerful:
+            raise Unclear(f"No credential of a promoted account opens {operation.name}.")
+        lowered = await self.as_administrator(users.demote, facts, "an administrator demotes the account")
+        if not lowered.reply.ok:
+            raise Unclear(f"{users.demote.operation.name} demoted nobody ({lowered.why or lowered.status}).")
+        violations: list[Violation] = []
+        for pause in (0.0, self._logout_pause):
+            await asyncio.sleep(pause)
+            if not violations:
+                violations = await self._still_powerful(powerful, operation, allowed, lowered)
+        refresher = next((item for item in held if item.refresh is not None), None)
+        if refresher is not None and not violations:
+            violations += await self._refreshed_power(refresher, operation, allowed, lowered)
+        later = await self.log_in(account)
+        await self._must_be_live(later, "after the demotion")
+        if not violations and await self._opens(
+            Holding("new login", later.credential), operation, allowed, ""
+        ):
+            raise Unclear(f"{users.demote.operation.name} answered {lowered.status}, and took nothing away.")
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            return Failed(tuple(violations), evidence, notes)
+        names = ", ".join(item.name for item in powerful)
+        reason = f"{operation.name} refused {names} of an account at once when it had lost its role."
+        return Passed(reason, evidence, notes)
+
+    async def _guarded_read(self) -> tuple[Operation, Answer]:
+        """Return an operation that an administrator may read and A may not, with its answer. Raises Missing."""
+        admin, live = await self.credential(owner="admin"), await self.credential()
+        for operation in self.target.operations:
+            if operation.method != "GET" or "{" in operation.path:
+                continue
+            declared = operation.name in self.target.policy.privileged_operations
+            if not declared and role_word([operation.path, *operation.tags, *operation.scopes]) is None:
+                continue
+            allowed = await self.call(
+                operation, admin, label=f"control: an administrator at {operation.name}", role=Role.CONTROL
+            )
+            refused = await self.call(
+                operation, live, label=f"control: A at {operation.name}", role=Role.CONTROL
+            )
+            if allowed.reply.ok and refused.judgement is None and not refused.reply.ok:
+                return operation, allowed
+        raise Missing(
+            "No operation was found that an administrator may read and an ordinary user may not.",
+            '[policy]\nprivileged_operations = ["GET /admin/users"]',
+        )
+
+    async def _opens(
+        self, holding: Holding, operation: Operation, allowed: Answer, when: str
+    ) -> Answer | None:
+        """Return the answer when this credential gets what an administrator gets."""
+        if holding.refresh is not None:
+            return None
+        answer = await self.call(
+            operation,
+            holding.credential,
+            label=f"{when} {holding.name} at {operation.name}".strip(),
+            role=Role.ATTACK,
+            fresh=True,
+        )
+        same_kind = answer.reply.ok and answer.exchange.reply.shape == allowed.exchange.reply.shape
+        return answer if same_kind else None
+
+    async def _still_powerful(
+        self, powerful: list[Holding], operation: Operation, allowed: Answer, lowered: Answer
+    ) -> list[Violation]:
+        found = []
+        for holding in powerful:
+            proofs: list[Exchange] = []
+            for when in ("demoted:", "again, demoted:"):
+                answer = await self._opens(holding, operation, allowed, when)
+                if answer is None:
+                    break
+                proofs.append(answer.exchange)
+            else:
+                message = (
+                    f"{operation.name} answered the {holding.name} of an account that had lost its role."
+                )
+                evidence = (lowered.exchange, *proofs)
+                found.append(Violation(operation.name, message, self.severity_of(holding), evidence))
+        return found
+
+    async def _refreshed_power(
+        self, holding: Holding, operation: Operation, allowed: Answer, lowered: Answer
+    ) -> list[Violation]:
+        """Refresh after the demotion: what comes out must not have the old role."""
+        answer, renewal = await self.renew(
+            holding.refresh or Secret(""), "refresh after the demotion", Role.ATTACK
+        )
+        if renewal is None or renewal.access is None:
+            return []
+        child = Holding("refreshed token", replace(holding.credential, value=renewal.access))
+        found = await self._still_powerful([child], operation, allowed, lowered)
+        return [replace(item, evidence=(answer.exchange, *item.evidence)) for item in found]
+
+    # Names that are given out again.
+
+    async def must_inherit_nothing(self) -> Verdict:
+        """Nothing of a deleted account may belong to a later one of the same name. Raises Missing or Unclear."""
+        users = self._manageable()
+        if self.target.delete_account is None and (users is None or users.delete is None):
+            self._no_way_to_end_accounts()
+        first = await self.expendable()
+        held = await self.holdings(first)
+        before = await self.facts_of(held[0].credential)
+        left = await self._left_behind(held[0].credential)
+        answer, name = await self._delete(users, held)
+        if answer is None:
+            raise Missing("No way to delete an account is known.")
+        doubts: list[str] = []
+        made, anew = await self._named_alike(first, name)
+        violations = await self.lived_on(
+            held,
+            "after somebody else had taken the name",
+            name,
+            doubts,
+            shown=(answer.exchange, made.exchange),
+        )
+        if anew is not None:
+            violations += await self._inherited(anew.credential, left, doubts)
+            after = await self.facts_of(anew.credential)
+            same = [
+                key
+                for key in ("id", "user_id", "sub", "uuid")
+                if key in before and before[key] == after.get(key)
+            ]
+            self.notes += [f"the later account got the same {key} as the deleted one" for key in same]
+            await self._must_be_live(anew, "after the replays")
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            return Failed(tuple(violations), evidence, notes)
+        if doubts:
+            return Inconclusive(doubts[0], "", evidence, notes)
+        told = (
+            "the later account saw nothing of it" if anew is not None else "its name is not given out again"
+        )
+        reason = (
+            f"{len(held)} credentials of a deleted account were refused once its name was asked for; {told}."
+        )
+        return Passed(reason, evidence, notes)
+
+    async def _named_alike(self, first: Account, deletion: str) -> tuple[Answer, Session | None]:
+        """Register the name again with another password; None where it is not given out again. Raises Unclear."""
+        register = self.target.register
+        if register is None:
+            raise Missing("Nobody can register here.")
+        second = replace(first, label=f"{first.label}-again", password=Secret(self.password()))
+        made = await self.send(
+            register.request(second.username, second.password or Secret("")),
+            label="somebody else registers the name of the deleted account",
+            operation=register.operation.name,
+        )
+        if made.judgement is not None:
+            raise Unclear(
+                f"{register.operation.name} gave no clear answer to a name that was free again ({made.why})."
+            )
+        try:
+            anew = await self.log_in(second)
+        except Unclear as refusal:
+            if await self._logs_in(first, "log in to the deleted account") is not None:
+                raise Unclear(f"{deletion} answered with success, and the account is still there.") from None
+            self.notes.append(f"the name is not given out again: {refusal}")
+            return made, None
+        self.scene.made_accounts.append((second, anew.credential))
+        return made, anew
+
+    async def _left_behind(self, credential: Credential) -> tuple[str, str] | None:
+        """Create an object; return its identifier and its canary."""
+        objects = self.target.objects
+        if objects is None:
+            return None
+        canary = self.canary()
+        body = put(dict(objects.template), objects.text_field, canary)
+        answer = await self.call(
+            objects.create, credential, label="the first account creates an object", body=body
+        )
+        identifier = resolve(answer.reply.json, objects.identifier)
+        return (str(identifier), canary) if answer.reply.ok and isinstance(identifier, (str, int)) else None
+
+    async def _inherited(
+        self, credential: Credential, left: tuple[str, str] | None, doubts: list[str]
+    ) -> list[Violation]:
+        objects = self.target.objects
+        if objects is None or left is None:
+            return []
+        identifier, canary = left
+        views: list[tuple[Operation, dict[str, str]]] = [(objects.read, {objects.id_parameter: identifier})]
+        if objects.listing is not None:
+            views.append((objects.listing, {}))
+        found = []
+        for operation, values in views:
+            proofs: list[Exchange] = []
+            for prefix in ("", "again: "):
+                answer = await self.call(
+                    operation,
+                    credential,
+                    label=f"{prefix}the later account asks {operation.name}",
+                    role=Role.ATTACK,
+                    values=values,
+                    fresh=bool(prefix),
+                )
+                if answer.judgement is not None:
+                    doubts.append(f"{operation.name}: {answer.why}")
+                if leaked(canary, answer.reply.text) is None:
+                    break
+                proofs.append(answer.exchange)
+            else:
+                message = f"{operation.name} showed the later account what the deleted one had written."
+                found.append(Violation(operation.name, message, Severity.MEDIUM, tuple(proofs)))
+        return found
+
+
+def _says(answer: Answer, switch: Switch) -> bool:
+    """Whether the reply shows the account as the call asked for it."""
+    values = {pointer.rsplit("/", 1)[-1]: value for pointer, value in flattened(answer.reply.json).items()}
+    return bool(switch.body) and all(values.get(name) == value for name, value in switch.body.items())

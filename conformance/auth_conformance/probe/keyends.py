@@ -1,0 +1,247 @@
+"""`must_revoke_keys`: API keys that are revoked or replaced, and how long they live on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from auth_conformance.model import (
+    Exchange,
+    Failed,
+    Inconclusive,
+    Need,
+    Passed,
+    Role,
+    Severity,
+    Verdict,
+    Violation,
+)
+from auth_conformance.oracles.pointer import resolve
+from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.holdings import NAMES, Holding, Holdings
+from auth_conformance.secret import Secret
+
+if TYPE_CHECKING:
+    from auth_conformance.credentials import Credential
+    from auth_conformance.target import KeyManagement, Operation
+
+# A revoked key may work so long where a cache is declared by nobody, in seconds (checklist LIF103).
+CACHED = 5.0
+# When a key that still works is asked again, in seconds after its revocation.
+LATER = (1.0, 5.0, 6.0, 12.0)
+MUCH_LATER = (30.0, 61.0)
+WARM = 10
+CONNECTIONS = 20
+# Bodies by which a service may bring a revoked key back to life.
+REVIVING: tuple[dict[str, object], ...] = (
+    {"revoked": False, "is_active": True},
+    {"is_active": True},
+    {"active": True},
+    {"revoked_at": None},
+    {"enabled": True},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A key that this run made: the credential, and what revocation calls it."""
+
+    credential: Credential
+    identifier: str
+
+
+class KeyEnds(Holdings):
+    """Revokes keys of its own, and uses them again."""
+
+    async def must_revoke_keys(self) -> Verdict:
+        """A revoked key must stop working at once, everywhere; its siblings go on. Raises Missing or Unclear."""
+        keys = self.target.keys
+        if keys is None or keys.revoke is None:
+            raise Missing(
+                "No operation that revokes an API key is known.",
+                self.target.remedies.get(Need.KEY_MANAGEMENT, ""),
+            )
+        account = await self.disposable("keys") or self.account()
+        login = (await self.log_in(account)).credential
+        violations: list[Violation] = []
+        doubts: list[str] = []
+        first, second = await self._make(login), await self._make(login)
+        for _ in range(WARM):
+            await self._must_open(first, "before")
+        await self._must_open(second, "before")
+        for carrier in keys.carriers:
+            await self.baseline(self.witness, first.credential.moved_to(carrier))
+        foreign = await self._revoked_by_another(keys.revoke, doubts)
+        revoked = await self._revoke(keys.revoke, first, login)
+        violations += foreign
+        violations += await self._dies(keys.revoke, first, revoked, "revoked", doubts)
+        if not violations:
+            violations += await self._revived(keys.revoke, first, login)
+        await self._must_open(second, "after its sibling was revoked")
+        if not violations:
+            violations += await self._rotated(keys, second, login, doubts)
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            return Failed(tuple(violations), evidence, notes)
+        if doubts:
+            return Inconclusive(doubts[0], "", evidence, notes)
+        reason = (
+            f"After {keys.revoke.name} the key was refused at once, {CONNECTIONS} times over new connections "
+            "and later; another key of the user went on."
+        )
+        return Passed(reason, evidence, notes)
+
+    async def _make(self, login: Credential) -> Made:
+        credential, identifier = await self.key_of(login)
+        if identifier is None:
+            raise Unclear("The reply that makes a key does not name it: nothing can be revoked.")
+        return Made(credential, identifier)
+
+    async def _must_open(self, made: Made, when: str) -> None:
+        baseline = await self.baseline(self.witness, made.credential)
+        await self.must_live(self.witness, made.credential, baseline, when)
+
+    def _naming(self, operation: Operation, made: Made) -> dict[str, str]:
+        return dict.fromkeys((part.split("}")[0] for part in operation.path.split("{")[1:]), made.identifier)
+
+    async def _revoke(self, revoke: Operation, made: Made, login: Credential) -> Answer:
+        answer = await self.call(revoke, login, label="revoke the key", values=self._naming(revoke, made))
+        if not answer.reply.ok:
+            raise Unclear(f"{revoke.name} revoked nothing ({answer.why or answer.status}).")
+        return answer
+
+    async def _dies(
+        self, operation: Operation, made: Made, ended: Answer, how: str, doubts: list[str]
+    ) -> list[Violation]:
+        """Use the key on many connections and in every place, then later, for as long as it works."""
+        started = time.monotonic()
+        places = self.target.keys.carriers if self.target.keys is not None else ()
+        answers: list[Answer] = []
+        for number in range(CONNECTIONS):
+            moved = made.credential.moved_to(places[number % len(places)]) if places else made.credential
+            answers.append(await self._replay_once(self.witness, moved, f"{how} key, use {number + 1}"))
+        accepted = [answer for answer in answers if answer.accepted and answer.reply.header("age") is None]
+        last = time.monotonic() - started if accepted else 0.0
+        for moment in (*LATER, *(() if self.target.in_process else MUCH_LATER)):
+            if not answers[-1].accepted and (not accepted or moment > LATER[0]):
+                break
+            await asyncio.sleep(max(0.0, moment - (time.monotonic() - started)))
+            answer = await self._replay_once(self.witness, made.credential, f"{how} key, {moment:g} s later")
+            answers.append(answer)
+            if answer.accepted:
+                accepted.append(answer)
+                last = time.monotonic() - started
+        doubts += [
+            f"{answer.exchange.label}: {answer.why}"
+            for answer in answers
+            if not answer.accepted and not answer.rejected
+        ]
+        if not accepted:
+            await asyncio.sleep(self._logout_pause)
+            late = await self._replay_once(self.witness, made.credential, f"{how} key, some seconds later")
+            return [] if late.rejected else self._came_back(operation, late, doubts)
+        if last <= CACHED:
+            self.notes.append(
+                f"the {how} key was accepted for {last:.1f} s more: a cache of {CACHED:g} s is allowed"
+            )
+            return []
+        bounded = not answers[-1].accepted
+        until = f"until {last:.0f} s afterwards" if bounded else f"still {last:.0f} s afterwards"
+        message = f"A {how} API key was accepted {len(accepted)} times, {until}."
+        severity = Severity.MEDIUM if bounded and last <= 60 else Severity.HIGH
+        proofs: tuple[Exchange, ...] = (ended.exchange, accepted[0].exchange, accepted[-1].exchange)
+        return [Violation(operation.name, message, severity, proofs)]
+
+    def _came_back(self, operation: Operation, late: Answer, doubts: list[str]) -> list[Violation]:
+        if not late.accepted:
+            doubts.append(f"{late.exchange.label}: {late.why}")
+            return []
+        return [Violation(operation.name, "A revoked API key came back to life.", None, (late.exchange,))]
+
+    async def _revived(self, revoke: Operation, made: Made, login: Credential) -> list[Violation]:
+        """Ask to take the revocation back, in the ways in which services change a key."""
+        changes = [
+            operation
+            for operation in self.target.operations
+            if operation.method in ("PATCH", "PUT") and operation.path == revoke.path
+        ]
+        for operation in changes:
+            for body in REVIVING:
+                answer = await self.call(
+                    operation,
+                    login,
+                    label=f"un-revoke with {min(body)}",
+                    values=self._naming(operation, made),
+                    body=body,
+                )
+                if answer.reply.ok:
+                    found = await self.presented(
+                        Holding(NAMES[made.credential.carrier.kind], made.credential), "un-revoked"
+                    )
+                    if found.accepted:
+                        message = f"{operation.name} brought a revoked API key back to life."
+                        return [Violation(operation.name, message, None, (answer.exchange, *found.proofs))]
+        return []
+
+    async def _revoked_by_another(self, revoke: Operation, doubts: list[str]) -> list[Violation]:
+        """Let another user revoke a key: it must go on."""
+        owner, other = await self.disposable("another user"), await self.disposable("keys")
+        if owner is None or other is None:
+            self.notes.append("whether a stranger may revoke a key was not seen: nobody can register")
+            return []
+        theirs = await self._make((await self.log_in(owner)).credential)
+        await self._must_open(theirs, "before another user's revocation")
+        stranger = (await self.log_in(other)).credential
+        proofs: list[Exchange] = []
+        for _ in range(2):
+            answer = await self.call(
+                revoke,
+                stranger,
+                label="another user revokes the key",
+                role=Role.ATTACK,
+                values=self._naming(revoke, theirs),
+            )
+            after = await self._replay_once(
+                self.witness, theirs.credential, "control: the key of another user", Role.CONTROL
+            )
+            if after.accepted:
+                return []
+            if not after.rejected:
+                doubts.append(f"a key after another user's revocation: {after.why}")
+                return []
+            proofs += [answer.exchange, after.exchange]
+            theirs = await self._make((await self.log_in(owner)).credential)
+        message = f"{revoke.name} revoked the API key of another user."
+        return [Violation(revoke.name, message, None, tuple(proofs))]
+
+    async def _rotated(
+        self, keys: KeyManagement, made: Made, login: Credential, doubts: list[str]
+    ) -> list[Violation]:
+        """Replace a key: the old value must die, the new one live."""
+        base = (keys.revoke or keys.create).path
+        rotate = next(
+            (
+                operation
+                for operation in self.target.operations
+                if operation.method in ("POST", "PUT")
+                and operation.path.startswith(f"{base}/")
+                and any(
+                    word in operation.path.rpartition("/")[2]
+                    for word in ("rotate", "regenerate", "renew", "roll")
+                )
+            ),
+            None,
+        )
+        if rotate is None:
+            return []
+        answer = await self.call(rotate, login, label="rotate the key", values=self._naming(rotate, made))
+        value = resolve(answer.reply.json, keys.value)
+        if not answer.reply.ok or not isinstance(value, str) or value == made.credential.value.reveal():
+            self.notes.append(f"{rotate.name} gave no new key ({answer.status})")
+            return []
+        self.scene.recorder.redactor.learn(Secret(value))
+        fresh = replace(made, credential=replace(made.credential, value=Secret(value)))
+        await self._must_open(fresh, "after the rotation")
+        return await self._dies(rotate, made, answer, "rotated", doubts)
