@@ -5,10 +5,11 @@ The layout is published as `schema/run-1.json`; other formats can be made from i
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from auth_conformance.model import (
+    Acceptance,
     Decision,
     Depth,
     Derivation,
@@ -84,6 +85,20 @@ def to_document(run: Run) -> Json:
         },
         "versions": dict(run.versions),
         "notes": list(run.notes),
+        "baselined": run.baselined,
+        "acceptances": [
+            {
+                "kind": item.kind,
+                "code": item.code,
+                "operation": item.operation,
+                "state": item.state,
+                "reason": item.reason,
+                "owner": item.owner,
+                "expires": item.expires.isoformat() if item.expires else None,
+                "fingerprints": list(item.fingerprints),
+            }
+            for item in run.acceptances
+        ],
         "results": results,
         "findings": [
             {
@@ -93,6 +108,7 @@ def to_document(run: Run) -> Json:
                 "operation": finding.operation,
                 "message": finding.message,
                 "fingerprint": finding.fingerprint,
+                "standing": run.standing(finding),
                 "source": _source(finding.source),
                 "evidence": [_keep(exchange, pool) for exchange in finding.evidence],
             }
@@ -130,7 +146,22 @@ def from_document(document: Json) -> Run:
         ),
         versions=tuple(document["versions"].items()),
         notes=tuple(document["notes"]),
+        baselined=document.get("baselined", False),
+        acceptances=tuple(_read_acceptance(item) for item in document.get("acceptances", ())),
         results=tuple(_read_result(item, pool) for item in document["results"]),
+    )
+
+
+def _read_acceptance(item: Json) -> Acceptance:
+    return Acceptance(
+        item["kind"],
+        item["code"],
+        item["operation"],
+        item["state"],
+        item["reason"],
+        item["owner"],
+        date.fromisoformat(item["expires"]) if item["expires"] else None,
+        tuple(item["fingerprints"]),
     )
 
 

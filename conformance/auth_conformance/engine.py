@@ -11,10 +11,12 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from auth_conformance import gate
+from auth_conformance.acceptance import Accepted, accept, given
 from auth_conformance.clock import Clock
 from auth_conformance.discovery import discover
 from auth_conformance.discovery.application import load_app
@@ -213,13 +215,17 @@ def finished(
     command: str = "",
     interrupted: bool = False,
 ) -> Run:
-    """The run as a value, decided."""
+    """The run as a value, decided. Raises ConfigurationError when waivers or baseline cannot be read."""
+    accepted = acceptances(settings)
+    standing = accept(results, accepted.waivers, accepted.baseline)
     decision = gate.decide(
         results,
         fail_on=Severity(settings.fail_on),
         strict=settings.strict,
         allow_inconclusive=settings.allow_inconclusive,
         interrupted=interrupted,
+        acceptances=standing,
+        new_only=accepted.new_only,
     )
     return Run(
         run_id=run_id,
@@ -234,7 +240,14 @@ def finished(
         command=command,
         interrupted=interrupted,
         versions=versions(),
+        acceptances=standing,
+        baselined=accepted.baselined,
     )
+
+
+def acceptances(settings: Settings) -> Accepted:
+    """The waivers and the baseline that the settings name. Raises ConfigurationError."""
+    return given(settings.waivers, settings.baseline, new_only=settings.new_only, folder=Path.cwd())
 
 
 async def conduct(
@@ -252,6 +265,7 @@ async def conduct(
     """
     results: list[Result] = []
     interrupted = False
+    acceptances(settings)  # what cannot be read is told before the run, not after it
 
     def keep(result: Result) -> None:
         results.append(result)

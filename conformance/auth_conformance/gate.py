@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from auth_conformance.model import Decision, Failed, Inconclusive, Result, Severity, Skipped
+from auth_conformance.model import (
+    Acceptance,
+    Decision,
+    Failed,
+    Finding,
+    Inconclusive,
+    Result,
+    Severity,
+    Skipped,
+)
 
 PASSED, FINDINGS, UNUSABLE, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -16,19 +25,49 @@ def decide(
     strict: bool = False,
     allow_inconclusive: bool = False,
     interrupted: bool = False,
+    acceptances: Sequence[Acceptance] = (),
+    new_only: bool = False,
 ) -> Decision:
-    """The exit code and why. Findings count from `fail_on` up; `strict` also counts what was not tested."""
-    findings = [finding for result in results for finding in result.findings if finding.severity >= fail_on]
+    """The exit code and why. Findings count from `fail_on` up; `strict` also counts what was not tested.
+
+    Waived findings do not count, nor with `new_only` those of the baseline. A waiver without a finding fails.
+    """
+    grave = [finding for result in results for finding in result.findings if finding.severity >= fail_on]
+    findings = [finding for finding in grave if not _excused(finding, acceptances, new_only=new_only)]
     if findings:
         worst = max(finding.severity for finding in findings)
         plural = "s" if len(findings) > 1 else ""
+        new = "new " if new_only else ""
+        sentence = f"{len(findings)} {new}finding{plural} of severity {fail_on.value} or above; the worst is {worst.value}"
+        return Decision(FINDINGS, f"{sentence}{_also(grave, findings, acceptances)}.")
+    stale = [item for item in acceptances if item.kind == "waiver" and item.state == "stale"]
+    if stale:
+        names = ", ".join(f"{item.code} {item.operation}" for item in stale[:5])
         return Decision(
             FINDINGS,
-            f"{len(findings)} finding{plural} of severity {fail_on.value} or above; the worst is {worst.value}.",
+            f"Nothing is left of what {len(stale)} waivers accept ({names}): remove them from the list.",
         )
     if interrupted:
         return Decision(INTERRUPTED, "The run was interrupted: what was not tested is unknown.")
-    return _without_findings(results, fail_on=fail_on, strict=strict, allow_inconclusive=allow_inconclusive)
+    return _without_findings(
+        results, fail_on=fail_on, strict=strict, allow_inconclusive=allow_inconclusive, excused=len(grave)
+    )
+
+
+def _excused(finding: Finding, acceptances: Sequence[Acceptance], *, new_only: bool) -> bool:
+    return any(
+        item.state == "applied"
+        and finding.fingerprint in item.fingerprints
+        and (item.kind == "waiver" or new_only)
+        for item in acceptances
+    )
+
+
+def _also(grave: Sequence[Finding], counted: Sequence[Finding], acceptances: Sequence[Acceptance]) -> str:
+    expired = [item for item in acceptances if item.state == "expired"]
+    parts = [f"{len(grave) - len(counted)} more accepted"] if len(grave) > len(counted) else []
+    parts += [f"the waiver of {item.code} expired on {item.expires}" for item in expired[:3]]
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _without_findings(
@@ -37,6 +76,7 @@ def _without_findings(
     fail_on: Severity,
     strict: bool,
     allow_inconclusive: bool,
+    excused: int,
 ) -> Decision:
     decided = [result for result in results if result.name in ("passed", "failed")]
     unclear = [result for result in results if isinstance(result.verdict, Inconclusive)]
@@ -59,10 +99,16 @@ def _without_findings(
             INCOMPLETE,
             f"{len(untested)} checks were not tested, and strict demands all that apply.",
         )
-    below = [result for result in results if isinstance(result.verdict, Failed)]
+    below = [
+        result
+        for result in results
+        if isinstance(result.verdict, Failed) and all(item.severity < fail_on for item in result.findings)
+    ]
     parts = [f"{sum(result.name == 'passed' for result in results)} checks passed"]
     if below:
         parts.append(f"{len(below)} failed below {fail_on.value}")
+    if excused:
+        parts.append(f"{excused} findings were accepted before")
     if unclear:
         parts.append(f"{len(unclear)} inconclusive, which was allowed")
     if untested:

@@ -239,6 +239,9 @@ class Settings(BaseSettings):
     allow_disruptive: bool = False
     allow_inconclusive: bool = False
     strict: bool = False
+    waivers: str | None = None
+    baseline: str | None = None
+    new_only: bool = False
     rate: float | None = Field(default=None, gt=0)
     budget: int = Field(default=3000, gt=0)
     timeout: float = Field(default=10.0, gt=0)
