@@ -107,7 +107,8 @@ def load_baseline(path: Path) -> list[Known]:
         data = json.loads(path.read_text("utf-8"))
         if data["format"] != FORMAT:
             raise ConfigurationError(
-                f"{path} is no baseline: its format is {data['format']!r}. Write one: auth-conformance baseline run.json"
+                f"{path} is no baseline (its format is {data['format']!r}). "
+                "Write one: auth-conformance baseline run.json"
             )
         return [
             Known(

@@ -11,24 +11,16 @@ from typing import Any, TypeVar
 
 import click
 
-from auth_conformance import catalog, gate
+from auth_conformance import afterwards, catalog
+from auth_conformance.acceptance import BASELINE, WAIVERS
 from auth_conformance.console import Console
 from auth_conformance.model import Depth, Need, Run
+from auth_conformance.outputs import Refused, outputs, split, write_all
 from auth_conformance.sdk import Check
 from auth_conformance.settings import FILE_NAME, ConfigurationError, Settings, load
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEMO_REPORT = "auth-conformance-report.html"
-
-
-class Refused(click.ClickException):
-    """Something that the user can mend: one clear text, exit code 2."""
-
-    exit_code = gate.UNUSABLE
-
-    def show(self, file: Any = None) -> None:
-        """Print the text, without a traceback."""
-        click.echo(f"auth-conformance: {self.format_message()}", err=True, file=file)
 
 
 def selection(command: F) -> F:
@@ -48,21 +40,21 @@ def selection(command: F) -> F:
         ),
         click.option("--level", type=click.IntRange(1, 3), help="Highest ASVS level of checks (default: 3)."),
         click.option(
-            "--json",
-            "json_file",
-            type=click.Path(path_type=Path, dir_okay=False),
-            help="Write the run as JSON.",
-        ),
-        click.option(
-            "--html",
-            "html_file",
-            type=click.Path(path_type=Path, dir_okay=False),
-            help="Write the HTML report.",
-        ),
-        click.option(
             "--fail-on",
             type=click.Choice(["info", "low", "medium", "high", "critical"]),
             help="Lowest severity that fails (default: low).",
+        ),
+        click.option(
+            "--waivers",
+            metavar="FILE",
+            help=f"Findings accepted by people (default: {WAIVERS}, where it is).",
+        ),
+        click.option("--baseline", metavar="FILE", help="Findings known from an earlier run."),
+        click.option(
+            "--new-only",
+            is_flag=True,
+            default=None,
+            help=f"Fail only on findings that the baseline does not know (default: {BASELINE}).",
         ),
         click.option("--strict", is_flag=True, default=None, help="Fail also on what could not be tested."),
         click.option(
@@ -81,7 +73,7 @@ def selection(command: F) -> F:
     ]
     for option in reversed(options):
         command = option(command)
-    return command
+    return outputs(command)
 
 
 def addressing(command: F) -> F:
@@ -153,8 +145,6 @@ def main() -> None:
 )
 def run(
     target: str | None,
-    json_file: Path | None,
-    html_file: Path | None,
     *,
     quiet: bool,
     **flags: Any,
@@ -164,8 +154,8 @@ def run(
     Accounts come from the configuration file, passwords from the environment variables that it names;
     where strangers may register, none are needed.
     """
-    settings = configure(target, flags)
-    conclude(settings, None, json_file, html_file, quiet=quiet)
+    files, others = split(flags)
+    conclude(configure(target, others), None, files, quiet=quiet)
 
 
 @main.command()
@@ -178,8 +168,6 @@ def run(
 )
 @click.option("--flaw", "flaw_name", metavar="NAME", help="Seed this flaw first; --flaw list names them all.")
 def demo(
-    json_file: Path | None,
-    html_file: Path | None,
     algorithm: str,
     flaw_name: str | None,
     *,
@@ -201,8 +189,9 @@ def demo(
     try:
         flaw = find_flaw(flaw_name) if flaw_name else None
         with bundled(algorithm=algorithm, flaw=flaw) as (app, settings):
-            chosen = settings.model_copy(update=given(flags))
-            conclude(chosen, app, json_file, html_file or Path(DEMO_REPORT), quiet=quiet)
+            files, others = split(flags)
+            files["html_file"] = files["html_file"] or Path(DEMO_REPORT)
+            conclude(settings.model_copy(update=given(others)), app, files, quiet=quiet)
     except (LookupError, ConfigurationError) as error:
         raise Refused(str(error.args[0])) from None
 
@@ -343,14 +332,12 @@ def look(settings: Settings) -> Any:
 def conclude(
     settings: Settings,
     app: object | None,
-    json_file: Path | None,
-    html_file: Path | None,
+    files: dict[str, Any],
     *,
     quiet: bool,
 ) -> None:
     """Run, print, write the reports, and leave with the decision's exit code."""
     from auth_conformance.engine import conduct
-    from auth_reports.writing import write
 
     # What an application in this process logs is its own affair, unless it sets logging up itself.
     logging.getLogger().addHandler(logging.NullHandler())
@@ -369,12 +356,12 @@ def conclude(
         )
     except ConfigurationError as error:
         raise Refused(str(error)) from None
-    try:
-        written = write(finished, json=json_file, html=html_file)
-    except OSError as error:
-        raise Refused(f"The report cannot be written: {error}.") from None
-    console.summary(finished, written)
+    console.summary(finished, write_all(finished, files))
     sys.exit(finished.decision.exit_code)
+
+
+for command in (afterwards.report, afterwards.baseline, afterwards.diff):
+    main.add_command(command)
 
 
 if __name__ == "__main__":

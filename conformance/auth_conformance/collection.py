@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from auth_conformance import catalog
+from auth_conformance.acceptance import BASELINE, WAIVERS, accept
 from auth_conformance.conductor import Conductor
 from auth_conformance.document import from_document, to_document
-from auth_conformance.engine import finished
+from auth_conformance.engine import acceptances, finished
 from auth_conformance.model import (
     Decision,
     Errored,
     Exchange,
     Failed,
+    Finding,
     Inconclusive,
     Masked,
     Passed,
@@ -49,6 +51,9 @@ _FLAGS = {
     "auth_strict": "strict",
     "auth_allow_inconclusive": "allow_inconclusive",
     "auth_allow_disruptive": "allow_disruptive",
+    "auth_waivers": "waivers",
+    "auth_baseline": "baseline",
+    "auth_new_only": "new_only",
 }
 
 
@@ -139,6 +144,11 @@ class Collection:
             flags["database"] = {"env": name}
         if name := option("auth_signing_key_env"):
             flags["signing"] = {"key": {"env": name}}
+        for name, usual in (("waivers", WAIVERS), ("baseline", BASELINE)):
+            # Beside the configuration, wherever pytest was started.
+            path = self.config.rootpath / (flags[name] or usual)
+            wanted = flags[name] is not None or ((name == "waivers" or flags["new_only"]) and path.is_file())
+            flags[name] = str(path) if wanted else None
         file = option("auth_config")
         try:
             return load(flags, file=Path(file) if file else None, start=self.config.rootpath)
@@ -344,7 +354,8 @@ class Session:
             self._unusable = str(error)
             raise
         item.stash[RESULT] = result
-        speak(result, self._collection.settings(suite_of(item)))
+        settings = self._collection.settings(suite_of(item))
+        speak(result, settings, standing(result, settings))
 
     def stop(self) -> None:
         """Close all targets."""
@@ -385,7 +396,28 @@ def _account(label: str, members: Mapping[str, str]) -> dict[str, Any]:
     return fields
 
 
-def speak(result: Result, settings: Settings) -> None:
+def standing(result: Result, settings: Settings) -> tuple[list[Finding], str]:
+    """The findings that count, and why the others do not. Raises BrokenRuleError for a waiver of nothing."""
+    accepted = acceptances(settings)
+    waivers = [waiver for waiver in accepted.waivers if waiver.code == result.rule.code]
+    known = [item for item in accepted.baseline if item.code == result.rule.code]
+    found = accept([result], waivers, known)
+    for item in found:
+        if item.kind == "waiver" and item.state == "stale":
+            raise BrokenRuleError(
+                f"{item.code} {item.operation}: nothing is left of what this waiver accepts; remove it from the list."
+            )
+    covered = {
+        mark: item.reason
+        for item in found
+        if item.state == "applied" and (item.kind == "waiver" or accepted.new_only)
+        for mark in item.fingerprints
+    }
+    counted = [finding for finding in result.findings if finding.fingerprint not in covered]
+    return counted, "; ".join(dict.fromkeys(covered.values()))
+
+
+def speak(result: Result, settings: Settings, standing: tuple[list[Finding], str]) -> None:
     """The verdict as pytest knows it: return, skip, xfail or raise."""
     verdict = result.verdict
     code = result.rule.code
@@ -393,10 +425,7 @@ def speak(result: Result, settings: Settings) -> None:
         case Passed():
             return
         case Failed():
-            lines = [f"{code} {result.rule.title}: {item.message}" for item in verdict.violations]
-            if result.severity < Severity(settings.fail_on):
-                pytest.xfail(f"{result.severity.value} is below {settings.fail_on}: {lines[0]}")
-            raise BrokenRuleError("\n".join(lines))
+            _speak_of_findings(result, settings, standing)
         case Inconclusive():
             text = f"{code} inconclusive: {verdict.reason}" + (
                 f"\n    try: {verdict.remedy}" if verdict.remedy else ""
@@ -413,3 +442,13 @@ def speak(result: Result, settings: Settings) -> None:
             pytest.skip(f"masked by {verdict.by}: {verdict.reason}")
         case Errored():
             raise OurBugError(f"{code} broke down on our side: {verdict.reason}\n{verdict.detail}")
+
+
+def _speak_of_findings(result: Result, settings: Settings, standing: tuple[list[Finding], str]) -> None:
+    counted, excuse = standing
+    if not counted:
+        pytest.xfail(f"accepted: {excuse}")
+    lines = [f"{result.rule.code} {result.rule.title}: {item.message}" for item in counted]
+    if max(item.severity for item in counted) < Severity(settings.fail_on):
+        pytest.xfail(f"{result.severity.value} is below {settings.fail_on}: {lines[0]}")
+    raise BrokenRuleError("\n".join(lines))

@@ -68,6 +68,7 @@ class Conductor:
                     await run_all(checks, door.scene, self._deliver)
                 finally:
                     self.requests = door.scene.recorder.sent
+                    self.target = summary(door.scene.target, door.scene.seen)
 
         try:
             asyncio.run(main())

@@ -15,8 +15,6 @@ import click
 from auth_conformance.model import Failed, Inconclusive, Masked, Provenance, Result, Run, Severity, Skipped
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from auth_conformance.target import Target
 
 _ORDER = ("passed", "failed", "inconclusive", "errored", "masked", "skipped")
@@ -58,13 +56,13 @@ class Console:
             text = f"{self._done}/{self._total} {result.rule.code} {result.name}"
             click.echo("\r" + text[: self.width - 1].ljust(self.width - 1), nl=False, err=True)
 
-    def summary(self, run: Run, written: Iterable[Path] = ()) -> None:
+    def summary(self, run: Run, written: Iterable[str] = ()) -> None:
         """Failures in one line each, what could not be decided or tested, the count, and where the reports are."""
         if self.live:
             click.echo("\r" + " " * (self.width - 1) + "\r", nl=False, err=True)
         for result in run.results:
             if isinstance(result.verdict, Failed):
-                self._failure(result)
+                self._failure(run, result)
         for result in run.results:
             if isinstance(result.verdict, Inconclusive):
                 self._hanging(f"{result.rule.code} inconclusive", result.verdict.reason, "yellow")
@@ -82,15 +80,17 @@ class Console:
         self._severities(run)
         colour = {"Passed": "green", "Failed": "red"}.get(run.decision.word, "yellow")
         self.line(f"{run.decision.word}: {run.decision.sentence}", colour, bold=True)
-        for path in written:
-            self.line(f"Report   {path}")
+        for line in written:
+            self.line(printable(line))
 
-    def _failure(self, result: Result) -> None:
+    def _failure(self, run: Run, result: Result) -> None:
         for finding in result.findings:
+            standing = run.standing(finding)
             self._hanging(
-                f"{result.rule.code} {finding.severity.value}",
+                f"{result.rule.code} {finding.severity.value}"
+                + (f" ({standing})" if standing != "new" else ""),
                 f"{result.rule.title}: {finding.message}",
-                "red",
+                "red" if standing == "new" else "bright_black",
             )
 
     def _untested(self, run: Run) -> None:

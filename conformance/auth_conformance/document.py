@@ -10,6 +10,7 @@ from typing import Any
 
 from auth_conformance.model import (
     Acceptance,
+    Access,
     Decision,
     Depth,
     Derivation,
@@ -73,6 +74,15 @@ def to_document(run: Run) -> Json:
             "address": run.target.address,
             "title": run.target.title,
             "operations": list(run.target.operations),
+            "access": [
+                {
+                    "operation": cell.operation,
+                    "declared": cell.declared,
+                    "caller": cell.caller,
+                    "answer": cell.answer,
+                }
+                for cell in run.target.access
+            ],
             "facts": [
                 {
                     "name": fact.name,
@@ -139,6 +149,7 @@ def from_document(document: Json) -> Run:
             address=target["address"],
             title=target["title"],
             operations=tuple(target["operations"]),
+            access=tuple(Access(**cell) for cell in target.get("access", ())),
             facts=tuple(
                 Fact(fact["name"], fact["value"], Provenance(fact["provenance"]), fact["because"])
                 for fact in target["facts"]

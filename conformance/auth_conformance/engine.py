@@ -8,7 +8,7 @@ import importlib.metadata
 import ipaddress
 import platform
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from auth_conformance.clock import Clock
 from auth_conformance.discovery import discover
 from auth_conformance.discovery.application import load_app
 from auth_conformance.discovery.sampling import build_request
-from auth_conformance.model import Result, Run, Severity, TargetSummary
+from auth_conformance.model import Access, Result, Run, Severity, TargetSummary
 from auth_conformance.probe import Scene
 from auth_conformance.runner import run_all
 from auth_conformance.settings import ConfigurationError, Settings
@@ -33,7 +33,7 @@ from auth_conformance.transports.wire import NoWire, WireTransport, WireUnavaila
 
 if TYPE_CHECKING:
     from auth_conformance.sdk import Check
-    from auth_conformance.target import Target
+    from auth_conformance.target import Operation, Target
     from auth_conformance.transports.message import Transport
 
 # Requests per second towards somebody else's machine, unless told otherwise (checklist §1.6).
@@ -193,15 +193,33 @@ async def clean_up(scene: Scene) -> None:
             await send(request.with_query(*credential.query), label="clean up: delete an account of this run")
 
 
-def summary(target: Target) -> TargetSummary:
-    """What reports say about the target."""
+def summary(target: Target, seen: Mapping[tuple[str, str], set[int]] | None = None) -> TargetSummary:
+    """What reports say about the target; `seen` are the statuses by operation and caller."""
+    declared = {operation.name: _declared(operation) for operation in target.operations}
     return TargetSummary(
         kind=target.kind,
         address=target.address,
         title=target.title,
         facts=target.facts,
-        operations=tuple(operation.name for operation in target.operations),
+        operations=tuple(declared),
+        access=tuple(
+            Access(operation, declared.get(operation, ""), caller, _answer(statuses))
+            for (operation, caller), statuses in sorted((seen or {}).items())
+        ),
     )
+
+
+def _declared(operation: Operation) -> str:
+    if operation.security is None:
+        return ""
+    names = [" and ".join(sorted(alternative)) or "nobody" for alternative in operation.security]
+    return " or ".join(names) or "open"
+
+
+def _answer(statuses: set[int]) -> str:
+    if any(status < 300 for status in statuses):
+        return "let in"
+    return "refused" if statuses <= {401, 403} else "unclear"
 
 
 def finished(
@@ -279,7 +297,7 @@ async def conduct(
         except asyncio.CancelledError:
             interrupted = True
     return finished(
-        summary(scene.target),
+        summary(scene.target, scene.seen),
         results,
         settings,
         run_id=scene.run_id,

@@ -38,8 +38,9 @@ def decide(
         worst = max(finding.severity for finding in findings)
         plural = "s" if len(findings) > 1 else ""
         new = "new " if new_only else ""
-        sentence = f"{len(findings)} {new}finding{plural} of severity {fail_on.value} or above; the worst is {worst.value}"
-        return Decision(FINDINGS, f"{sentence}{_also(grave, findings, acceptances)}.")
+        sentence = f"{len(findings)} {new}finding{plural} of severity {fail_on.value} or above"
+        also = _also(grave, findings, acceptances)
+        return Decision(FINDINGS, f"{sentence}; the worst is {worst.value}{also}.")
     stale = [item for item in acceptances if item.kind == "waiver" and item.state == "stale"]
     if stale:
         names = ", ".join(f"{item.code} {item.operation}" for item in stale[:5])

@@ -410,6 +410,20 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """Who was let in where, beside what is declared: one cell of the matrix of operations and callers.
+
+    `declared` names the schemes that the document demands (`open` for none, empty where it says nothing),
+    `caller` is `nobody` or kind and owner of a live credential, `answer` is `let in`, `refused` or `unclear`.
+    """
+
+    operation: str
+    declared: str
+    caller: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
 class TargetSummary:
     """What was tested: `kind` is `app` or `url`, `address` has no credentials in it."""
 
@@ -418,6 +432,7 @@ class TargetSummary:
     title: str = ""
     facts: tuple[Fact, ...] = ()
     operations: tuple[str, ...] = ()
+    access: tuple[Access, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NAME",
         help="environment variable that holds the key that signs tokens",
     )
+    group.addoption("--auth-waivers", metavar="FILE", help="findings accepted by people")
+    group.addoption("--auth-baseline", metavar="FILE", help="findings known from an earlier run")
+    group.addoption(
+        "--auth-new-only",
+        action="store_true",
+        default=None,
+        help="fail only on findings that the baseline does not know",
+    )
     group.addoption("--auth-json", metavar="FILE", help="write the run as JSON")
     group.addoption("--auth-html", metavar="FILE", help="write the HTML report")
     group.addoption("--auth-sarif", metavar="FILE", help="write the findings as SARIF 2.1.0")

@@ -68,7 +68,7 @@ def pytest_auth_report_write(config: pytest.Config, run: Run) -> None:
 
     for name, path in asked.items():
         try:
-            config.stash[_written] += write(run, **{name: path})
+            config.stash[_written] += write(run, {name: path})
         except OSError as error:
             config.stash[_trouble].append(str(error))
     if folder is not None:

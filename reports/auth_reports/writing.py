@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from auth_conformance.model import Run
@@ -20,8 +21,10 @@ FORMATS = {
 }
 
 
-def write(run: Run, **paths: Path | None) -> list[Path]:
+def write(run: Run, paths: Mapping[str, Path | None], *, anchor: str | None = None) -> list[Path]:
     """Write the reports that have a path, by format, JSON first, and return the paths written.
+
+    `anchor` is the file of the repository on which findings without a source line hang in SARIF.
 
     Parent folders are created. Raises OSError, naming the path, when one cannot be written; what was written
     before it stays.
@@ -30,7 +33,8 @@ def write(run: Run, **paths: Path | None) -> list[Path]:
     for name, module in FORMATS.items():
         path = paths.get(name)
         if path is not None:
-            _replace(path, importlib.import_module(module).render(run))
+            options = {"anchor": anchor} if name == "sarif" else {}
+            _replace(path, importlib.import_module(module).render(run, **options))
             written.append(path)
     return written
 

@@ -34,7 +34,7 @@ def test_the_text_is_stable_ascii_with_a_final_newline(sample: ModuleType) -> No
     assert text.isascii()
     assert "\x1b" not in text
     assert text.endswith("}\n")
-    assert text.startswith('{\n  "command"')
+    assert text.startswith('{\n  "acceptances"')
 
 
 def test_documents_fit_the_published_schema(sample: ModuleType, schema: dict[str, Any]) -> None:

@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 def test_both_reports_are_written_and_folders_made(sample: ModuleType, tmp_path: Path) -> None:
     paths = [tmp_path / "a" / "b" / "run.json", tmp_path / "c" / "run.html"]
-    assert writing.write(sample.run(), json=paths[0], html=paths[1]) == paths
+    assert writing.write(sample.run(), {"json": paths[0], "html": paths[1]}) == paths
     assert json.loads(paths[0].read_text("utf-8"))["decision"]["word"] == "Failed"
     assert paths[1].read_text("utf-8").startswith("<!DOCTYPE html>")
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["run.html", "run.json"]
 
 
 def test_nothing_asked_nothing_written(sample: ModuleType, tmp_path: Path) -> None:
-    assert writing.write(sample.run(), json=None, html=None) == []
+    assert writing.write(sample.run(), {"json": None, "html": None}) == []
     assert list(tmp_path.iterdir()) == []
 
 
 def test_hostile_texts_reach_the_disk(sample: ModuleType, tmp_path: Path) -> None:
     run = sample.run(sample.hostile(), note=" ".join(sample.HOSTILE))
-    for path in writing.write(run, json=tmp_path / "r.json", html=tmp_path / "r.html"):
+    for path in writing.write(run, {"json": tmp_path / "r.json", "html": tmp_path / "r.html"}):
         assert path.read_bytes()
 
 
@@ -42,6 +42,6 @@ def test_a_failed_write_leaves_the_old_report(
 
     monkeypatch.setattr("pathlib.Path.replace", full)
     with pytest.raises(OSError, match=r"No space left on device.*run\.json"):
-        writing.write(sample.run(), json=path)
+        writing.write(sample.run(), {"json": path})
     assert path.read_text() == "old"
     assert [item.name for item in tmp_path.iterdir()] == ["run.json"]

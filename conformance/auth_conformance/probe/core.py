@@ -143,8 +143,9 @@ class Core:
         """A live credential of `owner`, shared by all checks unless `fresh`. Raises Missing or Unclear."""
         wanted = kind or self.preferred()
         if fresh:
-            return await self._obtain(wanted, owner)
-        return await self.scene.once(("credential", wanted, owner), lambda: self._obtain(wanted, owner))
+            return self.scene.issued(await self._obtain(wanted, owner))
+        found = await self.scene.once(("credential", wanted, owner), lambda: self._obtain(wanted, owner))
+        return self.scene.issued(found)
 
     def preferred(self) -> Kind:
         """The kind that the witness is asked with when a check does not care."""
@@ -369,7 +370,7 @@ class Core:
             request = replace(request, fresh=True).with_headers(("Cache-Control", "no-cache"))
         if edit is not None:
             request = edit(request)
-        return await self.send(
+        answer = await self.send(
             request,
             label=label,
             role=role,
@@ -379,6 +380,9 @@ class Core:
             moved=moved,
             raw_wire=raw_wire,
         )
+        if not (headers or query or moved or raw_wire or edit):
+            self.scene.saw(operation.name, credential, answer.status)
+        return answer
 
     # Calibration.
 

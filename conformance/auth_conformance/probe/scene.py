@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from auth_conformance.credentials import Credential
 from auth_conformance.model import Exchange
+from auth_conformance.secret import Secret
 from auth_conformance.target import Account, Target
 from auth_conformance.transports.message import HttpRequest, Transport
 from auth_conformance.transports.recorder import METER, Recorder
@@ -46,7 +47,21 @@ class Scene:
     refusals_seen: list[Exchange] = field(default_factory=list)
     made_accounts: list[tuple[Account, Credential | None]] = field(default_factory=list)
     waited: float = 0.0
+    # Whom an operation answered how, for the matrix of who gets in where: (operation, caller) -> statuses.
+    seen: dict[tuple[str, str], set[int]] = field(default_factory=dict)
+    live: dict[Secret, str] = field(default_factory=dict)
     _once: dict[object, asyncio.Future[Any]] = field(default_factory=dict)
+
+    def issued(self, credential: Credential) -> Credential:
+        """Remember a credential as one that its owner holds; returns it."""
+        self.live[credential.value] = f"{credential.carrier.kind.value} of {credential.owner}"
+        return credential
+
+    def saw(self, operation: str, credential: Credential | None, status: int | None) -> None:
+        """Note how an operation answered nobody, or the holder of a live credential."""
+        caller = "nobody" if credential is None else self.live.get(credential.value)
+        if caller is not None and status is not None:
+            self.seen.setdefault((operation, caller), set()).add(status)
 
     async def once(self, key: object, make: Callable[[], Awaitable[T]]) -> T:
         """The result of `make`, computed once per run and shared, failures included.

@@ -3,6 +3,7 @@
 import json
 import textwrap
 import xml.etree.ElementTree as ET
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -204,3 +205,17 @@ def test_workers_report_to_one_place(pytester: pytest.Pytester) -> None:
 
 def test_the_reference_app_is_importable_as_installed() -> None:
     assert (Path(reference_app.__file__).parent / "routes.py").is_file()
+
+
+def test_a_waived_finding_is_an_expected_failure_and_a_stale_waiver_fails(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(flawed_service=FLAWED)
+    pytester.makeconftest(f"def pytest_auth_users(config):\n    return {USERS}\n")
+    soon = (datetime.now(UTC) + timedelta(days=30)).date()
+    (pytester.path / "auth-conformance-waivers.toml").write_text(
+        f'[[waiver]]\ncode = "TOK102"\nreason = "gateway verifies"\nowner = "ann"\nexpires = {soon}\n'
+        f'[[waiver]]\ncode = "TOK101"\nreason = "old"\nowner = "ann"\nexpires = {soon}\n',
+        "utf-8",
+    )
+    result = pytester.runpytest_subprocess("--auth-app", "flawed_service:app", *FEW, "--auth-html", "r.html")
+    result.assert_outcomes(xfailed=1, failed=1)
+    result.stdout.fnmatch_lines(["*nothing is left of what this waiver accepts*"])

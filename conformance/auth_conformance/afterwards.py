@@ -1,0 +1,86 @@
+"""Commands about runs that are over: `report`, `baseline`, `diff`. They read run.json and send nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from auth_conformance.acceptance import BASELINE, baseline_of, baseline_text, load_baseline
+from auth_conformance.console import printable
+from auth_conformance.document import from_document
+from auth_conformance.model import Run
+from auth_conformance.outputs import Refused, outputs, write_all
+from auth_conformance.settings import ConfigurationError
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def read_run(path: Path) -> Run:
+    """The run in a JSON report. Raises Refused."""
+    try:
+        return from_document(json.loads(path.read_text("utf-8")))
+    except OSError as error:
+        raise Refused(f"{path} cannot be read: {error.strerror}.") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Refused(
+            f"{path} is not a run that this version reads ({error}). Write one: run … --json {path}"
+        ) from None
+
+
+@click.command()
+@click.argument("run_file", metavar="RUN.JSON", type=_FILE)
+@outputs
+def report(run_file: Path, **files: Any) -> None:
+    """Write other reports from the JSON report of a run."""
+    run = read_run(run_file)
+    if not any(files.values()):
+        raise Refused("Say what to write: --html FILE, --sarif FILE, --markdown FILE or --export-tests DIR.")
+    for line in write_all(run, files):
+        click.echo(line)
+
+
+@click.command()
+@click.argument("run_file", metavar="RUN.JSON", type=_FILE)
+@click.option("--output", type=_FILE, default=Path(BASELINE), help=f"Where to write (default: {BASELINE}).")
+@click.option("--include-critical", is_flag=True, help="Accept critical findings, too.")
+def baseline(run_file: Path, output: Path, *, include_critical: bool) -> None:
+    """Accept the findings of a run as known, so that --new-only fails on later ones only.
+
+    An existing baseline is brought up to date: what is no longer found leaves it.
+    """
+    run = read_run(run_file)
+    try:
+        before = load_baseline(output) if output.is_file() else []
+    except ConfigurationError as error:
+        raise Refused(str(error)) from None
+    known, critical = baseline_of(run, before, include_critical=include_critical)
+    try:
+        output.write_text(baseline_text(known), "utf-8")
+    except OSError as error:
+        raise Refused(f"{output} cannot be written: {error.strerror}.") from None
+    click.echo(f"Wrote {output}: {len(known)} findings are known.")
+    for finding in critical:
+        click.echo(
+            printable(
+                f"Left out: {finding.code} {finding.operation or ''} is critical; --include-critical takes it."
+            )
+        )
+
+
+@click.command()
+@click.argument("before", metavar="BEFORE.JSON", type=_FILE)
+@click.argument("now", metavar="NOW.JSON", type=_FILE)
+def diff(before: Path, now: Path) -> None:
+    """Say what changed between two runs: findings, verdicts, operations, and who gets in where.
+
+    Exit code 1 when there is a finding that was not there before.
+    """
+    from auth_reports.difference import compare, render  # noqa: PLC0415 - the other commands need no reports
+
+    difference = compare(read_run(before), read_run(now))
+    click.echo(printable(render(difference)), nl=False)
+    sys.exit(1 if difference.worse else 0)

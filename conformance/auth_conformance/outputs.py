@@ -1,0 +1,80 @@
+"""Options that name the reports to write, and the writing: shared by all commands that have a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from auth_conformance.gate import UNUSABLE
+
+if TYPE_CHECKING:
+    from auth_conformance.model import Run
+
+F = TypeVar("F", bound=Callable[..., Any])
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+class Refused(click.ClickException):
+    """Something that the user can mend: one clear text, exit code 2."""
+
+    exit_code = UNUSABLE
+
+    def show(self, file: Any = None) -> None:
+        """Print the text, without a traceback."""
+        click.echo(f"auth-conformance: {self.format_message()}", err=True, file=file)
+
+
+def outputs(command: F) -> F:
+    """Options for each report."""
+    options = [
+        click.option("--json", "json_file", type=_FILE, help="Write the run as JSON."),
+        click.option("--html", "html_file", type=_FILE, help="Write the HTML report."),
+        click.option("--sarif", "sarif_file", type=_FILE, help="Write the findings as SARIF 2.1.0."),
+        click.option("--markdown", "markdown_file", type=_FILE, help="Write a summary in Markdown."),
+        click.option(
+            "--sarif-anchor",
+            "sarif_anchor",
+            metavar="PATH",
+            help="File of the repository on which findings without a source line hang in SARIF.",
+        ),
+        click.option(
+            "--export-tests",
+            "test_folder",
+            type=click.Path(path_type=Path, file_okay=False),
+            help="Write one stand-alone pytest file per finding into this folder.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def split(flags: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The flags of `outputs`, and the others."""
+    names = {"json_file", "html_file", "sarif_file", "markdown_file", "sarif_anchor", "test_folder"}
+    files = {name: value for name, value in flags.items() if name in names}
+    return files, {name: value for name, value in flags.items() if name not in names}
+
+
+def write_all(run: Run, files: Mapping[str, Any]) -> list[str]:
+    """Write what was asked for; returns a line for people about each. Raises Refused."""
+    from auth_reports.regression import export  # noqa: PLC0415 - a run without reports needs no Jinja2
+    from auth_reports.writing import write  # noqa: PLC0415 - as above
+
+    formats = {name: files.get(f"{name}_file") for name in ("json", "html", "sarif", "markdown")}
+    try:
+        lines = [f"Report   {path}" for path in write(run, formats, anchor=files.get("sarif_anchor"))]
+        folder = files.get("test_folder")
+        if folder is not None:
+            written, left = export(run, folder)
+            lines.append(f"Tests    {len(written)} in {folder}")
+            lines += [
+                f"         none for {item.finding.code} {item.finding.operation or ''}: {item.reason}"
+                for item in left
+            ]
+    except OSError as error:
+        raise Refused(f"The report cannot be written: {error}.") from None
+    return lines
