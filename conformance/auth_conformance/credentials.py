@@ -17,20 +17,10 @@ import jwt as pyjwt
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from auth_conformance.oracles.respelling import ORDERS
 from auth_conformance.secret import Secret
 
 _HMAC = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
-# The orders of the curves (SEC 2 §2.4, §2.5, §2.6): of two ECDSA signatures that verify, some services take
-# only the one with the lower `s`, so that an honest one of ours must be that.
-_ORDERS = {
-    "ES256": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
-    "ES256K": 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141,
-    "ES384": int("FFFFFFFF" * 6 + "C7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973", 16),
-    "ES512": int(
-        "01FF" + "FFFFFFFF" * 7 + "FFFFFFFA51868783BF2F966B7FCC0148F709A5D03BB5C9B8899C47AEBB6FB71E91386409",
-        16,
-    ),
-}
 
 
 class Kind(enum.Enum):
@@ -158,7 +148,8 @@ class SigningKey:
             signature = implementation.sign(signing_input, _prepared(name, self.secret))
         except (NotImplementedError, pyjwt.InvalidKeyError, TypeError) as error:
             raise ValueError(f"the key cannot sign under {name}") from error
-        return _with_low_s(signature, _ORDERS[name]) if name in _ORDERS else signature
+        # Of two ECDSA signatures that verify, some services take only the lower one: an honest one must be that.
+        return _with_low_s(signature, ORDERS[name]) if name in ORDERS else signature
 
     def verifies(self, token: Jwt) -> bool:
         """Whether this key made the signature of `token`."""

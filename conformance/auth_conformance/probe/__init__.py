@@ -26,10 +26,12 @@ from auth_conformance.probe.placing import Placing
 from auth_conformance.probe.privilege import Privilege
 from auth_conformance.probe.refusal import Attempt, Refusal
 from auth_conformance.probe.refusals import Refusals
+from auth_conformance.probe.respelled import Respelled
 from auth_conformance.probe.revocation import Revocation
 from auth_conformance.probe.rotation import Reuse
 from auth_conformance.probe.scene import Scene
 from auth_conformance.probe.schemes import Schemes
+from auth_conformance.probe.sessionlist import SessionList
 from auth_conformance.probe.stored import Stored
 from auth_conformance.probe.tampering import Tampering
 from auth_conformance.probe.throttling import Throttling
@@ -51,6 +53,8 @@ class Probe(
     Fixation,
     Accounts,
     KeyEnds,
+    SessionList,
+    Respelled,
     Revocation,
     Reuse,
     Likeness,

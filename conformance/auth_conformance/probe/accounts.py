@@ -22,7 +22,7 @@ from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.oracles.privilege import role_word
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
-from auth_conformance.probe.holdings import Holding, Holdings
+from auth_conformance.probe.holdings import Holding, Holdings, told_once
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Accounts(Holdings):
         if other is not None:
             await self._must_be_live(other, "after another account had ended")
         if violations:
-            return Failed(tuple(violations), tuple(self.evidence), tuple(self.notes))
+            return Failed(told_once(violations), tuple(self.evidence), tuple(self.notes))
         if doubts:
             return Inconclusive(doubts[0], "", tuple(self.evidence), tuple(self.notes))
         reason = f"After {' and '.join(ended)} every credential of the account was refused; another account went on."
@@ -216,7 +216,7 @@ class Accounts(Holdings):
             raise Unclear(f"{users.demote.operation.name} answered {lowered.status}, and took nothing away.")
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if violations:
-            return Failed(tuple(violations), evidence, notes)
+            return Failed(told_once(violations), evidence, notes)
         names = ", ".join(item.name for item in powerful)
         reason = f"{operation.name} refused {names} of an account at once when it had lost its role."
         return Passed(reason, evidence, notes)
@@ -326,7 +326,7 @@ class Accounts(Holdings):
             await self._must_be_live(anew, "after the replays")
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if violations:
-            return Failed(tuple(violations), evidence, notes)
+            return Failed(told_once(violations), evidence, notes)
         if doubts:
             return Inconclusive(doubts[0], "", evidence, notes)
         told = (

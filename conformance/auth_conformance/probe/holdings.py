@@ -225,6 +225,26 @@ class Holdings(Revocation):
         return await self.call(switch.operation, admin, label=label, values={name: value}, body=body)
 
 
+def told_once(violations: list[Violation]) -> tuple[Violation, ...]:
+    """Return one violation per operation: the first way is told, the others are counted, the gravest counts."""
+    groups: dict[str | None, list[Violation]] = {}
+    for violation in violations:
+        groups.setdefault(violation.operation, []).append(violation)
+    merged = []
+    for group in groups.values():
+        severities = [item.severity for item in group]
+        merged.append(
+            replace(
+                group[0],
+                message=" ".join(item.message for item in group[:3])
+                + (f" {len(group) - 3} more ways." if len(group) > 3 else ""),
+                severity=None if None in severities else max(item for item in severities if item is not None),
+                evidence=tuple(dict.fromkeys(exchange for item in group for exchange in item.evidence)),
+            )
+        )
+    return tuple(merged)
+
+
 def _rights(operation: Operation) -> dict[str, object]:
     """Return the members of a key that list rights, with every right that the document knows."""
     found: dict[str, object] = {}

@@ -20,7 +20,7 @@ from auth_conformance.model import (
 )
 from auth_conformance.oracles.pointer import resolve
 from auth_conformance.probe.core import Answer, Missing, Unclear
-from auth_conformance.probe.holdings import NAMES, Holding, Holdings
+from auth_conformance.probe.holdings import NAMES, Holding, Holdings, told_once
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class KeyEnds(Holdings):
             violations += await self._rotated(keys, second, login, doubts)
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if violations:
-            return Failed(tuple(violations), evidence, notes)
+            return Failed(told_once(violations), evidence, notes)
         if doubts:
             return Inconclusive(doubts[0], "", evidence, notes)
         reason = (

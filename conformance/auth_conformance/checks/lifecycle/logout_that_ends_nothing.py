@@ -35,6 +35,7 @@ from auth_conformance.sdk import (
         CWE(613),
         WSTG("SESS-06"),
     ),
+    masks=("LIF102", "LIF116"),
 )
 async def logout_that_ends_nothing(probe: Probe) -> Verdict:
     """After a logout the token, the cookie and the refresh token of that session must be refused, at once.

@@ -1,0 +1,215 @@
+"""`must_show_and_end_sessions`: the list of one's logins, and what it can end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from auth_conformance.credentials import Credential, Kind
+from auth_conformance.model import Failed, Inconclusive, Need, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.oracles.standing import flattened
+from auth_conformance.probe.core import Answer, Missing, Session, Unclear
+from auth_conformance.probe.holdings import NAMES, Holding, Holdings, told_once
+
+if TYPE_CHECKING:
+    from auth_conformance.target import Account, Operation, SessionManagement
+
+# A shorter value is no credential.
+TELLING = 12
+MOST_VALUES = 8
+
+
+class SessionList(Holdings):
+    """Opens logins of its own, lists them and ends them by what the list says."""
+
+    async def must_show_and_end_sessions(self) -> Verdict:
+        """People must see and end their logins, and only their own. Raises Missing or Unclear."""
+        sessions = self.target.sessions
+        if sessions is None:
+            return self._none_listed()
+        account = await self.disposable("session list") or self.account()
+        kind = self.target.logins[0].carrier.kind
+        viewer = await self._view(account, kind, [])
+        ended, name = await self._named(sessions, account, kind, viewer)
+        kept = await self._view(account, kind, [viewer.credential, ended.credential])
+        violations = await self._values_as_credentials(sessions, viewer)
+        doubts: list[str] = []
+        violations += await self._stranger_ends(sessions, viewer, kind, doubts)
+        if sessions.end is None and sessions.end_all is None:
+            message = f"{sessions.listing.name} lists logins, and no operation ends one."
+            violations.append(Violation(sessions.listing.name, message, Severity.LOW))
+        if sessions.end is not None:
+            answer = await self._end(sessions.end, viewer, name, "end one login by its listed name")
+            violations += await self._ended(ended, sessions.end, answer, doubts)
+            await self._must_be_live(kept, "after another login had ended")
+        if sessions.end_all is not None and not violations:
+            answer = await self.call(sessions.end_all, viewer.credential, label="end all other logins")
+            if not answer.reply.ok:
+                doubts.append(f"{sessions.end_all.name} ended nothing ({answer.why or answer.status})")
+            else:
+                violations += await self._ended(kept, sessions.end_all, answer, doubts)
+        violations += await self._administrator_ends(account, kind, doubts)
+        await self._must_be_live(await self.log_in(account, kind), "at the end")
+        if not account.expendable:
+            self.forget_shared(account)
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            return Failed(told_once(violations), evidence, notes)
+        if doubts:
+            return Inconclusive(doubts[0], "", evidence, notes)
+        reason = (
+            f"{sessions.listing.name} shows the logins of its caller; ending them ended them, and nobody else's; "
+            "what it lists is no credential."
+        )
+        return Passed(reason, evidence, notes)
+
+    def _none_listed(self) -> Verdict:
+        absent = self.target.absent.get(Need.SESSION_LIST)
+        if absent is None:
+            raise Missing(
+                "No operation is known that lists one's logins.",
+                self.target.remedies.get(Need.SESSION_LIST, ""),
+            )
+        message = f"People cannot see or end their logins: {absent}"
+        return Failed((Violation(None, message, Severity.LOW),), tuple(self.evidence))
+
+    async def _view(self, account: Account, kind: Kind, apart: list[Credential]) -> Session:
+        session = await self.sign_in(account, kind, apart)
+        await self._must_be_live(session, "before")
+        return session
+
+    async def _listed(
+        self, sessions: SessionManagement, session: Session, label: str
+    ) -> list[dict[str, Any]]:
+        answer = await self.call(sessions.listing, session.credential, label=label, role=Role.CONTROL)
+        if not answer.reply.ok:
+            raise Unclear(f"{sessions.listing.name} listed nothing ({answer.why or answer.status}).")
+        return _items(answer.reply.json)
+
+    async def _named(
+        self, sessions: SessionManagement, account: Account, kind: Kind, viewer: Session
+    ) -> tuple[Session, str]:
+        """Log in once more; return that login, and how the list names it: by what has been added. Raises Unclear."""
+        before = await self._listed(sessions, viewer, "list the logins")
+        session = await self._view(account, kind, [viewer.credential])
+        after = await self._listed(sessions, viewer, "list the logins after another one")
+        known = {str(item.get(sessions.identifier)) for item in before}
+        added = [
+            str(item[sessions.identifier])
+            for item in after
+            if item.get(sessions.identifier) is not None and str(item[sessions.identifier]) not in known
+        ]
+        if not added:
+            raise Unclear(f"{sessions.listing.name} does not show a login that has just been made.")
+        return session, added[0]
+
+    async def _end(self, operation: Operation, session: Session, name: str, label: str) -> Answer:
+        values = dict.fromkeys((part.split("}")[0] for part in operation.path.split("{")[1:]), name)
+        return await self.call(operation, session.credential, label=label, values=values)
+
+    async def _ended(
+        self, session: Session, operation: Operation, answer: Answer, doubts: list[str]
+    ) -> list[Violation]:
+        """Present what was ended: the credential, and its refresh token."""
+        if answer.status in (401, 403):
+            self.notes.append(
+                f"{operation.name} asks for more than a login ({answer.status}): termination was not seen"
+            )
+            return []
+        if not answer.reply.ok:
+            doubts.append(f"{operation.name} ended nothing ({answer.why or answer.status})")
+            return []
+        held = [Holding(NAMES[session.credential.carrier.kind], session.credential)]
+        if session.refresh is not None and self.target.refresh is not None:
+            held.append(Holding("refresh token", session.credential, session.refresh))
+        return await self.lived_on(
+            held,
+            f"after {operation.name} had ended its login",
+            operation.name,
+            doubts,
+            shown=(answer.exchange,),
+        )
+
+    async def _values_as_credentials(self, sessions: SessionManagement, viewer: Session) -> list[Violation]:
+        """Present what the list shows in place of a credential, of each kind."""
+        listed = await self._listed(sessions, viewer, "list the logins again")
+        values = [
+            value
+            for item in listed
+            for value in flattened(item).values()
+            if isinstance(value, str) and len(value) >= TELLING and " " not in value and value.isascii()
+        ]
+        carriers = {carrier.kind: carrier for carrier in reversed(self.target.carriers)}
+        found: list[Violation] = []
+        baseline = await self.baseline(self.witness, viewer.credential)
+        for value in list(dict.fromkeys(values))[:MOST_VALUES]:
+            for kind, carrier in carriers.items():
+                if kind is Kind.BASIC:
+                    continue
+                credential = replace(viewer.credential.with_value(value), carrier=carrier, companions=())
+                proofs = []
+                for prefix in ("", "again: "):
+                    answer = await self.call(
+                        self.witness.operation,
+                        credential,
+                        label=f"{prefix}a listed value as a {kind.value} credential",
+                        role=Role.ATTACK,
+                        baseline=baseline,
+                        pointer=self.witness.identity or None,
+                        fresh=bool(prefix),
+                    )
+                    if not answer.accepted:
+                        break
+                    proofs.append(answer.exchange)
+                else:
+                    message = (
+                        f"{sessions.listing.name} lists a value that works as a {kind.value} credential."
+                    )
+                    found.append(Violation(sessions.listing.name, message, Severity.HIGH, tuple(proofs)))
+        return found[:1]
+
+    async def _stranger_ends(
+        self, sessions: SessionManagement, viewer: Session, kind: Kind, doubts: list[str]
+    ) -> list[Violation]:
+        """End another user's login by its name, as this user: it must go on."""
+        other = await self.disposable("another user")
+        if sessions.end is None or other is None:
+            self.notes.append("whether one may end another's login was not seen")
+            return []
+        proofs = []
+        for _ in range(2):
+            theirs = await self._view(other, kind, [])
+            session, name = await self._named(sessions, other, kind, theirs)
+            answer = await self._end(sessions.end, viewer, name, "end another user's login")
+            after = await self._replay_once(
+                self.witness, session.credential, "control: that login afterwards", Role.CONTROL
+            )
+            if after.accepted:
+                return []
+            if not after.rejected:
+                doubts.append(f"another user's login, after it was to be ended: {after.why}")
+                return []
+            proofs += [answer.exchange, after.exchange]
+        message = f"{sessions.end.name} ended the login of another user."
+        return [Violation(sessions.end.name, message, Severity.HIGH, tuple(proofs))]
+
+    async def _administrator_ends(self, account: Account, kind: Kind, doubts: list[str]) -> list[Violation]:
+        users = self.target.users
+        if users is None or users.end_sessions is None or "admin" not in self.target.accounts:
+            self.notes.append("whether an administrator can end a user's logins was not seen")
+            return []
+        session = await self._view(account, kind, [])
+        facts = await self.facts_of(session.credential)
+        answer = await self.as_administrator(
+            users.end_sessions, facts, "an administrator ends the user's logins"
+        )
+        return await self._ended(session, users.end_sessions.operation, answer, doubts)
+
+
+def _items(document: object) -> list[dict[str, Any]]:
+    if isinstance(document, list):
+        return [item for item in document if isinstance(item, dict)]
+    if isinstance(document, dict):
+        lists = [value for value in document.values() if isinstance(value, list)]
+        return _items(lists[0]) if len(lists) == 1 else []
+    return []
