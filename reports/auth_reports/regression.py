@@ -92,7 +92,7 @@ def regression(finding: Finding, run: Run) -> Regression | NotWritten:
     for step in steps:
         writer.step(step)
     writer.attack(attack, finding.expected)
-    name = re.sub(r"\W+", "_", f"{finding.code} {attack.operation}".lower()).strip("_")
+    name = re.sub(r"\W+", "_", f"{finding.code} {attack.operation}".lower()).strip("_")[:80]
     return Regression(
         f"test_{name}.py", writer.file(finding, f"test_{name}"), tuple(sorted(writer.environment))
     )
@@ -187,7 +187,7 @@ class _Writer:
                     f"assert {_literal(value)} {word} {reply}.headers.get({name}, '').lower(), {label}"
                 )
             case "status":
-                self.lines.append(f"assert str({reply}.status_code) in {expected.value.split()!r}, {label}")
+                self.lines.append(f"assert str({reply}.status_code) in {expected.value.split()!a}, {label}")
             case _:
                 self.lines.append(f"assert not {reply}.is_success, {label}")
 
@@ -253,7 +253,7 @@ class _Writer:
             case int() if not isinstance(value, bool) and str(value) in self._ids:
                 return self._ids[str(value)]
             case _:
-                return repr(value)
+                return ascii(value)
 
     def _text(self, text: str, name: str) -> str:
         return _joined(self._pieces(text, name))
@@ -289,7 +289,7 @@ class _Writer:
             self._helpers.add("altered")
             self._names[digest] = self._unused("altered")
             self.lines.append(
-                f"{self._names[digest]} = altered({base}, {list(recipe.pieces)!r}, parts={recipe.parts})"
+                f"{self._names[digest]} = altered({base}, {list(recipe.pieces)!a}, parts={recipe.parts})"
             )
             return self._names[digest]
         variable = self._unused(_kind(name).upper())
@@ -316,7 +316,7 @@ class _Writer:
         except ValueError:
             document = None
         for path, value in _leaves(document):
-            expression = reply + ".json()" + "".join(f"[{part!r}]" for part in path)
+            expression = reply + ".json()" + "".join(f"[{part!a}]" for part in path)
             mark = _MARK.fullmatch(value) if isinstance(value, str) else None
             if mark is not None and mark[1] in self.needed - self._names.keys():
                 variable = self._unused(_kind(str(path[-1]) if path else "token"))
@@ -358,7 +358,7 @@ class _Writer:
             "",
             _comment(finding.message),
             "",
-            f"Written by auth-conformance from run {self.run.run_id}.",
+            f"Written by auth-conformance from run {_comment(self.run.run_id)}.",
             "It fails while the flaw is there, and passes once it is mended.",
             "Environment:",
             f"    BASE_URL: where the service listens (default {_comment(base)})",

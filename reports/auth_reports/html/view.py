@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shlex
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ from auth_conformance.model import (
     Skipped,
 )
 from auth_reports.html.evidence import Budget, Pair, Step, pairs, proof, steps
+from auth_reports.html.matrices import Coverage, Entrances, coverage, entrances
 from auth_reports.html.text import Block, cut, prose, short, slug
+from auth_reports.regression import NotWritten, regression
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from auth_conformance.model import Finding, Result, Rule, Run
 
 LEVELS = (1, 2, 3)
+# The gravest findings have their test on the page; --export-tests writes all of them.
+_TESTS = 60
 _FAMILIES = {
     "TOK": "Bearer tokens and JWT",
     "KEY": "API keys",
@@ -126,6 +131,14 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Download:
+    """A regression test that the page offers: the name of the file, and its text in Base64."""
+
+    name: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
 class Occurrence:
     """One finding of a group."""
 
@@ -135,6 +148,8 @@ class Occurrence:
     pairs: tuple[Pair, ...]
     proof: str
     left: int
+    standing: str = "new"
+    test: Download | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +258,9 @@ class Page:
     families: tuple[Family, ...]
     rows: tuple[Row, ...]
     standards: tuple[Standard, ...]
+    tested: Coverage
+    entrances: Entrances
+    standing: tuple[tuple[str, int], ...]
     target_option: str
     quoted_address: str
 
@@ -276,9 +294,22 @@ def page(run: Run, *, findings: Budget, others: Budget) -> Page:
         families=_families(rows),
         rows=rows,
         standards=_standards(rows),
+        tested=coverage(run),
+        entrances=entrances(run),
+        standing=_standing(run),
         target_option="--auth-app" if run.target.kind == "app" else "--auth-url",
         quoted_address=shlex.quote(run.target.address),
     )
+
+
+def _standing(run: Run) -> tuple[tuple[str, int], ...]:
+    """How many findings are new, known and waived, and how much of what was accepted has gone."""
+    counts = [
+        (name, sum(run.standing(item) == name for item in run.findings))
+        for name in ("new", "known", "waived")
+    ]
+    fixed = sum(item.kind == "baseline" and item.state == "stale" for item in run.acceptances)
+    return (*counts, ("fixed", fixed))
 
 
 def _moment(when: datetime) -> str:
@@ -315,9 +346,18 @@ def _occurrences(run: Run, budget: Budget) -> dict[str, list[Occurrence]]:
                 pairs=chosen,
                 proof=proof(finding.evidence),
                 left=sum(item.number not in shown for item in finding.evidence),
+                standing=run.standing(finding),
+                test=_download(finding, run) if number < _TESTS else None,
             )
         )
     return found
+
+
+def _download(finding: Finding, run: Run) -> Download | None:
+    made = regression(finding, run)
+    if isinstance(made, NotWritten):
+        return None
+    return Download(made.name, base64.b64encode(made.text.encode()).decode())
 
 
 def _group(run: Run, code: str, items: list[Occurrence], rows: tuple[Row, ...]) -> Group:
