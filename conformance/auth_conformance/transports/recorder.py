@@ -78,9 +78,12 @@ class Archive:
         self._kept: dict[tuple[str, int | None, str], list[Kept]] = {}
 
     def keep(self, kept: Kept) -> None:
-        """Remember an exchange unless enough of its kind are known, or its body is very large."""
+        """Remember an exchange unless enough of its kind are known, or its body is very large.
+
+        An attack on routing bears the name of the operation that it wants and goes elsewhere: not that one's reply.
+        """
         reply = kept.exchange.reply
-        if len(kept.reply.body) > LARGEST_KEPT or len(self._kept) >= KINDS_KEPT:
+        if len(kept.reply.body) > LARGEST_KEPT or len(self._kept) >= KINDS_KEPT or not _addressed(kept):
             return
         same = self._kept.setdefault((kept.exchange.operation, reply.status, reply.shape[:200]), [])
         if len(same) < KEPT_OF_A_KIND:
@@ -242,6 +245,16 @@ def _asked(exchange: Exchange) -> set[str]:
     made = {recipe.digest for recipe in request.derived}
     digests = {digest for text in texts for digest in _DIGEST.findall(text)} | bases
     return (digests - made) | _path_values(exchange)
+
+
+def _addressed(kept: Kept) -> bool:
+    """Whether the request went to the operation that it is named for."""
+    method, _, template = kept.exchange.operation.partition(" ")
+    path, slots = kept.request.path.split("?")[0].split("/"), template.split("/")
+    same = len(path) == len(slots) and all(
+        value == slot or ("{" in slot and value) for value, slot in zip(path, slots, strict=True)
+    )
+    return same and kept.request.method == method
 
 
 def _path_values(exchange: Exchange) -> set[str]:
