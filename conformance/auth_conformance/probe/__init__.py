@@ -24,6 +24,7 @@ from auth_conformance.probe.origins import Origins
 from auth_conformance.probe.paths import Paths
 from auth_conformance.probe.placing import Placing
 from auth_conformance.probe.privilege import Privilege
+from auth_conformance.probe.races import Races
 from auth_conformance.probe.refusal import Attempt, Refusal
 from auth_conformance.probe.refusals import Refusals
 from auth_conformance.probe.respelled import Respelled
@@ -53,6 +54,7 @@ class Probe(
     Fixation,
     Accounts,
     KeyEnds,
+    Races,
     SessionList,
     Respelled,
     Revocation,

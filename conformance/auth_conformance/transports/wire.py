@@ -85,10 +85,16 @@ class WireTransport:
 
     async def send(self, request: HttpRequest) -> RawReply:
         """Deliver once; failures are replies with an `error`."""
+        return await self.send_held(request, None)
+
+    async def send_held(
+        self, request: HttpRequest, release: Callable[[], Awaitable[object]] | None
+    ) -> RawReply:
+        """Deliver once; the last byte goes out only after `release`, so that many can be complete together."""
         started = time.monotonic()
         try:
             async with asyncio.timeout(self._timeout):
-                status, headers, body, truncated = await self._exchange(request)
+                status, headers, body, truncated = await self._exchange(request, release)
         except TimeoutError:
             return RawReply(
                 None, error=f"no answer within {self._timeout:g} s", took=time.monotonic() - started
@@ -111,7 +117,9 @@ class WireTransport:
     async def close(self) -> None:
         """Nothing is held between requests."""
 
-    async def _exchange(self, request: HttpRequest) -> tuple[int, tuple[tuple[str, str], ...], bytes, bool]:
+    async def _exchange(
+        self, request: HttpRequest, release: Callable[[], Awaitable[object]] | None = None
+    ) -> tuple[int, tuple[tuple[str, str], ...], bytes, bool]:
         try:
             reader, writer = await asyncio.open_connection(self._name, self._port, ssl=self._tls())
         except OSError as error:
@@ -119,7 +127,13 @@ class WireTransport:
         try:
             # A server may answer and close before it has read everything: its answer counts.
             with contextlib.suppress(ConnectionError):
-                writer.write(self.written(request))
+                written = self.written(request)
+                if release is not None:
+                    writer.write(written[:-1])
+                    await writer.drain()
+                    await release()
+                    written = written[-1:]
+                writer.write(written)
                 await writer.drain()
             return await _answer(reader, request.method)
         finally:

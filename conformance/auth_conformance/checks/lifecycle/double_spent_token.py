@@ -1,0 +1,38 @@
+"""LIF108."""
+
+from auth_conformance.sdk import API, ASVS, CWE, WSTG, Impact, Need, Probe, Severity, Verdict, check
+
+
+@check(
+    "LIF108",
+    "single-use-under-concurrency",
+    title="One-time value good for several uses at the same moment",
+    severity=Severity.HIGH,
+    level=2,
+    budget=420,
+    impact=Impact.DISRUPTS,
+    needs=(Need.WITNESS, Need.LOGIN, Need.REFRESH),
+    references=(
+        ASVS("15.4.2"),
+        ASVS("2.3.4"),
+        ASVS("6.5.1"),
+        ASVS("10.4.5"),
+        CWE(362),
+        CWE(367),
+        API(6),
+        WSTG("BUSL-07"),
+    ),
+)
+async def double_spent_token(probe: Probe) -> Verdict:
+    """A value that works once must work once, also when it is presented many times at the same moment.
+
+    Why: between reading that a token is unused and writing that it is used there is room for another request,
+        and a thief needs only a moment.
+    How: one refresh token is presented 20 times together, in five rounds: in one process by calls of the application,
+        over the network on 20 connections whose last byte is released at once. More than one child that works is
+        the proof. How many requests were in work at the same moment is measured, and said; without overlap there
+        was no race, and the verdict is inconclusive. One after the other, the second use must be refused.
+    Fix: one statement that checks and marks: `update(RefreshToken).where(RefreshToken.id == id,
+        RefreshToken.used_at.is_(None)).values(used_at=now).returning(RefreshToken)`.
+    """
+    return await probe.must_be_single_use()

@@ -1,0 +1,315 @@
+"""`must_be_single_use` and `must_register_once`: the same thing asked for many times at the same moment."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from auth_conformance.model import (
+    Exchange,
+    Failed,
+    Inconclusive,
+    Masked,
+    Need,
+    Outcome,
+    Passed,
+    Role,
+    Severity,
+    Verdict,
+    Violation,
+)
+from auth_conformance.oracles.entry import failure
+from auth_conformance.oracles.overlap import in_work, most_at_once
+from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.holdings import Holdings
+from auth_conformance.secret import Secret
+from auth_conformance.target import Account
+from auth_conformance.transports.volley import Volley
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from auth_conformance.credentials import Kind
+    from auth_conformance.probe.rotation import Renewal
+    from auth_conformance.target import Register
+    from auth_conformance.transports.message import HttpRequest
+
+ROUNDS = 5
+TOGETHER = 20
+REGISTRATIONS = 10
+# Rounds without overlap, or refused for their number, prove nothing; so many must have been real races.
+LEAST_ROUNDS = 2
+# What a limit of so many registrations per minute has forgotten, in seconds.
+WINDOW = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Race:
+    """One round: the answers, and how many requests were in work at the same moment."""
+
+    answers: tuple[Answer, ...]
+    at_once: int
+
+
+class Races(Holdings):
+    """Sends requests together, and says whether they really were in work together."""
+
+    async def together_now(
+        self, requests: Sequence[HttpRequest], label: str, operation: str, solo: float, *, moved: float = 0.0
+    ) -> Race:
+        """Release all requests at one moment. `solo` is what one takes when it is alone, in seconds."""
+        inner = self.scene.recorder.transport
+        if not self.target.in_process and self.scene.wire is not None:
+            inner = await self.scene.wire()
+        volley = Volley(inner, len(requests))
+
+        async def one(number: int, request: HttpRequest) -> Answer:
+            sent = await self.scene.recorder.send(
+                replace(request, fresh=True),
+                label=f"{label} ({number + 1} of {len(requests)})",
+                role=Role.ATTACK,
+                operation=operation,
+                transport=volley,
+                at_once=True,
+            )
+            judgement = failure(sent.exchange.reply)
+            exchange = replace(sent.exchange, outcome=judgement.outcome if judgement else None)
+            return Answer(request, sent.reply, exchange, judgement)
+
+        with self.scene.recorder.clock.moved(moved):
+            answers = await asyncio.gather(*(one(number, item) for number, item in enumerate(requests)))
+        self.evidence += [answer.exchange for answer in answers]
+        # In this process a request is in work from its call on; elsewhere it may have waited in a queue.
+        spans = volley.spans if self.target.in_process else in_work(volley.spans, solo)
+        return Race(tuple(answers), most_at_once(spans))
+
+    # Refresh tokens.
+
+    async def must_be_single_use(self) -> Verdict:
+        """A refresh token presented many times at once must be good for one child. Raises Missing or Unclear."""
+        if self.target.policy.refresh_window > 0:
+            raise Missing(
+                "Not applicable: refresh tokens may come back within a declared window.", applicable=False
+            )
+        account = await self.disposable("lifecycle") or self.account()
+        kind = await self._refreshing_kind(account)
+        masked, solo = await self._alone(account, kind)
+        if masked is not None:
+            return masked
+        overlaps: list[int] = []
+        doubts: list[str] = []
+        for number in range(ROUNDS):
+            session = await self._family(account, kind)
+            request = self.refresh_flow.request(self._token_of(session))
+            race = await self.together_now(
+                [request] * TOGETHER,
+                f"round {number + 1}: one refresh token",
+                self.refresh_flow.operation.name,
+                solo,
+            )
+            overlaps.append(race.at_once)
+            violation = await self._children(race, session.credential.carrier.kind, number)
+            if violation is not None:
+                return Failed((violation,), tuple(self.evidence), tuple(self.notes))
+            doubts += self._crashes(race)
+        verdict = self._raced(
+            overlaps, doubts, f"{TOGETHER} uses of one refresh token gave at most one living child"
+        )
+        await self._still_refreshes(account, kind)
+        return verdict
+
+    async def _alone(self, account: Account, kind: Kind) -> tuple[Masked | None, float]:
+        """Use a token once and once more, one after the other: what that takes, and that the second is refused."""
+        session = await self._family(account, kind)
+        token = self._token_of(session)
+        first, renewal = await self.renew(token, "control: one use", Role.CONTROL)
+        if renewal is None:
+            raise Unclear(f"An honest refresh was refused ({first.why or first.status}).")
+        second, again = await self.renew(token, "control: a second use afterwards", Role.CONTROL)
+        if again is not None and again.access != renewal.access:
+            return Masked("LIF107", "a used refresh token works again anyhow", tuple(self.evidence)), 0.0
+        return None, max(0.001, min(first.reply.took, second.reply.took))
+
+    async def _children(self, race: Race, kind: Kind, number: int) -> Violation | None:
+        """Use each distinct child once; more than one that gets in is the proof."""
+        children: dict[Secret, tuple[Answer, Renewal]] = {}
+        for answer in race.answers:
+            renewal = self.renewal(answer)
+            if renewal is not None and renewal.access is not None:
+                children.setdefault(renewal.access, (answer, renewal))
+        if len(children) < 2:
+            return None
+        live = await self.credential(kind)
+        baseline = await self.baseline(self.witness, live)
+        proofs: list[Exchange] = []
+        alive = 0
+        for access, (answer, _) in children.items():
+            used = await self.call(
+                self.witness.operation,
+                replace(live, value=access, companions=()),
+                label="use a child of the race",
+                role=Role.ATTACK,
+                baseline=baseline,
+                pointer=self.witness.identity or None,
+                fresh=True,
+            )
+            if used.accepted:
+                alive += 1
+                proofs += [answer.exchange, used.exchange]
+        if alive < 2:
+            self.notes.append(f"round {number + 1}: {len(children)} children, of which {alive} lived")
+            return None
+        operation = self.refresh_flow.operation.name
+        message = (
+            f"{operation} gave {len(children)} different tokens for one refresh token that was presented "
+            f"{len(race.answers)} times at once ({race.at_once} in work together); {alive} of them work."
+        )
+        return Violation(operation, message, None, tuple(proofs[:8]))
+
+    async def _still_refreshes(self, account: Account, kind: Kind) -> None:
+        session = await self._family(account, kind)
+        _, renewal = await self.renew(
+            self._token_of(session), "control: a new login can refresh", Role.CONTROL
+        )
+        if renewal is None:
+            raise Unclear("A new login could not refresh any more: refusals were refusals of everything.")
+
+    @staticmethod
+    def _crashes(race: Race) -> list[str]:
+        return [
+            f"{answer.exchange.label}: {answer.why}"
+            for answer in race.answers
+            if answer.outcome in (Outcome.CRASHED, Outcome.THROTTLED)
+        ][:1]
+
+    def _raced(self, overlaps: list[int], doubts: list[str], what: str) -> Verdict:
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        real = [count for count in overlaps if count > 1]
+        most = max(overlaps, default=0)
+        achieved = f"in {len(real)} of {len(overlaps)} rounds up to {most} requests were in work together"
+        if doubts:
+            return Inconclusive(f"{doubts[0]}; {achieved}", "", evidence, notes)
+        if len(real) < LEAST_ROUNDS:
+            return Inconclusive(
+                f"The service handled the requests one after the other: no race took place ({achieved}).",
+                "",
+                evidence,
+                notes,
+            )
+        return Passed(f"{what}; {achieved}.", evidence, notes)
+
+    # Registrations.
+
+    async def must_register_once(self) -> Verdict:
+        """Simultaneous registrations of one name must make one account. Raises Missing or Unclear."""
+        register = self.target.register
+        if register is None:
+            raise Missing("Nobody can register here.", self.target.remedies.get(Need.REGISTER, ""))
+        solo = await self._second_is_refused(register)
+        overlaps: list[int] = []
+        crashed: list[Answer] = []
+        moved = 0.0
+        for number in range(ROUNDS):
+            pretenders = self._pretenders(register)
+            for _ in range(2):
+                race = await self._registration_race(register, pretenders, number, solo, moved)
+                throttled = sum(answer.outcome is Outcome.THROTTLED for answer in race.answers)
+                if len(race.answers) - throttled > 1 or not self.target.in_process:
+                    break
+                moved += WINDOW  # the service limits registrations by time: let that time pass for it
+            if len(race.answers) - throttled < 2:
+                self.notes.append(f"round {number + 1}: throttled")
+                break
+            overlaps.append(race.at_once)
+            crashed += [answer for answer in race.answers if answer.outcome is Outcome.CRASHED]
+            violation = await self._all_get_in(register, pretenders, race, moved)
+            if violation is not None:
+                return Failed((violation,), tuple(self.evidence), tuple(self.notes))
+        if crashed:
+            name, why = register.operation.name, crashed[0].why
+            message = f"{name} crashed for {len(crashed)} of the simultaneous registrations ({why})."
+            proofs = tuple(answer.exchange for answer in crashed[:2])
+            if len(crashed) > 1:
+                violation = Violation(register.operation.name, message, Severity.LOW, proofs)
+                return Failed((violation,), tuple(self.evidence), tuple(self.notes))
+            return Inconclusive(message, "", tuple(self.evidence), tuple(self.notes))
+        return self._raced(overlaps, [], f"{REGISTRATIONS} registrations of one name made one account")
+
+    async def _second_is_refused(self, register: Register) -> float:
+        """Register a name twice, one after the other; the second must not take it over. Returns the time of one."""
+        first = await self.expendable()
+        await self.log_in(first)
+        second = replace(first, password=Secret(self.password()))
+        answer = await self.send(
+            register.request(second.username, second.password or Secret("")),
+            label="control: the same name once more",
+            role=Role.CONTROL,
+            operation=register.operation.name,
+        )
+        if answer.judgement is not None and answer.outcome is not Outcome.THROTTLED:
+            raise Unclear(
+                f"{register.operation.name} gave no clear answer to a name that is taken ({answer.why})."
+            )
+        if await self._gets_in(second, 0.0) is not None:
+            raise Unclear(
+                f"{register.operation.name} gives a name that is taken to whoever asks: CRD111 says more."
+            )
+        return max(0.001, answer.reply.took)
+
+    def _pretenders(self, register: Register) -> list[Account]:
+        """Make accounts of one name, each with a password of its own, some with the name in another case."""
+        name = f"x{self.scene.run_id}{self.word(8)}"
+        username = f"{name}@example.com" if register.user_style == "email" else name
+        found = []
+        for number in range(REGISTRATIONS):
+            password = Secret(self.password())
+            self.scene.recorder.redactor.learn(password)
+            spelled = username if number % 3 else username.replace(name, name.capitalize())
+            found.append(Account(f"race-{number}", spelled, password, expendable=True))
+        return found
+
+    async def _registration_race(
+        self, register: Register, pretenders: list[Account], number: int, solo: float, moved: float
+    ) -> Race:
+        return await self.together_now(
+            [register.request(item.username, item.password or Secret("")) for item in pretenders],
+            f"round {number + 1}: one name",
+            register.operation.name,
+            solo,
+            moved=moved,
+        )
+
+    async def _gets_in(self, account: Account, moved: float) -> Answer | None:
+        answer, login = await self.try_login(
+            account, account.password, label=f"log in as {account.label}", moved=moved, role=Role.ATTACK
+        )
+        return answer if login.read(answer.reply, account.label) is not None else None
+
+    async def _all_get_in(
+        self, register: Register, pretenders: list[Account], race: Race, moved: float
+    ) -> Violation | None:
+        """Log in with each password, by one spelling of the name, then by the own: who gets in is an account."""
+        owners: dict[str, Exchange] = {}
+        names: dict[str, str] = {}
+        for account in pretenders:
+            answer = await self._gets_in(account, moved)
+            if answer is None:
+                continue
+            with contextlib.suppress(Missing, Unclear):
+                session = await self.log_in(account, moved=moved)
+                self.scene.made_accounts.append((account, session.credential))
+            owners[account.label] = answer.exchange
+            names[account.label] = account.username
+        if len(owners) < 2:
+            return None
+        if len(set(names.values())) == len(names):
+            # Names that differ in case only are two accounts by design here: CRD115 judges that.
+            self.notes.append("names that differ in case only are different accounts")
+            return None
+        message = (
+            f"{register.operation.name} made {len(owners)} accounts of one name that was registered "
+            f"{len(race.answers)} times at once ({race.at_once} in work together): each password logs in."
+        )
+        return Violation(register.operation.name, message, None, tuple(owners.values())[:4])
