@@ -15,8 +15,10 @@ from auth_conformance.probe.expiry import Expiry
 from auth_conformance.probe.fixation import Fixation
 from auth_conformance.probe.gathering import Gathering
 from auth_conformance.probe.guessing import Guessing
+from auth_conformance.probe.injection import Injection
 from auth_conformance.probe.isolation import Isolation
 from auth_conformance.probe.keyends import KeyEnds
+from auth_conformance.probe.keyquery import KeyQuery
 from auth_conformance.probe.likeness import Likeness
 from auth_conformance.probe.minting import Forge, Minting
 from auth_conformance.probe.naming import Naming
@@ -74,6 +76,8 @@ class Probe(
     Stored,
     Unguessable,
     Duplicates,
+    Injection,
+    KeyQuery,
     Placing,
     Naming,
     Expiry,

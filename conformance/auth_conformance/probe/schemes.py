@@ -120,7 +120,7 @@ class Schemes(Refusal):
         violations: list[Violation] = []
         unsure: list[str] = []
         for witness in self.witnesses:
-            if not _declares(witness.operation, credential.carrier):
+            if not declares(witness.operation, credential.carrier):
                 continue
             try:
                 _, baseline = await self._baseline_by_any(witness)
@@ -201,7 +201,7 @@ class Schemes(Refusal):
     async def _writes_with(self, credential: Credential, where: str) -> Violation | str | None:
         """Try one mutation: any answer but that to strangers shows that it is read there, too."""
         objects = self.target.objects
-        if objects is None or not _declares(objects.create, credential.carrier):
+        if objects is None or not declares(objects.create, credential.carrier):
             return None
         body = dict(objects.template)
         name = objects.create.name
@@ -285,7 +285,7 @@ class Schemes(Refusal):
 
     def _taken_at_witness(self, kind: Kind) -> bool:
         return any(
-            carrier.kind is kind and _declares(self.witness.operation, carrier)
+            carrier.kind is kind and declares(self.witness.operation, carrier)
             for carrier in self.target.carriers
         )
 
@@ -320,7 +320,7 @@ class Schemes(Refusal):
                 same_place = (one.place, one.name) == (other.place, other.name)
                 # A second place of one scheme is tried against its first place only.
                 spare = one.kind is not other.kind and (one != main[one.kind] or other != main[other.kind])
-                declared = all(_declares(self.witness.operation, carrier) for carrier in (one, other))
+                declared = all(declares(self.witness.operation, carrier) for carrier in (one, other))
                 if declared and not same_place and not spare:
                     pairs.append(Pair(first, second))
         return pairs
@@ -460,7 +460,7 @@ def _reversals(seen: list[tuple[Pair, list[Layer]]]) -> list[Violation]:
     return found[:1]
 
 
-def _declares(operation: Operation, carrier: Carrier) -> bool:
+def declares(operation: Operation, carrier: Carrier) -> bool:
     """Tell whether the document says that this carrier alone is enough; nothing said is yes."""
     if not operation.security or not carrier.scheme:
         return True

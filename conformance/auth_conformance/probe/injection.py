@@ -1,0 +1,116 @@
+"""`must_look_up_literally`: a key is compared, never run (checklist KEY106)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from auth_conformance.credentials import Credential, Kind
+from auth_conformance.model import Failed, Passed, Role, Verdict, Violation
+from auth_conformance.oracles.injection import Pause, delayed, error_text, pauses, phrases
+from auth_conformance.probe.refusal import Attempt, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from auth_conformance.oracles.entry import Baseline
+    from auth_conformance.probe.core import Answer
+
+ROUNDS = 3
+
+
+class Injection(Refusal):
+    """Presents language where a value belongs."""
+
+    async def must_look_up_literally(self) -> Verdict:
+        """No text but the key itself gets in, delays, or comes back as an error of the database."""
+        live = await self.credential(Kind.KEY)
+        attempts = list(self._phrases(live))
+        twin = Attempt("control: the same bytes in X-Probe", live, headers=(("X-Probe", "' OR '1'='1"),))
+        verdict = await self.must_refuse(attempts, credential=live, twin=twin)
+        found: list[Violation] = []
+        baseline = await self.baseline(self.witness, live)
+        found += await self._errors_shown(attempts, baseline)
+        for pause in pauses():
+            violation = await self._delays(live, pause, baseline)
+            found += [violation] if violation else []
+        await self.must_live(self.witness, live, baseline, "at the end")
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if isinstance(verdict, Failed):
+            return replace(verdict, violations=(*verdict.violations, *found), evidence=evidence)
+        if found:
+            return Failed(tuple(found), evidence, notes)
+        if isinstance(verdict, Passed):
+            reason = f"{verdict.reason} None of {len(pauses())} pairs was delayed, and no answer speaks SQL."
+            return Passed(reason, evidence, notes)
+        return verdict
+
+    def _phrases(self, live: Credential) -> Iterator[Attempt]:
+        key = live.value.reveal()
+        values = {
+            **phrases(),
+            "the beginning of the key with a wildcard": f"{key[:6]}%",
+            "the key with a wildcard for its last character": f"{key[:-1]}_",
+            "the key with a true condition": f"{key}' AND '1'='1",
+            "the key with a false condition": f"{key}' AND '1'='2",
+        }
+        keys = [carrier for carrier in self.target.carriers if carrier.kind is Kind.KEY] or [live.carrier]
+        carriers = [carrier for carrier in keys if carrier.place in ("header", "query")]
+        for carrier in carriers[:2]:
+            where = f"in the {carrier.place}"
+            for label, text in values.items():
+                yield Attempt(f"{label} {where}", live.with_value(text).moved_to(carrier))
+        header = next((carrier for carrier in carriers if carrier.place == "header"), None)
+        query = next((carrier for carrier in carriers if carrier.place == "query"), None)
+        if header is not None:
+            start = f"{header.prefix} " if header.prefix else ""
+            raw = (start.encode() + b"\xed\xa0\x80", "half a character")
+            yield Attempt(f"{raw[1]} in the header", headers=((header.name, raw[0]),))
+            # HTTP parsers refuse these before the application runs (RFC 9110 §5.5).
+            for label, value in (("a NUL", b"a\0b"), ("a line break", b"a\r\n b")):
+                sent = ((header.name, start.encode() + value),)
+                yield Attempt(f"{label} in the header", headers=sent, wire=True, core=False)
+        if query is not None:
+            name = query.name
+            for label, pairs in (
+                ("an operator in the name", ((f"{name}[$ne]", "x"),)),
+                ("a list in the name", ((f"{name}[]", "x"),)),
+                ("an empty key, twice", ((name, ""), (name, ""))),
+                ("a NUL", ((name, "a\0b"),)),
+                ("a line break", ((name, "a\r\nb"),)),
+            ):
+                yield Attempt(f"{label} in the query", query=pairs)
+
+    async def _errors_shown(self, attempts: list[Attempt], baseline: Baseline) -> list[Violation]:
+        """Answers that speak the language of a database, seen twice."""
+        labels = {attempt.label: attempt for attempt in attempts}
+        for exchange in [item for item in self.evidence if item.role is Role.ATTACK]:
+            attempt = labels.get(exchange.label)
+            if attempt is None or error_text(exchange.reply.body) is None:
+                continue
+            again = await self.attempt(
+                self.witness, replace(attempt, label=f"again: {attempt.label}"), baseline, fresh=True
+            )
+            said = error_text(again.exchange.reply.body)
+            if said is not None:
+                message = f"{self.witness.operation.name} answers {attempt.label} with {said!r}."
+                return [Violation(self.witness.operation.name, message, None, (exchange, again.exchange))]
+        return []
+
+    async def _delays(self, live: Credential, pause: Pause, baseline: Baseline) -> Violation | None:
+        """Three times of three, or it was the machine."""
+        proof: list[Answer] = []
+        for _ in range(ROUNDS):
+            pair = []
+            for label, text in (("slow", pause.slow), ("quick", pause.quick)):
+                attempt = Attempt(f"a {label} condition for {pause.engine}", live.with_value(text))
+                pair.append(await self.attempt(self.witness, attempt, baseline, fresh=True))
+            if not delayed(pair[0].reply.took, pair[1].reply.took):
+                return None
+            proof += pair
+        slow, quick = proof[-2].reply.took, proof[-1].reply.took
+        message = (
+            f"{self.witness.operation.name} runs what stands in the key: a slow condition for {pause.engine} takes "
+            f"{slow:.1f} s, its twin {quick:.1f} s, three times of three."
+        )
+        return Violation(self.witness.operation.name, message, None, tuple(item.exchange for item in proof))
