@@ -12,10 +12,12 @@ from auth_conformance.probe.crashes import Crashes
 from auth_conformance.probe.described import Described
 from auth_conformance.probe.duplicates import Duplicates
 from auth_conformance.probe.expiry import Expiry
+from auth_conformance.probe.fallthrough import Fallthrough
 from auth_conformance.probe.fixation import Fixation
 from auth_conformance.probe.gathering import Gathering
 from auth_conformance.probe.guessing import Guessing
 from auth_conformance.probe.injection import Injection
+from auth_conformance.probe.interchange import Interchange
 from auth_conformance.probe.isolation import Isolation
 from auth_conformance.probe.keyends import KeyEnds
 from auth_conformance.probe.keyquery import KeyQuery
@@ -47,6 +49,8 @@ __all__ = ["Answer", "Attempt", "Core", "Forge", "Missing", "Probe", "Scene", "S
 
 class Probe(
     Schemes,
+    Fallthrough,
+    Interchange,
     Contracts,
     Described,
     Crashes,

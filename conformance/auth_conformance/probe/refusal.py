@@ -161,6 +161,13 @@ class Refusal(Core):
         )
         return ranked[0]
 
+    def joined(self, verdict: Verdict, more: Sequence[Violation]) -> Verdict:
+        """A verdict with violations that were found besides; none leaves it as it is."""
+        if not more:
+            return verdict
+        first = verdict.violations if isinstance(verdict, Failed) else ()
+        return Failed((*first, *more), tuple(self.evidence), tuple(self.notes))
+
     async def must_live(
         self,
         witness: Witness,
