@@ -84,3 +84,16 @@ def diff(before: Path, now: Path) -> None:
     difference = compare(read_run(before), read_run(now))
     click.echo(printable(render(difference)), nl=False)
     sys.exit(1 if difference.worse else 0)
+
+
+@click.command()
+@click.argument("run_file", metavar="RUN.JSON", type=_FILE)
+@click.option(
+    "--most", type=click.IntRange(1), default=10, help="How many lines (a step shows ten of a kind)."
+)
+def annotate(run_file: Path, most: int) -> None:
+    """Print the gravest findings as workflow commands, which a forge shows beside the code."""
+    from auth_reports.markdown import workflow_commands  # noqa: PLC0415 - the other commands need no reports
+
+    for line in workflow_commands(read_run(run_file), most):
+        click.echo(printable(line))

@@ -67,7 +67,7 @@ def selection(command: F) -> F:
         click.option(
             "--budget",
             type=click.IntRange(1),
-            help="Most requests that the run may send (default: 3000).",
+            help="Most requests that the run may send (default: 3000, and 15000 with --allow-disruptive).",
         ),
         click.option("--quiet", is_flag=True, help="Print findings and the decision only."),
     ]
@@ -360,7 +360,7 @@ def conclude(
     sys.exit(finished.decision.exit_code)
 
 
-for command in (afterwards.report, afterwards.baseline, afterwards.diff):
+for command in (afterwards.report, afterwards.baseline, afterwards.diff, afterwards.annotate):
     main.add_command(command)
 
 

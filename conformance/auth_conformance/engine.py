@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 # Requests per second towards somebody else's machine, unless told otherwise (checklist §1.6).
 REMOTE_RATE = 5.0
+# Most requests of a run, unless told otherwise: without the checks that lock, delete or flood, and with them.
+USUAL, LARGEST = 3_000, 15_000
 
 
 def version() -> str:
@@ -110,8 +112,13 @@ async def opened(settings: Settings, *, app: object | None = None) -> AsyncItera
                 await transport.start()
             except LifespanFailedError as error:
                 raise ConfigurationError(f"{address} refused to start: {error}.") from None
+        disruptive = settings.allow_disruptive or kind == "app"
         recorder = Recorder(
-            transport, Redactor(), budget=settings.budget, rate=rate, clock=Clock(movable=kind == "app")
+            transport,
+            Redactor(),
+            budget=settings.budget or (LARGEST if disruptive else USUAL),
+            rate=rate,
+            clock=Clock(movable=kind == "app"),
         )
         run_id = secrets.token_hex(3)
         try:
@@ -133,7 +140,7 @@ async def opened(settings: Settings, *, app: object | None = None) -> AsyncItera
             run_id,
             seed=settings.seed,
             patience=settings.patience,
-            allow_disruptive=settings.allow_disruptive or kind == "app",
+            allow_disruptive=disruptive,
             wire=open_wire,
             sampler=build_request,
         )

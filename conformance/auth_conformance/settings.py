@@ -243,7 +243,7 @@ class Settings(BaseSettings):
     baseline: str | None = None
     new_only: bool = False
     rate: float | None = Field(default=None, gt=0)
-    budget: int = Field(default=3000, gt=0)
+    budget: int | None = Field(default=None, gt=0)
     timeout: float = Field(default=10.0, gt=0)
     patience: float = Field(default=5.0, ge=0)
     seed: int = 0
