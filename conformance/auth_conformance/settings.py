@@ -205,6 +205,7 @@ class PolicySettings(_Table):
     origins: list[str] = Field(default_factory=list)
     public_operations: list[str] = Field(default_factory=list)
     privileged_operations: list[str] = Field(default_factory=list)
+    private_fields: list[str] = Field(default_factory=list)
     throttle_limit: int = 67
     refresh_window: float = 0.0
     stateless_tolerance: float = 0.0

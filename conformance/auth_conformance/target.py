@@ -339,6 +339,7 @@ class Policy:
     origins: tuple[str, ...] = ()
     public_operations: frozenset[str] = frozenset()
     privileged_operations: frozenset[str] = frozenset()
+    private_fields: frozenset[str] = frozenset()
     throttle_limit: int = 67
     refresh_window: float = 0.0
     stateless_tolerance: float = 0.0

@@ -192,6 +192,7 @@ class Knowledge:
                 origins=tuple(policy.origins),
                 public_operations=frozenset(policy.public_operations),
                 privileged_operations=frozenset(policy.privileged_operations),
+                private_fields=frozenset(policy.private_fields),
                 throttle_limit=policy.throttle_limit,
                 refresh_window=policy.refresh_window,
                 stateless_tolerance=policy.stateless_tolerance,

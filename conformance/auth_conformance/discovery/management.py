@@ -79,7 +79,15 @@ def find_user_management(known: Knowledge) -> None:
         return
     first = next(iter(found.values())).operation
     path = first.path[: first.path.index("}") + 1]
-    known.users = UserManagement(**found, read=known.operations.get(f"GET {path}"))
+    known.users = UserManagement(
+        found.get("disable"),
+        found.get("enable"),
+        found.get("promote"),
+        found.get("demote"),
+        found.get("delete"),
+        found.get("end_sessions"),
+        known.operations.get(f"GET {path}"),
+    )
     for purpose, switch in found.items():
         known.say(f"accounts: {purpose}", switch.operation.name, Provenance.OPENAPI, _BECAUSE)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from auth_conformance.probe.accounts import Accounts
+from auth_conformance.probe.assigning import Assigning
 from auth_conformance.probe.claims import Claims
 from auth_conformance.probe.confusion import Confusion
 from auth_conformance.probe.contract import Contracts
@@ -22,6 +23,7 @@ from auth_conformance.probe.isolation import Isolation
 from auth_conformance.probe.keyends import KeyEnds
 from auth_conformance.probe.keyquery import KeyQuery
 from auth_conformance.probe.likeness import Likeness
+from auth_conformance.probe.minimal import Minimal
 from auth_conformance.probe.minting import Forge, Minting
 from auth_conformance.probe.naming import Naming
 from auth_conformance.probe.origins import Origins
@@ -58,6 +60,7 @@ class Probe(
     Origins,
     Cookies,
     Fixation,
+    Assigning,
     Accounts,
     KeyEnds,
     Races,
@@ -69,6 +72,7 @@ class Probe(
     Throttling,
     Paths,
     Verbs,
+    Minimal,
     Claims,
     Confusion,
     Tampering,

@@ -233,11 +233,12 @@ def told_once(violations: list[Violation]) -> tuple[Violation, ...]:
     merged = []
     for group in groups.values():
         severities = [item.severity for item in group]
+        told = list(dict.fromkeys(item.message for item in group))
+        more = f" {len(told) - 3} more ways." if len(told) > 3 else ""
         merged.append(
             replace(
                 group[0],
-                message=" ".join(item.message for item in group[:3])
-                + (f" {len(group) - 3} more ways." if len(group) > 3 else ""),
+                message=" ".join(told[:3]) + more,
                 severity=None if None in severities else max(item for item in severities if item is not None),
                 evidence=tuple(dict.fromkeys(exchange for item in group for exchange in item.evidence)),
             )

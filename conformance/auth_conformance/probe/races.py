@@ -24,6 +24,7 @@ from auth_conformance.oracles.entry import failure
 from auth_conformance.oracles.overlap import in_work, most_at_once
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.holdings import Holdings
+from auth_conformance.probe.rotation import Reuse
 from auth_conformance.secret import Secret
 from auth_conformance.target import Account
 from auth_conformance.transports.volley import Volley
@@ -53,7 +54,7 @@ class Race:
     at_once: int
 
 
-class Races(Holdings):
+class Races(Holdings, Reuse):
     """Sends requests together, and says whether they really were in work together."""
 
     async def together_now(

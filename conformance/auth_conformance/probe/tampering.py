@@ -16,7 +16,7 @@ from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.isolation import Belonging, Isolation
 
 if TYPE_CHECKING:
-    from auth_conformance.target import Operation
+    from auth_conformance.target import Objects, Operation
     from auth_conformance.transports.message import HttpRequest
 
 # Operations besides those that change and delete the object; each costs up to eight requests.
@@ -107,17 +107,7 @@ class Tampering(Isolation):
         return [*mild, *harsh]
 
     def _change(self, operation: Operation) -> dict[str, Any]:
-        """Return a body that changes the text: what the operation's schema asks for, else only the text."""
-        objects = self._own_objects()
-        schema = operation.bodies.get("application/json", {})
-        properties = schema.get("properties", {})
-        required = schema.get("required", [])
-        kept = {
-            name: value
-            for name, value in objects.template.items()
-            if name in required or (operation.method == "PUT" and name in properties)
-        }
-        return put(kept, objects.text_field, f"changed {self.canary()}")
+        return plain_change(self._own_objects(), operation, f"changed {self.canary()}")
 
     def _further(self, operation: Operation) -> Write | None:
         """Return the write by another operation on the object, below it, or on several objects at once."""
@@ -262,6 +252,19 @@ class Tampering(Isolation):
             return write.operation.request(values)
         chance = type(self.rng)(f"{self.scene.seed}:{write.operation.name}")
         return self.scene.sampler(write.operation, chance, path_values=values)
+
+
+def plain_change(objects: Objects, operation: Operation, text: str) -> dict[str, Any]:
+    """Return a body that changes the text: what the operation's schema asks for, else only the text."""
+    schema = operation.bodies.get("application/json", {})
+    properties = schema.get("properties", {})
+    required = schema.get("required", [])
+    kept = {
+        name: value
+        for name, value in objects.template.items()
+        if name in required or (operation.method == "PUT" and name in properties)
+    }
+    return put(kept, objects.text_field, text)
 
 
 def _typed(identifier: str) -> str | int:

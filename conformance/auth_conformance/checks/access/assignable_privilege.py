@@ -1,0 +1,28 @@
+"""AUZ105."""
+
+from auth_conformance.sdk import API, ASVS, CWE, WSTG, Impact, Probe, Severity, Verdict, check
+
+
+@check(
+    "AUZ105",
+    "no-mass-assignment",
+    title="Client sets a member that is not its own",
+    severity=Severity.CRITICAL,
+    level=1,
+    budget=240,
+    impact=Impact.WRITES,
+    references=(ASVS("15.3.3"), ASVS("8.2.3"), ASVS("2.2.1"), API(3), CWE(915), WSTG("INPV-20")),
+)
+async def assignable_privilege(probe: Probe) -> Verdict:
+    """Clients must be able to set only the members that are meant for them.
+
+    Why: `User(**body.model_dump())` stores whatever the model has, and a model that is shared with the database or
+        with administrators has `is_admin`.
+    How: at registration, profile, creation and change of an object, and creation of a key: add rights one by one,
+        everything together, nested, in the query and as a form, and what replies show but requests do not list. What
+        the owner reads afterwards is compared with a plain control; an administrators' operation that opens is
+        critical. Ignored or refused is fine.
+    Fix: one request model per operation with the members that clients may set, and
+        `model_config = ConfigDict(extra="forbid")`; set the others by name: `User(email=body.email, role=Role.USER)`.
+    """
+    return await probe.must_set_only_what_is_meant()

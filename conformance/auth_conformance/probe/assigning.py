@@ -1,0 +1,427 @@
+"""`must_set_only_what_is_meant`: members that a client adds to a body, and what is read afterwards."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from auth_conformance.model import Exchange, Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.oracles.pointer import put, resolve
+from auth_conformance.oracles.standing import flattened
+from auth_conformance.probe.accounts import Accounts
+from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.holdings import told_once
+from auth_conformance.probe.tampering import plain_change
+from auth_conformance.secret import Secret
+from auth_conformance.target import Account, styled
+
+if TYPE_CHECKING:
+    from auth_conformance.credentials import Credential
+    from auth_conformance.target import Operation
+    from auth_conformance.transports.message import HttpRequest
+
+Members = Sequence[tuple[str, Any]]
+# Members of replies that nobody may set and that no list names; each costs two requests where it is accepted.
+MOST_SHOWN = 6
+
+
+@cache
+def _listed(name: str) -> Members:
+    text = resources.files("auth_conformance").joinpath("data", "protected_members.toml").read_text("utf-8")
+    return [(str(key), value) for key, value in tomllib.loads(text)[name]]
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """Members to add, where, and how it is told."""
+
+    label: str
+    members: Members
+    place: str = "body"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One operation that takes a body. `send` adds the members and returns what its owner reads afterwards."""
+
+    name: str
+    taken: frozenset[str]
+    shown: Mapping[str, Any]
+    of_account: bool
+    send: Callable[[Extra], Awaitable[tuple[Answer, Answer | None, Credential | None]]]
+
+
+class Assigning(Accounts):
+    """Adds what was not asked for."""
+
+    async def must_set_only_what_is_meant(self) -> Verdict:
+        """No member that a client adds may take effect. Raises Missing or Unclear."""
+        places = [place for place in [await make() for make in self._places()] if place is not None]
+        if not places:
+            raise Missing(
+                "No operation that takes a body of a user's is known.", "[register]\noperation = ..."
+            )
+        violations: list[Violation] = []
+        doubts: list[str] = []
+        tried = 0
+        for place in places:
+            for extra in self._extras(place):
+                tried += 1
+                outcome = await self._added(place, extra)
+                if isinstance(outcome, Violation):
+                    violations.append(outcome)
+                    break
+                if outcome:
+                    doubts.append(outcome)
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            return Failed(told_once(violations), evidence, notes)
+        if doubts:
+            return Inconclusive(doubts[0], "", evidence, notes)
+        names = ", ".join(place.name for place in places)
+        return Passed(
+            f"{tried} additions to {names} set nothing that its owner reads, and opened nothing.",
+            evidence,
+            notes,
+        )
+
+    def _places(self) -> list[Callable[[], Awaitable[Place | None]]]:
+        return [self._at_registration, self._at_profile, self._at_creation, self._at_update, self._at_key]
+
+    @staticmethod
+    def _extras(place: Place) -> list[Extra]:
+        """List the additions: rights one by one, everything together, nested, in the query and as a form."""
+        # A role that a stranger may register with is the flaw itself, declared or not; the scopes of a key are not.
+        rights = [item for item in _listed("rights") if place.of_account or item[0] not in place.taken]
+        others = [item for item in _listed("others") if item[0] not in place.taken]
+        known = {name for name, _ in (*rights, *others)}
+        shown = [
+            (name, _another(value))
+            for name, value in place.shown.items()
+            if name not in place.taken and name not in known and isinstance(value, (str, int, float, bool))
+        ][:MOST_SHOWN]
+        single = [
+            item
+            for item in (*rights, *others)
+            if item[0] in place.shown or (place.of_account and item in rights)
+        ]
+        found = [Extra(f"{name} = {json.dumps(value)}", [(name, value)]) for name, value in (*single, *shown)]
+        everything = (*rights, *others, *shown)
+        return [
+            *found,
+            Extra("all of them together", everything),
+            Extra("all rights in a nested user", [("user", dict(rights))]),
+            Extra("all rights in the query", rights, "query"),
+            Extra("all rights as a form", rights, "form"),
+        ]
+
+    async def _added(self, place: Place, extra: Extra) -> Violation | str | None:
+        """Add the members, twice where they seem to have worked: what the owner reads, and may do, decides."""
+        proofs: list[Exchange] = []
+        told, severity = "", None
+        for prefix in ("", "again: "):
+            answer, read, credential = await place.send(replace(extra, label=f"{prefix}{extra.label}"))
+            if answer.judgement is not None:
+                return f"{place.name} with {extra.label}: {answer.why}"
+            if read is None or not read.reply.ok:
+                return None
+            told = self._took(place, extra, read)
+            severity = Severity.HIGH
+            opened = await self._opens_guarded(credential) if credential is not None else None
+            if opened is not None:
+                told, severity = f"it opens {opened.exchange.operation}", Severity.CRITICAL
+                proofs.append(opened.exchange)
+            if not told:
+                return f"{place.name} with {extra.label}: an effect once, then not" if prefix else None
+            proofs += [answer.exchange, read.exchange]
+        message = f"{place.name} takes {extra.label} from the client: {told}."
+        return Violation(place.name, message, severity, tuple(proofs))
+
+    @staticmethod
+    def _took(place: Place, extra: Extra, read: Answer) -> str:
+        """Return which added member shows the value that was sent, where a control shows another."""
+        members = dict(extra.members)
+        if isinstance(members.get("user"), dict):
+            members = members["user"]
+        now = {pointer.rsplit("/", 1)[-1]: value for pointer, value in flattened(read.reply.json).items()}
+        lists = read.reply.json if isinstance(read.reply.json, dict) else {}
+        for name, value in members.items():
+            seen, before = (
+                (lists.get(name), place.shown.get(name))
+                if isinstance(value, list)
+                else (now.get(name), place.shown.get(name))
+            )
+            if name in {*now, *lists} and _same(seen, value) and not _same(before, value):
+                return f"{name} is read as what was sent, and is {json.dumps(before)} otherwise"
+        return ""
+
+    _guard: tuple[Operation, Answer] | None = None
+
+    async def _opens_guarded(self, credential: Credential) -> Answer | None:
+        """Return the answer of an administrators' operation that lets this caller in."""
+        if "admin" not in self.target.accounts:
+            return None
+        try:
+            self._guard = self._guard or await self._guarded_read()
+        except Missing:
+            return None
+        operation, allowed = self._guard
+        answer = await self.call(
+            operation, credential, label=f"does it open {operation.name}?", role=Role.ATTACK
+        )
+        same = answer.reply.ok and answer.exchange.reply.shape == allowed.exchange.reply.shape
+        return answer if same else None
+
+    # Where bodies are taken.
+
+    def _with(self, request: HttpRequest, extra: Extra) -> HttpRequest:
+        """Add the members to a request whose body is JSON."""
+        body = json.loads(request.body or b"{}")
+        match extra.place:
+            case "query":
+                return request.with_query(*((name, _plain(value)) for name, value in extra.members))
+            case "form":
+                pairs = {**body, **dict(extra.members)}
+                return request.with_form(tuple((str(name), _plain(value)) for name, value in pairs.items()))
+            case _:
+                return request.with_json({**body, **dict(extra.members)})
+
+    async def _at_registration(self) -> Place | None:
+        register = self.target.register
+        if (
+            register is None
+            or register.encoding != "json"
+            or not self.target.logins
+            or self.target.witness is None
+        ):
+            return None
+        control = await self.log_in(await self.expendable())
+        shown = await self.call(
+            self.witness.operation, control.credential, label="control: a plain registration"
+        )
+        if not shown.reply.ok:
+            raise Unclear(
+                f"{self.witness.operation.name} did not show a new account ({shown.why or shown.status})."
+            )
+
+        async def send(extra: Extra) -> tuple[Answer, Answer | None, Credential | None]:
+            account = self._newcomer(register.user_style)
+            request = self._with(register.request(account.username, account.password or Secret("")), extra)
+            answer = await self.send(
+                request,
+                label=f"register with {extra.label}",
+                role=Role.ATTACK,
+                operation=register.operation.name,
+            )
+            if not answer.reply.ok:
+                return answer, None, None
+            self.scene.made_accounts.append((account, None))
+            logged, login = await self.try_login(
+                account, account.password, label="log in as who registered so"
+            )
+            credential = login.read(logged.reply, account.label)
+            if credential is None:
+                return answer, None, None
+            self.scene.recorder.redactor.learn(credential.value)
+            self.scene.made_accounts[-1] = (account, credential)
+            read = await self.call(
+                self.witness.operation, credential, label="what is it then?", role=Role.CONTROL
+            )
+            return answer, read, credential
+
+        return Place(register.operation.name, _properties(register.operation), _members(shown), True, send)
+
+    def _newcomer(self, style: str) -> Account:
+        name = styled(f"x{self.scene.run_id}{self.word(9)}", style)
+        password = Secret(self.password())
+        self.scene.recorder.redactor.learn(password)
+        return Account(f"m{len(self.scene.made_accounts) + 1}", name, password, expendable=True)
+
+    async def _at_profile(self) -> Place | None:
+        """The operation that changes the account which the witness shows."""
+        if self.target.witness is None or not self.target.logins:
+            return None
+        path = self.witness.operation.path
+        operation = next(
+            (
+                found
+                for method in ("PATCH", "PUT")
+                if (found := self.target.operation(f"{method} {path}")) is not None
+            ),
+            None,
+        )
+        account = await self.disposable("profile") if operation is not None else None
+        if operation is None or account is None:
+            return None
+        credential = (await self.log_in(account)).credential
+        shown = await self.call(
+            self.witness.operation, credential, label="control: the profile", role=Role.CONTROL
+        )
+        body = {name: value for name, value in _members(shown).items() if name in _properties(operation)}
+        control = await self.call(operation, credential, label="control: change nothing", body=body)
+        if not control.reply.ok:
+            self.notes.append(
+                f"{operation.name} did not take a plain change ({control.why or control.status})"
+            )
+            return None
+
+        async def send(extra: Extra) -> tuple[Answer, Answer | None, Credential | None]:
+            request = self._with(operation.request().with_json(body), extra)
+            answer = await self._as_caller(
+                request, credential, f"change a profile with {extra.label}", operation
+            )
+            if not answer.reply.ok:
+                return answer, None, None
+            read = await self.call(
+                self.witness.operation, credential, label="what is it then?", role=Role.CONTROL
+            )
+            return answer, read, credential
+
+        return Place(operation.name, _properties(operation), _members(shown), True, send)
+
+    async def _as_caller(
+        self, request: HttpRequest, credential: Credential, label: str, operation: Operation
+    ) -> Answer:
+        request = request.with_headers(*credential.headers).with_query(*credential.query)
+        return await self.send(request, label=label, role=Role.ATTACK, operation=operation.name)
+
+    async def _at_creation(self) -> Place | None:
+        objects = self.target.objects
+        if objects is None:
+            return None
+        live = await self.credential()
+        control = await self.call(
+            objects.create, live, label="control: create an object", body=dict(objects.template)
+        )
+        if not control.reply.ok:
+            raise Unclear(f"{objects.create.name} made no object ({control.why or control.status}).")
+        shown = await self._object_of(control, live)
+        if shown is None:
+            return None
+
+        async def send(extra: Extra) -> tuple[Answer, Answer | None, Credential | None]:
+            text = put(dict(objects.template), objects.text_field, self.canary())
+            request = self._with(objects.create.request().with_json(text), extra)
+            answer = await self._as_caller(
+                request, live, f"create an object with {extra.label}", objects.create
+            )
+            return answer, await self._object_of(answer, live) if answer.reply.ok else None, None
+
+        return Place(objects.create.name, _properties(objects.create), _members(shown), False, send)
+
+    async def _object_of(self, made: Answer, live: Credential) -> Answer | None:
+        """Read the object that a reply names, and take it away again."""
+        objects = self.target.objects
+        if objects is None:
+            return None
+        identifier = resolve(made.reply.json, objects.identifier)
+        if not isinstance(identifier, (str, int)):
+            return None
+        values = {objects.id_parameter: str(identifier)}
+        read = await self.call(objects.read, live, label="what is it then?", role=Role.CONTROL, values=values)
+        if objects.delete is not None:
+            await self.call(objects.delete, live, label="clean up: delete the object", values=values)
+        return read
+
+    async def _at_update(self) -> Place | None:
+        objects = self.target.objects
+        if objects is None or objects.update is None:
+            return None
+        update, live = objects.update, await self.credential()
+        made = await self.call(objects.create, live, label="create an object", body=dict(objects.template))
+        identifier = resolve(made.reply.json, objects.identifier)
+        if not made.reply.ok or not isinstance(identifier, (str, int)):
+            raise Unclear(f"{objects.create.name} made no object ({made.why or made.status}).")
+        values = {objects.id_parameter: str(identifier)}
+        shown = await self.call(
+            objects.read, live, label="control: read it", role=Role.CONTROL, values=values
+        )
+        control = await self.call(
+            update,
+            live,
+            label="control: change it",
+            values=values,
+            body=plain_change(objects, update, f"changed {self.canary()}"),
+        )
+        if not control.reply.ok:
+            self.notes.append(f"{update.name} did not take a plain change ({control.why or control.status})")
+            return None
+
+        async def send(extra: Extra) -> tuple[Answer, Answer | None, Credential | None]:
+            request = self._with(
+                update.request(values).with_json(plain_change(objects, update, f"changed {self.canary()}")),
+                extra,
+            )
+            answer = await self._as_caller(request, live, f"change an object with {extra.label}", update)
+            if not answer.reply.ok:
+                return answer, None, None
+            read = await self.call(
+                objects.read, live, label="what is it then?", role=Role.CONTROL, values=values
+            )
+            return answer, read, None
+
+        return Place(update.name, _properties(update), _members(shown), False, send)
+
+    async def _at_key(self) -> Place | None:
+        keys = self.target.keys
+        if keys is None or self.target.witness is None or not self.target.logins:
+            return None
+        login = await self.credential(self._login_kind())
+        least = {
+            name: value
+            for name, value in keys.template.items()
+            if name in next(iter(keys.create.bodies.values()), {}).get("required", [])
+        }
+        control = await self.call(keys.create, login, label="control: create a key", body=least)
+        if not control.reply.ok:
+            return None
+
+        async def send(extra: Extra) -> tuple[Answer, Answer | None, Credential | None]:
+            request = self._with(keys.create.request().with_json(least), extra)
+            answer = await self._as_caller(request, login, f"create a key with {extra.label}", keys.create)
+            return answer, answer if answer.reply.ok else None, None
+
+        return Place(keys.create.name, _properties(keys.create), _members(control), False, send)
+
+
+def _properties(operation: Operation) -> frozenset[str]:
+    """Return the members that the document lets clients set."""
+    return frozenset(
+        str(name) for schema in operation.bodies.values() for name in schema.get("properties", {})
+    )
+
+
+def _members(answer: Answer) -> dict[str, Any]:
+    return dict(answer.reply.json) if isinstance(answer.reply.json, dict) else {}
+
+
+def _another(value: object) -> object:
+    """Return another value of the same type."""
+    match value:
+        case bool():
+            return not value
+        case int() | float():
+            return value + 1
+        case _:
+            return (
+                "2001-02-03T04:05:06Z"
+                if str(value)[:4].isdecimal() and "T" in str(value)
+                else "changed-by-client"
+            )
+
+
+def _same(one: object, other: object) -> bool:
+    if isinstance(one, str) and isinstance(other, str):
+        return one == other or (one[:19] == other[:19] and one[:4].isdecimal() and "T" in one)
+    return type(one) is type(other) and one == other
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, (dict, list)):
+        return json.dumps(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,150 @@
+"""`must_show_no_credentials`: every body that the run was shown, read for credentials of others and stored ones."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.oracles.canary import leaked
+from auth_conformance.oracles.material import stored_material
+from auth_conformance.oracles.standing import flattened
+from auth_conformance.probe.core import Missing, Unclear
+from auth_conformance.probe.holdings import told_once
+from auth_conformance.probe.sessions import Sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from auth_conformance.credentials import Credential
+    from auth_conformance.transports.recorder import Kept
+
+# Operations that are called for what they show, besides what the run has seen anyhow.
+MOST_READ = 20
+# A shorter value may stand in a reply by chance.
+TELLING = 12
+
+
+class Minimal(Sessions):
+    """Reads what others were answered."""
+
+    async def must_show_no_credentials(self) -> Verdict:
+        """No reply may hold stored credentials, or those of somebody else. Raises Missing or Unclear."""
+        live = await self.credential()
+        if self.target.witness is not None:
+            baseline = await self.baseline(self.witness, live)
+            await self.must_live(self.witness, live, baseline, "before")
+        await self._look_around(live)
+        foreign = await self._credentials_of_b()
+        passwords = self._passwords()
+        own = {credential.value.reveal() for credential in await self._of("a")}
+        private = await self._private_values()
+        violations: list[Violation] = []
+        read = 0
+        for kept in self._replies():
+            read += 1
+            violations += self._in_reply(kept, foreign, passwords, own, private)
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            return Failed(told_once(violations), evidence, notes)
+        if not read:
+            return Inconclusive("No reply with a body was seen.", "", evidence, notes)
+        return Passed(
+            f"{read} kinds of replies of this run show no stored credential, and none of somebody else.",
+            evidence,
+            notes,
+        )
+
+    async def _look_around(self, live: Credential) -> None:
+        """Read what A may read, register somebody and log in: replies in which others have shown too much."""
+        ending = {logout.operation.name for logout in self.target.logouts}
+        for operation in [
+            item for item in self.target.operations if item.method == "GET" and "{" not in item.path
+        ][:MOST_READ]:
+            if operation.name not in ending and all(not item.required for item in operation.parameters):
+                await self.call(operation, live, label=f"read {operation.name}", role=Role.CONTROL)
+        with contextlib.suppress(Missing, Unclear):
+            await self.log_in(await self.expendable())
+
+    async def _of(self, owner: str) -> list[Credential]:
+        found = []
+        for kind in self.kinds():
+            with contextlib.suppress(Missing, Unclear):
+                found.append(await self.credential(kind, owner))
+        return found
+
+    async def _credentials_of_b(self) -> list[Credential]:
+        return [item for item in await self._of("b") if len(item.value.reveal()) >= TELLING]
+
+    def _passwords(self) -> list[str]:
+        accounts = [*self.target.accounts.values(), *(account for account, _ in self.scene.made_accounts)]
+        texts = [account.password.reveal() for account in accounts if account.password is not None]
+        return [text for text in dict.fromkeys(texts) if len(text) >= TELLING]
+
+    async def _private_values(self) -> dict[str, str]:
+        """Return B's values of the members that the policy calls private."""
+        wanted = self.target.policy.private_fields
+        if not wanted or self.target.witness is None:
+            return {}
+        other = await self.credential(owner="b")
+        answer = await self.call(
+            self.witness.operation, other, label="what is private of b?", role=Role.CONTROL
+        )
+        return {
+            pointer.rsplit("/", 1)[-1]: str(value)
+            for pointer, value in flattened(answer.reply.json).items()
+            if pointer.rsplit("/", 1)[-1] in wanted and isinstance(value, (str, int)) and str(value)
+        }
+
+    def _replies(self) -> Iterator[Kept]:
+        """Give the replies of the run that an application wrote: no documents, no pages, no failures."""
+        for kept in self.scene.recorder.archive:
+            status = kept.reply.status or 0
+            document = kept.reply.json
+            described = isinstance(document, dict) and ("openapi" in document or "swagger" in document)
+            if (
+                200 <= status < 500
+                and kept.reply.body
+                and not described
+                and kept.reply.media_type != "text/html"
+            ):
+                yield kept
+
+    def _in_reply(
+        self,
+        kept: Kept,
+        foreign: list[Credential],
+        passwords: list[str],
+        own: set[str],
+        private: dict[str, str],
+    ) -> list[Violation]:
+        sent = " ".join(
+            [
+                kept.request.url,
+                *(str(value) for _, value in kept.request.headers),
+                (kept.request.body or b"").decode("utf-8", "replace"),
+            ]
+        )
+        text, name = kept.reply.text, kept.exchange.operation
+        found: list[tuple[str, Severity]] = []
+        for pointer, what in stored_material(kept.reply.json, text):
+            if pointer and flattened(kept.reply.json)[pointer] in sent:
+                continue  # what was sent is only said again
+            found.append((f"{what} stands at {pointer or 'some place'}", Severity.HIGH))
+        # An error that repeats what was sent is ERR107's: here it is what a success shows of it.
+        seen = [leaked(item, text) for item in passwords if item not in sent or kept.reply.ok]
+        found += [(f"a password stands there {how}", Severity.HIGH) for how in seen if how is not None]
+        if any(value in sent for value in own):
+            found += [
+                (f"a {credential.carrier.kind.value} credential of another user stands there", Severity.HIGH)
+                for credential in foreign
+                if credential.value.reveal() in text and credential.value.reveal() not in sent
+            ]
+            found += [
+                (f"the private {member} of another user stands there", Severity.MEDIUM)
+                for member, value in private.items()
+                if value in {str(item) for item in flattened(kept.reply.json).values()} and value not in sent
+            ]
+        return [
+            Violation(name, f"{name}: {what}.", severity, (kept.exchange,)) for what, severity in found[:3]
+        ]
