@@ -216,6 +216,7 @@ class PolicySettings(_Table):
     session_idle: float | None = Field(default=None, gt=0)
     session_absolute: float | None = Field(default=None, gt=0)
     refresh_family: float | None = Field(default=None, gt=0)
+    hide_docs: bool = False
 
 
 class Settings(BaseSettings):

@@ -350,6 +350,7 @@ class Policy:
     session_idle: float | None = None
     session_absolute: float | None = None
     refresh_family: float | None = None
+    hide_docs: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,6 +203,7 @@ class Knowledge:
                 session_idle=policy.session_idle,
                 session_absolute=policy.session_absolute,
                 refresh_family=policy.refresh_family,
+                hide_docs=policy.hide_docs,
             ),
             facts=tuple(self.facts),
             absent=dict(self.absent),

@@ -10,10 +10,12 @@ from auth_conformance.probe.contract import Contracts
 from auth_conformance.probe.cookies import Cookies
 from auth_conformance.probe.core import Answer, Core, Missing, Session, Unclear
 from auth_conformance.probe.crashes import Crashes
+from auth_conformance.probe.declared import Declared
 from auth_conformance.probe.described import Described
 from auth_conformance.probe.duplicates import Duplicates
 from auth_conformance.probe.expiry import Expiry
 from auth_conformance.probe.fallthrough import Fallthrough
+from auth_conformance.probe.exposure import Exposure
 from auth_conformance.probe.fixation import Fixation
 from auth_conformance.probe.gathering import Gathering
 from auth_conformance.probe.guessing import Guessing
@@ -54,6 +56,8 @@ class Probe(
     Fallthrough,
     Interchange,
     Contracts,
+    Declared,
+    Exposure,
     Described,
     Crashes,
     Refusals,
