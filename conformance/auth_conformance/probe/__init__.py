@@ -36,6 +36,7 @@ from auth_conformance.probe.races import Races
 from auth_conformance.probe.refusal import Attempt, Refusal
 from auth_conformance.probe.refusals import Refusals
 from auth_conformance.probe.respelled import Respelled
+from auth_conformance.probe.reticence import Reticence
 from auth_conformance.probe.revocation import Revocation
 from auth_conformance.probe.rotation import Reuse
 from auth_conformance.probe.scene import Scene
@@ -58,6 +59,7 @@ class Probe(
     Contracts,
     Declared,
     Exposure,
+    Reticence,
     Described,
     Crashes,
     Refusals,

@@ -56,11 +56,8 @@ class Declared(Described):
         evidence = tuple(self.evidence)
         self.notes += [f"not judged: {reason}" for reason in unsure]
         if found:
-            return Failed(
-                tuple({item.operation: item for item in reversed(found)}.values()),
-                evidence,
-                tuple(self.notes),
-            )
+            once = {item.operation: item for item in reversed(found)}
+            return Failed(tuple(once.values()), evidence, tuple(self.notes))
         if not asked:
             return Inconclusive(
                 "No operation could be asked with a credential.", "", evidence, tuple(self.notes)
@@ -80,7 +77,7 @@ class Declared(Described):
         if not safe and not operation.bodies:
             # What takes no body could do harm with a credential: nothing is known then but the refusal.
             return None
-        request = operation.request({name: "0" for name in _names(operation)})
+        request = operation.request(dict.fromkeys(_names(operation), "0"))
         # Nothing in the body: who is let through is told that it does not fit, and nothing happens.
         request = request if safe else request.with_json({})
         answers: list[Answer] = []
@@ -152,14 +149,10 @@ class Declared(Described):
             return None
         if not same_structure(first.exchange.reply.shape, second.exchange.reply.shape):
             return None
-        namesake = next(
-            (
-                item
-                for item in self.target.carriers
-                if item.scheme and item.kind is carrier.kind and item.place == carrier.place
-            ),
-            None,
+        alike = (
+            item for item in self.target.carriers if (item.kind, item.place) == (carrier.kind, carrier.place)
         )
+        namesake = next((item for item in alike if item.scheme), None)
         severity = Severity.LOW if namesake is not None and not carrier.scheme else None
         declared = " or ".join(sorted(frozenset[str]().union(*(operation.security or ()))))
         wrong = (

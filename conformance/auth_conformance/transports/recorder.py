@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 EXCERPT = 8_000
 # Two bodies that agree in so many characters are taken for equal: masking a mebibyte takes seconds.
 DIGESTED = 64_000
-# What the archive holds: bodies up to so many bytes, so many of one kind, so many kinds.
+# What the archive holds: bodies up to so many bytes, so many in all, so many wordings of one operation and
+# status, and so many of one wording.
 LARGEST_KEPT = 256_000
-KEPT_OF_A_KIND = 5
-KINDS_KEPT = 1500
+LARGEST_ARCHIVE = 32_000_000
+WORDINGS_KEPT = 24
+KEPT_OF_A_WORDING = 2
 
 # So many exchanges that may have issued a credential are kept, to say where one in evidence came from.
 ISSUING = 2_000
@@ -72,10 +74,11 @@ class Kept:
 
 
 class Archive:
-    """Some exchanges of each operation, status and structure: enough to judge all, small enough to keep."""
+    """Some exchanges of each operation, status and wording: enough to judge all, small enough to keep."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, int | None, str], list[Kept]] = {}
+        self._kept: dict[tuple[str, int | None], dict[str, list[Kept]]] = {}
+        self._room = LARGEST_ARCHIVE
 
     def keep(self, kept: Kept) -> None:
         """Remember an exchange unless enough of its kind are known, or its body is very large.
@@ -84,14 +87,21 @@ class Archive:
         """
         reply = kept.exchange.reply
         if len(kept.reply.body) > LARGEST_KEPT or len(self._kept) >= KINDS_KEPT or not _addressed(kept):
+        """Remember an exchange unless enough of its kind are known, or its body is very large."""
+        reply, size = kept.exchange.reply, len(kept.reply.body)
+        if size > min(LARGEST_KEPT, self._room):
             return
-        same = self._kept.setdefault((kept.exchange.operation, reply.status, reply.shape[:200]), [])
-        if len(same) < KEPT_OF_A_KIND:
+        wordings = self._kept.setdefault((kept.exchange.operation, reply.status), {})
+        if len(wordings) >= WORDINGS_KEPT and reply.digest not in wordings:
+            return
+        same = wordings.setdefault(reply.digest, [])
+        if len(same) < KEPT_OF_A_WORDING:
             same.append(kept)
+            self._room -= size
 
     def __iter__(self) -> Iterator[Kept]:
         """Every exchange that was kept, in the order of the run."""
-        found = [kept for same in self._kept.values() for kept in same]
+        found = [kept for wordings in self._kept.values() for same in wordings.values() for kept in same]
         return iter(sorted(found, key=lambda kept: kept.exchange.number))
 
 

@@ -100,6 +100,12 @@ class Redactor:
         """Treat the values of this header as credentials."""
         self._headers.add(name.lower())
 
+    def known_in(self, text: str, said: str = "") -> str | None:
+        """The mark of a known secret that stands in `text` and not in `said`; None when there is none."""
+        return next(
+            (self._known[part] for part in self._longest_first if part in text and part not in said), None
+        )
+
     def text(self, text: str) -> str:
         """`text` as it may be shown."""
         shown = self._seen.get(text)

@@ -1,0 +1,49 @@
+"""What can be put into an application that runs in this process, and is taken out again.
+
+Only attributes that Starlette and FastAPI document are used, and only where the application has them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+_WRAPPERS = 8
+
+
+def routed(app: object) -> Any | None:
+    """The application object that holds the routes, inside middleware that was wrapped around it by hand."""
+    inner: Any = app
+    for _ in range(_WRAPPERS):
+        if isinstance(getattr(getattr(inner, "router", None), "routes", None), list):
+            return inner
+        inner = getattr(inner, "app", None) or getattr(inner, "_honest", None)
+        if inner is None:
+            return None
+    return None
+
+
+@contextlib.contextmanager
+def failing_route(app: object, path: str, error: BaseException) -> Iterator[bool]:
+    """Serve `path` by a handler that raises `error`; yields whether the application could be given one.
+
+    The request passes the application's own middleware and exception handlers.
+    """
+    inner = routed(app)
+    if inner is None:
+        yield False
+        return
+    routing = importlib.import_module("starlette.routing")
+
+    async def fail(request: object) -> None:
+        del request
+        raise error
+
+    route = routing.Route(path, fail, methods=["GET", "POST"])
+    inner.router.routes.insert(0, route)
+    try:
+        yield True
+    finally:
+        inner.router.routes.remove(route)
