@@ -5,6 +5,7 @@ from __future__ import annotations
 from auth_conformance.probe.accounts import Accounts
 from auth_conformance.probe.assigning import Assigning
 from auth_conformance.probe.claims import Claims
+from auth_conformance.probe.advice import Advice
 from auth_conformance.probe.confusion import Confusion
 from auth_conformance.probe.contract import Contracts
 from auth_conformance.probe.cookies import Cookies
@@ -59,6 +60,7 @@ class Probe(
     Contracts,
     Declared,
     Exposure,
+    Advice,
     Reticence,
     Described,
     Crashes,
