@@ -77,7 +77,9 @@ def _of_operation(name: str, described: Mapping[str, Any], raw: Mapping[str, Any
     if not any(_is_typed(str(status), response) for status, response in responses.items()):
         missing.append("a schema of its success")
     takes = described.get("parameters") or described.get("requestBody")
-    guarded = described.get("security", raw.get("security"))
+    demanded = described.get("security", raw.get("security"))
+    # An empty alternative makes the credential optional (OpenAPI 3.1 §4.8.10.1): nobody has to be refused.
+    guarded = bool(demanded) and isinstance(demanded, list) and all(demanded)
     if (takes or guarded) and not any(_is_error(str(status), item) for status, item in responses.items()):
         missing.append("an error response")
     return Lack(name, tuple(missing), tuple(notes))

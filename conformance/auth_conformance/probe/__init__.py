@@ -6,6 +6,7 @@ from auth_conformance.probe.accounts import Accounts
 from auth_conformance.probe.assigning import Assigning
 from auth_conformance.probe.claims import Claims
 from auth_conformance.probe.advice import Advice
+from auth_conformance.probe.caching import Caching
 from auth_conformance.probe.confusion import Confusion
 from auth_conformance.probe.contract import Contracts
 from auth_conformance.probe.cookies import Cookies
@@ -22,6 +23,7 @@ from auth_conformance.probe.gathering import Gathering
 from auth_conformance.probe.guessing import Guessing
 from auth_conformance.probe.injection import Injection
 from auth_conformance.probe.interchange import Interchange
+from auth_conformance.probe.inertness import Inertness
 from auth_conformance.probe.isolation import Isolation
 from auth_conformance.probe.keyends import KeyEnds
 from auth_conformance.probe.keyquery import KeyQuery
@@ -60,6 +62,8 @@ class Probe(
     Contracts,
     Declared,
     Exposure,
+    Caching,
+    Inertness,
     Advice,
     Reticence,
     Described,

@@ -1,0 +1,164 @@
+"""Private answers and caches: what the headers say, and what strangers are really given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from auth_conformance.credentials import Credential
+from auth_conformance.model import Exchange, Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.oracles.browser import cache_fault
+from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.refusal import Refusal
+from auth_conformance.target import Operation
+
+if TYPE_CHECKING:
+    from auth_conformance.target import Login
+
+# Names that caches take for files, and careless routers for the page itself.
+_DECEPTIONS = ("/{word}.css", "%2f{word}.js", ";{word}.css", ".css")
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Private:
+    """One private answer, got twice. `issues`: a credential is in it; `carrier`: where the request had its own."""
+
+    answers: tuple[Answer, Answer]
+    issues: bool
+    carrier: str
+
+
+class Caching(Refusal):
+    """Sentences about answers that must not be kept."""
+
+    async def must_not_be_cached(self) -> Verdict:
+        """Private answers forbid to be stored, and nobody gets them in the place of their owner."""
+        live = await self.credential()
+        baseline = await self.baseline(self.witness, live)
+        await self.must_live(self.witness, live, baseline, "before")
+        violations: list[Violation] = []
+        found = await self._private_answers()
+        for item in found:
+            faults = [
+                cache_fault(answer.reply, issues=item.issues, carrier=item.carrier) for answer in item.answers
+            ]
+            if faults[0] is None or faults[1] is None:
+                continue
+            operation = item.answers[0].exchange.operation
+            proof = tuple(answer.exchange for answer in item.answers)
+            violations.append(Violation(operation, f"{operation} {faults[0][0]}.", faults[0][1], proof))
+        for kind in self.kinds():
+            leak = await self._served_to_others(await self.credential(kind))
+            if leak is not None:
+                violations.append(leak)
+        await self.must_live(self.witness, live, baseline, "after")
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            violations.sort(key=lambda item: -(item.severity or Severity.MEDIUM).rank)
+            once = {violation.operation: violation for violation in reversed(violations)}
+            ordered = sorted(once.values(), key=lambda item: -(item.severity or Severity.MEDIUM).rank)
+            return Failed(tuple(ordered), evidence, notes)
+        if not found:
+            return Inconclusive("No private answer could be had.", "", evidence, notes)
+        return Passed(
+            f"{len(found)} private answers forbid caches; strangers get none of them.", evidence, notes
+        )
+
+    async def _private_answers(self) -> list[Private]:
+        found: list[Private] = []
+        seen: set[str] = set()
+        for login in self.target.logins:
+            if login.operation.name not in seen:
+                seen.add(login.operation.name)
+                found += await self._twice(login)
+        if self.target.keys is not None:
+            made = [await self.make_key() for _ in range(2)]
+            found.append(Private((made[0][1], made[1][1]), issues=True, carrier=""))
+        for kind in self.kinds():
+            live = await self.credential(kind)
+            for witness in self.witnesses if kind is self.kinds()[0] else self.witnesses[:1]:
+                answers = [
+                    await self.call(
+                        witness.operation,
+                        live,
+                        label=f"{'again: ' if number else ''}private data by {kind.value}",
+                        role=Role.ATTACK,
+                        fresh=False,
+                    )
+                    for number in range(2)
+                ]
+                if all(answer.reply.ok for answer in answers):
+                    found.append(Private((answers[0], answers[1]), issues=False, carrier=live.carrier.place))
+        return found
+
+    async def _twice(self, login: Login) -> list[Private]:
+        account = self.account()
+        if account.password is None or login.encoding == "basic":
+            return []
+        answers = [
+            await self.send(
+                login.request(account.username, account.password),
+                label=f"{'again: ' if number else ''}what a login answers",
+                role=Role.ATTACK,
+                operation=login.operation.name,
+            )
+            for number in range(2)
+        ]
+        for answer in answers:
+            issued = login.read(answer.reply, account.label)
+            if issued is None:
+                return []
+            self.scene.recorder.redactor.learn(issued.value)
+            refresh = login.read_refresh(answer.reply)
+            if refresh is not None:
+                self.scene.recorder.redactor.learn(refresh)
+        return [Private((answers[0], answers[1]), issues=True, carrier="")]
+
+    async def _served_to_others(self, live: Credential) -> Violation | None:
+        """A's answer, fetched again by nobody and by B under the same URL: plain, and dressed up as a file."""
+        path = self.witness.operation.path
+        if "{" in path:
+            return None
+        dressed = [(path, True)]
+        if live.carrier.kind is self.kinds()[0]:
+            dressed += [(path + tail.format(word=self.word(6)), False) for tail in _DECEPTIONS]
+        for place, plain in dressed:
+            shown = await self._taken_over(place, live, plain=plain)
+            if shown is None:
+                continue
+            again = await self._taken_over(place, live, plain=plain)
+            if again is not None:
+                message = f"GET {place} gives what {live.owner} had fetched to somebody else."
+                return Violation(self.witness.operation.name, message, Severity.CRITICAL, (*shown, *again))
+        return None
+
+    async def _taken_over(self, path: str, live: Credential, *, plain: bool) -> tuple[Exchange, ...] | None:
+        mark = ("cb", self.word(10))
+        baseline = await self.baseline(self.witness, live)
+        operation = Operation("GET", path)
+        pointer = self.witness.identity or None
+
+        async def fetch(who: Credential | None, label: str) -> Answer:
+            return await self.call(
+                operation, who, label=label, role=Role.ATTACK, query=(mark,), pointer=pointer
+            )
+
+        mine = await fetch(live, f"{live.owner} reads {path} by {live.carrier.kind.value}")
+        if (
+            not mine.reply.ok
+            or mine.exchange.reply.principal != baseline.principal
+            or baseline.principal is None
+        ):
+            return None
+        others: list[Credential | None] = [None] * (_TRIES if plain else 1)
+        if plain and "b" in self.target.accounts:
+            try:
+                others.append(await self.credential(live.carrier.kind, "b"))
+            except (Missing, Unclear):
+                self.notes.append(f"B has no {live.carrier.kind.value} credential to ask with")
+        for other in others:
+            theirs = await fetch(other, f"{'nobody' if other is None else other.owner} reads the same URL")
+            if theirs.reply.ok and theirs.exchange.reply.principal == baseline.principal:
+                return (mine.exchange, theirs.exchange)
+        return None
