@@ -85,11 +85,8 @@ class Archive:
 
         An attack on routing bears the name of the operation that it wants and goes elsewhere: not that one's reply.
         """
-        reply = kept.exchange.reply
-        if len(kept.reply.body) > LARGEST_KEPT or len(self._kept) >= KINDS_KEPT or not _addressed(kept):
-        """Remember an exchange unless enough of its kind are known, or its body is very large."""
         reply, size = kept.exchange.reply, len(kept.reply.body)
-        if size > min(LARGEST_KEPT, self._room):
+        if size > min(LARGEST_KEPT, self._room) or not _addressed(kept):
             return
         wordings = self._kept.setdefault((kept.exchange.operation, reply.status), {})
         if len(wordings) >= WORDINGS_KEPT and reply.digest not in wordings:
