@@ -42,7 +42,7 @@ class Advice(Refusals):
         await self.must_live(self.witness, live, baseline, "before")
         violations: list[Violation] = []
         judged = 0
-        for question in await self._questions():
+        for question in await self._advice_asked():
             answer = await self._put_question(question, "")
             lines = answer.reply.header_lines("www-authenticate")
             challenges = challenges_in(lines)
@@ -83,7 +83,7 @@ class Advice(Refusals):
             fresh=bool(prefix),
         )
 
-    async def _questions(self) -> list[Question]:
+    async def _advice_asked(self) -> list[Question]:
         operations = [witness.operation for witness in self.witnesses]
         # Operations that take one kind only show best whether the challenge is the same for all of them.
         others = [

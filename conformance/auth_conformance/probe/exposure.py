@@ -77,12 +77,12 @@ class Exposure(Described):
                 if answer.reply.ok
                 else answer
             )
-            if self._shown(place, answer, nowhere) and self._shown(place, again, nowhere):
+            if self._really_shown(place, answer, nowhere) and self._really_shown(place, again, nowhere):
                 seen[place.path] = (place, again)
         await self.must_answer("after")
         declared = {name.partition(" ")[2] or name for name in self.target.policy.public_operations}
         violations = [
-            self._opened(place, answer)
+            self._opened_to_strangers(place, answer)
             for path, (place, answer) in seen.items()
             if self.target.policy.hide_docs and path not in declared
         ]
@@ -101,7 +101,7 @@ class Exposure(Described):
         return await self.send(HttpRequest("GET", path), label=label, role=Role.ATTACK)
 
     @staticmethod
-    def _shown(place: Exposed, answer: Answer, nowhere: Answer) -> bool:
+    def _really_shown(place: Exposed, answer: Answer, nowhere: Answer) -> bool:
         # Field experience: some services answer every path with one page.
         same = (answer.status, answer.exchange.reply.digest) == (
             nowhere.status,
@@ -109,7 +109,7 @@ class Exposure(Described):
         )
         return answer.reply.ok and not same and place.shows.search(answer.reply.text[:100_000]) is not None
 
-    def _opened(self, place: Exposed, answer: Answer) -> Violation:
+    def _opened_to_strangers(self, place: Exposed, answer: Answer) -> Violation:
         message = f"GET {place.path} shows {place.what} to strangers, which the policy hides."
         severity = None
         privileged = self.target.policy.privileged_operations

@@ -144,7 +144,7 @@ class Respelled(Holdings):
         if not original.rejected:
             raise Unclear(f"The original got no clear answer after {logout.operation.name} ({original.why}).")
         for item in spelled:
-            found = await self._lives(item, session.credential, ended.exchange, logout.operation.name)
+            found = await self._admits_still(item, session.credential, ended.exchange, logout.operation.name)
             violations += [found] if isinstance(found, Violation) else []
             doubts += [found] if isinstance(found, str) else []
         for item in spelled:
@@ -155,13 +155,13 @@ class Respelled(Holdings):
             if not answer.reply.ok:
                 continue
             replay = Spelled("the original", other.credential)
-            found = await self._lives(replay, other.credential, answer.exchange, logout.operation.name)
+            found = await self._admits_still(replay, other.credential, answer.exchange, logout.operation.name)
             if isinstance(found, Violation):
                 message = f"{logout.operation.name}, called with {item.why}, left the original alive."
                 violations.append(replace(found, message=message))
         return None
 
-    async def _lives(
+    async def _admits_still(
         self, spelled: Spelled, original: Credential, ended: Exchange, operation: str
     ) -> Violation | str | None:
         proofs = [ended]
@@ -203,6 +203,6 @@ class Respelled(Holdings):
             self.notes.append(f"the revoked key itself was not refused ({original.why}): LIF103 says more")
             return
         for item in spelled:
-            found = await self._lives(item, credential, answer.exchange, keys.revoke.name)
+            found = await self._admits_still(item, credential, answer.exchange, keys.revoke.name)
             violations += [found] if isinstance(found, Violation) else []
             doubts += [found] if isinstance(found, str) else []
