@@ -23,7 +23,7 @@ _SKEW = 30
 _MOMENT = 1_500
 # Seeds that people write down, and how many values of a generator are looked through.
 _SEEDS = (*range(11), 42, 69, 99, 100, 123, 420, 1234, 1337, 12345, 31337, 123456, *range(2020, 2031))
-_STREAM = 120
+_STREAM = 60
 _ALPHABETS = {
     "ascii_lowercase": string.ascii_lowercase,
     "ascii_letters": string.ascii_letters,

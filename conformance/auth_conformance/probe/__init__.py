@@ -7,6 +7,7 @@ from auth_conformance.probe.advice import Advice
 from auth_conformance.probe.assigning import Assigning
 from auth_conformance.probe.caching import Caching
 from auth_conformance.probe.claims import Claims
+from auth_conformance.probe.collecting import Collecting
 from auth_conformance.probe.confusion import Confusion
 from auth_conformance.probe.contract import Contracts
 from auth_conformance.probe.cookies import Cookies
@@ -59,6 +60,7 @@ class Probe(
     Schemes,
     Fallthrough,
     Interchange,
+    Collecting,
     Contracts,
     Declared,
     Exposure,
@@ -93,13 +95,13 @@ class Probe(
     Privilege,
     TokenKinds,
     Guessing,
-    Stored,
     Unguessable,
+    Naming,
+    Stored,
     Duplicates,
     Injection,
     KeyQuery,
     Placing,
-    Naming,
     Expiry,
     Minting,
     Refusal,

@@ -432,15 +432,15 @@ class Expiry(Minting):
         made.append(key)
         return key
 
-    async def revoke_key(self, answer: Answer) -> None:
-        """Revoke the key that `answer` created, where that is possible."""
+    async def revoke_key(self, answer: Answer, owner: str = "a") -> None:
+        """Revoke the key that `answer` created for `owner`, where that is possible."""
         keys = self.target.keys
         identifier = (
             resolve(answer.reply.json, keys.identifier) if keys is not None and keys.identifier else None
         )
         if keys is None or keys.revoke is None or identifier is None:
             return
-        login = await self.credential(self._login_kind())
+        login = await self.credential(self._login_kind(), owner)
         values = {keys.id_parameter: str(identifier)}
         await self.call(keys.revoke, login, label="clean up: revoke the key", values=values)
 

@@ -40,7 +40,7 @@ class Interchange(Sessions, Stored):
         """No value gets in outside its own place, unless that is declared. Raises Missing or Unclear."""
         made: list[Answer] = []
         try:
-            lives = await self._lives()
+            lives = await self._interchanged()
             if len(lives) < 2:
                 raise Missing("Not tested: fewer than two kinds of live credentials are known.")
             tokens = await self._tokens(lives, made)
@@ -60,7 +60,7 @@ class Interchange(Sessions, Stored):
             return self.joined(verdict, logins)
         return verdict
 
-    async def _lives(self) -> dict[Kind, Credential]:
+    async def _interchanged(self) -> dict[Kind, Credential]:
         found = {}
         for kind in self.kinds():
             try:

@@ -57,7 +57,7 @@ class Stored(Expiry):
 
     def _judged_storage(self, made: Sequence[tuple[Credential, Answer]], dump: Dump) -> Verdict:
         texts = [credential.value.reveal() for credential, _ in made]
-        shown = [_shown(text, answer) for text, (_, answer) in zip(texts, made, strict=True)]
+        shown = [shown_of(text, answer) for text, (_, answer) in zip(texts, made, strict=True)]
         bits = secret_bits(texts, min(map(len, shown)))
         allowed = len(common_start(texts)) + WINDOW
         found = [
@@ -114,7 +114,7 @@ class Stored(Expiry):
         ]
 
 
-def _shown(text: str, answer: Answer) -> str:
+def shown_of(text: str, answer: Answer) -> str:
     """Return what the reply shows of the key beside the key: that much is public."""
     texts = [value for value in strings(answer.reply.json).values() if isinstance(value, str)]
     return next((part for part in shown_parts(text, texts) if len(part) <= len(text) / 2), "")
