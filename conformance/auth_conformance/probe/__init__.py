@@ -45,8 +45,10 @@ from auth_conformance.probe.revocation import Revocation
 from auth_conformance.probe.rotation import Reuse
 from auth_conformance.probe.scene import Scene
 from auth_conformance.probe.schemes import Schemes
+from auth_conformance.probe.scoping import Scoping
 from auth_conformance.probe.sessionlist import SessionList
 from auth_conformance.probe.stored import Stored
+from auth_conformance.probe.surface import Surface
 from auth_conformance.probe.tampering import Tampering
 from auth_conformance.probe.throttling import Throttling
 from auth_conformance.probe.tokenkinds import TokenKinds
@@ -86,7 +88,9 @@ class Probe(
     Throttling,
     Paths,
     Verbs,
+    Surface,
     Minimal,
+    Scoping,
     Claims,
     Confusion,
     Tampering,

@@ -1,0 +1,291 @@
+"""`must_enforce_scopes`: operations that declare scopes, called with credentials that lack them."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from auth_conformance.credentials import Credential, Kind
+from auth_conformance.model import Failed, Inconclusive, Need, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.oracles.pointer import resolve
+from auth_conformance.oracles.scopes import MEMBERS, scopes_of
+from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.holdings import told_once
+from auth_conformance.probe.minting import Minting
+from auth_conformance.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from auth_conformance.target import Login, Operation
+    from auth_conformance.transports.message import HttpRequest
+
+# So many operations are enough to see whether scopes are looked at; more cost more than they tell.
+MOST_OPERATIONS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Narrow:
+    """A credential whose scopes do not cover an operation, and how it came to them."""
+
+    label: str
+    credential: Credential
+
+
+class Scoping(Minting):
+    """Asks for less, and tries to do more."""
+
+    async def must_enforce_scopes(self) -> Verdict:
+        """A credential without a scope must be refused where it is declared. Raises Missing or Unclear."""
+        operations = self._scoped()
+        granted = await self._scopes_granted()
+        violations: list[Violation] = []
+        doubts: list[str] = []
+        proved: list[str] = []
+        cache: dict[str, list[Narrow]] = {}
+        for operation in operations[:MOST_OPERATIONS]:
+            lacking = next((scope for scope in operation.scopes if scope in granted), None)
+            if lacking is None:
+                continue
+            if lacking not in cache:
+                cache[lacking] = await self._narrow(lacking, granted)
+            found = await self._scoped_call(operation, lacking, cache[lacking], doubts)
+            violations += found
+            if not found and cache[lacking]:
+                proved.append(operation.name)
+        violations += await self._asked_for_more(operations, granted)
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            return Failed(told_once(violations), evidence, notes)
+        if doubts:
+            return Inconclusive(doubts[0], "", evidence, notes)
+        if not proved:
+            raise Missing(
+                "No credential with fewer scopes could be obtained.",
+                self.target.remedies.get(Need.SIGNING_KEY, ""),
+            )
+        reason = f"{len(proved)} operations refused credentials that lack the scope which they declare."
+        return Passed(reason, evidence, notes)
+
+    def _scoped(self) -> list[Operation]:
+        """Return the operations that declare scopes, reading before changing. Raises Missing."""
+        flows = {item.operation.name for item in (*self.target.logins, *self.target.logouts)} | (
+            {self.target.delete_account.name} if self.target.delete_account is not None else set()
+        )
+        found = [item for item in self.target.operations if item.scopes and item.name not in flows]
+        if not found:
+            raise Missing("Not applicable: no operation declares a scope.", applicable=False)
+        order = {"GET": 0, "POST": 1, "PATCH": 2, "PUT": 2}
+        # Deletions are aimed at nothing: their refusal shows as well, and without one nothing is lost.
+        return sorted(found, key=lambda item: ("{" in item.path, order.get(item.method, 3)))
+
+    async def _granted(self) -> frozenset[str]:
+        """Return the scopes that a plain login of A has. Raises Missing."""
+        for login in self.target.logins:
+            answer, _ = await self.try_login(self.account(), self.account().password, login.carrier.kind)
+            credential = login.read(answer.reply, "a")
+            token = credential.jwt if credential is not None else None
+            scopes = scopes_of(answer.reply.json, dict(token.claims) if token is not None else None)
+            if scopes:
+                return scopes
+        declared = frozenset(scope for item in self.target.operations for scope in item.scopes)
+        if self.target.keys is not None and self._scope_member() is not None:
+            return declared
+        raise Missing("No login says which scopes it grants, and no key can be made with fewer.")
+
+    # Credentials that can do less.
+
+    async def _narrow(self, lacking: str, granted: frozenset[str]) -> list[Narrow]:
+        """Return credentials of A without one scope: asked for at login, made as a key, minted with the true key."""
+        rest = sorted(granted - {lacking})
+        found: list[Narrow] = []
+        for way in (self._narrow_login, self._narrow_key):
+            with contextlib.suppress(Missing, Unclear):
+                found += await way(lacking, rest)
+        with contextlib.suppress(Missing, Unclear):
+            found += await self._minted_narrow(lacking, rest)
+        return found
+
+    async def _narrow_login(self, lacking: str, rest: Sequence[str]) -> list[Narrow]:
+        for login in self.target.logins:
+            if login.encoding != "form" or not self._takes_scope(login):
+                continue
+            narrower = replace(login, template={**login.template, "scope": " ".join(rest)})
+            credential, scopes = await self._logged_in(narrower, f"log in without {lacking}")
+            # What is asked for is only a request (RFC 6749 §3.3): what was granted counts.
+            if credential is not None and scopes and lacking not in scopes:
+                return [Narrow(f"a login without {lacking}", credential)]
+        return []
+
+    async def _logged_in(self, login: Login, label: str) -> tuple[Credential | None, frozenset[str]]:
+        account = self.account()
+        if account.password is None:
+            return None, frozenset()
+        request = login.request(account.username, account.password)
+        answer = await self.send(request, label=label, operation=login.operation.name)
+        credential = login.read(answer.reply, "a")
+        if credential is None:
+            return None, frozenset()
+        self.scene.recorder.redactor.learn(credential.value)
+        token = credential.jwt
+        return credential, scopes_of(answer.reply.json, dict(token.claims) if token is not None else None)
+
+    @staticmethod
+    def _takes_scope(login: Login) -> bool:
+        schemas = login.operation.bodies.values()
+        return any("scope" in schema.get("properties", {}) for schema in schemas)
+
+    def _scope_member(self) -> str | None:
+        """Return the member of a key's creation that lists what it may do."""
+        keys = self.target.keys
+        schemas = keys.create.bodies.values() if keys is not None else ()
+        names = {str(name) for schema in schemas for name in schema.get("properties", {})}
+        return next((name for name in (*MEMBERS, "permissions") if name in names), None)
+
+    async def _narrow_key(self, lacking: str, rest: Sequence[str]) -> list[Narrow]:
+        member, keys = self._scope_member(), self.target.keys
+        if member is None or keys is None:
+            return []
+        login = await self.credential(self._login_kind())
+        known = {scope for item in self.target.operations for scope in item.scopes}
+        body = {**keys.template, member: [scope for scope in rest if scope in known] or list(rest)[:1]}
+        answer = await self.call(keys.create, login, label=f"make a key without {lacking}", body=body)
+        value = resolve(answer.reply.json, keys.value)
+        if not answer.reply.ok or not isinstance(value, str):
+            return []
+        self.scene.recorder.redactor.learn(Secret(value))
+        return [Narrow(f"a key without {lacking}", Credential(keys.carriers[0], Secret(value), "a"))]
+
+    async def _minted_narrow(self, lacking: str, rest: Sequence[str]) -> list[Narrow]:
+        """Write the scopes as a careless comparison would take them for more; needs the signing key."""
+        forge = await self.forge()
+        name = next((name for name in MEMBERS if name in forge.token.claims), None)
+        if name is None:
+            return []
+        as_list = isinstance(forge.token.claims[name], list)
+        kept = " ".join(rest)
+        spelled: dict[str, Any] = {
+            "no scope at all": "",
+            f"{lacking}x, which only begins so": f"{kept} {lacking}x",
+            f"{lacking} in capitals": f"{kept} {lacking.upper()}",
+            f"everything separated by commas, {lacking} among it": ",".join((*rest, lacking)),
+        }
+        found = []
+        for label, text in spelled.items():
+            value = text.split() if as_list else text
+            found.append(Narrow(f"a token with {label}", await self.minted(**{name: value})))
+        if not as_list:
+            found.append(
+                Narrow("a token with a nested list of scopes", await self.minted(**{name: [[lacking]]}))
+            )
+        return found
+
+    # Using them.
+
+    async def _scoped_call(
+        self, operation: Operation, lacking: str, narrow: list[Narrow], doubts: list[str]
+    ) -> list[Violation]:
+        """Call with everything, which must get past the guard, and then with each narrower credential."""
+        if not narrow:
+            self.notes.append(f"{operation.name}: no credential without {lacking} could be had")
+            return []
+        control = await self._asked(
+            operation, await self.credential(), f"control: {operation.name} with all scopes", Role.CONTROL
+        )
+        if control.judgement is not None or control.status in (401, 403):
+            doubts.append(
+                f"{operation.name} refused a credential with all scopes ({control.why or control.status})"
+            )
+            return []
+        violations: list[Violation] = []
+        for item in narrow:
+            answer = await self._asked(operation, item.credential, f"{operation.name} with {item.label}")
+            if answer.judgement is not None:
+                doubts.append(f"{operation.name} with {item.label}: {answer.why}")
+            elif self._same_as(answer, control):
+                again = await self._asked(
+                    operation, item.credential, f"again: {operation.name} with {item.label}"
+                )
+                if self._same_as(again, control):
+                    message = f"{operation.name} declares {lacking} and answered {item.label} as it does who has it."
+                    proofs = (control.exchange, answer.exchange, again.exchange)
+                    violations.append(Violation(operation.name, message, None, proofs))
+                    break
+            elif (answer.status or 0) != 403 and "token" not in item.label:
+                self.notes.append(f"{operation.name} refused {item.label} with {answer.status}, not 403")
+        return violations
+
+    @staticmethod
+    def _same_as(answer: Answer, control: Answer) -> bool:
+        """Whether a reply got as far as the control did: the same success, or the same later refusal."""
+        if control.reply.ok:
+            return answer.reply.ok
+        if control.status == 404:
+            return False  # what is not there for anybody may also be hidden from those who may not know
+        return answer.status == control.status and answer.exchange.reply.shape == control.exchange.reply.shape
+
+    async def _asked(
+        self, operation: Operation, credential: Credential, label: str, role: Role = Role.ATTACK
+    ) -> Answer:
+        request = await self._scoped_request(operation)
+        request = request.with_headers(*credential.headers).with_query(*credential.query)
+        return await self.send(request, label=label, role=role, operation=operation.name)
+
+    async def _scoped_request(self, operation: Operation) -> HttpRequest:
+        objects = self.target.objects
+        values: dict[str, str] = {}
+        kept = [item.name for item in (objects.read, objects.update) if item is not None] if objects else []
+        if objects is not None and operation.name in kept:
+            identifier = await self.scene.once("an object for scopes", self._object_of_a)
+            values = {objects.id_parameter: identifier} if identifier else {}
+        if self.scene.sampler is None:
+            return operation.request(values)
+        # The same chance each time: everybody sends the same request; other ids in it name nothing.
+        chance = type(self.rng)(f"{self.scene.seed}:{operation.name}")
+        return self.scene.sampler(operation, chance, path_values=values)
+
+    async def _object_of_a(self) -> str | None:
+        objects = self.target.objects
+        if objects is None:
+            return None
+        live = await self.credential()
+        answer = await self.call(objects.create, live, label="create an object", body=dict(objects.template))
+        identifier = resolve(answer.reply.json, objects.identifier)
+        return str(identifier) if answer.reply.ok and isinstance(identifier, (str, int)) else None
+
+    async def _asked_for_more(
+        self, operations: Sequence[Operation], granted: frozenset[str]
+    ) -> list[Violation]:
+        """Ask at the login for scopes that A does not have, and use them where they are granted."""
+        more = next(
+            (
+                (operation, scope)
+                for operation in operations
+                for scope in operation.scopes
+                if scope not in granted and operation.method == "GET" and "{" not in operation.path
+            ),
+            None,
+        )
+        login = next(
+            (item for item in self.target.logins if item.encoding == "form" and self._takes_scope(item)), None
+        )
+        if more is None or login is None or login.carrier.kind is not Kind.BEARER:
+            return []
+        operation, scope = more
+        wider = replace(login, template={**login.template, "scope": " ".join((*sorted(granted), scope))})
+        proofs = []
+        for prefix in ("", "again: "):
+            credential, _ = await self._logged_in(wider, f"{prefix}log in and ask for {scope}")
+            if credential is None:
+                return []
+            answer = await self._asked(
+                operation, credential, f"{prefix}{operation.name} with {scope}, which was asked for"
+            )
+            if not answer.reply.ok:
+                return []
+            proofs.append(answer.exchange)
+        message = (
+            f"{login.operation.name} grants {scope} to whoever asks for it: {operation.name} answers then."
+        )
+        return [Violation(login.operation.name, message, Severity.HIGH, tuple(proofs))]

@@ -1,0 +1,227 @@
+"""`must_declare_its_surface`: everything that strangers reach, beside what is said to be for them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from auth_conformance.model import (
+    Failed,
+    Inconclusive,
+    Passed,
+    Provenance,
+    Role,
+    Severity,
+    Verdict,
+    Violation,
+)
+from auth_conformance.oracles.normalise import masked
+from auth_conformance.probe.core import Answer, Core, Missing
+from auth_conformance.target import Operation
+from auth_conformance.transports.message import HttpRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+MOST_OPERATIONS = 150
+# Files that stand beside applications, and the beginning of what proves them.
+FILES = {
+    "/.env": r"^[A-Z][A-Z0-9_]+\s*=",
+    "/.git/HEAD": r"^ref: refs/",
+    "/.git/config": r"^\[core\]",
+    "/config.json": r'"(?:secret|password|database)',
+    "/settings.py": r"^(?:import|from) ",
+    "/backup.sql": r"(?i)create table|insert into",
+    "/db.sqlite3": r"^SQLite format 3",
+    "/server-status": r"(?i)apache server status",
+}
+# Ids, shapes and paths of operations that are for strangers by their nature.
+OPEN_BY_NATURE = re.compile(
+    r"(?i)log_?in|sign_?in|sign_?up|register|registration|token|session|refresh|forgot|reset|recover|verify|"
+    r"verification|confirm|activate|resend|logout|health|healthz|ready|live|ping|version|status|jwks|well-known|"
+    r"openapi|docs|redoc|oauth|callback|webhook|csrf|robots|favicon|static|assets"
+)
+
+
+@cache
+def _exposed() -> tuple[Mapping[str, str], ...]:
+    text = resources.files("auth_conformance").joinpath("data", "exposed_paths.toml").read_text("utf-8")
+    return tuple(tomllib.loads(text)["path"])
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """An operation that answered a stranger, and how grave that is."""
+
+    operation: Operation
+    why: str
+    severity: Severity
+
+
+class Surface(Core):
+    """Calls everything once, without a credential."""
+
+    async def must_declare_its_surface(self) -> Verdict:
+        """What answers strangers must be declared public. Raises Missing or Unclear."""
+        await self.must_be_reachable()
+        nowhere = await self._nowhere()
+        violations: list[Violation] = []
+        doubts: list[str] = []
+        undeclared: list[str] = []
+        refused = 0
+        inventory = self._inventory()
+        for operation in inventory[:MOST_OPERATIONS]:
+            answer = await self._by_nobody(operation, f"a stranger calls {operation.name}")
+            if answer.judgement is not None:
+                doubts.append(f"{operation.name}: {answer.why}")
+            elif answer.status in (401, 403):
+                refused += 1
+            elif answer.reply.ok and not self._is_nowhere(answer, nowhere):
+                outcome = await self._weighed(operation, answer)
+                violations += [outcome] if isinstance(outcome, Violation) else []
+                undeclared += [outcome] if isinstance(outcome, str) else []
+            elif 300 <= (answer.status or 0) < 500:
+                self._unproved(operation, answer, undeclared)
+        violations += await self._beside(nowhere)
+        await self.must_be_reachable()
+        return self._surface_verdict(violations, doubts, undeclared, refused)
+
+    def _surface_verdict(
+        self, violations: list[Violation], doubts: list[str], undeclared: list[str], refused: int
+    ) -> Verdict:
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            return Failed(tuple(violations), evidence, (*notes, *undeclared))
+        if undeclared:
+            names = ", ".join(f'"{item.split(":")[0]}"' for item in undeclared)
+            remedy = f"[policy]\npublic_operations = [{names}]  # those of them that are meant for strangers"
+            more = f" (and {len(undeclared) - 1} more)" if len(undeclared) > 1 else ""
+            return Inconclusive(undeclared[0] + more, remedy, evidence, (*notes, *undeclared[1:]))
+        if doubts:
+            return Inconclusive(doubts[0], "", evidence, notes)
+        if not refused:
+            raise Missing("Not applicable: every operation is declared public.", applicable=False)
+        return Passed(f"{refused} operations refuse strangers; the others are for them.", evidence, notes)
+
+    def _inventory(self) -> list[Operation]:
+        """Return what is neither declared public nor for strangers by its nature; DOC101 has what declares security."""
+        policy = self.target.policy.public_operations
+        flows = {
+            item.operation.name
+            for item in (*self.target.logins, self.target.register, self.target.refresh)
+            if item is not None
+        }
+        flows |= {self.target.public.name} if self.target.public is not None else set()
+        found = [
+            item
+            for item in self.target.operations
+            if item.name not in policy | flows and not self._by_nature(item) and item.method != "HEAD"
+        ]
+        return sorted(found, key=lambda item: (item.method != "GET", item.method == "DELETE", item.name))
+
+    @staticmethod
+    def _by_nature(operation: Operation) -> bool:
+        """Whether strangers need it: to get in, to come back, or to see that the service runs."""
+        if operation.security or operation.provenance is not Provenance.OPENAPI:
+            return (
+                operation.method == "GET" and re.search(r"(?i)docs|redoc|openapi", operation.path) is not None
+            )
+        return OPEN_BY_NATURE.search(operation.path) is not None
+
+    async def _nowhere(self) -> Answer:
+        """Learn what an unknown path gets: a page for everything is no operation."""
+        return await self.send(
+            HttpRequest("GET", f"/{self.word(10)}/{self.word(6)}"),
+            label="control: an unknown path",
+            role=Role.CONTROL,
+        )
+
+    @staticmethod
+    def _is_nowhere(answer: Answer, nowhere: Answer) -> bool:
+        if not nowhere.reply.ok:
+            return False
+        same = masked(answer.reply.text) == masked(nowhere.reply.text)
+        return same or (answer.reply.media_type == nowhere.reply.media_type == "text/html")
+
+    async def _by_nobody(self, operation: Operation, label: str, *, fresh: bool = False) -> Answer:
+        request = operation.request()
+        if self.scene.sampler is not None:
+            # Ids that nobody has: a deletion by a stranger must find nothing.
+            chance = type(self.rng)(f"{self.scene.seed}:{operation.name}")
+            request = self.scene.sampler(operation, chance)
+        return await self.send(
+            replace(request, fresh=fresh), label=label, role=Role.ATTACK, operation=operation.name
+        )
+
+    async def _weighed(self, operation: Operation, answer: Answer) -> Violation | str | None:
+        """Judge a success for a stranger: a finding where nothing can have meant it, else a question."""
+        if operation.security:
+            return None  # it declares a credential: DOC101's finding
+        again = await self._by_nobody(operation, f"again: a stranger calls {operation.name}", fresh=True)
+        if not again.reply.ok or again.reply.header("age") is not None:
+            return None
+        hidden = operation.provenance is not Provenance.OPENAPI and self.target.has_document
+        content = bool(answer.reply.body.strip()) and answer.reply.media_type != "text/html"
+        if hidden and (content or operation.method != "GET"):
+            grave = answer.reply.media_type == "application/json" or operation.method != "GET"
+            message = (
+                f"{operation.name} stands in no document and answers strangers {answer.status}"
+                f"{': ' + answer.reply.media_type if answer.reply.media_type else ''}."
+            )
+            severity = Severity.CRITICAL if grave else Severity.MEDIUM
+            return Violation(operation.name, message, severity, (answer.exchange, again.exchange))
+        if hidden:
+            self.notes.append(f"{operation.name} shows strangers a page")
+            return None
+        return (
+            f"{operation.name}: answers strangers {answer.status}, and nothing says that it is meant for them"
+        )
+
+    def _unproved(self, operation: Operation, answer: Answer, undeclared: list[str]) -> None:
+        """Tell what was validated or looked up before anybody asked who calls."""
+        if operation.security:
+            return  # DOC101 tells
+        told = (
+            f"{operation.name}: answers strangers {answer.status}: validation or lookup before authentication"
+        )
+        if operation.provenance is not Provenance.OPENAPI and (answer.status or 0) in (404, 405):
+            self.notes.append(told)
+        elif (answer.status or 0) in (400, 404, 409, 415, 422):
+            undeclared.append(told)
+
+    async def _beside(self, nowhere: Answer) -> list[Violation]:
+        """Ask for what is often left beside an application: metrics, debuggers, files."""
+        known = {item.path for item in self.target.operations}
+        found: list[Violation] = []
+        for path, pattern, what, severity in _guesses():
+            if path in known or f"GET {path}" in self.target.policy.public_operations:
+                continue
+            proofs = []
+            for prefix in ("", "again: "):
+                request = replace(HttpRequest("GET", path), fresh=bool(prefix))
+                answer = await self.send(
+                    request, label=f"{prefix}a stranger asks for {path}", role=Role.ATTACK
+                )
+                shown = answer.reply.ok and re.search(
+                    pattern, answer.reply.text, re.IGNORECASE | re.MULTILINE
+                )
+                if not shown or self._is_nowhere(answer, nowhere):
+                    break
+                proofs.append(answer.exchange)
+            else:
+                found.append(
+                    Violation(f"GET {path}", f"{path} shows strangers {what}.", severity, tuple(proofs))
+                )
+        return found
+
+
+def _guesses() -> Iterator[tuple[str, str, str, Severity]]:
+    for entry in _exposed():
+        if "document" not in entry["what"]:  # what the documentation shows is DOC108's
+            yield entry["path"], entry["shows"], entry["what"], Severity.MEDIUM
+    for path, pattern in FILES.items():
+        yield path, pattern, "a file that belongs to the application's inside", Severity.CRITICAL
