@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import secrets
 import tempfile
@@ -76,6 +77,9 @@ def bundled(
             # The demo is its own configuration: what the user has set is about another target.
             stack.enter_context(_without(name))
         stack.enter_context(environment(values))
+        access = logging.getLogger("uvicorn.access")
+        # The app gives the server's logger a filter, which would outlive it in this process.
+        stack.callback(setattr, access, "filters", list(access.filters))
         module = stack.enter_context(seeded(package(), flaw.edits if flaw else ()))
         configuration = dict(flaw.configuration) if flaw else {}
         policy = {"origins": [ORIGIN], **configuration.pop("policy", {})}

@@ -29,6 +29,7 @@ from auth_conformance.probe.isolation import Isolation
 from auth_conformance.probe.keyends import KeyEnds
 from auth_conformance.probe.keyquery import KeyQuery
 from auth_conformance.probe.likeness import Likeness
+from auth_conformance.probe.logs import Logs
 from auth_conformance.probe.minimal import Minimal
 from auth_conformance.probe.minting import Forge, Minting
 from auth_conformance.probe.naming import Naming
@@ -66,6 +67,7 @@ class Probe(
     Contracts,
     Declared,
     Exposure,
+    Logs,
     Caching,
     Inertness,
     Advice,

@@ -52,6 +52,11 @@ class Described(Refusals):
                 "Neither a protected nor a public operation is known that could show a living service."
             )
 
+    def account_name(self) -> str:
+        """The user name of A; "" when no account is known."""
+        account = self.target.accounts.get("a")
+        return account.username if account is not None else ""
+
     async def must_describe_itself(self) -> Verdict:
         """Every operation of the document has tags, summary, id, a typed success and an error."""
         await self.must_answer()

@@ -255,11 +255,6 @@ class Reticence(Described):
             say(f"a body as {media}", secret, replace(sent, headers=(*kept, ("Content-Type", media))))
         return made
 
-    def account_name(self) -> str:
-        """The user name of A; "" when no account is known."""
-        account = self.target.accounts.get("a")
-        return account.username if account is not None else ""
-
     async def _headers(self) -> list[Utterance]:
         """Keys and tokens that are refused, at the witness, below it, and at a path that does not exist."""
         if self.target.witness is None:
