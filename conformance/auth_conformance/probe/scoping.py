@@ -80,7 +80,7 @@ class Scoping(Minting):
         # Deletions are aimed at nothing: their refusal shows as well, and without one nothing is lost.
         return sorted(found, key=lambda item: ("{" in item.path, order.get(item.method, 3)))
 
-    async def _granted(self) -> frozenset[str]:
+    async def _scopes_granted(self) -> frozenset[str]:
         """Return the scopes that a plain login of A has. Raises Missing."""
         for login in self.target.logins:
             answer, _ = await self.try_login(self.account(), self.account().password, login.carrier.kind)

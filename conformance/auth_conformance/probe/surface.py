@@ -45,6 +45,10 @@ OPEN_BY_NATURE = re.compile(
     r"verification|confirm|activate|resend|logout|health|healthz|ready|live|ping|version|status|jwks|well-known|"
     r"openapi|docs|redoc|oauth|callback|webhook|csrf|robots|favicon|static|assets"
 )
+# Hidden pages that tell nothing, and the documentation, which DOC108 judges.
+HARMLESS = re.compile(
+    r"(?i)docs|redoc|openapi|/(?:health|healthz|ready|readyz|live|livez|ping|version|favicon|robots)"
+)
 
 
 @cache
@@ -127,9 +131,8 @@ class Surface(Core):
     def _by_nature(operation: Operation) -> bool:
         """Whether strangers need it: to get in, to come back, or to see that the service runs."""
         if operation.security or operation.provenance is not Provenance.OPENAPI:
-            return (
-                operation.method == "GET" and re.search(r"(?i)docs|redoc|openapi", operation.path) is not None
-            )
+            harmless = operation.path == "/" or HARMLESS.search(operation.path) is not None
+            return operation.method == "GET" and not operation.security and harmless
         return OPEN_BY_NATURE.search(operation.path) is not None
 
     async def _nowhere(self) -> Answer:
