@@ -1,4 +1,4 @@
-"""Values of the Authorization header (RFC 9110 §11.6.2): scheme words, blanks, tokens, and odd characters."""
+"""The Authorization header (RFC 9110 §11.6.2): scheme words, blanks, lists, and what stands around a token."""
 
 from __future__ import annotations
 
@@ -7,20 +7,96 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
-from auth_fuzz.strategies.jws import texts
+from auth_conformance.model import Severity
+from auth_fuzz.strategies.attack import Attack, Material
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-SCHEMES = st.sampled_from(
-    ["Bearer", "bearer", "BEARER", "Basic", "Token", "Digest", "Bearer:", "BearerX", ""],
+SCHEMES = (
+    "Basic",
+    "Token",
+    "Digest",
+    "JWT",
+    "ApiKey",
+    "Negotiate",
+    "Bearer:",
+    "BearerX",
+    "XBearer",
+    "Bearer=",
+    "Bear",
+    "B",
+    "",
+    "Bearer Bearer",
+    "Basic Bearer",
+    "Bearer Basic",
+    "Bearer x",
 )
-BLANKS = st.sampled_from([" ", "  ", "\t", "", ", "])
+AFTER = (", Bearer x", " x", ",x", ";x", "; charset=utf-8", " realm=x", "#", "?", "&a=b", " Bearer")
+_WORDS = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=8)
 
 
-def authorization_values() -> SearchStrategy[str]:
-    """Header values that a client could send by mistake or on purpose; always encodable as Latin-1."""
-    basic = st.binary(max_size=24).map(lambda raw: base64.b64encode(raw).decode())
-    words = st.text(st.characters(max_codepoint=255, exclude_characters="\r\n\0"), max_size=30)
-    value = st.tuples(SCHEMES, BLANKS, st.one_of(texts(), basic, words)).map("".join)
-    return value.map(lambda text: text.encode("latin-1", "replace").decode("latin-1"))
+def authorization_attacks(material: Material) -> SearchStrategy[Attack]:
+    """The live token in headers that are no bearer credential, and two users' tokens at once."""
+    text, prefix = material.text, material.live.carrier.prefix
+    name = material.live.carrier.name
+
+    def said(scheme: str, blank: str, tail: str) -> Attack:
+        value = f"{scheme}{blank}{text}{tail}"
+        lawful = scheme.strip().lower() == prefix.lower() and not tail.strip() and blank.strip(" ") == ""
+        return Attack(
+            f"the header {scheme!r}, {blank!r}, the live token, {tail!r}",
+            ((name, value),),
+            lawful=lawful or value == text == "",
+            severity=Severity.MEDIUM if not lawful else None,
+        )
+
+    schemes = st.one_of(st.sampled_from(SCHEMES), _WORDS, st.just(prefix), st.just(prefix.lower()))
+    blanks = st.sampled_from([" ", "  ", "", ":", "=", ",", " , "])
+    tails = st.one_of(st.just(""), st.sampled_from(AFTER))
+    choices: list[SearchStrategy[Attack]] = [st.builds(said, schemes, blanks, tails)]
+    if material.other is not None:
+        theirs = material.other.value.reveal()
+        pairs = [
+            ("two headers, a's first", ((name, f"{prefix} {text}"), (name, f"{prefix} {theirs}"))),
+            ("two headers, b's first", ((name, f"{prefix} {theirs}"), (name, f"{prefix} {text}"))),
+            ("one header", ((name, f"{prefix} {text}, {prefix} {theirs}"),)),
+        ]
+        choices.append(
+            st.sampled_from(pairs).map(
+                lambda pair: Attack(f"the tokens of two users in {pair[0]}", pair[1], severity=Severity.LOW)
+            )
+        )
+    return st.one_of(choices)
+
+
+def basic_attacks(material: Material) -> SearchStrategy[Attack]:
+    """Basic credentials (RFC 7617 §2) near live ones: other passwords, other encodings, other grammar."""
+    try:
+        user, _, password = base64.b64decode(material.text).decode().partition(":")
+    except ValueError:
+        user, password = "", material.text
+
+    def encoded(says: str, pair: str) -> Attack:
+        value = base64.b64encode(pair.encode("utf-8", "surrogatepass")).decode()
+        headers, query = material.bearing(value)
+        return Attack(says, headers, query, lawful=pair == f"{user}:{password}")
+
+    shapes = st.sampled_from(
+        [
+            ("no password", f"{user}:"),
+            ("no colon", user),
+            ("no user", f":{password}"),
+            ("the password in capitals", f"{user}:{password.swapcase()}"),
+            ("two passwords", f"{user}:{password}:{password}"),
+            ("a colon in front", f":{user}:{password}"),
+            ("nothing but a colon", ":"),
+            ("nothing", ""),
+            ("a NUL and more after the password", f"{user}:{password}\0x"),
+        ]
+    )
+    cut = st.integers(0, max(len(password) - 1, 0)).map(
+        lambda size: (f"the first {size} of {len(password)} characters of the password", f"{user}:{password[:size]}")
+    )
+    other = st.text(max_size=12).map(lambda made: (f"the password {made!r}", f"{user}:{made}"))
+    return st.one_of(shapes, cut, other).map(lambda pair: encoded(f"Basic with {pair[0]}", pair[1]))

@@ -1,23 +1,62 @@
-"""Compact JWS (RFC 7515 §7.1): grown from the grammar, then damaged in one place."""
+"""Compact JWS (RFC 7515 §7.1): grown from the grammar, damaged, and edited part by part from a live one."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from auth_conformance.credentials import Jwt, b64url, compact_json
+from auth_conformance.credentials import Jwt, SigningKey, b64url, compact_json
+from auth_fuzz.strategies.attack import Attack, Material
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 # What stands in `alg`: registered names, near misses, and values that are no names at all.
-ALGORITHMS = st.one_of(
-    st.sampled_from(["HS256", "RS256", "ES256", "EdDSA", "none", "nOnE", "", "HS256 "]),
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.lists(st.just("none"), max_size=2),
+ALGORITHMS: tuple[Any, ...] = (
+    "none",
+    "None",
+    "NONE",
+    "nOnE",
+    "none ",
+    "",
+    None,
+    "HS256",
+    "HS384",
+    "HS512",
+    "RS256",
+    "ES256",
+    "PS256",
+    "EdDSA",
+    "hs256",
+    "HS256 ",
+    "A128KW",
+    "dir",
+    False,
+    True,
+    0,
+    [],
+    ["none"],
+    ["HS256"],
+    {},
+    {"name": "none"},
+)
+# What stands where a time should: for each, RFC 7519 §2 says that it is no NumericDate.
+NO_DATES: tuple[Any, ...] = (
+    "9999999999",
+    "never",
+    "",
+    "2099-01-01T00:00:00Z",
+    [9_999_999_999],
+    [],
+    {"value": 9_999_999_999},
+    {},
+    True,
+    False,
+    None,
 )
 VALUES = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=12)),
@@ -32,13 +71,15 @@ CLAIMS = st.dictionaries(
     VALUES,
     max_size=6,
 )
+_HEADER_MEMBERS = ("kid", "typ", "crit", "jku", "jwk", "x5u", "cty", "b64", "zip")
+_DATES = ("exp", "nbf", "iat")
 
 
 @st.composite
 def compact_jws(draw: st.DrawFn) -> str:
     """A token of the right form: JSON objects for header and payload, any bytes for the signature."""
     header: dict[str, Any] = {
-        "alg": draw(ALGORITHMS),
+        "alg": draw(st.sampled_from(ALGORITHMS)),
         **draw(st.dictionaries(st.sampled_from(["typ", "kid", "crit"]), VALUES)),
     }
     token = Jwt.build({"alg": "none"}, draw(CLAIMS))
@@ -51,11 +92,261 @@ def damaged_jws(draw: st.DrawFn) -> str:
     """A token that lost, gained or changed something: a part, a character, a dot."""
     text = draw(compact_jws())
     place = draw(st.integers(0, max(len(text) - 1, 0)))
-    piece = draw(st.one_of(st.sampled_from([".", "..", "=", "!", "\u0000", " "]), st.text(max_size=3)))
+    piece = draw(st.one_of(st.sampled_from([".", "..", "=", "!", " "]), st.text(max_size=3)))
     cut = draw(st.integers(0, 4))
     return text[:place] + piece + text[place + cut :]
 
 
-def texts() -> SearchStrategy[str]:
-    """Any token text, damaged or not."""
-    return st.one_of(compact_jws(), damaged_jws())
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A token while it is edited. `signature` is None while it is the live one's."""
+
+    header: Mapping[str, Any]
+    claims: Mapping[str, Any]
+    signature: bytes | None = None
+    header_json: str | None = None
+    claims_json: str | None = None
+    resigned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One change. `unlawful` says that a correctly signed token with it must still be refused."""
+
+    says: str
+    apply: Callable[[Draft], Draft] = field(compare=False)
+    unlawful: bool = False
+
+
+def token_attacks(material: Material) -> SearchStrategy[Attack]:
+    """Edits of the live token's header, payload and signature, alone and together; byte-level damage as well."""
+    token = Jwt.parse(material.text)
+    if token is None:
+        return _bytes(material)
+    signers: list[SearchStrategy[Edit]] = [_signatures(material)]
+    if material.key is not None and material.key.verifies(token):
+        key = material.key
+        signers.append(st.just(Edit("signed with the service's key", lambda draft: _signed(draft, key))))
+    edits = st.lists(
+        st.one_of(_claims(material, token), _headers(token), *signers),
+        min_size=1,
+        max_size=3,
+        unique_by=lambda edit: edit.says.split(" ")[0],
+    )
+    return st.one_of(edits.map(lambda chosen: _composed(material, token, chosen)), _bytes(material))
+
+
+def _composed(material: Material, token: Jwt, edits: list[Edit]) -> Attack:
+    draft = Draft(token.header, token.claims)
+    ordered = sorted(edits, key=lambda edit: edit.says.startswith("signed"))
+    for edit in ordered:
+        draft = edit.apply(draft)
+    text = _text(draft, token, material.key)
+    headers, query = material.bearing(text)
+    lawful = text == token.text or (draft.resigned and not any(edit.unlawful for edit in edits))
+    return Attack(" and ".join(edit.says for edit in ordered), headers, query, lawful)
+
+
+def _text(draft: Draft, token: Jwt, key: SigningKey | None) -> str:
+    header = token.header_text
+    if draft.header_json is not None or draft.header != token.header:
+        header = b64url((draft.header_json or compact_json(dict(draft.header))).encode("utf-8", "surrogatepass"))
+    payload = token.payload_text
+    if draft.claims_json is not None or draft.claims != token.claims:
+        payload = b64url((draft.claims_json or compact_json(dict(draft.claims))).encode("utf-8", "surrogatepass"))
+    if draft.resigned and key is not None:
+        try:
+            signature = b64url(key.sign(f"{header}.{payload}".encode()))
+        except ValueError:
+            signature = ""
+    else:
+        signature = token.signature_text if draft.signature is None else b64url(draft.signature)
+    return f"{header}.{payload}.{signature}"
+
+
+def _signed(draft: Draft, key: SigningKey) -> Draft:
+    header = dict(draft.header)
+    if isinstance(header.get("alg"), str) and header["alg"].upper() == "NONE":
+        header["alg"] = key.algorithm
+    return Draft(header, draft.claims, None, draft.header_json, draft.claims_json, resigned=True)
+
+
+def _signatures(material: Material) -> SearchStrategy[Edit]:
+    token = Jwt.parse(material.text)
+    live = token.signature if token is not None else b""
+    borrowed = Jwt.parse(material.other.value.reveal()) if material.other is not None else None
+    plain = {
+        "empty signature": b"",
+        "signature of zeros": bytes(len(live)),
+        "signature cut in half": live[: len(live) // 2],
+        "signature of one byte": b"\0",
+        "signature twice": live + live,
+        "signature of ones": b"\xff" * len(live),
+    }
+    if borrowed is not None:
+        plain["signature of another user's token"] = borrowed.signature
+    named = st.sampled_from(sorted(plain)).map(lambda name: _signature(name, plain[name]))
+    flipped = st.integers(0, max(len(live) * 8 - 1, 0)).map(
+        lambda bit: _signature(f"signature with bit {bit} flipped", _flip(live, bit))
+    )
+    made_up = st.binary(max_size=64).map(lambda raw: _signature(f"signature {raw.hex() or 'of nothing'}", raw))
+    return st.one_of(named, flipped, made_up)
+
+
+def _signature(says: str, value: bytes) -> Edit:
+    return Edit(
+        says, lambda draft: Draft(draft.header, draft.claims, value, draft.header_json, draft.claims_json)
+    )
+
+
+def _flip(raw: bytes, bit: int) -> bytes:
+    if not raw:
+        return b"\0"
+    place, mask = bit // 8 % len(raw), 1 << bit % 8
+    return raw[:place] + bytes([raw[place] ^ mask]) + raw[place + 1 :]
+
+
+def _headers(token: Jwt) -> SearchStrategy[Edit]:
+    algorithms = st.sampled_from(ALGORITHMS).map(
+        lambda name: _header("alg", name, unlawful=name != token.header.get("alg") and not _hmac(name))
+    )
+    members = st.tuples(
+        st.sampled_from(_HEADER_MEMBERS),
+        st.one_of(st.sampled_from(["", "../../dev/null", "' OR '1'='1", None, [], ["exp"], {}, 0]), VALUES),
+    ).map(lambda pair: _header(*pair, unlawful=pair[0] == "crit"))
+    gone = st.sampled_from(["alg", "kid", "typ"]).map(_header_without)
+    twice = st.sampled_from(["none", token.algorithm]).map(lambda first: _twice(token, first))
+    return st.one_of(algorithms, members, gone, twice)
+
+
+def _hmac(name: object) -> bool:
+    return isinstance(name, str) and name.startswith("HS")
+
+
+def _header(name: str, value: Any, *, unlawful: bool = False) -> Edit:
+    return Edit(
+        f"{name} header {_shown(value)}",
+        lambda draft: Draft({**draft.header, name: value}, draft.claims, draft.signature, None, draft.claims_json),
+        unlawful,
+    )
+
+
+def _header_without(name: str) -> Edit:
+    return Edit(
+        f"{name} header missing",
+        lambda draft: Draft(
+            {key: value for key, value in draft.header.items() if key != name},
+            draft.claims,
+            draft.signature,
+            None,
+            draft.claims_json,
+        ),
+    )
+
+
+def _twice(token: Jwt, first: str) -> Edit:
+    rest = compact_json(dict(token.header))[1:]
+    return Edit(
+        f"alg header twice, first {_shown(first)}",
+        lambda draft: Draft(
+            draft.header, draft.claims, draft.signature, f'{{"alg":{json.dumps(first)},{rest}', draft.claims_json
+        ),
+    )
+
+
+def _claims(material: Material, token: Jwt) -> SearchStrategy[Edit]:
+    now = material.now
+    choices: list[SearchStrategy[Edit]] = [
+        st.tuples(st.sampled_from(_DATES[:2]), st.sampled_from(NO_DATES)).map(
+            lambda pair: _claim(*pair, unlawful=pair[0] in token.claims or pair[0] == "exp")
+        ),
+        st.integers(1, 10**6).map(
+            lambda ago: _claim("exp", int(now - material.leeway - 60 - ago), unlawful=True)
+        ),
+        st.integers(1, 10**6).map(
+            lambda ahead: _claim("nbf", int(now + material.leeway + 60 + ahead), unlawful=True)
+        ),
+        st.tuples(st.sampled_from(["role", "roles", "scope", "admin", "is_admin"]), VALUES).map(
+            lambda pair: _claim(*pair)
+        ),
+        st.sampled_from(["exp", "sub"]).map(lambda name: _claim_without(name, unlawful=True)),
+        st.sampled_from([None, 0, [], {}, True, ""]).map(lambda value: _claim("sub", value, unlawful=True)),
+    ]
+    for name in ("aud", "iss"):
+        if name in token.claims:
+            foreign = st.sampled_from(["https://elsewhere.example", "", None, [], 0, {}, ["elsewhere"]])
+            choices.append(
+                foreign.map(lambda value, name=name: _claim(name, value, unlawful=True))  # type: ignore[misc] # the loop's name, bound now
+            )
+            choices.append(st.just(_claim_without(name, unlawful=True)))
+    other = Jwt.parse(material.other.value.reveal()) if material.other is not None else None
+    if other is not None and "sub" in other.claims:
+        choices.append(
+            st.just(
+                Edit(
+                    "sub claim of another user",
+                    lambda draft: Draft(
+                        draft.header,
+                        {**draft.claims, "sub": other.claims["sub"]},
+                        draft.signature,
+                        draft.header_json,
+                    ),
+                )
+            )
+        )
+    return st.one_of(choices)
+
+
+def _claim(name: str, value: Any, *, unlawful: bool = False) -> Edit:
+    return Edit(
+        f"{name} claim {_shown(value)}",
+        lambda draft: Draft(
+            draft.header, {**draft.claims, name: value}, draft.signature, draft.header_json
+        ),
+        unlawful,
+    )
+
+
+def _claim_without(name: str, *, unlawful: bool = False) -> Edit:
+    return Edit(
+        f"{name} claim missing",
+        lambda draft: Draft(
+            draft.header,
+            {key: value for key, value in draft.claims.items() if key != name},
+            draft.signature,
+            draft.header_json,
+        ),
+        unlawful,
+    )
+
+
+def _bytes(material: Material) -> SearchStrategy[Attack]:
+    """The token's text with a hole, an insertion, or another part: no grammar at all."""
+    text = material.text
+
+    def damaged(place: int, cut: int, piece: str) -> Attack:
+        at = place % max(len(text), 1)
+        made = text[:at] + piece + text[at + cut :]
+        headers, query = material.bearing(made)
+        where = f"{cut} characters at {at} replaced by {piece!r}"
+        return Attack(f"the token with {where}", headers, query, lawful=_same_bytes(made, text))
+
+    pieces = st.sampled_from(["", ".", "..", "=", "A", "%2E", "-", "_"])
+    return st.builds(damaged, st.integers(0, 400), st.integers(0, 3), pieces)
+
+
+def _same_bytes(made: str, text: str) -> bool:
+    """Whether two spellings decode to the same token: what comes after the encoding is the same."""
+    if made == text:
+        return True
+    one, other = made.split("."), text.split(".")
+    if len(one) != len(other):
+        return False
+    one = [part.rstrip("=") for part in one]
+    # The last character of a part may hold bits that no byte takes (RFC 4648 §3.5).
+    return all(mine == theirs or (mine[:-1] == theirs[:-1] and len(mine) == len(theirs) and len(mine) % 4)
+               for mine, theirs in zip(one, other, strict=True))
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=True)[:60]

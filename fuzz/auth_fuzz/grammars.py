@@ -1,0 +1,178 @@
+"""Credential grammars at the witness: Hypothesis searches for what is let in, and shrinks it to its core."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis.errors import Flaky, HypothesisException, StopTest
+
+from auth_conformance.credentials import Credential, Jwt, Kind
+from auth_conformance.model import Outcome, Role, Rule, Violation
+from auth_conformance.probe import Attempt, Unclear
+from auth_fuzz import rules
+from auth_fuzz.strategies import (
+    Attack,
+    Material,
+    authorization_attacks,
+    basic_attacks,
+    cookie_attacks,
+    key_attacks,
+    token_attacks,
+)
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+    from auth_conformance.oracles.entry import Baseline
+    from auth_conformance.probe import Answer
+    from auth_fuzz.bridge import Bridge
+    from auth_fuzz.ledger import Ledger
+    from auth_fuzz.world import World
+
+Grammar = Callable[[Material], "SearchStrategy[Attack]"]
+# Which grammars belong to which kind of credential, and which rule a counterexample breaks.
+GRAMMARS: dict[Kind, tuple[tuple[Rule, Grammar], ...]] = {
+    Kind.BEARER: ((rules.JWS, token_attacks), (rules.HEADER, authorization_attacks)),
+    Kind.KEY: ((rules.KEYS, key_attacks),),
+    Kind.COOKIE: ((rules.COOKIES, cookie_attacks),),
+    Kind.BASIC: ((rules.HEADER, basic_attacks),),
+}
+
+
+# Longest time, in seconds, to send a counterexample twice more.
+_SETTLING = 5.0
+
+
+class FoundError(Exception):
+    """The search's counterexample; Hypothesis shrinks what raises it."""
+
+
+class GrammarSearch:
+    """Searches one grammar for an attack that is let in."""
+
+    def __init__(self, world: World, ledger: Ledger, bridge: Bridge, *, seed: int, examples: int) -> None:
+        self.world, self.ledger, self.bridge = world, ledger, bridge
+        self.searcher = world.searcher
+        self._seed, self._examples = seed, examples
+        self._crash: tuple[Attack, Answer] | None = None
+        self._best: tuple[Attack, Answer] | None = None
+
+    def run(self, kind: Kind, rule: Rule, grammar: Grammar) -> None:
+        """Search, and settle what was found. Blocks: for a thread of its own. Raises Unclear, HaltedError."""
+        live = self.world.a.credentials[kind]
+        baseline = self.bridge.run(self._learn(live))
+        if baseline is None:
+            return
+        material = Material(
+            live,
+            self.world.b.credentials.get(kind) if self.world.b is not None else None,
+            self._key(live.jwt),
+            self.world.scene.recorder.clock.now() + self.searcher.shift,
+            self.searcher.target.policy.leeway,
+        )
+        self._search(rule, grammar(material), baseline)
+        if self._best is not None:
+            # What was found is settled even when the search's time is used up: it takes four requests.
+            self.bridge.resume(time.monotonic() + _SETTLING)
+            self.bridge.run(self._settle(rule, self._best[0], live, baseline))
+        elif self._crash is not None and not self.bridge.spent:
+            self.bridge.run(self._settle_crash(self._crash[0], live, baseline))
+        if not self.bridge.spent:
+            self.bridge.run(self._lives(live, baseline))
+
+    def _key(self, token: Jwt | None):  # noqa: ANN202 - SigningKey or None, as found
+        keys = self.searcher.target.signing_keys
+        return next((key for key in keys if token is not None and key.verifies(token)), None)
+
+    async def _learn(self, live: Credential) -> Baseline | None:
+        """The controls: the live credential gets in, a meaningless one does not. Raises Unclear."""
+        self.searcher.forget()
+        witness = self.searcher.witness
+        baseline = await self.searcher.baseline(witness, live)
+        await self.searcher.must_live(witness, live, baseline, "before")
+        bland = Attempt("control: a meaningless credential", self.searcher.bland(live))
+        answer = await self.searcher.attempt(witness, bland, baseline, role=Role.CONTROL)
+        if answer.accepted:
+            self.ledger.absent("a meaningless credential is accepted already: no grammar can add to that")
+            return None
+        return baseline
+
+    async def _lives(self, live: Credential, baseline: Baseline) -> None:
+        await self.searcher.must_live(self.searcher.witness, live, baseline, "after")
+
+    def _search(self, rule: Rule, strategy: SearchStrategy[Attack], baseline: Baseline) -> None:
+        @seed(self._seed)
+        @settings(
+            max_examples=self._examples,
+            database=None,
+            deadline=None,
+            derandomize=False,
+            verbosity=Verbosity.quiet,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+            report_multiple_bugs=False,
+            print_blob=False,
+        )
+        @given(strategy)
+        def attack_is_refused(attack: Attack) -> None:
+            if self.bridge.spent:
+                return
+            answer = self.bridge.run(self._present(attack, baseline))
+            if answer.accepted and not attack.lawful:
+                self._best = attack, answer
+                raise FoundError(attack.says)
+            if answer.outcome is Outcome.CRASHED:
+                self._crash = attack, answer
+            elif answer.rejected:
+                self.ledger.tried(rule, answer.exchange)
+
+        try:
+            attack_is_refused()
+        except (FoundError, Flaky, HypothesisException, StopTest):
+            # What was found is kept; a search that its time cut short looks flaky to Hypothesis.
+            return
+
+    async def _present(self, attack: Attack, baseline: Baseline, *, fresh: bool = False, label: str = "") -> Answer:
+        self.searcher.forget()
+        attempt = Attempt(label or attack.says, None, attack.headers, attack.query)
+        return await self.searcher.attempt(self.searcher.witness, attempt, baseline, fresh=fresh)
+
+    async def _settle(self, rule: Rule, attack: Attack, live: Credential, baseline: Baseline) -> None:
+        """Report the shrunk attack if it gets in twice more, between two live controls."""
+        witness = self.searcher.witness
+        before = await self.searcher.must_live(witness, live, baseline, "before")
+        first = await self._present(attack, baseline)
+        again = await self._present(attack, baseline, fresh=True, label=f"again: {attack.says}")
+        await self.searcher.must_live(witness, live, baseline, "after")
+        if not first.accepted or not again.accepted or again.reply.header("age") is not None:
+            return
+        message = f"{witness.operation.name} let in {attack.says} ({first.why})."
+        evidence = (before.exchange, first.exchange, again.exchange)
+        self.ledger.broken(rule, Violation(witness.operation.name, message, attack.severity, evidence))
+
+    async def _settle_crash(self, attack: Attack, live: Credential, baseline: Baseline) -> None:
+        witness = self.searcher.witness
+        before = await self.searcher.must_live(witness, live, baseline, "before")
+        first = await self._present(attack, baseline)
+        again = await self._present(attack, baseline, fresh=True, label=f"again: {attack.says}")
+        if first.outcome is Outcome.CRASHED and again.outcome is Outcome.CRASHED:
+            message = f"{witness.operation.name} answers {first.status or 'nothing'} to {attack.says}."
+            exchanges = (before.exchange, replace(first.exchange), again.exchange)
+            self.ledger.broken(rules.CRASH, Violation(witness.operation.name, message, None, exchanges))
+
+
+def search_kind(  # noqa: PLR0917 - what every search takes
+    world: World, ledger: Ledger, bridge: Bridge, kind: Kind, seed: int, examples: int
+) -> None:
+    """Search every grammar of one kind of credential. Blocks."""
+    if kind not in world.a.credentials:
+        raise Unclear(f"no {kind.value} credential is known")
+    share = bridge.deadline
+    grammars = GRAMMARS[kind]
+    for number, (rule, grammar) in enumerate(grammars, 1):
+        bridge.resume(bridge.began + (share - bridge.began) * number / len(grammars))
+        GrammarSearch(world, ledger, bridge, seed=seed, examples=examples).run(kind, rule, grammar)

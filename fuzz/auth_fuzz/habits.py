@@ -1,0 +1,107 @@
+"""What a service does in the plainest case: learned once, and then demanded of every story."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from auth_conformance.credentials import Kind
+from auth_fuzz.lifecycle import Habits
+from auth_fuzz.stage import Held, OffStageError, Stage
+
+if TYPE_CHECKING:
+    from auth_fuzz.moves import Moves
+    from auth_fuzz.stage import Troupe
+    from auth_fuzz.world import World
+
+
+async def learn(world: World, moves: Moves, troupe: Troupe) -> Habits:
+    """Play each move once with nothing else going on. Raises Missing, Unclear, OffStageError."""
+    seen = [await _of_sessions(world, moves, troupe, kind) for kind in troupe.kinds]
+    habits = replace(
+        seen[0],
+        login_spares_others=all(item.login_spares_others for item in seen),
+        logout_spares_others=all(item.logout_spares_others for item in seen),
+        keys_outlive_logout=all(item.keys_outlive_logout for item in seen),
+    )
+    if world.target.refresh is not None and Kind.BEARER in troupe.kinds:
+        habits = await _of_refresh(world, moves, troupe, habits)
+    if moves.change is not None:
+        habits = await _of_password(world, moves, troupe, habits)
+    return habits
+
+
+async def _stage(world: World, moves: Moves, troupe: Troupe) -> Stage:
+    stage = Stage(world, moves, Habits(), troupe)
+    await stage.enter()
+    return stage
+
+
+async def _lives(stage: Stage, held: Held | None) -> bool:
+    if held is None or held.credential is None:
+        return False
+    answer = await stage.searcher.ask_witness(held.credential, "control: does it live")
+    return answer.reply.ok
+
+
+async def _of_sessions(world: World, moves: Moves, troupe: Troupe, kind: Kind) -> Habits:
+    stage = await _stage(world, moves, troupe)
+    first = await stage.log_in("ann", kind)
+    if not await _lives(stage, first):
+        raise OffStageError("a new login opens nothing")
+    second = await stage.log_in("ann", kind)
+    login_spares = await _lives(stage, first)
+    key = await stage.create_key("ann")
+    if second is not None:
+        await stage.log_out(second)
+    habits = Habits(
+        login_spares_others=login_spares,
+        logout_spares_others=login_spares and await _lives(stage, first),
+        keys_outlive_logout=await _lives(stage, key),
+    )
+    await stage.leave()
+    return habits
+
+
+async def _of_refresh(world: World, moves: Moves, troupe: Troupe, habits: Habits) -> Habits:
+    stage = await _stage(world, moves, troupe)
+    access = await stage.log_in("ann", Kind.BEARER)
+    token = next((item for item in stage.held if item.refresh is not None), None)
+    if access is None or token is None:
+        await stage.leave()
+        return habits
+    newer = await stage.refresh(token)
+    spares = await _lives(stage, access)
+    again, renewal = await stage.searcher.send(
+        world.target.refresh.request(token.refresh),  # type: ignore[union-attr, arg-type] # both were found above
+        label="control: does a refresh token work twice",
+    ), None
+    renewal = stage.searcher.renewal(again)
+    rotates = newer is not None and renewal is None and again.outcome is None
+    ends = rotates and not await _lives(stage, newer)
+    await stage.leave()
+    return replace(
+        habits, refresh_spares_access=spares, refresh_rotates=rotates, reuse_ends_family=ends
+    )
+
+
+async def _of_password(world: World, moves: Moves, troupe: Troupe, habits: Habits) -> Habits:
+    spares_own = ends_others = outlive = True
+    for kind in troupe.kinds:
+        stage = await _stage(world, moves, troupe)
+        other = await stage.log_in("ann", kind)
+        own = await stage.log_in("ann", kind)
+        key = await stage.create_key("ann")
+        if own is not None:
+            await stage.change_password(own)
+        spares_own = spares_own and await _lives(stage, own)
+        ends_others = ends_others and not await _lives(stage, other)
+        outlive = outlive and await _lives(stage, key)
+        await stage.leave()
+    return replace(
+        habits,
+        change_spares_own=spares_own,
+        # Where users can end all sessions themselves, a password change need not do it (ASVS 7.4.3).
+        change_ends_others=ends_others or moves.logout_all is None,
+        keys_outlive_password=outlive,
+    )

@@ -1,0 +1,143 @@
+"""What a search has found so far, rule by rule, and how that becomes verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from auth_conformance.model import (
+    Exchange,
+    Failed,
+    Inconclusive,
+    Passed,
+    Result,
+    Rule,
+    Severity,
+    Skipped,
+    Verdict,
+    Violation,
+)
+
+# A passed rule keeps so many exchanges as a sample of what was sent.
+SAMPLE = 6
+
+
+@dataclass(slots=True)
+class Entry:
+    """What is known about one rule. `tried` counts attacks that reached a clear outcome."""
+
+    tried: int = 0
+    violations: list[Violation] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    absent: str = ""
+    remedy: str = ""
+    sample: list[Exchange] = field(default_factory=list)
+
+
+class Ledger:
+    """The entries of one part of a fuzzing run."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.entries = {rule.code: (rule, Entry()) for rule in rules}
+
+    def of(self, rule: Rule) -> Entry:
+        """The entry of a rule."""
+        return self.entries[rule.code][1]
+
+    def tried(self, rule: Rule, exchange: Exchange | None = None) -> None:
+        """Count an attack that was refused as it should be."""
+        entry = self.of(rule)
+        entry.tried += 1
+        if exchange is not None and len(entry.sample) < SAMPLE:
+            entry.sample.append(exchange)
+
+    def broken(self, rule: Rule, violation: Violation) -> None:
+        """Keep a violation; of one operation and rule the first one is told."""
+        entry = self.of(rule)
+        entry.tried += 1
+        if all(known.operation != violation.operation for known in entry.violations):
+            entry.violations.append(violation)
+
+    def found(self, rule: Rule, operation: str | None = None) -> bool:
+        """Whether a violation of the rule is known, at that operation if one is given."""
+        return any(
+            operation is None or known.operation == operation for known in self.of(rule).violations
+        )
+
+    def absent(self, reason: str, remedy: str = "") -> None:
+        """Say why rules that decided nothing could not be tested."""
+        for _, entry in self.entries.values():
+            entry.absent = entry.absent or reason
+            entry.remedy = entry.remedy or remedy
+
+    def results(self, *, requests: int = 0, took: float = 0.0) -> list[Result]:
+        """One result per rule; requests and seconds are shared out evenly."""
+        shares = max(len(self.entries), 1)
+        found = []
+        for number, (rule, entry) in enumerate(self.entries.values()):
+            verdict = _verdict(entry)
+            severity = rule.severity
+            if isinstance(verdict, Failed):
+                severity = max(item.severity or rule.severity for item in verdict.violations)
+            mine = requests // shares + (1 if number < requests % shares else 0)
+            operation = entry.violations[0].operation if entry.violations else None
+            found.append(Result(rule, verdict, severity, operation, None, took / shares, mine))
+        return found
+
+
+def _verdict(entry: Entry) -> Verdict:
+    notes, evidence = tuple(dict.fromkeys(entry.notes)), tuple(entry.sample)
+    if entry.violations:
+        return Failed(tuple(entry.violations), (), notes)
+    if entry.doubts:
+        more = f" (and {len(entry.doubts) - 1} more)" if len(entry.doubts) > 1 else ""
+        return Inconclusive(entry.doubts[0] + more, entry.remedy, evidence, notes)
+    if entry.tried:
+        plural = "s" if entry.tried != 1 else ""
+        return Passed(f"{entry.tried} attack{plural} refused.", evidence, notes)
+    return Skipped(f"Not tested: {entry.absent or 'nothing of this kind was met'}.", entry.remedy)
+
+
+def combined(results: Sequence[Result]) -> Result:
+    """The results of one rule from several parts of a run as one. `results` must not be empty."""
+    first = results[0]
+    verdicts = [result.verdict for result in results]
+    severity = max((result.severity for result in results if result.name == "failed"), default=first.severity)
+    return replace(
+        first,
+        verdict=_merged(verdicts),
+        severity=_restated(severity, first.rule, verdicts),
+        operation=next((result.operation for result in results if result.operation), None),
+        source=next((result.source for result in results if result.source), None),
+        took=sum(result.took for result in results),
+        requests=sum(result.requests for result in results),
+    )
+
+
+def _restated(severity: Severity, rule: Rule, verdicts: Sequence[Verdict]) -> Severity:
+    return severity if any(isinstance(verdict, Failed) for verdict in verdicts) else rule.severity
+
+
+def _merged(verdicts: Sequence[Verdict]) -> Verdict:
+    notes = tuple(
+        dict.fromkeys(
+            note
+            for verdict in verdicts
+            if isinstance(verdict, (Passed, Failed, Inconclusive))
+            for note in verdict.notes
+        )
+    )
+    failed = [verdict for verdict in verdicts if isinstance(verdict, Failed)]
+    if failed:
+        violations = {item.operation: item for verdict in failed for item in reversed(verdict.violations)}
+        return Failed(tuple(reversed(violations.values())), (), notes)
+    unclear = [verdict for verdict in verdicts if isinstance(verdict, Inconclusive)]
+    if unclear:
+        return replace(unclear[0], notes=notes)
+    passed = [verdict for verdict in verdicts if isinstance(verdict, Passed)]
+    if passed:
+        count = sum(int(verdict.reason.split(" ", 1)[0]) for verdict in passed if verdict.reason[:1].isdigit())
+        evidence = tuple(item for verdict in passed for item in verdict.evidence)[:SAMPLE]
+        return Passed(f"{count} attacks refused." if count else passed[0].reason, evidence, notes)
+    return verdicts[0]

@@ -1,0 +1,177 @@
+"""What else a service lets its users do to their credentials: found in its operations by shape and name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from auth_conformance.credentials import Kind
+from auth_conformance.discovery.names import likeness, plain, words
+from auth_fuzz.documents import placeholders
+from auth_fuzz.people import collection_of
+
+if TYPE_CHECKING:
+    from auth_conformance.target import Operation, Target
+
+_EVERYWHERE = {"all", "everywhere", "logoutall", "revokeall", "everything"}
+_ROTATE = {"rotate", "roll", "regenerate", "renew", "rotation"}
+_CHANGES = {"POST", "PUT", "PATCH"}
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordChange:
+    """An operation that takes the present and a new password. `repeated` are fields that take it again."""
+
+    operation: Operation
+    old: str
+    new: str
+    repeated: tuple[str, ...] = ()
+
+    def body(self, old: str, new: str) -> dict[str, object]:
+        """The body of the request."""
+        return {self.old: old, self.new: new, **dict.fromkeys(self.repeated, new)}
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """An operation of administrators that turns an account off and on, or changes its role."""
+
+    operation: Operation
+    parameter: str
+    off: Mapping[str, Any]
+    on: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What can be played here. `missing` names what cannot, with what would be needed."""
+
+    logout_all: Operation | None = None
+    change: PasswordChange | None = None
+    rotate: Operation | None = None
+    block: Switch | None = None
+    role: Switch | None = None
+    missing: tuple[str, ...] = field(default=())
+
+
+def find_moves(target: Target) -> Moves:
+    """The moves that the target's operations allow."""
+    found = Moves(
+        logout_all=_first(target, _is_logout_all),
+        change=next(filter(None, map(_change, target.operations)), None),
+        rotate=_first(target, _is_rotation) if target.keys is not None else None,
+        block=next(filter(None, map(_block, target.operations)), None),
+        role=next(filter(None, map(_role, target.operations)), None),
+    )
+    known: dict[str, object] = {
+        "register": target.register,
+        "refresh": target.refresh,
+        "log out": target.logouts,
+        "log out everywhere": found.logout_all,
+        "change the password": found.change,
+        "create API keys": target.keys,
+        "revoke API keys": target.keys is not None and target.keys.revoke,
+        "rotate API keys": found.rotate,
+        "delete the account": target.delete_account,
+        "block an account": found.block if "admin" in target.accounts else None,
+        "change a role": found.role if "admin" in target.accounts else None,
+        "move the clock": target.in_process,
+    }
+    missing = tuple(name for name, value in known.items() if not value)
+    return Moves(found.logout_all, found.change, found.rotate, found.block, found.role, missing)
+
+
+def _first(target: Target, fits: Any) -> Operation | None:
+    return next((operation for operation in target.operations if fits(operation, target)), None)
+
+
+def _is_logout_all(operation: Operation, target: Target) -> bool:
+    if operation.method not in {"POST", "DELETE"} or placeholders(operation.path) or not operation.protected:
+        return False
+    ways_out = {logout.operation.name for logout in target.logouts}
+    named = words(operation.path) | words(operation.operation_id)
+    return operation.name not in ways_out and likeness(operation, "logout") > 1 and bool(named & _EVERYWHERE)
+
+
+def _is_rotation(operation: Operation, target: Target) -> bool:
+    keys = target.keys
+    return (
+        keys is not None
+        and operation.method in _CHANGES
+        and len(placeholders(operation.path)) == 1
+        and collection_of(operation) == keys.create.path
+        and bool((words(operation.path) | words(operation.operation_id)) & _ROTATE)
+    )
+
+
+def _members(operation: Operation) -> dict[str, Mapping[str, Any]]:
+    schema = next((value for media, value in operation.bodies.items() if media.endswith("json")), {})
+    properties = schema.get("properties")
+    return dict(properties) if isinstance(properties, dict) else {}
+
+
+def _change(operation: Operation) -> PasswordChange | None:
+    if operation.method not in _CHANGES or placeholders(operation.path) or not operation.protected:
+        return None
+    secret = [name for name in _members(operation) if "pass" in name.lower() or "pwd" in name.lower()]
+    old = [name for name in secret if words(name) & {"old", "current", "present", "existing"}]
+    new = [name for name in secret if name not in old and not words(name) & {"confirm", "repeat", "confirmation"}]
+    if not old and len(secret) == 2 and "password" in map(plain, secret):
+        old = [name for name in secret if plain(name) == "password"]
+        new = [name for name in secret if name not in old]
+    if len(old) != 1 or not new:
+        return None
+    again = tuple(name for name in secret if name not in (old[0], new[0]))
+    return PasswordChange(operation, old[0], new[0], again)
+
+
+def _for_admins(operation: Operation) -> bool:
+    return (
+        operation.method in {"PATCH", "PUT"}
+        and len(placeholders(operation.path)) == 1
+        and bool(words(operation.path) & {"user", "users", "account", "accounts", "member", "members"})
+    )
+
+
+def _block(operation: Operation) -> Switch | None:
+    if not _for_admins(operation):
+        return None
+    for name in _members(operation):
+        spelled = plain(name)
+        parameter = placeholders(operation.path)[0]
+        if spelled in {"is_active", "active", "enabled", "is_enabled"}:
+            return Switch(operation, parameter, {name: False}, {name: True})
+        if spelled in {"disabled", "is_disabled", "blocked", "is_blocked", "suspended", "banned"}:
+            return Switch(operation, parameter, {name: True}, {name: False})
+    return None
+
+
+def _role(operation: Operation) -> Switch | None:
+    if not _for_admins(operation):
+        return None
+    for name, schema in _members(operation).items():
+        if plain(name) != "role":
+            continue
+        choices = _enum(schema)
+        high = next((item for item in choices if "admin" in str(item).lower()), None)
+        low = next((item for item in choices if str(item).lower() in {"user", "member", "viewer"}), None)
+        if high is not None and low is not None:
+            return Switch(operation, placeholders(operation.path)[0], {name: low}, {name: high})
+    return None
+
+
+def _enum(schema: Mapping[str, Any]) -> list[Any]:
+    found = schema.get("enum")
+    if isinstance(found, list):
+        return found
+    for key in ("anyOf", "oneOf", "allOf"):
+        for inner in schema.get(key, ()) if isinstance(schema.get(key), list) else ():
+            if isinstance(inner, dict) and _enum(inner):
+                return _enum(inner)
+    return []
+
+
+def kinds_of_login(target: Target) -> list[Kind]:
+    """The kinds of credential that a login gives."""
+    return [kind for kind in Kind if target.login(kind) is not None]

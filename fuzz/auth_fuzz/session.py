@@ -1,0 +1,215 @@
+"""A fuzzing run: its parts, in order, each in a thread of its own while all requests go out on one loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from auth_conformance.credentials import Kind
+from auth_conformance.model import Errored, Exchange, Failed, Result, Rule, Verdict
+from auth_conformance.probe import Missing, Scene, Unclear
+from auth_conformance.transports.recorder import METER, BudgetExceededError
+from auth_fuzz import rules
+from auth_fuzz.bridge import Bridge, HaltedError
+from auth_fuzz.budget import Budget
+from auth_fuzz.engine import MissingExtraError, available, tidy
+from auth_fuzz.ledger import Ledger, combined
+from auth_fuzz.operations import OPERATION_RULES, OperationSearch
+from auth_fuzz.world import World
+
+if TYPE_CHECKING:
+    from auth_conformance.target import Operation
+
+# The share of the time that all operations together get; each machine says its own.
+OPERATIONS = 1.0
+GRAMMAR = 0.12
+LIFECYCLE = 0.8
+
+OnPart = Callable[[str, list[Result]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One search of a run: what it is called, the rules it decides, its share of the time, and how it runs."""
+
+    name: str
+    rules: tuple[Rule, ...]
+    weight: float
+    search: Callable[[World, Ledger, Bridge, Budget, int], Awaitable[None]]
+
+
+def names(operations: Iterable[str]) -> list[str]:
+    """The names of the parts of a run against a service with these operations."""
+    return [*operations, *(part.name for part in _machines())]
+
+
+async def fuzz(
+    scene: Scene,
+    budget: Budget,
+    seed: int,
+    *,
+    only: Iterable[str] | None = None,
+    on_part: OnPart = lambda _name, _results: None,
+    on_progress: Callable[[str], None] = lambda _text: None,
+) -> list[Result]:
+    """Search within the budget; one result per `FUZ` rule. Each part's own results go to `on_part` when it ends.
+
+    `only` names the parts to run (all, if None). When the task is cancelled, what is known by then has been
+    handed to `on_part`, the part under way included.
+    """
+    gathered: dict[str, list[Result]] = {}
+
+    def keep(name: str, results: list[Result]) -> None:
+        for result in results:
+            gathered.setdefault(result.rule.code, []).append(result)
+        on_part(name, results)
+
+    scene.recorder.budget += budget.requests
+    started = scene.recorder.sent
+    refusals, crashes = len(scene.refusals_seen), len(scene.crashes)
+    try:
+        await _run(scene, budget, seed, set(only) if only is not None else None, keep, on_progress)
+    finally:
+        # The searches keep their own evidence; the run's lists would grow by thousands.
+        del scene.refusals_seen[refusals:]
+        del scene.crashes[crashes:]
+        scene.recorder.budget -= max(budget.requests - (scene.recorder.sent - started), 0)
+    return [combined(results) for _, results in sorted(gathered.items())]
+
+
+async def _run(
+    scene: Scene,
+    budget: Budget,
+    seed: int,
+    only: set[str] | None,
+    keep: OnPart,
+    on_progress: Callable[[str], None],
+) -> None:
+    end = time.monotonic() + budget.seconds
+    world = World(scene, seed=seed)
+    trouble: tuple[str, str] | None = None
+    if not available():
+        trouble = (str(MissingExtraError()), "pip install 'fastapi-auth-conformance[fuzz]'")
+    else:
+        try:
+            METER.set(None)
+            await world.meet()
+        except (Missing, Unclear) as conclusion:
+            verdict = conclusion.verdict
+            trouble = (getattr(verdict, "reason", str(conclusion)), getattr(verdict, "remedy", ""))
+    parts = [part for part in _parts(world) if only is None or part.name in only]
+    for number, part in enumerate(parts):
+        ledger = Ledger(part.rules)
+        if trouble is not None:
+            ledger.absent(*trouble)
+            keep(part.name, ledger.results())
+            continue
+        left = sum(item.weight for item in parts[number:])
+        share = max((end - time.monotonic()) * part.weight / left, 0.2)
+        on_progress(f"fuzzing {number + 1}/{len(parts)} {part.name}")
+        await _one(world, part, ledger, share, budget, seed, keep)
+    if trouble is None and only is None:
+        _, left_out = world.plan()
+        ledger = Ledger((rules.REACH,))
+        ledger.of(rules.REACH).notes += [f"{name} left out: {why}" for name, why in left_out.items()]
+        ledger.of(rules.REACH).absent = "every operation was left out"
+        keep("", ledger.results())
+
+
+async def _one(  # noqa: PLR0917 - the parts of one step
+    world: World, part: Part, ledger: Ledger, share: float, budget: Budget, seed: int, keep: OnPart
+) -> None:
+    sent, began = world.scene.recorder.sent, time.monotonic()
+    bridge = Bridge(asyncio.get_running_loop(), began + share)
+    broke: Verdict | None = None
+    try:
+        with tidy():
+            await part.search(world, ledger, bridge, budget, seed)
+    except (Missing, Unclear) as conclusion:
+        ledger.absent(getattr(conclusion.verdict, "reason", ""), getattr(conclusion.verdict, "remedy", ""))
+    except (HaltedError, BudgetExceededError) as stopped:
+        ledger.absent(f"stopped: {stopped}")
+    except Exception as error:  # noqa: BLE001 - our bug must never read as the target's fault
+        lines = traceback.format_exception(error, limit=-8)
+        broke = Errored(f"{type(error).__name__} in {part.name}", "".join(lines))
+    finally:
+        bridge.end()
+        results = ledger.results(requests=world.scene.recorder.sent - sent, took=time.monotonic() - began)
+        if broke is not None:
+            results[0] = replace(results[0], verdict=broke)
+        keep(part.name, [_finished(result, world) for result in results])
+
+
+def _finished(result: Result, world: World) -> Result:
+    """Without secrets that became known later, and with the source line of the operation."""
+    again = world.scene.recorder.redactor.again
+
+    def shown(exchanges: tuple[Exchange, ...]) -> tuple[Exchange, ...]:
+        return tuple(map(again, exchanges))
+
+    verdict = replace(result.verdict, evidence=shown(result.verdict.evidence))
+    if isinstance(verdict, Failed):
+        violations = tuple(replace(item, evidence=shown(item.evidence)) for item in verdict.violations)
+        verdict = replace(verdict, violations=violations)
+    operation = world.target.operation(result.operation or "")
+    return replace(result, verdict=verdict, source=operation.source if operation is not None else None)
+
+
+def _parts(world: World) -> list[Part]:
+    chosen, _ = world.plan()
+    machines = _machines()
+    share = OPERATIONS / max(len(chosen), 1)
+    return [*(_operation_part(operation, share) for operation in chosen), *machines]
+
+
+def _operation_part(operation: Operation, weight: float) -> Part:
+    async def search(world: World, ledger: Ledger, bridge: Bridge, budget: Budget, seed: int) -> None:
+        found = OperationSearch(
+            world, operation, ledger, bridge, seed=seed, examples=max(8, budget.examples // 8)
+        )
+        await asyncio.to_thread(found.run)
+        entry = ledger.of(rules.REACH)
+        entry.notes.append(str(found.reach))
+        if found.reach.validated:
+            entry.tried += 1
+        else:
+            entry.absent = f"no generated request got past validation: {found.reach}"
+            ledger.absent(entry.absent)
+
+    return Part(operation.name, OPERATION_RULES, weight, search)
+
+
+def _grammar_part(kind: Kind) -> Part:
+    async def search(world: World, ledger: Ledger, bridge: Bridge, budget: Budget, seed: int) -> None:
+        from auth_fuzz.grammars import search_kind
+
+        await asyncio.to_thread(search_kind, world, ledger, bridge, kind, seed, budget.examples)
+
+    decided = {
+        Kind.BEARER: (rules.JWS, rules.HEADER),
+        Kind.KEY: (rules.KEYS,),
+        Kind.COOKIE: (rules.COOKIES,),
+        Kind.BASIC: (rules.HEADER,),
+    }[kind]
+    return Part(f"grammar of {kind.value} credentials", (*decided, rules.CRASH), GRAMMAR, search)
+
+
+STORY_RULES = (rules.ZOMBIE, rules.KILLED, rules.MISTAKEN, rules.RACE)
+
+
+async def _lifecycle(world: World, ledger: Ledger, bridge: Bridge, budget: Budget, seed: int) -> None:
+    from auth_fuzz.machine import LifecycleSearch
+
+    search = LifecycleSearch(world, ledger, bridge, seed=seed, examples=budget.examples)
+    await asyncio.to_thread(search.run, STORY_RULES)
+
+
+def _machines() -> list[Part]:
+    return [
+        *(_grammar_part(kind) for kind in Kind),
+        Part("lifecycle", STORY_RULES, LIFECYCLE, _lifecycle),
+    ]
