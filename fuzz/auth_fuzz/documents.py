@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from auth_conformance.target import Carrier, Operation
+    from auth_conformance.credentials import Carrier
+    from auth_conformance.target import Operation
 
 
 def document_of(operation: Operation, carriers: tuple[Carrier, ...] = ()) -> dict[str, Any]:

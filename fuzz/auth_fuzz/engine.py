@@ -10,19 +10,19 @@ import asyncio
 import contextlib
 import os
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from auth_fuzz.documents import encoded
 from auth_conformance.transports.message import HttpRequest, RawReply
+from auth_fuzz.documents import encoded
 
 if TYPE_CHECKING:
     from auth_fuzz.bridge import Bridge
 
-Handle = Callable[[HttpRequest], Awaitable[RawReply]]
+Handle = Callable[[HttpRequest], Coroutine[Any, Any, RawReply]]
 _DOCUMENT = "/openapi.json"
 # Headers of the client below Schemathesis: they are not part of what it generated.
 _CLIENT = {

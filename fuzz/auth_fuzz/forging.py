@@ -41,7 +41,9 @@ def forgeries(credential: Credential, rng: random.Random, other: Credential | No
             "a token with a deep header": _written(b"[" * 1200, b"{}"),
         }
     return found + [
-        Forgery(label, credential.with_value(value), odd=True) for label, value in odd.items() if value != text
+        Forgery(label, credential.with_value(value), odd=True)
+        for label, value in odd.items()
+        if value != text
     ]
 
 
@@ -84,4 +86,3 @@ def _opaque(credential: Credential, rng: random.Random) -> list[Forgery]:
         + text[len(text) // 2 :].swapcase(),
     }
     return [Forgery(label, credential.with_value(made)) for label, made in found.items() if made != text]
-

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis.errors import Flaky, HypothesisException, StopTest
 
-from auth_conformance.credentials import Credential, Jwt, Kind
+from auth_conformance.credentials import Credential, Jwt, Kind, SigningKey
 from auth_conformance.model import Outcome, Role, Rule, Violation
 from auth_conformance.probe import Attempt, Unclear
 from auth_fuzz import rules
@@ -84,7 +84,7 @@ class GrammarSearch:
         if not self.bridge.spent:
             self.bridge.run(self._lives(live, baseline))
 
-    def _key(self, token: Jwt | None):  # noqa: ANN202 - SigningKey or None, as found
+    def _key(self, token: Jwt | None) -> SigningKey | None:
         keys = self.searcher.target.signing_keys
         return next((key for key in keys if token is not None and key.verifies(token)), None)
 
@@ -136,7 +136,9 @@ class GrammarSearch:
             # What was found is kept; a search that its time cut short looks flaky to Hypothesis.
             return
 
-    async def _present(self, attack: Attack, baseline: Baseline, *, fresh: bool = False, label: str = "") -> Answer:
+    async def _present(
+        self, attack: Attack, baseline: Baseline, *, fresh: bool = False, label: str = ""
+    ) -> Answer:
         self.searcher.forget()
         attempt = Attempt(label or attack.says, None, attack.headers, attack.query)
         return await self.searcher.attempt(self.searcher.witness, attempt, baseline, fresh=fresh)

@@ -61,9 +61,7 @@ class Ledger:
 
     def found(self, rule: Rule, operation: str | None = None) -> bool:
         """Whether a violation of the rule is known, at that operation if one is given."""
-        return any(
-            operation is None or known.operation == operation for known in self.of(rule).violations
-        )
+        return any(operation is None or known.operation == operation for known in self.of(rule).violations)
 
     def absent(self, reason: str, remedy: str = "") -> None:
         """Say why rules that decided nothing could not be tested."""
@@ -137,7 +135,9 @@ def _merged(verdicts: Sequence[Verdict]) -> Verdict:
         return replace(unclear[0], notes=notes)
     passed = [verdict for verdict in verdicts if isinstance(verdict, Passed)]
     if passed:
-        count = sum(int(verdict.reason.split(" ", 1)[0]) for verdict in passed if verdict.reason[:1].isdigit())
+        count = sum(
+            int(verdict.reason.split(" ", 1)[0]) for verdict in passed if verdict.reason[:1].isdigit()
+        )
         evidence = tuple(item for verdict in passed for item in verdict.evidence)[:SAMPLE]
         return Passed(f"{count} attacks refused." if count else passed[0].reason, evidence, notes)
     return verdicts[0]

@@ -22,6 +22,7 @@ from auth_conformance.model import Violation
 from auth_conformance.probe import Missing, Unclear
 from auth_fuzz.bridge import HaltedError
 from auth_fuzz.habits import learn
+from auth_fuzz.lifecycle import Habits
 from auth_fuzz.moves import Moves, find_moves, kinds_of_login
 from auth_fuzz.stage import NAMES, BrokenError, Held, OffStageError, Stage, Troupe
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from auth_conformance.model import Rule
     from auth_fuzz.bridge import Bridge
     from auth_fuzz.ledger import Ledger
-    from auth_fuzz.lifecycle import Habits
     from auth_fuzz.world import World
 
 # So many steps make a story.
@@ -58,7 +58,7 @@ class LifecycleSearch:
         if not self.troupe.kinds or self.world.target.register is None:
             raise Missing(
                 "The lifecycle needs a login and accounts that may be ended; nobody can register here.",
-                "[register]\noperation = \"POST /register\"",
+                '[register]\noperation = "POST /register"',
             )
         try:
             self.habits = self.bridge.run(learn(self.world, self.moves, self.troupe))
@@ -123,7 +123,7 @@ def _machine(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa: C
 
         def __init__(self) -> None:
             super().__init__()
-            self.stage = Stage(world, moves, search.habits or _none(), search.troupe)
+            self.stage = Stage(world, moves, search.habits or Habits(), search.troupe)
             self.off = bridge.spent
             search.stories += not self.off
 
@@ -150,7 +150,9 @@ def _machine(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa: C
             found = [
                 item for item in self.stage.held if item.refresh is not None and item.holding.used is used
             ]
-            found = [item for item in found if used or self.stage.book.demand(item.holding)[0].value == "alive"]
+            found = [
+                item for item in found if used or self.stage.book.demand(item.holding)[0].value == "alive"
+            ]
             return found[number % len(found)] if found and not self.off else None
 
         @initialize()
@@ -262,7 +264,9 @@ def _machine(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa: C
                 (
                     item
                     for item in self.stage.alive("refresh token")
-                    if held is not None and item.holding.family == held.holding.family and not item.holding.used
+                    if held is not None
+                    and item.holding.family == held.holding.family
+                    and not item.holding.used
                 ),
                 None,
             )
@@ -285,9 +289,3 @@ async def _step(
     await work()
     if after is not None:
         await after()
-
-
-def _none() -> Habits:
-    from auth_fuzz.lifecycle import Habits as Nothing
-
-    return Nothing()

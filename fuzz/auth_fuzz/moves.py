@@ -116,7 +116,9 @@ def _change(operation: Operation) -> PasswordChange | None:
         return None
     secret = [name for name in _members(operation) if "pass" in name.lower() or "pwd" in name.lower()]
     old = [name for name in secret if words(name) & {"old", "current", "present", "existing"}]
-    new = [name for name in secret if name not in old and not words(name) & {"confirm", "repeat", "confirmation"}]
+    new = [
+        name for name in secret if name not in old and not words(name) & {"confirm", "repeat", "confirmation"}
+    ]
     if not old and len(secret) == 2 and "password" in map(plain, secret):
         old = [name for name in secret if plain(name) == "password"]
         new = [name for name in secret if name not in old]

@@ -45,7 +45,9 @@ OPERATION_RULES = (
 _BEFORE_THE_HANDLER = {400, 401, 405, 406, 413, 415, 422, 429}
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 # How password hashes begin wherever they are shown (modular crypt format, Django, Werkzeug).
-_HASHES = re.compile(r"\$argon2(?:id|i|d)\$v=|\$2[aby]\$\d\d\$[./\w]{20}|pbkdf2[_:]sha\d+[$:]\d+\$|scrypt:\d+:")
+_HASHES = re.compile(
+    r"\$argon2(?:id|i|d)\$v=|\$2[aby]\$\d\d\$[./\w]{20}|pbkdf2[_:]sha\d+[$:]\d+\$|scrypt:\d+:"
+)
 # After so many refusals of an ordinary user the administrator is asked with, where one is known.
 _ENOUGH = 6
 # Attacks per served request; the next served request gets others.
@@ -67,7 +69,9 @@ class Reach:
     def __str__(self) -> str:
         if self.validated:
             return f"{self.operation}: {self.validated} of {self.sent} past validation, {self.served} served"
-        seen = ", ".join(f"{count} × {status or 'no answer'}" for status, count in self.statuses.most_common(3))
+        seen = ", ".join(
+            f"{count} × {status or 'no answer'}" for status, count in self.statuses.most_common(3)
+        )
         return f"{self.operation}: none of {self.sent} past validation ({seen})"
 
 
@@ -301,7 +305,11 @@ class OperationSearch:
 
     def _same_kind(self, answer: Answer, good: Answer) -> bool:
         seen, served, refusal = answer.exchange.reply, good.exchange.reply, self.world.canonical
-        if "envelope" in self.searcher.target.policy.refusals and refusal is not None and refusal.shape == seen.shape:
+        if (
+            "envelope" in self.searcher.target.policy.refusals
+            and refusal is not None
+            and refusal.shape == seen.shape
+        ):
             return False
         return (seen.status, seen.media_type) == (served.status, served.media_type) and same_structure(
             seen.shape, served.shape
@@ -327,7 +335,8 @@ class OperationSearch:
         again = await self._send(request, credentials, f"again: {answer.exchange.label}", fresh=True)
         if again.outcome is Outcome.CRASHED:
             kind = "a malformed" if odd else "a wrong"
-            message = f"{self.operation.name} answers {answer.status or 'nothing'} to {kind} credential: {answer.exchange.label}."
+            got = f"{self.operation.name} answers {answer.status or 'nothing'}"
+            message = f"{got} to {kind} credential: {answer.exchange.label}."
             self._broken(rules.CRASH, message, (control, answer, again))
 
     async def _forged(self, request: HttpRequest, live: tuple[Credential, ...], good: Answer) -> None:
@@ -428,9 +437,7 @@ class OperationSearch:
                 self.ledger.tried(rules.FOREIGN_WRITE, answer.exchange)
                 return
             evidence += [before, answer, after]
-        message = (
-            f"{self.operation.name} by another user changed what its owner sees (answered {evidence[1].status})."
-        )
+        message = f"{self.operation.name} by another user changed what its owner sees (answered {evidence[1].status})."
         self._broken(rules.FOREIGN_WRITE, message, evidence)
 
     def _id_in(self, request: HttpRequest) -> str:

@@ -95,7 +95,10 @@ FOREIGN_WRITE = _rule(
     Severity.HIGH,
     requirement="An operation must change a user's objects for their owner only.",
     why="A change by somebody else is done even where the answer says no: only the owner's own view tells.",
-    how="The owner looks before and after another user's request; what differs was changed. Each attack gets its own object.",
+    how=(
+        "The owner looks before and after another user's request; what differs was changed. Each attack gets "
+        "its own object."
+    ),
     fix="Look the object up by id and owner before changing it, and answer 404 when there is none.",
     references=(ASVS("8.2.2"), API(1), CWE(639)),
 )
@@ -255,7 +258,10 @@ SCHEMES = _rule(
     Severity.HIGH,
     requirement="The same request through each accepted scheme must be the same person with the same rights.",
     why="A scheme that resolves its caller differently is a second, untested authentication.",
-    how="Each readable operation is asked with every kind of credential of one user; whom the replies speak of must agree.",
+    how=(
+        "Each readable operation is asked with every kind of credential of one user; whom the replies speak of "
+        "must agree."
+    ),
     fix="Resolve every scheme to the same principal in one dependency.",
     references=(ASVS("8.3.1"), API(2), CWE(303)),
     needs=(Need.WITNESS, Need.TWO_SCHEMES),

@@ -16,6 +16,7 @@ from auth_conformance.transports.recorder import METER, BudgetExceededError
 from auth_fuzz import rules
 from auth_fuzz.bridge import Bridge, HaltedError
 from auth_fuzz.budget import Budget
+from auth_fuzz.differential import DIFFERENTIAL_RULES, Differential
 from auth_fuzz.engine import MissingExtraError, available, tidy
 from auth_fuzz.ledger import Ledger, combined
 from auth_fuzz.operations import OPERATION_RULES, OperationSearch
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 OPERATIONS = 1.0
 GRAMMAR = 0.12
 LIFECYCLE = 0.8
+DIFFERENTIAL = 0.3
 
 OnPart = Callable[[str, list[Result]], None]
 
@@ -81,7 +83,7 @@ async def fuzz(
     return [combined(results) for _, results in sorted(gathered.items())]
 
 
-async def _run(
+async def _run(  # noqa: PLR0917 - what `fuzz` was given
     scene: Scene,
     budget: Budget,
     seed: int,
@@ -208,8 +210,14 @@ async def _lifecycle(world: World, ledger: Ledger, bridge: Bridge, budget: Budge
     await asyncio.to_thread(search.run, STORY_RULES)
 
 
+async def _differential(world: World, ledger: Ledger, bridge: Bridge, budget: Budget, seed: int) -> None:
+    del budget  # each pair of requests is compared once
+    await Differential(world, ledger, bridge, seed=seed).run()
+
+
 def _machines() -> list[Part]:
     return [
         *(_grammar_part(kind) for kind in Kind),
         Part("lifecycle", STORY_RULES, LIFECYCLE, _lifecycle),
+        Part("differential", DIFFERENTIAL_RULES, DIFFERENTIAL, _differential),
     ]

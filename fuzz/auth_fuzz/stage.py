@@ -31,7 +31,9 @@ NAMES = ("ann", "bob")
 class BrokenError(Exception):
     """The service did what the model forbids; the text is the last line of the story."""
 
-    def __init__(self, rule: Rule, line: str, operation: str | None, severity: Severity | None = None) -> None:
+    def __init__(
+        self, rule: Rule, line: str, operation: str | None, severity: Severity | None = None
+    ) -> None:
         super().__init__(line)
         self.rule, self.line, self.operation, self.severity = rule, line, operation, severity
 
@@ -136,7 +138,9 @@ class Stage:
             raise OffStageError(f"{name} cannot log in ({answer.status})")
         return await self._keep_session(name, kind, answer, credential)
 
-    async def _keep_session(self, name: str, kind: Kind, answer: Answer, credential: Credential) -> Held | None:
+    async def _keep_session(
+        self, name: str, kind: Kind, answer: Answer, credential: Credential
+    ) -> Held | None:
         login = self.target.login(kind)
         learn = self.searcher.scene.recorder.redactor.learn
         learn(credential.value)
@@ -144,7 +148,9 @@ class Stage:
         if isinstance(csrf, str) and csrf:
             learn(Secret(csrf))
             credential = replace(credential, companions=((self.searcher.csrf_header(), csrf),))
-        if any(item.credential is not None and item.credential.value == credential.value for item in self.held):
+        if any(
+            item.credential is not None and item.credential.value == credential.value for item in self.held
+        ):
             return None  # tokens of one second are one token: it is in the book already
         family = self.book.family()
         self.book.logged_in(name, family)
@@ -173,7 +179,7 @@ class Stage:
     async def refresh(self, held: Held) -> Held | None:
         """Exchange a refresh token, as its client does."""
         name = held.holding.owner
-        answer, renewal = await self._renew(held, f"{name} refreshes")
+        answer, renewal = await self.renew(held, f"{name} refreshes")
         self.tell(f"{name} exchanges {held.holding.name}", answer)
         self._judge_refresh(held, renewal is not None)
         if renewal is None:
@@ -182,7 +188,8 @@ class Stage:
         self.book.refreshed(held.holding)
         return self._renewed(held, renewal) if not was_used else None
 
-    async def _renew(self, held: Held, label: str) -> tuple[Answer, Any]:
+    async def renew(self, held: Held, label: str) -> tuple[Answer, Any]:
+        """Present a refresh token; the renewal is None when nothing was given. Raises OffStageError."""
         flow = self.target.refresh
         if held.refresh is None or flow is None:
             raise OffStageError("no refresh token is known")
@@ -221,7 +228,7 @@ class Stage:
 
     async def reuse(self, held: Held) -> None:
         """Present a refresh token that was used already: what a thief does, or its victim after them."""
-        answer, renewal = await self._renew(held, "a used refresh token comes back")
+        answer, renewal = await self.renew(held, "a used refresh token comes back")
         self.tell(f"{held.holding.name}, used before, is presented again", answer)
         self._judge_refresh(held, renewal is not None)
         if renewal is None and answer.outcome is None:
@@ -397,7 +404,10 @@ class Stage:
             body=body,
             moved=self.moved,
         )
-        self.tell(f"the administrator sets {', '.join(f'{key}={value}' for key, value in body.items())} for {name}", answer)
+        self.tell(
+            f"the administrator sets {', '.join(f'{key}={value}' for key, value in body.items())} for {name}",
+            answer,
+        )
         return _done(answer)
 
     async def block(self, name: str) -> None:
@@ -409,7 +419,11 @@ class Stage:
     async def unblock(self, name: str) -> None:
         """Lift the block. What was dead before it stays dead; the rest is the service's business."""
         actor = self.actor(name)
-        if actor.blocked and self.moves.block is not None and await self.switch(name, self.moves.block, on=True):
+        if (
+            actor.blocked
+            and self.moves.block is not None
+            and await self.switch(name, self.moves.block, on=True)
+        ):
             actor.blocked = False
             self.book.returned(name)
             for item in self.book.of(name):
@@ -460,7 +474,9 @@ class Stage:
         """The same refresh token, twice at the same time: at most one client may get tokens."""
         if held.holding.used or not self.book.habits.refresh_rotates or self.target.policy.refresh_window:
             return
-        pairs = await asyncio.gather(*(self._renew(held, f"client {number} refreshes") for number in (1, 2, 3)))
+        pairs = await asyncio.gather(
+            *(self.renew(held, f"client {number} refreshes") for number in (1, 2, 3))
+        )
         self.tell(f"three clients exchange {held.holding.name} at once", *(answer for answer, _ in pairs))
         given = [renewal for _, renewal in pairs if renewal is not None]
         held.holding.used = True
@@ -483,9 +499,11 @@ class Stage:
             return
         out, (renewed, renewal) = await asyncio.gather(
             self.searcher.call(logout.operation, held.credential, label="log out", moved=self.moved),
-            self._renew(refresh, "refresh at the same time"),
+            self.renew(refresh, "refresh at the same time"),
         )
-        self.tell(f"{held.holding.name} is logged out while {refresh.holding.name} is exchanged", out, renewed)
+        self.tell(
+            f"{held.holding.name} is logged out while {refresh.holding.name} is exchanged", out, renewed
+        )
         if renewal is not None:
             self.book.refreshed(refresh.holding)
             self._renewed(refresh, renewal)
@@ -562,7 +580,7 @@ class Stage:
         )
 
     async def _dead_refresh(self, held: Held, why: str) -> None:
-        answer, renewal = await self._renew(held, f"{held.holding.name} is presented")
+        answer, renewal = await self.renew(held, f"{held.holding.name} is presented")
         held.holding.used = True
         if renewal is not None:
             self.tell(f"{held.holding.name} is presented", _accepted(answer))
@@ -575,7 +593,8 @@ class Stage:
         answer = await self._present(credential, "what such a login opens")
         self.tell("what it gave is presented", _accepted(answer))
         return BrokenError(
-            rules.ZOMBIE, f"{line}: {'it opens the account' if answer.reply.ok else 'it got a credential'}",
+            rules.ZOMBIE,
+            f"{line}: {'it opens the account' if answer.reply.ok else 'it got a credential'}",
             login.exchange.operation,
         )
 
@@ -681,4 +700,3 @@ def _token_end(secret: Secret) -> float | None:
     token = Jwt.parse(secret.reveal())
     end = token.claims.get("exp") if token is not None else None
     return float(end) if isinstance(end, (int, float)) and not isinstance(end, bool) else None
-

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from auth_conformance.discovery.names import dangerous, likeness, mentions, names
+from auth_conformance.discovery.names import dangerous, likeness, mentions
 from auth_conformance.model import Impact, Reply
-from auth_conformance.oracles.pointer import put, resolve
+from auth_conformance.oracles.pointer import put
 from auth_conformance.probe import Missing, Scene, Unclear
 from auth_conformance.transports.message import HttpRequest, RawReply
 from auth_fuzz import rules
@@ -24,7 +24,18 @@ if TYPE_CHECKING:
 _IDS = 8
 _WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 # Words of operations that end what the search works with; the machine plays them, on users of its own.
-_ENDING = {"password", "logout", "signout", "deactivate", "disable", "revokeall", "mfa", "otp", "reset", "verify"}
+_ENDING = {
+    "password",
+    "logout",
+    "signout",
+    "deactivate",
+    "disable",
+    "revokeall",
+    "mfa",
+    "otp",
+    "reset",
+    "verify",
+}
 
 
 class World:
@@ -199,7 +210,9 @@ class World:
         if other is None or mine is None or listing is None:
             objects = self.target.objects
             return objects is not None and collection_of(objects.read) == collection
-        identifier = await self.make(self.a, collection) or next(iter(self.a.ids.get(collection, [])[-1:]), None)
+        identifier = await self.make(self.a, collection) or next(
+            iter(self.a.ids.get(collection, [])[-1:]), None
+        )
         if identifier is None:
             return False
         own = await self.searcher.call(listing, mine, label="a lists what is theirs")

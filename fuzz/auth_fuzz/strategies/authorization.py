@@ -96,7 +96,10 @@ def basic_attacks(material: Material) -> SearchStrategy[Attack]:
         ]
     )
     cut = st.integers(0, max(len(password) - 1, 0)).map(
-        lambda size: (f"the first {size} of {len(password)} characters of the password", f"{user}:{password[:size]}")
+        lambda size: (
+            f"the first {size} of {len(password)} characters of the password",
+            f"{user}:{password[:size]}",
+        )
     )
     other = st.text(max_size=12).map(lambda made: (f"the password {made!r}", f"{user}:{made}"))
     return st.one_of(shapes, cut, other).map(lambda pair: encoded(f"Basic with {pair[0]}", pair[1]))

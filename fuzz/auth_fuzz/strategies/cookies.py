@@ -42,7 +42,9 @@ def cookie_attacks(material: Material) -> SearchStrategy[Attack]:
         f"x{name}",
     } - {name, ""}
     renamed = st.sampled_from(sorted(others)).map(
-        lambda spelled: Attack(f"the live value in a cookie named {spelled!r}", (("Cookie", f"{spelled}={text}"),))
+        lambda spelled: Attack(
+            f"the live value in a cookie named {spelled!r}", (("Cookie", f"{spelled}={text}"),)
+        )
     )
     choices: list[SearchStrategy[Attack]] = [edited_texts(text, theirs).map(near), renamed]
     if theirs is not None:

@@ -150,10 +150,14 @@ def _composed(material: Material, token: Jwt, edits: list[Edit]) -> Attack:
 def _text(draft: Draft, token: Jwt, key: SigningKey | None) -> str:
     header = token.header_text
     if draft.header_json is not None or draft.header != token.header:
-        header = b64url((draft.header_json or compact_json(dict(draft.header))).encode("utf-8", "surrogatepass"))
+        header = b64url(
+            (draft.header_json or compact_json(dict(draft.header))).encode("utf-8", "surrogatepass")
+        )
     payload = token.payload_text
     if draft.claims_json is not None or draft.claims != token.claims:
-        payload = b64url((draft.claims_json or compact_json(dict(draft.claims))).encode("utf-8", "surrogatepass"))
+        payload = b64url(
+            (draft.claims_json or compact_json(dict(draft.claims))).encode("utf-8", "surrogatepass")
+        )
     if draft.resigned and key is not None:
         try:
             signature = b64url(key.sign(f"{header}.{payload}".encode()))
@@ -189,7 +193,9 @@ def _signatures(material: Material) -> SearchStrategy[Edit]:
     flipped = st.integers(0, max(len(live) * 8 - 1, 0)).map(
         lambda bit: _signature(f"signature with bit {bit} flipped", _flip(live, bit))
     )
-    made_up = st.binary(max_size=64).map(lambda raw: _signature(f"signature {raw.hex() or 'of nothing'}", raw))
+    made_up = st.binary(max_size=64).map(
+        lambda raw: _signature(f"signature {raw.hex() or 'of nothing'}", raw)
+    )
     return st.one_of(named, flipped, made_up)
 
 
@@ -226,7 +232,9 @@ def _hmac(name: object) -> bool:
 def _header(name: str, value: Any, *, unlawful: bool = False) -> Edit:
     return Edit(
         f"{name} header {_shown(value)}",
-        lambda draft: Draft({**draft.header, name: value}, draft.claims, draft.signature, None, draft.claims_json),
+        lambda draft: Draft(
+            {**draft.header, name: value}, draft.claims, draft.signature, None, draft.claims_json
+        ),
         unlawful,
     )
 
@@ -249,7 +257,11 @@ def _twice(token: Jwt, first: str) -> Edit:
     return Edit(
         f"alg header twice, first {_shown(first)}",
         lambda draft: Draft(
-            draft.header, draft.claims, draft.signature, f'{{"alg":{json.dumps(first)},{rest}', draft.claims_json
+            draft.header,
+            draft.claims,
+            draft.signature,
+            f'{{"alg":{json.dumps(first)},{rest}',
+            draft.claims_json,
         ),
     )
 
@@ -274,10 +286,7 @@ def _claims(material: Material, token: Jwt) -> SearchStrategy[Edit]:
     ]
     for name in ("aud", "iss"):
         if name in token.claims:
-            foreign = st.sampled_from(["https://elsewhere.example", "", None, [], 0, {}, ["elsewhere"]])
-            choices.append(
-                foreign.map(lambda value, name=name: _claim(name, value, unlawful=True))  # type: ignore[misc] # the loop's name, bound now
-            )
+            choices.append(_foreign(name))
             choices.append(st.just(_claim_without(name, unlawful=True)))
     other = Jwt.parse(material.other.value.reveal()) if material.other is not None else None
     if other is not None and "sub" in other.claims:
@@ -297,12 +306,15 @@ def _claims(material: Material, token: Jwt) -> SearchStrategy[Edit]:
     return st.one_of(choices)
 
 
+def _foreign(name: str) -> SearchStrategy[Edit]:
+    values: list[Any] = ["https://elsewhere.example", "", None, [], 0, {}, ["elsewhere"]]
+    return st.sampled_from(values).map(lambda value: _claim(name, value, unlawful=True))
+
+
 def _claim(name: str, value: Any, *, unlawful: bool = False) -> Edit:
     return Edit(
         f"{name} claim {_shown(value)}",
-        lambda draft: Draft(
-            draft.header, {**draft.claims, name: value}, draft.signature, draft.header_json
-        ),
+        lambda draft: Draft(draft.header, {**draft.claims, name: value}, draft.signature, draft.header_json),
         unlawful,
     )
 
@@ -344,8 +356,10 @@ def _same_bytes(made: str, text: str) -> bool:
         return False
     one = [part.rstrip("=") for part in one]
     # The last character of a part may hold bits that no byte takes (RFC 4648 §3.5).
-    return all(mine == theirs or (mine[:-1] == theirs[:-1] and len(mine) == len(theirs) and len(mine) % 4)
-               for mine, theirs in zip(one, other, strict=True))
+    return all(
+        mine == theirs or (mine[:-1] == theirs[:-1] and len(mine) == len(theirs) and len(mine) % 4)
+        for mine, theirs in zip(one, other, strict=True)
+    )
 
 
 def _shown(value: Any) -> str:

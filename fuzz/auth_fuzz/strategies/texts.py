@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
-from auth_conformance.credentials import Carrier, Kind
+from auth_conformance.credentials import Credential
 from auth_conformance.model import Severity
 from auth_fuzz.strategies.attack import Attack, Headers, Material
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 WILD = ("*", "%", "_", "' OR '1'='1", "null", "undefined", "true", "0", "[]", "{}", "\\", "../", "%00", "?")
 AFTER = ("a", "=", "%20", "%00", ".", ":", ";", ",", "/", "#", "_", "-", "AAAAAAAAAAAA")
-_KEPT = 8
 
 
 def edited_texts(text: str, other: str | None) -> SearchStrategy[tuple[str, str]]:
@@ -86,12 +85,8 @@ def key_attacks(material: Material) -> SearchStrategy[Attack]:
     return st.one_of(choices)
 
 
-def _two(pair: tuple[object, object]) -> Attack:
-    from auth_conformance.credentials import Credential
-
+def _two(pair: tuple[Credential, Credential]) -> Attack:
     first, second = pair
-    if not isinstance(first, Credential) or not isinstance(second, Credential):
-        raise TypeError("two credentials were expected")
     headers: Headers = (*first.headers, *second.headers)
     return Attack(
         f"the keys of two users at once, {first.owner or 'the first'}'s first",
@@ -99,8 +94,3 @@ def _two(pair: tuple[object, object]) -> Attack:
         (*first.query, *second.query),
         severity=Severity.LOW,
     )
-
-
-def elsewhere(carrier: Carrier) -> Carrier:
-    """The same name in another place."""
-    return Carrier(Kind.KEY, "cookie" if carrier.place != "cookie" else "header", carrier.name)
