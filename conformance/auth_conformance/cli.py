@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from auth_conformance import afterwards, catalog
+from auth_conformance import afterwards, catalog, fuzzing
 from auth_conformance.acceptance import BASELINE, WAIVERS
 from auth_conformance.console import Console
 from auth_conformance.model import Depth, Need, Run
@@ -38,6 +38,11 @@ def selection(command: F) -> F:
             metavar="CODE",
             help="Leave out this check or family; may be repeated.",
         ),
+        click.option(
+            "--fuzz", is_flag=True, default=None, help="Search for flaws after the checks (extra: fuzz)."
+        ),
+        click.option("--fuzz-budget", metavar="TIME", help="How long to search: 90s, 2m (default: 60s)."),
+        click.option("--fuzz-seed", type=int, metavar="N", help="Seed of the search (default: 0)."),
         click.option("--level", type=click.IntRange(1, 3), help="Highest ASVS level of checks (default: 3)."),
         click.option(
             "--fail-on",
@@ -242,13 +247,13 @@ def doctor(target: str | None, **flags: Any) -> None:
 def explain(code: str) -> None:
     """Print the page of a check: requirement, why, how, fix, references."""
     catalogue = catalog.load()
-    check = catalogue.get(code.upper())
-    if check is None:
-        near = ", ".join(name for name in catalogue if name.startswith(code.upper()[:3])) or ", ".join(
-            catalogue,
+    known = {name: check.rule for name, check in catalogue.items()} | fuzzing.rules()
+    rule = known.get(code.upper())
+    if rule is None:
+        near = ", ".join(name for name in known if name.startswith(code.upper()[:3])) or ", ".join(
+            known,
         )
         raise Refused(f"There is no check {code}. There are: {near}.")
-    rule = check.rule
     click.echo(f"{rule.code} {rule.name}\n{rule.title}\n")
     click.echo(
         " · ".join(
@@ -307,8 +312,13 @@ def configure(target: str | None, flags: dict[str, Any]) -> Settings:
         raise Refused(str(error)) from None
 
 
-def choose(level: int, only: Sequence[str], ignore: Sequence[str]) -> list[Check]:
-    """The selected checks. Raises Refused for a code that does not exist."""
+def choose(level: int, only: Sequence[str], ignore: Sequence[str], *, fuzz: bool = False) -> list[Check]:
+    """The selected checks; codes of fuzzing are no checks. Raises Refused for a code that does not exist."""
+    if fuzz:
+        checks = fuzzing.without_ours(only)
+        if only and not checks:
+            return []
+        only, ignore = checks, fuzzing.without_ours(ignore)
     try:
         return catalog.select(catalog.load(), level=level, only=only, ignore=ignore)
     except catalog.UnknownCodeError as error:
@@ -342,8 +352,9 @@ def conclude(
     # What an application in this process logs is its own affair, unless it sets logging up itself.
     logging.getLogger().addHandler(logging.NullHandler())
     console = Console(quiet=quiet)
-    checks = choose(settings.level, settings.only, settings.ignore)
+    checks = choose(settings.level, settings.only, settings.ignore, fuzz=settings.fuzz)
     try:
+        then = fuzzing.searching(settings, on_progress=console.search) if settings.fuzz else None
         finished: Run = asyncio.run(
             conduct(
                 settings,
@@ -352,6 +363,7 @@ def conclude(
                 command=" ".join(["auth-conformance", *sys.argv[1:]]),
                 on_target=lambda target: console.target(target, len(checks)),
                 on_result=console.progress,
+                then=then,
             ),
         )
     except ConfigurationError as error:

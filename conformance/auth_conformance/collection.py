@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from auth_conformance import catalog
+from auth_conformance import catalog, fuzzing
 from auth_conformance.acceptance import BASELINE, WAIVERS, accept
 from auth_conformance.conductor import Conductor
+from auth_conformance.discovery.application import load_app
 from auth_conformance.document import from_document, to_document
 from auth_conformance.engine import acceptances, finished
 from auth_conformance.model import (
@@ -48,6 +49,9 @@ _FLAGS = {
     "auth_only": "only",
     "auth_ignore": "ignore",
     "auth_fail_on": "fail_on",
+    "auth_fuzz": "fuzz",
+    "auth_fuzz_budget": "fuzz_budget",
+    "auth_fuzz_seed": "fuzz_seed",
     "auth_strict": "strict",
     "auth_allow_inconclusive": "allow_inconclusive",
     "auth_allow_disruptive": "allow_disruptive",
@@ -83,6 +87,12 @@ class CheckItem(pytest.Function):
     def reportinfo(self) -> tuple[Path, int, str]:
         """The anchor file, a line (pytest insists on one), and the item's name."""
         return self.path, 0, self.name
+
+
+class FuzzItem(CheckItem):
+    """One search of `auth_fuzz`: an operation, a grammar or a machine."""
+
+    part: str
 
 
 class CheckCollector(pytest.File):
@@ -158,15 +168,15 @@ class Collection:
     def items(self, parent: pytest.Collector, suite: Suite | None) -> Iterator[CheckItem]:
         """The selected checks as items below `parent`."""
         settings = self.settings(suite)
+        only, ignore = settings.only, settings.ignore
+        if settings.fuzz:
+            only, ignore = fuzzing.without_ours(only), fuzzing.without_ours(ignore)
         try:
-            selected = catalog.select(
-                self.catalogue,
-                level=settings.level,
-                only=settings.only,
-                ignore=settings.ignore,
-            )
+            selected = catalog.select(self.catalogue, level=settings.level, only=only, ignore=ignore)
         except catalog.UnknownCodeError as error:
             raise pytest.UsageError(str(error)) from None
+        if settings.only and not only:
+            selected = []
         for check in selected:
             item: CheckItem = CheckItem.from_parent(
                 parent,
@@ -174,6 +184,28 @@ class Collection:
                 callobj=_decide,
             )
             item.check = check
+            item.add_marker("auth_conformance")
+            yield item
+        if settings.fuzz:
+            yield from self._searches(parent, suite, settings)
+
+    def _searches(
+        self, parent: pytest.Collector, suite: Suite | None, settings: Settings
+    ) -> Iterator[FuzzItem]:
+        """One item per search. The target is asked for its document only."""
+        app = suite.app if suite is not None and not isinstance(suite.app, str) else None
+        if app is None and settings.app is not None:
+            app = load_app(settings.app, settings.app_dir)
+        if app is None and settings.url is None:
+            return
+        try:
+            names = fuzzing.parts(settings, app)
+        except ConfigurationError as error:
+            raise pytest.UsageError(str(error)) from None
+        for part in names:
+            shown = part.replace("[", "(").replace("]", ")").replace("::", ":")
+            item: FuzzItem = FuzzItem.from_parent(parent, name=f"FUZZ {shown}", callobj=_decide)
+            item.part = part
             item.add_marker("auth_conformance")
             yield item
 
@@ -219,9 +251,10 @@ class Collection:
         """Put the result on the report as plain data: under xdist it travels to the controller."""
         report: Any = yield
         if isinstance(item, CheckItem) and call.when == "call":
-            result = item.stash.get(RESULT, None)
-            if result is not None:
-                report.auth_run = to_document(self._run([result]))
+            results = item.stash.get(RESULTS, [])
+            if results:
+                report.auth_run = to_document(self._run(results))
+            for result in results if not isinstance(item, FuzzItem) else ():
                 report.user_properties += [("rule", result.rule.code), ("severity", result.severity.value)]
         return report
 
@@ -236,6 +269,10 @@ class Collection:
         self.run_id = run.run_id
         for result in run.results:
             earlier = self.results.get(result.rule.code)
+            if result.rule.family == fuzzing.FAMILY:
+                known = [earlier] if earlier is not None else []
+                self.results[result.rule.code] = fuzzing.merged([*known, self._renumbered(result)])
+                continue
             # A rerun must not turn a security finding into a pass.
             if (
                 earlier is not None
@@ -298,7 +335,7 @@ class Collection:
         terminalreporter.line(decision.sentence)
 
 
-RESULT = pytest.StashKey[Result]()
+RESULTS = pytest.StashKey[list[Result]]()
 
 
 def _decide(request: pytest.FixtureRequest, auth_session: Session) -> None:
@@ -334,33 +371,53 @@ class Session:
             if suite is not None and suite.app is not None and not isinstance(suite.app, str):
                 app = suite.app
             conductors[key] = Conductor(settings, app=app)
-            conductors[key].start(self._selected(suite))
+            searches = [item.part for item in self._items(suite) if isinstance(item, FuzzItem)]
+            then = fuzzing.parted(settings, searches, conductors[key].deliver_part) if searches else None
+            conductors[key].start(self._selected(suite), searches, then)
         return conductors[key]
 
-    def _selected(self, suite: Suite | None) -> list[Check]:
-        mine = [
+    def _items(self, suite: Suite | None) -> list[CheckItem]:
+        return [
             item for item in self._session.items if isinstance(item, CheckItem) and suite_of(item) is suite
         ]
+
+    def _selected(self, suite: Suite | None) -> list[Check]:
+        mine = [item for item in self._items(suite) if not isinstance(item, FuzzItem)]
         return list({item.check.rule.code: item.check for item in mine}.values())
 
     def decide(self, item: CheckItem) -> None:
         """Wait for the verdict on the item's check and speak pytest's language about it."""
-        code = item.check.rule.code
         if self._unusable:
             pytest.skip(f"Not tested: {self._unusable}")
         try:
-            result = self.conductor(suite_of(item)).result(code)
+            conductor = self.conductor(suite_of(item))
+            if isinstance(item, FuzzItem):
+                results = conductor.part(item.part)
+            else:
+                results = [conductor.result(item.check.rule.code)]
         except ConfigurationError as error:
             self._unusable = str(error)
             raise
-        item.stash[RESULT] = result
+        item.stash[RESULTS] = results
         settings = self._collection.settings(suite_of(item))
-        speak(result, settings, standing(result, settings))
+        for result in _telling(results) if isinstance(item, FuzzItem) else results:
+            speak(result, settings, standing(result, settings))
 
     def stop(self) -> None:
         """Close all targets."""
         for conductor in self._collection.conductors.values():
             conductor.stop()
+
+
+def _telling(results: list[Result]) -> list[Result]:
+    """What a search has to say: what failed, else what is unclear, else that nothing could be tested."""
+    if not results:
+        pytest.skip("Not tested: this operation is left out of fuzzing (the lifecycle machine may play it).")
+    for name in ("errored", "failed", "inconclusive"):
+        found = [result for result in results if result.name == name]
+        if found:
+            return sorted(found, key=lambda result: -result.severity.rank)
+    return [result for result in results if result.name == "passed"] or results[:1]
 
 
 def suite_of(item: CheckItem) -> Suite | None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auth_conformance.engine import opened, summary
 from auth_conformance.model import Result, TargetSummary
 from auth_conformance.runner import run_all
 
 if TYPE_CHECKING:
+    from auth_conformance.probe import Scene
     from auth_conformance.sdk import Check
     from auth_conformance.settings import Settings
+
+Then = Callable[["Scene", Callable[[Result], None]], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -33,12 +36,16 @@ class Conductor:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     target: TargetSummary | None = None
     _results: dict[str, Future[Result]] = field(default_factory=dict)
+    _parts: dict[str, Future[list[Result]]] = field(default_factory=dict)
+    _then: Then | None = None
     _thread: threading.Thread | None = None
     _loop: asyncio.AbstractEventLoop | None = None
     _work: asyncio.Task[None] | None = None
 
-    def start(self, checks: Sequence[Check]) -> None:
-        """Begin to run these checks in the background."""
+    def start(self, checks: Sequence[Check], parts: Sequence[str] = (), then: Then | None = None) -> None:
+        """Begin to run these checks in the background, and after them `then`, which decides the `parts`."""
+        self._then = then
+        self._parts = {name: Future() for name in parts}
         self._results = {check.rule.code: Future() for check in checks}
         self._thread = threading.Thread(
             target=self._run, args=(list(checks),), name="auth-conformance", daemon=True
@@ -48,6 +55,16 @@ class Conductor:
     def result(self, code: str) -> Result:
         """The result of one check, when it is there."""
         return self._results[code].result()
+
+    def part(self, name: str) -> list[Result]:
+        """The results of one search, when they are there; none if it was left out."""
+        return self._parts[name].result()
+
+    def deliver_part(self, name: str, results: list[Result]) -> None:
+        """Hand over the results of one search."""
+        future = self._parts.get(name)
+        if future is not None and not future.done():
+            future.set_result(results)
 
     def stop(self) -> None:
         """End the run: what is not decided by now stays undecided. The target is closed."""
@@ -66,6 +83,10 @@ class Conductor:
                 self.target = summary(door.scene.target)
                 try:
                     await run_all(checks, door.scene, self._deliver)
+                    if self._then is not None:
+                        await self._then(door.scene, self._deliver)
+                    for name in self._parts:
+                        self.deliver_part(name, [])
                 finally:
                     self.requests = door.scene.recorder.sent
                     self.target = summary(door.scene.target, door.scene.seen)
@@ -83,6 +104,7 @@ class Conductor:
     def _fail(self, error: BaseException) -> None:
         if isinstance(error, asyncio.CancelledError):
             error = RuntimeError("the run was stopped before this check was decided")
-        for future in self._results.values():
+        waiting: list[Future[Any]] = [*self._results.values(), *self._parts.values()]
+        for future in waiting:
             if not future.done():
                 future.set_exception(error)

@@ -17,6 +17,8 @@ from auth_conformance.model import Failed, Inconclusive, Masked, Provenance, Res
 if TYPE_CHECKING:
     from auth_conformance.target import Target
 
+# In a pipe a long search says so often that it is alive, in seconds.
+_EVERY = 10.0
 _ORDER = ("passed", "failed", "inconclusive", "errored", "masked", "skipped")
 
 
@@ -30,7 +32,7 @@ class Console:
         self.width = min(shutil.get_terminal_size((100, 24)).columns, 120)
         self._total = 0
         self._done = 0
-        self._started = time.monotonic()
+        self._started = self._told = time.monotonic()
 
     def target(self, target: Target, checks: int) -> None:
         """What is about to be tested, and with what."""
@@ -55,6 +57,14 @@ class Console:
         if self.live:
             text = f"{self._done}/{self._total} {result.rule.code} {result.name}"
             click.echo("\r" + text[: self.width - 1].ljust(self.width - 1), nl=False, err=True)
+
+    def search(self, text: str) -> None:
+        """What is being searched: a moving line on a terminal, a line every ten seconds in a pipe."""
+        if self.live:
+            click.echo("\r" + text[: self.width - 1].ljust(self.width - 1), nl=False, err=True)
+        elif not self.quiet and time.monotonic() - self._told > _EVERY:
+            self._told = time.monotonic()
+            click.echo(text, err=True)
 
     def summary(self, run: Run, written: Iterable[str] = ()) -> None:
         """Failures in one line each, what could not be decided or tested, the count, and where the reports are."""

@@ -8,7 +8,7 @@ import importlib.metadata
 import ipaddress
 import platform
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -283,8 +283,11 @@ async def conduct(
     command: str = "",
     on_target: Callable[[Target], None] = lambda _: None,
     on_result: Callable[[Result], None] = lambda _: None,
+    then: Callable[[Scene, Callable[[Result], None]], Awaitable[None]] | None = None,
 ) -> Run:
     """Open, run, close, decide. Raises ConfigurationError when the target cannot be used.
+
+    `then` goes on with the open target after the checks, and delivers further results.
 
     When the task is cancelled (Ctrl-C), what is decided by then is reported, and the run says so.
     """
@@ -301,6 +304,8 @@ async def conduct(
         on_target(scene.target)
         try:
             await run_all(checks, scene, keep)
+            if then is not None:
+                await then(scene, keep)
         except asyncio.CancelledError:
             interrupted = True
     return finished(

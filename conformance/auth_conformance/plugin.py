@@ -58,6 +58,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="lowest severity that fails (default: low)",
     )
     group.addoption(
+        "--auth-fuzz", action="store_true", default=None, help="search for flaws, too (extra: fuzz)"
+    )
+    group.addoption("--auth-fuzz-budget", metavar="TIME", help="how long to search: 90s, 2m (default: 60s)")
+    group.addoption("--auth-fuzz-seed", type=int, metavar="N", help="seed of the search (default: 0)")
+    group.addoption(
         "--auth-strict", action="store_true", default=None, help="fail also on what could not be tested"
     )
     group.addoption(

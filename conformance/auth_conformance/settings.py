@@ -249,6 +249,9 @@ class Settings(BaseSettings):
     timeout: float = Field(default=10.0, gt=0)
     patience: float = Field(default=5.0, ge=0)
     seed: int = 0
+    fuzz: bool = False
+    fuzz_budget: str = "60s"
+    fuzz_seed: int = 0
     verify_tls: bool = True
     database: SecretByName | None = None
     log_file: str | None = None

@@ -108,7 +108,8 @@ class Differential:
             for kind in (refused[0], served[0])
         ]
         if repeated[0].status == 403 and repeated[1].reply.ok:
-            message = f"{operation.name} serves {person.label} by {served[0].value} and forbids it by {refused[0].value}."
+            ways = f"by {served[0].value} and forbids it by {refused[0].value}"
+            message = f"{operation.name} serves {person.label} {ways}."
             evidence = (answers[refused[0]], answers[served[0]], *repeated)
             self._broken(rules.SCHEMES, operation, message, evidence)
 
@@ -271,11 +272,11 @@ class Differential:
             )
             if answer.reply.ok:
                 found.append(Ended(made[0], "was revoked"))
-        dead = []
-        for item in found:
-            if not (await self._look(item.credential, f"control: what {item.how}")).reply.ok:
-                dead.append(item)
-        return dead
+        return [
+            item
+            for item in found
+            if not (await self._look(item.credential, f"control: what {item.how}")).reply.ok
+        ]
 
     def _broken(self, rule: Rule, operation: Operation, message: str, answers: tuple[Answer, ...]) -> None:
         evidence = tuple(

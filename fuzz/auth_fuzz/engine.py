@@ -10,17 +10,16 @@ import asyncio
 import contextlib
 import os
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl
 
 from auth_conformance.transports.message import HttpRequest, RawReply
+from auth_fuzz.bridge import Bridge
 from auth_fuzz.documents import encoded
-
-if TYPE_CHECKING:
-    from auth_fuzz.bridge import Bridge
 
 Handle = Callable[[HttpRequest], Coroutine[Any, Any, RawReply]]
 _DOCUMENT = "/openapi.json"
@@ -71,6 +70,17 @@ def tidy() -> Iterator[None]:
                 del os.environ["HYPOTHESIS_STORAGE_DIRECTORY"]
             else:
                 os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = before
+
+
+def warm_up(loop: asyncio.AbstractEventLoop) -> None:
+    """Let Schemathesis build what it builds once: a second or two that are no part of any search. Blocks."""
+
+    async def nothing(_: HttpRequest) -> RawReply:
+        return RawReply(204)
+
+    operation = {"get": {"responses": {"default": {"description": "any"}}}}
+    document = {"openapi": "3.1.0", "info": {"title": "warm-up", "version": "1"}, "paths": {"/": operation}}
+    Source(document, nothing, Bridge(loop, time.monotonic() + 10), 0, 1).exhaust()
 
 
 @dataclass(slots=True)

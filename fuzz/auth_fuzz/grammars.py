@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis import strategies as st
 from hypothesis.errors import Flaky, HypothesisException, StopTest
 
 from auth_conformance.credentials import Credential, Jwt, Kind, SigningKey
@@ -23,6 +24,7 @@ from auth_fuzz.strategies import (
     key_attacks,
     token_attacks,
 )
+from auth_fuzz.strategies.jws import VALUES
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -165,6 +167,17 @@ class GrammarSearch:
             message = f"{witness.operation.name} answers {first.status or 'nothing'} to {attack.says}."
             exchanges = (before.exchange, replace(first.exchange), again.exchange)
             self.ledger.broken(rules.CRASH, Violation(witness.operation.name, message, None, exchanges))
+
+
+def warm_up() -> None:
+    """Let Hypothesis build its tables of characters, which takes seconds once. Blocks."""
+
+    @settings(max_examples=1, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(VALUES, st.text(st.characters(min_codepoint=33, max_codepoint=126)))
+    def nothing(_value: object, _text: str) -> None:
+        return
+
+    nothing()
 
 
 def search_kind(  # noqa: PLR0917 - what every search takes

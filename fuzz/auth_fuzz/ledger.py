@@ -108,6 +108,7 @@ def combined(results: Sequence[Result]) -> Result:
         severity=_restated(severity, first.rule, verdicts),
         operation=next((result.operation for result in results if result.operation), None),
         source=next((result.source for result in results if result.source), None),
+        origins=tuple({item.number: item for result in results for item in result.origins}.values()),
         took=sum(result.took for result in results),
         requests=sum(result.requests for result in results),
     )

@@ -200,7 +200,7 @@ class OperationSearch:
 
     async def _mend(self) -> None:
         """See that the caller lives on: what was just served may have ended the credential."""
-        if self.operation.method in _SAFE or self._caller is self.world.admin:
+        if self.operation.method in _SAFE or self._caller is self.world.admin or self.bridge.spent:
             return
         self._caller = self.world.a = await self.world.living(self.world.a)
 

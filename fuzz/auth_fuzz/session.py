@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterable
@@ -17,7 +18,7 @@ from auth_fuzz import rules
 from auth_fuzz.bridge import Bridge, HaltedError
 from auth_fuzz.budget import Budget
 from auth_fuzz.differential import DIFFERENTIAL_RULES, Differential
-from auth_fuzz.engine import MissingExtraError, available, tidy
+from auth_fuzz.engine import MissingExtraError, available, tidy, warm_up
 from auth_fuzz.ledger import Ledger, combined
 from auth_fuzz.operations import OPERATION_RULES, OperationSearch
 from auth_fuzz.world import World
@@ -36,12 +37,16 @@ OnPart = Callable[[str, list[Result]], None]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One search of a run: what it is called, the rules it decides, its share of the time, and how it runs."""
+    """One search of a run: what it is called, the rules it decides, its share of the time, and how it runs.
+
+    `least` is how long it may take, in seconds, when others have used its share up.
+    """
 
     name: str
     rules: tuple[Rule, ...]
     weight: float
     search: Callable[[World, Ledger, Bridge, Budget, int], Awaitable[None]]
+    least: float = 0.2
 
 
 def names(operations: Iterable[str]) -> list[str]:
@@ -91,7 +96,6 @@ async def _run(  # noqa: PLR0917 - what `fuzz` was given
     keep: OnPart,
     on_progress: Callable[[str], None],
 ) -> None:
-    end = time.monotonic() + budget.seconds
     world = World(scene, seed=seed)
     trouble: tuple[str, str] | None = None
     if not available():
@@ -100,10 +104,19 @@ async def _run(  # noqa: PLR0917 - what `fuzz` was given
         try:
             METER.set(None)
             await world.meet()
+            # Loading and building once takes seconds that are no part of any search.
+            grammars = importlib.import_module("auth_fuzz.grammars")
+            importlib.import_module("auth_fuzz.machine")
+            with tidy():
+                await asyncio.to_thread(grammars.warm_up)
+                await asyncio.to_thread(warm_up, asyncio.get_running_loop())
         except (Missing, Unclear) as conclusion:
             verdict = conclusion.verdict
             trouble = (getattr(verdict, "reason", str(conclusion)), getattr(verdict, "remedy", ""))
+    end = time.monotonic() + budget.seconds
     parts = [part for part in _parts(world) if only is None or part.name in only]
+    for name in sorted((only or set()) - {part.name for part in parts}):
+        keep(name, [])
     for number, part in enumerate(parts):
         ledger = Ledger(part.rules)
         if trouble is not None:
@@ -111,7 +124,7 @@ async def _run(  # noqa: PLR0917 - what `fuzz` was given
             keep(part.name, ledger.results())
             continue
         left = sum(item.weight for item in parts[number:])
-        share = max((end - time.monotonic()) * part.weight / left, 0.2)
+        share = max((end - time.monotonic()) * part.weight / left, part.least)
         on_progress(f"fuzzing {number + 1}/{len(parts)} {part.name}")
         await _one(world, part, ledger, share, budget, seed, keep)
     if trouble is None and only is None:
@@ -153,19 +166,25 @@ def _finished(result: Result, world: World) -> Result:
     def shown(exchanges: tuple[Exchange, ...]) -> tuple[Exchange, ...]:
         return tuple(map(again, exchanges))
 
+    origins: tuple[Exchange, ...] = ()
     verdict = replace(result.verdict, evidence=shown(result.verdict.evidence))
     if isinstance(verdict, Failed):
         violations = tuple(replace(item, evidence=shown(item.evidence)) for item in verdict.violations)
         verdict = replace(verdict, violations=violations)
+        seen = {item.number: item for violation in violations for item in violation.evidence}
+        origins = world.scene.recorder.origins(list(seen.values()))
     operation = world.target.operation(result.operation or "")
-    return replace(result, verdict=verdict, source=operation.source if operation is not None else None)
+    source = operation.source if operation is not None else None
+    return replace(result, verdict=verdict, source=source, origins=origins)
 
 
 def _parts(world: World) -> list[Part]:
     chosen, _ = world.plan()
     machines = _machines()
     share = OPERATIONS / max(len(chosen), 1)
-    return [*(_operation_part(operation, share) for operation in chosen), *machines]
+    # Each operation costs at least a moment, so that many of them would leave nothing for the machines. The
+    # restart, which an application may not survive, is last.
+    return [*machines[:-1], *(_operation_part(operation, share) for operation in chosen), machines[-1]]
 
 
 def _operation_part(operation: Operation, weight: float) -> Part:
@@ -197,7 +216,9 @@ def _grammar_part(kind: Kind) -> Part:
         Kind.COOKIE: (rules.COOKIES,),
         Kind.BASIC: (rules.HEADER,),
     }[kind]
-    return Part(f"grammar of {kind.value} credentials", (*decided, rules.CRASH), GRAMMAR, search)
+    # Tokens have two grammars.
+    weight = GRAMMAR * len(decided)
+    return Part(f"grammar of {kind.value} credentials", (*decided, rules.CRASH), weight, search, least=1.0)
 
 
 STORY_RULES = (rules.ZOMBIE, rules.KILLED, rules.MISTAKEN, rules.RACE)
@@ -218,6 +239,6 @@ async def _differential(world: World, ledger: Ledger, bridge: Bridge, budget: Bu
 def _machines() -> list[Part]:
     return [
         *(_grammar_part(kind) for kind in Kind),
-        Part("lifecycle", STORY_RULES, LIFECYCLE, _lifecycle),
-        Part("differential", DIFFERENTIAL_RULES, DIFFERENTIAL, _differential),
+        Part("lifecycle", STORY_RULES, LIFECYCLE, _lifecycle, least=2.0),
+        Part("differential", DIFFERENTIAL_RULES, DIFFERENTIAL, _differential, least=3.0),
     ]

@@ -1,34 +1,121 @@
 """The strategies stay inside their grammar, and our own parser survives what leaves it."""
 
-from hypothesis import find, given
+from hypothesis import find, given, settings
+from hypothesis import strategies as st
 
-from auth_conformance.credentials import Jwt
-from auth_fuzz.strategies import authorization_values, compact_jws, damaged_jws
+from auth_conformance.credentials import Carrier, Credential, Jwt, Kind, SigningKey
+from auth_conformance.secret import Secret
+from auth_fuzz.strategies import (
+    Attack,
+    Material,
+    authorization_attacks,
+    basic_attacks,
+    compact_jws,
+    cookie_attacks,
+    damaged_jws,
+    key_attacks,
+    token_attacks,
+)
+
+KEY = SigningKey("HS256", Secret("k" * 40))
+BEARER = Carrier(Kind.BEARER, "header", "Authorization", "Bearer")
+NOW = 1_800_000_000
+
+
+def token(subject: str) -> Credential:
+    made = Jwt.build({"alg": "HS256", "typ": "JWT"}, {"sub": subject, "exp": NOW + 900, "aud": "api"}, KEY)
+    return Credential(BEARER, Secret(made.text), subject)
+
+
+def opaque(kind: Kind, text: str) -> Credential:
+    carriers = {
+        Kind.KEY: Carrier(Kind.KEY, "header", "X-API-Key"),
+        Kind.COOKIE: Carrier(Kind.COOKIE, "cookie", "__Host-session"),
+        Kind.BASIC: Carrier(Kind.BASIC, "header", "Authorization", "Basic"),
+    }
+    return Credential(carriers[kind], Secret(text), "a")
+
+
+TOKENS = Material(token("a"), token("b"), KEY, NOW)
+KEYS = Material(opaque(Kind.KEY, "rk_abcd1234_Zz9yY8"), opaque(Kind.KEY, "rk_wxyz9876_Qq1wW2"))
+COOKIES = Material(opaque(Kind.COOKIE, "abcDEF123456"), opaque(Kind.COOKIE, "uvwXYZ987654"))
+BASIC = Material(opaque(Kind.BASIC, "YWxpY2U6c2VjcmV0LXdvcmQ="))
+
+
+def value_of(attack: Attack) -> str:
+    header = str(attack.headers[0][1])
+    return header.removeprefix("Bearer ")
 
 
 @given(compact_jws())
 def test_a_token_of_the_right_form_is_read_and_written_back_unchanged(text: str) -> None:
-    token = Jwt.parse(text)
-    assert token is not None
-    assert token.text == text
+    parsed = Jwt.parse(text)
+    assert parsed is not None
+    assert parsed.text == text
 
 
 @given(damaged_jws())
 def test_a_damaged_token_is_read_or_refused_and_never_breaks_the_parser(text: str) -> None:
-    token = Jwt.parse(text)
-    assert token is None or token.text == text
+    parsed = Jwt.parse(text)
+    assert parsed is None or parsed.text == text
 
 
-@given(authorization_values())
-def test_header_values_can_be_put_on_the_wire(value: str) -> None:
-    value.encode("latin-1")
+@given(token_attacks(TOKENS))
+@settings(max_examples=300)
+def test_an_unlawful_token_is_unlike_the_live_one_and_a_lawful_one_verifies(attack: Attack) -> None:
+    text = value_of(attack)
+    if not attack.lawful:
+        assert text != TOKENS.text
+    elif text != TOKENS.text and (parsed := Jwt.parse(text)) is not None and "signed" in attack.says:
+        assert KEY.verifies(parsed) or parsed.algorithm not in {"HS256", ""}
 
 
-def test_an_unsigned_token_is_found() -> None:
-    text = find(
-        compact_jws(),
-        lambda candidate: (token := Jwt.parse(candidate)) is not None and token.algorithm == "none",
+@given(
+    st.one_of(key_attacks(KEYS), cookie_attacks(COOKIES), basic_attacks(BASIC), authorization_attacks(TOKENS))
+)
+@settings(max_examples=300)
+def test_attacks_can_be_put_on_the_wire_and_say_what_they_are(attack: Attack) -> None:
+    assert attack.says
+    for name, value in attack.headers:
+        name.encode("ascii")
+        raw = value if isinstance(value, bytes) else value.encode("latin-1")
+        assert b"\n" not in raw
+        assert b"\r" not in raw
+
+
+@given(key_attacks(KEYS))
+def test_no_key_attack_is_the_live_key_itself(attack: Attack) -> None:
+    assert [value for _, value in attack.headers] != [KEYS.text]
+
+
+def test_an_unsigned_token_is_found_and_told_in_few_words() -> None:
+    attack = find(
+        token_attacks(TOKENS),
+        lambda item: (
+            (parsed := Jwt.parse(value_of(item))) is not None
+            and parsed.algorithm.lower() == "none"
+            and not parsed.signature
+        ),
     )
-    token = Jwt.parse(text)
-    assert token is not None
-    assert token.header["alg"] == "none"
+    assert attack.says in {'alg header "none" and empty signature', 'empty signature and alg header "none"'}
+
+
+def test_a_token_that_never_ends_is_found_where_the_key_is_known() -> None:
+    attack = find(
+        token_attacks(TOKENS),
+        lambda item: (
+            not item.lawful
+            and (parsed := Jwt.parse(value_of(item))) is not None
+            and KEY.verifies(parsed)
+            and "exp" not in parsed.claims
+        ),
+    )
+    assert attack.says == "exp claim missing and signed with the service's key"
+
+
+def test_half_a_key_with_the_rest_of_another_is_found() -> None:
+    attack = find(
+        key_attacks(KEYS),
+        lambda item: item.headers[0][1] == "rk_abcd1234_Qq1wW2",
+    )
+    assert "the rest of another user's" in attack.says

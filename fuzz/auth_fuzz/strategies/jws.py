@@ -44,6 +44,7 @@ ALGORITHMS: tuple[Any, ...] = (
     {},
     {"name": "none"},
 )
+NONES = ("none", "None", "NONE", "nOnE", "none ", "", None)
 # What stands where a time should: for each, RFC 7519 §2 says that it is no NumericDate.
 NO_DATES: tuple[Any, ...] = (
     "9999999999",
@@ -123,17 +124,28 @@ def token_attacks(material: Material) -> SearchStrategy[Attack]:
     token = Jwt.parse(material.text)
     if token is None:
         return _bytes(material)
-    signers: list[SearchStrategy[Edit]] = [_signatures(material)]
-    if material.key is not None and material.key.verifies(token):
-        key = material.key
-        signers.append(st.just(Edit("signed with the service's key", lambda draft: _signed(draft, key))))
-    edits = st.lists(
-        st.one_of(_claims(material, token), _headers(token), *signers),
+    header, claims = _headers(token), _claims(material, token)
+    free = st.lists(
+        st.one_of(claims, header, _signatures(material)),
         min_size=1,
         max_size=3,
         unique_by=lambda edit: edit.says.split(" ")[0],
     )
-    return st.one_of(edits.map(lambda chosen: _composed(material, token, chosen)), _bytes(material))
+    # What no search would put together often enough by chance: a token that says it has no signature.
+    nothing = st.sampled_from(NONES).map(lambda name: _header("alg", name, unlawful=True))
+    more = st.lists(claims, max_size=1)
+    stripped = st.builds(
+        lambda alg, others: [alg, _signature("empty signature", b""), *others], nothing, more
+    )
+    choices = [stripped, free]
+    if material.key is not None and material.key.verifies(token):
+        key = material.key
+        signed = Edit("signed with the service's key", lambda draft: _signed(draft, key))
+        edits = st.lists(st.one_of(claims, claims, header), min_size=1, max_size=2)
+        choices.append(edits.map(lambda chosen: [*chosen, signed]))
+    return st.one_of(
+        st.one_of(choices).map(lambda chosen: _composed(material, token, chosen)), _bytes(material)
+    )
 
 
 def _composed(material: Material, token: Jwt, edits: list[Edit]) -> Attack:
