@@ -261,6 +261,7 @@ def _header_without(name: str) -> Edit:
             None,
             draft.claims_json,
         ),
+        unlawful=name == "alg",  # RFC 7515 §4.1.1: it must be present
     )
 
 
