@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pluggy
 import pytest
 
 from auth_conformance import catalog, fuzzing
@@ -73,10 +74,20 @@ class OurBugError(Exception):
     """A check broke down on our side; the text is the traceback."""
 
 
+def hooks_of(node: pytest.Item | pytest.Collector) -> pluggy.HookRelay:
+    """Pytest finds the conftests of a path by its folder, and takes a file that is not there for one."""
+    return node.session.gethookproxy(node.path if node.path.exists() else node.path.parent)
+
+
 class CheckItem(pytest.Function):
     """One check. A function item, so that fixtures of the user's conftest apply."""
 
     check: Check
+
+    @property
+    def ihook(self) -> pluggy.HookRelay:
+        """The hooks that apply here, those of the user's conftest included."""
+        return hooks_of(self)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]  # pytest's own is narrower here
         """Findings in their own words; only our bugs have tracebacks."""
@@ -100,6 +111,11 @@ class CheckCollector(pytest.File):
 
     obj = None
     suite: Suite | None = None
+
+    @property
+    def ihook(self) -> pluggy.HookRelay:
+        """The hooks that apply here, those of the user's conftest included."""
+        return hooks_of(self)
 
     def collect(self) -> Iterator[CheckItem]:
         """One item per selected check, in order of execution."""
@@ -132,6 +148,7 @@ class Collection:
         self.requests = 0
         self.started = datetime.now(UTC)
         self.run_id = ""
+        self.broken_off = False
         self._numbers = itertools.count(1)
 
     # Collection.
@@ -261,6 +278,8 @@ class Collection:
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Gather results where reports are written."""
         data = getattr(report, "auth_run", None)
+        if data is None and report.when == "???":
+            self.broken_off = True  # a worker of xdist died, and with it the verdict that it owed
         if data is None or hasattr(self.config, "workerinput"):
             return
         run = from_document(data)
@@ -316,21 +335,22 @@ class Collection:
         )
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Stop the engine, and write the reports on the controller."""
         for conductor in self.conductors.values():
             conductor.stop()
         if hasattr(self.config, "workerinput") or not self.results:
             return
-        interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
-        run = self._run(list(self.results.values()), interrupted=interrupted)
+        stopped = exitstatus == pytest.ExitCode.INTERRUPTED or session.shouldstop or session.shouldfail
+        self.broken_off = self.broken_off or bool(stopped)
+        run = self._run(list(self.results.values()), interrupted=self.broken_off)
         self.config.hook.pytest_auth_report_write(config=self.config, run=run)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """One sentence: what was decided, and how much could not be."""
         if not self.results:
             return
-        decision: Decision = self._run(list(self.results.values())).decision
+        decision: Decision = self._run(list(self.results.values()), interrupted=self.broken_off).decision
         terminalreporter.section(f"authentication: {decision.word}", sep="-")
         terminalreporter.line(decision.sentence)
 

@@ -55,7 +55,7 @@ class Console:
         """One more verdict: a moving line on a terminal, nothing in a pipe; failures are told at once."""
         self._done += 1
         if self.live:
-            text = f"{self._done}/{self._total} {result.rule.code} {result.name}"
+            text = f"{self._done}/{self._total} {result.rule.code} {result.rule.title}: {result.name}{self._left()}"
             click.echo("\r" + text[: self.width - 1].ljust(self.width - 1), nl=False, err=True)
 
     def search(self, text: str) -> None:
@@ -65,6 +65,14 @@ class Console:
         elif not self.quiet and time.monotonic() - self._told > _EVERY:
             self._told = time.monotonic()
             click.echo(text, err=True)
+
+    def _left(self) -> str:
+        """How long it may still take, once there is something to judge by."""
+        elapsed = time.monotonic() - self._started
+        if self._done < 3 or elapsed < 2 or self._done >= self._total:
+            return ""
+        seconds = elapsed / self._done * (self._total - self._done)
+        return f", about {seconds / 60:.0f} min left" if seconds > 90 else f", about {seconds:.0f} s left"
 
     def summary(self, run: Run, written: Iterable[str] = ()) -> None:
         """Failures in one line each, what could not be decided or tested, the count, and where the reports are."""
