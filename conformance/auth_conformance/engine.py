@@ -141,6 +141,7 @@ async def opened(settings: Settings, *, app: object | None = None) -> AsyncItera
             seed=settings.seed,
             patience=settings.patience,
             allow_disruptive=disruptive,
+            level=settings.level,
             wire=open_wire,
             sampler=build_request,
         )

@@ -201,6 +201,10 @@ class PolicySettings(_Table):
     refusals: list[Literal["envelope", "redirect"]] = Field(default_factory=list)
     leeway: float = 60.0
     audience: list[str] = Field(default_factory=list)
+    algorithms: list[str] = Field(default_factory=list)
+    form_token: bool = False
+    access_lifetime: float | None = Field(default=None, gt=0)
+    refresh_lifetime: float | None = Field(default=None, gt=0)
     trust_waf: bool = False
     origins: list[str] = Field(default_factory=list)
     public_operations: list[str] = Field(default_factory=list)

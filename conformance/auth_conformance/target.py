@@ -328,6 +328,7 @@ class Policy:
     """What the target's owner declares about deliberate behaviour; every default is the strict reading.
 
     `refusals` may add `envelope` (a 2xx whose body says no) and `redirect` (3xx to a login page).
+    `algorithms` are all that sign tokens. `form_token` allows a bearer token in a form body (RFC 6750 §2.2).
     `interchangeable` holds pairs such as `key as bearer`: values of one kind that another place may take.
     Times are in seconds; a limit that is None is not declared.
     """
@@ -335,6 +336,10 @@ class Policy:
     refusals: frozenset[str] = frozenset()
     leeway: float = 60.0
     audience: tuple[str, ...] = ()
+    algorithms: tuple[str, ...] = ()
+    form_token: bool = False
+    access_lifetime: float | None = None
+    refresh_lifetime: float | None = None
     trust_waf: bool = False
     origins: tuple[str, ...] = ()
     public_operations: frozenset[str] = frozenset()

@@ -52,6 +52,7 @@ from auth_conformance.probe.stored import Stored
 from auth_conformance.probe.surface import Surface
 from auth_conformance.probe.tampering import Tampering
 from auth_conformance.probe.throttling import Throttling
+from auth_conformance.probe.times import Times
 from auth_conformance.probe.tokenkinds import TokenKinds
 from auth_conformance.probe.unguessable import Unguessable
 from auth_conformance.probe.verbs import Verbs
@@ -109,6 +110,7 @@ class Probe(
     KeyQuery,
     Placing,
     Expiry,
+    Times,
     Minting,
     Refusal,
 ):

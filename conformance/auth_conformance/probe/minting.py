@@ -74,14 +74,23 @@ class Forge:
         empty = replace(token, claims={}).with_claims(**claims)
         return self.signed(empty)
 
-    def signed(self, token: Jwt) -> Credential:
-        """`token` with a true signature over it as it stands, in A's carrier."""
-        return self.live.with_value(token.signed(self.key, self.token.algorithm).text)
+    def signed(self, token: Jwt, algorithm: str | None = None) -> Credential:
+        """`token` with a true signature over it as it stands, in A's carrier.
 
-    def raw(self, payload_json: str) -> Credential:
+        `algorithm` makes the signature under another algorithm than the key's own, whatever the header says.
+        """
+        return self.live.with_value(token.signed(self.key, algorithm or self.token.algorithm).text)
+
+    def raw(self, payload_json: str, **header: object) -> Credential:
         """A signed token around a hand-written payload: for what a serialiser would not write."""
         payload = Jwt.raw("{}", payload_json).payload_text
-        return self.signed(replace(self.token, claims={}, payload_text=payload))
+        token = self.token.with_header(**header) if header else self.token
+        return self.signed(replace(token, claims={}, payload_text=payload))
+
+    def raw_header(self, header_json: str, claims: Mapping[str, Any]) -> Credential:
+        """A signed token under a hand-written header."""
+        token = replace(self.token, claims={}).with_claims(**claims)
+        return self.signed(token.with_header_json(header_json))
 
 
 class Minting(Refusal):
@@ -117,6 +126,13 @@ class Minting(Refusal):
         """The forge control of this check, for `controls=` of `must_refuse`."""
         forge = await self.forge()
         return Attempt(_HONEST, forge.credential(self.fresh_claims(forge)))
+
+    async def issued_algorithms(self) -> set[str]:
+        """The algorithms that the tokens of one login name."""
+        session = await self.log_in(self.account(), Kind.BEARER) if self.target.login(Kind.BEARER) else None
+        texts = [session.refresh.reveal()] if session is not None and session.refresh is not None else []
+        tokens = [Jwt.parse(text) for text in texts]
+        return {token.algorithm for token in tokens if token is not None and token.algorithm}
 
     def fresh_claims(self, forge: Forge) -> dict[str, Any]:
         """Honest claims, valid from now on; each call gives them another `jti`."""

@@ -41,6 +41,7 @@ class Scene:
     seed: int = 0
     patience: float = 5.0
     allow_disruptive: bool = True
+    level: int = 3
     wire: Callable[[], Awaitable[Transport]] | None = None
     sampler: Callable[..., HttpRequest] | None = None
     crashes: list[Crash] = field(default_factory=list)
