@@ -30,7 +30,6 @@ from auth_conformance.sdk import (
         RFC(7519, "2"),
         RFC(8259, "6"),
         CWE(704),
-        CWE(20),
         CWE(613),
     ),
 )

@@ -7,7 +7,6 @@ from auth_conformance.sdk import (
     RFC,
     Attempt,
     Depth,
-    Kind,
     Need,
     Probe,
     Severity,
