@@ -50,7 +50,9 @@ async def unlisted_algorithm(probe: Probe) -> Verdict:
     # What was only seen may be narrower than what is meant: a sibling is worth a remark, not an alarm.
     sibling = None if declared else Severity.LOW
     attempts = [
-        Attempt(f"a token signed with the true key under {name}", forge.live.with_value(text), severity=sibling)
+        Attempt(
+            f"a token signed with the true key under {name}", forge.live.with_value(text), severity=sibling
+        )
         for name, text in other_algorithms(forge)
         if name not in listed
     ]
