@@ -372,11 +372,13 @@ class Session:
         session: pytest.Session,
         app: object | None,
         users: Mapping[str, Mapping[str, str]] | None,
+        mailbox: Callable[[str], str | None] | None = None,
     ) -> None:
         self._collection = collection
         self._session = session
         self._app = app
         self._users = users
+        self._mailbox = mailbox
         self._unusable = ""
 
     def conductor(self, suite: Suite | None) -> Conductor:
@@ -390,7 +392,7 @@ class Session:
             app = self._app
             if suite is not None and suite.app is not None and not isinstance(suite.app, str):
                 app = suite.app
-            conductors[key] = Conductor(settings, app=app)
+            conductors[key] = Conductor(settings, app=app, mailbox=self._mailbox)
             searches = [item.part for item in self._items(suite) if isinstance(item, FuzzItem)]
             then = fuzzing.parted(settings, searches, conductors[key].deliver_part) if searches else None
             conductors[key].start(self._selected(suite), searches, then)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from auth_conformance.probe import Scene
     from auth_conformance.sdk import Check
     from auth_conformance.settings import Settings
+    from auth_conformance.transports.mailbox import Lookup
 
 Then = Callable[["Scene", Callable[[Result], None]], Awaitable[None]]
 
@@ -31,6 +32,7 @@ class Conductor:
 
     settings: Settings
     app: object | None = None
+    mailbox: Lookup | None = None
     run_id: str = ""
     requests: int = 0
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -78,7 +80,7 @@ class Conductor:
         async def main() -> None:
             self._loop = asyncio.get_running_loop()
             self._work = asyncio.current_task()
-            async with opened(self.settings, app=self.app) as door:
+            async with opened(self.settings, app=self.app, mailbox=self.mailbox) as door:
                 self.run_id = door.scene.run_id
                 self.target = summary(door.scene.target)
                 try:

@@ -59,6 +59,7 @@ def bundled(
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="auth-conformance-demo-"))
         database = f"sqlite+aiosqlite:///{folder}/demo.db"
+        mails = stack.enter_context(tempfile.TemporaryDirectory(prefix="auth-conformance-mails-"))
         password = f"{secrets.token_urlsafe(18)}-7qX"
         values = {
             "SECRET_KEY": secrets.token_urlsafe(48),
@@ -67,6 +68,11 @@ def bundled(
             "ADMIN_EMAIL": "root.operator@example.com",
             "ADMIN_PASSWORD": password,
             "JWT_ALGORITHM": algorithm,
+            "MAIL_DIRECTORY": mails,
+            # A run makes more accounts in a minute than one address ever would.
+            "RATE_LIMIT_LOGIN": "3000/minute",
+            "RATE_LIMIT_REGISTER": "1000/minute",
+            "RATE_LIMIT_RECOVERY": "1000/minute",
             **(flaw.environment if flaw else {}),
             **(extra or {}),
         }
@@ -94,6 +100,7 @@ def bundled(
                     }
                 },
                 "policy": policy,
+                "mailbox": {"folder": mails},
                 **configuration,
             },
             start=Path(folder),

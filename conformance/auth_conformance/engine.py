@@ -27,6 +27,7 @@ from auth_conformance.runner import run_all
 from auth_conformance.settings import ConfigurationError, Settings
 from auth_conformance.transports.asgi import BASE_URL, AsgiTransport, LifespanFailedError
 from auth_conformance.transports.http import HttpTransport
+from auth_conformance.transports.mailbox import Lookup, Mailbox
 from auth_conformance.transports.recorder import METER, BudgetExceededError, Recorder
 from auth_conformance.transports.redaction import Redactor
 from auth_conformance.transports.wire import NoWire, WireTransport, WireUnavailableError, serve_app
@@ -80,10 +81,13 @@ class Opened:
 
 
 @contextlib.asynccontextmanager
-async def opened(settings: Settings, *, app: object | None = None) -> AsyncIterator[Opened]:
+async def opened(
+    settings: Settings, *, app: object | None = None, mailbox: Lookup | None = None
+) -> AsyncIterator[Opened]:
     """Open and discover the target; clean up and close at the end.
 
-    `app` is an application object, used instead of `settings.app`. Raises ConfigurationError when there is
+    `app` is an application object, used instead of `settings.app`; `mailbox` returns the last message
+    to an address, used instead of `settings.mailbox`. Raises ConfigurationError when there is
     no target or it cannot be used.
     """
     started = datetime.now(UTC)
@@ -122,7 +126,15 @@ async def opened(settings: Settings, *, app: object | None = None) -> AsyncItera
         )
         run_id = secrets.token_hex(3)
         try:
-            target = await discover(recorder, settings, kind=kind, address=address, app=app, run_id=run_id)
+            target = await discover(
+                recorder,
+                settings,
+                kind=kind,
+                address=address,
+                app=app,
+                run_id=run_id,
+                mailbox=Mailbox(mailbox) if mailbox is not None else None,
+            )
         except BudgetExceededError as error:
             raise ConfigurationError(f"Getting to know the target took too much: {error}.") from None
 

@@ -1,8 +1,8 @@
-"""Fixtures of the suite. A `conftest.py` may override `auth_app` and `auth_users`; both are session-wide."""
+"""Fixtures of the suite, all session-wide. A `conftest.py` may override `auth_app`, `auth_users`, `auth_mailbox`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
@@ -23,15 +23,23 @@ def auth_users(pytestconfig: pytest.Config) -> Mapping[str, Mapping[str, str]] |
 
 
 @pytest.fixture(scope="session")
+def auth_mailbox(pytestconfig: pytest.Config) -> Callable[[str], str | None] | None:
+    """What returns the last message to an address, as the hook `pytest_auth_mailbox` describes it."""
+    mailbox: Callable[[str], str | None] | None = pytestconfig.hook.pytest_auth_mailbox(config=pytestconfig)
+    return mailbox
+
+
+@pytest.fixture(scope="session")
 def auth_session(
     request: pytest.FixtureRequest,
     auth_app: object | None,
     auth_users: Mapping[str, Mapping[str, str]] | None,
+    auth_mailbox: Callable[[str], str | None] | None,
 ) -> Iterator[Session]:
     """The engine, started when the first check asks for its verdict."""
     plugin = request.config.pluginmanager.get_plugin("auth_conformance.collection")
     if not isinstance(plugin, Collection):
         raise pytest.UsageError("auth_session works only in items of the suite")
-    session = Session(plugin, request.session, auth_app, auth_users)
+    session = Session(plugin, request.session, auth_app, auth_users, auth_mailbox)
     yield session
     session.stop()

@@ -6,7 +6,7 @@ import pytest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from auth_conformance.model import Run
 
@@ -17,6 +17,14 @@ def pytest_auth_users(config: pytest.Config) -> Mapping[str, Mapping[str, str]] 
 
     Called once per process before the target is opened; the first answer that is not None counts.
     Members may be `username`, `password`, `token`, `key` and `cookie`.
+    """
+
+
+@pytest.hookspec(firstresult=True)
+def pytest_auth_mailbox(config: pytest.Config) -> Callable[[str], str | None] | None:
+    """Supply the mailbox: a callable that takes an address and returns the last message to it, or None.
+
+    It may be a coroutine function. Called once per process; the first answer that is not None counts.
     """
 
 

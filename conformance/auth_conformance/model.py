@@ -84,6 +84,10 @@ class Need(enum.Enum):
     SESSION_LIST = "session-list"
     RESTART = "restart"
     WEBSOCKET = "websocket"
+    PASSWORD_CHANGE = "pw-change"  # noqa: S105 - the name of a need
+    RESET = "reset"
+    VERIFY = "verify"
+    MAILBOX = "mailbox"
 
 
 class Outcome(enum.Enum):

@@ -47,6 +47,7 @@ MEANS = frozenset(
         Need.IN_PROCESS,
         Need.LOGS,
         Need.RESTART,
+        Need.MAILBOX,
     }
 )
 
@@ -158,6 +159,9 @@ def _guesses(target: Target, rule: Rule) -> tuple[str, ...]:
         Need.REGISTER: target.register,
         Need.LOGOUT: target.logouts[0] if target.logouts else None,
         Need.LOGIN: target.logins[0] if target.logins else None,
+        Need.PASSWORD_CHANGE: target.password_change,
+        Need.RESET: target.recovery,
+        Need.VERIFY: target.verification,
     }
     return tuple(
         f"{need.value} was guessed"

@@ -74,6 +74,7 @@ class AccountSettings(_Table):
     key: SecretByName | None = None
     cookie: SecretByName | None = None
     role: Literal["", "a", "b", "admin", "expendable"] = ""
+    email: str = ""
 
 
 class LoginSettings(_Table):
@@ -168,6 +169,67 @@ class SessionsSettings(_Table):
     identifier: str = "id"
     end: str | None = None
     end_all: str | None = None
+
+
+class PasswordChangeSettings(_Table):
+    """How people change their password: members of the body, `query:NAME` or `path:NAME`."""
+
+    operation: str
+    encoding: Literal["json", "form"] = "json"
+    current: str | None = "current_password"
+    new: str = "new_password"
+    also: list[str] = Field(default_factory=list)
+    extra: dict[str, Any] = Field(default_factory=dict)
+
+
+class MailingSettings(_Table):
+    """An operation that sends a message to whom `user` names, by e-mail address or by name."""
+
+    operation: str
+    encoding: Literal["json", "form"] = "json"
+    user: str = "email"
+    style: Literal["email", "name"] = "email"
+    extra: dict[str, Any] = Field(default_factory=dict)
+
+
+class RedemptionSettings(_Table):
+    """An operation that takes the token of a message, and perhaps a new password and the account's name."""
+
+    operation: str
+    encoding: Literal["json", "form"] = "json"
+    token: str = "token"  # noqa: S105 - the name of a field
+    password: str | None = None
+    also: list[str] = Field(default_factory=list)
+    user: str | None = None
+    extra: dict[str, Any] = Field(default_factory=dict)
+
+
+class ResetSettings(_Table):
+    """How people get a new password who forgot theirs."""
+
+    ask: MailingSettings
+    confirm: RedemptionSettings
+
+
+class VerificationSettings(_Table):
+    """How people confirm their address; `ask` sends the message again."""
+
+    confirm: RedemptionSettings
+    ask: MailingSettings | None = None
+
+
+class MailboxSettings(_Table):
+    """Where the last message to a person can be read: one of four ways.
+
+    `app` is `module:callable`, called with the address. `command` prints the message; the address is its last
+    argument. `url` answers with it. `folder` holds one file per message. `{recipient}` in a command or URL is
+    replaced by the address.
+    """
+
+    app: str = ""
+    command: str = ""
+    url: str = ""
+    folder: str = ""
 
 
 class WebSocketSettings(_Table):
@@ -272,6 +334,10 @@ class Settings(BaseSettings):
     users: UsersSettings | None = None
     sessions: SessionsSettings | None = None
     websockets: list[WebSocketSettings] = Field(default_factory=list)
+    password_change: PasswordChangeSettings | None = None
+    reset: ResetSettings | None = None
+    verification: VerificationSettings | None = None
+    mailbox: MailboxSettings | None = None
     restart: str | None = None
     replica: str | None = None
     rotation: RotationSettings | None = None

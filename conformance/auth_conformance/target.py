@@ -9,15 +9,17 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from auth_conformance.credentials import Carrier, Credential, Kind, SigningKey
 from auth_conformance.model import Fact, Need, Provenance, SourceLine
 from auth_conformance.oracles.cookies import parse_set_cookie
 from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.secret import Secret
+from auth_conformance.transports.mailbox import Mailbox
 from auth_conformance.transports.message import HttpRequest, RawReply
 
 Schema = Mapping[str, Any]
@@ -82,6 +84,12 @@ class Account:
     password: Secret | None = None
     ready: Mapping[Kind, Secret] = field(default_factory=dict)
     expendable: bool = False
+    email: str = ""
+
+    @property
+    def address(self) -> str:
+        """Where messages to this person go: the e-mail address, if one is known, else the user name."""
+        return self.email or self.username
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +228,14 @@ class Register:
         return bare.with_json(body)
 
 
+def address_of(username: str, register: Register) -> str:
+    """The e-mail address that a registration under this name gives the account; "" when it takes none."""
+    if register.user_style == "email":
+        return username
+    mailed = any(style == "email" for _, style in register.also)
+    return styled(username, "email") if mailed else ""
+
+
 def styled(username: str, style: str) -> str:
     """`username` as an e-mail address, as a telephone number of its own, or as a plain name."""
     local = username.split("@", maxsplit=1)[0]
@@ -300,6 +316,112 @@ class SessionManagement:
     end: Operation | None = None
     end_all: Operation | None = None
     provenance: Provenance = Provenance.OBSERVED
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """An operation that takes values, each at a place of its own.
+
+    A place is the name of a body member (a JSON pointer below the top level), or `query:NAME` or `path:NAME`.
+    `encoding` of the body is `json` or `form`; `template` holds what the body needs besides.
+    """
+
+    operation: Operation
+    encoding: str = "json"
+    template: Mapping[str, Any] = field(default_factory=dict)
+
+    def request(self, values: Iterable[tuple[str | None, object]]) -> HttpRequest:
+        """The request with these values at these places; a value for no place is left out."""
+        body: dict[str, Any] = dict(self.template)
+        path: dict[str, str] = {}
+        query: list[tuple[str, str]] = []
+        for place, value in values:
+            kind, colon, name = (place or "").partition(":")
+            if not place:
+                continue
+            if colon and kind == "query":
+                query.append((name, str(value)))
+            elif colon and kind == "path":
+                path[name] = quote(str(value), safe="")
+            else:
+                body = put(body, place, value)
+        request = self.operation.request(path).with_query(*query)
+        if not body and not self.operation.bodies:
+            return request
+        if self.encoding == "form":
+            return request.with_form(tuple((str(key), str(value)) for key, value in body.items()))
+        return request.with_json(body)
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordChange:
+    """How people change their password. `current` is None where none is asked for; `also` repeats the new one."""
+
+    form: Form
+    current: str | None
+    new: str
+    also: tuple[str, ...] = ()
+    provenance: Provenance = Provenance.OPENAPI
+
+    def request(self, current: Secret | None, new: Secret) -> HttpRequest:
+        """The request, without a credential. Without `current` that member is left out."""
+        values: list[tuple[str | None, object]] = [(place, new.reveal()) for place in (self.new, *self.also)]
+        if current is not None:
+            values.append((self.current, current.reveal()))
+        return self.form.request(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Mailing:
+    """An operation that has a message sent to whom `user` names, in the style `email` or `name`."""
+
+    form: Form
+    user: str
+    style: str = "email"
+
+    def request(self, account: Account) -> HttpRequest:
+        """The request that asks for a message to this account."""
+        return self.form.request(
+            [(self.user, account.address if self.style == "email" else account.username)]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Redemption:
+    """An operation that takes a token out of a message; `user` names the account, where it asks for one."""
+
+    form: Form
+    token: str
+    password: str | None = None
+    also: tuple[str, ...] = ()
+    user: str | None = None
+
+    def request(self, token: Secret, password: Secret | None = None, user: str = "") -> HttpRequest:
+        """The request that redeems `token`."""
+        values: list[tuple[str | None, object]] = [(self.token, token.reveal())]
+        if password is not None:
+            values += [(place, password.reveal()) for place in (self.password, *self.also)]
+        if self.user is not None:
+            values.append((self.user, user))
+        return self.form.request(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """How people who forgot their password get a new one: ask for a message, redeem its token."""
+
+    ask: Mailing
+    confirm: Redemption
+    provenance: Provenance = Provenance.OPENAPI
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """How people confirm their address. `ask` is None where only registration sends the message."""
+
+    confirm: Redemption
+    ask: Mailing | None = None
+    provenance: Provenance = Provenance.OPENAPI
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,6 +522,10 @@ class Target:
     users: UserManagement | None = None
     sessions: SessionManagement | None = None
     websockets: tuple[WebSocketRoute, ...] = ()
+    password_change: PasswordChange | None = None
+    recovery: Recovery | None = None
+    verification: Verification | None = None
+    mailbox: Mailbox | None = None
     restart: str | None = None
     replica: str | None = None
     signing_keys: tuple[SigningKey, ...] = ()
@@ -461,6 +587,10 @@ class Target:
             Need.SESSION_LIST: self.sessions,
             Need.RESTART: self.restart or self.replica,
             Need.WEBSOCKET: self.websockets,
+            Need.PASSWORD_CHANGE: self.password_change,
+            Need.RESET: self.recovery,
+            Need.VERIFY: self.verification,
+            Need.MAILBOX: self.mailbox,
             Need.LOGS: self.in_process or self.log_file is not None,
         }
         return {need for need, value in found.items() if value}

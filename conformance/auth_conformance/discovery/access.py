@@ -60,7 +60,12 @@ def given_accounts(settings: Mapping[str, AccountSettings]) -> dict[str, Account
         }
         password = item.password.secret() if item.password is not None else None
         found[label] = Account(
-            label, item.username or table, password, ready, expendable=item.role == "expendable"
+            label,
+            item.username or table,
+            password,
+            ready,
+            expendable=item.role == "expendable",
+            email=item.email,
         )
     return found
 

@@ -32,18 +32,33 @@ def load_app(spec: str, app_dir: str = ".") -> App:
     path = attribute.removesuffix("()")
     if not module_name or not colon or not path:
         raise ConfigurationError(f"{spec!r} names no application: write module:app, as in shop.main:app.")
-    found: Any = _imported(spec, module_name, app_dir)
+    found = _attribute(spec, _imported(spec, module_name, app_dir), path)
+    if called or _is_factory(found):
+        found = _made(spec, found)
+    _refuse_others(spec, found)
+    app: App = found
+    return app
+
+
+def load_callable(spec: str, app_dir: str = ".") -> Any:
+    """The callable that `module:callable` names. Raises ConfigurationError with one sentence."""
+    module_name, colon, path = spec.partition(":")
+    if not module_name or not colon or not path:
+        raise ConfigurationError(f"{spec!r} names no callable: write module:callable.")
+    found = _attribute(spec, _imported(spec, module_name, app_dir), path)
+    if not callable(found):
+        raise ConfigurationError(f"{spec} is a {type(found).__name__}, which cannot be called.")
+    return found
+
+
+def _attribute(spec: str, found: Any, path: str) -> Any:
     for name in path.split("."):
         if not hasattr(found, name):
             raise ConfigurationError(
                 f"{spec}: {_place(found)} has no attribute {name!r}{_similar(found, name)}."
             )
         found = getattr(found, name)
-    if called or _is_factory(found):
-        found = _made(spec, found)
-    _refuse_others(spec, found)
-    app: App = found
-    return app
+    return found
 
 
 def _imported(spec: str, name: str, app_dir: str) -> ModuleType:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from auth_conformance.credentials import Kind
 from auth_conformance.discovery.logins import attempts
 from auth_conformance.discovery.management import account_operations, session_listings
-from auth_conformance.discovery.names import IN_PATH, avoided, likeness
+from auth_conformance.discovery.names import IN_PATH, avoided, likeness, mentions
 from auth_conformance.discovery.registering import register_candidates
 from auth_conformance.discovery.signing import token_of
 from auth_conformance.model import Need
@@ -16,6 +16,7 @@ from auth_conformance.model import Need
 if TYPE_CHECKING:
     from auth_conformance.discovery.knowledge import Knowledge
 
+_PASSWORDS = ("password", "passwd", "passwords")
 _LINES = """
 witness
 [witness]
@@ -141,6 +142,33 @@ listing = "GET /sessions"
 identifier = "id"
 end = "DELETE /sessions/{id}"
 
+pw-change
+[password_change]
+operation = "POST /password/change"
+current = "current_password"
+new = "new_password"
+
+reset
+[reset.ask]
+operation = "POST /password/forgot"
+user = "email"
+[reset.confirm]
+operation = "POST /password/reset"
+token = "token"
+password = "new_password"
+
+verify
+[verification.confirm]
+operation = "POST /verify"
+token = "token"
+
+mailbox
+[mailbox]  # one of the four
+app = "module:callable"  # called with an address, returns the last message to it
+command = "print-last-mail {recipient}"
+url = "http://localhost:8025/last?to={recipient}"
+folder = "path/to/mails"
+
 restart
 restart = "module:app"  # what a second process starts, on the same database; or: replica = "https://second.example.com"
 
@@ -237,6 +265,15 @@ def _absent_management(known: Knowledge, read: str) -> dict[Need, str]:
         found[Need.USER_MANAGEMENT] = f"{read}, and no operation changes or deletes another account."
     if known.sessions is None and not session_listings(known):
         found[Need.SESSION_LIST] = f"{read}, and no operation is named like a list of logins."
+    operations = known.operations.values()
+    if known.password_change is None and not any(mentions(item.path, _PASSWORDS) for item in operations):
+        found[Need.PASSWORD_CHANGE] = f"{read}, and no operation is named like a change of passwords."
+    if known.recovery is None and not any(likeness(item, "recovery") for item in operations):
+        found[Need.RESET] = f"{read}, and no operation is named like a password reset."
+    if known.verification is None and not any(
+        likeness(item, "verification") >= IN_PATH for item in operations
+    ):
+        found[Need.VERIFY] = f"{read}, and no operation is named like a verification of addresses."
     if known.complete and not known.websockets:
         found[Need.WEBSOCKET] = "every route of the application was read, and none speaks WebSocket."
     return found

@@ -14,13 +14,16 @@ from auth_conformance.target import (
     Logout,
     Objects,
     Operation,
+    PasswordChange,
     Policy,
     Published,
+    Recovery,
     Refresh,
     Register,
     SessionManagement,
     Target,
     UserManagement,
+    Verification,
     WebSocketRoute,
     Witness,
 )
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from auth_conformance.discovery.document import Document
     from auth_conformance.discovery.locating import Found
     from auth_conformance.settings import Settings
+    from auth_conformance.transports.mailbox import Mailbox
     from auth_conformance.transports.message import RawReply
 
 
@@ -69,6 +73,10 @@ class Knowledge:
     users: UserManagement | None = None
     sessions: SessionManagement | None = None
     websockets: list[WebSocketRoute] = field(default_factory=list)
+    password_change: PasswordChange | None = None
+    recovery: Recovery | None = None
+    verification: Verification | None = None
+    mailbox: Mailbox | None = None
     signing_keys: list[SigningKey] = field(default_factory=list)
     public_keys: list[Mapping[str, Any]] = field(default_factory=list)
     credentials: dict[tuple[str, Kind], Credential] = field(default_factory=dict)
@@ -175,6 +183,10 @@ class Knowledge:
             users=self.users,
             sessions=self.sessions,
             websockets=tuple(self.websockets),
+            password_change=self.password_change,
+            recovery=self.recovery,
+            verification=self.verification,
+            mailbox=self.mailbox,
             restart=self.settings.restart or (self.settings.app if self.kind == "app" else None),
             replica=self.settings.replica,
             signing_keys=tuple(self.signing_keys),

@@ -13,7 +13,7 @@ from auth_conformance.discovery.names import avoided, likeness, mentions, names,
 from auth_conformance.discovery.sampling import sample
 from auth_conformance.discovery.schemas import Field, fields
 from auth_conformance.secret import Secret
-from auth_conformance.target import Account, Operation, Register, styled
+from auth_conformance.target import Account, Operation, Register, address_of, styled
 
 if TYPE_CHECKING:
     from auth_conformance.discovery.asking import Scout
@@ -87,7 +87,8 @@ def new_account(label: str, run_id: str, register: Register) -> Account:
     """An account to be registered: its name carries the run's id, its password is random."""
     run = re.sub(r"[^a-z0-9]", "", run_id.lower())[:10]
     username = styled(f"ac{run}{label}{secrets.token_hex(2)}", register.user_style)
-    return Account(label, username, Secret(f"Qw7!{secrets.token_urlsafe(14)}"), expendable=True)
+    password = Secret(f"Qw7!{secrets.token_urlsafe(14)}")
+    return Account(label, username, password, expendable=True, email=address_of(username, register))
 
 
 def other_name(register: Register, account: Account) -> tuple[Register, Account] | None:

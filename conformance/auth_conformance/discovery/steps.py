@@ -29,6 +29,7 @@ from auth_conformance.discovery.locating import Found, calibrate, find_documents
 from auth_conformance.discovery.logins import Attempt, attempts
 from auth_conformance.discovery.management import find_sessions, find_user_management, find_websockets
 from auth_conformance.discovery.newcomers import settle, verify_registration
+from auth_conformance.discovery.recovery import find_recovery, open_mailbox
 from auth_conformance.discovery.routes import seen_routes
 from auth_conformance.discovery.signing import find_public_keys, find_signing_keys
 from auth_conformance.model import Need, Provenance
@@ -78,6 +79,8 @@ async def explore(scout: Scout, known: Knowledge) -> None:
     find_user_management(known)
     await _step(scout, known, partial(find_sessions, scout, known))
     find_websockets(known)
+    open_mailbox(known)
+    find_recovery(known)
     fill_gaps(known)
     known.say("discovery", f"{scout.used} requests", Provenance.OBSERVED)
 

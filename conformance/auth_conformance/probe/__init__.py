@@ -31,6 +31,7 @@ from auth_conformance.probe.keyquery import KeyQuery
 from auth_conformance.probe.likeness import Likeness
 from auth_conformance.probe.logs import Logs
 from auth_conformance.probe.minimal import Minimal
+from auth_conformance.probe.mailing import Mailing
 from auth_conformance.probe.minting import Forge, Minting
 from auth_conformance.probe.naming import Naming
 from auth_conformance.probe.origins import Origins
@@ -61,6 +62,7 @@ __all__ = ["Answer", "Attempt", "Core", "Forge", "Missing", "Probe", "Scene", "S
 
 
 class Probe(
+    Mailing,
     Schemes,
     Fallthrough,
     Interchange,

@@ -16,7 +16,7 @@ from auth_conformance.oracles.entry import Baseline, Fingerprint, Judgement, cla
 from auth_conformance.oracles.pointer import resolve
 from auth_conformance.probe.scene import Crash, Scene
 from auth_conformance.secret import Secret
-from auth_conformance.target import Account, Login, Operation, Witness, styled
+from auth_conformance.target import Account, Login, Operation, Witness, address_of, styled
 from auth_conformance.transports.message import HttpRequest, RawReply
 from auth_conformance.transports.recorder import Sent
 from auth_conformance.transports.wire import NoWire
@@ -272,7 +272,13 @@ class Core:
         username = styled(name, register.user_style)
         password = Secret(self.password())
         self.scene.recorder.redactor.learn(password)
-        account = Account(f"x{len(self.scene.made_accounts) + 1}", username, password, expendable=True)
+        account = Account(
+            f"x{len(self.scene.made_accounts) + 1}",
+            username,
+            password,
+            expendable=True,
+            email=address_of(username, register),
+        )
         self.scene.made_accounts.append((account, None))
         answer = await self.send(register.request(username, password), label="register an expendable account")
         if answer.reply.status is None or answer.reply.status >= 400:

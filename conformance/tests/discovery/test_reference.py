@@ -17,7 +17,28 @@ from auth_conformance.model import Need
 if TYPE_CHECKING:
     from pathlib import Path
 
-NEEDS_NOT_FOUND = {Need.ADMIN, Need.DATABASE, Need.RESTART}
+NEEDS_NOT_FOUND = {Need.MAILBOX, Need.ADMIN, Need.DATABASE, Need.RESTART, Need.MAILBOX}
+
+PASSWORD_FLOWS = {
+    "POST /auth/password/change": ("current_password", "new_password"),
+    "POST /auth/password/forgot": ("email",),
+    "POST /auth/password/reset": ("token", "new_password"),
+    "POST /auth/verify": ("token",),
+    "POST /auth/verify/resend": ("email",),
+}
+
+
+def flows_for_passwords(target: Target) -> dict[str, tuple[str | None, ...]]:
+    change, recovery, verification = target.password_change, target.recovery, target.verification
+    if change is None or recovery is None or verification is None or verification.ask is None:
+        return {}
+    return {
+        change.form.operation.name: (change.current, change.new),
+        recovery.ask.form.operation.name: (recovery.ask.user,),
+        recovery.confirm.form.operation.name: (recovery.confirm.token, recovery.confirm.password),
+        verification.confirm.form.operation.name: (verification.confirm.token,),
+        verification.ask.form.operation.name: (verification.ask.user,),
+    }
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "ES256"])
@@ -70,6 +91,7 @@ def test_everything_is_found(
     assert target.sessions is not None
     assert target.sessions.end is not None
     assert target.sessions.end.name == "DELETE /auth/sessions/{session_id}"
+    assert flows_for_passwords(target) == PASSWORD_FLOWS
     assert {item.kind for item in target.logouts} == {Kind.BEARER, Kind.COOKIE}
     assert target.signing_keys[0].algorithm == algorithm
     assert bool(target.public_keys) == (algorithm == "ES256")

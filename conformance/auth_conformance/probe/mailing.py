@@ -1,0 +1,112 @@
+"""Messages that a service sends outside its answers: asked for, awaited, read."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from auth_conformance.model import Need
+from auth_conformance.oracles.mail import Letter, read
+from auth_conformance.probe.core import Missing, Unclear
+from auth_conformance.probe.sessions import Sessions
+from auth_conformance.secret import Secret
+from auth_conformance.target import PasswordChange, Recovery, Verification
+from auth_conformance.transports.mailbox import MailboxError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from auth_conformance.probe.core import Answer
+    from auth_conformance.target import Account
+
+# How often the mailbox is looked into, and how long at most, in seconds: mail is sent after the answer.
+_EVERY = 0.05
+_LONGEST = 5.0
+
+
+class Mailing(Sessions):
+    """Reads the mailbox that the tester gave."""
+
+    @property
+    def password_change(self) -> PasswordChange:
+        """How people change their password. Raises Missing."""
+        if self.target.password_change is None:
+            raise Missing("No password change is known.", self._remedy(Need.PASSWORD_CHANGE))
+        return self.target.password_change
+
+    @property
+    def recovery(self) -> Recovery:
+        """How people reset their password. Raises Missing."""
+        if self.target.recovery is None:
+            raise Missing("No password reset is known.", self._remedy(Need.RESET))
+        return self.target.recovery
+
+    @property
+    def verification(self) -> Verification:
+        """How people confirm their address. Raises Missing."""
+        if self.target.verification is None:
+            raise Missing("No verification of addresses is known.", self._remedy(Need.VERIFY))
+        return self.target.verification
+
+    async def last_mail(self, account: Account) -> str | None:
+        """The last message to this person; None when there is none. Raises Missing or Unclear."""
+        if self.target.mailbox is None:
+            raise Missing("No mailbox is known.", self._remedy(Need.MAILBOX))
+        try:
+            return await self.target.mailbox.last_to(account.address)
+        except MailboxError as error:
+            raise Unclear(f"The mailbox cannot be used: {error}.", self._remedy(Need.MAILBOX)) from error
+
+    async def mailed(self, account: Account, send: Callable[[], Awaitable[Answer]]) -> tuple[Answer, Letter]:
+        """What `send` was answered, and the message that it led to. Raises Missing, or Unclear when none came."""
+        before = await self.last_mail(account)
+        answer = await send()
+        waited = 0.0
+        text = await self.last_mail(account)
+        while text in (None, before) and waited < min(_LONGEST, max(1.0, self.scene.patience)):
+            await asyncio.sleep(_EVERY)
+            waited += _EVERY
+            text = await self.last_mail(account)
+        if text in (None, before):
+            raise Unclear(
+                f"{answer.exchange.operation} was answered {answer.status}, and no new message to "
+                f"{account.label} came into the mailbox."
+            )
+        letter = read(text or "")
+        for token in letter.tokens:
+            self.scene.recorder.redactor.learn(Secret(token))
+        return answer, letter
+
+    async def reset_token(self, account: Account) -> Secret:
+        """A fresh password reset token of this account, out of its mail. Raises Missing or Unclear."""
+        ask = self.recovery.ask
+        operation = ask.form.operation.name
+
+        async def send() -> Answer:
+            return await self.send(
+                ask.request(account),
+                label=f"ask for a password reset of {account.label}",
+                operation=operation,
+            )
+
+        _, letter = await self.mailed(account, send)
+        if letter.token is None:
+            raise Unclear(f"The message after {operation} holds nothing that looks like a token.")
+        return Secret(letter.token)
+
+    async def verify_token(self, account: Account) -> Secret:
+        """A fresh verification token of this account, out of its mail. Raises Missing or Unclear."""
+        ask = self.verification.ask
+        if ask is None:
+            raise Missing("No operation sends the verification again.", self._remedy(Need.VERIFY))
+        operation = ask.form.operation.name
+
+        async def send() -> Answer:
+            return await self.send(
+                ask.request(account), label=f"ask for a verification of {account.label}", operation=operation
+            )
+
+        _, letter = await self.mailed(account, send)
+        if letter.token is None:
+            raise Unclear(f"The message after {operation} holds nothing that looks like a token.")
+        return Secret(letter.token)

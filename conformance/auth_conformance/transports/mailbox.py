@@ -1,0 +1,131 @@
+"""Where messages to the people of a target can be read: a callable, a command, an address, or a folder.
+
+The mailbox is the tester's own, not the target's: nothing about it is evidence, and its texts hold tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import email.policy
+import inspect
+import shlex
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+
+Lookup = Callable[[str], str | Awaitable[str | None] | None]
+
+# A mail is small; a mailbox that hands out more is cut.
+_LONGEST = 1 << 18
+_NEWEST = 200
+_SECONDS = 10.0
+
+
+class MailboxError(Exception):
+    """The mailbox could not be read; the message says why, without quoting any mail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """The last message to an address. `lookup` takes the address and returns its text, or None."""
+
+    lookup: Lookup
+
+    async def last_to(self, address: str) -> str | None:
+        """The newest message to this address as text; None when there is none. Raises MailboxError."""
+        try:
+            found = self.lookup(address)
+            text = await found if inspect.isawaitable(found) else found
+        except MailboxError:
+            raise
+        except Exception as error:
+            raise MailboxError(f"the mailbox raised {type(error).__name__}") from error
+        if text is None:
+            return None
+        if not isinstance(text, str):
+            raise MailboxError(f"the mailbox returned {type(text).__name__} instead of text")
+        return readable(text[:_LONGEST]) if text.strip() else None
+
+
+def from_command(command: str) -> Mailbox:
+    """A mailbox that a command prints: `{recipient}` is replaced, else the address is the last argument."""
+
+    async def run(address: str) -> str | None:
+        words = shlex.split(command)
+        filled = [word.replace("{recipient}", address) for word in words]
+        arguments = filled if filled != words else [*filled, address]
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+            )
+        except OSError as error:
+            raise MailboxError(f"the mailbox command cannot be started: {error.strerror}") from error
+        try:
+            output, _ = await asyncio.wait_for(process.communicate(), _SECONDS)
+        except TimeoutError as error:
+            process.kill()
+            await process.wait()
+            raise MailboxError("the mailbox command took too long") from error
+        if process.returncode:
+            raise MailboxError(f"the mailbox command ended with {process.returncode}")
+        return output.decode("utf-8", "replace")
+
+    return Mailbox(run)
+
+
+def from_url(url: str) -> Mailbox:
+    """A mailbox that an address answers with: `{recipient}` is replaced. 404 means that there is no message."""
+
+    async def fetch(address: str) -> str | None:
+        async with httpx.AsyncClient(timeout=_SECONDS, follow_redirects=False) as client:
+            try:
+                reply = await client.get(url.replace("{recipient}", quote(address, safe="")))
+            except httpx.HTTPError as error:
+                raise MailboxError(f"the mailbox cannot be reached: {type(error).__name__}") from error
+        if reply.status_code in (204, 404):
+            return None
+        if not reply.is_success:
+            raise MailboxError(f"the mailbox answered {reply.status_code}")
+        return reply.text
+
+    return Mailbox(fetch)
+
+
+def from_folder(folder: Path) -> Mailbox:
+    """A mailbox in a folder: the newest file that names the address, in a `To` header if it has headers."""
+
+    def read(address: str) -> str | None:
+        try:
+            files = [path for path in folder.iterdir() if path.is_file()]
+        except OSError as error:
+            raise MailboxError(f"the mailbox folder cannot be read: {error.strerror}") from error
+        files.sort(key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
+        for path in files[:_NEWEST]:
+            text = path.read_text("utf-8", "replace")[:_LONGEST]
+            if _is_to(text, address):
+                return text
+        return None
+
+    async def look(address: str) -> str | None:
+        return await asyncio.to_thread(read, address)
+
+    return Mailbox(look)
+
+
+def _is_to(text: str, address: str) -> bool:
+    recipients = email.message_from_string(text, policy=email.policy.default).get_all("to", [])
+    return address.lower() in (" ".join(map(str, recipients)) if recipients else text).lower()
+
+
+def readable(text: str) -> str:
+    """The text of a message: encodings of a mail undone, headers kept out, HTML parts as they are."""
+    head = text.partition("\n\n")[0].lower()
+    if not any(line.startswith(("to:", "subject:", "mime-version:")) for line in head.splitlines()):
+        return text
+    message = email.message_from_string(text, policy=email.policy.default)
+    parts = [part for part in message.walk() if part.get_content_maintype() == "text"]
+    return "\n".join(str(part.get_content()) for part in parts) if parts else text
