@@ -17,7 +17,9 @@ from auth_conformance.model import Need
 if TYPE_CHECKING:
     from pathlib import Path
 
-NEEDS_NOT_FOUND = {Need.MAILBOX, Need.ADMIN, Need.DATABASE, Need.RESTART, Need.MAILBOX}
+    from auth_conformance.target import Target
+
+NEEDS_NOT_FOUND = {Need.ADMIN, Need.DATABASE, Need.RESTART, Need.MAILBOX}
 
 PASSWORD_FLOWS = {
     "POST /auth/password/change": ("current_password", "new_password"),
