@@ -30,8 +30,8 @@ from auth_conformance.probe.keyends import KeyEnds
 from auth_conformance.probe.keyquery import KeyQuery
 from auth_conformance.probe.likeness import Likeness
 from auth_conformance.probe.logs import Logs
-from auth_conformance.probe.minimal import Minimal
 from auth_conformance.probe.mailing import Mailing
+from auth_conformance.probe.minimal import Minimal
 from auth_conformance.probe.minting import Forge, Minting
 from auth_conformance.probe.naming import Naming
 from auth_conformance.probe.origins import Origins
