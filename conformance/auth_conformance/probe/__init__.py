@@ -19,6 +19,7 @@ from auth_conformance.probe.duplicates import Duplicates
 from auth_conformance.probe.expiry import Expiry
 from auth_conformance.probe.exposure import Exposure
 from auth_conformance.probe.fallthrough import Fallthrough
+from auth_conformance.probe.faults import Faults
 from auth_conformance.probe.fixation import Fixation
 from auth_conformance.probe.gathering import Gathering
 from auth_conformance.probe.guessing import Guessing
@@ -70,6 +71,7 @@ class Probe(
     Contracts,
     Declared,
     Exposure,
+    Faults,
     Logs,
     Caching,
     Inertness,

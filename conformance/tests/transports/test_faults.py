@@ -1,0 +1,89 @@
+"""Functions that are made to fail for a while: every kind of function, and nothing stays broken."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from types import FunctionType
+from typing import Any
+
+import pytest
+
+from auth_conformance.transports.faults import Point, Watch, broken, injected
+
+
+def plain(value: int, *, more: int = 1) -> int:
+    return value + more
+
+
+async def waits(value: int) -> int:
+    return value
+
+
+def yields() -> Iterator[int]:
+    yield 1
+
+
+@contextlib.asynccontextmanager
+async def opens() -> AsyncIterator[int]:
+    yield 1
+
+
+def closure(value: int) -> Any:
+    def inner(more: int) -> int:
+        return value + more
+
+    return inner
+
+
+def point(function: Any) -> Point:
+    assert isinstance(function, FunctionType)
+    return Point(function.__qualname__, function, 0)
+
+
+def test_a_plain_function_raises_and_is_whole_again() -> None:
+    held = plain
+    with broken(point(plain)) as struck:
+        with pytest.raises(TimeoutError):
+            held(1, more=2)
+        assert struck.fired == 1
+    assert plain(1) == 2
+
+
+def test_coroutines_generators_and_closures_raise() -> None:
+    inner = closure(1)
+    with broken(point(inner)), pytest.raises(TimeoutError):
+        inner(2)
+    with broken(point(waits)), pytest.raises(injected()):
+        asyncio.run(waits(1))
+    with broken(point(yields)), pytest.raises(TimeoutError):
+        list(yields())
+
+    async def enter() -> None:
+        async with opens():
+            pass
+
+    with broken(point(opens.__wrapped__)), pytest.raises(TimeoutError):
+        asyncio.run(enter())
+    asyncio.run(enter())
+    assert inner(2) == 3
+
+
+def test_what_a_sync_dependency_calls_in_its_worker_is_seen() -> None:
+    from fastapi import Depends, FastAPI
+    from fastapi.testclient import TestClient
+
+    app = FastAPI()
+
+    def caller() -> int:
+        return plain(1)
+
+    @app.get("/me")
+    def me(name: int = Depends(caller)) -> int:
+        return name
+
+    watch = Watch(app)
+    with TestClient(app) as client, watch.watching():
+        # The client runs the application on a thread of its own: only what its workers do is seen here.
+        assert client.get("/me").json() == 2
+    names = {item.name.rpartition(".")[2] for item in watch.points()}
+    assert {"caller", "plain"} <= names
