@@ -4,11 +4,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from types import FunctionType
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from fastapi import Depends, FastAPI
 
+from auth_conformance.transports.asgi import AsgiTransport
 from auth_conformance.transports.faults import Point, Watch, broken, injected
+from auth_conformance.transports.message import HttpRequest
 
 
 def plain(value: int, *, more: int = 1) -> int:
@@ -68,22 +71,25 @@ def test_coroutines_generators_and_closures_raise() -> None:
     assert inner(2) == 3
 
 
-def test_what_a_sync_dependency_calls_in_its_worker_is_seen() -> None:
-    from fastapi import Depends, FastAPI
-    from fastapi.testclient import TestClient
-
+def test_what_a_sync_dependency_calls_in_its_worker_is_seen_and_can_be_broken() -> None:
     app = FastAPI()
 
     def caller() -> int:
         return plain(1)
 
     @app.get("/me")
-    def me(name: int = Depends(caller)) -> int:
+    def me(name: Annotated[int, Depends(caller)]) -> int:
         return name
 
-    watch = Watch(app)
-    with TestClient(app) as client, watch.watching():
-        # The client runs the application on a thread of its own: only what its workers do is seen here.
-        assert client.get("/me").json() == 2
-    names = {item.name.rpartition(".")[2] for item in watch.points()}
+    async def ask() -> tuple[int | None, set[str], int | None]:
+        transport, watch = AsgiTransport(app, agent="test"), Watch(app)
+        with watch.watching():
+            good = await transport.send(HttpRequest("GET", "/me"))
+        found = {item.name.rpartition(".")[2]: item for item in watch.points()}
+        with broken(found["plain"]):
+            bad = await transport.send(HttpRequest("GET", "/me"))
+        return good.status, set(found), bad.status
+
+    good, names, bad = asyncio.run(ask())
+    assert (good, bad) == (200, 500)
     assert {"caller", "plain"} <= names
