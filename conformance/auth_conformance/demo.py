@@ -48,6 +48,22 @@ def private_key(algorithm: str) -> str:
     return pem.decode()
 
 
+def rotation(algorithm: str, values: Mapping[str, str]) -> tuple[dict[str, object], dict[str, str]]:
+    """What a rotation of the app's signing key would change, by the names of variables; and those variables."""
+    if algorithm == "HS256":
+        after = {"SECRET_KEY": {"env": "NEXT_SECRET_KEY"}}
+        overlap = {**after, "PREVIOUS_SECRET_KEYS": {"env": "SECRET_KEY"}}
+        return {"overlap": overlap, "after": after}, {"NEXT_SECRET_KEY": secrets.token_urlsafe(48)}
+    old = serialization.load_pem_private_key(values["JWT_PRIVATE_KEY"].encode(), password=None)
+    public = old.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    after = {"JWT_PRIVATE_KEY": {"env": "NEXT_JWT_PRIVATE_KEY"}}
+    overlap = {**after, "JWT_PREVIOUS_PUBLIC_KEYS": {"env": "LAST_JWT_PUBLIC_KEY"}}
+    keys = {"NEXT_JWT_PRIVATE_KEY": private_key(algorithm), "LAST_JWT_PUBLIC_KEY": public.decode()}
+    return {"overlap": overlap, "after": after}, keys
+
+
 @contextmanager
 def bundled(
     *, algorithm: str = "HS256", flaw: Flaw | None = None, extra: Mapping[str, str] | None = None
@@ -86,6 +102,8 @@ def bundled(
         access = logging.getLogger("uvicorn.access")
         # The app gives the server's logger a filter, which would outlive it in this process.
         stack.callback(setattr, access, "filters", list(access.filters))
+        turned, next_keys = rotation(algorithm, values)
+        stack.enter_context(environment(next_keys))
         module = stack.enter_context(seeded(package(), flaw.edits if flaw else ()))
         configuration = dict(flaw.configuration) if flaw else {}
         policy = {"origins": [ORIGIN], **configuration.pop("policy", {})}
@@ -101,6 +119,9 @@ def bundled(
                 },
                 "policy": policy,
                 "mailbox": {"folder": mails},
+                "restart": f"{module.__name__}:create_app",
+                "app_dir": str(Path(module.__file__ or folder).parents[1]),
+                "rotation": turned,
                 **configuration,
             },
             start=Path(folder),

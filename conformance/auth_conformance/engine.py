@@ -30,6 +30,7 @@ from auth_conformance.transports.http import HttpTransport
 from auth_conformance.transports.mailbox import Lookup, Mailbox
 from auth_conformance.transports.recorder import METER, BudgetExceededError, Recorder
 from auth_conformance.transports.redaction import Redactor
+from auth_conformance.transports.second import SecondProcessError, second_process
 from auth_conformance.transports.wire import NoWire, WireTransport, WireUnavailableError, serve_app
 
 if TYPE_CHECKING:
@@ -146,6 +147,9 @@ async def opened(
                 wire = wire or await _wire(stack, transport, address, settings, agent)
             return wire
 
+        async def open_second(environment: Mapping[str, str]) -> tuple[Transport | None, str]:
+            return await _second(stack, target, settings, environment, agent)
+
         scene = Scene(
             target,
             recorder,
@@ -155,6 +159,7 @@ async def opened(
             allow_disruptive=disruptive,
             level=settings.level,
             wire=open_wire,
+            second=open_second,
             sampler=build_request,
         )
         try:
@@ -174,6 +179,28 @@ async def _wire(
         return NoWire(str(error))
     # The same Host as in process: the application may know its own name.
     return WireTransport(served.url, timeout=settings.timeout, agent=agent, host=urlsplit(BASE_URL).netloc)
+
+
+async def _second(
+    stack: contextlib.AsyncExitStack,
+    target: Target,
+    settings: Settings,
+    environment: Mapping[str, str],
+    agent: str,
+) -> tuple[Transport | None, str]:
+    """Open another process of the service: a replica by its URL, or one that is started for this."""
+    if target.replica is not None and not environment:
+        check_url(target.replica)
+        return HttpTransport(
+            target.replica, timeout=settings.timeout, verify=settings.verify_tls, agent=agent
+        ), "the replica"
+    if target.restart is None:
+        return None, "no other process of this service is known"
+    try:
+        url = await stack.enter_async_context(second_process(target.restart, settings.app_dir, environment))
+    except SecondProcessError as error:
+        return None, f"a second process of {target.restart} did not start: {error}"
+    return HttpTransport(url, timeout=max(settings.timeout, 10.0), agent=agent), "a new process"
 
 
 def check_url(url: str) -> None:

@@ -528,6 +528,7 @@ class Target:
     mailbox: Mailbox | None = None
     restart: str | None = None
     replica: str | None = None
+    rotation: tuple[Mapping[str, Secret], Mapping[str, Secret]] | None = None
     signing_keys: tuple[SigningKey, ...] = ()
     public_keys: tuple[Mapping[str, Any], ...] = ()
     database: str | None = None

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from auth_conformance.discovery.document import Document
     from auth_conformance.discovery.locating import Found
+    from auth_conformance.secret import Secret
     from auth_conformance.settings import Settings
     from auth_conformance.transports.mailbox import Mailbox
     from auth_conformance.transports.message import RawReply
@@ -189,6 +190,7 @@ class Knowledge:
             mailbox=self.mailbox,
             restart=self.settings.restart or (self.settings.app if self.kind == "app" else None),
             replica=self.settings.replica,
+            rotation=self._rotation(),
             signing_keys=tuple(self.signing_keys),
             public_keys=tuple(self.public_keys),
             database=self.settings.database.secret().reveal() if self.settings.database else None,
@@ -225,6 +227,15 @@ class Knowledge:
             absent=dict(self.absent),
             remedies=dict(self.remedies),
         )
+
+    def _rotation(self) -> tuple[dict[str, Secret], dict[str, Secret]] | None:
+        given = self.settings.rotation
+        if given is None:
+            return None
+        overlap, after = (
+            {name: value.secret() for name, value in table.items()} for table in (given.overlap, given.after)
+        )
+        return overlap, after
 
 
 def with_scheme(carrier: Carrier, scheme: str) -> Carrier:

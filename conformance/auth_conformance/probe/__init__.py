@@ -43,6 +43,7 @@ from auth_conformance.probe.races import Races
 from auth_conformance.probe.refusal import Attempt, Refusal
 from auth_conformance.probe.refusals import Refusals
 from auth_conformance.probe.respelled import Respelled
+from auth_conformance.probe.restart import Restart
 from auth_conformance.probe.reticence import Reticence
 from auth_conformance.probe.revocation import Revocation
 from auth_conformance.probe.rotation import Reuse
@@ -89,6 +90,7 @@ class Probe(
     Races,
     SessionList,
     Respelled,
+    Restart,
     Revocation,
     Reuse,
     Likeness,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -32,6 +32,9 @@ class Crash:
 class Scene:
     """Shared by all probes of a run. `patience` is the longest `Retry-After` to wait for, in seconds.
 
+    `second` opens another process of the service, with environment variables of its own: its transport and how it
+    is told, or None and why there is none.
+
     `sampler` makes a request that an operation's schemas allow: (operation, chance, path_values=...).
     """
 
@@ -43,6 +46,7 @@ class Scene:
     allow_disruptive: bool = True
     level: int = 3
     wire: Callable[[], Awaitable[Transport]] | None = None
+    second: Callable[[Mapping[str, str]], Awaitable[tuple[Transport | None, str]]] | None = None
     sampler: Callable[..., HttpRequest] | None = None
     crashes: list[Crash] = field(default_factory=list)
     refusals_seen: list[Exchange] = field(default_factory=list)
