@@ -82,18 +82,13 @@ async def run_check(check: Check, scene: Scene) -> Result:
     meter = Meter(rule.budget)
     METER.set(meter)
     started = time.monotonic()
-    try:
-        async with asyncio.timeout(LONGEST):
-            verdict = await check.procedure(probe)
-    except (Unclear, Missing) as conclusion:
-        verdict = conclusion.verdict
-    except BudgetExceededError as error:
-        verdict = Inconclusive(f"Stopped: {error}.", "budget = 6000  # requests for the whole run")
-    except TimeoutError:
-        verdict = Inconclusive(f"Stopped after {LONGEST:g} s.", "timeout = 30  # seconds per request")
-    except Exception as error:  # noqa: BLE001 - our bug must never read as the target's fault
-        lines = traceback.format_exception(error, limit=-8)
-        verdict = Errored(f"{type(error).__name__} in {rule.code}", "".join(lines))
+    verdict = await _decide(check, probe)
+    if isinstance(verdict, Inconclusive) and await _renewed(scene, rule):
+        # Another check, or the target's own clock, had ended a login that this one shared.
+        probe = Probe(scene, rule)
+        meter = Meter(rule.budget)
+        METER.set(meter)
+        verdict = await _decide(check, probe)
     if not verdict.evidence and probe.evidence:
         verdict = replace(verdict, evidence=tuple(probe.evidence))
     verdict = _without_late_secrets(verdict, scene)
@@ -108,6 +103,31 @@ async def run_check(check: Check, scene: Scene) -> Result:
         guesses=_guesses(scene.target, rule),
         origins=_origins(verdict, scene),
     )
+
+
+async def _decide(check: Check, probe: Probe) -> Verdict:
+    rule = check.rule
+    try:
+        async with asyncio.timeout(LONGEST):
+            return await check.procedure(probe)
+    except (Unclear, Missing) as conclusion:
+        return conclusion.verdict
+    except BudgetExceededError as error:
+        return Inconclusive(f"Stopped: {error}.", "budget = 6000  # requests for the whole run")
+    except TimeoutError:
+        return Inconclusive(f"Stopped after {LONGEST:g} s.", "timeout = 30  # seconds per request")
+    except Exception as error:  # noqa: BLE001 - our bug must never read as the target's fault
+        lines = traceback.format_exception(error, limit=-8)
+        return Errored(f"{type(error).__name__} in {rule.code}", "".join(lines))
+
+
+async def _renewed(scene: Scene, rule: Rule) -> bool:
+    """Whether a shared login was found dead, and forgotten, so that the next to ask logs in again."""
+    METER.set(None)
+    try:
+        return await Probe(scene, rule).forget_dead()
+    except (Unclear, Missing, BudgetExceededError):
+        return False
 
 
 def _without_late_secrets(verdict: Verdict, scene: Scene) -> Verdict:

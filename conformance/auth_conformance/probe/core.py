@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import random
 import secrets
 import string
@@ -100,6 +101,8 @@ class Core:
         self.rule = rule
         self.target = scene.target
         self.rng = random.Random(f"{scene.seed}:{rule.code}")
+        digest = hashlib.sha256(f"{scene.run_id}:{rule.code}".encode()).digest()
+        self.address = f"127.{1 + digest[0] % 254}.{digest[1]}.{1 + digest[2] % 254}"
         self.evidence: list[Exchange] = []
         self.notes: list[str] = []
 
@@ -146,6 +149,21 @@ class Core:
             return self.scene.issued(await self._obtain(wanted, owner))
         found = await self.scene.once(("credential", wanted, owner), lambda: self._obtain(wanted, owner))
         return self.scene.issued(found)
+
+    async def forget_dead(self) -> bool:
+        """Forget shared credentials that the witness refuses by now; whether there was one."""
+        dead = False
+        for key, credential in self.scene.shared_credentials():
+            answer = await self.call(
+                self.witness.operation,
+                credential,
+                label="is the shared login still alive?",
+                role=Role.CONTROL,
+            )
+            if answer.status in {401, 403}:
+                self.scene.forget(key)
+                dead = True
+        return dead
 
     def preferred(self) -> Kind:
         """The kind that the witness is asked with when a check does not care."""
@@ -303,6 +321,10 @@ class Core:
         patient: bool = True,
     ) -> Answer:
         """Send once; wait once for a short `Retry-After` if `patient`. What is sent is this check's evidence."""
+        register = self.target.register
+        if register is not None and request.path == register.operation.path and request.source is None:
+            # Newcomers seldom share an address: what limits one check's must not limit another's.
+            request = replace(request, source=self.address)
         transport = None
         if raw_wire:
             transport = (

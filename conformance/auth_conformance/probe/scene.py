@@ -85,3 +85,15 @@ class Scene:
     def forget(self, key: object) -> None:
         """Compute the result for `key` anew when it is asked for next: what it described may have ended."""
         self._once.pop(key, None)
+
+    def shared_credentials(self) -> list[tuple[object, Credential]]:
+        """The credentials that checks share, each with the key under which it is kept."""
+        return [
+            (key, made.result())
+            for key, made in self._once.items()
+            if isinstance(key, tuple)
+            and key[0] == "credential"
+            and made.done()
+            and not made.cancelled()
+            and made.exception() is None
+        ]

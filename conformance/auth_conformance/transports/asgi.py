@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextvars import ContextVar
 from typing import Any
 
 import httpx
@@ -15,6 +16,10 @@ from auth_conformance.transports.message import HttpRequest, RawReply
 
 App = Callable[..., Awaitable[None]]
 BASE_URL = "https://testserver"
+
+
+# The address from which the request of this task comes.
+_SOURCE: ContextVar[str | None] = ContextVar("auth_conformance_source", default=None)
 
 
 class LifespanFailedError(RuntimeError):
@@ -41,7 +46,8 @@ class AsgiTransport:
 
     async def _stated(self, scope: MutableMapping[str, Any], receive: object, send: object) -> None:
         # A request sees a copy of what start-up left (ASGI specification, Lifespan State).
-        await self.app({**scope, "state": dict(self.state)}, receive, send)
+        caller = {"client": (source, 50000)} if (source := _SOURCE.get()) else {}
+        await self.app({**scope, **caller, "state": dict(self.state)}, receive, send)
 
     async def start(self) -> None:
         """Run the application's start-up. Raises LifespanFailedError when it fails."""
@@ -76,6 +82,7 @@ class AsgiTransport:
         started = time.monotonic()
         if request.target is not None:
             return RawReply(None, error="this vector needs the raw wire", undelivered=True)
+        _SOURCE.set(request.source)
         try:
             async with asyncio.timeout(self._timeout):
                 response = await self._transport.handle_async_request(build(BASE_URL, request, self._agent))

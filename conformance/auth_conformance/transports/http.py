@@ -34,6 +34,9 @@ class HttpTransport:
         self._timeout = timeout
         self._verify = verify
         self._pool = httpx.AsyncHTTPTransport(verify=verify, trust_env=False)
+        # One pool for each address of ours from which a target on this machine is called.
+        self._local = (urlsplit(base_url).hostname or "").startswith("127.")
+        self._pools: dict[str, httpx.AsyncHTTPTransport] = {}
 
     async def send(self, request: HttpRequest) -> RawReply:
         """Deliver once; after a dropped connection once more on a fresh one.
@@ -42,13 +45,28 @@ class HttpTransport:
         """
         if request.fresh:
             return await self._alone(request)
-        reply = await self._once(self._pool, request)
+        reply = await self._once(self._pool_for(request), request)
         if reply.error is None or reply.undelivered or reply.error.startswith("no answer"):
             return reply
         return await self._alone(request)
 
+    def _address(self, request: HttpRequest) -> str | None:
+        return request.source if self._local else None
+
+    def _pool_for(self, request: HttpRequest) -> httpx.AsyncHTTPTransport:
+        address = self._address(request)
+        if address is None:
+            return self._pool
+        if address not in self._pools:
+            self._pools[address] = httpx.AsyncHTTPTransport(
+                verify=self._verify, trust_env=False, local_address=address
+            )
+        return self._pools[address]
+
     async def _alone(self, request: HttpRequest) -> RawReply:
-        fresh = httpx.AsyncHTTPTransport(verify=self._verify, trust_env=False)
+        fresh = httpx.AsyncHTTPTransport(
+            verify=self._verify, trust_env=False, local_address=self._address(request)
+        )
         try:
             return await self._once(fresh, request)
         finally:
@@ -56,7 +74,8 @@ class HttpTransport:
 
     async def close(self) -> None:
         """Close the pooled connections."""
-        await self._pool.aclose()
+        for pool in (self._pool, *self._pools.values()):
+            await pool.aclose()
 
     async def _once(self, pool: httpx.AsyncBaseTransport, request: HttpRequest) -> RawReply:
         started = time.monotonic()

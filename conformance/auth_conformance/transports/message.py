@@ -16,7 +16,8 @@ class HttpRequest:
     """One request. `path` is the path as sent; header values may be raw bytes (obs-text, RFC 9110 §5.5).
 
     `target` replaces the whole request target byte for byte and needs the wire transport. `fresh` asks for
-    a connection of its own.
+    a connection of its own. `source` is the loopback address to call from, where the target is on this machine:
+    two people seldom share an address, and a limit that one of them meets is not the other's.
     """
 
     method: str
@@ -26,6 +27,7 @@ class HttpRequest:
     body: bytes | None = None
     target: bytes | None = None
     fresh: bool = False
+    source: str | None = None
 
     @property
     def url(self) -> str:
