@@ -23,7 +23,7 @@ BYTES = 200_000_000
 PATIENCE = 60.0
 _SYSTEM = ("pg_", "information_schema", "sys", "mysql", "performance_schema")
 # Drivers whose place an installed one can take: what the application uses need not be installed here.
-_SYNCHRONOUS = {"sqlite": "sqlite", "sqlite+aiosqlite": "sqlite"}
+SYNCHRONOUS = {"sqlite": "sqlite", "sqlite+aiosqlite": "sqlite"}
 _DRIVERS = {
     "postgresql": ("asyncpg", "psycopg", "psycopg2", "pg8000"),
     "mysql": ("pymysql", "aiomysql", "asyncmy", "mysqldb"),
@@ -87,10 +87,10 @@ async def read(url: str, *, rows: int = ROWS) -> Dump:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        raise StorageError("The database URL is not one that SQLAlchemy reads.", _REMEDY) from None
+        raise StorageError("The database URL is not one that SQLAlchemy reads.", REMEDY) from None
     try:
         async with asyncio.timeout(PATIENCE):
-            if parsed.drivername in _SYNCHRONOUS:
+            if parsed.drivername in SYNCHRONOUS:
                 return await asyncio.to_thread(_read_sqlite, parsed, rows)
             return await _read_async(parsed, rows)
     except StorageError:
@@ -105,10 +105,10 @@ async def read(url: str, *, rows: int = ROWS) -> Dump:
         raise StorageError(f"The database did not answer within {PATIENCE:g} s.") from None
     except Exception as error:  # noqa: BLE001 - drivers raise what they like, asyncpg even when it connects
         # The text of the error may hold the URL, and with it a password.
-        raise StorageError(f"The database cannot be read ({type(error).__name__}).", _REMEDY) from None
+        raise StorageError(f"The database cannot be read ({type(error).__name__}).", REMEDY) from None
 
 
-_REMEDY = 'database = { env = "DATABASE_URL" }  # the database that the service uses'
+REMEDY = 'database = { env = "DATABASE_URL" }  # the database that the service uses'
 
 
 def _read_sqlite(url: URL, rows: int) -> Dump:
@@ -126,7 +126,7 @@ def _read_sqlite(url: URL, rows: int) -> Dump:
         )
     path = Path(name.removeprefix("file:").partition("?")[0])
     if not path.exists():
-        raise StorageError("The database file does not exist.", _REMEDY)
+        raise StorageError("The database file does not exist.", REMEDY)
 
     def connect() -> sqlite3.Connection:
         # Read only: not even the journal is touched.
@@ -145,7 +145,7 @@ async def _read_async(url: URL, rows: int) -> Dump:
     from sqlalchemy.ext.asyncio import create_async_engine
     from sqlalchemy.pool import NullPool
 
-    chosen = _with_installed_driver(url)
+    chosen = with_installed_driver(url)
     if chosen.get_dialect().is_async:
         engine = create_async_engine(chosen, poolclass=NullPool)
         try:
@@ -167,7 +167,7 @@ async def _read_async(url: URL, rows: int) -> Dump:
     return await asyncio.to_thread(read_here)
 
 
-def _with_installed_driver(url: URL) -> URL:
+def with_installed_driver(url: URL) -> URL:
     """Return the URL with its own driver, or with one that is installed when its own is not."""
     from importlib.util import find_spec
 

@@ -29,6 +29,7 @@ from auth_conformance.probe.interchange import Interchange
 from auth_conformance.probe.isolation import Isolation
 from auth_conformance.probe.keyends import KeyEnds
 from auth_conformance.probe.keyquery import KeyQuery
+from auth_conformance.probe.keyshown import KeyShown
 from auth_conformance.probe.likeness import Likeness
 from auth_conformance.probe.logs import Logs
 from auth_conformance.probe.mailing import Mailing
@@ -40,6 +41,7 @@ from auth_conformance.probe.paths import Paths
 from auth_conformance.probe.placing import Placing
 from auth_conformance.probe.privilege import Privilege
 from auth_conformance.probe.races import Races
+from auth_conformance.probe.references import References
 from auth_conformance.probe.refusal import Attempt, Refusal
 from auth_conformance.probe.refusals import Refusals
 from auth_conformance.probe.respelled import Respelled
@@ -69,6 +71,8 @@ class Probe(
     Fallthrough,
     Interchange,
     Collecting,
+    KeyShown,
+    References,
     Contracts,
     Declared,
     Exposure,

@@ -228,6 +228,12 @@ def _candidates(words: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         yield "a common password", secret
 
 
+def cookie_secrets(words: Iterable[str]) -> Iterator[tuple[str, bytes, bool]]:
+    """The same candidates; for the many common passwords rare ways to derive a key are not worth the time."""
+    for kind, secret in _candidates(words):
+        yield kind, secret, kind != "a common password"
+
+
 @cache
 def _common() -> tuple[bytes, ...]:
     return tuple(dict.fromkeys(secret for text in common_passwords() for secret in spellings(text)))

@@ -1,0 +1,59 @@
+"""What the data in a cookie gives away: whose it is, what they may do, and what should have stayed secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from auth_conformance.oracles.cookievalues import Reading, scalars
+
+_GRAVE = re.compile(
+    r"role|scope|permission|privilege|admin|staff|superuser|group|password|passwd|secret|api_?key|token$|e_?mail|phone"
+    r"|address|birth|name$",
+    re.IGNORECASE,
+)
+_USER = re.compile(r"^_?(?:user|uid|sub|account|member|owner|login|id$|auth_user)", re.IGNORECASE)
+_SHORTEST = 3
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What was found, in words without values; `grave` when it is a right, a secret or personal."""
+
+    words: str
+    grave: bool
+
+
+def carried(found: Sequence[Reading], known: Sequence[str]) -> Carried | None:
+    """What legible data says of its user; None when it is a mere reference. `known` is what the service knows."""
+    names: list[str] = []
+    grave = False
+    how = ""
+    facts = {text for text in known if len(text) >= _SHORTEST}
+    for reading in found:
+        members = list(scalars(reading.data)) if reading.data is not None else []
+        told = [
+            name or "a text"
+            for name, value in members
+            if str(value) in facts or _USER.search(name) or (_GRAVE.search(name) and not _opaque(value))
+        ]
+        if reading.data is None and any(fact in reading.text for fact in facts):
+            told.append("a text that names its user")
+        if told and not how:
+            how = reading.how
+        names += told
+        grave = grave or any(_GRAVE.search(name) or _ADDRESS.search(str(value)) for name, value in members)
+    if not names:
+        return None
+    return Carried(f"{how}: {', '.join(dict.fromkeys(names))}", grave)
+
+
+def _opaque(value: object) -> bool:
+    """Whether a value is itself a reference or chance: a CSRF token says nothing of its user."""
+    return (
+        isinstance(value, str)
+        and len(value) >= 16
+        and re.fullmatch(r"[A-Za-z0-9_\-+/=.]+", value) is not None
+    )

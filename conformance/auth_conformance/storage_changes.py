@@ -1,0 +1,135 @@
+"""The few changes that checks make in a target's database: a row of their own is deleted, or its end is moved.
+
+SQLAlchemy is the extra `[db]` and is imported when a database is changed, never before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from auth_conformance.storage import (
+    PATIENCE,
+    REMEDY,
+    SYNCHRONOUS,
+    StorageError,
+    with_installed_driver,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, TableClause
+
+
+async def erase(url: str, table: str, column: str, value: str | bytes) -> int:
+    """Delete the rows of `table` whose `column` is `value`, and say how many they were. Raises StorageError."""
+    return await _write(url, lambda connection: _erase(connection, table, column, value))
+
+
+async def postpone(url: str, table: str, where: tuple[str, str | bytes], column: str, seconds: float) -> int:
+    """Shift a moment in the rows where a column has a value, and say how many rows changed. Raises StorageError.
+
+    The moment keeps the form in which it is stored: a text, a number of seconds, or the database's own type.
+    """
+    return await _write(url, lambda connection: _postpone(connection, table, where, column, seconds))
+
+
+async def _write(url: str, change: Callable[[Connection], int]) -> int:
+    """Make one change in a transaction of its own."""
+    try:
+        from sqlalchemy import create_engine
+        from sqlalchemy.engine import make_url
+        from sqlalchemy.exc import SQLAlchemyError
+        from sqlalchemy.ext.asyncio import create_async_engine
+        from sqlalchemy.pool import NullPool
+    except ImportError:
+        raise StorageError(
+            "SQLAlchemy is not installed.", "pip install 'fastapi-auth-conformance[db]'"
+        ) from None
+    try:
+        async with asyncio.timeout(PATIENCE):
+            parsed = make_url(url)
+            synchronous = SYNCHRONOUS.get(parsed.drivername)
+            chosen = parsed.set(drivername=synchronous) if synchronous else with_installed_driver(parsed)
+            if chosen.get_dialect().is_async:
+                engine = create_async_engine(chosen, poolclass=NullPool)
+                try:
+                    async with engine.begin() as connection:
+                        return await connection.run_sync(change)
+                finally:
+                    await engine.dispose()
+
+            def here() -> int:
+                local = create_engine(chosen, poolclass=NullPool)
+                try:
+                    with local.begin() as connection:
+                        return change(connection)
+                finally:
+                    local.dispose()
+
+            return await asyncio.to_thread(here)
+    except ModuleNotFoundError as error:
+        raise StorageError(
+            f"The driver {error.name} is not installed.", f"pip install {error.name}"
+        ) from None
+    except TimeoutError:
+        raise StorageError(f"The database did not answer within {PATIENCE:g} s.") from None
+    except (SQLAlchemyError, OSError) as error:
+        # The text of the error may hold the URL, and with it a password.
+        raise StorageError(f"The database cannot be changed ({type(error).__name__}).", REMEDY) from None
+
+
+def _erase(connection: Connection, table: str, column: str, value: str | bytes) -> int:
+    from sqlalchemy import column as named
+    from sqlalchemy import delete
+
+    statement = delete(_table(table, column)).where(named(column) == value)
+    return int(connection.execute(statement).rowcount)
+
+
+def _postpone(
+    connection: Connection, table: str, where: tuple[str, str | bytes], column: str, seconds: float
+) -> int:
+    from sqlalchemy import column as named
+    from sqlalchemy import select, update
+
+    rows = _table(table, column, where[0])
+    condition = named(where[0]) == where[1]
+    old = connection.execute(select(named(column)).select_from(rows).where(condition)).scalar()
+    new = shifted(old, seconds)
+    if new is None:
+        return 0
+    return int(connection.execute(update(rows).where(condition).values({column: new})).rowcount)
+
+
+def _table(name: str, *columns: str) -> TableClause:
+    from sqlalchemy import column, table
+
+    schema, _, bare = name.rpartition(".")
+    return table(bare, *map(column, dict.fromkeys(columns)), schema=schema or None)
+
+
+def shifted(value: object, seconds: float) -> Any:
+    """A stored moment moved by `seconds`, in the form in which it was; None for what is no moment."""
+    match value:
+        case datetime():
+            return value + timedelta(seconds=seconds)
+        case bool():
+            return None
+        case int() | float():
+            # Since 1973 milliseconds have more than eleven digits; microseconds have more than fourteen.
+            unit = 1 if value < 10**11 else 1_000 if value < 10**14 else 1_000_000
+            return type(value)(value + seconds * unit)
+        case str():
+            try:
+                moved = datetime.fromisoformat(value) + timedelta(seconds=seconds)
+            except (ValueError, OverflowError):
+                return None
+            text = moved.isoformat(sep=value[10] if len(value) > 10 else " ")
+            if "." in value and not moved.microsecond:
+                zone = max(text.find("+"), text.rfind("-", 11))
+                text = f"{text}.000000" if zone < 0 else f"{text[:zone]}.000000{text[zone:]}"
+            return text.replace("+00:00", "Z") if value.endswith("Z") else text
+        case _:
+            return None
