@@ -23,11 +23,13 @@ from auth_conformance.probe.faults import Faults
 from auth_conformance.probe.fixation import Fixation
 from auth_conformance.probe.gathering import Gathering
 from auth_conformance.probe.guessing import Guessing
+from auth_conformance.probe.headers import Headers
 from auth_conformance.probe.inertness import Inertness
 from auth_conformance.probe.injection import Injection
 from auth_conformance.probe.interchange import Interchange
 from auth_conformance.probe.isolation import Isolation
 from auth_conformance.probe.keyends import KeyEnds
+from auth_conformance.probe.keyids import KeyIds
 from auth_conformance.probe.keyquery import KeyQuery
 from auth_conformance.probe.keyshown import KeyShown
 from auth_conformance.probe.likeness import Likeness
@@ -54,6 +56,7 @@ from auth_conformance.probe.schemes import Schemes
 from auth_conformance.probe.scoping import Scoping
 from auth_conformance.probe.sessionlist import SessionList
 from auth_conformance.probe.stored import Stored
+from auth_conformance.probe.subjects import Subjects
 from auth_conformance.probe.surface import Surface
 from auth_conformance.probe.tampering import Tampering
 from auth_conformance.probe.throttling import Throttling
@@ -116,11 +119,14 @@ class Probe(
     Naming,
     Stored,
     Duplicates,
+    Headers,
+    KeyIds,
     Injection,
     KeyQuery,
     Placing,
     Expiry,
     Times,
+    Subjects,
     Minting,
     Refusal,
 ):

@@ -19,6 +19,7 @@ from auth_conformance.model import (
     Violation,
 )
 from auth_conformance.oracles.entry import Baseline
+from auth_conformance.oracles.normalise import members
 from auth_conformance.probe.core import PARALLEL, ROOTS, Answer, Core, Unclear
 from auth_conformance.target import Witness
 from auth_conformance.transports.message import HttpRequest
@@ -78,12 +79,14 @@ class Refusal(Core):
         controls: Sequence[Attempt] = (),
         must_hold: Sequence[Attempt] = (),
         bland: bool = True,
+        nobody_is_somebody: bool = False,
     ) -> Verdict:
         """Every attempt must be refused while the honest twin of it gets in before and after.
 
         `controls` are requests that must be ACCEPTED for the attack to prove anything (a forge control);
         `must_hold` are requests that must be REJECTED first (the attack without its trick). `twin` carries
         hostile bytes in an inert place and must be ACCEPTED. Passed needs all controls and core vectors.
+        `nobody_is_somebody` counts the live credential's kind of body as ACCEPTED though it names no caller.
         """
         live = credential or await self.credential()
         attempts = list(attempts)
@@ -98,13 +101,35 @@ class Refusal(Core):
             answers = await self.together(witness, attempts, baseline)
             await self.must_live(witness, live, baseline, "after")
             for attempt, answer in zip(attempts, answers, strict=True):
+                settle = self._settle_nobody if nobody_is_somebody else self._settle
                 tally.add(
                     attempt,
-                    await self._settle(witness, attempt, answer, baseline),
+                    await settle(witness, attempt, answer, baseline),
                     self._remedy_for(answer),
                 )
         self.notes += tally.notes
         return self._concluded(tally, " and ".join(witness.operation.name for witness in places))
+
+    async def must_accept(
+        self, attempts: Sequence[Attempt], *, credential: Credential, severity: Severity, passed: Passed
+    ) -> Verdict:
+        """Every harmless variation of a good request gets in, else Failed with `severity`; else `passed`."""
+        baseline = await self.baseline(self.witness, credential)
+        violations: list[Violation] = []
+        for attempt in attempts:
+            answers = [
+                await self.attempt(self.witness, attempt, baseline, role=Role.CONTROL, fresh=fresh)
+                for fresh in (False, True)
+            ]
+            if all(answer.rejected for answer in answers):
+                message = f"{self.witness.operation.name} refuses a live credential with {attempt.label}."
+                evidence = tuple(answer.exchange for answer in answers)
+                violations.append(Violation(self.witness.operation.name, message, severity, evidence))
+            elif not any(answer.accepted for answer in answers):
+                return Inconclusive(f"{attempt.label}: {answers[0].why}", "", tuple(self.evidence))
+        await self.must_live(self.witness, credential, baseline, "after")
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        return Failed(tuple(violations), evidence, notes) if violations else replace(passed, evidence=evidence)
 
     async def _controlled(
         self,
@@ -278,6 +303,21 @@ class Refusal(Core):
             (*before, answer.exchange, again.exchange),
         )
 
+    async def _settle_nobody(
+        self, witness: Witness, attempt: Attempt, answer: Answer, baseline: Baseline
+    ) -> Violation | str | None:
+        """As `_settle`; a body of the live credential's kind without a name in it is an acceptance, too."""
+        if not _serves_nobody(answer, baseline):
+            return await self._settle(witness, attempt, answer, baseline)
+        again = await self.attempt(
+            witness, replace(attempt, label=f"again: {attempt.label}"), baseline, fresh=True
+        )
+        if not _serves_nobody(again, baseline):
+            return f"{attempt.label}: served once, then not ({again.why})"
+        message = f"{witness.operation.name} let in {attempt.label}, as nobody."
+        evidence = (answer.exchange, again.exchange)
+        return Violation(witness.operation.name, message, attempt.severity, evidence)
+
     def _by_operation(self, broken: Sequence[tuple[Attempt, Violation]]) -> list[Violation]:
         """One violation per operation: the first way in is told, the others are named."""
         groups: dict[str | None, list[tuple[Attempt, Violation]]] = {}
@@ -312,3 +352,10 @@ class Refusal(Core):
         if is_twin:
             return f"A filter reacts to the bytes of the attack, not the application: {control.label} ({answer.why})."
         return f"The control {control.label} was not accepted ({answer.why}): refusals would prove nothing."
+
+
+def _serves_nobody(answer: Answer, baseline: Baseline) -> bool:
+    seen, good = answer.exchange.reply, baseline.good
+    if answer.outcome is not Outcome.AMBIGUOUS or not answer.reply.ok or seen.media_type != good.media_type:
+        return False
+    return bool(members(good.shape)) and members(seen.shape) == members(good.shape)
