@@ -68,7 +68,9 @@ class Headers(Placing):
         )
         if unclear is not None:
             return Inconclusive(f"{unclear.exchange.label}: {unclear.why}", "", evidence, notes)
-        return Passed("Two Authorization lines of different people are refused, in both orders.", evidence, notes)
+        return Passed(
+            "Two Authorization lines of different people are refused, in both orders.", evidence, notes
+        )
 
     async def must_take_tokens_from_header_only(self) -> Verdict:
         """Refuse tokens in URL and body, and never prefer one there to the header's. Raises Missing or Unclear."""
@@ -82,7 +84,9 @@ class Headers(Placing):
         )
         bodies = [
             Attempt("the token in a form body", edit=_form(token)),
-            Attempt("the token in a JSON body", edit=lambda request: request.with_json({"access_token": token})),
+            Attempt(
+                "the token in a JSON body", edit=lambda request: request.with_json({"access_token": token})
+            ),
         ]
         attempts += bodies[1:] if self.target.policy.form_token else bodies
         attempts.append(
@@ -93,7 +97,9 @@ class Headers(Placing):
             )
         )
         junk = self.bland(live).value.reveal()
-        held = Attempt("control: the same names with a wrong token", query=tuple((name, junk) for name in names))
+        held = Attempt(
+            "control: the same names with a wrong token", query=tuple((name, junk) for name in names)
+        )
         verdict = await self.must_refuse(attempts, credential=live, must_hold=(held,))
         if not isinstance(verdict, Passed) or "b" not in self.target.accounts or not names:
             return verdict

@@ -55,7 +55,9 @@ class KeyIds(Refusal):
             twin = Attempt(
                 "control: a forged token in an inert header",
                 live,
-                headers=(("X-Probe", attempts[0].credential.value.reveal() if attempts[0].credential else ""),),
+                headers=(
+                    ("X-Probe", attempts[0].credential.value.reveal() if attempts[0].credential else ""),
+                ),
             )
             nobody = _signed(token, "no-such-key", secrets.token_hex(32).encode())
             held = Attempt("control: a token under a random key", live.with_value(nobody.text))
@@ -128,7 +130,9 @@ class _planted:  # noqa: N801 - used as a function
 
 def _signed(token: Jwt, kid: object, secret: bytes) -> Jwt:
     name = token.algorithm if token.algorithm in _DIGESTS else "HS256"
-    forged = (token.without_header("kid") if kid is _MISSING else token.with_header(kid=kid)).with_header(alg=name)
+    forged = (token.without_header("kid") if kid is _MISSING else token.with_header(kid=kid)).with_header(
+        alg=name
+    )
     return forged.with_signature(hmac.digest(secret, forged.signing_input, _DIGESTS[name]))
 
 

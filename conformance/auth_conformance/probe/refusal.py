@@ -129,7 +129,9 @@ class Refusal(Core):
                 return Inconclusive(f"{attempt.label}: {answers[0].why}", "", tuple(self.evidence))
         await self.must_live(self.witness, credential, baseline, "after")
         evidence, notes = tuple(self.evidence), tuple(self.notes)
-        return Failed(tuple(violations), evidence, notes) if violations else replace(passed, evidence=evidence)
+        return (
+            Failed(tuple(violations), evidence, notes) if violations else replace(passed, evidence=evidence)
+        )
 
     async def _controlled(
         self,

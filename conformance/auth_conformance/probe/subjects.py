@@ -140,7 +140,9 @@ class Subjects(Minting):
                 if {mine.outcome, theirs.outcome} <= {None} or mine.accepted == theirs.accepted:
                     continue
                 if mine.rejected or theirs.rejected:
-                    message = f"{one} and {name} read a token with {label} differently ({mine.why}; {theirs.why})."
+                    message = (
+                        f"{one} and {name} read a token with {label} differently ({mine.why}; {theirs.why})."
+                    )
                     yield Violation(one, message, None, (mine.exchange, theirs.exchange))
 
     def _repeating(

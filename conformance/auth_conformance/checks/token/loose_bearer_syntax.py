@@ -46,7 +46,9 @@ async def loose_bearer_syntax(probe: Probe) -> Verdict:
     carrier, token = live.carrier, live.value.reveal()
     word = carrier.prefix
     if carrier.name.lower() != "authorization" or not word:
-        raise Missing(f"Not applicable: bearer tokens travel in {carrier}, not behind a scheme.", applicable=False)
+        raise Missing(
+            f"Not applicable: bearer tokens travel in {carrier}, not behind a scheme.", applicable=False
+        )
     declared = {item.prefix.lower() for item in probe.target.carriers}
     malformed = {
         "a bare token": token,
