@@ -39,6 +39,7 @@ from auth_conformance.probe.minimal import Minimal
 from auth_conformance.probe.minting import Forge, Minting
 from auth_conformance.probe.naming import Naming
 from auth_conformance.probe.origins import Origins
+from auth_conformance.probe.passwordends import PasswordEnds
 from auth_conformance.probe.paths import Paths
 from auth_conformance.probe.placing import Placing
 from auth_conformance.probe.privilege import Privilege
@@ -69,7 +70,6 @@ __all__ = ["Answer", "Attempt", "Core", "Forge", "Missing", "Probe", "Scene", "S
 
 
 class Probe(
-    Mailing,
     Schemes,
     Fallthrough,
     Interchange,
@@ -96,6 +96,7 @@ class Probe(
     KeyEnds,
     Races,
     SessionList,
+    PasswordEnds,
     Respelled,
     Restart,
     Revocation,
@@ -114,6 +115,7 @@ class Probe(
     Isolation,
     Privilege,
     TokenKinds,
+    Mailing,
     Guessing,
     Unguessable,
     Naming,

@@ -105,7 +105,7 @@ class Fallthrough(Sessions, Stored):
         token = live.jwt
         if token is not None:
             bads.append(Bad("a wrong signature", live.with_value(token.with_flipped_signature().text)))
-        for how, make in (("an expired token", self._expired), ("a revoked credential", self._revoked)):
+        for how, make in (("an expired token", self._expired), ("a revoked credential", self._just_revoked)):
             try:
                 dead = await make(live)
             except (Missing, Unclear) as reason:
@@ -122,7 +122,7 @@ class Fallthrough(Sessions, Stored):
         claims = forge.late_claims(self.scene.recorder.clock.now(), 100_000, self.rng.randrange(1 << 30))
         return live.with_value(forge.credential(claims).value.reveal())
 
-    async def _revoked(self, live: Credential) -> Credential | None:
+    async def _just_revoked(self, live: Credential) -> Credential | None:
         """A key that was deleted, or a session that was logged out, of an account made for that."""
         kind = live.carrier.kind
         return await self.scene.once(

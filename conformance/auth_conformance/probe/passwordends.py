@@ -1,0 +1,151 @@
+"""`must_end_others`: what a new password ends, after a change and after a reset."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from auth_conformance.credentials import Kind
+from auth_conformance.model import Failed, Inconclusive, Need, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.probe.core import Answer, Missing, Session, Unclear
+from auth_conformance.probe.holdings import NAMES, Holding, Holdings, told_once
+from auth_conformance.probe.mailing import Mailing
+from auth_conformance.secret import Secret
+
+if TYPE_CHECKING:
+    from auth_conformance.target import Account
+
+# Members of a password change by which its caller chooses to end other logins (ASVS V7.4.3 wants a choice).
+OPTIONS = ("logout", "log_out", "sign_out", "signout", "revoke", "terminate", "other", "invalidate")
+
+
+class PasswordEnds(Holdings, Mailing):
+    """Gives expendable accounts new passwords."""
+
+    async def must_end_others(self) -> Verdict:
+        """A new password must end the old one, and other logins. Raises Missing or Unclear."""
+        resettable = self.target.recovery is not None and self.target.mailbox is not None
+        if self.target.password_change is None and not resettable:
+            raise Missing(
+                "No way is known to change a password, or to read the mail of a reset.",
+                self.target.remedies.get(Need.PASSWORD_CHANGE, "")
+                or self.target.remedies.get(Need.MAILBOX, ""),
+            )
+        violations: list[Violation] = []
+        doubts: list[str] = []
+        done: list[str] = []
+        if self.target.password_change is not None:
+            violations += await self._changed(doubts)
+            done.append("a change")
+        else:
+            self.notes.append("no password change is known: only the reset was tried")
+        if resettable:
+            violations += await self._reset(doubts)
+            done.append("a reset")
+        else:
+            self.notes.append("no mailbox or no reset is known: only the change was tried")
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            return Failed(told_once(violations), evidence, notes)
+        if doubts:
+            return Inconclusive(doubts[0], "", evidence, notes)
+        reason = f"After {' and '.join(done)} the old password and the other logins were refused; the new one works."
+        return Passed(reason, evidence, notes)
+
+    async def _changed(self, doubts: list[str]) -> list[Violation]:
+        change = self.password_change
+        name = change.form.operation.name
+        account = await self.expendable()
+        others = await self.holdings(account)
+        session = await self.sign_in(account, self._login_kind(), [item.credential for item in others])
+        await self._must_be_live(session, "before")
+        new = Secret(self.password())
+        self.scene.recorder.redactor.learn(new)
+        request = change.request(account.password, new)
+        request = request.with_headers(*session.credential.headers).with_query(*session.credential.query)
+        answer = await self.send(request, label="change the password", operation=name)
+        if not answer.reply.ok:
+            raise Unclear(f"{name} changed nothing ({answer.why or answer.status}).")
+        changed = replace(account, password=new)
+        violations = await self._old_is_dead(account, changed, answer, name)
+        alive = await self._other_logins(others, "after the password was changed", name, answer, doubts)
+        option = self._option()
+        if alive and option:
+            self.notes += [f"{item.message} {option}" for item in alive]
+        else:
+            violations += [replace(item, severity=Severity.MEDIUM) for item in alive]
+        await self._own_session(session, name)
+        return violations
+
+    def _option(self) -> str:
+        """Return how people can end other logins themselves, which is what ASVS V7.4.3 asks for; "" when not."""
+        form = self.password_change.form
+        members = {
+            str(key) for schema in form.operation.bodies.values() for key in schema.get("properties", {})
+        }
+        chosen = next((key for key in sorted(members) if any(word in key.lower() for word in OPTIONS)), None)
+        if chosen is not None:
+            return f"Its member {chosen} is the option to end them."
+        sessions = self.target.sessions
+        if sessions is not None and sessions.end_all is not None:
+            return f"{sessions.end_all.name} is the option to end them."
+        return ""
+
+    async def _own_session(self, session: Session, name: str) -> None:
+        """Note whether the session that changed the password goes on under its old id."""
+        answer = await self._replay_once(
+            self.witness, session.credential, "control: the session that changed it", Role.CONTROL
+        )
+        if answer.accepted and session.credential.carrier.kind is Kind.COOKIE:
+            self.notes.append(f"{name} does not renew the session that called it")
+
+    async def _reset(self, doubts: list[str]) -> list[Violation]:
+        recovery = self.recovery
+        name = recovery.confirm.form.operation.name
+        account = await self.expendable()
+        others = await self.holdings(account)
+        token = await self.reset_token(account)
+        new = Secret(self.password())
+        self.scene.recorder.redactor.learn(new)
+        request = recovery.confirm.request(token, new, account.username)
+        answer = await self.send(request, label="set a new password by mail", operation=name)
+        if not answer.reply.ok:
+            raise Unclear(f"{name} set no password ({answer.why or answer.status}).")
+        violations = await self._old_is_dead(account, replace(account, password=new), answer, name)
+        violations += await self._other_logins(others, "after the password was reset", name, answer, doubts)
+        return violations
+
+    async def _old_is_dead(
+        self, before: Account, after: Account, answer: Answer, name: str
+    ) -> list[Violation]:
+        """See that the new password logs in, and that the old one does not, twice. Raises Unclear."""
+        session = await self.log_in(after)
+        await self._must_be_live(session, "with the new password")
+        self.scene.made_accounts = [
+            (made, session.credential if made is before else known)
+            for made, known in self.scene.made_accounts
+        ]
+        proofs = []
+        for prefix in ("", "again: "):
+            tried, login = await self.try_login(
+                before, before.password, label=f"{prefix}log in with the old password", role=Role.ATTACK
+            )
+            if login.read(tried.reply, before.label) is None:
+                return []
+            proofs.append(tried.exchange)
+        message = f"After {name} the old password still logs in."
+        return [Violation(name, message, Severity.HIGH, (answer.exchange, *proofs))]
+
+    async def _other_logins(
+        self, others: list[Holding], when: str, name: str, answer: Answer, doubts: list[str]
+    ) -> list[Violation]:
+        """Present what other devices hold; keys may go on, since they do not come from the password."""
+        keys = [item for item in others if item.name == NAMES[Kind.KEY]]
+        logins = [item for item in others if item.name not in (NAMES[Kind.KEY], NAMES[Kind.BASIC])]
+        found = await self.lived_on(
+            logins, when, name, doubts, severity=Severity.HIGH, shown=(answer.exchange,)
+        )
+        for item in keys:
+            if (await self.presented(item, when)).accepted:
+                self.notes.append(f"API keys go on {when}")
+        return found
