@@ -1,6 +1,7 @@
 """Whatever happens inside a check becomes a verdict, and the whole run says nothing that is secret."""
 
 import asyncio
+import importlib
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -17,10 +18,12 @@ from auth_conformance.probe import Missing, Probe, Scene, Unclear
 from auth_conformance.runner import run_all, run_check
 from auth_conformance.sdk import Check
 from auth_conformance.target import Operation, Target
+from auth_conformance.testing import find_flaw
 from auth_conformance.transports.message import HttpRequest, RawReply
 from auth_conformance.transports.recorder import Recorder
 from auth_conformance.transports.redaction import Redactor
-from auth_reports import html, plain_json
+from auth_reports.regression import NotWritten, regression
+from auth_reports.writing import FORMATS
 
 PATTERN = catalog.load()["TOK102"]
 
@@ -130,29 +133,41 @@ def test_a_failed_root_masks_without_a_single_request() -> None:
     assert transport.sent == 1
 
 
-def test_no_secret_of_a_whole_run_reaches_a_report() -> None:
-    async def whole() -> tuple[str, str, set[str]]:
+@pytest.mark.parametrize(
+    ("flaw", "codes"), [(None, set()), ("unverified_signature", {"TOK102", "KEY101", "LIF101", "SES110"})]
+)
+def test_no_secret_of_a_run_reaches_a_report(flaw: str | None, codes: set[str]) -> None:
+    async def whole() -> tuple[dict[str, str], set[str]]:
         with bundled(
+            flaw=find_flaw(flaw) if flaw else None,
             extra={
                 "PASSWORD_HASH_MEMORY_KIB": "64",
                 "PASSWORD_HASH_TIME_COST": "1",
                 "ALLOW_WEAK_PASSWORD_HASHING": "true",
-            }
+            },
         ) as (app, settings):
             async with opened(settings, app=app) as door:
-                results = await run_all(list(catalog.load().values()), door.scene)
+                checks = [check for code, check in catalog.load().items() if not codes or code in codes]
+                results = await run_all(checks, door.scene)
                 run = finished(
-                    summary(door.scene.target),
+                    summary(door.scene.target, door.scene.seen),
                     results,
                     settings,
                     run_id=door.scene.run_id,
                     started=door.started,
                     requests=door.scene.recorder.sent,
                 )
-                return plain_json.render(run), html.render(run), set(door.scene.recorder.redactor._known)
+                texts = {
+                    name: importlib.import_module(module).render(run) for name, module in FORMATS.items()
+                }
+                made = [regression(finding, run) for finding in run.findings]
+                assert bool(made) is bool(flaw)
+                texts |= {item.name: item.text for item in made if not isinstance(item, NotWritten)}
+                return texts, set(door.scene.recorder.redactor._known)
 
-    document, page, secrets = asyncio.run(whole())
+    texts, secrets = asyncio.run(whole())
     assert len(secrets) > 20
-    assert not [secret for secret in secrets if secret in document or secret in page]
-    data = json.loads(document)
+    for name, text in texts.items():
+        assert not [secret for secret in secrets if secret in text], name
+    data = json.loads(texts["json"])
     assert to_document(from_document(data)) == data
