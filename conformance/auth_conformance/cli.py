@@ -120,6 +120,21 @@ def addressing(command: F) -> F:
             help="Environment variable with the URL of the target's database.",
         ),
         click.option(
+            "--db",
+            metavar="URL",
+            help="SQLAlchemy URL of the target's database; one with a password is given by --database-env.",
+        ),
+        click.option(
+            "--source",
+            metavar="PATH",
+            help="Folder with the code of the service (default: where the application was imported from).",
+        ),
+        click.option(
+            "--no-four-file",
+            is_flag=True,
+            help="Leave out the standards of the four-file layout (SRC108 to SRC111).",
+        ),
+        click.option(
             "--signing-key-env",
             metavar="NAME",
             help="Environment variable with the key that signs tokens.",
@@ -302,6 +317,8 @@ def configure(target: str | None, flags: dict[str, Any]) -> Settings:
         values["url" if "://" in target else "app"] = target
     if values.pop("insecure", False):
         values["verify_tls"] = False
+    if values.pop("no_four_file", False):
+        values["policy"] = {"four_file": False}
     if name := values.pop("database_env", None):
         values["database"] = {"env": name}
     if name := values.pop("signing_key_env", None):

@@ -46,6 +46,8 @@ _FLAGS = {
     "auth_app": "app",
     "auth_app_dir": "app_dir",
     "auth_openapi": "openapi",
+    "auth_source": "source",
+    "auth_db": "db",
     "auth_level": "level",
     "auth_only": "only",
     "auth_ignore": "ignore",
@@ -167,6 +169,8 @@ class Collection:
             flags["level"] = suite.level or flags["level"]
         if flags["app"] is not None:
             flags["app_dir"] = flags["app_dir"] or str(self.config.rootpath)
+        if option("auth_no_four_file"):
+            flags["policy"] = {"four_file": False}
         if name := option("auth_database_env"):
             flags["database"] = {"env": name}
         if name := option("auth_signing_key_env"):

@@ -294,6 +294,7 @@ def _result(result: Result, pool: dict[int, Exchange]) -> Json:
                     "severity": None if violation.severity is None else violation.severity.value,
                     "evidence": [_keep(exchange, pool) for exchange in violation.evidence],
                     "expected": _expected(violation.expected),
+                    "source": _source(violation.source),
                 }
                 for violation in verdict.violations
             ]
@@ -372,6 +373,7 @@ def _read_verdict(item: Json, pool: dict[int, Exchange]) -> Verdict:
                     None if violation["severity"] is None else Severity(violation["severity"]),
                     tuple(pool[number] for number in violation["evidence"]),
                     Expectation(**violation["expected"]) if violation.get("expected") else None,
+                    _read_source(violation.get("source")),
                 )
                 for violation in item["violations"]
             )

@@ -161,6 +161,7 @@ async def opened(
             wire=open_wire,
             second=open_second,
             sampler=build_request,
+            app=app,
         )
         try:
             yield Opened(scene, settings, started)

@@ -78,6 +78,7 @@ class Need(enum.Enum):
     PUBLIC_KEY = "public-key"
     CLOCK = "clock"
     DATABASE = "db"
+    SOURCE = "source"
     IN_PROCESS = "in-process"
     LOGS = "logs"
     USER_MANAGEMENT = "user-mgmt"
@@ -239,11 +240,20 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceLine:
+    """A place in the target's source: path relative to the working directory, line from 1, function."""
+
+    path: str
+    line: int
+    function: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Violation:
     """One way in which the rule was broken, at one operation, proved by `evidence`.
 
     `expected` is about the first attack in the evidence; without it, an attack that was accepted must be
-    refused and one that crashed must not crash.
+    refused and one that crashed must not crash. `source` is the line that breaks the rule, where one does.
     """
 
     operation: str | None
@@ -251,6 +261,7 @@ class Violation:
     severity: Severity | None = None
     evidence: tuple[Exchange, ...] = ()
     expected: Expectation | None = None
+    source: SourceLine | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,15 +339,6 @@ VERDICT_NAMES: dict[type[Verdict], str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class SourceLine:
-    """A place in the target's source: path relative to the working directory, line from 1, function."""
-
-    path: str
-    line: int
-    function: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Finding:
     """A violation, placed: what every report shows and what a baseline remembers."""
 
@@ -352,10 +354,14 @@ class Finding:
 
     @property
     def fingerprint(self) -> str:
-        """Stable over hosts, times and wording of evidence: code and operation."""
-        return hashlib.sha256(
-            f"{self.code}|{self.operation or ''}".encode("utf-8", "surrogatepass")
-        ).hexdigest()[:16]
+        """Stable over hosts, times and wording of evidence: code and operation.
+
+        What the source alone proves is told apart by file, function and what it is, not by the line.
+        """
+        parts = [self.code, self.operation or ""]
+        if self.source is not None and self.code.startswith("SRC"):
+            parts += [self.source.path, self.source.function, self.message]
+        return hashlib.sha256("|".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,7 +401,7 @@ class Result:
                 operation=violation.operation or self.operation,
                 message=violation.message,
                 evidence=violation.evidence or self.verdict.evidence,
-                source=self.source,
+                source=violation.source or self.source,
                 origins=self.origins,
                 expected=violation.expected,
             )

@@ -80,6 +80,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="environment variable that holds the URL of the target's database",
     )
     group.addoption(
+        "--auth-db",
+        metavar="URL",
+        help="SQLAlchemy URL of the target's database; one with a password is given by --auth-database-env",
+    )
+    group.addoption(
+        "--auth-source",
+        metavar="PATH",
+        help="folder with the code of the service (default: where the application was imported from)",
+    )
+    group.addoption(
+        "--auth-no-four-file",
+        action="store_true",
+        default=None,
+        help="leave out the standards of the four-file layout (SRC108 to SRC111)",
+    )
+    group.addoption(
         "--auth-signing-key-env",
         metavar="NAME",
         help="environment variable that holds the key that signs tokens",

@@ -43,6 +43,7 @@ MEANS = frozenset(
         Need.EXPENDABLE,
         Need.CLOCK,
         Need.DATABASE,
+        Need.SOURCE,
         Need.OPENAPI,
         Need.IN_PROCESS,
         Need.LOGS,
@@ -166,6 +167,8 @@ def _operation(verdict: Verdict, target: Target, rule: Rule) -> str | None:
 
 
 def _source(verdict: Verdict, target: Target, rule: Rule) -> SourceLine | None:
+    if isinstance(verdict, Failed) and verdict.violations[0].source is not None:
+        return verdict.violations[0].source
     operation = target.operation(_operation(verdict, target, rule) or "")
     return operation.source if operation is not None else None
 

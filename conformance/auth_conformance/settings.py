@@ -8,6 +8,7 @@ configuration names.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,6 +23,7 @@ from pydantic_settings import (
 
 from auth_conformance.secret import Secret
 
+_PASSWORD_IN_URL = re.compile(r"[^:/]+://[^/@]*:[^/@]+@")
 FILE_NAME = "auth-conformance.toml"
 
 
@@ -55,6 +57,15 @@ def _by_name(value: object) -> object:
 
 
 SecretByName = Annotated[FromEnvironment, BeforeValidator(_by_name)]
+
+
+def _without_password(value: object) -> object:
+    if isinstance(value, str) and _PASSWORD_IN_URL.match(value):
+        raise ValueError(
+            "a password never stands in the configuration or on the command line: name the environment variable "
+            'that holds the whole URL, as in database = { env = "DATABASE_URL" } or --database-env DATABASE_URL'
+        )
+    return value
 
 
 class _Table(BaseModel):
@@ -277,6 +288,8 @@ class PolicySettings(_Table):
     stateless_tolerance: float = 0.0
     first_valid_wins: bool = False
     cross_site_cookie: bool = False
+    four_file: bool = True
+    handler_count: Literal["code", "span"] = "code"
     stale_cookie_ignored: bool = False
     interchangeable: list[str] = Field(default_factory=list)
     session_idle: float | None = Field(default=None, gt=0)
@@ -320,6 +333,8 @@ class Settings(BaseSettings):
     fuzz_seed: int = 0
     verify_tls: bool = True
     database: SecretByName | None = None
+    db: Annotated[str | None, BeforeValidator(_without_password)] = None
+    source: str | None = None
     log_file: str | None = None
     accounts: dict[str, AccountSettings] = Field(default_factory=dict)
     login: list[LoginSettings] = Field(default_factory=list)
@@ -343,6 +358,10 @@ class Settings(BaseSettings):
     rotation: RotationSettings | None = None
     signing: SigningSettings | None = None
     policy: PolicySettings = Field(default_factory=PolicySettings)
+
+    def database_url(self) -> str | None:
+        """The URL of the target's database. Raises ConfigurationError when the named variable is not set."""
+        return self.database.secret().reveal() if self.database else self.db
 
     @classmethod
     def settings_customise_sources(

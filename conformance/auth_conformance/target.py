@@ -472,6 +472,8 @@ class Policy:
     stateless_tolerance: float = 0.0
     first_valid_wins: bool = False
     cross_site_cookie: bool = False
+    four_file: bool = True
+    handler_count: str = "code"
     stale_cookie_ignored: bool = False
     interchangeable: frozenset[str] = frozenset()
     session_idle: float | None = None
@@ -493,6 +495,19 @@ class Published:
     base: str = ""
     path: str | None = None
     openly: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The code of the service: everything below `root`, or only `files` where the application is one of many there.
+
+    `spec` is what starts it, as `module:app` with the module looked up in `folder`; "" where that is unknown.
+    """
+
+    root: str
+    files: tuple[str, ...] = ()
+    spec: str = ""
+    folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -532,6 +547,7 @@ class Target:
     signing_keys: tuple[SigningKey, ...] = ()
     public_keys: tuple[Mapping[str, Any], ...] = ()
     database: str | None = None
+    source: Source | None = None
     log_file: str | None = None
     has_document: bool = False
     documents: tuple[Published, ...] = ()
@@ -583,6 +599,7 @@ class Target:
             Need.PUBLIC_KEY: self.public_keys,
             Need.CLOCK: self.in_process,
             Need.DATABASE: self.database,
+            Need.SOURCE: self.source,
             Need.IN_PROCESS: self.in_process,
             Need.USER_MANAGEMENT: self.users,
             Need.SESSION_LIST: self.sessions,

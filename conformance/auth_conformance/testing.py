@@ -93,6 +93,30 @@ def find_flaw(name: str) -> Flaw:
     raise LookupError(f"There is no flaw {name}. There are: {', '.join(known)}.")
 
 
+def write_copy(package: Path, folder: Path, edits: tuple[Edit, ...] = ()) -> None:
+    """Write the package's files into `folder` with the edits applied. Raises StaleFlawError.
+
+    An edit with nothing to replace, of a file that the package does not have, adds the file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted(package.glob("*.py")):
+        text = path.read_text("utf-8")
+        for edit in (edit for edit in edits if edit.file == path.name):
+            if text.count(edit.was) != 1:
+                raise StaleFlawError(
+                    f"{path.name}: found {text.count(edit.was)} times, must be once: {edit.was!r}"
+                )
+            text = text.replace(edit.was, edit.now)
+        (folder / path.name).write_text(text, "utf-8")
+    present = {path.name for path in folder.iterdir()}
+    missing = sorted({edit.file for edit in edits if edit.was} - present)
+    if missing:
+        raise StaleFlawError(f"no such file in {package.name}: {', '.join(missing)}")
+    for edit in edits:
+        if not edit.was and edit.file not in present:
+            (folder / edit.file).write_text(edit.now, "utf-8")
+
+
 @contextmanager
 def seeded(package: Path, edits: tuple[Edit, ...] = ()) -> Iterator[ModuleType]:
     """Import a copy of the package at `package` with the edits applied, under a name of its own.
@@ -102,19 +126,7 @@ def seeded(package: Path, edits: tuple[Edit, ...] = ()) -> Iterator[ModuleType]:
     name = f"{package.name}_seeded_{next(_NUMBERS)}"
     with tempfile.TemporaryDirectory(prefix="auth-conformance-") as folder:
         copy = Path(folder) / name
-        copy.mkdir()
-        for path in sorted(package.glob("*.py")):
-            text = path.read_text("utf-8")
-            for edit in (edit for edit in edits if edit.file == path.name):
-                if text.count(edit.was) != 1:
-                    raise StaleFlawError(
-                        f"{path.name}: found {text.count(edit.was)} times, must be once: {edit.was!r}"
-                    )
-                text = text.replace(edit.was, edit.now)
-            (copy / path.name).write_text(text, "utf-8")
-        missing = {edit.file for edit in edits} - {path.name for path in copy.iterdir()}
-        if missing:
-            raise StaleFlawError(f"no such file in {package.name}: {', '.join(sorted(missing))}")
+        write_copy(package, copy, edits)
         spec = importlib.util.spec_from_file_location(
             name, copy / "__init__.py", submodule_search_locations=[str(copy)]
         )

@@ -85,7 +85,11 @@ def verdicts(flaw: Flaw | None = None, algorithm: str = "HS256") -> Run:
     if frozen.get("JWT_ALGORITHM", algorithm) == "ES256":
         frozen.setdefault("JWT_PRIVATE_KEY", fixed_key())
     with bundled(algorithm=algorithm, flaw=flaw, extra=frozen) as (app, settings):
-        return asyncio.run(conduct(settings, sent_at(flaw), app=app))
+        # Style is the subject of its own chapter only: other flaws are written as they come to mind.
+        four_file = flaw is None or flaw.chapter == "source"
+        policy = settings.policy.model_copy(update={"four_file": four_file and settings.policy.four_file})
+        judged = settings.model_copy(update={"policy": policy})
+        return asyncio.run(conduct(judged, sent_at(flaw), app=app))
 
 
 def failed(run: Run) -> set[str]:

@@ -123,6 +123,9 @@ public-key
 clock
 app = "module:app"  # run in this process instead of by URL: the clock can then be moved
 
+source
+source = "path/to/the/package"  # the folder with the code of the service
+
 db
 database = { env = "DATABASE_URL" }
 

@@ -21,6 +21,7 @@ from auth_conformance.target import (
     Refresh,
     Register,
     SessionManagement,
+    Source,
     Target,
     UserManagement,
     Verification,
@@ -83,6 +84,7 @@ class Knowledge:
     credentials: dict[tuple[str, Kind], Credential] = field(default_factory=dict)
     strangers: dict[str, RawReply] = field(default_factory=dict)
     opened: list[Operation] = field(default_factory=list)
+    source: Source | None = None
     facts: list[Fact] = field(default_factory=list)
     absent: dict[Need, str] = field(default_factory=dict)
     remedies: dict[Need, str] = field(default_factory=dict)
@@ -193,7 +195,8 @@ class Knowledge:
             rotation=self._rotation(),
             signing_keys=tuple(self.signing_keys),
             public_keys=tuple(self.public_keys),
-            database=self.settings.database.secret().reveal() if self.settings.database else None,
+            database=self.settings.database_url(),
+            source=self.source,
             has_document=self.has_document,
             documents=tuple(self.documents),
             log_file=self.settings.log_file,
@@ -216,6 +219,8 @@ class Knowledge:
                 stateless_tolerance=policy.stateless_tolerance,
                 first_valid_wins=policy.first_valid_wins,
                 cross_site_cookie=policy.cross_site_cookie,
+                four_file=policy.four_file,
+                handler_count=policy.handler_count,
                 stale_cookie_ignored=policy.stale_cookie_ignored,
                 interchangeable=frozenset(policy.interchangeable),
                 session_idle=policy.session_idle,

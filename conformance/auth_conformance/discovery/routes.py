@@ -95,6 +95,15 @@ def seen_websockets(app: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def endpoints(app: object) -> Iterator[Callable[..., Any]]:
+    """The functions behind every route of a FastAPI or Starlette application."""
+    for _, part in _parts(unwrapped(app)):
+        for route in _flat(part):
+            endpoint = getattr(route, "endpoint", None)
+            if callable(endpoint):
+                yield endpoint
+
+
 def _documented(part: object) -> bool:
     return callable(getattr(part, "openapi", None))
 

@@ -18,6 +18,7 @@ from auth_conformance.discovery.access import (
 from auth_conformance.discovery.asking import ExhaustedError, Scout
 from auth_conformance.discovery.belongings import find_objects
 from auth_conformance.discovery.callers import find_public, find_witnesses
+from auth_conformance.discovery.code import find_source
 from auth_conformance.discovery.declared import declared_flows, declared_logins, declared_logouts
 from auth_conformance.discovery.document import base_paths, read_document
 from auth_conformance.discovery.doors import stranger
@@ -81,6 +82,7 @@ async def explore(scout: Scout, known: Knowledge) -> None:
     find_websockets(known)
     open_mailbox(known)
     find_recovery(known)
+    find_source(known)
     fill_gaps(known)
     known.say("discovery", f"{scout.used} requests", Provenance.OBSERVED)
 

@@ -40,6 +40,10 @@ def _top(target: Target, settings: Settings) -> Iterator[Line]:
         yield "openapi", settings.openapi, "what you gave"
     if settings.database is not None:
         yield "database", {"env": settings.database.env}, "what you gave"
+    elif settings.db is not None:
+        yield "db", settings.db, "what you gave"
+    if settings.source is not None:
+        yield "source", settings.source, "what you gave"
     if target.public is not None:
         yield "public", target.public.name, _why(target, "public operation")
     if target.logouts:

@@ -56,6 +56,7 @@ from auth_conformance.probe.scene import Scene
 from auth_conformance.probe.schemes import Schemes
 from auth_conformance.probe.scoping import Scoping
 from auth_conformance.probe.sessionlist import SessionList
+from auth_conformance.probe.sources import Sources
 from auth_conformance.probe.stored import Stored
 from auth_conformance.probe.subjects import Subjects
 from auth_conformance.probe.surface import Surface
@@ -117,6 +118,7 @@ class Probe(
     TokenKinds,
     Mailing,
     Guessing,
+    Sources,
     Unguessable,
     Naming,
     Stored,

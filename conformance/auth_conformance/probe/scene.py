@@ -35,7 +35,8 @@ class Scene:
     `second` opens another process of the service, with environment variables of its own: its transport and how it
     is told, or None and why there is none.
 
-    `sampler` makes a request that an operation's schemas allow: (operation, chance, path_values=...).
+    `app` is the application object, where it runs in this process. `sampler` makes a request that an
+    operation's schemas allow: (operation, chance, path_values=...).
     """
 
     target: Target
@@ -48,6 +49,7 @@ class Scene:
     wire: Callable[[], Awaitable[Transport]] | None = None
     second: Callable[[Mapping[str, str]], Awaitable[tuple[Transport | None, str]]] | None = None
     sampler: Callable[..., HttpRequest] | None = None
+    app: object | None = None
     crashes: list[Crash] = field(default_factory=list)
     refusals_seen: list[Exchange] = field(default_factory=list)
     made_accounts: list[tuple[Account, Credential | None]] = field(default_factory=list)

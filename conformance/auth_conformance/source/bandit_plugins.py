@@ -1,0 +1,79 @@
+"""The rules for one file as plugins of bandit: `bandit -r src` finds what the suite finds there.
+
+Bandit is the only one who imports this module. Ids are our codes, so `-t SRC103` and `# nosec SRC103` work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import bandit  # type: ignore[import-untyped] # an extra without types
+from bandit.core import test_properties  # type: ignore[import-untyped]
+
+from auth_conformance.model import Severity
+from auth_conformance.source.rules.local import LOCAL
+from auth_conformance.source.tree import Spot, read_tree
+
+# As words: bandit loads this module while it is itself half loaded.
+_RANKS = {
+    Severity.CRITICAL: "HIGH",
+    Severity.HIGH: "HIGH",
+    Severity.MEDIUM: "MEDIUM",
+    Severity.LOW: "LOW",
+    Severity.INFO: "LOW",
+}
+_WEAKNESSES = {
+    "SRC101": 798,
+    "SRC103": 347,
+    "SRC104": 916,
+    "SRC105": 208,
+    "SRC106": 338,
+    "SRC107": 89,
+    "SRC113": 489,
+}
+# Nodes that findings of these rules stand at.
+_NODES = ("Assign", "AnnAssign", "Call", "Compare", "Dict", "keyword", "Return", "JoinedStr", "BinOp")
+
+
+@lru_cache(maxsize=8)
+def spots_in(path: str) -> tuple[Spot, ...]:
+    """What the rules find in one file: bandit asks node by node, file after file."""
+    try:
+        modules = read_tree(Path(path)).modules
+    except OSError:
+        modules = ()
+    return tuple(spot for module in modules for rule in LOCAL for spot in rule(module) if not spot.note)
+
+
+def _plugin(code: str) -> Callable[[Any], Any]:
+    def look(context: Any) -> Any:
+        node = context.node
+        place = (type(node).__name__, getattr(node, "lineno", 0), getattr(node, "col_offset", 0))
+        for spot in spots_in(str(context.filename)):
+            if spot.code == code and (spot.kind, spot.line, spot.column) == place:
+                return bandit.Issue(
+                    severity=_RANKS[spot.severity or Severity.MEDIUM],
+                    confidence="MEDIUM",
+                    cwe=_WEAKNESSES[code],
+                    text=spot.message,
+                    lineno=spot.line,
+                    test_id=code,
+                )
+        return None
+
+    look.__name__ = f"auth_conformance_{code.lower()}"
+    look.__doc__ = f"Rule {code} of fastapi-auth-conformance: `auth-conformance explain {code}`."
+    plugin: Callable[[Any], Any] = test_properties.test_id(code)(test_properties.checks(*_NODES)(look))
+    return plugin
+
+
+src101 = _plugin("SRC101")
+src103 = _plugin("SRC103")
+src104 = _plugin("SRC104")
+src105 = _plugin("SRC105")
+src106 = _plugin("SRC106")
+src107 = _plugin("SRC107")
+src113 = _plugin("SRC113")

@@ -1,0 +1,371 @@
+"""SRC118: each path through an authentication dependency returns a verified caller or raises."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+
+from auth_conformance.model import Severity
+from auth_conformance.source.tree import Function, Module, Spot, Tree
+from auth_conformance.source.wiring import Scheme, Wiring
+from auth_conformance.source.words import is_constant, keyword, listed, name_of, words
+
+_NAMED = re.compile(
+    r"(?:get_)?(?:current|active|authenticated|logged_in)_\w*user\w*|authenticate\w*|authori[sz]e\w*|require_\w+|"
+    r"(?:verify|check|validate|decode|parse)_\w*(?:token|jwt|password|credential|api_?key|session|signature|permission|scope|role|access|auth)\w*|"
+    r"is_(?:authenticated|authori[sz]ed)|has_(?:permission|scope|role|access)\w*"
+)
+_LIMITER = re.compile(r"\w*(?:rate_?limit|throttl|limiter)\w*", re.IGNORECASE)
+_BROAD = frozenset(("Exception", "BaseException", ""))
+_BYPASS = listed("debug testing development dev bypass")
+_CALLER = listed("user users payload claims token data session account principal admin identity true")
+_REFUSAL = re.compile(
+    r"40[13]|Response|error|refus|unauthor|forbidden|denied|invalid|fail|anonym|guest|redirect", re.IGNORECASE
+)
+_EXPIRY = listed("exp expire expires expiry expiration expired expires_at")
+_NOW = ("datetime.datetime.utcnow", "datetime.datetime.now", "datetime.utcnow", "datetime.now")
+
+
+def failing_open(tree: Tree) -> Iterator[Spot]:
+    """SRC118, whole tree."""
+    wiring = Wiring(tree)
+    for module, function in auth_functions(wiring):
+        judge = _Judge(wiring, module, function)
+        yield from judge.spots()
+    yield from _dropped_schemes(wiring)
+    for module in tree.modules:
+        yield from _naive_times(module)
+        yield from _open_limiters(module)
+
+
+def auth_functions(wiring: Wiring) -> list[tuple[Module, Function]]:
+    """The dependencies that look at credentials, and the functions that are named for verifying them."""
+    found: dict[Function, Module] = {}
+    for code, _, _, _ in wiring.used:
+        if wiring.guards(code):
+            found[code.function] = code.module
+    for module in wiring.tree.modules:
+        for function in module.functions:
+            if _NAMED.fullmatch(function.name) or any(
+                isinstance(item.target, Scheme) for item in wiring.of(module, function)
+            ):
+                found.setdefault(function, module)
+    return [(module, function) for function, module in found.items()]
+
+
+class _Judge:
+    """One authentication function."""
+
+    def __init__(self, wiring: Wiring, module: Module, function: Function) -> None:
+        self.wiring, self.module, self.function = wiring, module, function
+        self.own = [
+            part for part in ast.walk(function) if module.function_of(part) is function or part is function
+        ]
+
+    def spots(self) -> Iterator[Spot]:
+        for part in self.own:
+            if isinstance(part, ast.Try):
+                yield from self._try(part)
+            elif isinstance(part, ast.If):
+                yield from self._bypass(part)
+            elif isinstance(part, ast.Raise):
+                yield from self._told(part)
+        yield from self._at_once()
+        yield from self._unasked()
+
+    def _say(self, node: ast.AST, message: str, severity: Severity = Severity.HIGH) -> Spot:
+        return self.module.spot("SRC118", node, message, severity)
+
+    def _try(self, node: ast.Try) -> Iterator[Spot]:
+        for part in node.finalbody:
+            if any(isinstance(inner, ast.Return) for inner in ast.walk(part)):
+                yield self._say(
+                    part, f"{self.function.name} returns in `finally`, which swallows every refusal."
+                )
+        if not self._decides(node):
+            return
+        for handler in node.handlers:
+            effect = self._effect(handler, node)
+            caught = self._caught(handler)
+            if effect == "open":
+                yield self._say(handler, f"{self.function.name} lets a caller in when {caught} is raised.")
+            elif effect == "none" and _BROAD & set(self._types(handler)) and (who := self._not_tested()):
+                yield self._say(
+                    handler, f"{self.function.name} returns nothing when {caught} is raised, and {who}."
+                )
+            elif effect == "none" and not _BROAD & set(self._types(handler)) and (who := self._not_tested()):
+                yield self._say(
+                    handler,
+                    f"{self.function.name} returns nothing for a bad credential ({caught}), and {who}.",
+                )
+
+    def _decides(self, node: ast.Try) -> bool:
+        """Whether the guarded block verifies something: parsing an unrelated value may fail without harm."""
+        text = " ".join(ast.unparse(part) for part in node.body).lower()
+        return bool(
+            re.search(
+                r"decode|verif|auth|token|session|password|passw|api_?key|user|claim|signature|scope|role|permission|credential|check",
+                text,
+            )
+        )
+
+    def _types(self, handler: ast.ExceptHandler) -> list[str]:
+        if handler.type is None:
+            return [""]
+        listed = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+        return [name_of(item) for item in listed]
+
+    def _caught(self, handler: ast.ExceptHandler) -> str:
+        return "anything" if handler.type is None else ast.unparse(handler.type)
+
+    def _effect(self, handler: ast.ExceptHandler, node: ast.Try) -> str:
+        """`closed`, `none` or `open`: what the caller gets after this handler."""
+        last = handler.body[-1]
+        if any(isinstance(part, ast.Raise) for part in handler.body):
+            return "closed"
+        returned = next((part for part in handler.body if isinstance(part, ast.Return)), None)
+        if returned is not None:
+            return self._worth(returned.value)
+        if isinstance(last, (ast.If, ast.With, ast.AsyncWith, ast.Try)) or any(
+            isinstance(part, ast.Raise) for part in ast.walk(handler)
+        ):
+            return "closed"
+        if any(isinstance(part, (ast.Assign, ast.AugAssign)) for part in handler.body):
+            return "closed"  # it notes the failure: what is made of it stands below, and is not followed
+        return self._after(node)
+
+    def _worth(self, value: ast.expr | None) -> str:
+        if value is None or is_constant(value, None) or is_constant(value, value=False):
+            return "none"
+        if is_constant(value, value=True):
+            return "open"
+        if isinstance(value, (ast.Tuple, ast.Dict, ast.List, ast.Constant)) or _REFUSAL.search(
+            ast.unparse(value)
+        ):
+            return "none" if isinstance(value, ast.Constant) and not value.value else "closed"
+        return (
+            "open"
+            if _CALLER & set(words(name_of(value) or name_of(getattr(value, "func", None))))
+            else "closed"
+        )
+
+    def _after(self, node: ast.Try) -> str:
+        """What happens once the `try` is over."""
+        end = node.end_lineno or node.lineno
+        later = [part for part in self.own if getattr(part, "lineno", 0) > end]
+        if any(isinstance(part, (ast.Raise, ast.If, ast.IfExp)) for part in later):
+            return "closed"
+        returns = [part for part in later if isinstance(part, ast.Return)]
+        if any(self._worth(part.value) != "none" for part in returns):
+            return "open"
+        return "none"
+
+    def _not_tested(self) -> str:
+        """Who takes the missing result for a caller; "" where everybody looks."""
+        return self._unaware(self.function, 3)
+
+    def _unaware(self, function: Function, depth: int) -> str:
+        users = [
+            (module, user, name) for code, module, user, name in self.wiring.used if code.function is function
+        ]
+        for _, user, name in users:
+            if user is None:
+                return "it stands in `dependencies`, where the result is dropped"
+            if not _asks(user, name) and not _touches(user, name):
+                return f"{user.name} never looks whether there is a caller"
+        for module in self.wiring.tree.modules:
+            for call, _ in module.calls:
+                if name_of(call.func) != function.name or module.function_of(call) is None:
+                    continue
+                if isinstance(_bare(module, call), ast.Expr):
+                    user = module.function_of(call)
+                    return f"{user.name if user else 'its caller'} drops the result"
+                outer = module.function_of(call)
+                if (
+                    isinstance(_bare(module, call), ast.Return)
+                    and outer is not None
+                    and depth
+                    and (who := self._unaware(outer, depth - 1))
+                ):
+                    return who
+        return ""
+
+    def _bypass(self, node: ast.If) -> Iterator[Spot]:
+        named = [
+            name
+            for part in ast.walk(node.test)
+            if (name := name_of(part))
+            and (
+                _BYPASS & set(words(name))
+                or {"auth", "disabled"} <= set(words(name))
+                or {"skip", "auth"} <= set(words(name))
+            )
+        ]
+        if not named or isinstance(node.test, ast.UnaryOp):
+            return
+        returned = next((part for part in node.body if isinstance(part, ast.Return)), None)
+        if returned is None or any(isinstance(part, ast.Raise) for part in node.body):
+            return
+        severity = Severity.CRITICAL if self._on_by_default(named[-1]) else Severity.MEDIUM
+        state = ", which is on by default" if severity is Severity.CRITICAL else ""
+        yield self._say(
+            node, f"{self.function.name} lets everybody in when `{ast.unparse(node.test)}`{state}.", severity
+        )
+
+    def _on_by_default(self, name: str) -> bool:
+        return any(
+            is_constant(part.value, value=True)
+            and name_of(part.targets[0] if isinstance(part, ast.Assign) else part.target) == name
+            for module in self.wiring.tree.modules
+            for part in module.nodes
+            if isinstance(part, (ast.Assign, ast.AnnAssign))
+        )
+
+    def _told(self, node: ast.Raise) -> Iterator[Spot]:
+        handler = next(
+            (outer for outer in self.module.above(node) if isinstance(outer, ast.ExceptHandler)), None
+        )
+        if handler is None or not handler.name or not isinstance(node.exc, ast.Call):
+            return
+        detail = keyword(node.exc, "detail") or (node.exc.args[1] if len(node.exc.args) > 1 else None)
+        if detail is not None and any(
+            isinstance(part, ast.Name) and part.id == handler.name for part in ast.walk(detail)
+        ):
+            yield self._say(node, "The text of an exception goes to the caller.", Severity.LOW)
+
+    def _at_once(self) -> Iterator[Spot]:
+        body = [
+            part
+            for part in self.function.body
+            if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))
+        ]
+        if any(name_of(item) in {"property", "cached_property"} for item in self.function.decorator_list):
+            return  # a member of a caller that is known already
+        if (
+            body
+            and isinstance(body[0], ast.Return)
+            and is_constant(body[0].value, value=True)
+            and words(self.function.name)[0]
+            in {"verify", "check", "validate", "is", "has", "authenticate", "authorize", "authorise"}
+        ):
+            yield self._say(body[0], f"{self.function.name} says yes before it looks.")
+
+    def _unasked(self) -> Iterator[Spot]:
+        """`auto_error=False`: None arrives where the credential is missing."""
+        if any(isinstance(part, (ast.If, ast.Raise, ast.IfExp, ast.BoolOp, ast.Match)) for part in self.own):
+            return  # it decides by something: that it does so by this value is not followed
+        for item in self.wiring.of(self.module, self.function):
+            if (
+                isinstance(item.target, Scheme)
+                and not item.target.auto_error
+                and not _asks(self.function, item.parameter)
+                and not _touches(self.function, item.parameter)
+            ):
+                what = f"`{item.parameter}` is None without a credential (auto_error=False)"
+                yield self._say(item.node, f"{what}, and {self.function.name} never looks.")
+
+
+def _bare(module: Module, node: ast.AST) -> ast.AST:
+    outer = module.parents.get(node, node)
+    return module.parents.get(outer, outer) if isinstance(outer, ast.Await) else outer
+
+
+def _asks(function: Function, name: str) -> bool:
+    """Whether a function tests if a value is there."""
+    for part in ast.walk(function):
+        tests: Sequence[ast.AST] = ()
+        if isinstance(part, (ast.If, ast.While, ast.IfExp, ast.Assert)):
+            tests = [part.test]
+        elif isinstance(part, ast.comprehension):
+            tests = part.ifs
+        elif isinstance(part, ast.BoolOp):
+            tests = part.values
+        elif isinstance(part, ast.Compare):
+            tests = [part]
+        elif isinstance(part, ast.Match):
+            tests = [part.subject]
+        if any(
+            isinstance(inner, ast.Name) and inner.id == name for test in tests for inner in ast.walk(test)
+        ):
+            return True
+    return False
+
+
+def _touches(function: Function, name: str) -> bool:
+    """Whether a function uses a value: hands it on, or reads a member, which None does not have."""
+    return any(
+        isinstance(part, ast.Name) and part.id == name and isinstance(part.ctx, ast.Load)
+        for stmt in function.body
+        for part in ast.walk(stmt)
+    )
+
+
+def _dropped_schemes(wiring: Wiring) -> Iterator[Spot]:
+    for module, call, target in wiring.dropped:
+        if isinstance(target, Scheme) and not target.auto_error:
+            message = (
+                "A scheme with auto_error=False stands in `dependencies`: whoever brings nothing gets in."
+            )
+            yield module.spot("SRC118", call, message, Severity.HIGH)
+
+
+def _naive_times(module: Module) -> Iterator[Spot]:
+    for call, name in module.calls:
+        if name not in _NOW or call.args or keyword(call, "tz") is not None:
+            continue
+        statement = next((outer for outer in module.above(call) if isinstance(outer, ast.stmt)), None)
+        if statement is None:
+            continue
+        text = {
+            word
+            for part in ast.walk(statement)
+            for word in [
+                *words(name_of(part)),
+                *(
+                    words(part.value)
+                    if isinstance(part, ast.Constant) and isinstance(part.value, str)
+                    else ()
+                ),
+            ]
+        }
+        if text & _EXPIRY and not isinstance(
+            statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+        ):
+            yield module.spot(
+                "SRC118",
+                call,
+                f"An expiry is reckoned with {name.rpartition('datetime.')[2]}(), which has no time zone.",
+                Severity.LOW,
+            )
+
+
+def _open_limiters(module: Module) -> Iterator[Spot]:
+    for node in module.nodes:
+        if not isinstance(node, ast.Try):
+            continue
+        function = module.function_of(node)
+        names = " ".join(
+            name
+            for part in node.body
+            for inner in ast.walk(part)
+            if isinstance(inner, ast.Call) and (name := module.dotted(inner.func))
+        )
+        if function is None or not (
+            _LIMITER.fullmatch(function.name)
+            or re.search(r"limiter|rate_?limit|throttl", names, re.IGNORECASE)
+        ):
+            continue
+        for handler in node.handlers:
+            kinds = (
+                {""}
+                if handler.type is None
+                else {name_of(item) for item in getattr(handler.type, "elts", [handler.type])}
+            )
+            silent = all(isinstance(part, (ast.Pass, ast.Expr)) for part in handler.body) or (
+                len(handler.body) == 1 and isinstance(handler.body[0], ast.Return)
+            )
+            if kinds & _BROAD and silent:
+                yield module.spot(
+                    "SRC118", handler, "The rate limit is off whenever its storage fails.", Severity.HIGH
+                )

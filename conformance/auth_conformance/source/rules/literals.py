@@ -1,0 +1,303 @@
+"""SRC101: secrets, and defaults for secrets, that are written down."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from auth_conformance.model import Severity
+from auth_conformance.secret import Secret
+from auth_conformance.source.tree import Function, Module, Spot, relative
+from auth_conformance.source.words import argument, is_secret, keyword, listed, name_of, text_of, words
+
+SHORTEST = 6
+_PEM = re.compile(r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----\s*[A-Za-z0-9+/=\\n\s]{60,}")
+_JWT = re.compile(r"eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{16,}")
+_DSN = re.compile(
+    r"[a-z][a-z0-9+.-]{2,30}://[^\s:/@{}$<>%]{1,80}:(?P<password>[^\s:/@{}$<>*]{1,80})@[\w.\[-]"
+)
+_UNSET = re.compile(r"\$\{?\w|^\{\{?.*\}$|^<.*>$|^%\(|^\*+$|^\.\.\.$|^x+$", re.IGNORECASE)
+_WRAPPERS = listed(
+    "SecretStr SecretBytes Secret str bytes Field Setting field mapped_column b64decode fromhex"
+)
+# Arguments in which a value stands as documentation.
+_SHOWN = listed("example examples description title summary json_schema_extra openapi_examples detail help")
+_SIGNERS = {"encode": 1, "decode": 1, "decode_complete": 1}
+# Files beside the code that a service may be configured by.
+_TEXTS = re.compile(
+    r"(?:Dockerfile|Containerfile).*|(?:docker-)?compose.*\.ya?ml|.*\.(?:toml|ya?ml|ini|cfg|conf)|(?:settings|config|secrets)\w*\.json"
+)
+_LINE = re.compile(
+    r"""^\s*-?\s*(?:(?:ENV|ARG|export)\s+)?["']?(?P<name>[A-Za-z_][\w.-]*)["']?\s*[:=]\s*(?P<quote>["']?)(?P<value>[^"'\s#,]+)(?P=quote)[\s,]*(?:\#.*)?$"""
+)
+_NAME = re.compile(r"[A-Za-z_][\w.-]*")
+_LARGEST_TEXT = 262_144
+
+
+def is_value(text: str, name: str) -> bool:
+    """Whether a literal can be a secret: long enough, no path, no label, no name of a field, no placeholder."""
+    plain = "".join(words(text))
+    if len(text) < SHORTEST or _UNSET.search(text) or text.startswith(("/", "./", "http://", "https://")):
+        return False
+    if len(text.split()) > 1 and not re.search(r"\d", text):
+        return False
+    if re.fullmatch(r"[A-Za-z]+(?:[-/][A-Za-z]+)+|X-[\w-]+", text) and "/" in text:
+        return False
+    return bool(plain) and plain != "".join(words(name)) and not _is_label(text, name)
+
+
+def _is_label(text: str, name: str) -> bool:
+    """Whether `JSON_KEY = "access_token"` and its like name a member: the key of a mapping, no key of a cipher."""
+    found, called = words(text), words(name)
+    if (
+        not re.fullmatch(r"[a-z]+(?:_[a-z]+)*", text)
+        or called[-1] not in {"key", "keys", "token"}
+        or "secret" in text
+    ):
+        return False
+    of_name = len(found) > 1 and set(found) <= set(called)
+    of_field = found[-1] in {"token", "id", "key", "session"} and len(found) > 1
+    return of_name or of_field or "".join(called) == "".join(found) + "key"
+
+
+def literals(module: Module) -> Iterator[Spot]:
+    """SRC101, per file."""
+    taken: set[tuple[int, int]] = set()
+    for node in module.nodes:
+        for spot in _at(module, node):
+            if (spot.line, spot.column) not in taken:
+                taken.add((spot.line, spot.column))
+                yield spot
+
+
+def _at(module: Module, node: ast.AST) -> Iterator[Spot]:
+    match node:
+        case ast.Assign(targets=[target], value=value):
+            yield from _given(module, node, name_of(target), value)
+        case ast.AnnAssign(target=target, value=ast.expr() as value):
+            yield from _given(module, node, name_of(target), value)
+        case ast.Call():
+            yield from _call(module, node)
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            for name, default in _defaults(node):
+                yield from _given(module, default, name, default)
+        case ast.Dict():
+            yield from _members(module, node)
+        case ast.Compare(left=left, ops=[ast.Eq() | ast.NotEq()], comparators=[right]):
+            yield from _compared(module, node, left, right)
+            yield from _compared(module, node, right, left)
+        case ast.Constant():
+            yield from _shaped(module, node)
+
+
+def _defaults(node: Function) -> Iterator[tuple[str, ast.expr]]:
+    listed_ = [*node.args.posonlyargs, *node.args.args]
+    with_default = listed_[len(listed_) - len(node.args.defaults) :]
+    yield from ((item.arg, value) for item, value in zip(with_default, node.args.defaults, strict=True))
+    for item, value in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
+        if value is not None:
+            yield item.arg, value
+
+
+def _members(module: Module, node: ast.Dict) -> Iterator[Spot]:
+    for key, value in zip(node.keys, node.values, strict=True):
+        name = text_of(key)
+        if name is None or not _NAME.fullmatch(name) or text_of(value) is None or _is_shown(module, node):
+            continue
+        yield from _given(module, node, name, value)
+
+
+def _compared(module: Module, node: ast.Compare, one: ast.expr, other: ast.expr) -> Iterator[Spot]:
+    named = isinstance(one, (ast.Name, ast.Attribute, ast.Subscript)) and not _is_member(module, one)
+    if named and text_of(other):
+        yield from _given(module, node, name_of(one), other)
+
+
+def _is_member(module: Module, node: ast.expr) -> bool:
+    # An enumeration member or class attribute, such as `TokenKind.ACCESS_TOKEN`, names a kind.
+    return isinstance(node, ast.Attribute) and module.dotted(node.value)[:1].isupper()
+
+
+def _given(module: Module, node: ast.AST, name: str, value: ast.expr) -> Iterator[Spot]:
+    if _is_enumeration(module, node) or "test" in words(name):
+        return
+    for literal, how in _written(module, value):
+        variable = how or name
+        if (is_secret(name) or (how and is_secret(how))) and is_value(literal, name) and literal != how:
+            words_of = (
+                f"The fallback of {variable} is written in the source."
+                if how
+                else f"`{name}` is written in the source."
+            )
+            yield module.spot(
+                "SRC101",
+                node if not isinstance(node, ast.Constant) else value,
+                words_of,
+                Severity.HIGH,
+                literal=literal,
+            )
+
+
+def _is_enumeration(module: Module, node: ast.AST) -> bool:
+    owner = module.parents.get(node)
+    return isinstance(owner, ast.ClassDef) and any("Enum" in module.dotted(base) for base in owner.bases)
+
+
+def _written(module: Module, value: ast.expr | None, how: str = "") -> Iterator[tuple[str, str]]:
+    """The literals that an expression may come to, each with the environment variable it stands in for."""
+    inner: list[ast.expr | None] = []
+    match value:
+        case ast.Constant(value=str() | bytes()):
+            if text := text_of(value):
+                yield text, how
+        case ast.BoolOp(op=ast.Or(), values=values):
+            how = next((found for item in values if (found := environment_name(module, item))), how)
+            inner = [*values]
+        case ast.IfExp(body=body, orelse=orelse):
+            inner = [body, orelse]
+        case ast.Call(func=ast.Attribute(value=text, attr="encode" | "strip")):
+            inner = [text]
+        case ast.Call() if name := environment_name(module, value):
+            how, inner = name, [_default(value)]
+        case ast.Call(func=func) if module.dotted(func).rpartition(".")[2] in _WRAPPERS:
+            inner = [*value.args[:1], keyword(value, "default")]
+    for item in inner:
+        yield from _written(module, item, how)
+
+
+def environment_name(module: Module, node: ast.AST | None) -> str:
+    """The environment variable that a call reads, such as `os.getenv("KEY", …)`; "" for other expressions."""
+    if isinstance(node, ast.Subscript) and module.dotted(node.value) in {"os.environ", "environ"}:
+        return text_of(node.slice) or ""
+    if not isinstance(node, ast.Call):
+        return ""
+    name = module.dotted(node.func)
+    last = name.rpartition(".")[2]
+    reads = name.endswith(("getenv", "environ.get", "environ.setdefault")) or (
+        last in {"env", "config", "Env", "str", "get"} and _is_reader(name)
+    )
+    return (text_of(argument(node, 0, "key")) or "") if reads else ""
+
+
+def _is_reader(name: str) -> bool:
+    return any(
+        part in {"env", "config", "Env", "environ"} or part.endswith(("Config()", "Env()"))
+        for part in name.split(".")
+    )
+
+
+def _default(node: ast.Call) -> ast.expr | None:
+    return argument(node, 1, "default") if len(node.args) > 1 else keyword(node, "default")
+
+
+def _call(module: Module, call: ast.Call) -> Iterator[Spot]:
+    name = module.dotted(call.func)
+    last = name.rpartition(".")[2]
+    variable = environment_name(module, call)
+    if variable and is_secret(variable):
+        for literal, _ in _written(module, _default(call)):
+            if is_value(literal, variable) or len(literal) < SHORTEST:
+                yield module.spot(
+                    "SRC101",
+                    call,
+                    f"The fallback of {variable} is written in the source.",
+                    Severity.HIGH,
+                    literal=literal,
+                )
+    if last in _SIGNERS and name.partition(".")[0] in {"jwt", "jose", "joserfc", "authlib"}:
+        text = text_of(argument(call, _SIGNERS[last], "key"))
+        if text and "-----BEGIN PUBLIC" not in text:
+            yield module.spot(
+                "SRC101", call, f"The key of {name} is written in the source.", Severity.HIGH, literal=text
+            )
+    if last.startswith("Test"):
+        return  # the test keys that vendors publish
+    for item in call.keywords:
+        if (
+            item.arg
+            and is_secret(item.arg)
+            and (text := text_of(item.value))
+            and is_value(text, item.arg)
+            and last not in {"Field", "Form", "Query", "Header"}
+        ):
+            yield module.spot(
+                "SRC101",
+                call,
+                f"`{item.arg}` of {last or 'a call'} is written in the source.",
+                Severity.HIGH,
+                literal=text,
+            )
+
+
+def _shaped(module: Module, node: ast.Constant) -> Iterator[Spot]:
+    text = text_of(node)
+    if text is None or len(text) < 12 or _is_shown(module, node):
+        return
+    what = ""
+    if _PEM.search(text):
+        what = "A private key"
+    elif _JWT.search(text):
+        what = "A token"
+    elif (match := _DSN.search(text)) and not _UNSET.search(match["password"]):
+        what = "A URL with its password"
+        text = match["password"]
+    if what:
+        place = module.parents.get(node, node)
+        yield module.spot(
+            "SRC101",
+            place if hasattr(place, "lineno") else node,
+            f"{what} is written in the source.",
+            Severity.HIGH,
+            literal=text,
+        )
+
+
+def _is_shown(module: Module, node: ast.AST) -> bool:
+    for outer in module.above(node):
+        if isinstance(outer, ast.keyword) and outer.arg in _SHOWN:
+            return True
+        if isinstance(outer, ast.Dict) and any(text_of(key) in _SHOWN for key in outer.keys):
+            return True
+        if isinstance(outer, ast.Expr):
+            return isinstance(outer.value, ast.Constant)
+        if isinstance(outer, ast.stmt):
+            return False
+    return False
+
+
+def texts(root: Path) -> Iterator[Spot]:
+    """SRC101 in the files beside the code: Dockerfile, compose, TOML, YAML, INI, settings in JSON."""
+    folder = root if root.is_dir() else root.parent
+    for path in sorted(folder.iterdir()):
+        if not path.is_file() or not _TEXTS.fullmatch(path.name) or path.name.endswith(".lock"):
+            continue
+        try:
+            if path.stat().st_size > _LARGEST_TEXT:
+                continue
+            lines = path.read_text("utf-8", "replace").splitlines()
+        except OSError:
+            continue
+        for number, line in enumerate(lines, 1):
+            if (found := _in_line(line)) is not None:
+                name, value = found
+                yield Spot(
+                    "SRC101",
+                    relative(path),
+                    number,
+                    f"{name} is written in {path.name}.",
+                    Severity.HIGH,
+                    kind="text",
+                    literal=Secret(value),
+                )
+
+
+def _in_line(line: str) -> tuple[str, str] | None:
+    match = _LINE.match(line)
+    if match is not None and is_secret(match["name"]) and is_value(match["value"], match["name"]):
+        return match["name"], match["value"]
+    dsn = None if line.lstrip().startswith("#") else _DSN.search(line)
+    if dsn is not None and not _UNSET.search(dsn["password"]):
+        return "A URL with its password", dsn["password"]
+    return None

@@ -1,0 +1,410 @@
+"""SRC105, secrets compared character by character, and SRC107, SQL put together from values."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from auth_conformance.model import Severity
+from auth_conformance.source.tree import Function, Module, Spot
+from auth_conformance.source.words import ABOUT, argument, listed, name_of, text_of, words
+
+_COMPARED = listed("token secret password passwd pwd signature hmac mac otp csrf apikey digest hexdigest pin")
+_KEYED = listed("api secret access auth master")
+# A second entry of the same value by the same person, and the old one: nothing is verified by that.
+_TWICE = listed(
+    "confirm confirmation confirmed repeat repeated again retype verify verification 2 two old new current previous"
+)
+# Both sides came with the request: nothing that the service keeps is compared.
+_BROUGHT = listed("cookie header form body query request submitted presented")
+_QUERIES = listed(
+    "where filter filter_by and_ or_ not_ select having on join outerjoin delete update case exists any_"
+)
+_REVOKED = listed(
+    "revoked blacklist blacklisted denylist denied blocked blocklist used seen cache cached tokens_used"
+)
+
+_SQL = re.compile(
+    r"\b(?:SELECT|INSERT\s+INTO|UPDATE|DELETE\s+FROM|WHERE|ORDER\s+BY|FROM|DROP|ALTER|CREATE)\b",
+    re.IGNORECASE,
+)
+_RUNNERS = {
+    "execute": 0, "executemany": 0, "executescript": 0, "exec_driver_sql": 0, "text": 0, "raw": 0, "read_sql": 0,
+    "read_sql_query": 0, "literal_column": 0, "from_statement": 0, "fetch": 0, "fetchrow": 0, "fetchval": 0,
+    "fetch_all": 0, "fetch_one": 0,
+}  # fmt: skip
+
+
+def comparisons(module: Module) -> Iterator[Spot]:
+    """SRC105, per file."""
+    for node in module.nodes:
+        if isinstance(node, ast.Compare) and len(node.ops) == 1:
+            yield from _compared(module, node)
+    for call, name in module.calls:
+        if name.rpartition(".")[2] == "compare_digest" and name.partition(".")[0] in {
+            "hmac",
+            "secrets",
+            "compare_digest",
+        }:
+            yield from _text_digest(module, call)
+
+
+def _compared(module: Module, node: ast.Compare) -> Iterator[Spot]:
+    left, right, operator = node.left, node.comparators[0], node.ops[0]
+    if (
+        not isinstance(operator, (ast.Eq, ast.NotEq, ast.In, ast.NotIn))
+        or _is_fixed(left)
+        or _is_fixed(right)
+    ):
+        return
+    if _in_query(module, node) or _is_column(module, left) or _is_column(module, right):
+        return
+    names = (name_of(left), name_of(right))
+    if isinstance(operator, (ast.In, ast.NotIn)):
+        listed = (
+            _is_secret(names[0])
+            and (_is_secret(names[1]) or _plural(names[1]))
+            and not _REVOKED & set(words(names[1]))
+        )
+        if listed and not isinstance(right, ast.Dict):
+            yield module.spot("SRC105", node, f"`{_short(node)}` compares secrets character by character.")
+        return
+    secret = [name for name in names if _is_secret(name)]
+    if (
+        not secret
+        or _itself(module, left, right)
+        or _twice(module, node, names)
+        or all(_BROUGHT & set(words(name)) for name in names)
+    ):
+        return
+    yield module.spot("SRC105", node, f"`{_short(node)}` compares secrets character by character.")
+
+
+def _short(node: ast.AST) -> str:
+    text = ast.unparse(node)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _is_secret(name: str) -> bool:
+    found = words(name)
+    if not found or (found[-1] in ABOUT - {"hexdigest"}) or "public" in found:
+        return False
+    return bool(_COMPARED & set(found)) or (found[-1] in {"key", "keys"} and bool(_KEYED & set(found)))
+
+
+def _plural(name: str) -> bool:
+    found = words(name)
+    return bool(found) and _is_secret(name.rstrip("s")) and name.endswith("s")
+
+
+def _is_fixed(node: ast.expr) -> bool:
+    """Whether a side is no value of anybody: a constant, an enumeration member, a length, a type."""
+    if isinstance(node, (ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.JoinedStr)):
+        return not isinstance(node, ast.JoinedStr)
+    if isinstance(node, ast.Call):
+        return name_of(node.func) in {"len", "type", "str.lower", "count", "set", "sorted", "id"}
+    if isinstance(node, ast.Attribute):
+        owner = name_of(node.value)
+        return owner[:1].isupper() and not owner.isupper() and node.attr.isupper()
+    return False
+
+
+def _in_query(module: Module, node: ast.AST) -> bool:
+    for outer in module.above(node):
+        if isinstance(outer, ast.Call) and name_of(outer.func) in _QUERIES:
+            return True
+        if isinstance(outer, ast.stmt):
+            return False
+    return False
+
+
+def _is_column(module: Module, node: ast.expr) -> bool:
+    # `User.token == value` builds a condition for the database, also where it is kept for later.
+    owner = name_of(node.value) if isinstance(node, ast.Attribute) else ""
+    del module
+    return (
+        bool(owner)
+        and owner[0].isupper()
+        and not owner.isupper()
+        and not isinstance(getattr(node, "value", None), ast.Call)
+    )
+
+
+def _itself(module: Module, left: ast.expr, right: ast.expr) -> bool:
+    """Whether one side is made from the other: then a spelling is looked at, and no secret is guarded."""
+    function = module.function_of(left)
+    if function is None:
+        return False
+    for one, other in ((left, right), (right, left)):
+        own = {part.id for part in ast.walk(one) if isinstance(part, ast.Name)}
+        used = {part.id for part in ast.walk(other) if isinstance(part, ast.Name)}
+        if own & used:
+            return True
+        for part in ast.walk(function):
+            if isinstance(part, ast.Assign) and used & {name_of(item) for item in part.targets}:
+                made = {inner.id for inner in ast.walk(part.value) if isinstance(inner, ast.Name)}
+                fetched = any(isinstance(inner, ast.Await) for inner in ast.walk(part.value))
+                if isinstance(one, ast.Name) and one.id in made and not fetched:
+                    return True
+    return False
+
+
+def _twice(module: Module, node: ast.Compare, names: tuple[str, str]) -> bool:
+    both = [set(words(name)) for name in names]
+    if any(found & _TWICE for found in both):
+        return True
+    function = module.function_of(node)
+    return function is not None and any(
+        "validator" in module.dotted(getattr(item, "func", item)) for item in function.decorator_list
+    )
+
+
+def _text_digest(module: Module, call: ast.Call) -> Iterator[Spot]:
+    function = module.function_of(call)
+    if function is None or len(call.args) != 2:
+        return
+    typed = {
+        item.arg: ast.unparse(item.annotation)
+        for item in [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+        if item.annotation is not None
+    }
+    for item in call.args:
+        plain = isinstance(item, ast.Name) and typed.get(item.id) in {"str", "str | None", "Optional[str]"}
+        basic = (
+            isinstance(item, ast.Attribute)
+            and typed.get(name_of(item.value), "").find("HTTPBasicCredentials") >= 0
+        )
+        if (plain or basic) and not _reassigned(function, item):
+            message = (
+                f"compare_digest is given the text `{ast.unparse(item)}`, and raises TypeError if not ASCII."
+            )
+            yield module.spot("SRC105", call, message, Severity.LOW)
+            return
+
+
+def _reassigned(function: Function, node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and any(
+        isinstance(part, ast.Assign) and any(name_of(target) == node.id for target in part.targets)
+        for part in ast.walk(function)
+    )
+
+
+def sql(module: Module) -> Iterator[Spot]:
+    """SRC107, per file."""
+    for call, name in module.calls:
+        last = (
+            name.rpartition(".")[2]
+            if name
+            else (call.func.attr if isinstance(call.func, ast.Attribute) else "")
+        )
+        if last not in _RUNNERS or (last == "text" and not _is_sql_text(name)):
+            continue
+        given = next(
+            (item for word in ("sql", "statement", "text", "query") if (item := argument(call, 0, word))),
+            None,
+        )
+        if given is None or (isinstance(given, ast.Call) and not _formats(given)):
+            continue
+        built = _built(module, given)
+        if built is not None and (
+            _is_sql(module, built) or last in {"text", "literal_column", "exec_driver_sql"}
+        ):
+            message = f"SQL for {last} is put together from values instead of being bound."
+            yield module.spot("SRC107", call, message, Severity.HIGH)
+
+
+def is_assembled(module: Module, line: int) -> bool:
+    """Whether a text that stands on that line is put together from something that the source does not fix."""
+    texts = [
+        node
+        for node in module.nodes
+        if isinstance(node, (ast.JoinedStr, ast.BinOp, ast.Call))
+        and node.lineno <= line <= (node.end_lineno or node.lineno)
+    ]
+    return not texts or any(_built(module, node) is not None for node in texts)
+
+
+def _is_sql_text(name: str) -> bool:
+    return name.startswith(("sqlalchemy.", "sqlmodel.")) or name.endswith((".sa.text", "sa.text", "db.text"))
+
+
+def _formats(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr in {"format", "join"}
+
+
+def _is_sql(module: Module, node: ast.expr) -> bool:
+    texts = [text for part in ast.walk(node) if (text := text_of(part))]
+    texts += [
+        text
+        for part in ast.walk(node)
+        if isinstance(part, ast.Name) and (text := text_of(module.constants.get(part.id)))
+    ]
+    return any(_SQL.search(text) for text in texts)
+
+
+def _built(module: Module, node: ast.expr, depth: int = 2) -> ast.expr | None:
+    """The expression that puts a text together from something that is no constant; None where none does."""
+    match node:
+        case ast.JoinedStr(values=values):
+            parts = [item.value for item in values if isinstance(item, ast.FormattedValue)]
+            return node if any(not _is_safe(module, part) for part in parts) else None
+        case ast.BinOp(left=left, op=ast.Mod(), right=right) if text_of(left) is not None or isinstance(
+            left, ast.Name
+        ):
+            parts = (
+                right.elts
+                if isinstance(right, ast.Tuple)
+                else list(right.values)
+                if isinstance(right, ast.Dict)
+                else [right]
+            )
+            return node if any(not _is_safe(module, part) for part in parts) else None
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            if any(_built(module, side, depth) is not None for side in (left, right)):
+                return node
+            return node if not (_is_safe(module, left) and _is_safe(module, right)) else None
+        case ast.Call(func=ast.Attribute(value=text, attr="format"), args=args, keywords=keywords):
+            parts = [*args, *(item.value for item in keywords)]
+            return (
+                node
+                if text_of(text) is not None and any(not _is_safe(module, part) for part in parts)
+                else None
+            )
+        case ast.Call(func=ast.Attribute(attr="join"), args=[parts]):
+            return node if not _is_safe(module, parts) else None
+        case ast.Name() if depth > 0:
+            return _named(module, node, depth)
+        case _:
+            return None
+
+
+def _named(module: Module, node: ast.Name, depth: int) -> ast.expr | None:
+    function = module.function_of(node)
+    if function is None:
+        return None
+    for part in ast.walk(function):
+        value = part.value if isinstance(part, (ast.Assign, ast.AugAssign)) else None
+        targets = (
+            part.targets
+            if isinstance(part, ast.Assign)
+            else [part.target]
+            if isinstance(part, ast.AugAssign)
+            else []
+        )
+        if (
+            value is not None
+            and any(name_of(item) == node.id for item in targets)
+            and getattr(part, "lineno", 0) <= node.lineno
+        ):
+            built = _built(module, value, depth - 1)
+            if built is not None:
+                return built
+            if isinstance(part, ast.AugAssign) and not _is_safe(module, value):
+                return value
+    return None
+
+
+def _is_safe(module: Module, node: ast.expr) -> bool:
+    """Whether a part can only be a text that the source fixes: a constant, an allow-list's value, a number, marks."""
+    match node:
+        case ast.Constant():
+            return True
+        case ast.JoinedStr() | ast.BinOp():
+            return _built(module, node) is None
+        case ast.Name(id=name):
+            known = name.isupper() or name in module.constants
+            return known or _fixed_here(module, node) or _allowed(module, node)
+        case ast.Attribute(attr=attr):
+            return attr.isupper() or (
+                attr in {"__tablename__", "name", "__table__", "value"} and name_of(node.value)[:1].isupper()
+            )
+        case ast.Subscript(value=value):
+            return name_of(value).isupper() or name_of(value) in module.constants
+        case ast.Call(func=func, args=args):
+            if name_of(func) in {"int", "len", "float", "quote", "quote_identifier", "range"}:
+                return True
+            return name_of(func) == "join" and bool(args) and _is_marks(args[0])
+        case ast.IfExp(body=body, orelse=orelse):
+            return _is_safe(module, body) and _is_safe(module, orelse)
+        case _:
+            return _is_marks(node)
+
+
+def _fixed_here(module: Module, node: ast.Name) -> bool:
+    """Whether the function gives the name nothing but constants."""
+    function = module.function_of(node)
+    values = [
+        part.value
+        for part in ast.walk(function or module.tree)
+        if isinstance(part, (ast.Assign, ast.AugAssign))
+        and any(
+            name_of(item) == node.id
+            for item in (part.targets if isinstance(part, ast.Assign) else [part.target])
+        )
+    ]
+    return bool(values) and all(isinstance(value, ast.Constant) for value in values)
+
+
+def _is_marks(node: ast.expr) -> bool:
+    """Placeholders repeated: `["?"] * n`, `"?" for _ in values`."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        return _is_marks(node.left) or _is_marks(node.right) or text_of(node.left) is not None
+    if isinstance(node, (ast.ListComp, ast.GeneratorExp)):
+        return text_of(node.elt) is not None
+    return isinstance(node, (ast.List, ast.Tuple)) and all(text_of(item) is not None for item in node.elts)
+
+
+def _allowed(module: Module, node: ast.Name) -> bool:
+    """Whether a name was checked against, or looked up in, a fixed collection in the same function."""
+    function = module.function_of(node)
+    if function is None:
+        return False
+    for part in ast.walk(function):
+        if (
+            isinstance(part, ast.Compare)
+            and isinstance(part.ops[0], (ast.In, ast.NotIn))
+            and name_of(part.left) == node.id
+        ):
+            holder = part.comparators[0]
+            if (
+                isinstance(holder, (ast.Set, ast.Tuple, ast.List, ast.Dict))
+                or name_of(holder).isupper()
+                or name_of(holder) in module.constants
+            ):
+                return True
+        if isinstance(part, ast.Assign) and any(name_of(item) == node.id for item in part.targets):
+            value = part.value
+            if isinstance(value, ast.Constant) or (
+                isinstance(value, ast.Subscript) and _is_safe(module, value)
+            ):
+                return True
+            if (
+                isinstance(value, ast.IfExp)
+                and _is_safe(module, value.body)
+                and _is_safe(module, value.orelse)
+            ):
+                return True
+            if isinstance(value, ast.Call) and (
+                name_of(value.func) in {"int", "float", "len"}
+                or (name_of(value.func) == "join" and value.args and _is_marks(value.args[0]))
+            ):
+                return True
+            if (
+                isinstance(value, ast.Call)
+                and isinstance(value.func, ast.Attribute)
+                and value.func.attr == "get"
+                and (name_of(value.func.value).isupper() or name_of(value.func.value) in module.constants)
+            ):
+                return True
+    typed = next(
+        (
+            item.annotation
+            for item in [*function.args.args, *function.args.kwonlyargs]
+            if item.arg == node.id and item.annotation
+        ),
+        None,
+    )
+    return typed is not None and (
+        ast.unparse(typed) in {"int", "float", "bool"} or ast.unparse(typed).startswith("Literal[")
+    )

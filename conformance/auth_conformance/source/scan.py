@@ -1,0 +1,161 @@
+"""One pass over a source tree: our rules, and those of bandit's own that say something about authentication."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import threading
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from auth_conformance.model import Severity
+from auth_conformance.source.rules.calls import has_passwords, hashes_passwords, raw_storage
+from auth_conformance.source.rules.guards import failing_open
+from auth_conformance.source.rules.literals import texts
+from auth_conformance.source.rules.local import LOCAL
+from auth_conformance.source.rules.standards import lengths, statuses, structure, unannotated
+from auth_conformance.source.rules.values import is_assembled
+from auth_conformance.source.tree import Module, Spot, Tree, read_tree
+
+# Bandit's own rules that say something about authentication, by our code (checklist SRC101 to SRC113).
+# B105 to B107 are not among them: they take `token_url="/token"` for a password.
+IMPORTED = {
+    "B303": "SRC104", "B324": "SRC104",
+    "B608": "SRC107",
+    "B101": "SRC113", "B102": "SRC113", "B104": "SRC113", "B201": "SRC113", "B301": "SRC113", "B302": "SRC113",
+    "B307": "SRC113", "B501": "SRC113", "B506": "SRC113", "B602": "SRC113", "B604": "SRC113", "B605": "SRC113",
+}  # fmt: skip
+# Said, and no failure: whether they matter is decided elsewhere.
+NOTES = frozenset(("B104",))
+_ALONE = threading.Lock()
+
+
+class SourceError(Exception):
+    """The source cannot be examined. `remedy` is what the user can do about it."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(reason)
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What one pass found. `suppressed` counts findings that a `# nosec` took away."""
+
+    tree: Tree
+    spots: tuple[Spot, ...]
+    suppressed: int
+    hashes: bool
+    passwords: bool
+
+    def of(self, code: str) -> tuple[Spot, ...]:
+        """The findings of one rule, in order of place."""
+        return tuple(spot for spot in self.spots if spot.code == code)
+
+
+def scan(root: Path, files: tuple[Path, ...] = ()) -> Scan:
+    """Examine the source below `root`, or `files` only. Raises SourceError."""
+    if importlib.util.find_spec("bandit") is None:
+        raise SourceError("bandit is not installed.", "pip install 'fastapi-auth-conformance[static]'")
+    try:
+        tree = read_tree(root, files)
+    except OSError as error:
+        raise SourceError(f"The source {root} cannot be read: {error.strerror or error}.", REMEDY) from None
+    if not tree.modules:
+        said = f": {tree.problems[0]}" if tree.problems else ""
+        raise SourceError(f"There is no Python file to examine in {root}{said}.", REMEDY)
+    found, suppressed = _with_bandit(tree)
+    by_path = {module.shown: module for module in tree.modules}
+    for spot in _ours(tree, files):
+        module = by_path.get(spot.path)
+        if module is not None and module.suppressed(spot.line, spot.code):
+            suppressed += 1
+        else:
+            found.append(spot)
+    return Scan(tree, _ordered(found), suppressed, hashes_passwords(tree), has_passwords(tree))
+
+
+REMEDY = 'source = "path/to/the/package"  # the folder with the code of the service'
+
+
+def _ordered(spots: list[Spot]) -> tuple[Spot, ...]:
+    unique = {(spot.code, spot.path, spot.line, spot.message): spot for spot in spots}.values()
+    # Where both see a place, ours says more.
+    ours = {place for spot in unique if "(bandit B" not in spot.message for place in _places(spot)}
+    kept = [spot for spot in unique if "(bandit B" not in spot.message or not ours & set(_places(spot))]
+    return tuple(sorted(kept, key=lambda spot: (spot.code, spot.path, spot.line)))
+
+
+def _places(spot: Spot) -> list[tuple[str, str, int | str]]:
+    at = [(spot.code, spot.path, spot.line)]
+    return [*at, (spot.code, spot.path, spot.function)] if spot.function and spot.code == "SRC107" else [*at]
+
+
+def _ours(tree: Tree, files: tuple[Path, ...]) -> Iterator[Spot]:
+    for module in tree.modules:
+        for local in (*LOCAL, statuses, unannotated):
+            yield from local(module)
+    for whole in (raw_storage, failing_open, lengths, structure):
+        yield from whole(tree)
+    if not files:
+        yield from texts(tree.root)
+
+
+def _with_bandit(tree: Tree) -> tuple[list[Spot], int]:
+    """Run those of bandit's own rules that matter here; the findings, and how many a `# nosec` took away."""
+    config, manager = _bandit()
+    logger = logging.getLogger("bandit")
+    with _ALONE:
+        level = logger.level
+        logger.setLevel(logging.CRITICAL + 1)
+        try:
+            runner = manager.BanditManager(
+                config.BanditConfig(), "file", profile={"include": [*IMPORTED], "exclude": []}
+            )
+            runner.files_list = [str(module.path) for module in tree.modules]
+            runner.run_tests()
+        finally:
+            logger.setLevel(level)
+    by_path = {str(module.path): module for module in tree.modules}
+    found = [spot for issue in runner.results if (spot := _imported(issue, by_path[str(issue.fname)]))]
+    totals = runner.metrics.data.get("_totals", {})
+    return found, int(totals.get("nosec", 0)) + int(totals.get("skipped_tests", 0))
+
+
+def _bandit() -> tuple[Any, Any]:
+    """Bandit's modules. What importing it does to the process (a warning, how warnings look) is undone."""
+    shown = warnings.formatwarning
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from bandit.core import config, manager  # type: ignore[import-untyped] # an extra without types
+
+    warnings.formatwarning = shown
+    return config, manager
+
+
+def _imported(issue: Any, module: Module) -> Spot | None:
+    function = _function_at(module, issue.lineno)
+    if issue.test_id == "B101" and not _is_about_access(function):
+        return None
+    if issue.test_id == "B608" and not is_assembled(module, issue.lineno):
+        return None
+    named = str(issue.severity).lower()
+    severity = Severity(named) if named in {"low", "medium", "high"} else None
+    message = f"{issue.text.splitlines()[0].rstrip('.')} (bandit {issue.test_id})."
+    note = issue.test_id in NOTES
+    return Spot(IMPORTED[issue.test_id], module.shown, issue.lineno, message, severity, function, note)
+
+
+def _function_at(module: Module, line: int) -> str:
+    around = [node for node in module.functions if node.lineno <= line <= (node.end_lineno or node.lineno)]
+    return max(around, key=lambda node: node.lineno).name if around else ""
+
+
+def _is_about_access(function: str) -> bool:
+    return any(
+        word in function.lower()
+        for word in ("auth", "verify", "permission", "current_user", "login", "require", "token")
+    )

@@ -1,0 +1,321 @@
+"""Python files as syntax trees with their imports resolved. Hostile input: what cannot be read is named."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import tokenize
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+
+from auth_conformance.model import Severity
+from auth_conformance.secret import Secret
+from auth_conformance.source.words import listed
+
+# Larger files are generated, and more files are no service.
+LARGEST = 2_000_000
+MOST = 5_000
+# Not the service itself (checklist SRC, common rules).
+SKIPPED = listed(
+    "tests test testing migrations alembic versions node_modules site-packages dist-packages build dist venv env "
+    "__pycache__ docs examples benchmarks"
+)
+_TEST_FILE = re.compile(r"(test_.*|.*_test|tests|conftest)\.py")
+_NOSEC = re.compile(r"#\s*nosec:?\s*(?P<codes>[^#]*)")
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Loop = ast.For | ast.AsyncFor | ast.While
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A place in the source that breaks a rule. A `note` is said and does not fail.
+
+    `literal` is the secret that stands there, for comparing, never for showing.
+    """
+
+    code: str
+    path: str
+    line: int
+    message: str
+    severity: Severity | None = None
+    function: str = ""
+    note: bool = False
+    kind: str = ""
+    column: int = 0
+    literal: Secret | None = None
+
+
+@dataclass
+class Module:
+    """One parsed file. `name` is dotted, relative to the root's parent; `shown` is the path for reports."""
+
+    path: Path
+    shown: str
+    name: str
+    text: str
+    tree: ast.Module
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Every node, parents before children."""
+        return list(ast.walk(self.tree))
+
+    @cached_property
+    def parents(self) -> dict[ast.AST, ast.AST]:
+        """The parent of every node but the module."""
+        return {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
+
+    @cached_property
+    def imports(self) -> dict[str, str]:
+        """What each imported name stands for, such as `jwt_decode` for `jwt.decode`."""
+        found: dict[str, str] = {}
+        for node in self.nodes:
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    first = alias.name.partition(".")[0]
+                    found[alias.asname or first] = alias.name if alias.asname else first
+            elif isinstance(node, ast.ImportFrom):
+                base = self._absolute(node)
+                for alias in node.names:
+                    found[alias.asname or alias.name] = f"{base}.{alias.name}".lstrip(".")
+        return found
+
+    def _absolute(self, node: ast.ImportFrom) -> str:
+        if not node.level:
+            return node.module or ""
+        package = self.name.split(".")
+        if self.path.name != "__init__.py":
+            package = package[:-1]
+        kept = package[: len(package) - node.level + 1]
+        return ".".join([*kept, *filter(None, [node.module])])
+
+    @cached_property
+    def functions(self) -> list[Function]:
+        """Every function and method, nested ones too."""
+        return [node for node in self.nodes if isinstance(node, Function)]
+
+    @cached_property
+    def calls(self) -> list[tuple[ast.Call, str]]:
+        """Every call with the dotted name that it calls, imports resolved; "" where there is none."""
+        return [(node, self.dotted(node.func)) for node in self.nodes if isinstance(node, ast.Call)]
+
+    @cached_property
+    def constants(self) -> dict[str, ast.expr]:
+        """What is assigned to each name at the top of the module."""
+        found: dict[str, ast.expr] = {}
+        for node in self.tree.body:
+            if isinstance(node, ast.Assign):
+                found.update(
+                    {target.id: node.value for target in node.targets if isinstance(target, ast.Name)}
+                )
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
+                found[node.target.id] = node.value
+        return found
+
+    @cached_property
+    def nosec(self) -> dict[int, frozenset[str]]:
+        """The codes that `# nosec` names on each line; an empty set stands for all."""
+        found: dict[int, frozenset[str]] = {}
+        if "nosec" not in self.text:
+            return found
+        for token in tokenize.tokenize(BytesIO(self.text.encode()).readline):
+            match = _NOSEC.search(token.string) if token.type == tokenize.COMMENT else None
+            if match is not None:
+                listed = match["codes"].partition(":")[0]
+                found[token.start[0]] = frozenset(re.findall(r"[A-Z]+\d+", listed.upper()))
+        return found
+
+    def dotted(self, node: ast.AST | None) -> str:
+        """The dotted name that an expression stands for, such as `jwt.decode`; "" for anything else."""
+        parts: list[str] = []
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        if isinstance(node, ast.Call) and parts:
+            inner = self.dotted(node.func)
+            return ".".join([f"{inner}()", *reversed(parts)]) if inner else ""
+        if not isinstance(node, ast.Name):
+            return ""
+        return ".".join([self.imports.get(node.id, node.id), *reversed(parts)])
+
+    def above(self, node: ast.AST) -> Iterator[ast.AST]:
+        """The nodes around a node, innermost first."""
+        while (found := self.parents.get(node)) is not None:
+            yield found
+            node = found
+
+    def function_of(self, node: ast.AST) -> Function | None:
+        """The innermost function around a node; the node itself when it is one."""
+        if isinstance(node, Function):
+            return node
+        return next((outer for outer in self.above(node) if isinstance(outer, Function)), None)
+
+    def suppressed(self, line: int, code: str) -> bool:
+        """Whether a `# nosec` comment on that line covers the code."""
+        codes = self.nosec.get(line)
+        return codes is not None and (not codes or code in codes)
+
+    def spot(
+        self,
+        code: str,
+        node: ast.AST,
+        message: str,
+        severity: Severity | None = None,
+        *,
+        note: bool = False,
+        literal: str | None = None,
+    ) -> Spot:
+        """A finding at a node."""
+        function = self.function_of(node)
+        return Spot(
+            code,
+            self.shown,
+            getattr(node, "lineno", 1),
+            message,
+            severity,
+            function.name if function is not None else "",
+            note,
+            type(node).__name__,
+            getattr(node, "col_offset", 0),
+            Secret(literal) if literal else None,
+        )
+
+
+@dataclass
+class Tree:
+    """A service's source. `problems` name what could not be read."""
+
+    root: Path
+    modules: tuple[Module, ...]
+    problems: tuple[str, ...] = ()
+
+    @cached_property
+    def by_name(self) -> dict[str, Module]:
+        """The modules by dotted name; packages by the name of the package, and `src.shop` by `shop` too."""
+        return _with_endings({module.name: module for module in self.modules})
+
+    @cached_property
+    def defined(self) -> dict[str, tuple[Module, ast.AST]]:
+        """Functions and classes at the top of modules, by dotted name."""
+        found: dict[str, tuple[Module, ast.AST]] = {}
+        for name, module in self.by_name.items():
+            for node in module.tree.body:
+                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                    found[f"{name}.{node.name}"] = (module, node)
+        return found
+
+    def find(self, module: Module, name: str) -> tuple[Module, ast.AST] | None:
+        """Where a dotted name that `module` uses is defined in this tree; re-exports are followed."""
+        for _ in range(5):
+            found = self.defined.get(name) or self.defined.get(f"{module.name}.{name}")
+            if found is not None:
+                return found
+            base, _, last = name.rpartition(".")
+            holder = self.by_name.get(base)
+            if holder is None or last not in holder.imports:
+                return None
+            module, name = holder, holder.imports[last]
+        return None
+
+    def imported(self) -> frozenset[str]:
+        """The top-level names of everything that the modules import."""
+        return frozenset(
+            name.partition(".")[0] for module in self.modules for name in module.imports.values() if name
+        )
+
+
+def _with_endings(modules: dict[str, Module]) -> dict[str, Module]:
+    found = dict(modules)
+    for name, module in modules.items():
+        rest = name.partition(".")[2]
+        while rest:
+            found.setdefault(rest, module)
+            rest = rest.partition(".")[2]
+    return found
+
+
+def read_tree(root: Path, files: tuple[Path, ...] = ()) -> Tree:
+    """Parse the Python files below `root`, or `files` only. Raises OSError when there is nothing to read."""
+    if not root.exists():
+        raise FileNotFoundError(f"there is no {root}")
+    problems: list[str] = []
+    chosen = list(files) or list(_python_files(root, problems))
+    base = root.parent if root.is_file() else root
+    modules = [module for path in chosen[:MOST] if (module := _read(path, base, problems)) is not None]
+    if len(chosen) > MOST:
+        problems.append(f"{len(chosen) - MOST} of {len(chosen)} files were not read: more than {MOST}")
+    return Tree(root, tuple(modules), tuple(problems))
+
+
+def _python_files(root: Path, problems: list[str]) -> Iterator[Path]:
+    if root.is_file():
+        yield root
+        return
+    for folder, below, files in os.walk(
+        root, onerror=lambda error: problems.append(f"{error.filename} cannot be read")
+    ):
+        here = Path(folder)
+        below[:] = sorted(
+            name
+            for name in below
+            if name not in SKIPPED and not name.startswith(".") and not (here / name / "pyvenv.cfg").exists()
+        )
+        yield from (
+            here / name for name in sorted(files) if name.endswith(".py") and not _TEST_FILE.fullmatch(name)
+        )
+
+
+def _read(path: Path, base: Path, problems: list[str]) -> Module | None:
+    shown = relative(path)
+    try:
+        if path.stat().st_size > LARGEST:
+            problems.append(f"{shown} was not read: larger than {LARGEST // 1_000_000} MB")
+            return None
+        raw = path.read_bytes()
+        encoding, _ = tokenize.detect_encoding(BytesIO(raw).readline)
+        text = raw.decode(encoding).replace("\r\n", "\n")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(text, str(path))
+    except SyntaxError as error:
+        problems.append(f"{shown}:{error.lineno or 1} is not Python of this version: {error.msg}")
+    except OSError as error:
+        problems.append(f"{shown} cannot be read: {error.strerror}")
+    except (ValueError, RecursionError, MemoryError) as error:
+        problems.append(f"{shown} cannot be parsed: {type(error).__name__}")
+    else:
+        return Module(path, shown, _dotted_name(path, base), text, tree)
+    return None
+
+
+def import_name(path: Path) -> tuple[str, Path]:
+    """The name under which a file is imported, and the folder that has to be on the path for that."""
+    parts, folder = [path.stem], path.resolve().parent
+    while (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts), folder
+
+
+def _dotted_name(path: Path, base: Path) -> str:
+    name, folder = import_name(path)
+    try:
+        parts = [*folder.relative_to(base.resolve()).parts, *name.split(".")]
+    except ValueError:
+        return name
+    # Packages without __init__.py are imported from the root as well as regular ones.
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def relative(path: Path) -> str:
+    """A path as reports show it: relative to the working directory where it lies below it."""
+    try:
+        return path.resolve().relative_to(Path.cwd()).as_posix()
+    except (ValueError, OSError):
+        return path.as_posix()

@@ -1,0 +1,123 @@
+"""What names of variables, members and environment variables say: secret, password, or merely about one."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import lru_cache
+
+
+def listed(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
+# A name that ends so is about a secret and is none.
+ABOUT = listed("""
+    url uri path name names type types kind length len seconds minutes hours days expire expires expired expiry
+    expiration ttl lifetime age header headers prefix suffix scheme schemes algorithm algorithms alg field fields
+    param params parameter pattern regex min max id ids class file files filename folder dir count limit limits
+    endpoint route routes location audience issuer cookie bytes size model schema service manager strategy
+    backend error errors exception message detail label title description rotation version format required
+    enabled disabled policy validator strength hint rule rules context hasher helper handler factory bearer
+    dependency repository repo store storage table column index request response form data info status state
+    used valid invalid revoked test text challenge realm cost rounds iterations memory time at by on in for of
+    generator provider func function method attempts attempt window minimum maximum flow grant getter scope
+    scopes claims payload encoding charset separator delimiter placeholder example examples help owner user
+    create created update updated reset verify verified change changed missing present is has digits usage
+    use pointer place parts part number numbers position domain samesite secure httponly transport env var variable
+    """)
+_SECRET = listed(
+    "secret secrets password passwords passwd pwd passphrase token tokens apikey apikeys credential credentials "
+    "dsn pepper otp"
+)
+_PASSWORD = listed("password passwords passwd pwd passphrase pass")
+# What makes a `key` a secret.
+_OF_KEY = listed("api secret private signing jwt encryption hmac access auth session master crypto fernet")
+
+
+@lru_cache(maxsize=20_000)
+def words(name: str) -> tuple[str, ...]:
+    """The words of an identifier in lower case: `resetTokenURL` gives reset, token, url."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
+    return tuple(word for word in re.split(r"[^A-Za-z0-9]+", spaced.lower()) if word)
+
+
+@lru_cache(maxsize=20_000)
+def is_secret(name: str) -> bool:
+    """Whether a variable of that name holds a secret, going by its words."""
+    found = words(name)
+    if not found or found[-1] in ABOUT or "public" in found or found[0] in {"is", "has", "min", "max"}:
+        return False
+    return bool(_SECRET & set(found)) or (found[-1] in {"key", "keys"} and bool(_OF_KEY & set(found)))
+
+
+@lru_cache(maxsize=20_000)
+def is_password(name: str) -> bool:
+    """Whether a variable of that name holds a password in clear."""
+    found = words(name)
+    about = ABOUT | {"hash", "hashed", "digest", "encrypted"}
+    return (
+        bool(found) and bool(_PASSWORD & set(found)) and not (about & {found[-1]}) and "hashed" not in found
+    )
+
+
+def name_of(node: ast.AST | None) -> str:
+    """The last name in an expression: `self.user.token` gives token, `body["token"]` too."""
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name):
+            return name
+        case ast.Subscript(slice=ast.Constant(value=str() as name)):
+            return name
+        case ast.Call(
+            func=ast.Attribute(
+                value=inner,
+                attr="encode" | "decode" | "strip" | "get_secret_value" | "hexdigest" | "digest" | "lower",
+            )
+        ):
+            return name_of(inner)
+        case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value=str() as name), *_]):
+            return name
+        case ast.Await(value=inner) | ast.Starred(value=inner):
+            return name_of(inner)
+        case _:
+            return ""
+
+
+def mentions(node: ast.AST, predicate: object) -> bool:
+    """Whether a name in an expression fulfils `predicate`."""
+    return any(callable(predicate) and predicate(name_of(part)) for part in ast.walk(node) if name_of(part))
+
+
+def text_of(node: ast.AST | None) -> str | None:
+    """The text of a string or bytes literal; None for anything else."""
+    match node:
+        case ast.Constant(value=str() as text):
+            return text
+        case ast.Constant(value=bytes() as raw):
+            return raw.decode("latin-1")
+        case _:
+            return None
+
+
+def keyword(call: ast.Call, name: str) -> ast.expr | None:
+    """The value of a keyword argument; None where it is not given."""
+    return next((item.value for item in call.keywords if item.arg == name), None)
+
+
+def argument(call: ast.Call, position: int, name: str) -> ast.expr | None:
+    """An argument by position or keyword; None where it is not given."""
+    plain = [item for item in call.args if not isinstance(item, ast.Starred)]
+    return plain[position] if position < len(plain) else keyword(call, name)
+
+
+def is_constant(node: ast.AST | None, value: object) -> bool:
+    """Whether an expression is exactly that constant: `True` is not `1` here."""
+    return isinstance(node, ast.Constant) and type(node.value) is type(value) and node.value == value
+
+
+def spreads(call: ast.Call) -> bool:
+    """Whether a call takes arguments that cannot be read: `*args` or `**kwargs`."""
+    return any(item.arg is None for item in call.keywords) or any(
+        isinstance(item, ast.Starred) for item in call.args
+    )
