@@ -21,6 +21,7 @@ FAMILIES = {
     "WEB": "browser",
     "DOC": "contract",
     "STO": "storage",
+    "SRC": "source",
     "LIF": "lifecycle",
 }
 FIRST = [
