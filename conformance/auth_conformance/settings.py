@@ -296,6 +296,7 @@ class PolicySettings(_Table):
     session_absolute: float | None = Field(default=None, gt=0)
     refresh_family: float | None = Field(default=None, gt=0)
     hide_docs: bool = False
+    same_site_only: bool = False
 
 
 class Settings(BaseSettings):

@@ -480,6 +480,7 @@ class Policy:
     session_absolute: float | None = None
     refresh_family: float | None = None
     hide_docs: bool = False
+    same_site_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

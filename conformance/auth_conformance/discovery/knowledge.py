@@ -227,6 +227,7 @@ class Knowledge:
                 session_absolute=policy.session_absolute,
                 refresh_family=policy.refresh_family,
                 hide_docs=policy.hide_docs,
+                same_site_only=policy.same_site_only,
             ),
             facts=tuple(self.facts),
             absent=dict(self.absent),

@@ -13,6 +13,7 @@ from auth_conformance.probe.contract import Contracts
 from auth_conformance.probe.cookies import Cookies
 from auth_conformance.probe.core import Answer, Core, Missing, Session, Unclear
 from auth_conformance.probe.crashes import Crashes
+from auth_conformance.probe.crosssite import CrossSite
 from auth_conformance.probe.declared import Declared
 from auth_conformance.probe.described import Described
 from auth_conformance.probe.duplicates import Duplicates
@@ -52,6 +53,7 @@ from auth_conformance.probe.restart import Restart
 from auth_conformance.probe.reticence import Reticence
 from auth_conformance.probe.revocation import Revocation
 from auth_conformance.probe.rotation import Reuse
+from auth_conformance.probe.safety import Safety
 from auth_conformance.probe.scene import Scene
 from auth_conformance.probe.schemes import Schemes
 from auth_conformance.probe.scoping import Scoping
@@ -79,6 +81,8 @@ class Probe(
     References,
     Contracts,
     Declared,
+    Safety,
+    CrossSite,
     Exposure,
     Faults,
     Logs,

@@ -136,12 +136,12 @@ class Faults(Sessions, Minting):
                 late = forge.late_claims(self.scene.recorder.clock.now(), 7200)
                 found["an expired token"] = forge.credential(late)
         with contextlib.suppress(Missing, Unclear):
-            revoked = await self._revoked(live)
+            revoked = await self._ended_credential(live)
             if revoked is not None:
                 found[f"a revoked {kind.value} credential"] = revoked
         return found
 
-    async def _revoked(self, live: Credential) -> Credential | None:
+    async def _ended_credential(self, live: Credential) -> Credential | None:
         """A credential that was ended: a key that was revoked, a session that was logged out."""
         kind = live.carrier.kind
         keys = self.target.keys

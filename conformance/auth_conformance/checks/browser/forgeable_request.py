@@ -1,0 +1,37 @@
+"""WEB104."""
+
+from auth_conformance.sdk import API, ASVS, CWE, RFC, WSTG, Impact, Need, Probe, Severity, Verdict, check
+
+
+@check(
+    "WEB104",
+    "csrf-defended",
+    title="Request that a page of another site can send with the user's cookie",
+    severity=Severity.HIGH,
+    level=1,
+    budget=110,
+    needs=(Need.COOKIE, Need.LOGIN, Need.WITNESS),
+    impact=Impact.DISRUPTS,
+    references=(
+        ASVS("3.5.1"),
+        ASVS("3.5.3"),
+        ASVS("3.3.2"),
+        RFC(6749, "10.12"),
+        API(8),
+        CWE(352),
+        CWE(346),
+        WSTG("SESS-05"),
+    ),
+)
+async def forgeable_request(probe: Probe) -> Verdict:
+    """A page of another site must not be able to change anything with the cookie of its visitor, nor log in or out.
+
+    Why: the browser adds the cookie by itself. Whoever can make somebody open a page acts as that person.
+    How: with the cookie of an account of its own, send what a browser sends without asking first: forms,
+        multipart and text/plain, from a foreign origin, without one, from `null`, from a sibling, with the
+        host somewhere in the address, and by GET. What the owner reads afterwards decides. The cookie's
+        SameSite grades: where it alone keeps browsers from it, the finding is medium.
+    Fix: a token bound to the session in a header (`X-CSRF-Token`), checked in a dependency of every route
+        that changes something, and a check of `Origin` and `Sec-Fetch-Site` at the login.
+    """
+    return await probe.must_resist_forgery()

@@ -1,0 +1,436 @@
+"""Requests that a page of somebody else can cause: state is judged by what the owner reads afterwards."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode, urlsplit
+
+from auth_conformance.credentials import Credential, Kind
+from auth_conformance.model import (
+    Exchange,
+    Failed,
+    Inconclusive,
+    Need,
+    Passed,
+    Role,
+    Severity,
+    Verdict,
+    Violation,
+)
+from auth_conformance.oracles.cookies import parse_set_cookie
+from auth_conformance.oracles.pointer import put, resolve
+from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.described import Described
+from auth_conformance.probe.minting import Minting
+from auth_conformance.probe.sessions import Sessions
+from auth_conformance.target import Account
+from auth_conformance.transports.message import HttpRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from auth_conformance.target import Operation
+
+_EVIL = "https://evil.example"
+_BOUNDARY = "----auth-conformance-5e1f"
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """A request that creates something, and how its owner sees whether it did."""
+
+    operation: Operation
+    template: Mapping[str, object]
+    text_field: str
+    identifier: str
+    id_parameter: str = ""
+    read: Operation | None = None
+    listing: Operation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Simple:
+    """A body that browsers send without asking first: how it is called, its type, and how it is written."""
+
+    label: str
+    media: tuple[str, ...]
+    form: str = "json"
+    core: bool = True
+
+
+# What a page can send without a preflight (Fetch §2.2.2), and an untyped Blob, which has no type at all.
+SIMPLE = (
+    Simple("JSON as text/plain", ("text/plain",)),
+    Simple("JSON as text/plain;application/json", ("text/plain;application/json",)),
+    Simple("JSON as urlencoded", ("application/x-www-form-urlencoded",)),
+    Simple("JSON as the name of a field", ("application/x-www-form-urlencoded",), "name"),
+    Simple("JSON in a multipart form", (f"multipart/form-data; boundary={_BOUNDARY}",), "multipart"),
+    Simple("JSON without a content type", ()),
+    Simple("JSON with an empty content type", ("",)),
+    Simple("JSON with application/json on a second line", ("text/plain", "application/json")),
+)
+
+
+@dataclass(slots=True)
+class _Forgeries:
+    """What was forged with whose credential, and what came of it. `reach` is the cookie's SameSite."""
+
+    violations: list[Violation] = field(default_factory=list)
+    unsure: list[str] = field(default_factory=list)
+    refused: int = 0
+    reach: str = ""
+
+
+# Minting is named so that it comes after Sessions, as everywhere else.
+class CrossSite(Described, Sessions, Minting):
+    """Sentences about requests that the user did not mean to send."""
+
+    async def must_resist_forgery(self) -> Verdict:
+        """No page of another site changes state, logs in or logs out with the user's cookie."""
+        account = await self.disposable("cross-site", Kind.COOKIE) or self.account()
+        session = await self.sign_in(account, Kind.COOKIE)
+        live, bare = session.credential, replace(session.credential, companions=())
+        reach = self._reach_of_cookie(session.answer, live)
+        baseline = await self.baseline(self.witness, live)
+        await self.must_live(self.witness, live, baseline, "before")
+        found = _Forgeries(reach=reach)
+        mutation = self.mutation()
+        if mutation is not None:
+            await self._must_create(mutation, live)
+            await self._forge_creations(mutation, bare, found)
+        else:
+            self.notes.append(
+                "no operation that creates something is known: only login and logout were forged"
+            )
+        await self._forge_login(account, found)
+        await self._forge_logout(account, found)
+        closing = await self.sign_in(account, Kind.COOKIE)
+        await self.must_live(self.witness, closing.credential, baseline, "after")
+        return self._concluded_forgeries(found, "requests that a foreign page can send")
+
+    def _concluded_forgeries(self, found: _Forgeries, what: str) -> Verdict:
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if found.violations:
+            worst: dict[str | None, Violation] = {}
+            for item in sorted(found.violations, key=lambda item: (item.severity or self.rule.severity).rank):
+                worst[item.operation] = item
+            ordered = sorted(worst.values(), key=lambda item: -(item.severity or self.rule.severity).rank)
+            return Failed(tuple(ordered), evidence, (*notes, *found.unsure))
+        if found.unsure:
+            more = f" (and {len(found.unsure) - 1} more)" if len(found.unsure) > 1 else ""
+            return Inconclusive(found.unsure[0] + more, "", evidence, notes)
+        if not found.refused:
+            return Inconclusive("Nothing could be forged here.", "", evidence, notes)
+        return Passed(f"{found.refused} {what} changed nothing.", evidence, notes)
+
+    def mutation(self) -> Mutation | None:
+        """The operation that creates an object, or a key: with a text by which its owner knows it again."""
+        objects, keys = self.target.objects, self.target.keys
+        if objects is not None and objects.create.method == "POST":
+            return Mutation(
+                objects.create,
+                objects.template,
+                objects.text_field,
+                objects.identifier,
+                objects.id_parameter,
+                objects.read,
+                objects.listing,
+            )
+        if keys is not None and keys.create.method == "POST" and keys.listing is not None:
+            name = next((key for key, value in keys.template.items() if isinstance(value, str)), None)
+            if name is not None:
+                return Mutation(keys.create, keys.template, name, keys.identifier or "", listing=keys.listing)
+        return None
+
+    async def _must_create(self, mutation: Mutation, live: Credential) -> None:
+        """The control: the honest request works, and is seen to work. Raises Unclear."""
+        text = self.word(14)
+        answer = await self.call(
+            mutation.operation,
+            live,
+            label="control: the honest request",
+            role=Role.CONTROL,
+            body=put(dict(mutation.template), mutation.text_field, text),
+        )
+        if not answer.reply.ok:
+            raise Unclear(
+                f"{mutation.operation.name} refused the honest request ({answer.why or answer.status}).",
+                '[[login]]\ncsrf = "/csrf_token"  # where the login answers the token that changes need',
+            )
+        if not await self._came_into_being(mutation, live, text, answer):
+            raise Unclear(f"{mutation.operation.name} created something that its owner cannot see.")
+
+    async def _came_into_being(
+        self, mutation: Mutation, owner: Credential, text: str, answer: Answer
+    ) -> bool:
+        """RR: whether the owner finds what the request was to create."""
+        identifier = resolve(answer.reply.json, mutation.identifier) if mutation.identifier else None
+        if answer.reply.ok and mutation.read is not None and isinstance(identifier, (str, int)):
+            values = {mutation.id_parameter: str(identifier)}
+            seen = await self.call(
+                mutation.read, owner, label="the owner reads", role=Role.CONTROL, values=values
+            )
+            if seen.reply.ok and text in seen.reply.text:
+                return True
+        if mutation.listing is not None and "{" not in mutation.listing.path:
+            seen = await self.call(mutation.listing, owner, label="the owner lists", role=Role.CONTROL)
+            return seen.reply.ok and text in seen.reply.text
+        return False
+
+    def _reach_of_cookie(self, answer: Answer, live: Credential) -> str:
+        """Where browsers send the session cookie: its SameSite, `absent` when it says nothing."""
+        for line in answer.reply.header_lines("set-cookie"):
+            cookie = parse_set_cookie(line)
+            if cookie is not None and cookie.name == live.carrier.name:
+                return cookie.same_site or "absent"
+        return "absent"
+
+    def _grade(self, reach: str) -> Severity:
+        return Severity.HIGH if reach not in ("lax", "strict") else Severity.MEDIUM
+
+    def _foreign(self) -> dict[str, Headers]:
+        """What a browser says about a page that makes it send something."""
+        own = urlsplit(self.target.address).netloc if self.target.kind == "url" else "testserver"
+        other = (("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate"))
+        return {
+            "of another site": (("Origin", _EVIL), ("Referer", f"{_EVIL}/"), *other),
+            "without an Origin": (("Referer", f"{_EVIL}/"), *other),
+            "of a sandboxed frame": (("Origin", "null"), *other),
+            "of a sibling site": (("Origin", f"https://evil.{own}"), ("Sec-Fetch-Site", "same-site")),
+            "with the host in its address": (
+                ("Origin", f"https://{own}.evil.example"),
+                ("Referer", f"{_EVIL}/{own}/"),
+                *other,
+            ),
+        }
+
+    async def _forge_creations(self, mutation: Mutation, bare: Credential, found: _Forgeries) -> None:
+        forms = [media for media in mutation.operation.bodies if "form" in media]
+        shapes = [Simple(f"a form ({media})", (media,), media) for media in forms] or [
+            SIMPLE[0],
+            SIMPLE[2],
+            SIMPLE[4],
+        ]
+        for who, headers in self._foreign().items():
+            for shape in shapes if who == "of another site" or forms else shapes[:1]:
+                label = f"{shape.label} by a page {who}"
+                text = self.word(14)
+                body = put(dict(mutation.template), mutation.text_field, text)
+                request = _shaped(mutation.operation.request(), shape, body)
+                sent = request.with_headers(*bare.headers, *headers)
+                await self._judge_forgery(mutation, bare, (sent, text, label), found)
+        query = (*((key, str(value)) for key, value in mutation.template.items()),)
+        text = self.word(14)
+        query = tuple(
+            (key, text if key == mutation.text_field.lstrip("/") else value) for key, value in query
+        )
+        request = HttpRequest("GET", mutation.operation.path, query).with_headers(
+            *bare.headers, *self._foreign()["of another site"]
+        )
+        await self._judge_forgery(mutation, bare, (request, text, "the same by GET"), found)
+
+    async def _judge_forgery(
+        self, mutation: Mutation, owner: Credential, forged: tuple[HttpRequest, str, str], found: _Forgeries
+    ) -> None:
+        """Send `forged` (request, the text in it, how it is called) and see whether its owner finds the text."""
+        request, text, label = forged
+        reach = found.reach
+        proofs: list[Exchange] = []
+        name = mutation.operation.name
+        for number in range(2):
+            answer = await self.send(
+                replace(request, fresh=bool(number)),
+                label=f"{'again: ' * number}{label}",
+                role=Role.ATTACK,
+                operation=name,
+            )
+            if answer.judgement is not None:
+                found.unsure.append(f"{label}: {answer.why}")
+                return
+            if not await self._came_into_being(mutation, owner, text, answer):
+                found.refused += 1
+                return
+            proofs.append(answer.exchange)
+        severity = self._grade(reach)
+        if severity is Severity.MEDIUM and self.target.policy.same_site_only:
+            self.notes.append(f"{label} is kept off by SameSite={reach} alone, as declared")
+            return
+        kept = (
+            f"only SameSite={reach} keeps browsers from it"
+            if severity is Severity.MEDIUM
+            else f"SameSite is {reach}"
+        )
+        message = f"{name} is carried out for {label}; {kept}."
+        found.violations.append(Violation(name, message, severity, tuple(proofs)))
+
+    async def _forge_login(self, account: Account, found: _Forgeries) -> None:
+        """Log the browser in as somebody else: the attacker's account, by the attacker's page."""
+        login = self.target.login(Kind.COOKIE)
+        if login is None or account.password is None or login.encoding not in ("json", "form"):
+            return
+        honest = login.request(account.username, account.password)
+        shapes: list[tuple[str, HttpRequest]] = []
+        if login.encoding == "form":
+            shapes.append(("a form", honest))
+        else:
+            for shape in (SIMPLE[0], SIMPLE[2], SIMPLE[5]):
+                kept = tuple(pair for pair in honest.headers if pair[0].lower() != "content-type")
+                headers = (*kept, *(("Content-Type", media) for media in shape.media))
+                shapes.append((shape.label, replace(honest, headers=headers)))
+        for label, request in shapes:
+            proofs = []
+            for number in range(2):
+                sent = request.with_headers(*self._foreign()["of another site"])
+                answer = await self.send(
+                    sent,
+                    label=f"{'again: ' * number}log in by {label} of another site",
+                    role=Role.ATTACK,
+                    operation=login.operation.name,
+                )
+                issued = login.read(answer.reply, account.label)
+                if issued is None:
+                    found.refused += 1
+                    break
+                self.scene.recorder.redactor.learn(issued.value)
+                proofs.append(answer.exchange)
+            if len(proofs) == 2:
+                message = (
+                    f"{login.operation.name} sets a session for {label} that a page of another site sends."
+                )
+                found.violations.append(
+                    Violation(login.operation.name, message, Severity.MEDIUM, tuple(proofs))
+                )
+                return
+
+    async def _forge_logout(self, account: Account, found: _Forgeries) -> None:
+        logout = next((item for item in self.target.logouts if item.kind is Kind.COOKIE), None)
+        if logout is None or logout.operation.method not in ("POST", "GET"):
+            return
+        proofs: list[Exchange] = []
+        for number in range(2):
+            session = await self.sign_in(account, Kind.COOKIE)
+            bare = replace(session.credential, companions=())
+            request = logout.operation.request().with_headers(
+                *bare.headers, *self._foreign()["of another site"]
+            )
+            answer = await self.send(
+                request,
+                label=f"{'again: ' * number}log out by a page of another site",
+                role=Role.ATTACK,
+                operation=logout.operation.name,
+            )
+            baseline = await self.baseline(self.witness, session.credential)
+            after = await self.call(
+                self.witness.operation,
+                session.credential,
+                label="is the session alive?",
+                role=Role.CONTROL,
+                baseline=baseline,
+                pointer=self.witness.identity or None,
+            )
+            if after.accepted:
+                found.refused += 1
+                return
+            if not after.rejected:
+                found.unsure.append(f"after a forged logout: {after.why}")
+                return
+            proofs += [answer.exchange, after.exchange]
+        message = f"{logout.operation.name} ends the session for a page of another site."
+        found.violations.append(Violation(logout.operation.name, message, Severity.LOW, tuple(proofs)))
+
+    # Content types.
+
+    async def must_insist_on_json(self) -> Verdict:
+        """JSON in a body that is not called JSON changes nothing."""
+        mutation = self.mutation()
+        if mutation is None:
+            raise Missing(
+                "No operation that creates something is known.", self.target.remedies.get(Need.OBJECTS, "")
+            )
+        if mutation.operation.bodies and not any("json" in media for media in mutation.operation.bodies):
+            raise Missing(f"Not applicable: {mutation.operation.name} takes no JSON.", applicable=False)
+        kind = Kind.COOKIE if Kind.COOKIE in self.kinds() else self._login_kind()
+        account = await self.disposable("cross-site", kind) or self.account()
+        session = await self.sign_in(account, kind)
+        live = session.credential
+        reach = self._reach_of_cookie(session.answer, live) if kind is Kind.COOKIE else ""
+        await self._must_create(mutation, live)
+        broken = replace(mutation.operation.request().with_json({}), body=b'{"a":')
+        refused = await self.send(
+            broken.with_headers(*live.headers),
+            label="control: broken JSON",
+            role=Role.CONTROL,
+            operation=mutation.operation.name,
+        )
+        if refused.reply.ok:
+            raise Unclear(f"{mutation.operation.name} takes broken JSON: what it takes means nothing.")
+        found = _Forgeries(reach=reach)
+        for shape in SIMPLE:
+            text = self.word(14)
+            body = put(dict(mutation.template), mutation.text_field, text)
+            request = _shaped(mutation.operation.request(), shape, body)
+            await self._take_as_json(mutation, live, (request, text, shape.label), found)
+        await self._must_create(mutation, live)
+        return self._concluded_forgeries(found, "bodies that are JSON and not called so")
+
+    async def _take_as_json(
+        self, mutation: Mutation, live: Credential, sent: tuple[HttpRequest, str, str], found: _Forgeries
+    ) -> None:
+        request, text, label = sent
+        reach = found.reach
+        proofs: list[Exchange] = []
+        name = mutation.operation.name
+        for number in range(2):
+            answer = await self.send(
+                replace(request, fresh=bool(number)).with_headers(*live.headers).with_query(*live.query),
+                label=f"{'again: ' * number}{label}",
+                role=Role.ATTACK,
+                operation=name,
+            )
+            if answer.judgement is not None:
+                found.unsure.append(f"{label}: {answer.why}")
+                return
+            if not await self._came_into_being(mutation, live, text, answer):
+                found.refused += 1
+                return
+            proofs.append(answer.exchange)
+        severity = Severity.LOW
+        if reach:
+            forged = await self.send(
+                request.with_headers(*replace(live, companions=()).headers, ("Origin", _EVIL)),
+                label=f"{label}, with the cookie alone",
+                role=Role.ATTACK,
+                operation=name,
+            )
+            if forged.reply.ok:
+                severity = self._grade(reach)
+                proofs.append(forged.exchange)
+        message = f"{name} carries out {label}, which browsers send without asking first."
+        found.violations.append(Violation(name, message, severity, tuple(proofs)))
+
+
+def _shaped(request: HttpRequest, shape: Simple, body: Mapping[str, object]) -> HttpRequest:
+    text = json.dumps(dict(body))
+    types = tuple(("Content-Type", media) for media in shape.media)
+    match shape.form:
+        case "name":
+            # `{"a":"b","x":"=` … `"}` is how a form writes JSON; here the whole of it is the name of a field.
+            data = quote(text).encode()
+        case "multipart":
+            part = f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="json"\r\n\r\n{text}\r\n--{_BOUNDARY}--\r\n'
+            data = part.encode()
+        case "application/x-www-form-urlencoded":
+            data = urlencode({key: str(value) for key, value in body.items()}).encode()
+        case form if form.startswith("multipart"):
+            parts = "".join(
+                f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'
+                for key, value in body.items()
+            )
+            types = (("Content-Type", f"multipart/form-data; boundary={_BOUNDARY}"),)
+            data = (parts + f"--{_BOUNDARY}--\r\n").encode()
+        case _:
+            data = text.encode()
+    return replace(request, headers=(*request.headers, *types), body=data)

@@ -1,0 +1,193 @@
+"""`must_be_safe`: GET, HEAD and OPTIONS read, whatever their paths are called."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from auth_conformance.credentials import Kind
+from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.oracles.pointer import put, resolve
+from auth_conformance.probe.core import Answer, Unclear
+from auth_conformance.probe.crosssite import CrossSite
+from auth_conformance.target import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from auth_conformance.credentials import Credential
+    from auth_conformance.target import Account
+
+# Words in the path, the summary or the id of a GET that is worth calling.
+_TELLING = re.compile(
+    r"(?:^|[^a-z])(delete|remove|destroy|logout|log_?out|sign_?out|revoke|reset|confirm|activate|deactivate|disable|enable"
+    r"|create|update|add|set|cancel|approve|rotate|purge|clear|end)(?:[^a-z]|$)",
+    re.IGNORECASE,
+)
+_ENDING = re.compile(r"log_?out|sign_?out|(?:^|[^a-z])(?:end|revoke)", re.IGNORECASE)
+_MAILED = re.compile(r"verif|confirm|activat", re.IGNORECASE)
+_MOST = 24
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What an account sees of itself: per view its text, and whether its session lives."""
+
+    alive: bool
+    views: tuple[tuple[str, str], ...]
+
+
+class Safety(CrossSite):
+    """Sentences about methods that only read."""
+
+    async def must_be_safe(self) -> Verdict:
+        """A crawl over everything that can be read changes nothing that the account sees of itself."""
+        kind = self._login_kind()
+        account = await self.disposable("safe methods", kind) or await self.expendable()
+        credential = (await self.sign_in(account, kind)).credential
+        values = await self._belongings(credential)
+        views = self._views()
+        before = await self._state(credential, views)
+        if not before.alive:
+            raise Unclear("The account that was to crawl does not see itself.")
+        # The control: without a crawl nothing changes by itself.
+        if (settled := await self._state(credential, views)) != before:
+            stable = {name for name, text in settled.views if dict(before.views).get(name) == text}
+            views = [item for item in views if item.name in stable]
+            before = await self._state(credential, views)
+        violations: list[Violation] = []
+        called = 0
+        for operation in self._worth_calling():
+            called += 1
+            changed = await self._leaves_a_change(operation, account, kind, values, views)
+            if changed is not None:
+                violations.append(changed)
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            return Failed(tuple(violations), evidence, notes)
+        if not called or not views:
+            return Inconclusive(
+                "Nothing was found that could be called, or seen afterwards.", "", evidence, notes
+            )
+        names = ", ".join(item.name for item in views)
+        return Passed(f"{called} safe requests changed nothing in {names}.", evidence, notes)
+
+    def _worth_calling(self) -> list[Operation]:
+        """GETs whose names promise a change, and the paths of changes with GET and HEAD in place of their method."""
+        telling = [
+            item
+            for item in self.target.operations
+            if item.method in ("GET", "HEAD")
+            and _TELLING.search(f"{item.path} {item.summary} {item.operation_id}")
+        ]
+        reads = {item.path for item in self.target.operations if item.method == "GET"}
+        tampered = [
+            replace(item, method=method, bodies={}, source=None)
+            for item in self.target.operations
+            if item.method not in ("GET", "HEAD", "OPTIONS") and item.path not in reads
+            for method in ("GET", "HEAD")
+        ]
+        # Those that may end the session come last.
+        telling.sort(key=lambda item: _ENDING.search(item.path) is not None)
+        return [*tampered[: 2 * _MOST : 1][:_MOST], *telling[:_MOST]]
+
+    def _views(self) -> list[Operation]:
+        objects, keys, sessions = self.target.objects, self.target.keys, self.target.sessions
+        listed = [
+            self.witness.operation,
+            objects.listing if objects is not None else None,
+            keys.listing if keys is not None else None,
+        ]
+        listed.append(sessions.listing if sessions is not None else None)
+        return [item for item in listed if item is not None and "{" not in item.path]
+
+    async def _belongings(self, owner: Credential) -> dict[str, str]:
+        """An object of the account, so that paths with ids lead to something that can be lost."""
+        objects = self.target.objects
+        if objects is None:
+            return {}
+        body = put(dict(objects.template), objects.text_field, self.word(14))
+        answer = await self.call(objects.create, owner, label="an object that may be lost", body=body)
+        identifier = resolve(answer.reply.json, objects.identifier)
+        return {objects.id_parameter: str(identifier)} if isinstance(identifier, (str, int)) else {}
+
+    async def _state(self, credential: Credential, views: list[Operation]) -> State:
+        baseline = await self.baseline(self.witness, credential)
+        me = await self.call(
+            self.witness.operation,
+            credential,
+            label="is the session alive?",
+            role=Role.CONTROL,
+            baseline=baseline,
+            pointer=self.witness.identity or None,
+        )
+        seen = []
+        for view in views:
+            answer = await self.call(view, credential, label=f"see {view.name}", role=Role.CONTROL)
+            seen.append((view.name, f"{answer.status} {masked_times(answer)}"))
+        return State(me.accepted, tuple(seen))
+
+    async def _leaves_a_change(
+        self,
+        operation: Operation,
+        account: Account,
+        kind: Kind,
+        values: Mapping[str, str],
+        views: list[Operation],
+    ) -> Violation | None:
+        proofs = []
+        for number in range(2):
+            credential = (
+                (await self.log_in(account, kind)).credential
+                if number
+                else await self._crawler(account, kind)
+            )
+            mine = {**values, **(await self._belongings(credential))}
+            before = await self._state(credential, views)
+            path_values = {name: mine.get(name, "0") for name in _parameters(operation)}
+            request = operation.request(path_values).with_headers(*replace(credential, companions=()).headers)
+            answer = await self.send(
+                request.with_query(*credential.query),
+                label=f"{'again: ' * number}{operation.name}",
+                role=Role.ATTACK,
+                operation=operation.name,
+            )
+            if not answer.reply.ok and not 300 <= (answer.status or 0) < 400:
+                return None
+            after = await self._state(credential, views)
+            if after == before:
+                return None
+            if not after.alive:
+                self.scene.forget(("crawler", account.label))
+            proofs.append((answer, after))
+        answer, after = proofs[-1]
+        severity = None if after.alive else Severity.LOW
+        if _MAILED.search(operation.path):
+            self.notes.append(f"{operation.name} changes something, as links in mails do")
+            return None
+        what = "ends the session" if not after.alive else "changes what the account sees of itself"
+        exchanges = tuple(item[0].exchange for item in proofs)
+        return Violation(operation.name, f"{operation.name} {what}.", severity, exchanges)
+
+    async def _crawler(self, account: Account, kind: Kind) -> Credential:
+        """The session that crawls; a new one when something has ended it."""
+
+        async def make() -> Credential:
+            return (await self.log_in(account, kind)).credential
+
+        found: Credential = await self.scene.once(("crawler", account.label), make)
+        return found
+
+
+_OF_USE = re.compile(r'"(?:last_\w+|\w*_?used_at|\w*seen\w*|updated_at)"\s*:\s*(?:"[^"]*"|null|\d+)')
+
+
+def masked_times(answer: Answer) -> str:
+    """The body without what changes by itself, and without counters of use."""
+    text = _OF_USE.sub('"-":0', answer.reply.text)
+    return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)?", "<time>", text)
+
+
+def _parameters(operation: Operation) -> list[str]:
+    return [part.split("}")[0] for part in operation.path.split("{")[1:]]
