@@ -20,6 +20,9 @@ from auth_conformance.testing import Flaw, environment, seeded
 ALGORITHMS = ("HS256", "ES256", "RS256")
 ORIGIN = "https://app.example.com"
 
+# How long sessions of the reference app live, in seconds.
+LIMITS = {"session_idle": 1_800.0, "session_absolute": 43_200.0, "refresh_family": 2_592_000.0}
+
 
 def package() -> Path:
     """The folder of the reference app. Raises ConfigurationError when the demo extra is not installed."""
@@ -106,7 +109,7 @@ def bundled(
         stack.enter_context(environment(next_keys))
         module = stack.enter_context(seeded(package(), flaw.edits if flaw else ()))
         configuration = dict(flaw.configuration) if flaw else {}
-        policy = {"origins": [ORIGIN], **configuration.pop("policy", {})}
+        policy = {"origins": [ORIGIN], **LIMITS, **configuration.pop("policy", {})}
         settings = load(
             {
                 "database": {"env": "DATABASE_URL"},

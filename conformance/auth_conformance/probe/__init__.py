@@ -34,6 +34,7 @@ from auth_conformance.probe.keyids import KeyIds
 from auth_conformance.probe.keyquery import KeyQuery
 from auth_conformance.probe.keyshown import KeyShown
 from auth_conformance.probe.likeness import Likeness
+from auth_conformance.probe.limits import Limits
 from auth_conformance.probe.logs import Logs
 from auth_conformance.probe.mailing import Mailing
 from auth_conformance.probe.minimal import Minimal
@@ -77,6 +78,7 @@ class Probe(
     Fallthrough,
     Interchange,
     Collecting,
+    Limits,
     KeyShown,
     References,
     Contracts,

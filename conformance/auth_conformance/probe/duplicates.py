@@ -72,13 +72,16 @@ class Duplicates(Refusal):
             reason = f"No other host can plant {name}; of two cookies of that name one is followed."
             return Passed(reason, evidence, notes)
         for attempt, answer in zip(deciding, answers, strict=False):
-            if answer.accepted and (violation := await self._followed(attempt, answer, baseline)) is not None:
+            if (
+                answer.accepted
+                and (violation := await self._followed_twice(attempt, answer, baseline)) is not None
+            ):
                 return Failed((violation,), evidence, notes)
         if unclear is not None:
             return Inconclusive(f"{unclear.exchange.label}: {unclear.why}", "", evidence, notes)
         return Passed(f"Two cookies {name} of different people are refused, in every order.", evidence, notes)
 
-    async def _followed(self, attempt: Attempt, first: Answer, baseline: Baseline) -> Violation | None:
+    async def _followed_twice(self, attempt: Attempt, first: Answer, baseline: Baseline) -> Violation | None:
         again = await self.attempt(
             self.witness, replace(attempt, label=f"again: {attempt.label}"), baseline, fresh=True
         )
