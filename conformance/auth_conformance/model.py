@@ -230,8 +230,8 @@ class Exchange:
 class Expectation:
     """What a service without the flaw answers to the attack: what a regression test asserts.
 
-    `kind` is `refused`, `no crash`, `header` (header `name` contains `value`), `no header`, or `status` (one of
-    those in `value`, blanks between).
+    `kind` is `refused`, `no crash`, `header` (header `name` contains `value`), `no header`, `no text`
+    (the body lacks `value`), or `status` (one of those in `value`, blanks between).
     """
 
     kind: str

@@ -186,6 +186,8 @@ class _Writer:
                 self.lines.append(
                     f"assert {_literal(value)} {word} {reply}.headers.get({name}, '').lower(), {label}"
                 )
+            case "no text":
+                self.lines.append(f"assert {self._text(expected.value, '')} not in {reply}.text, {label}")
             case "status":
                 self.lines.append(f"assert str({reply}.status_code) in {expected.value.split()!a}, {label}")
             case _:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import (
+    Expectation,
     Failed,
     Inconclusive,
     Need,
@@ -262,7 +263,13 @@ class Isolation(Sessions):
         who = "a stranger" if reach.credential is None else "another user"
         message = f"{reach.operation.name} showed {who} what A had written ({reach.label}; the text is there {how})."
         beside = self._owners_view.exchange  # what the owner reads, to be compared with
-        return Violation(reach.operation.name, message, None, (beside, answer.exchange, again.exchange))
+        return Violation(
+            reach.operation.name,
+            message,
+            None,
+            (beside, answer.exchange, again.exchange),
+            Expectation("no text", value=mine.canary),
+        )
 
     async def _ask(self, reach: Reach, label: str, *, fresh: bool) -> Answer:
         return await self.call(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import (
     Exchange,
+    Expectation,
     Failed,
     Inconclusive,
     Need,
@@ -329,6 +330,7 @@ class Revocation(Rotation):
                     message,
                     Severity.HIGH,
                     (logout.exchange, *(answer.exchange for answer in answers)),
+                    Expectation("refused"),
                 )
             ]
         if not await self.is_refresh_refusal(answers[0]):

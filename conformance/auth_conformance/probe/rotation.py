@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from auth_conformance.credentials import Credential, Jwt, Kind
 from auth_conformance.model import (
+    Expectation,
     Failed,
     Inconclusive,
     Need,
@@ -231,7 +232,9 @@ class Reuse(Rotation):
             again, second = await self.renew(old, f"reuse R{number} again", Role.ATTACK, fresh=True)
             if second is not None:
                 message = f"{operation} accepted a refresh token that had been used already."
-                self._found.append(Violation(operation, message, None, (reuse.exchange, again.exchange)))
+                used = tuple(step.exchange for step in chain.steps)
+                evidence = (*used, reuse.exchange, again.exchange)
+                self._found.append(Violation(operation, message, None, evidence, Expectation("refused")))
             else:
                 self._doubts.append("A used refresh token was accepted once and then refused.")
             return None
