@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 from urllib.parse import urlsplit
 
 import jwt
@@ -29,8 +29,9 @@ import jwt.algorithms
 from anyio import CapacityLimiter, to_thread
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
-from fastapi import Depends, Header, Request, Security
+from fastapi import Depends, Header, Request, Security, WebSocket
 from fastapi.security import APIKeyCookie, APIKeyHeader, APIKeyQuery, OAuth2PasswordBearer, SecurityScopes
+from fastapi.security.utils import get_authorization_scheme_param
 from limits import RateLimitItem, parse
 from limits.aio.storage import Storage
 from limits.aio.strategies import MovingWindowRateLimiter
@@ -186,6 +187,7 @@ class Settings(BaseSettings):
     rate_limit_refresh: str = "300/minute"
     rate_limit_user: str = "1200/minute"
     max_body_bytes: int = Field(default=131_072, ge=1_024)
+    websocket_check_seconds: float = Field(default=5.0, gt=0)
 
     @field_validator("previous_secret_keys", "cors_origins", mode="before")
     @classmethod
@@ -929,6 +931,41 @@ CurrentUser = Annotated[Principal, Depends(get_current_user)]
 SessionUser = Annotated[Principal, Depends(get_session_user)]
 BearerUser = Annotated[Principal, Depends(get_current_user_bearer)]
 ApiKeyUser = Annotated[Principal, Depends(get_api_key)]
+
+
+async def authenticate_websocket(websocket: WebSocket, services: Services) -> Principal:
+    """Return the caller of a WebSocket handshake, by the credentials of any other request.
+
+    CORS does not cover WebSockets: a page of another site may open one, and the browser sends the cookie along.
+    So a cookie counts only from our own origins (ASVS V4.4.2). Raises ApiError.
+    """
+    request = cast(
+        "Request", websocket
+    )  # what is read of it, headers and query, both kinds of connection have
+    bearer = await get_optional_user_bearer(
+        request, services, get_authorization_scheme_param(websocket.headers.get("authorization"))[1]
+    )
+    api_key = await get_optional_api_key(request, services, None, None)
+    session = await get_optional_session_user(request, services, None)
+    principal = await get_current_user(bearer, api_key, session)
+    if session is not None:
+        await require_own_origin(request, services)
+    return principal
+
+
+async def is_still_valid(services: Services, principal: Principal) -> bool:
+    """Say whether a caller who was let in would be let in now (ASVS V7.4.1)."""
+    now = utc_now()
+    async with services.database.transaction() as tx:
+        if await tx.users.get_active(principal.user.id) is None:
+            return False
+        if principal.session is not None:
+            return await tx.sessions.get_live(principal.session.id, now) is not None
+        key = (
+            await tx.api_keys.get_own(principal.api_key.id, principal.user.id) if principal.api_key else None
+        )
+    return key is not None and (key.expires_at is None or key.expires_at > now)
+
 
 # -------------------------------------------------------------------------------------------- authorisation
 

@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+ID_PATTERN = r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 MIN_PASSWORD_LENGTH = 8  # ASVS V6.2.1
 MAX_PASSWORD_LENGTH = 128  # ASVS V6.2.9 asks for 64 at least
 MAX_KEY_LIFETIME = timedelta(days=366)
@@ -447,6 +448,12 @@ class NoteResponse(ResponseModel):
     content: str
     created_at: datetime
     updated_at: datetime
+
+
+class NoteQuestion(RequestModel):
+    """What a WebSocket client sends: which note it wants."""
+
+    note_id: str = Field(pattern=ID_PATTERN)
 
 
 class HealthResponse(ResponseModel):

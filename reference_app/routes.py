@@ -3,13 +3,14 @@
 Handlers only say what happens. Who may call them stands in the routers and decorators, as dependencies.
 """
 
+import asyncio
 import base64
 import hashlib
 import logging
 import re
 import traceback
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any, TypeVar
 
 from fastapi import (
@@ -23,12 +24,14 @@ from fastapi import (
     Request,
     Response,
     Security,
+    WebSocket,
+    WebSocketDisconnect,
 )
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.routing import APIRoute
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 from starlette import status
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -58,6 +61,7 @@ from .dependencies import (
     TokenCodec,
     audit,
     audit_log,
+    authenticate_websocket,
     change_password,
     check_password,
     confirm_password,
@@ -67,6 +71,7 @@ from .dependencies import (
     forbidden,
     get_current_user,
     hide_query,
+    is_still_valid,
     limit_user,
     load_settings,
     log_in,
@@ -99,6 +104,7 @@ from .models import (
     LoginRequest,
     MessageResponse,
     NoteCreate,
+    NoteQuestion,
     NoteResponse,
     NoteUpdate,
     PasswordChangeRequest,
@@ -332,6 +338,7 @@ keys = APIRouter(
     dependencies=[*PROTECTED, Security(require_scopes, scopes=[Scope.KEYS_MANAGE])],
     responses=PROTECTED_ERRORS,
 )
+live = APIRouter(prefix="/notes")
 notes = APIRouter(prefix="/notes", tags=["notes"], dependencies=PROTECTED, responses=PROTECTED_ERRORS)
 admin = APIRouter(
     prefix="/admin",
@@ -342,7 +349,7 @@ admin = APIRouter(
     ],
     responses=PROTECTED_ERRORS,
 )
-ROUTERS = (service, auth, introspection, account, users, keys, notes, admin)
+ROUTERS = (service, auth, introspection, account, users, keys, live, notes, admin)
 
 Identifier = Annotated[str, Path(description="Identifier.", json_schema_extra={"format": "uuid"})]
 Limit = Annotated[int, Query(ge=1, le=100, description="Length of the page.")]
@@ -852,6 +859,47 @@ async def delete_note(note_id: Identifier, principal: CurrentUser, services: Ser
     async with services.database.transaction() as tx:
         if not await tx.notes.remove_own(note_id, principal.user.id):
             raise not_found()
+
+
+@live.websocket("/live")
+async def follow_notes(websocket: WebSocket) -> None:
+    """Answer with each note that the client asks for, as long as its credential lives.
+
+    Whoever may not is refused before the handshake is accepted, and nothing is sent to them.
+    """
+    services: Services = websocket.app.state.services
+    try:
+        principal = await authenticate_websocket(websocket, services)
+    except ApiError:
+        await websocket.close(status.WS_1008_POLICY_VIOLATION)
+        return
+    await websocket.accept()
+    with suppress(WebSocketDisconnect):
+        while await is_still_valid(services, principal):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(services.settings.websocket_check_seconds):
+                    question = await websocket.receive_text()
+                if not await is_still_valid(services, principal):
+                    break
+                await websocket.send_text(await answer_question(services, principal, question))
+        await websocket.close(status.WS_1008_POLICY_VIOLATION)
+
+
+async def answer_question(services: Services, principal: Principal, question: str) -> str:
+    """Return the note that a message asks for, or the one error body."""
+    try:
+        await limit_user(services, principal)
+        if Scope.NOTES_READ not in principal.scopes:
+            raise forbidden("insufficient_scope", "This credential does not cover notes.")
+        note_id = NoteQuestion.model_validate_json(question).note_id
+        async with services.database.transaction() as tx:
+            note = found(await tx.notes.get_own(note_id, principal.user.id))
+        return NoteResponse.model_validate(note).model_dump_json()
+    except ApiError as refusal:
+        error = ErrorResponse(error=refusal.error, message=refusal.message)
+    except ValidationError:
+        error = ErrorResponse(error="bad_request", message="Send an object with note_id.")
+    return error.model_dump_json(exclude_none=True)
 
 
 # ------------------------------------------------------------------------------------------- administration

@@ -125,6 +125,7 @@ def bundled(
                 "restart": f"{module.__name__}:create_app",
                 "app_dir": str(Path(module.__file__ or folder).parents[1]),
                 "rotation": turned,
+                "websockets": [{"path": "/notes/live", "message": '{"note_id": "{id}"}'}],
                 **configuration,
             },
             start=Path(folder),

@@ -31,6 +31,7 @@ from auth_conformance.transports.mailbox import Lookup, Mailbox
 from auth_conformance.transports.recorder import METER, BudgetExceededError, Recorder
 from auth_conformance.transports.redaction import Redactor
 from auth_conformance.transports.second import SecondProcessError, second_process
+from auth_conformance.transports.websocket import AsgiSockets, Opener, WireSockets
 from auth_conformance.transports.wire import NoWire, WireTransport, WireUnavailableError, serve_app
 
 if TYPE_CHECKING:
@@ -147,6 +148,9 @@ async def opened(
                 wire = wire or await _wire(stack, transport, address, settings, agent)
             return wire
 
+        async def open_sockets() -> Opener:
+            return _sockets(transport, address, settings, agent)
+
         async def open_second(environment: Mapping[str, str]) -> tuple[Transport | None, str]:
             return await _second(stack, target, settings, environment, agent)
 
@@ -160,6 +164,8 @@ async def opened(
             level=settings.level,
             wire=open_wire,
             second=open_second,
+            sockets=open_sockets,
+            origin=_origin(BASE_URL if kind == "app" else address),
             sampler=build_request,
             app=app,
         )
@@ -180,6 +186,19 @@ async def _wire(
         return NoWire(str(error))
     # The same Host as in process: the application may know its own name.
     return WireTransport(served.url, timeout=settings.timeout, agent=agent, host=urlsplit(BASE_URL).netloc)
+
+
+def _sockets(transport: Transport, address: str, settings: Settings, agent: str) -> Opener:
+    if isinstance(transport, AsgiTransport):
+        return AsgiSockets(transport.app, state=transport.state, host=urlsplit(BASE_URL).netloc)
+    return WireSockets(
+        WireTransport(address, timeout=settings.timeout, verify=settings.verify_tls, agent=agent)
+    )
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 async def _second(

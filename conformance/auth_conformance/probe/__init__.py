@@ -60,6 +60,7 @@ from auth_conformance.probe.schemes import Schemes
 from auth_conformance.probe.scoping import Scoping
 from auth_conformance.probe.sessionlist import SessionList
 from auth_conformance.probe.sources import Sources
+from auth_conformance.probe.sockets import Sockets
 from auth_conformance.probe.stored import Stored
 from auth_conformance.probe.subjects import Subjects
 from auth_conformance.probe.surface import Surface
@@ -104,6 +105,7 @@ class Probe(
     Races,
     SessionList,
     PasswordEnds,
+    Sockets,
     Respelled,
     Restart,
     Revocation,

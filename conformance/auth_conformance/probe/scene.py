@@ -13,6 +13,7 @@ from auth_conformance.secret import Secret
 from auth_conformance.target import Account, Target
 from auth_conformance.transports.message import HttpRequest, Transport
 from auth_conformance.transports.recorder import METER, Recorder
+from auth_conformance.transports.websocket import Opener
 
 T = TypeVar("T")
 
@@ -35,8 +36,10 @@ class Scene:
     `second` opens another process of the service, with environment variables of its own: its transport and how it
     is told, or None and why there is none.
 
-    `app` is the application object, where it runs in this process. `sampler` makes a request that an
-    operation's schemas allow: (operation, chance, path_values=...).
+    `app` is the application object, where it runs in this process. `sockets` opens WebSockets; `origin` is the
+    target's own, as a browser would name it.
+
+    `sampler` makes a request that an operation's schemas allow: (operation, chance, path_values=...).
     """
 
     target: Target
@@ -47,6 +50,8 @@ class Scene:
     allow_disruptive: bool = True
     level: int = 3
     wire: Callable[[], Awaitable[Transport]] | None = None
+    sockets: Callable[[], Awaitable[Opener]] | None = None
+    origin: str = "https://testserver"
     second: Callable[[Mapping[str, str]], Awaitable[tuple[Transport | None, str]]] | None = None
     sampler: Callable[..., HttpRequest] | None = None
     app: object | None = None

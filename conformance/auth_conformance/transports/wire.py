@@ -121,7 +121,7 @@ class WireTransport:
         self, request: HttpRequest, release: Callable[[], Awaitable[object]] | None = None
     ) -> tuple[int, tuple[tuple[str, str], ...], bytes, bool]:
         try:
-            reader, writer = await asyncio.open_connection(self._name, self._port, ssl=self._tls())
+            reader, writer = await self.connect()
         except OSError as error:
             raise _NoConnectionError(error) from None
         try:
@@ -140,6 +140,10 @@ class WireTransport:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Open a connection to the target. Raises OSError."""
+        return await asyncio.open_connection(self._name, self._port, ssl=self._tls())
 
     def _tls(self) -> ssl.SSLContext | None:
         if not self._secure:
