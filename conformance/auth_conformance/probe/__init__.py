@@ -59,8 +59,8 @@ from auth_conformance.probe.scene import Scene
 from auth_conformance.probe.schemes import Schemes
 from auth_conformance.probe.scoping import Scoping
 from auth_conformance.probe.sessionlist import SessionList
-from auth_conformance.probe.sources import Sources
 from auth_conformance.probe.sockets import Sockets
+from auth_conformance.probe.sources import Sources
 from auth_conformance.probe.stored import Stored
 from auth_conformance.probe.subjects import Subjects
 from auth_conformance.probe.surface import Surface

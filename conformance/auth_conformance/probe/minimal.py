@@ -128,7 +128,7 @@ class Minimal(Sessions):
         text, name = kept.reply.text, kept.exchange.operation
         found: list[tuple[str, Severity]] = []
         for pointer, what in stored_material(kept.reply.json, text):
-            if pointer and flattened(kept.reply.json)[pointer] in sent:
+            if pointer and str(flattened(kept.reply.json)[pointer]) in sent:
                 continue  # what was sent is only said again
             found.append((f"{what} stands at {pointer or 'some place'}", Severity.HIGH))
         # An error that repeats what was sent is ERR107's: here it is what a success shows of it.

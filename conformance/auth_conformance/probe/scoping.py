@@ -70,9 +70,10 @@ class Scoping(Minting):
 
     def _scoped(self) -> list[Operation]:
         """Return the operations that declare scopes, reading before changing. Raises Missing."""
-        flows = {item.operation.name for item in (*self.target.logins, *self.target.logouts)} | (
-            {self.target.delete_account.name} if self.target.delete_account is not None else set()
-        )
+        flows = {login.operation.name for login in self.target.logins}
+        flows |= {logout.operation.name for logout in self.target.logouts}
+        if self.target.delete_account is not None:
+            flows.add(self.target.delete_account.name)
         found = [item for item in self.target.operations if item.scopes and item.name not in flows]
         if not found:
             raise Missing("Not applicable: no operation declares a scope.", applicable=False)

@@ -66,7 +66,7 @@ class Sources(Core):
         found = await self.scanned()
         spots = found.of(self.rule.code)
         broken = [spot for spot in spots if counted(spot)]
-        notes = self._told(found, [spot for spot in spots if not counted(spot)])
+        notes = self._told_sources(found, [spot for spot in spots if not counted(spot)])
         if broken:
             violations = [self.at(spot, graver(spot)) for spot in broken[:MOST]]
             if len(broken) > MOST:
@@ -106,7 +106,7 @@ class Sources(Core):
         return Violation(operation, spot.message, severity or spot.severity, source=line)
 
     @staticmethod
-    def _told(found: Scan, notes: list[Spot]) -> tuple[str, ...]:
+    def _told_sources(found: Scan, notes: list[Spot]) -> tuple[str, ...]:
         told = [f"{spot.path}:{spot.line}: {spot.message}" for spot in notes[:20]]
         if found.suppressed:
             told.append(f"{found.suppressed} findings are suppressed by `# nosec`.")
