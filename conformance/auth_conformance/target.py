@@ -547,6 +547,7 @@ class Target:
     rotation: tuple[Mapping[str, Secret], Mapping[str, Secret]] | None = None
     signing_keys: tuple[SigningKey, ...] = ()
     public_keys: tuple[Mapping[str, Any], ...] = ()
+    key_set: Operation | None = None
     database: str | None = None
     source: Source | None = None
     log_file: str | None = None

@@ -81,6 +81,7 @@ class Knowledge:
     mailbox: Mailbox | None = None
     signing_keys: list[SigningKey] = field(default_factory=list)
     public_keys: list[Mapping[str, Any]] = field(default_factory=list)
+    key_set: Operation | None = None
     credentials: dict[tuple[str, Kind], Credential] = field(default_factory=dict)
     strangers: dict[str, RawReply] = field(default_factory=dict)
     opened: list[Operation] = field(default_factory=list)
@@ -195,6 +196,7 @@ class Knowledge:
             rotation=self._rotation(),
             signing_keys=tuple(self.signing_keys),
             public_keys=tuple(self.public_keys),
+            key_set=self.key_set,
             database=self.settings.database_url(),
             source=self.source,
             has_document=self.has_document,

@@ -143,7 +143,8 @@ async def find_public_keys(scout: Scout, known: Knowledge) -> None:
 
 
 async def _key_set(scout: Scout, known: Knowledge, path: str) -> bool:
-    reply = await stranger(scout, known, known.operation(f"GET {path}"))
+    operation = known.operation(f"GET {path}")
+    reply = await stranger(scout, known, operation)
     keys: Any = reply.json.get("keys") if reply.ok and isinstance(reply.json, dict) else None
     found = [key for key in keys if isinstance(key, dict) and "kty" in key] if isinstance(keys, list) else []
     private = [key for key in found if "d" in key or key.get("kty") == "oct"]
@@ -152,5 +153,6 @@ async def _key_set(scout: Scout, known: Knowledge, path: str) -> bool:
     if not found:
         return False
     known.public_keys += found
+    known.key_set = operation
     known.say("public keys", f"{len(found)} at {path}", Provenance.OBSERVED, "a JSON Web Key Set")
     return True

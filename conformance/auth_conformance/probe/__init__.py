@@ -29,6 +29,7 @@ from auth_conformance.probe.inertness import Inertness
 from auth_conformance.probe.injection import Injection
 from auth_conformance.probe.interchange import Interchange
 from auth_conformance.probe.isolation import Isolation
+from auth_conformance.probe.issuing import Issuing
 from auth_conformance.probe.keyends import KeyEnds
 from auth_conformance.probe.keyids import KeyIds
 from auth_conformance.probe.keyquery import KeyQuery
@@ -75,6 +76,7 @@ __all__ = ["Answer", "Attempt", "Core", "Forge", "Missing", "Probe", "Scene", "S
 
 
 class Probe(
+    Issuing,
     Schemes,
     Fallthrough,
     Interchange,

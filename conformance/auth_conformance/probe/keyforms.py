@@ -43,14 +43,14 @@ def public_key(jwk: Mapping[str, Any]) -> PublicKey | None:
 def public_jwk(key: SigningKey) -> dict[str, Any] | None:
     """The public half of a private key as a JWK; None for a symmetric one or one that we cannot read."""
     private = _private(key)
-    members = _members(private.public_key()) if private is not None else None
+    members = jwk_members(private.public_key()) if private is not None else None
     return {**members, "kid": key.key_id} if members and key.key_id else members
 
 
 def private_jwk(key: SigningKey) -> dict[str, Any] | None:
     """A private key as a JWK; None for a symmetric one or one that we cannot read."""
     private = _private(key)
-    return _members(private) if private is not None else None
+    return jwk_members(private) if private is not None else None
 
 
 def _private(key: SigningKey) -> PrivateKey | None:
@@ -63,7 +63,8 @@ def _private(key: SigningKey) -> PrivateKey | None:
     return private if isinstance(private, PrivateKey) else None
 
 
-def _members(key: PublicKey | PrivateKey) -> dict[str, Any]:
+def jwk_members(key: PublicKey | PrivateKey) -> dict[str, Any]:
+    """The members of the key as a JWK, private ones included where there are any."""
     match key:
         case rsa.RSAPublicKey() | rsa.RSAPrivateKey():
             jwk = jwt.algorithms.RSAAlgorithm.to_jwk(key, as_dict=True)

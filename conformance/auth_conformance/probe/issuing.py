@@ -1,0 +1,149 @@
+"""What logins issue: `must_issue_discreet_tokens` (TOK213) and `must_issue_unguessable_tokens` (TOK401)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from auth_conformance.credentials import Jwt, Kind
+from auth_conformance.model import Failed, Inconclusive, Passed, Severity, Verdict, Violation
+from auth_conformance.oracles.entropy import FEWEST, MOST, Sample
+from auth_conformance.oracles.tokenprofile import MOST_MEMBERS, columns, personal, secrets_in
+from auth_conformance.probe.core import Missing, Unclear
+from auth_conformance.probe.refusal import Refusal
+from auth_conformance.probe.unguessable import Unguessable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from auth_conformance.model import Exchange
+    from auth_conformance.probe.core import Session
+
+# How long tokens may live, in seconds: access at level 1 and above it, and refresh (checklist TOK213).
+ACCESS_AT_FIRST, ACCESS, REFRESH = 3_600.0, 900.0, 30 * 86_400.0
+# What is issued and counted in whole seconds may be one off.
+ROUNDING = 2.0
+
+
+class Issuing(Unguessable, Refusal):
+    """Logs in again and again, and reads what comes."""
+
+    async def must_issue_discreet_tokens(self) -> Verdict:
+        """Issue JWTs that are short-lived, apart, and free of secrets. Raises Missing or Unclear."""
+        account = self.account()
+        sessions = [
+            await self.log_in(account, Kind.BEARER, label=f"log in as {account.label}{word}")
+            for word in ("", ", at once again", ", and again")
+        ]
+        tokens = [(session, self.jwt_of(session.credential)) for session in sessions]
+        violations = [
+            *self._told_in(sessions),
+            *self._too_long(sessions[:2]),
+            *self._alike(sessions),
+        ]
+        claims = tokens[0][1].claims
+        missing = [name for name in ("sub", "iss", "aud", "jti") if name not in claims]
+        if missing:
+            self.notes.append(f"tokens lack {', '.join(missing)}")
+        if named := personal(claims):
+            self.notes.append(f"tokens tell an address or number ({', '.join(named)}) to whoever reads them")
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            return Failed(tuple(violations), evidence, notes)
+        return Passed(
+            f"{len(tokens)} tokens of one account: apart, short-lived, and without secrets.", evidence, notes
+        )
+
+    def _told_in(self, sessions: Sequence[Session]) -> Iterator[Violation]:
+        account = self.account()
+        known = {f"the ready {kind.value}": secret.reveal() for kind, secret in account.ready.items()}
+        if account.password is not None:
+            known["the password"] = account.password.reveal()
+        for kind, token, session in _jwts(sessions[:1]):
+            known = {what: text for what, text in known.items() if text != session.credential.value.reveal()}
+            operation = session.answer.exchange.operation
+            if found := secrets_in(token.claims, known):
+                message = f"{operation} issues {kind} tokens that tell secrets: {', '.join(found)}."
+                yield Violation(operation, message, Severity.HIGH, _logins(sessions[:2]))
+            if (count := columns(token.claims)) > MOST_MEMBERS:
+                message = (
+                    f"{operation} issues {kind} tokens with {count} members of its own: a row, not a token."
+                )
+                yield Violation(operation, message, None, _logins(sessions[:2]))
+
+    def _too_long(self, sessions: Sequence[Session]) -> Iterator[Violation]:
+        policy = self.target.policy
+        access = policy.access_lifetime or (ACCESS if self.scene.level > 1 else ACCESS_AT_FIRST)
+        limits = {"access": access, "refresh": policy.refresh_lifetime or REFRESH}
+        for kind, limit in limits.items():
+            lives = [life for name, token, _ in _jwts(sessions) if name == kind and (life := _life(token))]
+            if len(lives) == len(sessions) and min(lives) > limit + ROUNDING:
+                operation = sessions[0].answer.exchange.operation
+                message = (
+                    f"{operation} issues {kind} tokens that live for {min(lives) / 60:.0f} minutes; "
+                    f"{limit / 60:.0f} are the limit."
+                )
+                yield Violation(operation, message, None, _logins(sessions))
+
+    def _alike(self, sessions: Sequence[Session]) -> Iterator[Violation]:
+        texts = [session.credential.value.reveal() for session in sessions]
+        if len(set(texts)) < len(texts):
+            operation = sessions[0].answer.exchange.operation
+            message = f"{operation} gave one token for two logins: one cannot be revoked without the other."
+            yield Violation(operation, message, Severity.LOW, _logins(sessions))
+
+    async def must_issue_unguessable_tokens(self) -> Verdict:
+        """Opaque access and refresh tokens show no structure and carry enough chance. Raises Missing or Unclear."""
+        people = [self.account(label) for label in ("a", "b") if label in self.target.accounts]
+        samples: dict[str, list[Sample]] = {"access tokens": [], "refresh tokens": []}
+        proof: list[Exchange] = []
+        operation = ""
+        for number in range(MOST):
+            account = people[number % len(people)]
+            try:
+                session = await self.log_in(account, Kind.BEARER)
+            except (Missing, Unclear) as reason:
+                self.notes.append(f"{number} logins, then: {reason}")
+                break
+            operation = session.answer.exchange.operation
+            proof += [session.answer.exchange] if len(proof) < 2 else []
+            for what, text in _opaque(session):
+                samples[what].append(self.sample(text, account))
+            if not any(samples.values()):
+                raise Missing("Not applicable: every token that a login issues is a JWT.", applicable=False)
+        live = await self.credential(Kind.BEARER)
+        await self.must_live(self.witness, live, await self.baseline(self.witness, live), "after")
+        if not any(samples.values()):
+            return Inconclusive(f"No token could be collected; fewer than {FEWEST} show nothing.")
+        verdicts = [
+            await self.must_be_unguessable(values, what, operation, proof)
+            for what, values in samples.items()
+            if values
+        ]
+        return self.gravest(verdicts)
+
+
+def _jwts(sessions: Sequence[Session]) -> Iterator[tuple[str, Jwt, Session]]:
+    for session in sessions:
+        texts = {"access": session.credential.value, "refresh": session.refresh}
+        for kind, secret in texts.items():
+            token = Jwt.parse(secret.reveal()) if secret is not None else None
+            if token is not None:
+                yield kind, token, session
+
+
+def _opaque(session: Session) -> Iterator[tuple[str, str]]:
+    texts = {"access tokens": session.credential.value, "refresh tokens": session.refresh}
+    for what, secret in texts.items():
+        if secret is not None and secret.reveal().count(".") not in (2, 4):
+            yield what, secret.reveal()
+
+
+def _life(token: Jwt) -> float:
+    start, end = token.claims.get("iat", token.claims.get("nbf")), token.claims.get("exp")
+    if isinstance(start, int | float) and isinstance(end, int | float):
+        return float(end - start)
+    return 0.0
+
+
+def _logins(sessions: Sequence[Session]) -> tuple[Exchange, ...]:
+    return tuple(session.answer.exchange for session in sessions)
