@@ -15,6 +15,7 @@ from auth_conformance.probe.core import Answer, Core, Missing, Session, Unclear
 from auth_conformance.probe.crashes import Crashes
 from auth_conformance.probe.crosssite import CrossSite
 from auth_conformance.probe.declared import Declared
+from auth_conformance.probe.decoys import Decoys
 from auth_conformance.probe.described import Described
 from auth_conformance.probe.duplicates import Duplicates
 from auth_conformance.probe.expiry import Expiry
@@ -45,6 +46,7 @@ from auth_conformance.probe.origins import Origins
 from auth_conformance.probe.passwordends import PasswordEnds
 from auth_conformance.probe.paths import Paths
 from auth_conformance.probe.placing import Placing
+from auth_conformance.probe.principals import Principals
 from auth_conformance.probe.privilege import Privilege
 from auth_conformance.probe.races import Races
 from auth_conformance.probe.references import References
@@ -77,6 +79,8 @@ __all__ = ["Answer", "Attempt", "Core", "Forge", "Missing", "Probe", "Scene", "S
 
 class Probe(
     Issuing,
+    Decoys,
+    Principals,
     Schemes,
     Fallthrough,
     Interchange,

@@ -219,7 +219,7 @@ class CrossSite(Described, Sessions, Minting):
                 label = f"{shape.label} by a page {who}"
                 text = self.word(14)
                 body = put(dict(mutation.template), mutation.text_field, text)
-                request = _shaped(mutation.operation.request(), shape, body)
+                request = shaped(mutation.operation.request(), shape, body)
                 sent = request.with_headers(*bare.headers, *headers)
                 await self._judge_forgery(mutation, bare, (sent, text, label), found)
         query = (*((key, str(value)) for key, value in mutation.template.items()),)
@@ -371,7 +371,7 @@ class CrossSite(Described, Sessions, Minting):
         for shape in SIMPLE:
             text = self.word(14)
             body = put(dict(mutation.template), mutation.text_field, text)
-            request = _shaped(mutation.operation.request(), shape, body)
+            request = shaped(mutation.operation.request(), shape, body)
             await self._take_as_json(mutation, live, (request, text, shape.label), found)
         await self._must_create(mutation, live)
         return self._concluded_forgeries(found, "bodies that are JSON and not called so")
@@ -412,7 +412,8 @@ class CrossSite(Described, Sessions, Minting):
         found.violations.append(Violation(name, message, severity, tuple(proofs)))
 
 
-def _shaped(request: HttpRequest, shape: Simple, body: Mapping[str, object]) -> HttpRequest:
+def shaped(request: HttpRequest, shape: Simple, body: Mapping[str, object]) -> HttpRequest:
+    """Return the request with the body in that shape."""
     text = json.dumps(dict(body))
     types = tuple(("Content-Type", media) for media in shape.media)
     match shape.form:

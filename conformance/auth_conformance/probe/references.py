@@ -46,9 +46,11 @@ class References(Sessions, Guessing, Stored):
         session = await self.sign_in(account, Kind.COOKIE)
         baseline = await self.baseline(self.witness, session.credential)
         await self._session_opens(session, baseline, "before")
-        told = await self._told(account, session)
+        told = await self._carried_by(account, session)
         if told is not None:
-            again = await self._told(account, await self.sign_in(account, Kind.COOKIE, [session.credential]))
+            again = await self._carried_by(
+                account, await self.sign_in(account, Kind.COOKIE, [session.credential])
+            )
             if again is not None:
                 return self._legible(session, told)
         form = sealed(session.credential.value.reveal())
@@ -74,7 +76,7 @@ class References(Sessions, Guessing, Stored):
         if not answer.accepted:
             raise Unclear(f"A new session was not accepted {when} ({answer.why}).")
 
-    async def _told(self, account: Account, session: Session) -> Carried | None:
+    async def _carried_by(self, account: Account, session: Session) -> Carried | None:
         """What the cookie carries, compared with what the service knows of its owner."""
         seen = await self.call(
             self.witness.operation, session.credential, label="what does the service know of its user?"

@@ -1,11 +1,13 @@
 """The catalogue: what every check owes its reader, and how checks are chosen and masked."""
 
+import itertools
 from pathlib import Path
 
 import pytest
 
 from auth_conformance import catalog
 from auth_conformance.model import Impact, Need
+from auth_conformance.probe import Probe
 from auth_conformance.runner import batches, phase
 from auth_conformance.sdk import Check
 
@@ -121,3 +123,18 @@ def test_roots_go_first_alone_and_disturbers_last() -> None:
             assert not any(check.rule.exclusive or check.rule.masks for check in batch)
     phases = [phase(batch[0].rule) for batch in order]
     assert phases == sorted(phases)
+
+
+def test_no_two_sentences_of_the_probe_hide_each_other() -> None:
+    # The probe is made of many classes: of two methods with one name the first would silently win in both.
+    owners: dict[str, list[type]] = {}
+    for part in Probe.__mro__[1:-1]:
+        for name, value in vars(part).items():
+            if callable(value) and not name.startswith("__"):
+                owners.setdefault(name, []).append(part)
+    clashes = {
+        name: [part.__name__ for part in parts]
+        for name, parts in owners.items()
+        if any(not issubclass(one, other) for one, other in itertools.pairwise(parts))
+    }
+    assert clashes == {}

@@ -1,0 +1,216 @@
+"""`must_be_one_principal`: one user is the same, with the same rights, by every scheme (checklist MIX102)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from auth_conformance.credentials import Credential, Kind
+from auth_conformance.model import Exchange, Failed, Inconclusive, Passed, Role, Verdict, Violation
+from auth_conformance.oracles.pointer import strings
+from auth_conformance.oracles.privilege import role_word
+from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.holdings import Holdings
+from auth_conformance.probe.refusals import object_of
+from auth_conformance.probe.schemes import declares
+
+if TYPE_CHECKING:
+    from auth_conformance.target import Operation
+
+# Members of a profile that say how the caller came in, not who they are.
+_HOW = (
+    "auth",
+    "scheme",
+    "method",
+    "credential",
+    "session",
+    "scope",
+    "last",
+    "expires",
+    "issued",
+    "token",
+    "ip",
+)
+MOST_GUARDED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What one scheme got at one question: `in` twice, `refused`, or unclear (None)."""
+
+    kind: Kind
+    let_in: bool | None
+    told: str
+    exchange: Exchange
+
+
+class Principals(Holdings):
+    """Asks the same questions by every scheme."""
+
+    async def must_be_one_principal(self) -> Verdict:
+        """Identity, own objects, others' objects, privileges and state are the same by all schemes."""
+        lives = await self._one_per_scheme()
+        if len(lives) < 2:
+            raise Missing("Not tested: fewer than two kinds of live credentials of A are known.")
+        violations: list[Violation] = []
+        doubts: list[str] = []
+        for what, operation, values in await self._questions_to_all(lives):
+            cells = [await self._cell(live, operation, values, what) for live in lives]
+            fault = await self._unequal(what, operation, cells, lives, values)
+            violations += [fault] if fault else []
+            doubts += [
+                f"{what} by {cell.kind.value}: no clear answer" for cell in cells if cell.let_in is None
+            ]
+        violations += self._identities(await self._profiles(lives))
+        violations += await self._after_disabling(doubts)
+        for live in lives:
+            await self.must_live(self.witness, live, await self.baseline(self.witness, live), "after")
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            return Failed(tuple(violations), evidence, (*notes, *doubts))
+        if doubts:
+            return Inconclusive(doubts[0], "", evidence, notes)
+        kinds = ", ".join(live.carrier.kind.value for live in lives)
+        return Passed(
+            f"A is one principal by {kinds}: same identity, same rights, same state.", evidence, notes
+        )
+
+    async def _one_per_scheme(self) -> list[Credential]:
+        found = []
+        for kind in self.kinds():
+            try:
+                live = await self.credential(kind)
+                baseline = await self.baseline(self.witness, live)
+                await self.must_live(self.witness, live, baseline, "before")
+            except (Missing, Unclear) as reason:
+                self.notes.append(f"{kind.value}: {reason}")
+                continue
+            found.append(live)
+        return found
+
+    async def _profiles(self, lives: list[Credential]) -> list[tuple[Kind, dict[str, str], Exchange]]:
+        found = []
+        for live in lives:
+            answer = await self.call(self.witness.operation, live, label="the profile", role=Role.ATTACK)
+            facts = {
+                pointer: str(value)
+                for pointer, value in strings(answer.reply.json).items()
+                if not any(word in pointer.rpartition("/")[2].lower() for word in _HOW)
+            }
+            found.append((live.carrier.kind, facts, answer.exchange))
+        return found
+
+    def _identities(self, profiles: list[tuple[Kind, dict[str, str], Exchange]]) -> list[Violation]:
+        """Who the service says it is, whole: what names the scheme is left out."""
+        first_kind, first, proof = profiles[0]
+        for kind, facts, exchange in profiles[1:]:
+            other = sorted(key for key in first.keys() | facts.keys() if first.get(key) != facts.get(key))
+            identity = self.witness.identity
+            if identity in other or (other and len(other) == len(first)):
+                name = self.witness.operation.name
+                message = f"{name} names another user by {kind.value} than by {first_kind.value} ({other[0]} differs)."
+                return [Violation(name, message, None, (proof, exchange))]
+            if other:
+                self.notes.append(f"the profile differs by {kind.value} in {', '.join(other[:4])}")
+        return []
+
+    async def _questions_to_all(self, lives: list[Credential]) -> list[tuple[str, Operation, dict[str, str]]]:
+        """Operations that all schemes are declared for: B's object, the list of one's own, and what is guarded."""
+        found: list[tuple[str, Operation, dict[str, str]]] = []
+        objects = self.target.objects
+        if objects is not None:
+            try:
+                number = await object_of(self, "b")
+                found.append(("the object of B", objects.read, {objects.id_parameter: number}))
+            except (Missing, Unclear) as reason:
+                self.notes.append(f"no object of B: {reason}")
+        declared = self.target.policy.privileged_operations
+        guarded = [
+            operation
+            for operation in self.target.operations
+            if operation.method == "GET"
+            and "{" not in operation.path
+            and operation.name not in self.target.policy.public_operations
+            and (operation.name in declared or role_word([operation.path, operation.operation_id]))
+        ]
+        found += [("an operation for administrators", item, {}) for item in guarded[:MOST_GUARDED]]
+        return [item for item in found if all(declares(item[1], live.carrier) for live in lives)]
+
+    async def _cell(
+        self, live: Credential, operation: Operation, values: dict[str, str], what: str, again: str = ""
+    ) -> Cell:
+        answer: Answer = await self.call(
+            operation,
+            live,
+            label=f"{again}{what} by {live.carrier.kind.value}",
+            role=Role.ATTACK,
+            values=values,
+            fresh=bool(again),
+        )
+        clear = answer.judgement is None and answer.status is not None
+        let_in = answer.reply.ok if clear and answer.status not in range(300, 400) else None
+        return Cell(live.carrier.kind, let_in, str(answer.status), answer.exchange)
+
+    async def _unequal(
+        self,
+        what: str,
+        operation: Operation,
+        cells: list[Cell],
+        lives: list[Credential],
+        values: dict[str, str],
+    ) -> Violation | None:
+        """One scheme gets in where another is refused: twice, or it is no proof."""
+        taken = [cell for cell in cells if cell.let_in]
+        refused = [cell for cell in cells if cell.let_in is False]
+        if not taken or not refused:
+            return None
+        live = next(item for item in lives if item.carrier.kind is taken[0].kind)
+        again = await self._cell(live, operation, values, what, "again: ")
+        if not again.let_in:
+            return None
+        message = (
+            f"{operation.name} gives {what} to A by {taken[0].kind.value} ({taken[0].told}), and refuses it by "
+            f"{refused[0].kind.value} ({refused[0].told})."
+        )
+        return Violation(
+            operation.name, message, None, (taken[0].exchange, refused[0].exchange, again.exchange)
+        )
+
+    async def _after_disabling(self, doubts: list[str]) -> list[Violation]:
+        """A disabled account is shut out by every scheme or by none; the second is LIF104's."""
+        users = self.target.users
+        if users is None or users.disable is None or "admin" not in self.target.accounts:
+            self.notes.append(
+                "the state of the account was not compared: nobody is known who can disable one"
+            )
+            return []
+        try:
+            held = await self.holdings(await self.expendable())
+            facts = await self.facts_of(held[0].credential)
+            answer = await self.as_administrator(
+                users.disable, facts, "an administrator disables the account"
+            )
+        except (Missing, Unclear) as reason:
+            self.notes.append(f"the state of the account was not compared: {reason}")
+            return []
+        if not answer.reply.ok:
+            self.notes.append(f"{users.disable.operation.name} disabled nobody ({answer.status})")
+            return []
+        alive: list[str] = []
+        dead: list[str] = []
+        proof = [answer.exchange]
+        for holding in (item for item in held if item.refresh is None):
+            found = await self.presented(holding, "of the disabled account")
+            if found.unclear:
+                doubts.append(found.unclear)
+            (alive if found.accepted else dead).append(holding.name)
+            proof += found.proofs
+        if not alive or not dead:
+            if alive:
+                self.notes.append("a disabled account gets in by every scheme: LIF104 says more")
+            return []
+        message = (
+            f"After {users.disable.operation.name} a disabled account gets in by {' and '.join(alive)}, and not by "
+            f"{' and '.join(dead)}."
+        )
+        return [Violation(self.witness.operation.name, message, None, tuple(proof))]
