@@ -550,6 +550,8 @@ class Target:
     key_set: Operation | None = None
     database: str | None = None
     source: Source | None = None
+    guards: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    middleware: tuple[str, ...] = ()
     log_file: str | None = None
     has_document: bool = False
     documents: tuple[Published, ...] = ()

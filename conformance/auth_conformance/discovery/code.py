@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from auth_conformance.discovery.guards import guards_of, middleware_of
 from auth_conformance.discovery.routes import endpoints, unwrapped
 from auth_conformance.model import Provenance
 from auth_conformance.target import Source
@@ -25,6 +26,9 @@ _FRAMEWORKS = frozenset(("fastapi", "starlette", "builtins", "functools"))
 
 def find_source(known: Knowledge) -> None:
     """Fill in where the code is, if anything says so."""
+    if known.kind == "app" and known.app is not None:
+        known.guards = guards_of(known.app)
+        known.middleware = middleware_of(unwrapped(known.app))
     settings = known.settings
     spec, folder = settings.app or "", str(Path(settings.app_dir).resolve()) if settings.app else ""
     if settings.source is not None:

@@ -86,6 +86,8 @@ class Knowledge:
     strangers: dict[str, RawReply] = field(default_factory=dict)
     opened: list[Operation] = field(default_factory=list)
     source: Source | None = None
+    guards: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    middleware: tuple[str, ...] = ()
     facts: list[Fact] = field(default_factory=list)
     absent: dict[Need, str] = field(default_factory=dict)
     remedies: dict[Need, str] = field(default_factory=dict)
@@ -199,6 +201,8 @@ class Knowledge:
             key_set=self.key_set,
             database=self.settings.database_url(),
             source=self.source,
+            guards=dict(self.guards),
+            middleware=self.middleware,
             has_document=self.has_document,
             documents=tuple(self.documents),
             log_file=self.settings.log_file,

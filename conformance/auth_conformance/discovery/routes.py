@@ -95,6 +95,15 @@ def seen_websockets(app: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def routes_of(app: object) -> Iterator[tuple[str, Any]]:
+    """Every HTTP route with its whole path, as the framework keeps it."""
+    for prefix, part in _parts(unwrapped(app)):
+        for route in _flat(part):
+            path = getattr(route, "path_format", None)
+            if isinstance(path, str):
+                yield prefix + path, route
+
+
 def endpoints(app: object) -> Iterator[Callable[..., Any]]:
     """The functions behind every route of a FastAPI or Starlette application."""
     for _, part in _parts(unwrapped(app)):

@@ -66,9 +66,9 @@ class Sources(Core):
         found = await self.scanned()
         spots = found.of(self.rule.code)
         broken = [spot for spot in spots if counted(spot)]
-        notes = self._told_sources(found, [spot for spot in spots if not counted(spot)])
+        notes = self._source_notes(found, [spot for spot in spots if not counted(spot)])
         if broken:
-            violations = [self.at(spot, graver(spot)) for spot in broken[:MOST]]
+            violations = [self.violation_at(spot, graver(spot)) for spot in broken[:MOST]]
             if len(broken) > MOST:
                 notes = (f"{len(broken) - MOST} more places like these are not listed.", *notes)
             return Failed(tuple(violations), notes=notes)
@@ -89,7 +89,7 @@ class Sources(Core):
             )
         return await self.must_hold_in_source(clean)
 
-    def at(self, spot: Spot, severity: Severity | None = None) -> Violation:
+    def violation_at(self, spot: Spot, severity: Severity | None = None) -> Violation:
         """The violation at a place in the source, with the operation that is handled there."""
         operation = next(
             (
@@ -106,7 +106,7 @@ class Sources(Core):
         return Violation(operation, spot.message, severity or spot.severity, source=line)
 
     @staticmethod
-    def _told_sources(found: Scan, notes: list[Spot]) -> tuple[str, ...]:
+    def _source_notes(found: Scan, notes: list[Spot]) -> tuple[str, ...]:
         told = [f"{spot.path}:{spot.line}: {spot.message}" for spot in notes[:20]]
         if found.suppressed:
             told.append(f"{found.suppressed} findings are suppressed by `# nosec`.")

@@ -1,0 +1,109 @@
+"""Which dependencies of each route look at a credential: read from the dependency tree of the loaded application."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from auth_conformance.discovery.routes import routes_of
+from auth_conformance.source.tree import Module
+from auth_conformance.source.wiring import CREDENTIALS, hand_reads
+from auth_conformance.source.words import is_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DEEP = 12
+_OF_HEADERS = frozenset(("authorization", "cookie"))
+
+
+def guards_of(app: object) -> dict[str, tuple[str, ...]]:
+    """The guards of each operation, by name; operations whose dependencies cannot be seen are left out."""
+    found: dict[str, tuple[str, ...]] = {}
+    for path, route in routes_of(app):
+        dependant = getattr(route, "dependant", None)
+        if dependant is None:
+            continue
+        guards = tuple(dict.fromkeys(_guards(dependant)))
+        for method in sorted(getattr(route, "methods", None) or ()):
+            if method not in {"HEAD", "OPTIONS"}:
+                found.setdefault(f"{method} {path}", guards)
+    return found
+
+
+def middleware_of(app: object) -> tuple[str, ...]:
+    """The middleware of the application that reads credentials."""
+    listed = getattr(app, "user_middleware", None) or ()
+    found = []
+    for item in listed:
+        kind = getattr(item, "cls", None)
+        options = getattr(item, "kwargs", None) or {}
+        subject = options.get("dispatch") or kind
+        if subject is not None and _reads(subject):
+            found.append(getattr(subject, "__name__", type(subject).__name__))
+    return tuple(found)
+
+
+def _guards(dependant: Any, depth: int = _DEEP) -> Iterator[str]:
+    for inner in getattr(dependant, "dependencies", None) or ():
+        call = getattr(inner, "call", None)
+        if call is None:
+            continue
+        deeper = list(_guards(inner, depth - 1)) if depth else []
+        if _is_scheme(call) or deeper or _takes(inner) or _reads(call):
+            yield getattr(call, "__name__", type(call).__name__)
+
+
+def _is_scheme(call: object) -> bool:
+    return any(kind.__name__ == "SecurityBase" for kind in type(call).__mro__)
+
+
+def _takes(dependant: Any) -> bool:
+    """Whether a dependency declares a header, cookie or query parameter that holds a credential."""
+    for place in ("header_params", "cookie_params", "query_params"):
+        for field in getattr(dependant, place, None) or ():
+            name = str(getattr(field, "alias", None) or getattr(field, "name", "")).lower()
+            named = name in CREDENTIALS or name.replace("_", "-") in CREDENTIALS
+            if named or (place != "query_params" and is_secret(name) and "csrf" not in name):
+                return True
+    return False
+
+
+def _reads(call: Any) -> bool:
+    """Whether the code of a callable reads a credential from the request."""
+    inner = inspect.unwrap(call)
+    while hasattr(inner, "func"):
+        inner = inner.func
+    if not (inspect.isroutine(inner) or inspect.isclass(inner)):
+        inner = vars(type(inner)).get("__call__", inner)
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(inner)))
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return False
+    module = Module(Path("dependency.py"), "dependency.py", "dependency", "", tree)
+    if any(True for function in module.functions for _ in hand_reads(module, function)):
+        return True
+    texts = {
+        node.value.lower()
+        for node in module.nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    raw = {
+        node.value
+        for node in module.nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, bytes)
+    }
+    return (
+        bool(texts & _OF_HEADERS and _touches_headers(module)) or b"authorization" in raw or b"cookie" in raw
+    )
+
+
+def _touches_headers(module: Module) -> bool:
+    return any(
+        (isinstance(node, ast.Attribute) and node.attr in {"headers", "cookies"})
+        or (isinstance(node, ast.Name) and node.id in {"headers", "Headers"})
+        for node in module.nodes
+    )
