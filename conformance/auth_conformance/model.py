@@ -84,6 +84,7 @@ class Need(enum.Enum):
     USER_MANAGEMENT = "user-mgmt"
     SESSION_LIST = "session-list"
     RESTART = "restart"
+    LISTENER = "listener"
     WEBSOCKET = "websocket"
     PASSWORD_CHANGE = "pw-change"  # noqa: S105 - the name of a need
     RESET = "reset"

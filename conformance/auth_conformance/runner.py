@@ -48,6 +48,7 @@ MEANS = frozenset(
         Need.IN_PROCESS,
         Need.LOGS,
         Need.RESTART,
+        Need.LISTENER,
         Need.MAILBOX,
     }
 )

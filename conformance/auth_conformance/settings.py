@@ -260,6 +260,17 @@ class RotationSettings(_Table):
     after: dict[str, SecretByName]
 
 
+class ListenerSettings(_Table):
+    """Where to listen for callbacks of the target: opens the half of TOK117 that waits for a fetch.
+
+    `bind` is host and port here, `url` how the target reaches it. `reachable` says that you have tried that.
+    """
+
+    bind: str = Field(pattern=r"^[^\s/]+:\d{1,5}$")
+    url: str = Field(pattern=r"^https?://[^\s/?#@]+$")
+    reachable: bool = False
+
+
 class SigningSettings(_Table):
     """The key that signs access tokens, and its algorithm: opens the grey checks."""
 
@@ -358,6 +369,7 @@ class Settings(BaseSettings):
     replica: str | None = None
     rotation: RotationSettings | None = None
     signing: SigningSettings | None = None
+    listener: ListenerSettings | None = None
     policy: PolicySettings = Field(default_factory=PolicySettings)
 
     def database_url(self) -> str | None:

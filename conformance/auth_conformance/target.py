@@ -446,6 +446,15 @@ class Witness:
 
 
 @dataclass(frozen=True, slots=True)
+class Listening:
+    """Where we listen for callbacks, and how the target reaches that; `proven` says that it can."""
+
+    bind: tuple[str, int]
+    url: str
+    proven: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What the target's owner declares about deliberate behaviour; every default is the strict reading.
 
@@ -548,6 +557,7 @@ class Target:
     signing_keys: tuple[SigningKey, ...] = ()
     public_keys: tuple[Mapping[str, Any], ...] = ()
     key_set: Operation | None = None
+    listener: Listening | None = None
     database: str | None = None
     source: Source | None = None
     guards: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -605,6 +615,7 @@ class Target:
             Need.DATABASE: self.database,
             Need.SOURCE: self.source,
             Need.IN_PROCESS: self.in_process,
+            Need.LISTENER: self.in_process or (self.listener is not None and self.listener.proven),
             Need.USER_MANAGEMENT: self.users,
             Need.SESSION_LIST: self.sessions,
             Need.RESTART: self.restart or self.replica,

@@ -172,6 +172,12 @@ command = "print-last-mail {recipient}"
 url = "http://localhost:8025/last?to={recipient}"
 folder = "path/to/mails"
 
+listener
+[listener]
+bind = "0.0.0.0:8099"
+url = "http://this-machine.example:8099"  # as the target reaches it
+reachable = true  # once you have tried that from the target's machine
+
 restart
 restart = "module:app"  # what a second process starts, on the same database; or: replica = "https://second.example.com"
 

@@ -10,6 +10,7 @@ from auth_conformance.model import Fact, Need, Provenance
 from auth_conformance.target import (
     Account,
     KeyManagement,
+    Listening,
     Login,
     Logout,
     Objects,
@@ -199,6 +200,7 @@ class Knowledge:
             signing_keys=tuple(self.signing_keys),
             public_keys=tuple(self.public_keys),
             key_set=self.key_set,
+            listener=self._listener(),
             database=self.settings.database_url(),
             source=self.source,
             guards=dict(self.guards),
@@ -239,6 +241,13 @@ class Knowledge:
             absent=dict(self.absent),
             remedies=dict(self.remedies),
         )
+
+    def _listener(self) -> Listening | None:
+        given = self.settings.listener
+        if given is None:
+            return None
+        host, _, port = given.bind.rpartition(":")
+        return Listening((host, int(port)), given.url, given.reachable)
 
     def _rotation(self) -> tuple[dict[str, Secret], dict[str, Secret]] | None:
         given = self.settings.rotation

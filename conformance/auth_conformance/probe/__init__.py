@@ -52,6 +52,7 @@ from auth_conformance.probe.races import Races
 from auth_conformance.probe.references import References
 from auth_conformance.probe.refusal import Attempt, Refusal
 from auth_conformance.probe.refusals import Refusals
+from auth_conformance.probe.remotekeys import RemoteKeys
 from auth_conformance.probe.respelled import Respelled
 from auth_conformance.probe.restart import Restart
 from auth_conformance.probe.reticence import Reticence
@@ -139,6 +140,7 @@ class Probe(
     Duplicates,
     Headers,
     KeyIds,
+    RemoteKeys,
     Injection,
     KeyQuery,
     Placing,

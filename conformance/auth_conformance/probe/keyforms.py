@@ -9,13 +9,15 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt.algorithms
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import NameOID
 
 from auth_conformance.credentials import SigningKey, b64url, unb64url
 
@@ -73,6 +75,32 @@ def jwk_members(key: PublicKey | PrivateKey) -> dict[str, Any]:
         case _:
             jwk = jwt.algorithms.OKPAlgorithm.to_jwk(key, as_dict=True)
     return {name: value for name, value in jwk.items() if name != "key_ops"}
+
+
+def certificate(key: SigningKey, issuer: str = "service") -> bytes | None:
+    """A certificate in PEM that the key signs for itself; None for a key that certificates do not take."""
+    private = _private(key)
+    if not isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        return None
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer[:64])])
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=30))
+        .sign(private, hashes.SHA256())
+        .public_bytes(Encoding.PEM)
+    )
+
+
+def certificate_text(key: SigningKey, issuer: str) -> str | None:
+    """The same as `x5c` holds it: DER in plain base64 (RFC 7515 §4.1.6)."""
+    pem = certificate(key, issuer)
+    return None if pem is None else "".join(pem.decode().splitlines()[1:-1])
 
 
 def serialisations(jwk: Mapping[str, Any], key_set: Sequence[Mapping[str, Any]] = ()) -> dict[str, bytes]:

@@ -1,16 +1,9 @@
 """TOK116."""
 
-import base64
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
-
-from auth_conformance.probe.keyforms import private_jwk, public_jwk
+from auth_conformance.probe.keyforms import certificate_text, private_jwk, public_jwk
 from auth_conformance.sdk import (
     ASVS,
     CVE,
@@ -120,7 +113,7 @@ def _jwks(token: Jwt, name: str, key: SigningKey) -> Iterator[tuple[str, Jwt]]:
 def _chains(probe: Probe, token: Jwt, name: str, key: SigningKey) -> Iterator[tuple[str, Jwt]]:
     if name not in {"ES256", "RS256", token.algorithm} or key.symmetric:
         return
-    own = _certificate(key, str(token.claims.get("iss") or probe.target.title or "service"))
+    own = certificate_text(key, str(token.claims.get("iss") or probe.target.title or "service"))
     if own is None:
         return
     yield f"its own certificate as x5c ({name})", _signed(token, key, x5c=[own])
@@ -130,22 +123,3 @@ def _chains(probe: Probe, token: Jwt, name: str, key: SigningKey) -> Iterator[tu
             f"a certificate chain of its own and the service's ({name})",
             _signed(token, key, x5c=[own, *served]),
         )
-
-
-def _certificate(key: SigningKey, issuer: str) -> str | None:
-    private = serialization.load_pem_private_key(key.secret.reveal().encode(), password=None)
-    if not isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-        return None
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer[:64])])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(private.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=30))
-        .sign(private, hashes.SHA256())
-    )
-    return base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode()
