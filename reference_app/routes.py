@@ -876,13 +876,17 @@ async def follow_notes(websocket: WebSocket) -> None:
     await websocket.accept()
     with suppress(WebSocketDisconnect):
         while await is_still_valid(services, principal):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(services.settings.websocket_check_seconds):
-                    question = await websocket.receive_text()
-                if not await is_still_valid(services, principal):
-                    break
-                await websocket.send_text(await answer_question(services, principal, question))
+            await answer_next(websocket, services, principal)
         await websocket.close(status.WS_1008_POLICY_VIOLATION)
+
+
+async def answer_next(websocket: WebSocket, services: Services, principal: Principal) -> None:
+    """Answer the next message; return without one after a while, so that the login is looked at again."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(services.settings.websocket_check_seconds):
+            question = await websocket.receive_text()
+        if await is_still_valid(services, principal):
+            await websocket.send_text(await answer_question(services, principal, question))
 
 
 async def answer_question(services: Services, principal: Principal, question: str) -> str:
