@@ -12,6 +12,7 @@ from auth_conformance.probe.confusion import Confusion
 from auth_conformance.probe.contract import Contracts
 from auth_conformance.probe.cookies import Cookies
 from auth_conformance.probe.core import Answer, Core, Missing, Session, Unclear
+from auth_conformance.probe.costs import Costs
 from auth_conformance.probe.crashes import Crashes
 from auth_conformance.probe.crosssite import CrossSite
 from auth_conformance.probe.declared import Declared
@@ -140,6 +141,7 @@ class Probe(
     Duplicates,
     Headers,
     KeyIds,
+    Costs,
     RemoteKeys,
     Injection,
     KeyQuery,
