@@ -1,6 +1,6 @@
 """Schemathesis as a source of requests: its engine and public API, never its pytest plugin.
 
-It calls an ASGI application of ours that passes each generated request on, so that every request goes out
+It calls a WSGI application of ours that passes each generated request on, so that every request goes out
 through the recorder: under the run's budget, rate and redaction, and to a URL as well as in process.
 """
 
@@ -11,11 +11,11 @@ import contextlib
 import os
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, MutableMapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from auth_conformance.transports.message import HttpRequest, RawReply
 from auth_fuzz.bridge import Bridge
@@ -98,7 +98,7 @@ class Source:
         import schemathesis
         from schemathesis import engine
 
-        schema = schemathesis.openapi.from_asgi(_DOCUMENT, self._application)
+        schema = schemathesis.openapi.from_wsgi(_DOCUMENT, self._application)
         schema.config.seed = self.seed
         schema.config.generation.update(
             modes=[schemathesis.GenerationMode.POSITIVE],
@@ -114,48 +114,33 @@ class Source:
             if self.bridge.spent:
                 stream.stop()
 
-    async def _application(
-        self, scope: MutableMapping[str, Any], receive: Callable[[], Awaitable[Any]], send: Any
-    ) -> None:
-        if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
-            return
-        if scope["path"] == _DOCUMENT:
+    def _application(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """A WSGI application: it is called in the thread of the search, and may wait there."""
+        if environ["PATH_INFO"] == _DOCUMENT:
             reply = RawReply(200, (("content-type", "application/json"),), encoded(self.document))
         elif self.bridge.spent:
             reply = RawReply(204)
         else:
-            work = self.handle(await _request(scope, receive))
-            reply = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.bridge.loop))
-        headers = [
-            (name.encode("latin-1"), value.encode("latin-1"))
-            for name, value in reply.headers
-            if name.lower() in {"content-type", "location"}
-        ]
-        await send({"type": "http.response.start", "status": reply.status or 502, "headers": headers})
-        await send({"type": "http.response.body", "body": reply.body})
+            work = self.handle(_request(environ))
+            reply = asyncio.run_coroutine_threadsafe(work, self.bridge.loop).result()
+        headers = [pair for pair in reply.headers if pair[0].lower() in {"content-type", "location"}]
+        start_response(f"{reply.status or 502} said", headers)
+        return [reply.body]
 
 
-async def _lifespan(receive: Callable[[], Awaitable[Any]], send: Any) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return
-
-
-async def _request(scope: MutableMapping[str, Any], receive: Callable[[], Awaitable[Any]]) -> HttpRequest:
-    body, more = b"", True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = bool(message.get("more_body"))
-    query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    headers = tuple(
-        (name.decode("latin-1"), value.decode("latin-1"))
-        for name, value in scope["headers"]
-        if name.decode("latin-1").lower() not in _CLIENT
+def _request(environ: Mapping[str, Any]) -> HttpRequest:
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    body = environ["wsgi.input"].read(length) if length else b""
+    headers = [
+        (name[5:].replace("_", "-").title(), value)
+        for name, value in environ.items()
+        if name.startswith("HTTP_") and name[5:].replace("_", "-").lower() not in _CLIENT
+    ]
+    content = environ.get("CONTENT_TYPE")
+    if content:
+        headers.append(("Content-Type", content))
+    query = parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+    path = str(environ.get("REQUEST_URI") or quote(environ["PATH_INFO"].encode("latin-1"))).split("?")[0]
+    return HttpRequest(
+        environ["REQUEST_METHOD"], path, tuple(query), tuple(headers), body if body or content else None
     )
-    path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").split("?")[0]
-    has_body = bool(body) or any(name.lower() == "content-type" for name, _ in headers)
-    return HttpRequest(scope["method"], path, tuple(query), headers, body if has_body else None)

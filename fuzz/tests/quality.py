@@ -1,0 +1,103 @@
+"""The seeded flaws that the search must find, and the run that looks for one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from auth_conformance.demo import bundled
+from auth_conformance.engine import opened
+from auth_conformance.model import Result
+from auth_conformance.testing import FLAWS, Flaw, read_flaws
+from auth_fuzz import Budget, fuzz
+
+OWN = Path(__file__).parent / "flaws"
+# Fast hashing, and room for a search that logs in hundreds of times a minute.
+SETTINGS = {
+    "PASSWORD_HASH_MEMORY_KIB": "64",
+    "PASSWORD_HASH_TIME_COST": "1",
+    "ALLOW_WEAK_PASSWORD_HASHING": "true",
+}
+# Within so many seconds of searching each flaw must be found.
+BUDGET = 20.0
+TOKENS, KEYS, COOKIES = (f"grammar of {kind} credentials" for kind in ("bearer", "key", "cookie"))
+# Flaws of the kill tests that the search must find, too: file, number, code, search.
+KNOWN = (
+    ("token/unsigned_token", 1, "FUZ201", TOKENS),
+    ("token/unverified_signature", 1, "FUZ201", TOKENS),
+    ("token/foreign_audience", 1, "FUZ201", TOKENS),
+    ("token/immortal_token", 1, "FUZ201", TOKENS),
+    ("token/ignored_critical_header", 1, "FUZ201", TOKENS),
+    ("token/premature_token", 1, "FUZ201", TOKENS),
+    ("token/expired_token", 1, "FUZ301", "lifecycle"),
+    ("apikey/half_checked_key", 1, "FUZ202", KEYS),
+    ("access/foreign_object_readable", 1, "FUZ103", "GET /notes/{note_id}"),
+    ("lifecycle/logout_that_ends_nothing", 1, "FUZ301", "lifecycle"),
+    ("lifecycle/reusable_refresh_token", 1, "FUZ301", "lifecycle"),
+    ("lifecycle/stale_role", 1, "FUZ303", "lifecycle"),
+    ("schemes/confused_identity", 1, "FUZ401", "differential"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One seeded flaw: the rule that must fail, and the search that must see it."""
+
+    name: str
+    flaw: Flaw
+    code: str
+    search: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a search came to: whether the rule failed, and at what cost."""
+
+    hit: bool
+    results: tuple[Result, ...]
+    seconds: float
+    requests: int
+
+
+def _cases() -> Iterator[Case]:
+    for path, number, code, search in KNOWN:
+        flaws = [flaw for flaw in read_flaws(FLAWS / f"{path}.toml") if not flaw.sound]
+        yield Case(path + (f".{number}" if number > 1 else ""), flaws[number - 1], code, search)
+    for file in sorted(OWN.glob("*/*.toml")):
+        table = tomllib.loads(file.read_text("utf-8"))["flaw"][0]
+        yield Case(
+            f"{file.parent.name}/{file.stem}", next(read_flaws(file)), table["caught_by"][0], table["search"]
+        )
+
+
+CASES = tuple(_cases())
+
+
+def found(case: Case | None, seed: int, *, budget: float = BUDGET, only: list[str] | None = None) -> Outcome:
+    """Search the reference app with that flaw (none: the clean one); stop when the rule has failed."""
+
+    async def search(app: object, settings: object) -> Outcome:
+        async with opened(settings, app=app) as door:  # type: ignore[arg-type] # as `bundled` gives it
+            before, began = door.scene.recorder.sent, time.monotonic()
+            seen: list[Result] = []
+            parts = only if case is None else [case.search]
+            with contextlib.suppress(asyncio.CancelledError):
+                await fuzz(
+                    door.scene,
+                    Budget(seconds=budget),
+                    seed,
+                    only=parts,
+                    on_part=lambda _, results: seen.extend(results),
+                )
+            hit = case is not None and any(
+                result.rule.code == case.code and result.name == "failed" for result in seen
+            )
+            return Outcome(hit, tuple(seen), time.monotonic() - began, door.scene.recorder.sent - before)
+
+    with bundled(flaw=case.flaw if case else None, extra=SETTINGS) as (app, settings):
+        return asyncio.run(search(app, settings))
