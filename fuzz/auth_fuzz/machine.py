@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 # So many steps make a story.
 STEPS = 12
+# Longest time, in seconds, to shorten a story that breaks the model.
+_SHORTENING = 6.0
 # Longest time, in seconds, to play a story that was found twice more.
 _SETTLING = 10.0
 _WHO = st.sampled_from(NAMES)
@@ -137,6 +139,9 @@ def _machine(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa: C
             except (OffStageError, HaltedError, Missing, Unclear):
                 self.off = True
             except BrokenError as broken:
+                if search.best is None:
+                    # The rest of the time is for shortening, and need not be used up.
+                    bridge.deadline = min(bridge.deadline, time.monotonic() + _SHORTENING)
                 search.best = broken, self.stage
                 raise
 
@@ -155,9 +160,26 @@ def _machine(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa: C
             ]
             return found[number % len(found)] if found and not self.off else None
 
-        @initialize()
-        def enter(self) -> None:
+        def has(self, *kinds: str) -> bool:
+            """Whether somebody holds a live credential of these kinds."""
+            return not self.off and bool(self.stage.alive(*kinds))
+
+        def owners(self) -> list[str]:
+            """Users with an account and something to lose."""
+            return [
+                name
+                for name, actor in self.stage.actors.items()
+                if actor.present and not actor.blocked and self.stage.alive(*_SESSIONS, "key", owner=name)
+            ]
+
+        @initialize(opening=st.lists(st.tuples(_WHO, st.integers(0, len(kinds))), min_size=1, max_size=6))
+        def enter(self, opening: list[tuple[str, int]]) -> None:
             self.do(self.stage.enter)
+            for name, number in opening:
+                if number < len(kinds):
+                    self.do(_logging_in(self.stage, name, kinds[number]))
+                else:
+                    self.do(_making_a_key(self.stage, name))
 
         @rule(name=_WHO, number=_NUMBER)
         def log_in(self, name: str, number: int) -> None:
@@ -169,47 +191,47 @@ def _machine(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa: C
         def use(self, number: int) -> None:
             self.do(lambda: self.stage.audit(number))
 
-        @precondition(lambda _: bool(world.target.logouts))
+        @precondition(lambda self: bool(world.target.logouts) and self.has(*_SESSIONS))
         @rule(number=_NUMBER)
         def log_out(self, number: int) -> None:
             if (held := self.session(number)) is not None:
                 self.do(lambda: self.stage.log_out(held), sweep=True)
 
-        @precondition(lambda _: moves.logout_all is not None)
+        @precondition(lambda self: moves.logout_all is not None and self.has(*_SESSIONS))
         @rule(number=_NUMBER)
         def log_out_everywhere(self, number: int) -> None:
             if (held := self.session(number)) is not None:
                 self.do(lambda: self.stage.log_out_everywhere(held), sweep=True)
 
-        @precondition(lambda _: refreshes)
+        @precondition(lambda self: refreshes and self.token(0) is not None)
         @rule(number=_NUMBER)
         def refresh(self, number: int) -> None:
             if (held := self.token(number)) is not None:
                 self.do(lambda: self.stage.refresh(held), sweep=True)
 
-        @precondition(lambda _: refreshes)
+        @precondition(lambda self: refreshes and self.token(0, used=True) is not None)
         @rule(number=_NUMBER)
         def reuse(self, number: int) -> None:
             if (held := self.token(number, used=True)) is not None:
                 self.do(lambda: self.stage.reuse(held), sweep=True)
 
-        @precondition(lambda _: moves.change is not None)
+        @precondition(lambda self: moves.change is not None and self.has(*_SESSIONS))
         @rule(number=_NUMBER)
         def change_password(self, number: int) -> None:
             if (held := self.session(number)) is not None:
                 self.do(lambda: self.stage.change_password(held), sweep=True)
 
-        @precondition(lambda _: moves.change is not None)
+        @precondition(lambda self: any(actor.former for actor in self.stage.actors.values()))
         @rule(name=_WHO)
         def try_former_password(self, name: str) -> None:
             self.do(lambda: self.stage.try_former_password(name))
 
-        @precondition(lambda _: keys is not None)
+        @precondition(lambda self: keys is not None and self.has(*_SESSIONS))
         @rule(name=_WHO)
         def create_key(self, name: str) -> None:
             self.do(lambda: self.stage.create_key(name))
 
-        @precondition(lambda _: keys is not None and (keys.revoke is not None or moves.rotate is not None))
+        @precondition(lambda self: keys is not None and self.has("key") and self.has(*_SESSIONS))
         @rule(number=_NUMBER, rotate=st.booleans())
         def revoke_key(self, number: int, rotate: bool) -> None:  # noqa: FBT001 - drawn
             found = [] if self.off else self.stage.alive("key")
@@ -217,46 +239,51 @@ def _machine(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa: C
                 held = found[number % len(found)]
                 self.do(lambda: self.stage.revoke_key(held, rotate=rotate), sweep=True)
 
-        @precondition(lambda _: world.target.delete_account is not None)
+        @precondition(lambda self: world.target.delete_account is not None and self.has(*_SESSIONS))
         @rule(number=_NUMBER)
         def delete_account(self, number: int) -> None:
             if (held := self.session(number)) is not None:
                 self.do(lambda: self.stage.delete_account(held), sweep=True)
 
-        @precondition(lambda _: world.target.delete_account is not None)
+        @precondition(lambda self: any(not actor.present for actor in self.stage.actors.values()))
         @rule(name=_WHO)
         def register_again(self, name: str) -> None:
             if not self.off and not self.stage.actors[name].present:
                 self.do(lambda: self.stage.register_again(name), sweep=True)
 
-        @precondition(lambda _: moves.block is not None and world.admin is not None)
-        @rule(name=_WHO)
-        def block(self, name: str) -> None:
+        @precondition(
+            lambda self: moves.block is not None and world.admin is not None and bool(self.owners())
+        )
+        @rule(number=_NUMBER)
+        def block(self, number: int) -> None:
+            owners = self.owners()
+            name = owners[number % len(owners)]
             self.do(lambda: self.stage.block(name), sweep=True)
 
-        @precondition(lambda _: moves.block is not None and world.admin is not None)
+        @precondition(lambda self: any(actor.blocked for actor in self.stage.actors.values()))
         @rule(name=_WHO)
         def unblock(self, name: str) -> None:
             self.do(lambda: self.stage.unblock(name), sweep=True)
 
-        @precondition(lambda _: moves.role is not None and world.admin is not None)
-        @rule(name=_WHO)
-        def demote(self, name: str) -> None:
+        @precondition(lambda self: moves.role is not None and world.admin is not None and bool(self.owners()))
+        @rule(number=_NUMBER)
+        def demote(self, number: int) -> None:
+            owners = self.owners()
+            name = owners[number % len(owners)]
             self.do(lambda: self.stage.demote(name), sweep=True)
 
-        @precondition(lambda _: movable)
+        @precondition(lambda self: movable and self.has(*_SESSIONS))
         @rule(minutes=st.sampled_from([1, 10, 20, 60, 600, 1500]))
         def wait(self, minutes: int) -> None:
-            if self.stage.held:
-                self.do(lambda: self.stage.wait(minutes * 60.0), sweep=True)
+            self.do(lambda: self.stage.wait(minutes * 60.0), sweep=True)
 
-        @precondition(lambda _: refreshes)
+        @precondition(lambda self: refreshes and self.token(0) is not None)
         @rule(number=_NUMBER)
         def race_refresh(self, number: int) -> None:
             if (held := self.token(number)) is not None:
                 self.do(lambda: self.stage.race_refresh(held), sweep=True)
 
-        @precondition(lambda _: refreshes and bool(world.target.logouts))
+        @precondition(lambda self: bool(world.target.logouts) and self.token(0) is not None)
         @rule(number=_NUMBER)
         def race_logout(self, number: int) -> None:
             held = self.session(number)
@@ -281,6 +308,14 @@ def _machine(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa: C
                     return
 
     return Story
+
+
+def _logging_in(stage: Stage, name: str, kind: Kind) -> Callable[[], Coroutine[Any, Any, object]]:
+    return lambda: stage.log_in(name, kind)
+
+
+def _making_a_key(stage: Stage, name: str) -> Callable[[], Coroutine[Any, Any, object]]:
+    return lambda: stage.create_key(name)
 
 
 async def _step(

@@ -112,7 +112,7 @@ class OperationSearch:
         """One generated request: by the caller, and if that is served, by everybody else."""
         self._turn += 1
         self.searcher.forget()
-        request, owned = self._addressed(request)
+        request, owned = await self._addressed(request)
         live = self._live()
         good = await self._send(request, live, f"control: {self._who()}", Role.CONTROL)
         self._count(good)
@@ -149,12 +149,15 @@ class OperationSearch:
         choice = new or (usable if self._turn % 8 == 0 else working) or usable
         return choice[self._turn % len(choice)] if choice else ()
 
-    def _addressed(self, request: HttpRequest) -> tuple[HttpRequest, bool]:
+    async def _addressed(self, request: HttpRequest) -> tuple[HttpRequest, bool]:
         """The request with ids of the caller's own in its path, more often than not; whether it has any."""
         names = placeholders(self.operation.path)
         if not names or self._rng.random() > 0.9:
             return request, False
         known = self.world.ids_for(self._caller, self.operation)
+        if not known:
+            await self.world.list_own(self._caller, self.operation)
+            known = self.world.ids_for(self._caller, self.operation)
         if not known:
             return request, False
         return self._with_id(request, self._rng.choice(known)), True

@@ -52,6 +52,8 @@ class World:
         self.canonical: Reply | None = None
         self._makers: dict[str, HttpRequest] = {}
         self._apart: dict[str, bool] = {}
+        self._listed: set[str] = set()
+        self._not_by_login: set[str] = set()
         self._open_witness = False
         self._victim: str | None = None
         self.exercised = self._flows()
@@ -153,6 +155,17 @@ class World:
                 known.append(identifier)
         del known[:-_IDS]
 
+    async def list_own(self, person: Person, operation: Operation) -> None:
+        """Learn the person's ids in the operation's collection from its list, where it has one."""
+        collection, login = collection_of(operation), person.login()
+        listing = self.target.operation(f"GET {collection}")
+        if listing is None or login is None or placeholders(collection) or collection in self._listed:
+            return
+        self._listed.add(collection)
+        answer = await self.searcher.call(listing, login, label=f"{person.label} lists what is theirs")
+        if answer.reply.ok:
+            self.harvest(person, listing, answer.request, answer.reply)
+
     def ids_for(self, person: Person, operation: Operation) -> list[str]:
         """Ids that the operation may be asked about on behalf of the person."""
         if person is self.admin and operation.method in _WRITES:
@@ -163,8 +176,10 @@ class World:
     async def make(self, person: Person, collection: str) -> str | None:
         """A new object of the person's in that collection; None when it is not known how."""
         maker, login = self._makers.get(collection), person.login()
-        if maker is None or login is None or person is self.admin:
+        if login is None or person is self.admin:
             return None
+        if maker is None:
+            return await self._make_by_login(person, login, collection)
         request = maker.with_headers(*login.headers).with_query(*login.query)
         answer = await self.searcher.send(
             request, label=f"{person.label} makes one more", operation=f"POST {collection}"
@@ -187,6 +202,27 @@ class World:
                 return self._victim
             self._victim = _id_of(answer.reply.json)
         return self._victim
+
+    async def _make_by_login(self, person: Person, login: Credential, collection: str) -> str | None:
+        """Logins are things, too: where a new one shows in the collection's list, that is how they are made."""
+        listing = self.target.operation(f"GET {collection}")
+        if listing is None or placeholders(collection) or collection in self._not_by_login:
+            return None
+        before = await self.searcher.call(listing, login, label=f"{person.label} lists before a login")
+        try:
+            await self.searcher.log_in(person.account, login.carrier.kind)
+        except (Missing, Unclear):
+            return None
+        after = await self.searcher.call(listing, login, label=f"{person.label} lists after a login")
+        known = {_id_of(entry) for entry in _entries(before.reply.json)}
+        new = [
+            identifier
+            for entry in _entries(after.reply.json)
+            if (identifier := _id_of(entry)) is not None and identifier not in known
+        ]
+        if not new:
+            self._not_by_login.add(collection)
+        return new[0] if new else None
 
     def _remember_makers(self) -> None:
         objects, keys = self.target.objects, self.target.keys
@@ -278,6 +314,7 @@ class World:
         except (Missing, Unclear):
             person = await self.searcher.meet(person.label)
         person.ids.clear()
+        self._listed.clear()
         await self.searcher.put_down(person)
         return person
 
