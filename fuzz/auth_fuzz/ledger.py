@@ -17,7 +17,10 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
+from auth_fuzz import rules
 
+# How the reason begins when operations were not reached.
+UNREACHED = "Not tested: no generated request got past validation at "
 # A passed rule keeps so many exchanges as a sample of what was sent.
 SAMPLE = 6
 
@@ -33,6 +36,9 @@ class Entry:
     absent: str = ""
     remedy: str = ""
     sample: list[Exchange] = field(default_factory=list)
+    unreached: list[str] = field(default_factory=list)
+    unit: str = "attack"
+    end: str = "refused"
 
 
 class Ledger:
@@ -63,6 +69,12 @@ class Ledger:
         """Whether a violation of the rule is known, at that operation if one is given."""
         return any(operation is None or known.operation == operation for known in self.of(rule).violations)
 
+    def unreached(self, operation: str, how: str) -> None:
+        """Say that no generated request got past the validation of an operation: nothing about it is proved."""
+        entry = self.of(rules.REACH)
+        entry.unreached.append(how)
+        entry.absent = f"no generated request of {operation} got past validation"
+
     def absent(self, reason: str, remedy: str = "") -> None:
         """Say why rules that decided nothing could not be tested."""
         for _, entry in self.entries.values():
@@ -91,9 +103,10 @@ def _verdict(entry: Entry) -> Verdict:
     if entry.doubts:
         more = f" (and {len(entry.doubts) - 1} more)" if len(entry.doubts) > 1 else ""
         return Inconclusive(entry.doubts[0] + more, entry.remedy, evidence, notes)
+    if entry.unreached:
+        return Skipped(f"{UNREACHED}{'; '.join(entry.unreached)}", entry.remedy)
     if entry.tried:
-        plural = "s" if entry.tried != 1 else ""
-        return Passed(f"{entry.tried} attack{plural} refused.", evidence, notes)
+        return Passed(_counted(entry.tried, entry.unit, entry.end), evidence, notes)
     return Skipped(f"Not tested: {entry.absent or 'nothing of this kind was met'}.", entry.remedy)
 
 
@@ -134,11 +147,30 @@ def _merged(verdicts: Sequence[Verdict]) -> Verdict:
     unclear = [verdict for verdict in verdicts if isinstance(verdict, Inconclusive)]
     if unclear:
         return replace(unclear[0], notes=notes)
+    unreached = [
+        verdict.reason.removeprefix(UNREACHED)
+        for verdict in verdicts
+        if isinstance(verdict, Skipped) and verdict.reason.startswith(UNREACHED)
+    ]
+    if unreached:
+        return Skipped(UNREACHED + "; ".join(unreached))
     passed = [verdict for verdict in verdicts if isinstance(verdict, Passed)]
     if passed:
-        count = sum(
-            int(verdict.reason.split(" ", 1)[0]) for verdict in passed if verdict.reason[:1].isdigit()
-        )
         evidence = tuple(item for verdict in passed for item in verdict.evidence)[:SAMPLE]
-        return Passed(f"{count} attacks refused." if count else passed[0].reason, evidence, notes)
+        return Passed(_summed([verdict.reason for verdict in passed]), evidence, notes)
     return verdicts[0]
+
+
+def _counted(number: int, unit: str, end: str) -> str:
+    if number != 1:
+        unit = unit[:-1] + "ies" if unit.endswith("y") else unit + "s"
+    return f"{number} {unit} {end}."
+
+
+def _summed(reasons: Sequence[str]) -> str:
+    """Reasons such as `3 attacks refused.` as one; the plural is theirs."""
+    counts = [int(reason.split(" ", 1)[0]) for reason in reasons]
+    total, words = sum(counts), max(reasons, key=len).split(" ", 1)[1]
+    singular = all(count == 1 for count in counts) and total > 1
+    unit, _, end = words.partition(" ")
+    return _counted(total, unit, end.rstrip(".")) if singular else f"{total} {words}"

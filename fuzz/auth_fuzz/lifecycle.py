@@ -118,7 +118,7 @@ class Book:
     def refreshed(self, holding: Holding) -> None:
         """A refresh token was exchanged: it is used up where the service rotates."""
         holding.used = True
-        if self.habits.refresh_rotates:
+        if self.habits.refresh_rotates and holding.life is not Life.DEAD:
             holding.life, holding.why = Life.EITHER, "it was used"
         if not self.habits.refresh_spares_access:
             self._doubt(

@@ -194,11 +194,12 @@ def _operation_part(operation: Operation, weight: float) -> Part:
         )
         await asyncio.to_thread(found.run)
         entry = ledger.of(rules.REACH)
-        entry.notes.append(str(found.reach))
+        entry.unit, entry.end = "operation", "reached"
         if found.reach.validated:
+            entry.notes.append(str(found.reach))
             entry.tried += 1
         else:
-            entry.absent = f"no generated request got past validation: {found.reach}"
+            ledger.unreached(operation.name, str(found.reach))
             ledger.absent(entry.absent)
 
     return Part(operation.name, OPERATION_RULES, weight, search)

@@ -1,0 +1,76 @@
+"""From what a search saw to verdicts, and from the verdicts of many searches to one."""
+
+import pytest
+
+from auth_conformance.model import Failed, Inconclusive, Passed, Severity, Skipped, Violation
+from auth_fuzz import rules, seconds
+from auth_fuzz.ledger import Ledger, combined
+
+
+def test_a_rule_without_attacks_is_not_tested_and_says_why() -> None:
+    ledger = Ledger((rules.JWS,))
+    ledger.absent("the tokens are opaque", "a remedy")
+    (result,) = ledger.results()
+    assert result.verdict == Skipped("Not tested: the tokens are opaque.", "a remedy")
+
+
+def test_refused_attacks_pass_and_one_violation_fails() -> None:
+    ledger = Ledger((rules.KEYS, rules.FORGED))
+    ledger.tried(rules.KEYS)
+    ledger.tried(rules.FORGED)
+    ledger.broken(rules.FORGED, Violation("GET /a", "first"))
+    ledger.broken(rules.FORGED, Violation("GET /a", "told already"))
+    keys, forged = ledger.results(requests=7)
+    assert isinstance(keys.verdict, Passed)
+    assert isinstance(forged.verdict, Failed)
+    assert [item.message for item in forged.verdict.violations] == ["first"]
+    assert keys.requests + forged.requests == 7
+
+
+def test_results_of_many_searches_become_one() -> None:
+    found = []
+    for operation, breaks in (("GET /a", True), ("GET /b", False), ("GET /c", True)):
+        ledger = Ledger((rules.STRANGER,))
+        ledger.tried(rules.STRANGER)
+        if breaks:
+            ledger.broken(rules.STRANGER, Violation(operation, "open", Severity.LOW))
+        found += ledger.results(requests=10)
+    result = combined(found)
+    assert isinstance(result.verdict, Failed)
+    assert {item.operation for item in result.verdict.violations} == {"GET /a", "GET /c"}
+    assert (result.severity, result.requests) == (Severity.LOW, 30)
+
+
+def test_doubt_outweighs_a_pass() -> None:
+    clear, unclear = Ledger((rules.KEYS,)), Ledger((rules.KEYS,))
+    clear.tried(rules.KEYS)
+    unclear.of(rules.KEYS).doubts.append("the control failed")
+    result = combined([*clear.results(), *unclear.results()])
+    assert isinstance(result.verdict, Inconclusive)
+
+
+def test_an_operation_that_was_never_reached_keeps_the_reach_from_passing() -> None:
+    found = []
+    for operation, reached in (("GET /a", True), ("POST /b", False)):
+        ledger = Ledger((rules.REACH,))
+        if reached:
+            ledger.tried(rules.REACH)
+        else:
+            ledger.unreached(operation, f"{operation}: none of 8 past validation (8 × 422)")
+        found += ledger.results()
+    result = combined(found)
+    assert isinstance(result.verdict, Skipped)
+    assert "POST /b: none of 8 past validation" in result.verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("90", 90), ("90s", 90), ("2m", 120), ("1.5m", 90), ("1h", 3600)]
+)
+def test_lengths_of_time(text: str, expected: float) -> None:
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "soon", "0s", "5 days", "-3s"])
+def test_what_is_no_length_of_time(text: str) -> None:
+    with pytest.raises(ValueError, match="no length of time"):
+        seconds(text)

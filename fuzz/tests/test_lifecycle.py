@@ -1,0 +1,101 @@
+"""The reference model by itself: what must be alive, dead, or may be either."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auth_fuzz.lifecycle import Book, Habits, Holding, Life
+
+STRICT = Habits(
+    logout_spares_others=True,
+    login_spares_others=True,
+    refresh_spares_access=True,
+    refresh_rotates=True,
+    reuse_ends_family=True,
+    keys_outlive_logout=True,
+    keys_outlive_password=True,
+    change_spares_own=True,
+    change_ends_others=True,
+)
+
+
+def book_of(habits: Habits = STRICT) -> tuple[Book, Holding, Holding, Holding, Holding]:
+    """Two sessions and a key of ann's, and a session of bob's."""
+    book = Book(habits)
+    first = book.issue("ann", "bearer", book.family())
+    second = book.issue("ann", "cookie", book.family())
+    key = book.issue("ann", "key", book.family())
+    other = book.issue("bob", "bearer", book.family())
+    return book, first, second, key, other
+
+
+def lives(book: Book, *holdings: Holding) -> list[Life]:
+    return [book.demand(item)[0] for item in holdings]
+
+
+def test_a_logout_ends_its_session_and_spares_the_rest() -> None:
+    book, first, *rest = book_of()
+    book.logged_out(first)
+    assert lives(book, first) == [Life.DEAD]
+    assert lives(book, *rest) == [Life.ALIVE] * 3
+
+
+def test_where_a_logout_was_seen_to_end_more_nothing_is_demanded_of_the_users_other_sessions() -> None:
+    book, first, second, key, other = book_of(Habits())
+    book.logged_out(first)
+    assert lives(book, first, second, key, other) == [Life.DEAD, Life.EITHER, Life.EITHER, Life.ALIVE]
+
+
+def test_a_password_change_ends_the_other_sessions_and_never_another_users() -> None:
+    book, first, second, key, other = book_of()
+    book.changed_password("ann", first.family)
+    assert lives(book, first, second, key, other) == [Life.ALIVE, Life.DEAD, Life.ALIVE, Life.ALIVE]
+
+
+def test_a_used_refresh_token_that_comes_back_ends_its_family() -> None:
+    book, first, _, _, other = book_of()
+    token = book.issue("ann", "refresh token", first.family)
+    book.refreshed(token)
+    assert token.used
+    book.reused(token)
+    assert lives(book, first, token, other) == [Life.DEAD, Life.DEAD, Life.ALIVE]
+
+
+def test_what_was_dead_stays_dead_when_the_name_is_taken_again() -> None:
+    book, first, second, key, _ = book_of()
+    book.left("ann")
+    book.returned("ann")
+    assert lives(book, first, second, key) == [Life.DEAD] * 3
+
+
+def test_around_its_end_a_credential_may_be_either() -> None:
+    book = Book(STRICT, leeway=60)
+    token = book.issue("ann", "bearer", book.family(), expires=1000)
+    seen = []
+    for now in (900, 990, 1030, 1061):
+        book.now = now
+        seen.append(book.demand(token)[0])
+    assert seen == [Life.ALIVE, Life.EITHER, Life.EITHER, Life.DEAD]
+
+
+MOVES = ("logged_out", "logged_out_everywhere", "reused", "changed_password", "revoked", "left", "refreshed")
+
+
+@given(st.lists(st.tuples(st.sampled_from(MOVES), st.integers(0, 3)), max_size=12), st.booleans())
+def test_nothing_that_ann_does_touches_bob_and_nothing_dead_revives(
+    moves: list[tuple[str, int]], strict: bool
+) -> None:
+    book, *mine, other = book_of(STRICT if strict else Habits())
+    dead: set[int] = set()
+    for name, number in moves:
+        holding = mine[number % len(mine)]
+        match name:
+            case "logged_out_everywhere" | "left":
+                getattr(book, name)("ann")
+            case "changed_password":
+                book.changed_password("ann", holding.family)
+            case _:
+                getattr(book, name)(holding)
+        now_dead = {item.number for item in mine if book.demand(item)[0] is Life.DEAD}
+        assert dead <= now_dead
+        dead = now_dead
+    assert book.demand(other)[0] is Life.ALIVE
