@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from auth_conformance import checks
+from auth_conformance.model import Severity
 from auth_conformance.sdk import Check
 
 # Without these nothing else means anything: they run first (checklist §1.8).
@@ -45,11 +46,16 @@ def select(
     level: int = 3,
     only: Sequence[str] = (),
     ignore: Sequence[str] = (),
+    restate: Mapping[str, Severity] | None = None,
 ) -> list[Check]:
     """The checks of up to `level` whose code or family is in `only` (all, if empty) and not in `ignore`.
 
-    Raises UnknownCodeError for a code or family that does not exist.
+    `restate` gives some codes another severity, which then holds for all that the check finds. Raises
+    UnknownCodeError for a code or family that does not exist.
     """
+    restated = {code.upper(): severity for code, severity in (restate or {}).items()}
+    for code in restated.keys() - catalogue.keys():
+        raise UnknownCodeError(f"There is no check {code} whose severity could be restated.")
     known = {*catalogue, *(check.rule.family for check in catalogue.values())}
     for name in (*only, *ignore):
         if name.upper() not in known:
@@ -58,13 +64,14 @@ def select(
             raise UnknownCodeError(f"There is no check or family {name}.{hint}")
     wanted = {name.upper() for name in only}
     unwanted = {name.upper() for name in ignore}
-    return [
+    chosen = [
         check
         for check in catalogue.values()
         if check.rule.level <= level
         and (not wanted or wanted & {check.rule.code, check.rule.family})
         and not unwanted & {check.rule.code, check.rule.family}
     ]
+    return [check.restated(restated.get(check.rule.code)) for check in chosen]
 
 
 def masked_by(root: Check, catalogue: Iterable[Check]) -> set[str]:

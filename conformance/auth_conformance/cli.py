@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,10 +14,18 @@ import click
 from auth_conformance import afterwards, catalog, fuzzing
 from auth_conformance.acceptance import BASELINE, WAIVERS
 from auth_conformance.console import Console
-from auth_conformance.model import Depth, Need, Run
+from auth_conformance.model import Depth, Need, Run, Severity
 from auth_conformance.outputs import Refused, outputs, split, write_all
 from auth_conformance.sdk import Check
-from auth_conformance.settings import FILE_NAME, ConfigurationError, Settings, load
+from auth_conformance.settings import (
+    FILE_NAME,
+    PROFILES,
+    ConfigurationError,
+    Settings,
+    load,
+    profile_names,
+    read_toml,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEMO_REPORT = "auth-conformance-report.html"
@@ -90,6 +98,11 @@ def addressing(command: F) -> F:
             "config_file",
             type=click.Path(path_type=Path, dir_okay=False),
             help=f"Read this configuration (default: {FILE_NAME} or pyproject.toml).",
+        ),
+        click.option(
+            "--profile",
+            metavar="NAME",
+            help="Checks, thresholds and severities as data: a name (see `profiles`), or a file.",
         ),
         click.option(
             "--openapi",
@@ -292,12 +305,29 @@ def explain(code: str) -> None:
 
 @main.command(name="list")
 @click.option("--family", metavar="FAMILY", help="Only this family, such as TOK.")
-@click.option("--level", type=click.IntRange(1, 3), default=3, help="Highest level to list.")
-def list_checks(family: str | None, level: int) -> None:
+@click.option("--level", type=click.IntRange(1, 3), help="Highest level to list (default: 3).")
+@click.option("--profile", metavar="NAME", help="Only what this profile selects, with its severities.")
+def list_checks(family: str | None, level: int | None, profile: str | None) -> None:
     """List the checks."""
-    for check in choose(level, [family] if family else [], []):
+    try:
+        chosen = load(given({"profile": profile, "level": level}), start=Path("/"))
+    except ConfigurationError as error:
+        raise Refused(str(error)) from None
+    listed = choose(chosen.level, chosen.only, chosen.ignore, restate=chosen.restated())
+    if family is not None:
+        wanted = {check.rule.code for check in choose(3, [family], [])}
+        listed = [check for check in listed if check.rule.code in wanted]
+    for check in listed:
         rule = check.rule
-        click.echo(f"{rule.code}  {rule.severity.value:8}  L{rule.level}  {rule.name:44} {rule.title}")
+        mark = " (restated)" if check.is_restated else ""
+        click.echo(f"{rule.code}  {rule.severity.value:8}  L{rule.level}  {rule.name:44} {rule.title}{mark}")
+
+
+@main.command()
+def profiles() -> None:
+    """List the profiles."""
+    for name in profile_names():
+        click.echo(f"{name:18} {read_toml(PROFILES / f'{name}.toml')['title']}")
 
 
 def given(flags: dict[str, Any]) -> dict[str, Any]:
@@ -329,7 +359,14 @@ def configure(target: str | None, flags: dict[str, Any]) -> Settings:
         raise Refused(str(error)) from None
 
 
-def choose(level: int, only: Sequence[str], ignore: Sequence[str], *, fuzz: bool = False) -> list[Check]:
+def choose(
+    level: int,
+    only: Sequence[str],
+    ignore: Sequence[str],
+    *,
+    fuzz: bool = False,
+    restate: Mapping[str, Severity] | None = None,
+) -> list[Check]:
     """The selected checks; codes of fuzzing are no checks. Raises Refused for a code that does not exist."""
     if fuzz:
         checks = fuzzing.without_ours(only)
@@ -337,7 +374,7 @@ def choose(level: int, only: Sequence[str], ignore: Sequence[str], *, fuzz: bool
             return []
         only, ignore = checks, fuzzing.without_ours(ignore)
     try:
-        return catalog.select(catalog.load(), level=level, only=only, ignore=ignore)
+        return catalog.select(catalog.load(), level=level, only=only, ignore=ignore, restate=restate)
     except catalog.UnknownCodeError as error:
         raise Refused(str(error)) from None
 
@@ -369,7 +406,9 @@ def conclude(
     # What an application in this process logs is its own affair, unless it sets logging up itself.
     logging.getLogger().addHandler(logging.NullHandler())
     console = Console(quiet=quiet)
-    checks = choose(settings.level, settings.only, settings.ignore, fuzz=settings.fuzz)
+    checks = choose(
+        settings.level, settings.only, settings.ignore, fuzz=settings.fuzz, restate=settings.restated()
+    )
     try:
         then = fuzzing.searching(settings, on_progress=console.search) if settings.fuzz else None
         finished: Run = asyncio.run(

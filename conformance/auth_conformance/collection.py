@@ -48,6 +48,7 @@ _FLAGS = {
     "auth_openapi": "openapi",
     "auth_source": "source",
     "auth_db": "db",
+    "auth_profile": "profile",
     "auth_level": "level",
     "auth_only": "only",
     "auth_ignore": "ignore",
@@ -193,7 +194,9 @@ class Collection:
         if settings.fuzz:
             only, ignore = fuzzing.without_ours(only), fuzzing.without_ours(ignore)
         try:
-            selected = catalog.select(self.catalogue, level=settings.level, only=only, ignore=ignore)
+            selected = catalog.select(
+                self.catalogue, level=settings.level, only=only, ignore=ignore, restate=settings.restated()
+            )
         except catalog.UnknownCodeError as error:
             raise pytest.UsageError(str(error)) from None
         if settings.only and not only:

@@ -90,8 +90,8 @@ def bundled(
             "MAIL_DIRECTORY": mails,
             # A run makes more accounts in a minute than one address ever would.
             "RATE_LIMIT_LOGIN": "3000/minute",
-            "RATE_LIMIT_REGISTER": "1000/minute",
-            "RATE_LIMIT_RECOVERY": "1000/minute",
+            "RATE_LIMIT_REGISTER": "150/minute",
+            "RATE_LIMIT_RECOVERY": "80/minute",
             **(flaw.environment if flaw else {}),
             **(extra or {}),
         }
@@ -110,6 +110,8 @@ def bundled(
         module = stack.enter_context(seeded(package(), flaw.edits if flaw else ()))
         configuration = dict(flaw.configuration) if flaw else {}
         policy = {"origins": [ORIGIN], **LIMITS, **configuration.pop("policy", {})}
+        limits = {"POST /auth/register": 150.0, "POST /auth/password/forgot": 80.0}
+        policy = {"origins": [ORIGIN], "request_limits": limits, **configuration.pop("policy", {})}
         settings = load(
             {
                 "database": {"env": "DATABASE_URL"},

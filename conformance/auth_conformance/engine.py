@@ -326,6 +326,10 @@ def finished(
         interrupted=interrupted,
         versions=versions(),
         acceptances=standing,
+        notes=tuple(
+            f"{code} counts as {item.severity}: {item.because}"
+            for code, item in sorted(settings.restate.items())
+        ),
         baselined=accepted.baselined,
     )
 

@@ -41,6 +41,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where the OpenAPI document is: a path of the service, or a file",
     )
     group.addoption(
+        "--auth-profile",
+        metavar="NAME",
+        help="checks, thresholds and severities as data: a name (auth-conformance profiles), or a file",
+    )
+    group.addoption(
         "--auth-level", type=int, choices=(1, 2, 3), help="highest ASVS level of checks to run (default: 3)"
     )
     group.addoption(

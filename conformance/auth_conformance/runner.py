@@ -91,6 +91,9 @@ async def run_check(check: Check, scene: Scene) -> Result:
         meter = Meter(rule.budget)
         METER.set(meter)
         verdict = await _decide(check, probe)
+    if check.is_restated and isinstance(verdict, Failed):
+        plain = tuple(replace(item, severity=None) for item in verdict.violations)
+        verdict = replace(verdict, violations=plain)
     if not verdict.evidence and probe.evidence:
         verdict = replace(verdict, evidence=tuple(probe.evidence))
     verdict = _without_late_secrets(verdict, scene)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from auth_conformance.credentials import Carrier, Credential, Jwt, Kind, SigningKey, attacker_keys, b64url
 from auth_conformance.model import (
@@ -78,6 +78,13 @@ class Check:
     rule: Rule
     procedure: Procedure
     source: str
+    is_restated: bool = False
+
+    def restated(self, severity: Severity | None) -> Check:
+        """The check with another severity, which then holds for everything that it finds; None keeps it."""
+        if severity is None:
+            return self
+        return replace(self, rule=replace(self.rule, severity=severity), is_restated=True)
 
 
 def check(

@@ -21,10 +21,12 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from auth_conformance.model import Severity
 from auth_conformance.secret import Secret
 
 _PASSWORD_IN_URL = re.compile(r"[^:/]+://[^/@]*:[^/@]+@")
 FILE_NAME = "auth-conformance.toml"
+PROFILES = Path(__file__).parent / "profiles"
 
 
 class ConfigurationError(Exception):
@@ -308,6 +310,31 @@ class PolicySettings(_Table):
     refresh_family: float | None = Field(default=None, gt=0)
     hide_docs: bool = False
     same_site_only: bool = False
+    request_limits: dict[str, float] = Field(default_factory=dict)
+
+
+class Restatement(_Table):
+    """Another severity for a check, and why: without a reason nobody can defend it a year later."""
+
+    severity: Literal["info", "low", "medium", "high", "critical"]
+    because: str = Field(min_length=10)
+
+
+class Profile(_Table):
+    """A selection of checks with thresholds and restated severities, kept as data.
+
+    Everything in it may be given in the configuration as well; what stands there yields to the profile.
+    """
+
+    title: str = Field(min_length=1)
+    level: int | None = Field(default=None, ge=1, le=3)
+    only: list[str] | None = None
+    ignore: list[str] | None = None
+    fail_on: Literal["info", "low", "medium", "high", "critical"] | None = None
+    strict: bool | None = None
+    allow_inconclusive: bool | None = None
+    policy: dict[str, Any] | None = None
+    restate: dict[str, Restatement] | None = None
 
 
 class Settings(BaseSettings):
@@ -325,7 +352,9 @@ class Settings(BaseSettings):
     app: str | None = None
     app_dir: str = "."
     openapi: str | None = None
+    profile: str | None = None
     level: int = Field(default=3, ge=1, le=3)
+    restate: dict[str, Restatement] = Field(default_factory=dict)
     only: list[str] = Field(default_factory=list)
     ignore: list[str] = Field(default_factory=list)
     fail_on: Literal["info", "low", "medium", "high", "critical"] = "low"
@@ -372,6 +401,10 @@ class Settings(BaseSettings):
     listener: ListenerSettings | None = None
     policy: PolicySettings = Field(default_factory=PolicySettings)
 
+    def restated(self) -> dict[str, Severity]:
+        """The severities that the profile or the configuration restates, by code."""
+        return {code: Severity(item.severity) for code, item in self.restate.items()}
+
     def database_url(self) -> str | None:
         """The URL of the target's database. Raises ConfigurationError when the named variable is not set."""
         return self.database.secret().reveal() if self.database else self.db
@@ -385,12 +418,14 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, then environment, then the file (passed as `_file`)."""
+        """Flags, then environment, then the profile (passed as `_profile`), then the file (`_file`)."""
         given = dict(init_settings())
         table = given.pop("_file", {})
+        profile = given.pop("_profile", {})
         return (
             InitSettingsSource(settings_cls, init_kwargs=given),
             env_settings,
+            InitSettingsSource(settings_cls, init_kwargs=profile),
             InitSettingsSource(settings_cls, init_kwargs=table),
         )
 
@@ -421,6 +456,25 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
 
 
+def profile_names() -> list[str]:
+    """The names of the profiles that come with the suite."""
+    return sorted(path.stem for path in PROFILES.glob("*.toml"))
+
+
+def read_profile(name: str, start: Path) -> dict[str, Any]:
+    """What a profile sets: one of ours by name, or a file. Raises ConfigurationError."""
+    own = PROFILES / f"{name}.toml"
+    file = own if own.is_file() else start / name
+    if not file.is_file():
+        known = ", ".join(profile_names())
+        raise ConfigurationError(f"There is no profile {name!r}: name a file, or one of {known}.")
+    try:
+        profile = Profile(**read_toml(file))
+    except ValidationError as error:
+        raise ConfigurationError(_sentences(error, f" in the profile {name}")) from None
+    return profile.model_dump(exclude={"title"}, exclude_none=True)
+
+
 def load(flags: dict[str, Any], *, file: Path | None = None, start: Path | None = None) -> Settings:
     """Settings from flags, environment and file. Flags that are None are not given.
 
@@ -430,8 +484,10 @@ def load(flags: dict[str, Any], *, file: Path | None = None, start: Path | None 
     if file is not None and file.name == "pyproject.toml":
         table = table.get("tool", {}).get("auth-conformance", {})
     given = {key: value for key, value in flags.items() if value is not None}
+    name = given.get("profile") or os.environ.get("AUTH_CONFORMANCE_PROFILE") or table.get("profile")
+    profile = read_profile(str(name), start or Path.cwd()) if name else {}
     try:
-        return Settings(**{"_file": table, **given})
+        return Settings(**{"_file": table, "_profile": profile, **given})
     except ValidationError as error:
         where = f" in {path.name}" if path is not None and table else ""
         raise ConfigurationError(_sentences(error, where)) from None

@@ -490,6 +490,7 @@ class Policy:
     refresh_family: float | None = None
     hide_docs: bool = False
     same_site_only: bool = False
+    request_limits: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,6 +236,7 @@ class Knowledge:
                 refresh_family=policy.refresh_family,
                 hide_docs=policy.hide_docs,
                 same_site_only=policy.same_site_only,
+                request_limits=dict(policy.request_limits),
             ),
             facts=tuple(self.facts),
             absent=dict(self.absent),

@@ -7,6 +7,7 @@ from auth_conformance.probe.advice import Advice
 from auth_conformance.probe.assigning import Assigning
 from auth_conformance.probe.caching import Caching
 from auth_conformance.probe.claims import Claims
+from auth_conformance.probe.cleartext import Cleartext
 from auth_conformance.probe.collecting import Collecting
 from auth_conformance.probe.confusion import Confusion
 from auth_conformance.probe.contract import Contracts
@@ -24,9 +25,11 @@ from auth_conformance.probe.exposure import Exposure
 from auth_conformance.probe.fallthrough import Fallthrough
 from auth_conformance.probe.faults import Faults
 from auth_conformance.probe.fixation import Fixation
+from auth_conformance.probe.floods import Floods
 from auth_conformance.probe.gathering import Gathering
 from auth_conformance.probe.guessing import Guessing
 from auth_conformance.probe.headers import Headers
+from auth_conformance.probe.hosts import Hosts
 from auth_conformance.probe.inertness import Inertness
 from auth_conformance.probe.injection import Injection
 from auth_conformance.probe.interchange import Interchange
@@ -92,6 +95,9 @@ class Probe(
     References,
     Contracts,
     Declared,
+    Floods,
+    Cleartext,
+    Hosts,
     Safety,
     CrossSite,
     Exposure,

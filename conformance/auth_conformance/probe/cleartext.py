@@ -1,0 +1,166 @@
+"""`must_insist_on_tls`: what is answered in clear, and what TLS agrees to."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.probe.core import Answer, Missing
+from auth_conformance.probe.refusal import Refusal
+from auth_conformance.transports.tls import VERSIONS, handshake, listens, offering, offering_weak
+from auth_conformance.transports.wire import WireTransport
+
+if TYPE_CHECKING:
+    from auth_conformance.transports.message import HttpRequest
+
+_PLAIN = 80
+
+
+class Cleartext(Refusal):
+    """Sentences about the way to the service."""
+
+    async def must_insist_on_tls(self) -> Verdict:
+        """In clear nothing is answered but a refusal, and TLS is of today, with a valid certificate."""
+        if self.target.in_process or is_loopback(self.target.address):
+            return await self._application_alone()
+        parts = urlsplit(self.target.address)
+        host, violations, unsure = parts.hostname or "", [], []
+        if parts.scheme == "http":
+            first, second = [await self._in_clear(None) for _ in range(2)]
+            if first.reply.status is None:
+                return Inconclusive(f"{host} did not answer ({first.why}).", "", tuple(self.evidence))
+            message = (
+                f"{self.target.address} serves the interface in clear ({first.status}, {second.status})."
+            )
+            violations.append(
+                Violation(self.witness.operation.name, message, None, (first.exchange, second.exchange))
+            )
+        else:
+            violations += await self._plain_port(host)
+            found, unsure = await self._agreements(host, parts.port or 443)
+            violations += found
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            return Failed(tuple(violations), evidence, notes)
+        if unsure:
+            return Inconclusive(unsure[0], "", evidence, (*notes, *unsure[1:]))
+        return Passed(
+            "Credentials travel over TLS 1.2 or newer only, under a valid certificate.", evidence, notes
+        )
+
+    async def _application_alone(self) -> Verdict:
+        """Without an edge there is no TLS to judge, only whether the application turns http into https by itself."""
+        answers = [await self._in_clear(None, wire=True) for _ in range(2)]
+        redirect = all(_to_https(answer) for answer in answers)
+        if redirect:
+            message = (
+                f"{self.witness.operation.name} redirects from http to https: clients that begin in clear "
+                "go on doing so, with their credentials."
+            )
+            proof = tuple(answer.exchange for answer in answers)
+            violation = Violation(self.witness.operation.name, message, Severity.LOW, proof)
+            return Failed((violation,), tuple(self.evidence), tuple(self.notes))
+        raise Missing(
+            "Not applicable: the target is on this machine, without the TLS that stands before it.",
+            applicable=False,
+        )
+
+    async def _in_clear(self, transport: WireTransport | None, *, wire: bool = False) -> Answer:
+        """Ask the witness with a junk credential: no real one ever goes out in clear."""
+        live = await self.credential()
+        junk = self.bland(live)
+        if transport is None:
+            return await self.call(
+                self.witness.operation,
+                junk,
+                label="a junk credential in clear",
+                role=Role.ATTACK,
+                raw_wire=wire,
+            )
+        request: HttpRequest = self.witness.operation.request().with_headers(*junk.headers)
+        sent = await self.scene.recorder.send(
+            request, label="a junk credential to port 80", role=Role.ATTACK, transport=transport
+        )
+        self.evidence.append(sent.exchange)
+        return Answer(request, sent.reply, sent.exchange)
+
+    async def _plain_port(self, host: str) -> list[Violation]:
+        if not await listens(host, _PLAIN):
+            self.notes.append(f"nothing listens at {host}:{_PLAIN}")
+            return []
+        transport = WireTransport(f"http://{host}", agent="auth-conformance")
+        answers = [await self._in_clear(transport) for _ in range(2)]
+        name = self.witness.operation.name
+        proof = tuple(answer.exchange for answer in answers)
+        first = answers[0]
+        junk = self.bland(await self.credential())
+        operation = self.witness.operation
+        secure = await self.call(operation, junk, label="control: the same over TLS", role=Role.CONTROL)
+        same = (first.status, first.exchange.reply.shape) == (secure.status, secure.exchange.reply.shape)
+        if all(answer.status == 401 for answer in answers) and same:
+            return [Violation(name, f"{name} is served in clear at port 80, too.", Severity.HIGH, proof)]
+        if all(_to_https(answer) for answer in answers):
+            return [Violation(name, f"{name} is redirected from http to https.", Severity.LOW, proof)]
+        self.notes.append(f"port 80 answers {first.status}")
+        return []
+
+    async def _agreements(self, host: str, port: int) -> tuple[list[Violation], list[str]]:
+        violations: list[Violation] = []
+        unsure: list[str] = []
+        modern = False
+        for name, version in VERSIONS:
+            context = offering(version)
+            result = await handshake(host, port, context) if context is not None else None
+            if result is None or not result.offered:
+                if version < ssl.TLSVersion.TLSv1_2:
+                    unsure.append(f"{name} could not be offered by this machine's library.")
+                continue
+            old = version < ssl.TLSVersion.TLSv1_2
+            modern = modern or (result.agreed and not old)
+            if (
+                old
+                and result.agreed
+                and context is not None
+                and (await handshake(host, port, context)).agreed
+            ):
+                violations.append(Violation(None, f"{host} agrees to {name}.", Severity.MEDIUM))
+        valid = await handshake(host, port, ssl.create_default_context())
+        if not valid.agreed:
+            again = await handshake(host, port, ssl.create_default_context())
+            if not again.agreed and modern:
+                violations.append(
+                    Violation(None, f"Its certificate is not valid: {again.why}.", Severity.MEDIUM)
+                )
+        weak = offering_weak()
+        if weak is None:
+            self.notes.append("weak suites could not be offered by this machine's library")
+        elif (await handshake(host, port, weak)).agreed and (await handshake(host, port, weak)).agreed:
+            violations.append(Violation(None, f"{host} agrees to a broken suite.", Severity.MEDIUM))
+        if not modern and not violations:
+            unsure.insert(0, f"{host} agreed to no version of TLS.")
+        return _joined(violations), unsure
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address is on this machine."""
+    host = urlsplit(address).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _to_https(answer: Answer) -> bool:
+    location = answer.reply.header("location") or ""
+    return 300 <= (answer.status or 0) < 400 and location.lower().startswith("https://")
+
+
+def _joined(violations: list[Violation]) -> list[Violation]:
+    """One violation for the host: all of them are about its TLS."""
+    if len(violations) < 2:
+        return violations
+    told = " ".join(item.message for item in violations)
+    return [Violation(None, told, max(item.severity or Severity.MEDIUM for item in violations))]

@@ -1,0 +1,196 @@
+"""`must_limit_requests`: costly operations, asked for again and again, on accounts that were made for it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from auth_conformance.model import Failed, Inconclusive, Outcome, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.oracles.contract import ErrorCase, breach_of
+from auth_conformance.oracles.pointer import put, resolve
+from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.refusal import Refusal
+from auth_conformance.secret import Secret
+
+if TYPE_CHECKING:
+    from auth_conformance.target import Account
+    from auth_conformance.transports.message import HttpRequest
+
+# As many as the checklist allows for one operation, and for one whose lack of a limit is only noted.
+_COSTLY, _CHEAP = 60, 30
+# A declared limit can be looked for beyond that: it says how far one has to go.
+_DECLARED = 200
+_PAGES = ("limit", "page_size", "per_page", "size", "count", "first")
+_HUGE = 1_000_000
+_BODY = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """One operation that is asked for often. `costly` ones have to be limited, others are noted."""
+
+    what: str
+    operation: str
+    request: HttpRequest
+    costly: bool
+
+
+class Floods(Refusal):
+    """Sentences about how often one may ask."""
+
+    async def must_limit_requests(self) -> Verdict:
+        """Strangers cannot register or ask for mails without end, and pages and bodies have a bound."""
+        live = await self.credential()
+        baseline = await self.baseline(self.witness, live)
+        await self.must_live(self.witness, live, baseline, "before")
+        account = await self.expendable()
+        violations: list[Violation] = []
+        unsure: list[str] = []
+        limited: list[str] = []
+        floods = await self._floods(account)
+        for flood in floods:
+            sent, answer = await self._flood(flood)
+            if answer is None:
+                self._unlimited(flood, sent, violations)
+                continue
+            if answer.outcome is not Outcome.THROTTLED:
+                unsure.append(f"{flood.operation}: {answer.why} after {sent}")
+                continue
+            limited.append(f"{flood.operation} after {sent}")
+            violations += self._unusable_signal(flood, answer)
+        violations += await self._unbounded()
+        # Isolation: what one account or one address asked for does not keep another from its own.
+        await self.must_live(self.witness, live, baseline, "after")
+        evidence, notes = tuple(self.evidence[:6] + self.evidence[-12:]), tuple(self.notes)
+        if violations:
+            return Failed(tuple(violations), evidence, notes)
+        if unsure:
+            return Inconclusive(unsure[0], "", evidence, notes)
+        if not any(flood.costly for flood in floods):
+            return Inconclusive("No costly operation for strangers is known.", "", evidence, notes)
+        return Passed(f"Limits: {'; '.join(limited)}. {live.owner} was not affected.", evidence, notes)
+
+    async def _floods(self, account: Account) -> list[Flood]:
+        found: list[Flood] = []
+        register, recovery = self.target.register, self.target.recovery
+        if register is not None and account.password is not None:
+            # The same name each time: the work is done, and no account is made.
+            password = Secret(self.password())
+            self.scene.recorder.redactor.learn(password)
+            request = register.request(account.username, password)
+            found.append(Flood("registrations", register.operation.name, request, costly=True))
+        if recovery is not None:
+            ask = recovery.ask
+            found.append(Flood("reset mails", ask.form.operation.name, ask.request(account), costly=True))
+        session = (await self.log_in(account)).credential
+        keys, objects = self.target.keys, self.target.objects
+        if keys is not None:
+            request = keys.create.request().with_json(dict(keys.template)).with_headers(*session.headers)
+            found.append(Flood("new keys", keys.create.name, request, costly=False))
+        if objects is not None and objects.listing is not None and "{" not in objects.listing.path:
+            listing = objects.listing.request().with_headers(*session.headers)
+            found.append(Flood("lists", objects.listing.name, listing, costly=False))
+        reading = self.witness.operation.request().with_headers(*session.headers).with_query(*session.query)
+        found.append(Flood("reads", self.witness.operation.name, reading, costly=False))
+        return found
+
+    def _number(self, flood: Flood) -> int:
+        declared = self.target.policy.request_limits.get(flood.operation)
+        usual = _COSTLY if flood.costly else _CHEAP
+        return usual if declared is None else min(_DECLARED, math.ceil(declared * 1.2))
+
+    async def _flood(self, flood: Flood) -> tuple[int, Answer | None]:
+        """Ask until something other than an ordinary answer comes; how often, and that answer."""
+        for number in range(1, self._number(flood) + 1):
+            answer = await self.send(
+                flood.request,
+                label=f"{flood.what}, number {number}",
+                role=Role.ATTACK,
+                operation=flood.operation,
+                patient=False,
+            )
+            if answer.judgement is not None:
+                return number, answer
+        return self._number(flood), None
+
+    def _unlimited(self, flood: Flood, sent: int, violations: list[Violation]) -> None:
+        declared = self.target.policy.request_limits.get(flood.operation)
+        if declared is not None and sent >= declared * 1.2:
+            message = f"{flood.operation} declares a limit of {declared:g} and took {sent} {flood.what}."
+        elif flood.costly and declared is None:
+            message = f"{flood.operation} took {sent} {flood.what} of a stranger without a limit."
+        else:
+            self.notes.append(f"{flood.operation}: no limit within {sent} {flood.what}, which proves none")
+            return
+        proof = (self.evidence[-sent], self.evidence[-1])
+        violations.append(Violation(flood.operation, message, None, proof))
+
+    @staticmethod
+    def _unusable_signal(flood: Flood, answer: Answer) -> list[Violation]:
+        reply = answer.reply
+        if reply.header("retry-after") is not None or any(
+            name.lower().startswith(("ratelimit", "x-ratelimit-reset")) for name, _ in reply.headers
+        ):
+            return []
+        case = ErrorCase(
+            flood.what, "limit", reply.status or 0, reply.media_type, reply.json, dict(reply.headers)
+        )
+        fault = breach_of(case) or "it has no Retry-After"
+        message = f"{flood.operation} limits {flood.what} and does not say for how long: {fault}."
+        return [Violation(flood.operation, message, Severity.LOW, (answer.exchange,))]
+
+    async def _unbounded(self) -> list[Violation]:
+        """A page of a million, and a body of ten megabytes."""
+        objects = self.target.objects
+        if objects is None:
+            return []
+        found: list[Violation] = []
+        live = await self.credential()
+        listing = objects.listing
+        sizes = (
+            [item.name for item in listing.parameters if item.name in _PAGES] if listing is not None else []
+        )
+        if listing is not None and sizes and "{" not in listing.path:
+            answer = await self.call(
+                listing, live, label="a page of a million", role=Role.ATTACK, query=((sizes[0], str(_HUGE)),)
+            )
+            if answer.reply.ok and str(_HUGE) in answer.reply.text:
+                again = await self.call(
+                    listing,
+                    live,
+                    label="again: a page of a million",
+                    role=Role.ATTACK,
+                    query=((sizes[0], str(_HUGE)),),
+                )
+                proof = (answer.exchange, again.exchange)
+                found.append(
+                    Violation(listing.name, f"{listing.name} agrees to a page of {_HUGE}.", None, proof)
+                )
+            elif answer.reply.ok:
+                self.notes.append(
+                    f"{listing.name} takes {sizes[0]}={_HUGE}: how much it would give is not known"
+                )
+        body = put(dict(objects.template), objects.text_field, "x" * _BODY)
+        made = []
+        for number in range(2):
+            try:
+                answer = await self.call(
+                    objects.create,
+                    live,
+                    label=f"{'again: ' * number}a body of ten megabytes",
+                    role=Role.ATTACK,
+                    body=body,
+                )
+            except (Missing, Unclear):
+                return found
+            if not answer.reply.ok:
+                return found
+            made.append(answer)
+            identifier = resolve(answer.reply.json, objects.identifier)
+            if objects.delete is not None and isinstance(identifier, (str, int)):
+                values = {objects.id_parameter: str(identifier)}
+                await self.call(objects.delete, live, label="take it away again", values=values)
+        proof = (made[0].exchange, made[1].exchange)
+        message = f"{objects.create.name} takes a body of {_BODY // 1_000_000} megabytes."
+        return [*found, Violation(objects.create.name, message, None, proof)]

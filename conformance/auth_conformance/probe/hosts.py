@@ -1,0 +1,245 @@
+"""`must_know_its_own_name`: links, redirects, cookies and mails that follow what the client calls the server."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.oracles.cookies import parse_set_cookie
+from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.mailing import Mailing
+from auth_conformance.secret import Secret
+from auth_conformance.transports.message import HttpRequest
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+_EVIL = "evil.example"
+_LINK = re.compile(r"(?:https?:)?//(?:[^/\s\"'<>@]*@)?(?:[\w-]+\.)*evil\.example", re.IGNORECASE)
+_FORWARDED = (
+    ("X-Forwarded-Host", _EVIL),
+    ("X-Forwarded-Server", _EVIL),
+    ("Forwarded", f"host={_EVIL};proto=http"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """One way in which a client can call the server by a wrong name."""
+
+    label: str
+    headers: tuple[tuple[str, str], ...] = ()
+    absolute: bool = False
+    twice: bool = False
+    forwarded: bool = False
+
+
+_NAMES = (
+    Name("another Host", (("Host", _EVIL),)),
+    Name("a second Host", (("Host", _EVIL),), twice=True),
+    Name("another host in the request line", absolute=True),
+    Name("forwarding headers", _FORWARDED, forwarded=True),
+)
+
+
+class Hosts(Mailing):
+    """Sentences about what the client calls the server."""
+
+    async def must_know_its_own_name(self) -> Verdict:
+        """No answer, cookie or mail leads to the name that the client has used, and no redirect carries a key."""
+        await self._answers_still("before")
+        violations: list[Violation] = []
+        unsure: list[str] = []
+        delivered = 0
+        key = self.canary()
+        self.scene.recorder.redactor.learn(Secret(key))
+        for label, request in self._named_places(key):
+            for name in _NAMES if "slash" in label or "login" in label else _NAMES[:1] + _NAMES[3:]:
+                answer = await self._called(request, name, f"{label}, {name.label}")
+                if answer.status is None:
+                    unsure.append(f"{label}, {name.label}: {answer.why or 'no answer'}")
+                    continue
+                delivered += 1
+                fault = self._follows(answer, key)
+                if fault is None:
+                    continue
+                again = await self._called(request, name, f"again: {label}, {name.label}")
+                if self._follows(again, key) == fault:
+                    found = self._misled(request, name, fault, (answer, again))
+                    violations += [found] if found is not None else []
+        violations += await self._wandering()
+        mail = await self._mailed_link()
+        violations += [mail] if mail is not None else []
+        await self._answers_still("after")
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            once: dict[str | None, Violation] = {}
+            for item in sorted(violations, key=lambda item: (item.severity or Severity.MEDIUM).rank):
+                once[item.operation] = item
+            return Failed(tuple(once.values()), evidence, notes)
+        if unsure:
+            return Inconclusive(f"{unsure[0]} (and {len(unsure) - 1} more).", "", evidence, notes)
+        if self.target.in_process:
+            notes = (
+                *notes,
+                "asked behind a server of our own: what stands in front of the public one was not seen",
+            )
+        return Passed(f"{delivered} requests by wrong names: nothing follows them.", evidence, notes)
+
+    async def _answers_still(self, when: str) -> None:
+        if self.target.witness is not None and self.kinds():
+            live = await self.credential()
+            await self.must_live(self.witness, live, await self.baseline(self.witness, live), when)
+        elif self.target.public is not None:
+            await self.must_be_reachable()
+        else:
+            raise Unclear("No operation is known that could show a living service.")
+
+    def _named_places(self, key: str) -> list[tuple[str, HttpRequest]]:
+        """Requests whose answers may hold absolute addresses."""
+        found: list[tuple[str, HttpRequest]] = []
+        query = next((item.name for item in self.target.carriers if item.place == "query"), "api_key")
+        plain = next(
+            (item.path for item in self.target.operations if item.method == "GET" and "{" not in item.path),
+            "/",
+        )
+        witness = self.target.witness
+        path = witness.operation.path if witness is not None else plain
+        slashed = path[:-1] if path.endswith("/") and len(path) > 1 else f"{path}/"
+        found.append(("a slash too many", HttpRequest("GET", slashed, ((query, key),))))
+        if witness is not None:
+            found.append(("the protected operation", witness.operation.request()))
+        found += [
+            ("the document", HttpRequest("GET", item.path))
+            for item in self.target.documents[:1]
+            if item.path is not None and item.openly
+        ]
+        login = next((item for item in self.target.logins if item.encoding in ("json", "form")), None)
+        account = self.target.accounts.get("a")
+        if login is not None and account is not None and account.password is not None:
+            found.append(("a login", login.request(account.username, account.password)))
+        return found
+
+    async def _called(self, request: HttpRequest, name: Name, label: str) -> Answer:
+        headers = name.headers
+        if name.twice:
+            own = "testserver" if self.target.in_process else urlsplit(self.target.address).netloc
+            headers = (("Host", own), *headers)
+        target = f"http://{_EVIL}{request.url}".encode() if name.absolute else None
+        sent = replace(request, target=target).with_headers(*headers)
+        answer = await self.send(sent, label=label, role=Role.ATTACK, raw_wire=True)
+        for login in self.target.logins:
+            if answer.reply.ok and (issued := login.read(answer.reply, "a")) is not None:
+                self.scene.recorder.redactor.learn(issued.value)
+        return answer
+
+    def _follows(self, answer: Answer, key: str) -> tuple[str, Severity] | None:
+        """In what an answer follows the client, and how grave that is."""
+        reply = answer.reply
+        for line in reply.header_lines("set-cookie"):
+            cookie = parse_set_cookie(line)
+            if cookie is not None and _EVIL in (cookie.attribute("domain") or ""):
+                return "sets a cookie for that domain", Severity.HIGH
+        location = reply.header("location") or ""
+        if 300 <= (reply.status or 0) < 400 or location:
+            if _LINK.match(location):
+                carries = ", with the key of the request in it" if key in location else ""
+                return f"redirects there{carries}", Severity.MEDIUM
+            if key in location:
+                return "redirects with the key of the request in the address", Severity.MEDIUM
+            if self.target.address.startswith("https://") and location.startswith("http://"):
+                return "redirects from https to http", Severity.MEDIUM
+        if reply.ok and _LINK.search(reply.text[:200_000]):
+            return "answers with links to it", Severity.MEDIUM
+        return None
+
+    def _misled(
+        self, request: HttpRequest, name: Name, fault: tuple[str, Severity], answers: tuple[Answer, Answer]
+    ) -> Violation | None:
+        message = f"{request.method} {request.path}: {name.label} is believed, and it {fault[0]}."
+        if name.forwarded and (urlsplit(self.target.address).hostname or "") in (
+            "127.0.0.1",
+            "localhost",
+            "::1",
+        ):
+            # Servers trust forwarding headers from their own machine: asked from here that shows nothing.
+            self.notes.append(f"{message} Sent from the machine itself, which servers trust")
+            return None
+        proof = tuple(answer.exchange for answer in answers)
+        return Violation(f"{request.method} {request.path}", message, fault[1], proof)
+
+    async def _wandering(self) -> list[Violation]:
+        """Open redirects: addresses in the path, and `next` parameters at the login."""
+        requests = [
+            ("an address in the path", HttpRequest("GET", "/", target=f"//{_EVIL}/%2e%2e".encode())),
+            (
+                "an address in the path with a slash behind",
+                HttpRequest("GET", "/", target=f"//{_EVIL}//".encode()),
+            ),
+        ]
+        for login in [item for item in self.target.logins if item.encoding in ("json", "form")][:1]:
+            account = self.target.accounts.get("a")
+            if account is not None and account.password is not None:
+                honest = login.request(account.username, account.password)
+                requests += [
+                    (f"{word} at the login", honest.with_query((word, f"https://{_EVIL}/")))
+                    for word in ("next", "redirect_uri", "return_to")
+                ]
+        return [item async for item in self._redirected(requests)]
+
+    async def _redirected(self, requests: list[tuple[str, HttpRequest]]) -> AsyncIterator[Violation]:
+        for label, request in requests:
+            answers = []
+            for number in range(2):
+                answer = await self.send(
+                    request, label=f"{'again: ' * number}{label}", role=Role.ATTACK, raw_wire=True
+                )
+                answers.append(answer)
+                if not _LINK.match(answer.reply.header("location") or ""):
+                    break
+            else:
+                name = f"{request.method} {request.path}"
+                proof = tuple(answer.exchange for answer in answers)
+                yield Violation(
+                    name, f"{name} redirects to another site for {label}.", Severity.MEDIUM, proof
+                )
+
+    async def _mailed_link(self) -> Violation | None:
+        """The link in a reset mail, asked for under another name."""
+        try:
+            ask, account = self.recovery.ask, await self.expendable()
+        except (Missing, Unclear) as reason:
+            self.notes.append(f"no mail was asked for: {reason}")
+            return None
+        proofs = []
+        for number in range(2):
+            answers: list[Answer] = []
+
+            async def send(answers: list[Answer] = answers, number: int = number) -> Answer:
+                request = ask.request(account).with_headers(("Host", _EVIL), *_FORWARDED[:1])
+                answer = await self.send(
+                    request,
+                    label=f"{'again: ' * number}a reset asked for under another Host",
+                    role=Role.ATTACK,
+                    operation=ask.form.operation.name,
+                    raw_wire=True,
+                )
+                answers.append(answer)
+                return answer
+
+            try:
+                await self.mailed(account, send)
+                text = await self.last_mail(account) or ""
+            except (Missing, Unclear) as reason:
+                self.notes.append(f"no mail was read: {reason}")
+                return None
+            if not _LINK.search(text):
+                return None
+            proofs.append(answers[0].exchange)
+        name = ask.form.operation.name
+        return Violation(
+            name, f"{name} mails a link to the host that the client names.", Severity.HIGH, tuple(proofs)
+        )
