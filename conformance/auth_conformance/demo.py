@@ -109,9 +109,9 @@ def bundled(
         stack.enter_context(environment(next_keys))
         module = stack.enter_context(seeded(package(), flaw.edits if flaw else ()))
         configuration = dict(flaw.configuration) if flaw else {}
-        policy = {"origins": [ORIGIN], **LIMITS, **configuration.pop("policy", {})}
-        limits = {"POST /auth/register": 150.0, "POST /auth/password/forgot": 80.0}
-        policy = {"origins": [ORIGIN], "request_limits": limits, **configuration.pop("policy", {})}
+        asked = {"POST /auth/register": 150.0, "POST /auth/password/forgot": 80.0}
+        usual = {"origins": [ORIGIN], "request_limits": asked, **LIMITS}
+        policy = {**usual, **configuration.pop("policy", {})}
         settings = load(
             {
                 "database": {"env": "DATABASE_URL"},
