@@ -117,7 +117,9 @@ def test_roots_go_first_alone_and_disturbers_last() -> None:
     assert [code for code in flat if code in catalog.ROOTS] == flat[
         : sum(code in catalog.ROOTS for code in flat)
     ]
-    assert flat[-1] == "CRD112"
+    last = [code for code in flat if code in catalog.LAST]
+    assert flat[-len(last) :] == last
+    assert flat[-1] == "WEB112"
     for batch in order:
         if len(batch) > 1:
             assert not any(check.rule.exclusive or check.rule.masks for check in batch)
