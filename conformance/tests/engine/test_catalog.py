@@ -7,7 +7,6 @@ import pytest
 
 from auth_conformance import catalog
 from auth_conformance.model import Impact, Need
-from auth_conformance.probe import Probe
 from auth_conformance.runner import batches, phase
 from auth_conformance.sdk import Check
 
@@ -140,13 +139,3 @@ def test_no_two_sentences_of_the_probe_hide_each_other() -> None:
         if any(not issubclass(one, other) for one, other in itertools.pairwise(parts))
     }
     assert clashes == {}
-
-
-def test_no_two_mixins_of_the_probe_define_the_same_method() -> None:
-    owners: dict[str, list[str]] = {}
-    for mixin in Probe.__mro__:
-        for name, value in vars(mixin).items():
-            is_method = callable(value) or isinstance(value, (staticmethod, property))
-            if is_method and not name.startswith("__"):
-                owners.setdefault(name, []).append(mixin.__name__)
-    assert {name: mixins for name, mixins in owners.items() if len(mixins) > 1} == {}
