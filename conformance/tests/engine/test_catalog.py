@@ -7,6 +7,7 @@ import pytest
 
 from auth_conformance import catalog
 from auth_conformance.model import Impact, Need
+from auth_conformance.probe import Probe
 from auth_conformance.runner import batches, phase
 from auth_conformance.sdk import Check
 
