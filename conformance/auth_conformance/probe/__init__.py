@@ -38,6 +38,7 @@ from auth_conformance.probe.issuing import Issuing
 from auth_conformance.probe.keyends import KeyEnds
 from auth_conformance.probe.keyids import KeyIds
 from auth_conformance.probe.keyquery import KeyQuery
+from auth_conformance.probe.keyscopes import KeyScopes
 from auth_conformance.probe.keyshown import KeyShown
 from auth_conformance.probe.likeness import Likeness
 from auth_conformance.probe.limits import Limits
@@ -50,6 +51,7 @@ from auth_conformance.probe.origins import Origins
 from auth_conformance.probe.passwordends import PasswordEnds
 from auth_conformance.probe.paths import Paths
 from auth_conformance.probe.placing import Placing
+from auth_conformance.probe.presenting import Presenting
 from auth_conformance.probe.principals import Principals
 from auth_conformance.probe.privilege import Privilege
 from auth_conformance.probe.races import Races
@@ -86,6 +88,8 @@ class Probe(
     Issuing,
     Decoys,
     Principals,
+    Presenting,
+    KeyScopes,
     Schemes,
     Fallthrough,
     Interchange,

@@ -85,7 +85,7 @@ class Holdings(Revocation):
         keys = self.target.keys
         if keys is None:
             raise Missing("No operation that creates API keys is known.")
-        body = {**keys.template, **_rights(keys.create)}
+        body = {**keys.template, **rights_of(keys.create)}
         answer = await self.call(keys.create, login, label=f"create an API key of {login.owner}", body=body)
         required = next(iter(keys.create.bodies.values()), {}).get("required", [])
         least = {name: value for name, value in body.items() if name in required}
@@ -246,7 +246,7 @@ def told_once(violations: list[Violation]) -> tuple[Violation, ...]:
     return tuple(merged)
 
 
-def _rights(operation: Operation) -> dict[str, object]:
+def rights_of(operation: Operation) -> dict[str, object]:
     """Return the members of a key that list rights, with every right that the document knows."""
     found: dict[str, object] = {}
     properties = next(iter(operation.bodies.values()), {}).get("properties", {})

@@ -1,0 +1,361 @@
+"""`must_not_escalate_by_key`: a key acts within its owner's rights and its own scopes (checklist KEY110)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from auth_conformance.credentials import Credential
+from auth_conformance.model import (
+    Failed,
+    Inconclusive,
+    Need,
+    Passed,
+    Role,
+    Verdict,
+    Violation,
+)
+from auth_conformance.oracles.pointer import put, resolve, strings
+from auth_conformance.oracles.privilege import role_word
+from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.holdings import Holdings, rights_of, told_once
+from auth_conformance.probe.stored import Stored
+from auth_conformance.secret import Secret
+
+if TYPE_CHECKING:
+    from auth_conformance.target import KeyManagement, Operation
+
+# So many single scopes are tried; a key whose only scope is managing keys is the one that matters.
+MOST_SCOPES = 8
+MOST_GUARDED = 3
+_OWNERS = ("user_id", "owner_id", "owner", "user", "account_id")
+_ADDRESS = ("email", "username", "login")
+
+
+@dataclass(frozen=True, slots=True)
+class Narrow:
+    """A key with one scope (or as it comes, where keys have none), and the answer that it came in."""
+
+    scope: str
+    credential: Credential
+    answer: Answer
+
+
+class KeyScopes(Holdings, Stored):
+    """Tries with a key what its owner's login may do and the key may not."""
+
+    async def must_not_escalate_by_key(self) -> Verdict:
+        """No key makes a wider key, changes its owner's secrets, or leaves its scopes. Raises Missing, Unclear."""
+        keys = self.target.keys
+        if keys is None:
+            raise Missing("No operation that creates API keys is known.", self._remedy(Need.KEY_MANAGEMENT))
+        login = await self.credential(self._login_kind())
+        field, scopes = next(iter(rights_of(keys.create).items()), ("", []))
+        made: list[Answer] = []
+        violations: list[Violation] = []
+        doubts: list[str] = []
+        tried: list[str] = []
+        try:
+            narrow = await self._narrow_keys(keys, login, field, scopes, made)
+            witness, baseline = await self._key_witness(narrow[0].credential)
+            await self.must_live(witness, narrow[0].credential, baseline, "before")
+            if field and len(narrow) > 1:
+                violations += await self._widened(keys, field, narrow, made, doubts)
+                tried.append("wider keys")
+            else:
+                self.notes.append("not applicable: wider scopes (keys of this service have no scopes)")
+            violations += await self._for_another(keys, field, narrow, made)
+            violations += await self._beyond_scope(narrow)
+            violations += await self._as_administrator_by_key(narrow)
+            tried += ["keys for another user", "changes beyond their scopes", "administration"]
+            violations += await self._account_by_key(tried)
+            await self.must_live(witness, narrow[0].credential, baseline, "after")
+        finally:
+            for answer in made:
+                await self.revoke_key(answer)
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            return Failed(told_once(violations), evidence, notes)
+        if doubts:
+            return Inconclusive(doubts[0], "", evidence, notes)
+        what = ", ".join(tried)
+        return Passed(
+            f"{len(narrow)} keys with as little as possible made nothing more: {what}.", evidence, notes
+        )
+
+    async def _narrow_keys(
+        self, keys: KeyManagement, login: Credential, field: str, scopes: Any, made: list[Answer]
+    ) -> list[Narrow]:
+        """One key per single scope that A may give; one as it comes where keys have no scopes. Raises Unclear."""
+        found: list[Narrow] = []
+        wanted = list(scopes)[:MOST_SCOPES] if field else [None]
+        for scope in wanted:
+            body = dict(keys.template) if scope is None else put(dict(keys.template), field, [scope])
+            answer = await self.call(keys.create, login, label=f"a key with only {scope}", body=body)
+            if (key := self._made_by(keys, answer, made)) is not None:
+                found.append(Narrow(str(scope or ""), key, answer))
+        if not found:
+            raise Unclear(f"{keys.create.name} made no key with a single scope.")
+        return found
+
+    def _made_by(self, keys: KeyManagement, answer: Answer, made: list[Answer]) -> Credential | None:
+        value = resolve(answer.reply.json, keys.value)
+        if not answer.reply.ok or not isinstance(value, str) or not value:
+            return None
+        self.scene.recorder.redactor.learn(Secret(value))
+        made.append(answer)
+        return Credential(keys.carriers[0], Secret(value), "a")
+
+    async def _widened(
+        self,
+        keys: KeyManagement,
+        field: str,
+        narrow: list[Narrow],
+        made: list[Answer],
+        doubts: list[str],
+    ) -> list[Violation]:
+        """Each narrow key asks for all that A may give, at creation, by exchange, and by change."""
+        everything = sorted(item.scope for item in narrow)
+        # The control: A's login itself may give all of them.
+        body = put(dict(keys.template), field, everything)
+        whole = await self.call(
+            keys.create,
+            await self.credential(self._login_kind()),
+            label="control: a key with all scopes",
+            body=body,
+        )
+        if self._made_by(keys, whole, made) is None:
+            doubts.append(f"{keys.create.name} makes no key with all scopes for A's login ({whole.status})")
+        violations = []
+        for item in narrow:
+            proof = []
+            for again in ("", "again: "):
+                label = f"{again}a key with only {item.scope} makes one with all scopes"
+                answer = await self.call(
+                    keys.create, item.credential, label=label, role=Role.ATTACK, body=body
+                )
+                wider = self._made_by(keys, answer, made) is not None
+                if not wider or not _holds_more(answer, field, item.scope):
+                    break
+                proof.append(answer.exchange)
+            if len(proof) == 2:
+                message = (
+                    f"{keys.create.name} made a key with all scopes for a key that has only {item.scope}."
+                )
+                violations.append(Violation(keys.create.name, message, None, tuple(proof)))
+            violations += await self._rewritten(keys, field, item, everything)
+        return violations
+
+    async def _rewritten(
+        self, keys: KeyManagement, field: str, item: Narrow, everything: list[str]
+    ) -> list[Violation]:
+        """Change one's own scopes, where keys can be changed; what the owner reads afterwards counts (RR)."""
+        change = self._at_record(keys, ("PATCH", "PUT"))
+        read = self._at_record(keys, ("GET",)) or keys.listing
+        number = resolve(item.answer.reply.json, keys.identifier) if keys.identifier else None
+        if change is None or read is None or number is None:
+            return []
+        parameter = change.path.partition("{")[2].partition("}")[0]
+        values = {parameter: str(number)}
+        answer = await self.call(
+            change,
+            item.credential,
+            label=f"a key with only {item.scope} changes its scopes",
+            role=Role.ATTACK,
+            values=values,
+            body={field: everything},
+        )
+        seen = await self.call(
+            read, await self.credential(self._login_kind()), label="the owner reads the key", values=values
+        )
+        record = seen.reply.json if "{" in read.path else _record(seen.reply.json, str(number))
+        if isinstance(record, dict) and set(record.get(field) or []) > {item.scope}:
+            message = f"{change.name} gave a key with only {item.scope} all scopes, on its own word."
+            return [Violation(change.name, message, None, (answer.exchange, seen.exchange))]
+        return []
+
+    def _at_record(self, keys: KeyManagement, methods: tuple[str, ...]) -> Operation | None:
+        start = f"{keys.create.path.rstrip('/')}/{{"
+        return next(
+            (
+                operation
+                for operation in self.target.operations
+                if operation.method in methods
+                and operation.path.startswith(start)
+                and operation.path.endswith("}")
+            ),
+            None,
+        )
+
+    async def _for_another(
+        self, keys: KeyManagement, field: str, narrow: list[Narrow], made: list[Answer]
+    ) -> list[Violation]:
+        """A key for B, on A's word: it counts when it works as B."""
+        if "b" not in self.target.accounts:
+            return []
+        theirs = await self.facts_of(await self.credential(owner="b"))
+        number = theirs.get("id") or theirs.get("sub") or self.account("b").username
+        known = next(iter(keys.create.bodies.values()), {}).get("properties", {})
+        # Members that are declared, or else all: a service that forbids unknown ones would refuse them together.
+        owners = dict.fromkeys([name for name in _OWNERS if name in known] or _OWNERS, number)
+        names = await self._name_at_witness("b")
+        for item in narrow:
+            own = {field: [item.scope]} if field else {}
+            body = {**keys.template, **own, **owners}
+            answer = await self.call(
+                keys.create, item.credential, label="a key makes one for B", role=Role.ATTACK, body=body
+            )
+            key = self._made_by(keys, answer, made)
+            if key is None:
+                continue
+            witness, _ = await self._key_witness(item.credential)
+            used = await self.call(
+                witness.operation,
+                key,
+                label="whose is it?",
+                role=Role.ATTACK,
+                pointer=witness.identity or None,
+            )
+            if names is not None and used.exchange.reply.principal == names:
+                message = f"{keys.create.name} made a key of B for a key of A."
+                return [Violation(keys.create.name, message, None, (answer.exchange, used.exchange))]
+            self.notes.append("a key may make another key of its owner with the same rights")
+            break
+        return []
+
+    async def _name_at_witness(self, owner: str) -> str | None:
+        live = await self.credential(owner=owner)
+        return (await self.baseline(self.witness, live)).principal
+
+    async def _beyond_scope(self, narrow: list[Narrow]) -> list[Violation]:
+        """Create an object with a key whose only scope is not the one that the document asks for."""
+        objects = self.target.objects
+        if objects is None or not objects.create.scopes:
+            self.notes.append("no change was tried beyond the scopes: the document names none for it")
+            return []
+        for item in narrow:
+            if item.scope in objects.create.scopes:
+                continue
+            proof = []
+            for again in ("", "again: "):
+                answer = await self.call(
+                    objects.create,
+                    item.credential,
+                    label=f"{again}create an object with a key that has only {item.scope}",
+                    role=Role.ATTACK,
+                    body=dict(objects.template),
+                )
+                if not answer.reply.ok or resolve(answer.reply.json, objects.identifier) is None:
+                    break
+                proof.append(answer.exchange)
+            if len(proof) == 2:
+                message = f"{objects.create.name} works with a key that has only {item.scope}."
+                return [Violation(objects.create.name, message, None, tuple(proof))]
+        return []
+
+    async def _as_administrator_by_key(self, narrow: list[Narrow]) -> list[Violation]:
+        """What A's login may not read, A's keys may not either."""
+        login = await self.credential(self._login_kind())
+        guarded = [
+            operation
+            for operation in self.target.operations
+            if operation.method == "GET"
+            and "{" not in operation.path
+            and (
+                operation.name in self.target.policy.privileged_operations
+                or role_word([operation.path, operation.operation_id])
+            )
+        ]
+        violations = []
+        for operation in guarded[:MOST_GUARDED]:
+            owner = await self.call(operation, login, label="control: the owner's login")
+            if owner.reply.ok or owner.judgement is not None:
+                continue
+            for item in narrow:
+                answer = await self.call(operation, item.credential, label="by key", role=Role.ATTACK)
+                again = (
+                    await self.call(
+                        operation, item.credential, label="again: by key", role=Role.ATTACK, fresh=True
+                    )
+                    if answer.reply.ok
+                    else answer
+                )
+                if answer.reply.ok and again.reply.ok:
+                    message = f"{operation.name} answers a key of A, and refuses A's login ({owner.status})."
+                    proof = (owner.exchange, answer.exchange, again.exchange)
+                    violations.append(Violation(operation.name, message, None, proof))
+                    break
+        return violations
+
+    async def _account_by_key(self, tried: list[str]) -> list[Violation]:
+        """Change password and address of an account made for it, by its key, without the current password."""
+        account = await self.disposable("keys")
+        if account is None:
+            self.notes.append("no password was changed by key: nobody can register here")
+            return []
+        session = await self.sign_in(account, self._login_kind())
+        try:
+            key, _ = await self.key_of(session.credential)
+        except (Missing, Unclear) as reason:
+            self.notes.append(f"no password was changed by key: {reason}")
+            return []
+        violations: list[Violation] = []
+        change = self.target.password_change
+        if change is not None:
+            new = Secret(self.password())
+            self.scene.recorder.redactor.learn(new)
+            request = change.request(None, new).with_headers(*key.headers).with_query(*key.query)
+            name = change.form.operation.name
+            answer = await self.send(
+                request, label="change the password by key", role=Role.ATTACK, operation=name
+            )
+            tried.append("a new password")
+            after, login = await self.try_login(account, new, label="log in with the new password")
+            if login.read(after.reply, account.label) is not None:
+                message = f"{name} set a new password for a key, without the current one."
+                violations.append(Violation(name, message, None, (answer.exchange, after.exchange)))
+        return violations + await self._address_by_key(key, session.credential, tried)
+
+    async def _address_by_key(self, key: Credential, login: Credential, tried: list[str]) -> list[Violation]:
+        """Change the address at the profile; what the owner reads there afterwards counts (RR)."""
+        profile = next(
+            (
+                operation
+                for operation in self.target.operations
+                if operation.method in ("PATCH", "PUT") and operation.path == self.witness.operation.path
+            ),
+            None,
+        )
+        if profile is None:
+            return []
+        known = next(iter(profile.bodies.values()), {}).get("properties", {})
+        address = f"{self.word(12)}@example.com"
+        body = {name: address for name in _ADDRESS if name in known}
+        if not body:
+            return []
+        answer = await self.call(profile, key, label="change the address by key", role=Role.ATTACK, body=body)
+        seen = await self.call(self.witness.operation, login, label="the owner reads the profile")
+        tried.append("a new address")
+        if address in strings(seen.reply.json).values():
+            message = f"{profile.name} changed the address of its owner for a key."
+            return [Violation(profile.name, message, None, (answer.exchange, seen.exchange))]
+        return []
+
+
+def _holds_more(answer: Answer, field: str, scope: str) -> bool:
+    """Whether the new key says that it may do more; a reply that does not say is taken at its word."""
+    stated = answer.reply.json.get(field) if isinstance(answer.reply.json, dict) else None
+    return stated is None or (isinstance(stated, list) and bool({str(item) for item in stated} - {scope}))
+
+
+def _record(listed: Any, number: str) -> Any:
+    items = (
+        listed
+        if isinstance(listed, list)
+        else next((value for value in listed.values() if isinstance(value, list)), [])
+        if isinstance(listed, dict)
+        else []
+    )
+    return next(
+        (item for item in items if isinstance(item, dict) and number in map(str, item.values())), None
+    )
