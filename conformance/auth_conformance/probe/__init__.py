@@ -70,6 +70,7 @@ from auth_conformance.probe.schemes import Schemes
 from auth_conformance.probe.scoping import Scoping
 from auth_conformance.probe.sessionlist import SessionList
 from auth_conformance.probe.sockets import Sockets
+from auth_conformance.probe.starting import Starting
 from auth_conformance.probe.stored import Stored
 from auth_conformance.probe.subjects import Subjects
 from auth_conformance.probe.surface import Surface
@@ -79,7 +80,6 @@ from auth_conformance.probe.times import Times
 from auth_conformance.probe.tokenkinds import TokenKinds
 from auth_conformance.probe.unguessable import Unguessable
 from auth_conformance.probe.verbs import Verbs
-from auth_conformance.probe.wired import Wired
 
 __all__ = ["Answer", "Attempt", "Core", "Forge", "Missing", "Probe", "Scene", "Session", "Unclear"]
 
@@ -144,7 +144,7 @@ class Probe(
     TokenKinds,
     Mailing,
     Guessing,
-    Wired,
+    Starting,
     Unguessable,
     Naming,
     Stored,
