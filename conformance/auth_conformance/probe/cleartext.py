@@ -27,7 +27,9 @@ class Cleartext(Refusal):
         if self.target.in_process or is_loopback(self.target.address):
             return await self._application_alone()
         parts = urlsplit(self.target.address)
-        host, violations, unsure = parts.hostname or "", [], []
+        host = parts.hostname or ""
+        violations: list[Violation] = []
+        unsure: list[str] = []
         if parts.scheme == "http":
             first, second = [await self._in_clear(None) for _ in range(2)]
             if first.reply.status is None:

@@ -145,9 +145,11 @@ class Exposure(Described):
 
     async def _documented_pairs(self, found: list[tuple[str, str]]) -> list[Violation]:
         """Try each pair once; one that logs in is tried again."""
-        violations = []
+        violations: list[Violation] = []
         login = next(iter(self.target.logins), None)
-        for user, word in found if login is not None else []:
+        if login is None:
+            return []
+        for user, word in found:
             account = Account("a documented user", user, Secret(word))
             answers = []
             for number in range(2):
@@ -162,9 +164,9 @@ class Exposure(Described):
                     break
             else:
                 message = (
-                    f"User name and password of an example in the document log in at {used.operation.name}."
+                    f"User name and password of an example in the document log in at {login.operation.name}."
                 )
-                violations.append(Violation(used.operation.name, message, Severity.HIGH, tuple(answers)))
+                violations.append(Violation(login.operation.name, message, Severity.HIGH, tuple(answers)))
         return violations
 
     async def _documented_tokens(self, found: list[str]) -> list[Violation]:

@@ -61,7 +61,7 @@ def strike() -> None:
 
 @cache
 def _error(loaded: tuple[type[BaseException], ...]) -> type[BaseException]:
-    def build(self: BaseException, *args: object) -> None:
+    def build(self: TimeoutError, *args: object) -> None:
         TimeoutError.__init__(self, *args)
 
     try:
@@ -162,11 +162,11 @@ def broken(point: Point) -> Iterator[Point]:
     original = function.__code__
     point.fired = 0
     _ARMED.append(_Armed(point, injected()))
-    function.__code__ = _stand_in(original)
+    function.__code__ = _stand_in(original)  # pyright: ignore[reportAttributeAccessIssue] # no method
     try:
         yield point
     finally:
-        function.__code__ = original
+        function.__code__ = original  # pyright: ignore[reportAttributeAccessIssue]
         _ARMED.pop()
 
 

@@ -152,8 +152,8 @@ def _listening(journal: Journal, *, loud: bool) -> Iterator[None]:
             logger.setLevel(logging.DEBUG)
             logger.disabled = False
     out, err = sys.stdout, sys.stderr
-    sys.stdout = _Tee(out, "stdout", journal)  # type: ignore[assignment]  # it does what is asked of it
-    sys.stderr = _Tee(err, "stderr", journal)  # type: ignore[assignment]
+    sys.stdout = _Tee(out, "stdout", journal)
+    sys.stderr = _Tee(err, "stderr", journal)
     try:
         yield
     finally:
