@@ -1063,7 +1063,7 @@ async def check_password(request: Request, services: Services, email: str, passw
     try:
         name = normalise_email(email)
     except ValueError:
-        name = ""
+        name = digest(repr(email))  # nobody's name, with a counter of its own
     settings, now = services.settings, utc_now()
     window = timedelta(seconds=settings.login_attempt_window_seconds)
     async with services.database.transaction() as tx:

@@ -15,6 +15,7 @@ from auth_conformance.probe.cookies import Cookies
 from auth_conformance.probe.core import Answer, Core, Missing, Session, Unclear
 from auth_conformance.probe.costs import Costs
 from auth_conformance.probe.crashes import Crashes
+from auth_conformance.probe.credentialflows import CredentialFlows
 from auth_conformance.probe.crosssite import CrossSite
 from auth_conformance.probe.declared import Declared
 from auth_conformance.probe.decoys import Decoys
@@ -43,7 +44,6 @@ from auth_conformance.probe.keyshown import KeyShown
 from auth_conformance.probe.likeness import Likeness
 from auth_conformance.probe.limits import Limits
 from auth_conformance.probe.logs import Logs
-from auth_conformance.probe.mailing import Mailing
 from auth_conformance.probe.minimal import Minimal
 from auth_conformance.probe.minting import Forge, Minting
 from auth_conformance.probe.naming import Naming
@@ -90,6 +90,7 @@ class Probe(
     Principals,
     Presenting,
     KeyScopes,
+    CredentialFlows,
     Schemes,
     Fallthrough,
     Interchange,
@@ -142,7 +143,6 @@ class Probe(
     Isolation,
     Privilege,
     TokenKinds,
-    Mailing,
     Guessing,
     Starting,
     Unguessable,

@@ -57,13 +57,15 @@ class Mailing(Sessions):
         except MailboxError as error:
             raise Unclear(f"The mailbox cannot be used: {error}.", self._remedy(Need.MAILBOX)) from error
 
-    async def mailed(self, account: Account, send: Callable[[], Awaitable[Answer]]) -> tuple[Answer, Letter]:
+    async def mailed(
+        self, account: Account, send: Callable[[], Awaitable[Answer]], *, within: float = _LONGEST
+    ) -> tuple[Answer, Letter]:
         """What `send` was answered, and the message that it led to. Raises Missing, or Unclear when none came."""
         before = await self.last_mail(account)
         answer = await send()
         waited = 0.0
         text = await self.last_mail(account)
-        while text in (None, before) and waited < min(_LONGEST, max(1.0, self.scene.patience)):
+        while text in (None, before) and waited < min(within, max(1.0, self.scene.patience)):
             await asyncio.sleep(_EVERY)
             waited += _EVERY
             text = await self.last_mail(account)
@@ -77,7 +79,7 @@ class Mailing(Sessions):
             self.scene.recorder.redactor.learn(Secret(token))
         return answer, letter
 
-    async def reset_token(self, account: Account) -> Secret:
+    async def reset_token(self, account: Account, *, within: float = _LONGEST) -> Secret:
         """A fresh password reset token of this account, out of its mail. Raises Missing or Unclear."""
         ask = self.recovery.ask
         operation = ask.form.operation.name
@@ -89,7 +91,7 @@ class Mailing(Sessions):
                 operation=operation,
             )
 
-        _, letter = await self.mailed(account, send)
+        _, letter = await self.mailed(account, send, within=within)
         if letter.token is None:
             raise Unclear(f"The message after {operation} holds nothing that looks like a token.")
         return Secret(letter.token)

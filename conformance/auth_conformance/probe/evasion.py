@@ -1,0 +1,338 @@
+"""`must_not_be_evaded`, `must_not_lock_out`: a limit that nobody evades, and that is no weapon (CRD113, CRD114)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from auth_conformance.model import Need, Outcome, Passed, Role, Verdict
+from auth_conformance.oracles.naming import respelled
+from auth_conformance.oracles.normalise import masked
+from auth_conformance.probe.core import Missing, Unclear
+from auth_conformance.probe.knocking import Knocking, Tally, with_member
+from auth_conformance.secret import Secret
+
+if TYPE_CHECKING:
+    from auth_conformance.credentials import Credential
+    from auth_conformance.probe.core import Answer
+    from auth_conformance.target import Account, Login
+    from auth_conformance.transports.message import HttpRequest
+
+_TOGETHER = 20
+_SIGNS = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.LOCKED, HTTPStatus.SERVICE_UNAVAILABLE})
+_FORWARDED = (
+    "X-Forwarded-For",
+    "X-Real-IP",
+    "X-Client-IP",
+    "CF-Connecting-IP",
+    "True-Client-IP",
+    "Forwarded",
+)
+# The spellings that services fold most often, out of all (checklist CRD113).
+_NAMES = ("in upper case", "with a trailing blank", "in full-width letters", "with a NUL and more")
+_RECOVERY = 15 * 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Dodge:
+    """A login that differs in what a limit may count by. `name` is the spelling used, to be proved the same account."""
+
+    words: str
+    request: Callable[[Account, Secret], HttpRequest]
+    respells: bool = False
+
+
+@dataclass(slots=True)
+class Blocked:
+    """An account that a limit holds. `refusal` is what a wrong password got before."""
+
+    account: Account
+    after: int
+    refusal: tuple[int | None, str]
+    answer: Answer
+
+
+class Evasion(Knocking):
+    """Runs into the limit, and then around it."""
+
+    async def must_not_be_evaded(self) -> Verdict:
+        """No header, spelling, encoding or path gets another try while the limit holds, nor does a burst."""
+        tally, login = Tally(), self.logins()[0]
+        blocked = await self._run_into(login)
+        for dodge in self._dodges(login):
+            await self._dodge(login, blocked, dodge, tally)
+        await self._burst(login, blocked.after, tally)
+        return self.concluded(
+            tally, f"The limit held against {tally.delivered} variations after {blocked.after} tries."
+        )
+
+    async def _run_into(self, login: Login, account: Account | None = None) -> Blocked:
+        """Wrong passwords until the limit answers. Raises Unclear when it does not."""
+        account = account or await self.victim()
+        await self.right_login(login, account, "before")
+        first: Answer | None = None
+        most = self.target.policy.throttle_limit * 3 // 2
+        for number in range(1, most + 1):
+            answer = await self._wrong_try(login, account, f"wrong password {number}")
+            if answer.status in _SIGNS:
+                again = await self._wrong_try(login, account, "control: the limit holds")
+                if again.status not in _SIGNS or first is None:
+                    raise Unclear("The limit did not hold for two tries.")
+                return Blocked(account, number - 1, _said(first, account), answer)
+            if answer.judgement is not None:
+                raise Unclear(f"{login.operation.name} gave no orderly answer ({answer.why}).")
+            first = first or answer
+            if not self.target.in_process:
+                await asyncio.sleep(0.2)
+        raise Unclear(
+            f"No answer said that a limit was reached in {most} tries: a silent limit cannot be told from none here."
+        )
+
+    async def _wrong_try(self, login: Login, account: Account, label: str) -> Answer:
+        wrong = Secret(self.password())
+        self.scene.recorder.redactor.learn(wrong)
+        return await self.send(
+            login.request(account.username, wrong),
+            label=label,
+            role=Role.ATTACK,
+            operation=login.operation.name,
+            patient=False,
+        )
+
+    def _dodges(self, login: Login) -> list[Dodge]:
+        def usual(account: Account, password: Secret) -> HttpRequest:
+            return login.request(account.username, password)
+
+        found = [
+            Dodge(
+                f"{header}: {value}",
+                lambda account, password, header=header, value=value: usual(account, password).with_headers(  # type: ignore[misc] # bound early on purpose
+                    (header, f"for={value}" if header == "Forwarded" else value)
+                ),
+            )
+            for header in _FORWARDED
+            for value in ("127.0.0.1", f"203.0.113.{self.rng.randrange(1, 250)}")
+        ]
+        found += [
+            Dodge(
+                "another User-Agent",
+                lambda account, password: usual(account, password).with_headers(("User-Agent", "curl/8.0")),
+            ),
+            Dodge(
+                "a new connection", lambda account, password: replace(usual(account, password), fresh=True)
+            ),
+            Dodge("a query", lambda account, password: usual(account, password).with_query(("x", "1"))),
+            Dodge(
+                "a trailing slash",
+                lambda account, password: _at(usual(account, password), lambda path: path + "/"),
+            ),
+            Dodge(
+                "a doubled slash",
+                lambda account, password: _at(usual(account, password), lambda path: "/" + path),
+            ),
+            Dodge(
+                "an escaped letter in the path",
+                lambda account, password: _at(
+                    usual(account, password), lambda path: path[:-1] + f"%{ord(path[-1]):02x}"
+                ),
+            ),
+        ]
+        if login.encoding == "json":
+            found.append(
+                Dodge(
+                    "an ignored member",
+                    lambda account, password: with_member(usual(account, password), "ignored", "x"),
+                )
+            )
+            found.append(
+                Dodge(
+                    "a list of passwords",
+                    lambda account, password: with_member(
+                        usual(account, password), login.password_field, [password.reveal()] * 3
+                    ),
+                )
+            )
+        found += [
+            Dodge(
+                f"the login {other.operation.name}",
+                lambda account, password, other=other: other.request(account.username, password),  # type: ignore[misc] # bound early on purpose
+            )
+            for other in self.logins()[1:]
+        ]
+        found += [
+            Dodge(
+                f"the name {words}",
+                lambda account, password, words=words: login.request(_spelled(account, words), password),  # type: ignore[misc] # bound early on purpose
+                respells=True,
+            )
+            for words in _NAMES
+        ]
+        local = Dodge(
+            "the name with a tag",
+            lambda account, password: login.request(account.username.replace("@", "+tag@", 1), password),
+            respells=True,
+        )
+        return [*found, local]
+
+    async def _dodge(self, login: Login, blocked: Blocked, dodge: Dodge, tally: Tally) -> None:
+        """A variation gets through when a wrong password is refused as it was before the limit, twice."""
+        operation = login.operation.name
+        if dodge.respells and not await self._same_account(login, dodge):
+            return  # an unknown name also gets a normal refusal
+        answers = []
+        for _ in range(2):
+            wrong = Secret(self.password())
+            self.scene.recorder.redactor.learn(wrong)
+            answer = await self.send(
+                dodge.request(blocked.account, wrong),
+                label=f"a wrong password with {dodge.words}",
+                role=Role.ATTACK,
+                operation=operation,
+                patient=False,
+            )
+            if _said(answer, blocked.account) != blocked.refusal or answer.judgement is not None:
+                tally.delivered += 1
+                return
+            answers.append(answer)
+        held = await self._wrong_try(login, blocked.account, "control: without it the limit holds")
+        if held.status not in _SIGNS:
+            tally.doubt(f"{operation}: the limit ended while it was tested.")
+            return
+        tally.violate(operation, f"{operation}: the limit is evaded with {dodge.words}.", *answers, held)
+
+    async def _same_account(self, login: Login, dodge: Dodge) -> bool:
+        """Whether this spelling logs in to the account, proved with the right password of a fresh one."""
+        account = await self.victim()
+        answer = await self.send(
+            dodge.request(account, account.password or Secret("")),
+            label=f"control: the right password with {dodge.words}",
+            role=Role.CONTROL,
+            operation=login.operation.name,
+        )
+        return await self.let_in(login, answer) is not None
+
+    async def _burst(self, login: Login, limit: int, tally: Tally) -> None:
+        """Many at once, begun before the limit: no more than it and those on their way are looked at."""
+        operation = login.operation.name
+        if limit + _TOGETHER > 90:
+            self.notes.append("the limit is too far away for a burst")
+            return
+        account = await self.victim()
+        await self.right_login(login, account, "before a burst")
+        first = await self._wrong_try(login, account, "a wrong password before the burst")
+        normal = _said(first, account)
+        count = limit + _TOGETHER + 5
+        answers = await asyncio.gather(
+            *(self._wrong_try(login, account, f"burst {number + 1}") for number in range(count))
+        )
+        evaluated = [answer for answer in answers if _said(answer, account) == normal]
+        if len(evaluated) + 1 > limit + _TOGETHER:
+            message = (
+                f"{operation} looked at {len(evaluated) + 1} passwords of a burst, with a limit of {limit}."
+            )
+            tally.violate(operation, message, *evaluated[:2])
+        else:
+            tally.delivered += 1
+
+    # Not a weapon.
+
+    async def must_not_lock_out(self) -> Verdict:
+        """While strangers fail, the owner's session, other people and recovery go on, and the block ends."""
+        tally, login = Tally(), self.logins()[0]
+        owner, neighbour = await self.victim(), await self.victim()
+        session = await self.right_login(login, owner, "before")
+        try:
+            blocked = await self._run_into(login, owner)
+        except Unclear as reason:
+            if "silent" in str(reason):
+                return Passed(
+                    "No limit said that it locks anybody.", tuple(self.evidence[-20:]), tuple(self.notes)
+                )
+            raise
+        await self._goes_on(session, blocked, tally)
+        await self._neighbour(login, neighbour, tally)
+        await self._recovery_open(owner, tally)
+        await self._block_ends(login, blocked, tally)
+        return self.concluded(
+            tally,
+            f"After {blocked.after} failures the owner's session went on, and the block ends by itself.",
+        )
+
+    async def _goes_on(self, session: Credential, blocked: Blocked, tally: Tally) -> None:
+        for _ in range(2):
+            if await self.named(session) is not None:
+                tally.delivered += 1
+                return
+        operation = blocked.answer.exchange.operation
+        tally.violate(operation, f"{operation}: failed logins end the session of the owner.", blocked.answer)
+
+    async def _neighbour(self, login: Login, neighbour: Account, tally: Tally) -> None:
+        try:
+            await self.right_login(login, neighbour, "somebody else")
+        except Unclear:
+            # One address cannot tell a limit per client from a limit per account.
+            self.notes.append("other accounts are limited too, from this address: nothing is known of others")
+            return
+        tally.delivered += 1
+
+    async def _recovery_open(self, owner: Account, tally: Tally) -> None:
+        if self.target.recovery is None or self.target.mailbox is None:
+            self.notes.append("recovery during a block was not tried: no mailbox")
+            return
+        try:
+            await self.reset_token(owner)
+        except (Unclear, Missing) as reason:
+            tally.doubt(f"Recovery during a block: {reason}")
+            return
+        tally.delivered += 1
+
+    async def _block_ends(self, login: Login, blocked: Blocked, tally: Tally) -> None:
+        """Within a quarter of an hour: by a moved clock, or as long as the service's own word says."""
+        told = blocked.answer.reply.header("retry-after") or ""
+        operation = login.operation.name
+        if self.scene.recorder.clock.movable:
+            moved = _RECOVERY + 60
+            answers = []
+            for _ in range(2):
+                answer = await self.send(
+                    login.request(blocked.account.username, blocked.account.password or Secret("")),
+                    label="the owner logs in sixteen minutes later",
+                    role=Role.CONTROL,
+                    operation=operation,
+                    moved=moved,
+                    patient=False,
+                )
+                if login.read(answer.reply, blocked.account.label) is not None:
+                    tally.delivered += 1
+                    return
+                answers.append(answer)
+            disabled = answers[0].status not in _SIGNS and answers[0].outcome is not Outcome.CRASHED
+            if disabled:
+                message = f"{operation}: failed logins lock the account for good: {answers[0].status} after 16 minutes."
+                tally.violate(operation, message, blocked.answer, *answers)
+                return
+            tally.doubt(f"{operation}: the owner is still limited when the clock is moved by 16 minutes.")
+            return
+        if told.strip().isdecimal() and int(told) <= _RECOVERY:
+            tally.delivered += 1
+            self.notes.append(f"the block says that it ends after {told} s; that was not waited for")
+            return
+        tally.doubt(
+            f"{operation}: whether the block ends within 15 minutes could not be seen.",
+            self.target.remedies.get(Need.CLOCK, 'app = "module:app"  # the clock can then be moved'),
+        )
+
+
+def _at(request: HttpRequest, edit: Callable[[str], str]) -> HttpRequest:
+    return replace(request, path=edit(request.path))
+
+
+def _spelled(account: Account, words: str) -> str:
+    return next((item.text for item in respelled(account.username) if item.words == words), account.username)
+
+
+def _said(answer: Answer, account: Account) -> tuple[int | None, str]:
+    return answer.status, masked(answer.reply.text, (account.username,))

@@ -1,0 +1,258 @@
+"""`must_redeem_once`: a reset token works once, for its account and purpose, for a short time (checklist CRD117)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from auth_conformance.credentials import Jwt
+from auth_conformance.model import Role, Severity, Verdict
+from auth_conformance.probe.core import Missing, Unclear
+from auth_conformance.probe.knocking import Knocking, Tally, with_member
+from auth_conformance.secret import Secret
+
+if TYPE_CHECKING:
+    from auth_conformance.probe.core import Answer
+    from auth_conformance.target import Account
+
+_HOUR = 3600.0
+_CODE = 600.0
+_CODE_LENGTH = 10
+_SLACK = 120.0
+_FOLLOWED = 0.8
+_ELSEWHERE = "elsewhere.invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Misuse:
+    """One misuse of a token: `attempt` returns the answers when it changed a password, else None."""
+
+    words: str
+    attempt: Callable[[], Awaitable[tuple[Answer, Answer] | None]]
+    severity: Severity | None = None
+
+
+class Redeeming(Knocking):
+    """Takes tokens out of mails, and uses them otherwise than meant."""
+
+    async def must_redeem_once(self) -> Verdict:
+        """No misuse of a reset token may change a password, as logging in shows."""
+        tally = Tally()
+        await self._honest_reset(tally)
+        operation = self.recovery.confirm.form.operation.name
+        for misuse in self._misuses():
+            try:
+                first = await misuse.attempt()
+                if first is None:
+                    tally.delivered += 1
+                    continue
+                second = await misuse.attempt()
+            except Missing as reason:
+                self.notes.append(f"{misuse.words}: not tried: {reason}")
+                continue
+            except Unclear as reason:
+                tally.doubt(f"{misuse.words}: {reason}")
+                continue
+            if second is None:
+                tally.doubt(f"{operation}: {misuse.words} changed a password once, and then not.")
+                continue
+            tally.violate(
+                operation,
+                f"{operation}: {misuse.words} changed a password.",
+                *first,
+                *second,
+                severity=misuse.severity,
+            )
+        await self._forged_host(tally)
+        return self.concluded(tally, f"{tally.delivered} misuses of reset tokens changed nothing.")
+
+    def _misuses(self) -> list[Misuse]:
+        return [
+            Misuse("an older token, after a newer one was sent,", self._superseded, Severity.LOW),
+            Misuse("a token that was used already", self._used_twice),
+            Misuse("a token from before a change of the password", self._after_change),
+            Misuse(
+                "a token sent with the name of another account", self._for_another_account, Severity.CRITICAL
+            ),
+            Misuse("a token for confirming an address", self._of_other_purpose),
+            Misuse("an old token", self._too_old),
+            Misuse("a token in another case", self._respelled_case),
+            Misuse("a token without its last character", self._cut),
+            Misuse("an unsigned token", self._unsigned, Severity.CRITICAL),
+        ]
+
+    async def _honest_reset(self, tally: Tally) -> None:
+        """The honest way works, and the answer to the request holds no token. Raises Missing or Unclear."""
+        account, ask = await self.victim(), self.recovery.ask
+        operation = ask.form.operation.name
+
+        async def send() -> Answer:
+            return await self.send(
+                ask.request(account), label="ask for a reset", role=Role.CONTROL, operation=operation
+            )
+
+        answer, letter = await self.mailed(account, send)
+        if letter.token is None:
+            raise Unclear(f"The message after {operation} holds nothing that looks like a token.")
+        if letter.token in answer.reply.text:
+            message = f"{operation} answers with the very token that only the mail may hold."
+            tally.violate(operation, message, answer, severity=Severity.CRITICAL)
+        changed = await self._redeem(account, account, Secret(letter.token), "control: the token of the mail")
+        if changed is None:
+            raise Unclear(
+                f"{self.recovery.confirm.form.operation.name} did not change the password with the token of the mail."
+            )
+
+    async def _redeem(
+        self,
+        account: Account,
+        owner: Account,
+        token: Secret,
+        words: str,
+        *,
+        moved: float = 0.0,
+        name: bool = False,
+    ) -> tuple[Answer, Answer] | None:
+        """Redeem a token for `owner`; the answers when the new password logs `owner` in.
+
+        `account` is whom the request names, where it names somebody.
+        """
+        confirm, login = self.recovery.confirm, self.logins()[0]
+        new = Secret(self.password())
+        for secret in (new, token):
+            self.scene.recorder.redactor.learn(secret)
+        request = confirm.request(token, new, account.address)
+        if name:
+            named = {"email": account.address, "username": account.username, "user_id": account.username}
+            for member, value in named.items():
+                request = with_member(request, member, value)
+        answer = await self.send(
+            request, label=words, role=Role.ATTACK, operation=confirm.form.operation.name, moved=moved
+        )
+        if answer.judgement is not None:
+            raise Unclear(f"no orderly answer ({answer.why})")
+        tried = await self.send(
+            login.request(owner.username, new),
+            label=f"log in with the password that was set by {words}".replace("control: ", ""),
+            role=Role.ATTACK,
+            operation=login.operation.name,
+        )
+        return (answer, tried) if await self.let_in(login, tried) is not None else None
+
+    async def _superseded(self) -> tuple[Answer, Answer] | None:
+        account = await self.victim()
+        older, newer = await self.reset_token(account), await self.reset_token(account)
+        if older == newer:
+            raise Missing("both messages hold the same token")
+        return await self._redeem(account, account, older, "an older token")
+
+    async def _used_twice(self) -> tuple[Answer, Answer] | None:
+        account = await self.victim()
+        token = await self.reset_token(account)
+        if await self._redeem(account, account, token, "control: a token for the first time") is None:
+            raise Unclear("the token did not work the first time")
+        return await self._redeem(account, account, token, "a token for the second time")
+
+    async def _after_change(self) -> tuple[Answer, Answer] | None:
+        account, change, login = await self.victim(), self.password_change, self.logins()[0]
+        token, new = await self.reset_token(account), Secret(self.password())
+        self.scene.recorder.redactor.learn(new)
+        credential = await self.right_login(login, account, "before the change")
+        request = change.request(account.password, new)
+        answer = await self.send(
+            request.with_headers(*credential.headers).with_query(*credential.query),
+            label="change the password",
+            operation=change.form.operation.name,
+        )
+        if not answer.reply.ok:
+            raise Unclear(f"the password could not be changed ({answer.why or answer.status})")
+        return await self._redeem(account, account, token, "a token from before the change")
+
+    async def _for_another_account(self) -> tuple[Answer, Answer] | None:
+        account, other = await self.victim(), await self.victim()
+        token = await self.reset_token(account)
+        return await self._redeem(other, other, token, "a token with another account's name", name=True)
+
+    async def _of_other_purpose(self) -> tuple[Answer, Answer] | None:
+        account = await self.victim()
+        return await self._redeem(account, account, await self.verify_token(account), "a verification token")
+
+    async def _too_old(self) -> tuple[Answer, Answer] | None:
+        if not self.scene.recorder.clock.movable:
+            raise Missing("the clock of this target cannot be moved")
+        account = await self.victim()
+        token = await self.reset_token(account)
+        moved = (_CODE if len(token.reveal()) < _CODE_LENGTH else _HOUR) + _SLACK
+        found = await self._redeem(
+            account, account, token, f"a token {moved / 60:.0f} minutes old", moved=moved
+        )
+        if found is None:
+            return None
+        if not await self._clock_followed(moved):
+            raise Unclear("it works, but the service did not visibly follow the moved clock")
+        return found
+
+    async def _clock_followed(self, moved: float) -> bool:
+        """CC: a token that is issued under the moved clock says so."""
+        account = await self.victim()
+        token = (await self.log_in(account, moved=moved)).credential.jwt
+        issued = token.claims.get("iat") if token is not None else None
+        now = self.scene.recorder.clock.now()
+        return isinstance(issued, (int, float)) and issued - now > _FOLLOWED * moved
+
+    async def _respelled_case(self) -> tuple[Answer, Answer] | None:
+        account = await self.victim()
+        token = (await self.reset_token(account)).reveal()
+        if token.swapcase() == token:
+            raise Missing("the token has no letters")
+        return await self._redeem(account, account, Secret(token.swapcase()), "a token in another case")
+
+    async def _cut(self) -> tuple[Answer, Answer] | None:
+        account = await self.victim()
+        token = (await self.reset_token(account)).reveal()
+        return await self._redeem(account, account, Secret(token[:-1]), "a token without its last character")
+
+    async def _unsigned(self) -> tuple[Answer, Answer] | None:
+        account = await self.victim()
+        token = Jwt.parse((await self.reset_token(account)).reveal())
+        if token is None:
+            raise Missing("reset tokens are no JWTs")
+        for words, forged in (
+            ("an unsigned token", token.with_header(alg="none").unsigned()),
+            ("a token with a broken signature", token.with_flipped_signature()),
+        ):
+            found = await self._redeem(account, account, Secret(forged.text), words)
+            if found is not None:
+                return found
+        return None
+
+    async def _forged_host(self, tally: Tally) -> None:
+        """The link of the mail leads where the service is, not where the request says."""
+        ask = self.recovery.ask
+        operation = ask.form.operation.name
+        for header in ("X-Forwarded-Host", "Host"):
+            answers: list[Answer] = []
+            for _ in range(2):
+                account = await self.victim()
+
+                async def send(account: Account = account, header: str = header) -> Answer:
+                    return await self.send(
+                        ask.request(account).with_headers((header, _ELSEWHERE)),
+                        label=f"ask for a reset with another {header}",
+                        role=Role.ATTACK,
+                        operation=operation,
+                    )
+
+                try:
+                    answer, letter = await self.mailed(account, send)
+                except Unclear:
+                    break  # a host that is not ours is refused: no mail, no link
+                if not any(host.endswith(_ELSEWHERE) for host in letter.hosts):
+                    break
+                answers.append(answer)
+            if len(answers) == 2:
+                message = f"{operation} mails a link to the host that the request names in {header}."
+                tally.violate(operation, message, *answers)
+            else:
+                tally.delivered += 1

@@ -1,0 +1,29 @@
+"""Other spellings of a name."""
+
+import string
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auth_conformance.oracles.naming import respelled, same_by_rule
+
+local = st.text(alphabet=string.ascii_lowercase, min_size=2, max_size=20)
+
+
+@given(local)
+def test_each_spelling_differs_and_some_rule_makes_it_equal(name: str) -> None:
+    for whole in (name, f"{name}@example.com"):
+        for spelling in respelled(whole):
+            assert spelling.text != whole
+            assert same_by_rule(spelling.text, whole) != spelling.harmless, spelling.words
+
+
+def test_all_kinds_are_there_for_a_name_that_has_the_letters() -> None:
+    words = {spelling.words for spelling in respelled("alphaffio1@example.com")}
+    assert {
+        "with a ligature",
+        "with a dotless i",
+        "in Cyrillic look-alikes",
+        "in full-width letters",
+    } <= words
+    assert len(words) == 18
