@@ -40,7 +40,7 @@ class TwoKinds:
     fresh: bool = False
 
 
-class Stopwatch(Knocking, Likeness):
+class Stopwatch(Likeness, Knocking):
     """Measures in pairs, in random order, against pairs of equals."""
 
     async def measured(self, kinds: TwoKinds) -> tuple[Timing, tuple[Exchange, ...]]:
