@@ -44,7 +44,7 @@ class Changing(Knocking):
         for way in ways:
             await self._try_change(login, way, tally)
         if self.target.password_change is not None:
-            await self._for_another(login, self.password_change, tally)
+            await self._change_for_another(login, self.password_change, tally)
             await self._works(login, self.password_change)
         elif not ways and not tally.violations:
             raise Missing("No password change is known.", self._remedy(Need.PASSWORD_CHANGE))
@@ -134,11 +134,11 @@ class Changing(Knocking):
 
     async def _try_change(self, login: Login, way: Change, tally: Tally) -> None:
         try:
-            first = await self._changed(login, way)
+            first = await self._was_changed(login, way)
             if first is None:
                 tally.delivered += 1
                 return
-            second = await self._changed(login, way)
+            second = await self._was_changed(login, way)
         except Missing as reason:
             self.notes.append(f"{way.words} was not tried: {reason}")
             return
@@ -152,7 +152,7 @@ class Changing(Knocking):
             way.operation, f"{way.words} changed the password.", *first, *second, severity=way.severity
         )
 
-    async def _changed(self, login: Login, way: Change) -> tuple[Answer, Answer] | None:
+    async def _was_changed(self, login: Login, way: Change) -> tuple[Answer, Answer] | None:
         """Try on a new account; the answers when the new password logs in, None when the old one does."""
         account, new = await self.victim(), Secret(self.password())
         self.scene.recorder.redactor.learn(new)
@@ -203,7 +203,7 @@ class Changing(Knocking):
         self.scene.recorder.redactor.learn(Secret(value))
         return Credential(keys.carriers[0], Secret(value), account.label)
 
-    async def _for_another(self, login: Login, change: PasswordChange, tally: Tally) -> None:
+    async def _change_for_another(self, login: Login, change: PasswordChange, tally: Tally) -> None:
         """A change that names somebody else changes nothing of theirs."""
         owner, other, new = await self.victim(), await self.victim(), Secret(self.password())
         self.scene.recorder.redactor.learn(new)

@@ -39,13 +39,13 @@ class Passwords(Knocking):
         other = await self.victim()
         tally = Tally()
         for login in self.logins():
-            await self.must_stay_out(login, self._wrong_ones(login, other), self.victim, tally)
+            await self.must_stay_out(login, self._wrong_knocks(login, other), self.victim, tally)
             await self.right_login(login, other, "at the end")
         return self.concluded(
             tally, f"{tally.delivered} wrong passwords in {len(self.logins())} logins issued nothing."
         )
 
-    def _wrong_ones(self, login: Login, other: Account) -> list[Knock]:
+    def _wrong_knocks(self, login: Login, other: Account) -> list[Knock]:
         def given(value: object) -> Callable[[Account], HttpRequest]:
             def make(account: Account) -> HttpRequest:
                 right = account.password or Secret("")

@@ -64,7 +64,7 @@ class PasswordPolicy(Knocking):
     async def must_refuse_weak_passwords(self) -> Verdict:
         """At each place where people choose a password: short, common and derived ones are refused."""
         tally = Tally()
-        for number, entrance in enumerate(self._entrances()):
+        for number, entrance in enumerate(self._places_to_choose()):
             await self._weigh_policy(entrance, self._bad_passwords(brief=number > 0), tally)
         return self.concluded(
             tally, f"{tally.delivered} weak passwords were refused, and a random one was taken."
@@ -148,7 +148,7 @@ class PasswordPolicy(Knocking):
         ]
         return found + derived
 
-    def _entrances(self) -> list[Entrance]:
+    def _places_to_choose(self) -> list[Entrance]:
         found = [self._chosen_at_registration()] if self.target.register is not None else []
         if self.target.password_change is not None:
             found.append(self._chosen_at_change())

@@ -189,11 +189,11 @@ class Redeeming(Knocking):
         )
         if found is None:
             return None
-        if not await self._clock_followed(moved):
+        if not await self._reset_clock_followed(moved):
             raise Unclear("it works, but the service did not visibly follow the moved clock")
         return found
 
-    async def _clock_followed(self, moved: float) -> bool:
+    async def _reset_clock_followed(self, moved: float) -> bool:
         """CC: a token that is issued under the moved clock says so."""
         account = await self.victim()
         token = (await self.log_in(account, moved=moved)).credential.jwt
