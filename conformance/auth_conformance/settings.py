@@ -399,6 +399,8 @@ class Settings(BaseSettings):
     rotation: RotationSettings | None = None
     signing: SigningSettings | None = None
     listener: ListenerSettings | None = None
+    token_cache: str | None = None
+    foreign_token: SecretByName | None = None
     policy: PolicySettings = Field(default_factory=PolicySettings)
 
     def restated(self) -> dict[str, Severity]:

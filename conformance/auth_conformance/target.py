@@ -559,6 +559,8 @@ class Target:
     public_keys: tuple[Mapping[str, Any], ...] = ()
     key_set: Operation | None = None
     listener: Listening | None = None
+    token_cache: str | None = None
+    foreign_token: Secret | None = None
     database: str | None = None
     source: Source | None = None
     guards: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -201,6 +201,8 @@ class Knowledge:
             public_keys=tuple(self.public_keys),
             key_set=self.key_set,
             listener=self._listener(),
+            token_cache=self.settings.token_cache,
+            foreign_token=self.settings.foreign_token.secret() if self.settings.foreign_token else None,
             database=self.settings.database_url(),
             source=self.source,
             guards=dict(self.guards),

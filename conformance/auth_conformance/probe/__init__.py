@@ -55,6 +55,7 @@ from auth_conformance.probe.presenting import Presenting
 from auth_conformance.probe.principals import Principals
 from auth_conformance.probe.privilege import Privilege
 from auth_conformance.probe.races import Races
+from auth_conformance.probe.recovery import Recovery
 from auth_conformance.probe.references import References
 from auth_conformance.probe.refusal import Attempt, Refusal
 from auth_conformance.probe.refusals import Refusals
@@ -151,6 +152,7 @@ class Probe(
     Duplicates,
     Headers,
     KeyIds,
+    Recovery,
     Costs,
     RemoteKeys,
     Injection,

@@ -113,7 +113,7 @@ def _sealed(secret: bytes, content: str, plaintext: bytes, protected: bytes) -> 
 def with_public_key(key: PublicKey, plaintext: bytes, header: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The plaintext encrypted in every way for which the public key is enough, by the names of the algorithms."""
     if isinstance(key, rsa.RSAPublicKey):
-        ways = ("RSA-OAEP", "RSA-OAEP-256", "RSA1_5")
+        ways: tuple[str, ...] = ("RSA-OAEP", "RSA-OAEP-256", "RSA1_5")
     elif isinstance(key, ec.EllipticCurvePublicKey):
         ways = ("ECDH-ES", "ECDH-ES+A128KW")
     else:
@@ -144,9 +144,9 @@ def bombs(key: PublicKey | bytes) -> Iterator[tuple[str, str, str]]:
     content = b'{"sub":"' + b"a" * INFLATED + b'"}'
     raw = zlib.compressobj(9, zlib.DEFLATED, -15)
     forms = {"raw DEFLATE": raw.compress(content) + raw.flush(), "zlib": zlib.compress(content, 9)}
-    for name, packed in forms.items():
+    for form, packed in forms.items():
         yield (
-            name,
+            form,
             encrypted(key, algorithm, "A256GCM", packed, {"zip": "DEF"}),
             encrypted(key, algorithm, "A256GCM", os.urandom(len(packed))),
         )

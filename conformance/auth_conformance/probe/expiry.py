@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from auth_conformance.credentials import Credential, Kind
+from auth_conformance.credentials import Credential, Jwt, Kind
 from auth_conformance.model import Failed, Inconclusive, Need, Passed, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.entry import Baseline
 from auth_conformance.oracles.moments import Moment, moment, moments, shift
 from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
+from auth_conformance.probe.keeping import Keeping
 from auth_conformance.probe.minting import Minting
 from auth_conformance.probe.refusal import Attempt
 from auth_conformance.secret import Secret
@@ -59,7 +60,7 @@ class MadeKey:
     end: float | None = None
 
 
-class Expiry(Minting):
+class Expiry(Keeping, Minting):
     """Ends are kept."""
 
     # Tokens.
@@ -70,7 +71,7 @@ class Expiry(Minting):
         Raises Unclear or Missing when no way leads past an end.
         """
         problems: list[Unclear | Missing] = []
-        for strategy in (self._minted_late, self._clock_moved, self._waited_for):
+        for strategy in (self._minted_late, self._clock_moved, self._waited_for, self._kept_earlier):
             try:
                 return await strategy()
             except (Unclear, Missing) as problem:
@@ -151,6 +152,34 @@ class Expiry(Minting):
         fresh = await self.log_in(self.account(), Kind.BEARER)
         await self.must_live(self.witness, fresh.credential, baseline, "after")
         return await self._judged_late([late], baseline, "issued by the service, after waiting")
+
+    async def _kept_earlier(self) -> Verdict:
+        """Present the token of an earlier run again, and keep one for the next."""
+        session, end = await self._issued_until()
+        try:
+            token, over = self.kept_token()
+        except Missing:
+            self.keep_token(session, end)
+            raise
+        seconds = self._clock_now() - over
+        if seconds <= max(self.target.policy.leeway, 0.0) + MARGIN:
+            raise Missing(
+                f"Not tested: the token that is kept ends in {max(0.0, -seconds):.0f} s; run again later."
+            )
+        signed = Jwt.parse(token.reveal())
+        own = session.credential.jwt
+        if signed is not None and own is not None and signed.header != own.header:
+            self.keep_token(session, end)
+            raise Unclear("The kept token was signed with another key or header than those of today.")
+        baseline = await self.baseline(self.witness, session.credential)
+        await self.must_live(self.witness, session.credential, baseline, "before")
+        attempt = Attempt(
+            f"a token {_after(seconds)}, of an earlier run", self.as_kept(session.credential, token)
+        )
+        late = Late(seconds, attempt, await self.attempt(self.witness, attempt, baseline))
+        await self.must_live(self.witness, session.credential, baseline, "after")
+        self.keep_token(session, end)
+        return await self._judged_late([late], baseline, "issued by the service in an earlier run")
 
     async def _issued_until(self) -> tuple[Session, float]:
         """Issue a token now and say when it ends."""

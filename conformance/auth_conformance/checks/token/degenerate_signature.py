@@ -56,7 +56,7 @@ async def degenerate_signature(probe: Probe) -> Verdict:
     """
     live = await probe.credential(Kind.BEARER)
     token = probe.jwt_of(live)
-    modulus = _modulus(probe, token)
+    modulus = await _modulus(probe, token)
     forged = degenerate(token, modulus)
     if not forged:
         raise Unclear(
@@ -76,10 +76,14 @@ async def degenerate_signature(probe: Probe) -> Verdict:
     )
 
 
-def _modulus(probe: Probe, token: Jwt) -> int | None:
-    """The modulus of the RSA key that signed the token, where it is published or ours to know."""
-    known = [jwk for jwk in probe.target.public_keys if jwk.get("kid") == token.header.get("kid")]
+async def _modulus(probe: Probe, token: Jwt) -> int | None:
+    """The modulus of the RSA key that signed the token, where it is published, ours to know, or computed."""
+    if token.algorithm[:2] not in ("RS", "PS"):
+        return None
+    known = [dict(jwk) for jwk in probe.target.public_keys if jwk.get("kid") == token.header.get("kid")]
     known += [jwk for key in probe.target.signing_keys if key.verifies(token) and (jwk := public_jwk(key))]
+    if not known and (recovered := await probe.recovered_key()) is not None:
+        known = [recovered]
     for jwk in known:
         key = public_key(jwk)
         if isinstance(key, rsa.RSAPublicKey) and key.key_size // 8 == len(token.signature):

@@ -53,7 +53,7 @@ async def encrypted_as_signed(probe: Probe) -> Verdict:
     header = {name: token.header[name] for name in ("typ", "kid") if name in token.header}
     nested = {**header, "cty": "JWT"}
     texts: dict[str, str] = {}
-    for key in _public_keys(probe, token):
+    for key in await _public_keys(probe, token):
         texts |= {f"claims encrypted ({way})": text for way, text in with_public_key(key, claims, header)}
         inner = next(iter(with_public_key(key, unsigned, nested)), None)
         if inner is not None:
@@ -71,10 +71,12 @@ async def encrypted_as_signed(probe: Probe) -> Verdict:
     )
 
 
-def _public_keys(probe: Probe, token: Jwt) -> list[PublicKey]:
+async def _public_keys(probe: Probe, token: Jwt) -> list[PublicKey]:
     """The published keys to which anybody can encrypt, the token's own first; at most two."""
     known = sorted(probe.target.public_keys, key=lambda jwk: jwk.get("kid") != token.header.get("kid"))
     known = known or [jwk for key in probe.target.signing_keys if (jwk := public_jwk(key)) is not None]
+    if not known and (recovered := await probe.recovered_key()) is not None:
+        known = [recovered]
     return [key for jwk in known[:2] if (key := public_key(jwk)) is not None]
 
 

@@ -40,7 +40,8 @@ async def expired_token(probe: Probe) -> Verdict:
 
     Why: expiry is all that stops a token that leaked into a log, a backup or a browser history last year.
     How: with the true key, sign tokens that ended 1 second to 3 years ago; without it, move the clock of an
-        application in this process past the end of an issued token; without that, wait if it ends soon.
+        application in this process past the end of an issued token; without that, wait if it ends soon, or
+        present the token that an earlier run kept (`token_cache`, the name of a file).
         A token issued now gets in before and after, so that the refusal is about the end.
     Fix: leave `verify_exp` on and `leeway` small: `jwt.decode(token, key, algorithms=["HS256"], leeway=30)`.
     """

@@ -6,12 +6,16 @@ from auth_conformance.sdk import (
     RFC,
     WSTG,
     Attempt,
+    Credential,
     Depth,
     Failed,
+    Jwt,
     Kind,
+    Missing,
     Need,
     Probe,
     Severity,
+    Unclear,
     Verdict,
     Violation,
     check,
@@ -46,7 +50,8 @@ async def foreign_audience(probe: Probe) -> Verdict:
     Why: where several services trust one issuer, the operator of one of them, or whoever stole a token
         there, becomes every user of all the others.
     How: sign the caller's honest claims with the true key and another audience: a stranger's, none, null,
-        empty, a piece of the right one, the right one in another case or in the wrong structure.
+        empty, a piece of the right one, the right one in another case or in the wrong structure. Without the
+        key, or beside it, present a live token of the same issuer for another service (`foreign_token`).
     Fix: `jwt.decode(token, key, algorithms=["HS256"], audience="my-api", options={"require": ["aud"]})`.
     """
     token = probe.jwt_of(await probe.credential(Kind.BEARER))
@@ -70,13 +75,35 @@ async def foreign_audience(probe: Probe) -> Verdict:
         "the right audience as a member of an object": {right: right},
         "the right audience in a list in a list": [[right]],
     }
-    attempts = [Attempt("a signed token without aud", await probe.minted_without("aud"))]
+    live = await probe.credential(Kind.BEARER)
+    foreign = _issued_elsewhere(probe, live)
+    try:
+        await probe.forge()
+    except Missing:
+        if not foreign:
+            raise
+        return await probe.must_refuse(foreign, credential=live)
+    attempts = [*foreign, Attempt("a signed token without aud", await probe.minted_without("aud"))]
     for label, value in values.items():
         if value not in named:
             attempts.append(Attempt(f"a signed token with {label}", await probe.minted(aud=value)))
     await _other_form(probe, named)
-    live = await probe.credential(Kind.BEARER)
     return await probe.must_refuse(attempts, credential=live, controls=(await probe.honest(),))
+
+
+def _issued_elsewhere(probe: Probe, live: Credential) -> list[Attempt]:
+    """The token that the same issuer gave for another service, where the user has one. Raises Unclear."""
+    if probe.target.foreign_token is None:
+        return []
+    text = probe.target.foreign_token.reveal()
+    probe.scene.recorder.redactor.learn(probe.target.foreign_token)
+    token = Jwt.parse(text)
+    end = token.claims.get("exp") if token is not None else None
+    if isinstance(end, int | float) and end <= probe.scene.recorder.clock.now():
+        raise Unclear(
+            "The token for another service (foreign_token) is over: its refusal would prove nothing."
+        )
+    return [Attempt("a live token that the same issuer gave for another service", live.with_value(text))]
 
 
 async def _other_form(probe: Probe, named: list[str]) -> None:

@@ -52,13 +52,14 @@ async def public_key_as_secret(probe: Probe) -> Verdict:
 
     Why: the public key is public. A verifier that lets the token's `alg` choose between RSA and HMAC, with
         one `key` for both, lets anybody sign as anybody.
-    How: take the published key in every serialisation that an application may hold (PEM, DER, certificate,
-        OpenSSH, JWK, raw), and MAC a live token's payload with each under HS256, HS384 and HS512.
+    How: take the published key, or an RSA key computed from two tokens, in every serialisation that an
+        application may hold (PEM, DER, certificate, OpenSSH, JWK, raw), and MAC a live token's payload with
+        each under HS256, HS384 and HS512.
     Fix: name the one algorithm that you sign with: `jwt.decode(token, key, algorithms=["ES256"])`.
     """
     live = await probe.credential(Kind.BEARER)
     token = probe.jwt_of(live)
-    keys = _keys(probe, token)
+    keys = await _keys(probe, token)
     forms = serialisations(keys[0], probe.target.public_keys)
     attempts = [
         Attempt(f"a token MAC'd ({name}) with the public key as {form}", live.with_value(text))
@@ -84,7 +85,7 @@ def _macs(token: Jwt, secret: bytes) -> Iterator[tuple[str, str]]:
         yield name, forged.with_signature(hmac.digest(secret, forged.signing_input, digest)).text
 
 
-def _keys(probe: Probe, token: Jwt) -> list[Mapping[str, Any]]:
+async def _keys(probe: Probe, token: Jwt) -> list[Mapping[str, Any]]:
     """The public keys, the one that verifies this token first. Raises Missing or Unclear."""
     known = [key for key in probe.target.public_keys if key.get("kty") in {"RSA", "EC", "OKP"}]
     if not known:
@@ -94,6 +95,9 @@ def _keys(probe: Probe, token: Jwt) -> list[Mapping[str, Any]]:
             f"Not applicable: tokens are signed with {token.algorithm}, and no key set is published.",
             applicable=False,
         )
+    if not known and (recovered := await probe.recovered_key()) is not None:
+        known = [recovered]
+        probe.notes.append("the public key is not published: it was computed from two tokens")
     if not known:
         raise Unclear(
             f"Tokens are signed with {token.algorithm}, but no public key is published where it was looked for.",

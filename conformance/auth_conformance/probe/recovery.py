@@ -1,0 +1,113 @@
+"""The public key behind RSA signatures, computed from two of them (checklist TOK113).
+
+PKCS #1 v1.5 pads without chance, so `s^e - padded digest` is a multiple of the modulus for each token, and
+the greatest common divisor of two such numbers is the modulus, times a small factor. With e = 3 that takes
+no time. With the usual e = 65537 the numbers have a hundred million bits, which only GMP divides in time:
+with `gmpy2` installed that is tried, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import hashlib
+import importlib
+import importlib.util
+import math
+import multiprocessing
+from collections.abc import Sequence
+from typing import Any
+
+from auth_conformance.credentials import Jwt, Kind, b64url
+from auth_conformance.probe.core import Core, Missing, Unclear
+
+# DigestInfo of RFC 8017 §9.2 up to the digest itself.
+_PREFIXES = {
+    "RS256": bytes.fromhex("3031300d060960864801650304020105000420"),
+    "RS384": bytes.fromhex("3041300d060960864801650304020205000430"),
+    "RS512": bytes.fromhex("3051300d060960864801650304020305000440"),
+}
+_HASHES = {"RS256": hashlib.sha256, "RS384": hashlib.sha384, "RS512": hashlib.sha512}
+SMALL, USUAL = 3, 65_537
+# Small factors that the divisor of two multiples may have beside the modulus, and how long GMP may take.
+_COFACTORS = 1_000
+PATIENCE = 240.0
+
+
+class Recovery(Core):
+    """Computes what is not published."""
+
+    async def recovered_key(self) -> dict[str, Any] | None:
+        """The RSA public key of the tokens as a JWK, once per run; None when it cannot be computed."""
+        found: dict[str, Any] | None = await self.scene.once("recovered key", self._recover)
+        return found
+
+    async def _recover(self) -> dict[str, Any] | None:
+        try:
+            live = [await self.credential(Kind.BEARER), await self.credential(Kind.BEARER, fresh=True)]
+        except (Missing, Unclear):
+            return None
+        tokens = [token for credential in live if (token := credential.jwt) is not None]
+        if len({token.signature for token in tokens}) < 2 or tokens[0].algorithm not in _PREFIXES:
+            return None
+        modulus, exponent = modulus_of(tokens, SMALL), SMALL
+        if modulus is None and importlib.util.find_spec("gmpy2") is not None:
+            modulus, exponent = await self._with_gmp(tokens), USUAL
+        if modulus is None:
+            return None
+        key = {"kty": "RSA", "n": _encoded(modulus), "e": _encoded(exponent)}
+        if (name := tokens[0].header.get("kid")) is not None:
+            key["kid"] = name
+        return key
+
+    @staticmethod
+    async def _with_gmp(tokens: Sequence[Jwt]) -> int | None:
+        # GMP does not give way to the event loop: other checks would time out.
+        context = multiprocessing.get_context("spawn")
+        with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+            work = asyncio.get_running_loop().run_in_executor(pool, modulus_of, tokens, USUAL)
+            try:
+                return await asyncio.wait_for(work, PATIENCE)
+            except TimeoutError:
+                for process in multiprocessing.active_children():
+                    if process.pid in pool._processes:  # noqa: SLF001 - there is no other way to stop a worker
+                        process.kill()
+                return None
+
+
+def modulus_of(tokens: Sequence[Jwt], exponent: int) -> int | None:
+    """The modulus under which all these signatures have that public exponent; None when there is none."""
+    divisor: Any = 0
+    greatest, power = _arithmetic(exponent)
+    for token in tokens:
+        divisor = greatest(divisor, power(token.signature, exponent) - _padded(token))
+    modulus, size = int(divisor), 8 * len(tokens[0].signature)
+    if modulus.bit_length() > size + 64 or modulus.bit_length() < size - 8:
+        return None
+    for factor in range(2, _COFACTORS):
+        while modulus % factor == 0 and modulus.bit_length() > size - 8:
+            modulus //= factor
+    signed = all(
+        pow(int.from_bytes(token.signature, "big"), exponent, modulus) == _padded(token) for token in tokens
+    )
+    return modulus if signed else None
+
+
+def _arithmetic(exponent: int) -> tuple[Any, Any]:
+    """Greatest common divisor and power: Python's own where numbers stay small, GMP's where it is needed."""
+    if exponent <= SMALL:
+        return math.gcd, lambda signature, power: int.from_bytes(signature, "big") ** power
+    gmpy2: Any = importlib.import_module("gmpy2")
+    return gmpy2.gcd, lambda signature, power: gmpy2.mpz(int.from_bytes(signature, "big")) ** power
+
+
+def _padded(token: Jwt) -> int:
+    """EMSA-PKCS1-v1_5 of what the token signs (RFC 8017 §9.2)."""
+    name = token.algorithm
+    info = _PREFIXES[name] + _HASHES[name](token.signing_input).digest()
+    filling = b"\xff" * (len(token.signature) - len(info) - 3)
+    return int.from_bytes(b"\0\1" + filling + b"\0" + info, "big")
+
+
+def _encoded(number: int) -> str:
+    return b64url(number.to_bytes((number.bit_length() + 7) // 8, "big"))
