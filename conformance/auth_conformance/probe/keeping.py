@@ -21,7 +21,7 @@ class Keeping(Core):
 
     def kept_token(self) -> tuple[Secret, float]:
         """The token of an earlier run, and when it ended. Raises Missing."""
-        kept = self._kept().get(self._owner_of_kept(), {})
+        kept = self._kept_tokens().get(self._owner_of_kept(), {})
         token, end = kept.get("token"), kept.get("end")
         if not isinstance(token, str) or not isinstance(end, int | float):
             hint = "a later run can use the one that is kept now" if self.target.token_cache else ""
@@ -36,7 +36,7 @@ class Keeping(Core):
         """Keep a token for a later run, unless the one that is kept has not been used yet."""
         if self.target.token_cache is None:
             return
-        kept = self._kept()
+        kept = self._kept_tokens()
         kept[self._owner_of_kept()] = {"token": session.credential.value.reveal(), "end": end}
         path = Path(self.target.token_cache)
         # Made with its mode: there is no moment at which others could read it.
@@ -55,7 +55,7 @@ class Keeping(Core):
     def _owner_of_kept(self) -> str:
         return f"{self.target.address} {self.account().username}"
 
-    def _kept(self) -> dict[str, Any]:
+    def _kept_tokens(self) -> dict[str, Any]:
         if self.target.token_cache is None:
             return {}
         try:
