@@ -112,6 +112,8 @@ def bundled(
         asked = {"POST /auth/register": 150.0, "POST /auth/password/forgot": 80.0}
         usual = {"origins": [ORIGIN], "request_limits": asked, **LIMITS}
         policy = {**usual, **configuration.pop("policy", {})}
+        if "ALLOW_WEAK_PASSWORD_HASHING" in (extra or {}):
+            policy.setdefault("test_hashing", True)
         settings = load(
             {
                 "database": {"env": "DATABASE_URL"},

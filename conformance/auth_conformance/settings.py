@@ -302,6 +302,7 @@ class PolicySettings(_Table):
     first_valid_wins: bool = False
     cross_site_cookie: bool = False
     four_file: bool = True
+    test_hashing: bool = False
     handler_count: Literal["code", "span"] = "code"
     stale_cookie_ignored: bool = False
     interchangeable: list[str] = Field(default_factory=list)

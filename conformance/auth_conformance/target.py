@@ -482,6 +482,7 @@ class Policy:
     first_valid_wins: bool = False
     cross_site_cookie: bool = False
     four_file: bool = True
+    test_hashing: bool = False
     handler_count: str = "code"
     stale_cookie_ignored: bool = False
     interchangeable: frozenset[str] = frozenset()

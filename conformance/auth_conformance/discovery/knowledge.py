@@ -230,6 +230,7 @@ class Knowledge:
                 first_valid_wins=policy.first_valid_wins,
                 cross_site_cookie=policy.cross_site_cookie,
                 four_file=policy.four_file,
+                test_hashing=policy.test_hashing,
                 handler_count=policy.handler_count,
                 stale_cookie_ignored=policy.stale_cookie_ignored,
                 interchangeable=frozenset(policy.interchangeable),

@@ -22,6 +22,7 @@ from auth_conformance.probe.decoys import Decoys
 from auth_conformance.probe.described import Described
 from auth_conformance.probe.duplicates import Duplicates
 from auth_conformance.probe.expiry import Expiry
+from auth_conformance.probe.exposed_database import ExposedDatabase
 from auth_conformance.probe.exposure import Exposure
 from auth_conformance.probe.fallthrough import Fallthrough
 from auth_conformance.probe.faults import Faults
@@ -62,6 +63,7 @@ from auth_conformance.probe.refusals import Refusals
 from auth_conformance.probe.remotekeys import RemoteKeys
 from auth_conformance.probe.respelled import Respelled
 from auth_conformance.probe.restart import Restart
+from auth_conformance.probe.resting import Resting
 from auth_conformance.probe.reticence import Reticence
 from auth_conformance.probe.revocation import Revocation
 from auth_conformance.probe.rotation import Reuse
@@ -144,10 +146,12 @@ class Probe(
     Isolation,
     Privilege,
     TokenKinds,
+    Resting,
     Guessing,
     Starting,
     Unguessable,
     Naming,
+    ExposedDatabase,
     Stored,
     Duplicates,
     Headers,

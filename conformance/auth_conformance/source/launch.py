@@ -298,7 +298,7 @@ def _without_network() -> None:
             raise OSError("no network for an application that is only started")
         connect(self, address)
 
-    socket.socket.connect = local  # type: ignore[method-assign] # this process ends soon
+    socket.socket.connect = local  # type: ignore[method-assign, assignment] # this process ends soon
 
 
 async def _run(job: Mapping[str, Any], result: dict[str, Any]) -> None:

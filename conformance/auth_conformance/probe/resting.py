@@ -1,0 +1,305 @@
+"""Passwords and issued tokens at rest: what a reader of the database gets (checklist STO101, STO102, STO105)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from auth_conformance.credentials import Kind
+from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.oracles.disclosure import Form, Search, Trace, gravest
+from auth_conformance.oracles.passwords import SALT_BITS, Hash, hidden, parse_hash, salt_bits
+from auth_conformance.probe.core import Missing, Unclear
+from auth_conformance.probe.mailing import Mailing
+from auth_conformance.probe.stored import SALTS, Stored
+from auth_conformance.secret import Secret
+
+if TYPE_CHECKING:
+    from auth_conformance.credentials import Credential
+    from auth_conformance.probe.core import Session
+    from auth_conformance.storage import Dump, Row
+    from auth_conformance.target import Account
+
+REMEDY = 'database = { env = "DATABASE_URL" }  # the one that the service uses'
+# Values of new rows that are presented as credentials.
+PRESENTED = 24
+_SHORTEST = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A secret that the service issued: what it is, and how grave it is when it stands there in clear."""
+
+    kind: str
+    text: str = field(repr=False)
+    severity: Severity
+
+
+class Resting(Mailing, Stored):
+    """What rests in the database lets nobody in."""
+
+    async def must_never_recover_password(self) -> Verdict:
+        """Register with a canary password, log in rightly and wrongly, and look for both. Raises Missing or Unclear."""
+        account = await self.expendable()
+        if account.password is None:
+            raise Missing("The expendable account has no password.")
+        wrong = Secret(self.password())
+        await self.log_in(account)
+        await self.try_login(account, wrong, label="log in with a wrong password", role=Role.ATTACK)
+        dump = await self.stored()
+        mine = rows_of(dump, account)
+        if not mine:
+            return Inconclusive(f"No row of the new account was found in {len(dump.tables)} tables.", REMEDY)
+        keys = [key.secret.reveal().encode() for key in self.target.signing_keys if key.symmetric]
+        traces: list[tuple[str, Trace]] = []
+        for what, password in (("the password", account.password), ("a wrong password", wrong)):
+            traces += self._password_traces(what, password.reveal(), dump, mine, keys)
+        operation = self.target.register.operation.name if self.target.register else None
+        worst = gravest([item for item in traces if item[1].form is not Form.SLOW_DIGEST])
+        if worst is not None:
+            where, trace = worst
+            salted = trace.form in {Form.FAST_DIGEST, Form.BROKEN_DIGEST} and trace.how.startswith(
+                ("salted", "HMAC")
+            )
+            severity = Severity.HIGH if salted else Severity.CRITICAL
+            message = f"{where} {trace.form.value} ({trace.how})."
+            return Failed((Violation(operation, message, severity),), tuple(self.evidence))
+        hashes = [place for place, found in hashes_in(mine) if found is not None]
+        if not hashes:
+            return Inconclusive(
+                "The row of the new account holds no password hash that is known, and nothing in clear.",
+                REMEDY,
+            )
+        if dump.partial:
+            return Inconclusive(f"Nothing was found, but {dump.partial}.")
+        count = sum(1 for _ in dump.cells())
+        return Passed(
+            f"In {count} values of {len(dump.tables)} tables the password is only a slow hash ({hashes[0]}).",
+            tuple(self.evidence),
+        )
+
+    def _password_traces(
+        self, what: str, text: str, dump: Dump, mine: Sequence[Row], keys: list[bytes]
+    ) -> list[tuple[str, Trace]]:
+        search, own, found = Search(text, keys), set(map(id, mine)), []
+        for row, column, value in dump.cells():
+            others = [
+                other if isinstance(other, bytes) else other.encode("utf-8", "surrogatepass")
+                for name, other in row.values.items()
+                if name != column
+            ]
+            place = f"{row.table}.{column} holds {what}"
+            traces = search.traces(value, others[:SALTS] if id(row) in own else ())
+            if not traces and (how := hidden(text, value)):
+                traces = [Trace(Form.ENCODED, how, len(text))]
+            found += [(place, trace) for trace in traces]
+        return found
+
+    async def must_hash_passwords(self) -> Verdict:
+        """Two accounts with one password: strong hashes, each with a salt of its own. Raises Missing or Unclear."""
+        register = self.target.register
+        if register is None:
+            raise Missing("Nobody can register here, and this check needs two accounts with one password.")
+        first = await self.expendable()
+        password = first.password or Secret(self.password())
+        second = replace(await self.expendable(), password=password)
+        name = self._renamed(second.username)
+        answer = await self.send(
+            register.request(name, password), label="register another account with the same password"
+        )
+        if answer.status is None or answer.status >= 400:
+            raise Unclear(
+                f"{register.operation.name} refused a second account with the same password ({answer.status})."
+            )
+        second = replace(second, username=name)
+        dump = await self.stored()
+        pairs = [hashes_in(rows_of(dump, account)) for account in (first, second)]
+        known = [[(place, found) for place, found in listed if found is not None] for listed in pairs]
+        if not known[0] or not known[1]:
+            return self._unknown_hash(dump, first, password)
+        return self._judged_hashes(dump, known[0][0], known[1][0], register.operation.name)
+
+    def _renamed(self, username: str) -> str:
+        local, at, domain = username.partition("@")
+        return f"{local}{self.word(3)}{at}{domain}"
+
+    def _unknown_hash(self, dump: Dump, account: Account, password: Secret) -> Verdict:
+        traces = self._password_traces("the password", password.reveal(), dump, rows_of(dump, account), [])
+        worst = gravest(traces)
+        if worst is not None and worst[1].form in {Form.FAST_DIGEST, Form.BROKEN_DIGEST}:
+            message = f"{worst[0]} as a digest that is fast to try ({worst[1].how})."
+            return Failed((Violation(None, message, Severity.HIGH),), tuple(self.evidence))
+        return Inconclusive("The rows of two new accounts hold no password hash of a known form.", REMEDY)
+
+    def _judged_hashes(
+        self, dump: Dump, first: tuple[str, Hash], second: tuple[str, Hash], operation: str
+    ) -> Verdict:
+        (place, mine), (_, other) = first, second
+        violations, notes = [], []
+
+        def broken(message: str, severity: Severity) -> None:
+            violations.append(Violation(operation, message, severity))
+
+        if mine.wrong_family:
+            broken(f"{place} holds hashes of the family {mine.family}, which is fast to try.", Severity.HIGH)
+        if mine.salt == other.salt:
+            broken(f"{place}: two accounts have the same salt.", Severity.HIGH)
+        elif salt_bits(mine) < SALT_BITS:
+            broken(f"{place}: a salt has {salt_bits(mine)} bits at most.", Severity.HIGH)
+        if mine.weakness and self.target.policy.test_hashing:
+            notes.append(
+                f"{mine.family} with {mine.weakness}: declared as the costs of tests, and not judged."
+            )
+        elif mine.weakness:
+            broken(f"{place}: {mine.family} with {mine.weakness}.", Severity.MEDIUM)
+        table, _, column = place.rpartition(".")
+        others = [
+            found
+            for row in dump.rows
+            if row.table == table
+            and isinstance(value := row.values.get(column), str)
+            and (found := parse_hash(value))
+        ]
+        salts = [found.salt for found in others]
+        if len(salts) != len(set(salts)) and mine.salt != other.salt:
+            broken(f"{place}: some of {len(salts)} hashes share a salt.", Severity.HIGH)
+        old = sum(bool(found.weakness) for found in others)
+        if old and not mine.weakness:
+            broken(
+                f"{place}: {old} of {len(others)} hashes have old, weaker costs; logins should renew them.",
+                Severity.LOW,
+            )
+        if violations:
+            return Failed(tuple(violations), tuple(self.evidence), tuple(notes))
+        return Passed(
+            f"{place} holds {mine.family}, salted for each of {len(salts)} accounts.",
+            tuple(self.evidence),
+            tuple(notes),
+        )
+
+    async def must_hash_tokens(self) -> Verdict:
+        """Issue one of each kind and look for them; present what is new in the database. Raises Missing or Unclear."""
+        account = await self.expendable()
+        before = {(row.table, column, value) for row, column, value in (await self.stored()).cells()}
+        issued, sessions = await self._issue_all(account)
+        if not issued:
+            raise Missing("Not applicable: no login issues a token or a session here.", applicable=False)
+        dump = await self.stored()
+        violations = [
+            violation for item in issued if (violation := self._stands_in_clear(item, dump)) is not None
+        ]
+        fresh = [
+            (row, column, value)
+            for row, column, value in dump.cells()
+            if (row.table, column, value) not in before
+        ]
+        if not fresh:
+            return Inconclusive("Nothing new stands in the database after a login.", REMEDY)
+        texts = {item.text for item in issued}
+        violations += await self._presented(
+            [item for item in fresh if item[2] not in texts], sessions, violations
+        )
+        kinds = ", ".join(item.kind for item in issued)
+        if violations:
+            return Failed(tuple(violations), tuple(self.evidence))
+        if dump.partial:
+            return Inconclusive(f"Nothing was found, but {dump.partial}.")
+        return Passed(
+            f"Of {kinds}, {len(fresh)} new values in the database show nothing that lets anybody in.",
+            tuple(self.evidence),
+        )
+
+    async def _issue_all(self, account: Account) -> tuple[list[Issued], list[Session]]:
+        issued: list[Issued] = []
+        sessions: list[Session] = []
+        for kind in dict.fromkeys(
+            login.carrier.kind for login in self.target.logins if login.carrier.kind is not Kind.BASIC
+        ):
+            session = await self.log_in(account, kind)
+            sessions.append(session)
+            text = session.credential.value.reveal()
+            if session.credential.jwt is not None:
+                issued.append(Issued("an access token", text.rpartition(".")[2], Severity.LOW))
+            else:
+                issued.append(
+                    Issued("a session" if kind is Kind.COOKIE else "an access token", text, Severity.MEDIUM)
+                )
+            if session.refresh is not None:
+                refresh = session.refresh.reveal()
+                text = refresh.rpartition(".")[2] if refresh.count(".") == 2 else refresh
+                issued.append(Issued("a refresh token", text, Severity.HIGH))
+        if self.target.recovery is not None:
+            try:
+                issued.append(
+                    Issued("a reset token", (await self.reset_token(account)).reveal(), Severity.HIGH)
+                )
+            except (Missing, Unclear) as conclusion:
+                self.notes.append(f"No reset token was looked for: {conclusion}")
+        return issued, sessions
+
+    def _stands_in_clear(self, item: Issued, dump: Dump) -> Violation | None:
+        search = Search(item.text)
+        for row, column, value in dump.cells():
+            for trace in search.traces(value):
+                if trace.form in {Form.CLEAR, Form.ENCODED}:
+                    how = trace.form.value if trace.form is Form.CLEAR else f"encoded ({trace.how})"
+                    return Violation(None, f"{row.table}.{column} holds {item.kind} {how}.", item.severity)
+        return None
+
+    async def _presented(
+        self,
+        fresh: Sequence[tuple[Row, str, str | bytes]],
+        sessions: Sequence[Session],
+        known: Sequence[Violation],
+    ) -> list[Violation]:
+        """Stored values shown to the service as credentials: what works is the finding that matters."""
+        if known or self.target.witness is None:
+            return []
+        values = [
+            (row, column, value)
+            for row, column, value in fresh
+            if isinstance(value, str)
+            and _SHORTEST <= len(value) <= 4096
+            and value.isprintable()
+            and " " not in value
+        ]
+        found: list[Violation] = []
+        for session in [item for item in sessions if item.credential.jwt is None][:1]:
+            baseline = await self.baseline(self.witness, session.credential)
+            for row, column, value in values[:PRESENTED]:
+                shown: Credential = session.credential.with_value(str(value))
+                answer = await self.call(
+                    self.witness.operation,
+                    shown,
+                    label=f"the value of {row.table}.{column} as a credential",
+                    role=Role.ATTACK,
+                    baseline=baseline,
+                    pointer=self.witness.identity or None,
+                )
+                if answer.accepted or (answer.reply.ok and baseline.anonymous.status != answer.status):
+                    message = f"The value of {row.table}.{column} is accepted as a credential."
+                    found.append(
+                        Violation(self.witness.operation.name, message, Severity.HIGH, (answer.exchange,))
+                    )
+        return found
+
+
+def rows_of(dump: Dump, account: Account) -> list[Row]:
+    """The rows that name an account, and those that name the identifiers in them."""
+    name = account.username.casefold()
+    return [
+        row
+        for row in dump.rows
+        if any(isinstance(value, str) and value.casefold() == name for value in row.values.values())
+    ]
+
+
+def hashes_in(rows: Sequence[Row]) -> list[tuple[str, Hash | None]]:
+    """The values of rows as password hashes, each with its place."""
+    return [
+        (f"{row.table}.{column}", parse_hash(value))
+        for row in rows
+        for column, value in row.values.items()
+        if isinstance(value, str) and "$" in value
+    ]
