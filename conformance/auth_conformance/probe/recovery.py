@@ -1,20 +1,16 @@
 """The public key behind RSA signatures, computed from two of them (checklist TOK113).
 
 PKCS #1 v1.5 pads without chance, so `s^e - padded digest` is a multiple of the modulus for each token, and
-the greatest common divisor of two such numbers is the modulus, times a small factor. With e = 3 that takes
-no time. With the usual e = 65537 the numbers have a hundred million bits, which only GMP divides in time:
-with `gmpy2` installed that is tried, in a process of its own.
+the greatest common divisor of two such numbers is the modulus, times a small factor. With e = 3 or 17 that
+takes no time. With the usual e = 65537 the numbers have a hundred million bits and the divisor takes longer
+than a check may: such a key has to be published, or declared.
 """
 
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import hashlib
-import importlib
-import importlib.util
 import math
-import multiprocessing
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,10 +24,9 @@ _PREFIXES = {
     "RS512": bytes.fromhex("3051300d060960864801650304020305000440"),
 }
 _HASHES = {"RS256": hashlib.sha256, "RS384": hashlib.sha384, "RS512": hashlib.sha512}
-SMALL, USUAL = 3, 65_537
-# Small factors that the divisor of two multiples may have beside the modulus, and how long GMP may take.
+EXPONENTS = (3, 17)
+# Small factors that the divisor of two multiples may have beside the modulus.
 _COFACTORS = 1_000
-PATIENCE = 240.0
 
 
 class Recovery(Core):
@@ -50,55 +45,30 @@ class Recovery(Core):
         tokens = [token for credential in live if (token := credential.jwt) is not None]
         if len({token.signature for token in tokens}) < 2 or tokens[0].algorithm not in _PREFIXES:
             return None
-        modulus, exponent = modulus_of(tokens, SMALL), SMALL
-        if modulus is None and importlib.util.find_spec("gmpy2") is not None:
-            modulus, exponent = await self._with_gmp(tokens), USUAL
-        if modulus is None:
-            return None
-        key = {"kty": "RSA", "n": _encoded(modulus), "e": _encoded(exponent)}
-        if (name := tokens[0].header.get("kid")) is not None:
-            key["kid"] = name
-        return key
-
-    @staticmethod
-    async def _with_gmp(tokens: Sequence[Jwt]) -> int | None:
-        # GMP does not give way to the event loop: other checks would time out.
-        context = multiprocessing.get_context("spawn")
-        with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
-            work = asyncio.get_running_loop().run_in_executor(pool, modulus_of, tokens, USUAL)
-            try:
-                return await asyncio.wait_for(work, PATIENCE)
-            except TimeoutError:
-                for process in multiprocessing.active_children():
-                    if process.pid in pool._processes:  # noqa: SLF001 - there is no other way to stop a worker
-                        process.kill()
-                return None
+        for exponent in EXPONENTS:
+            modulus = await asyncio.to_thread(modulus_of, tokens, exponent)
+            if modulus is not None:
+                key = {"kty": "RSA", "n": _encoded(modulus), "e": _encoded(exponent)}
+                name = tokens[0].header.get("kid")
+                return key if name is None else {**key, "kid": name}
+        return None
 
 
 def modulus_of(tokens: Sequence[Jwt], exponent: int) -> int | None:
     """The modulus under which all these signatures have that public exponent; None when there is none."""
-    divisor: Any = 0
-    greatest, power = _arithmetic(exponent)
+    modulus = 0
     for token in tokens:
-        divisor = greatest(divisor, power(token.signature, exponent) - _padded(token))
-    modulus, size = int(divisor), 8 * len(tokens[0].signature)
-    if modulus.bit_length() > size + 64 or modulus.bit_length() < size - 8:
+        modulus = math.gcd(modulus, int.from_bytes(token.signature, "big") ** exponent - _padded(token))
+    size = 8 * len(tokens[0].signature)
+    if not size - 8 < modulus.bit_length() < size + 64:
         return None
     for factor in range(2, _COFACTORS):
-        while modulus % factor == 0 and modulus.bit_length() > size - 8:
+        while modulus % factor == 0:
             modulus //= factor
     signed = all(
         pow(int.from_bytes(token.signature, "big"), exponent, modulus) == _padded(token) for token in tokens
     )
     return modulus if signed else None
-
-
-def _arithmetic(exponent: int) -> tuple[Any, Any]:
-    """Greatest common divisor and power: Python's own where numbers stay small, GMP's where it is needed."""
-    if exponent <= SMALL:
-        return math.gcd, lambda signature, power: int.from_bytes(signature, "big") ** power
-    gmpy2: Any = importlib.import_module("gmpy2")
-    return gmpy2.gcd, lambda signature, power: gmpy2.mpz(int.from_bytes(signature, "big")) ** power
 
 
 def _padded(token: Jwt) -> int:
