@@ -37,6 +37,7 @@ from auth_conformance.probe.injection import Injection
 from auth_conformance.probe.interchange import Interchange
 from auth_conformance.probe.isolation import Isolation
 from auth_conformance.probe.issuing import Issuing
+from auth_conformance.probe.keydates import KeyDates
 from auth_conformance.probe.keyends import KeyEnds
 from auth_conformance.probe.keyids import KeyIds
 from auth_conformance.probe.keyquery import KeyQuery
@@ -100,6 +101,7 @@ class Probe(
     Collecting,
     Limits,
     KeyShown,
+    KeyDates,
     References,
     Contracts,
     Declared,

@@ -20,7 +20,8 @@ from auth_conformance.model import (
 )
 from auth_conformance.oracles.cookies import parse_set_cookie
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
-from auth_conformance.probe.sessions import NEXT_SECOND, Sessions
+from auth_conformance.probe.reauthentication import Reauthentication
+from auth_conformance.probe.sessions import NEXT_SECOND
 from auth_conformance.secret import Secret
 from auth_conformance.transports.message import HttpRequest
 
@@ -42,7 +43,7 @@ class Plant:
     live: bool
 
 
-class Fixation(Sessions):
+class Fixation(Reauthentication):
     """Logs in with a session cookie that is there already, and presents that cookie afterwards."""
 
     async def must_renew_session(self) -> Verdict:
@@ -80,7 +81,6 @@ class Fixation(Sessions):
             self.notes.append(
                 "logging in over another user's session was not tried: only one account is known"
             )
-        self.notes.append("re-authentication and second factors were not tried: no such operation is known")
         violations: list[Violation] = []
         doubts: list[str] = []
         proved = 0
@@ -92,6 +92,9 @@ class Fixation(Sessions):
                 doubts.append(found)
             elif found is None:
                 proved += 1
+        renewed = await self.renewed_by_reauthentication()
+        violations += [renewed] if isinstance(renewed, Violation) else []
+        doubts += [renewed] if isinstance(renewed, str) and renewed else []
         await self.must_live(self.witness, (await self.log_in(me, Kind.COOKIE)).credential, baseline, "after")
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if violations:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
-from auth_conformance.oracles.pointer import resolve
+from auth_conformance.oracles.pointer import resolve, strings
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.refusal import Attempt, Refusal
 from auth_conformance.probe.refusals import object_of
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from auth_conformance.target import Operation, Witness
 
 REFUSED = "refused"
+# Members of a profile that take any text and are nobody's name to log in with.
+_FREE_TEXT = ("display", "full_name", "fullname", "first_name", "bio", "about", "nickname")
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,7 +341,43 @@ class Schemes(Refusal):
         if owned:
             layers.append(await self._read_by_both(pair, owned, again=again))
             layers.append(await self._created_by_both(pair, again=again))
+        if (layer := await self._profile_by_both(pair, again=again)) is not None:
+            layers.append(layer)
         return layers
+
+    async def _profile_by_both(self, pair: Pair, *, again: bool) -> Layer | None:
+        """Change the profile and see whose it was: what the owners read afterwards decides (RR)."""
+        found = self._profile_change()
+        if found is None:
+            return None
+        operation, field = found
+        text = f"conformance {self.word(12)}"
+        answer = await self._sent_by_both(pair, operation, body={field: text}, again=again)
+        if not answer.reply.ok:
+            return Layer(operation.name, REFUSED, (answer,))
+        seen = [answer]
+        for owner in ("a", "b"):
+            read = await self.call(
+                self.witness.operation,
+                await self.credential(owner=owner),
+                label=f"{owner} reads the profile",
+                role=Role.CONTROL,
+            )
+            seen.append(read)
+            if text in strings(read.reply.json).values():
+                return Layer(operation.name, owner, tuple(seen))
+        raise Unclear(f"neither profile shows what {operation.name} wrote")
+
+    def _profile_change(self) -> tuple[Operation, str] | None:
+        """The operation that changes what the witness shows, and a member that takes free text."""
+        for operation in self.target.operations:
+            if operation.method != "PATCH" or operation.path != self.witness.operation.path:
+                continue
+            for schema in operation.bodies.values():
+                for name in schema.get("properties") or {}:
+                    if any(word in name.lower() for word in _FREE_TEXT):
+                        return operation, str(name)
+        return None
 
     async def _who_by_both(
         self,

@@ -22,7 +22,7 @@ from auth_conformance.sdk import (
     level=2,
     depth=Depth.GREY,
     impact=Impact.WRITES,
-    budget=60,
+    budget=90,
     needs=(Need.WITNESS, Need.KEY_MANAGEMENT),
     references=(ASVS("13.3.4"), ASVS("7.4.1"), CWE(613), CWE(324), API(2)),
     exclusive=True,
@@ -33,9 +33,10 @@ async def immortal_key(probe: Probe) -> Verdict:
     Why: keys live in scripts and build logs of people who have left; the end date is what limits them, and
         an owner who set one relies on it.
     How: make a key that ends soon and one that does not; move the clock of an application in this process
-        past the end, or wait; the first is refused and the second gets in. Ends in the past, negative, null,
+        past the end, move the stored end where a database is known and the clock does not decide, or wait; the
+        first is refused and the second gets in. Ends in the past, negative, null,
         in the year 9999, with the offset +14:00 and without a zone are asked for, too.
     Fix: take `expires_at: AwareDatetime | None`, store UTC, and compare on every request:
         `if key.expires_at is not None and key.expires_at <= datetime.now(UTC): raise invalid_key()`.
     """
-    return await probe.keys_must_expire()
+    return await probe.keys_must_end()

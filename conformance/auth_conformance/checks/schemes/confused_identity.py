@@ -9,7 +9,7 @@ from auth_conformance.sdk import API, ASVS, CWE, Impact, Need, Probe, Severity, 
     title="Two identities in one request, and layers that disagree about whose it is",
     severity=Severity.HIGH,
     level=2,
-    budget=100,
+    budget=140,
     needs=(Need.WITNESS, Need.TWO_USERS, Need.TWO_SCHEMES),
     impact=Impact.WRITES,
     references=(
@@ -28,8 +28,8 @@ async def confused_identity(probe: Probe) -> Verdict:
     Why: where the log, the rate limit or the profile follow one credential and the rights another, one
         person acts with the rights of another and under the name of a third.
     How: put A's and B's credentials into one request in every two places that fit, both ways round, and see
-        who the service says it is, whose objects it lets be read, and whose a created object becomes, which
-        the owners themselves then read.
+        who the service says it is, whose objects it lets be read, whose a created object becomes, and whose
+        profile a change changes, which the owners themselves then read.
     Fix: resolve the caller once, `principal: Annotated[User, Depends(get_principal)]`, pass that on, and
         answer 400 when more than one credential is present.
     """

@@ -19,7 +19,8 @@ async def session_id_kept_at_login(probe: Probe) -> Verdict:
 
     Why: whoever plants a session id in a victim's browser shares the session as soon as the victim logs in.
     How: log in with a cookie that the service gave to a stranger, with one that an attacker made up, and over
-        a live session of oneself and of another user; then present the old value to the witness.
+        a live session of oneself and of another user, and confirm the password inside a session where the
+        service asks for that; then present the old value to the witness.
     Fix: `request.session.clear()` is not enough with a server-side store: delete the presented session and
         make a new id with `secrets.token_urlsafe(32)` in the login handler, always.
     """
