@@ -5,6 +5,7 @@ from __future__ import annotations
 from auth_conformance.probe.accounts import Accounts
 from auth_conformance.probe.advice import Advice
 from auth_conformance.probe.assigning import Assigning
+from auth_conformance.probe.barred import Barred
 from auth_conformance.probe.caching import Caching
 from auth_conformance.probe.claims import Claims
 from auth_conformance.probe.cleartext import Cleartext
@@ -95,6 +96,7 @@ class Probe(
     Presenting,
     KeyScopes,
     CredentialFlows,
+    Barred,
     Schemes,
     Fallthrough,
     Interchange,

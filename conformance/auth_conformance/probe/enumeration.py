@@ -14,6 +14,8 @@ from auth_conformance.probe.timing import Stopwatch, TwoKinds
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from auth_conformance.target import Account, Mailing
     from auth_conformance.transports.message import HttpRequest
 
@@ -75,7 +77,17 @@ class Enumeration(Stopwatch):
                     Ask("register a known address", again, _echoes(named)),
                 )
             )
-        return Kinds(register.operation.name, "fresh addresses", "known addresses", tuple(pairs))
+        return Kinds(
+            register.operation.name, "fresh addresses", "known addresses", tuple(pairs), self._is_known(known)
+        )
+
+    def _is_known(self, known: Account) -> Callable[[], Awaitable[None]]:
+        """What proves, before and after, that the known address is one, and that the service lives."""
+
+        async def log_in() -> None:
+            await self.right_login(self.logins()[0], known, "of the known address")
+
+        return log_in
 
     def _asking(self, known: Account) -> list[Kinds]:
         found = []
@@ -90,7 +102,9 @@ class Enumeration(Stopwatch):
                     )
                 )
             name = mailing.form.operation.name
-            found.append(Kinds(name, "unknown addresses", "known addresses", tuple(pairs)))
+            found.append(
+                Kinds(name, "unknown addresses", "known addresses", tuple(pairs), self._is_known(known))
+            )
         return found
 
     def _mailings(self) -> list[Mailing]:

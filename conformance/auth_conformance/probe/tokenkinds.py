@@ -9,6 +9,7 @@ from auth_conformance.credentials import Credential, Jwt, Kind
 from auth_conformance.model import Failed, Inconclusive, Need, Passed, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.pointer import resolve
 from auth_conformance.probe.core import Missing, Session, Unclear
+from auth_conformance.probe.mailing import Mailing
 from auth_conformance.probe.minting import Forge, Minting
 from auth_conformance.probe.refusal import Attempt
 from auth_conformance.probe.rotation import Rotation
@@ -39,7 +40,7 @@ class Marks:
         return ", ".join((*(f"header {name}" for name in self.header), *self.claims))
 
 
-class TokenKinds(Rotation, Minting):
+class TokenKinds(Rotation, Mailing, Minting):
     """Each kind of token works for its own purpose."""
 
     async def must_keep_kinds_apart(self) -> Verdict:
@@ -48,7 +49,7 @@ class TokenKinds(Rotation, Minting):
         Raises Missing when only one kind is issued, Unclear when a control fails.
         """
         session = await self.sign_in(self.account(), Kind.BEARER)
-        others = self._other_kinds_of_token(session)
+        others = {**self._other_kinds_of_token(session), **await self._mailed_tokens()}
         if not others:
             raise Missing(
                 "Not applicable: the login issues one kind of token only."
@@ -85,6 +86,24 @@ class TokenKinds(Rotation, Minting):
             csrf = resolve(body, login.csrf)
             if isinstance(csrf, str) and csrf:
                 found["a CSRF token as bearer"] = Secret(csrf)
+        return found
+
+    async def _mailed_tokens(self) -> dict[str, Secret]:
+        """Reset and verification tokens of an account made for it, where a mailbox gives them."""
+        found: dict[str, Secret] = {}
+        if self.target.mailbox is None:
+            return found
+        for words, known, ask in (
+            ("a reset token as bearer", self.target.recovery, self.reset_token),
+            ("a verification token as bearer", self.target.verification, self.verify_token),
+        ):
+            account = await self.disposable("mailed tokens") if known is not None else None
+            if account is None:
+                continue
+            try:
+                found[words] = await ask(account)
+            except (Missing, Unclear) as reason:
+                self.notes.append(f"{words} was not tried: {reason}")
         return found
 
     async def _presented_for_refresh(self, session: Session, others: Mapping[str, Secret]) -> Verdict:

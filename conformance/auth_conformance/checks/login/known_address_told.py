@@ -11,7 +11,7 @@ from auth_conformance.sdk import ASVS, CWE, WSTG, Impact, Need, Probe, Severity,
     level=3,
     budget=240,
     impact=Impact.DISRUPTS,
-    needs=(Need.REGISTER,),
+    needs=(Need.REGISTER, Need.LOGIN),
     references=(
         ASVS("6.3.8"),
         ASVS("6.4.3"),

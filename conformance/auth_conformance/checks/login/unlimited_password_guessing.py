@@ -9,7 +9,7 @@ from auth_conformance.sdk import API, ASVS, CWE, NIST, WSTG, Impact, Need, Probe
     title="Password guessing without limit",
     severity=Severity.HIGH,
     level=1,
-    budget=450,
+    budget=560,
     impact=Impact.DISRUPTS,
     needs=(Need.LOGIN, Need.EXPENDABLE),
     references=(
@@ -31,8 +31,9 @@ async def unlimited_password_guessing(probe: Probe) -> Verdict:
     Why: people choose passwords that stand in the first hundred of a list, and nobody notices the tries.
     How: register an account and send wrong passwords, four at a time, at each login operation, until the
         service answers 429, 423 or 503, answers otherwise and refuses the right password too, or becomes four
-        times slower; at most one and a half times `throttle_limit`. Then try the right password.
+        times slower; at most one and a half times `throttle_limit`. Then try the right password. Thirty
+        wrong reset and verification tokens and current passwords follow; short codes need a limit.
     Fix: count attempts per account before looking at the password, in a store that all workers share, for
         example with `limits`: `await limiter.hit(parse("10/15 minutes"), "login", email)`, else raise 429.
     """
-    return await probe.must_throttle()
+    return await probe.must_throttle_everything()
