@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Jwt, Kind
-from auth_conformance.model import Failed, Inconclusive, Passed, Severity, Verdict, Violation
+from auth_conformance.model import Failed, Inconclusive, Need, Passed, Severity, Verdict, Violation
 from auth_conformance.oracles.entropy import FEWEST, MOST, Sample
 from auth_conformance.oracles.tokenprofile import MOST_MEMBERS, columns, personal, secrets_in
 from auth_conformance.probe.core import Missing, Unclear
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 ACCESS_AT_FIRST, ACCESS, REFRESH = 3_600.0, 900.0, 30 * 86_400.0
 # What is issued and counted in whole seconds may be one off.
 ROUNDING = 2.0
+# How many logins a service on another machine is asked for.
+ELSEWHERE = 20
 
 
 class Issuing(Unguessable, Refusal):
@@ -29,6 +31,7 @@ class Issuing(Unguessable, Refusal):
 
     async def must_issue_discreet_tokens(self) -> Verdict:
         """Issue JWTs that are short-lived, apart, and free of secrets. Raises Missing or Unclear."""
+        self._must_log_in_for_tokens()
         account = self.account()
         sessions = [
             await self.log_in(account, Kind.BEARER, label=f"log in as {account.label}{word}")
@@ -52,6 +55,13 @@ class Issuing(Unguessable, Refusal):
         return Passed(
             f"{len(tokens)} tokens of one account: apart, short-lived, and without secrets.", evidence, notes
         )
+
+    def _must_log_in_for_tokens(self) -> None:
+        """Raise Missing unless a login is known that issues bearer tokens."""
+        if self.target.login(Kind.BEARER) is None:
+            raise Missing(
+                "Not tested: no login is known that issues bearer tokens.", self._remedy(Need.LOGIN)
+            )
 
     def _told_in(self, sessions: Sequence[Session]) -> Iterator[Violation]:
         account = self.account()
@@ -93,11 +103,13 @@ class Issuing(Unguessable, Refusal):
 
     async def must_issue_unguessable_tokens(self) -> Verdict:
         """Opaque access and refresh tokens show no structure and carry enough chance. Raises Missing or Unclear."""
+        self._must_log_in_for_tokens()
         people = [self.account(label) for label in ("a", "b") if label in self.target.accounts]
         samples: dict[str, list[Sample]] = {"access tokens": [], "refresh tokens": []}
         proof: list[Exchange] = []
         operation = ""
-        for number in range(MOST):
+        # Logins are often limited, and other checks need some, too.
+        for number in range(MOST if self.target.in_process else ELSEWHERE):
             account = people[number % len(people)]
             try:
                 session = await self.log_in(account, Kind.BEARER)

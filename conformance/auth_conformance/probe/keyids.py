@@ -36,6 +36,7 @@ _TELLING = re.compile(
     re.IGNORECASE,
 )
 _MISSING = object()
+_LONG = "10 kB long"
 
 
 class KeyIds(Refusal):
@@ -48,7 +49,12 @@ class KeyIds(Refusal):
         with _planted() as (path, content):
             vectors = [*_files(path, content), *_queries(), *_nothing(), *self._published_ids(token)]
             attempts = [
-                Attempt(f"a token whose kid is {label}", live.with_value(_signed(token, kid, secret).text))
+                # A long header may be refused by a server in front, which says nothing about kid.
+                Attempt(
+                    f"a token whose kid is {label}",
+                    live.with_value(_signed(token, kid, secret).text),
+                    core=label != _LONG,
+                )
                 for label, kid, secret in vectors
             ]
             # The same bytes where nobody looks: what refuses them there is a filter.
@@ -187,5 +193,5 @@ def _nothing() -> Iterator[tuple[str, object, bytes]]:
     for label, kid in odd:
         yield f"{label}, its key empty", kid, b""
         yield f"{label}, its key the word None", kid, b"None"
-    yield "10 kB long", "k" * 10_000, b""
+    yield _LONG, "k" * 10_000, b""
     yield "a NUL", "\0", b""

@@ -105,7 +105,8 @@ class Subjects(Minting):
                     violation = await self._first_followed_again(witness, attempt, answer, forge)
                     violations += [violation] if violation else []
             await self.must_live(witness, forge.live, baseline, "after")
-        violations += [] if violations else list(self._read_apart(seen))
+        naming = {label for label, (_, first) in documents.items() if first in ("as A", "another")}
+        violations += [] if violations else list(self._read_apart(seen, naming))
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if violations:
             return Failed(tuple(violations), evidence, notes)
@@ -133,13 +134,17 @@ class Subjects(Minting):
         return Violation(witness.operation.name, message, None, (first.exchange, again.exchange))
 
     @staticmethod
-    def _read_apart(seen: Mapping[str, Mapping[str, Answer]]) -> Iterator[Violation]:
+    def _read_apart(seen: Mapping[str, Mapping[str, Answer]], naming: set[str]) -> Iterator[Violation]:
+        """Two operations that follow different members. What B may do is no proof: B may do less than A."""
         for label, answers in seen.items():
             (one, mine), *others = answers.items()
             for name, theirs in others:
-                if {mine.outcome, theirs.outcome} <= {None} or mine.accepted == theirs.accepted:
-                    continue
-                if mine.rejected or theirs.rejected:
+                if label in naming:
+                    who = {item.exchange.reply.principal for item in (mine, theirs)} - {None}
+                    apart = mine.accepted and theirs.accepted and len(who) > 1
+                else:
+                    apart = mine.accepted != theirs.accepted and (mine.rejected or theirs.rejected)
+                if apart:
                     message = (
                         f"{one} and {name} read a token with {label} differently ({mine.why}; {theirs.why})."
                     )

@@ -22,6 +22,7 @@ from auth_conformance.sdk import (
     level=1,
     budget=60,
     impact=Impact.WRITES,
+    exclusive=True,
     needs=(Need.WITNESS, Need.LOGIN, Need.BEARER),
     references=(
         ASVS("7.2.3"),
