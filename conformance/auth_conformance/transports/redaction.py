@@ -70,7 +70,9 @@ class Redactor:
         self._known: dict[str, str] = {}
         self._learned: list[str] = []
         self._longest_first: list[str] = []
-        self._seen: dict[str, str] = {}
+        # What was shown for a text, and how many spellings were known then.
+        self._seen: dict[str, tuple[str, int]] = {}
+        self._in_order: list[str] = []
         self._headers = set(_SECRET_HEADERS)
 
     def learn(self, secret: Secret) -> None:
@@ -90,9 +92,7 @@ class Redactor:
         spellings.add(base64.urlsafe_b64encode(raw).rstrip(b"=").decode())
         for spelling in spellings:
             self._known[spelling] = mark(text)
-        self._seen = {
-            text: shown for text, shown in self._seen.items() if not any(part in text for part in spellings)
-        }
+        self._in_order += spellings
         # Searched one by one: a pattern of all of them is compiled anew for each secret, and slower to search.
         self._longest_first = sorted(self._known, key=len, reverse=True)
 
@@ -108,11 +108,12 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """`text` as it may be shown."""
-        shown = self._seen.get(text)
-        if shown is None:
-            shown = self._seen[text] = self._hidden(text)
-            if len(self._seen) > _REMEMBERED:
-                self._seen.clear()
+        shown, known = self._seen.get(text, (None, 0))
+        if shown is None or any(spelling in text for spelling in self._in_order[known:]):
+            shown = self._hidden(text)
+        if len(self._seen) > _REMEMBERED:
+            self._seen.clear()
+        self._seen[text] = shown, len(self._in_order)
         return shown
 
     def _hidden(self, text: str) -> str:
