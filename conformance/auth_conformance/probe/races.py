@@ -229,14 +229,18 @@ class Races(Holdings, Reuse):
             if violation is not None:
                 return Failed((violation,), tuple(self.evidence), tuple(self.notes))
         if crashed:
-            name, why = register.operation.name, crashed[0].why
-            message = f"{name} crashed for {len(crashed)} of the simultaneous registrations ({why})."
-            proofs = tuple(answer.exchange for answer in crashed[:2])
-            if len(crashed) > 1:
-                violation = Violation(register.operation.name, message, Severity.LOW, proofs)
-                return Failed((violation,), tuple(self.evidence), tuple(self.notes))
-            return Inconclusive(message, "", tuple(self.evidence), tuple(self.notes))
+            return self._losers_crashed(register.operation.name, crashed)
         return self._raced(overlaps, [], f"{REGISTRATIONS} registrations of one name made one account")
+
+    def _losers_crashed(self, name: str, crashed: list[Answer]) -> Verdict:
+        """Losers of the race must be refused: a 500 is a finding, no answer at all may be our load."""
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        answered = [answer for answer in crashed if answer.status is not None]
+        message = f"{name} crashed for {len(crashed)} of the simultaneous registrations ({crashed[0].why})."
+        if len(answered) < 2:
+            return Inconclusive(message, "", evidence, notes)
+        proofs = tuple(answer.exchange for answer in answered[:2])
+        return Failed((Violation(name, message, Severity.LOW, proofs),), evidence, notes)
 
     async def _second_is_refused(self, register: Register) -> float:
         """Register a name twice, one after the other; the second must not take it over. Returns the time of one."""
