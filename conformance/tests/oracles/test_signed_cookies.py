@@ -1,0 +1,143 @@
+"""Signed cookies: each format's secret is found when it is guessable, and data is told from references."""
+
+import hashlib
+import hmac
+import json
+import secrets
+from base64 import b64encode, urlsafe_b64encode
+
+import itsdangerous
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auth_conformance.oracles.carried import carried
+from auth_conformance.oracles.cookievalues import readings
+from auth_conformance.oracles.injection import delayed, error_text, pauses, phrases
+from auth_conformance.oracles.signed import crack, later, sign, unseal
+
+SECRET = "changethis"
+SECRETS = [("filler", f"filler{number}".encode(), True) for number in range(50)] + [
+    ("a published sample", SECRET.encode(), True)
+]
+
+
+def starlette(data: object) -> str:
+    return itsdangerous.TimestampSigner(SECRET).sign(b64encode(json.dumps(data).encode())).decode()
+
+
+def django(data: object) -> str:
+    body = f"{urlsafe_b64encode(json.dumps(data).encode()).decode().rstrip('=')}:1rABcd"
+    key = hashlib.sha256(b"django.core.signing.Signer" + b"signer" + SECRET.encode()).digest()
+    mac = urlsafe_b64encode(hmac.digest(key, body.encode(), "sha256")).decode().rstrip("=")
+    return f"{body}:{mac}"
+
+
+def express(data: object) -> str:
+    del data
+    mac = b64encode(hmac.digest(SECRET.encode(), b"an-id-of-a-session", "sha256")).decode().rstrip("=")
+    return f"s%3Aan-id-of-a-session.{mac.replace('+', '%2B').replace('/', '%2F')}"
+
+
+WRITERS = {
+    "Starlette": starlette,
+    "Flask": lambda data: itsdangerous.URLSafeTimedSerializer(
+        SECRET,
+        salt="cookie-session",
+        signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha1},
+    ).dumps(data),
+    "URLSafeSerializer": lambda data: itsdangerous.URLSafeSerializer(SECRET).dumps(data),
+    "Django": django,
+    "Express": express,
+    "id and hexadecimal MAC": lambda _: (
+        f"abcdef0123456789.{hmac.digest(SECRET.encode(), b'abcdef0123456789', 'sha512').hex()}"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_guessable_secret_is_found_in_each_format(name: str) -> None:
+    value = unseal(WRITERS[name]({"user_id": 7}))
+    assert value is not None
+    hit, tried = crack(value, SECRETS)
+    assert hit is not None
+    assert (hit.secret, hit.tried, tried) == (SECRET.encode(), 51, 51)
+    again = unseal(sign(value, value.body, hit))
+    assert again is not None
+    assert again.signature == value.signature
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_random_secret_is_not_found(name: str) -> None:
+    value = unseal(WRITERS[name]({"user_id": 7}))
+    assert value is not None
+    assert crack(value, SECRETS[:-1]) == (None, 50)
+
+
+def test_a_cookie_is_signed_anew_with_the_time_of_now() -> None:
+    value = unseal(starlette({"user_id": 7}))
+    assert value is not None
+    hit, _ = crack(value, SECRETS)
+    assert hit is not None
+    forged = sign(value, later(value.body), hit)
+    assert json.loads(
+        __import__("base64").b64decode(itsdangerous.TimestampSigner(SECRET).unsign(forged, max_age=5))
+    ) == {"user_id": 7}
+
+
+@given(st.text(max_size=120))
+def test_no_value_breaks_the_reader(value: str) -> None:
+    found = unseal(value)
+    assert found is None or found.body
+    assert later(value) or not value
+
+
+def test_references_carry_no_signature() -> None:
+    for _ in range(100):
+        assert unseal(secrets.token_urlsafe(32)) is None
+        assert unseal(secrets.token_hex(16)) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "grave"),
+    [
+        ({"user_id": 7}, False),
+        ({"sub": "7f1d2a52", "iat": 1}, False),
+        ({"user_id": 7, "role": "admin"}, True),
+        ({"who": "ada@example.com"}, True),
+        ({"_auth_user_id": "7", "_auth_user_hash": "abc"}, False),
+        ({"sid": secrets.token_urlsafe(32)}, None),
+        ({"csrf_token": secrets.token_urlsafe(32), "theme": "dark"}, None),
+        ({"flash": []}, None),
+    ],
+)
+def test_data_about_a_user_is_told_from_a_reference(data: dict[str, object], grave: bool | None) -> None:
+    found = carried(readings(starlette(data)), ("ada@example.com", "ada"))
+    assert (found.grave if found else None) is grave
+    assert found is None or "ada@" not in found.words
+
+
+def test_a_delay_must_be_long_and_out_of_proportion() -> None:
+    assert delayed(3.1, 0.05)
+    assert not delayed(0.4, 0.05)
+    assert not delayed(5.0, 4.0)
+    assert all(pause.slow != pause.quick for pause in pauses())
+    assert len(set(phrases().values())) == len(phrases())
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ('{"detail": "(sqlite3.OperationalError) near \\"OR\\": syntax error"}', True),
+        ("psycopg2.errors.SyntaxError: syntax error at or near", True),
+        ("[SQL: SELECT api_keys.id FROM api_keys WHERE api_keys.key = ?]", True),
+        (
+            '{"error": "invalid_api_key", "message": "Select another key, or look where you keep them."}',
+            False,
+        ),
+        ('{"message": "Insert into the header, update or delete"}', False),
+        ("", False),
+    ],
+)
+def test_what_a_database_says_is_known(body: str, found: bool) -> None:
+    assert (error_text(body) is not None) is found

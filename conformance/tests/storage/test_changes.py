@@ -1,0 +1,74 @@
+"""The two changes that checks make in a database: a row goes, a moment moves in its own notation."""
+
+import asyncio
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auth_conformance.storage import StorageError
+from auth_conformance.storage_changes import erase, postpone, shifted
+
+MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1))  # noqa: DTZ001 - a stored text has no zone
+
+
+@given(MOMENTS, st.integers(-(10**8), 10**8))
+def test_a_text_keeps_its_notation(moment: datetime, seconds: int) -> None:
+    moved = moment + timedelta(seconds=seconds)
+    for sep in (" ", "T"):
+        assert datetime.fromisoformat(shifted(moment.isoformat(sep), seconds)) == moved
+        assert len(shifted(moment.isoformat(sep, "microseconds"), seconds)) == 26
+    aware = moment.replace(tzinfo=UTC)
+    assert shifted(aware.isoformat().replace("+00:00", "Z"), seconds).endswith("Z")
+    assert datetime.fromisoformat(shifted(aware.isoformat(), seconds)) == aware + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("value", "moved"),
+    [
+        (1_772_366_400, 1_772_366_340),
+        (1_772_366_400_000, 1_772_366_340_000),
+        (1_772_366_400.5, 1_772_366_340.5),
+        (datetime(2026, 3, 1, 12, tzinfo=UTC), datetime(2026, 3, 1, 11, 59, tzinfo=UTC)),
+        (None, None),
+        (True, None),
+        ("never", None),
+    ],
+)
+def test_every_kind_of_moment(value: object, moved: object) -> None:
+    assert shifted(value, -60) == moved
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / "keys.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE keys (digest TEXT, ends TEXT, number INTEGER)")
+        connection.execute("INSERT INTO keys VALUES ('a', '2026-03-01 12:00:00.000000', 1772366400)")
+        connection.execute("INSERT INTO keys VALUES ('b', '2026-03-01 12:00:00.000000', 1772366400)")
+    return path
+
+
+@pytest.mark.parametrize("driver", ["sqlite", "sqlite+aiosqlite"])
+def test_one_row_changes_and_no_other(database: Path, driver: str) -> None:
+    url = f"{driver}:///{database}"
+    assert asyncio.run(postpone(url, "keys", ("digest", "a"), "ends", -3600)) == 1
+    assert asyncio.run(postpone(url, "keys", ("digest", "a"), "number", -3600)) == 1
+    with sqlite3.connect(database) as connection:
+        rows = connection.execute("SELECT * FROM keys ORDER BY digest").fetchall()
+    assert rows == [
+        ("a", "2026-03-01 11:00:00.000000", 1_772_362_800),
+        ("b", "2026-03-01 12:00:00.000000", 1_772_366_400),
+    ]
+    assert asyncio.run(erase(url, "keys", "digest", "a")) == 1
+    assert asyncio.run(erase(url, "keys", "digest", "a")) == 0
+
+
+def test_what_cannot_be_changed_is_said_without_the_url(database: Path) -> None:
+    with pytest.raises(StorageError) as caught:
+        asyncio.run(erase(f"sqlite:///{database}", "nothing", "digest", "a"))
+    assert str(database) not in str(caught.value)
+    assert asyncio.run(postpone(f"sqlite:///{database}", "keys", ("digest", "c"), "ends", -1)) == 0
