@@ -1,0 +1,71 @@
+"""SES101 to SES114, KEY107, KEY108 and MIX105 on a service unlike the reference app, sound and unsound."""
+
+import hashlib
+import secrets
+import uuid
+from typing import Any
+
+import pytest
+from checks.cookie_service import judged
+
+from auth_conformance.model import Severity
+
+RANDOM = secrets.token_urlsafe(48)
+
+FOUND: list[tuple[str, dict[str, Any], Severity]] = [
+    ("SES105", {}, Severity.LOW),
+    ("SES107", {"make_id": lambda number: f"{number:x}-{number * 7:x}"}, Severity.HIGH),
+    ("SES107", {"make_id": lambda _: str(uuid.uuid4())}, Severity.LOW),
+    ("SES107", {"make_id": lambda number: hashlib.md5(b"%d" % number).hexdigest()}, Severity.HIGH),  # noqa: S324
+    ("SES108", {"secret": RANDOM}, Severity.MEDIUM),
+    ("SES109", {"secret": "changethis"}, Severity.CRITICAL),
+    ("SES110", {"reauthenticates": False}, Severity.MEDIUM),
+    ("SES113", {"last_cookie": True}, Severity.LOW),
+    ("SES114", {"url_session": True}, Severity.HIGH),
+    ("KEY107", {"make_key": lambda _: f"k_{secrets.token_hex(8)}"}, Severity.HIGH),
+    ("KEY108", {"show_keys": True}, Severity.MEDIUM),
+]
+
+SOUND: list[tuple[str, dict[str, Any]]] = [
+    ("SES101", {}),
+    ("SES101", {"secret": RANDOM}),
+    ("SES105", {"cookie_name": "__Host-sid"}),
+    ("SES106", {}),
+    ("SES106", {"secret": RANDOM}),
+    ("SES107", {}),
+    ("SES109", {"secret": RANDOM}),
+    ("SES113", {}),
+    ("SES113", {"cookie_name": "__Host-sid", "last_cookie": True}),
+    ("SES114", {}),
+    ("KEY103", {}),
+    ("KEY106", {}),
+    ("KEY107", {}),
+    ("KEY108", {}),
+    ("MIX105", {}),
+    ("MIX106", {}),
+]
+
+
+@pytest.mark.parametrize(("code", "knobs", "severity"), FOUND)
+def test_what_is_wrong_is_found(code: str, knobs: dict[str, Any], severity: Severity) -> None:
+    result = judged(code, **knobs)
+    assert (result.name, result.severity) == ("failed", severity), result.verdict.reason
+
+
+@pytest.mark.parametrize(("code", "knobs"), SOUND)
+def test_what_is_sound_passes(code: str, knobs: dict[str, Any]) -> None:
+    result = judged(code, **knobs)
+    assert result.name == "passed", result.verdict.reason
+
+
+def test_a_session_in_the_cookie_has_no_id_to_guess() -> None:
+    result = judged("SES107", secret=RANDOM)
+    assert result.name == "skipped"
+    assert "Not applicable" in result.verdict.reason
+
+
+def test_what_cannot_be_seen_is_not_passed() -> None:
+    # Nobody can register here, so nobody is logged out, and no database is known.
+    result = judged("SES108")
+    assert result.name in {"passed", "inconclusive"}
+    assert result.name == "inconclusive" or "logout" in result.verdict.reason
