@@ -45,9 +45,14 @@ class Differential:
     async def run(self) -> None:
         """Compare schemes, then the server, then what a restart leaves. Raises Missing, Unclear."""
         people = [person for person in (self.world.a, self.world.b) if person is not None]
-        for person in people:
-            await self.searcher.equip(person)
-            await self.searcher.put_down(person)
+        for number, person in enumerate(people):
+            # An operation may have changed a password or an address meanwhile: then it is somebody new.
+            try:
+                await self.searcher.equip(person)
+            except (Missing, Unclear):
+                people[number] = await self.searcher.meet(person.label)
+            await self.searcher.put_down(people[number])
+        self.world.a, self.world.b = people[0], people[1] if len(people) > 1 else None
         readable = self._readable()
         for operation in readable:
             for person in people:

@@ -18,12 +18,13 @@ from hypothesis.stateful import (
 )
 
 from auth_conformance.credentials import Kind
-from auth_conformance.model import Violation
+from auth_conformance.model import Expectation, Violation
 from auth_conformance.probe import Missing, Unclear
 from auth_fuzz.bridge import HaltedError
 from auth_fuzz.habits import learn
 from auth_fuzz.lifecycle import Habits
 from auth_fuzz.moves import Moves, find_moves, kinds_of_login
+from auth_fuzz.rules import KILLED
 from auth_fuzz.stage import NAMES, BrokenError, Held, OffStageError, Stage, Troupe
 
 if TYPE_CHECKING:
@@ -111,7 +112,10 @@ class LifecycleSearch:
         told = stage.story if stage is not None else ""
         evidence = tuple(stage.exchanges) if stage is not None else ()
         message = f"{broken.line}. The story: {told}" if told else f"{broken.line}."
-        self.ledger.broken(broken.rule, Violation(broken.operation, message, broken.severity, evidence))
+        # What was ended wrongly must be alive: the last request of the story must be served.
+        expected = Expectation("status", "", "200") if broken.rule is KILLED else None
+        found = Violation(broken.operation, message, broken.severity, evidence, expected)
+        self.ledger.broken(broken.rule, found)
 
 
 def _machine(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa: C901 - one rule per move

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from auth_conformance.credentials import Credential
-from auth_conformance.model import Exchange, Outcome, Role, Rule, Severity, Violation
+from auth_conformance.model import Exchange, Expectation, Outcome, Role, Rule, Severity, Violation
 from auth_conformance.oracles.entry import Baseline, Fingerprint, classify
 from auth_conformance.oracles.normalise import same_structure
 from auth_fuzz import rules
@@ -472,7 +472,13 @@ class OperationSearch:
         if (seen.server, seen.via) != (known.server, known.via):
             return
         if usual.header("www-authenticate") is not None and reply.header("www-authenticate") is None:
-            self._broken(rules.UNEVEN, f"{self.operation.name} refuses without a challenge.", (answer,))
+            scheme = (usual.header("www-authenticate") or "").split(" ")[0].lower()
+            self._broken(
+                rules.UNEVEN,
+                f"{self.operation.name} refuses without a challenge.",
+                (answer,),
+                expected=Expectation("header", "WWW-Authenticate", scheme),
+            )
         elif not seen.akin(known):
             self._broken(
                 rules.UNEVEN, f"{self.operation.name} refuses with another body than elsewhere.", (answer,)
@@ -486,6 +492,8 @@ class OperationSearch:
         message: str,
         answers: Sequence[Answer],
         severity: Severity | None = None,
+        *,
+        expected: Expectation | None = None,
     ) -> None:
         accepted = Outcome.ACCEPTED if rule is not rules.CRASH else None
         evidence: tuple[Exchange, ...] = tuple(
@@ -494,7 +502,7 @@ class OperationSearch:
             else item.exchange
             for item in answers
         )
-        self.ledger.broken(rule, Violation(self.operation.name, message, severity, evidence))
+        self.ledger.broken(rule, Violation(self.operation.name, message, severity, evidence, expected))
 
 
 def _ways(credentials: Sequence[Credential]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 from auth_conformance.credentials import Jwt, SigningKey, b64url, compact_json
+from auth_conformance.model import Severity
 from auth_fuzz.strategies.attack import Attack, Material
 
 if TYPE_CHECKING:
@@ -112,11 +113,15 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One change. `unlawful` says that a correctly signed token with it must still be refused."""
+    """One change. `unlawful` says that a correctly signed token with it must still be refused.
+
+    `severity` is how bad it is that one is accepted: only who has the key can make it.
+    """
 
     says: str
     apply: Callable[[Draft], Draft] = field(compare=False)
     unlawful: bool = False
+    severity: Severity = Severity.MEDIUM
 
 
 def token_attacks(material: Material) -> SearchStrategy[Attack]:
@@ -156,7 +161,9 @@ def _composed(material: Material, token: Jwt, edits: list[Edit]) -> Attack:
     text = _text(draft, token, material.key)
     headers, query = material.bearing(text)
     lawful = text == token.text or (draft.resigned and not any(edit.unlawful for edit in edits))
-    return Attack(" and ".join(edit.says for edit in ordered), headers, query, lawful)
+    grave = [edit.severity for edit in edits if edit.unlawful]
+    severity = max(grave) if draft.resigned and grave else None
+    return Attack(" and ".join(edit.says for edit in ordered), headers, query, lawful, severity)
 
 
 def _text(draft: Draft, token: Jwt, key: SigningKey | None) -> str:
@@ -329,7 +336,15 @@ def _claim(name: str, value: Any, *, unlawful: bool = False) -> Edit:
         f"{name} claim {_shown(value)}",
         lambda draft: Draft(draft.header, {**draft.claims, name: value}, draft.signature, draft.header_json),
         unlawful,
+        _severity(name, value),
     )
+
+
+def _severity(name: str, value: Any) -> Severity:
+    """Times of the wrong type are still times to a careless reader; a time that is over is not."""
+    if name in _DATES:
+        return Severity.HIGH if isinstance(value, int) and not isinstance(value, bool) else Severity.LOW
+    return Severity.MEDIUM
 
 
 def _claim_without(name: str, *, unlawful: bool = False) -> Edit:
