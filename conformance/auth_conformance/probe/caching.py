@@ -144,6 +144,18 @@ class Caching(Refusal):
                 operation, who, label=label, role=Role.ATTACK, query=(mark,), pointer=pointer
             )
 
+        if plain:
+            # The control: under a URL that nobody has asked for yet, strangers are refused.
+            fresh = ("cb", self.word(10))
+            stranger = await self.call(
+                operation,
+                label="control: a stranger, a new URL",
+                role=Role.CONTROL,
+                query=(fresh,),
+                pointer=pointer,
+            )
+            if stranger.exchange.reply.principal is not None:
+                raise Unclear(f"{operation.name} names its caller to strangers already: TOK101 says more.")
         mine = await fetch(live, f"{live.owner} reads {path} by {live.carrier.kind.value}")
         if (
             not mine.reply.ok

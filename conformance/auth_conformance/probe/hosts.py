@@ -101,7 +101,8 @@ class Hosts(Mailing):
     def _named_places(self, key: str) -> list[tuple[str, HttpRequest]]:
         """Requests whose answers may hold absolute addresses."""
         found: list[tuple[str, HttpRequest]] = []
-        query = next((item.name for item in self.target.carriers if item.place == "query"), "api_key")
+        # Only where keys are taken in the query is a query that comes back a key that comes back.
+        query = tuple((item.name, key) for item in self.target.carriers if item.place == "query")[:1]
         plain = next(
             (item.path for item in self.target.operations if item.method == "GET" and "{" not in item.path),
             "/",
@@ -109,7 +110,7 @@ class Hosts(Mailing):
         witness = self.target.witness
         path = witness.operation.path if witness is not None else plain
         slashed = path[:-1] if path.endswith("/") and len(path) > 1 else f"{path}/"
-        found.append(("a slash too many", HttpRequest("GET", slashed, ((query, key),))))
+        found.append(("a slash too many", HttpRequest("GET", slashed, query)))
         if witness is not None:
             found.append(("the protected operation", witness.operation.request()))
         found += [
@@ -159,7 +160,7 @@ class Hosts(Mailing):
     def _misled(
         self, request: HttpRequest, name: Name, fault: tuple[str, Severity], answers: tuple[Answer, Answer]
     ) -> Violation | None:
-        message = f"{request.method} {request.path}: {name.label} is believed, and it {fault[0]}."
+        message = f"{request.method} {request.path} believes {name.label}, and {fault[0]}."
         if name.forwarded and (urlsplit(self.target.address).hostname or "") in (
             "127.0.0.1",
             "localhost",

@@ -321,6 +321,8 @@ class Logs(Described):
             answer = await self.call(
                 witness.operation, credential, label="who am I?", pointer=witness.identity or None
             )
+            if answer.reply.header("age") is not None:
+                raise Unclear(f"A cache answers in the place of {witness.operation.name}.")
             if answer.exchange.reply.principal:
                 names.append(answer.exchange.reply.principal)
             shown = answer.reply.json
