@@ -31,7 +31,7 @@ SLOW, TIMES = 2.0, 20.0
 # How many bytes more than its twin a small token may make the application allocate.
 HUNGRY = 4_000_000
 # How much slower the service may be afterwards, what is noise, and how much later it must be over, in seconds.
-AFTERWARDS, NOISE, LATER = 3.0, 0.25, 10.0
+AFTERWARDS, NOISE, LATER = 3.0, 1.0, 10.0
 _NESTED = 2_000
 _TOO_LONG = {400, 413, 414, 431}
 

@@ -314,7 +314,7 @@ class Refusal(Core):
         again = await self.attempt(
             witness, replace(attempt, label=f"again: {attempt.label}"), baseline, fresh=True
         )
-        if not _serves_nobody(again, baseline):
+        if not _serves_nobody(again, baseline) or again.reply.header("age") is not None:
             return f"{attempt.label}: served once, then not ({again.why})"
         message = f"{witness.operation.name} let in {attempt.label}, as nobody."
         evidence = (answer.exchange, again.exchange)

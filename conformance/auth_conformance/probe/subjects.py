@@ -128,8 +128,8 @@ class Subjects(Minting):
     ) -> Violation | None:
         baseline = await self.baseline(witness, forge.live)
         again = await self.attempt(witness, attempt, baseline, fresh=True)
-        if not again.accepted:
-            return None
+        if not again.accepted or again.reply.header("age") is not None:
+            raise Unclear(f"{attempt.label}: accepted once, then not, or by a cache ({again.why}).")
         message = f"{witness.operation.name} follows the first of two members: {attempt.label} ({again.why})."
         return Violation(witness.operation.name, message, None, (first.exchange, again.exchange))
 
