@@ -1,19 +1,24 @@
 """Benchmarks of the suite itself, as ratios within one run: absolute times on a shared machine mean little.
 
-python conformance/benchmarks/measure.py [replay | latency | imports | memory]
+python conformance/benchmarks/measure.py [replay | latency | imports | memory | source | storage]
 """
 
 import argparse
 import asyncio
 import json
+import os
+import sqlite3
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import fastapi_users
 import httpx
 
 from auth_conformance import catalog
@@ -148,9 +153,74 @@ def memory() -> None:
     print(f"memory: peak {float(out.stdout.split()[-1]):.0f} MiB (goal: under 200)")
 
 
+def source() -> None:
+    """The source pass against plain `bandit -r` on the same tree, each in a process of its own."""
+    tree = str(Path(fastapi_users.__file__).parent)
+    ours = (
+        "import sys, pathlib; from auth_conformance.source.scan import scan; scan(pathlib.Path(sys.argv[1]))"
+    )
+    plugins = "SRC101,SRC103,SRC104,SRC105,SRC106,SRC107,SRC113"
+    commands = {
+        "ours": [sys.executable, "-c", ours, tree],
+        "bandit": [
+            sys.executable,
+            "-m",
+            "bandit",
+            "-q",
+            "-r",
+            tree,
+            "--exit-zero",
+            "-f",
+            "json",
+            "-o",
+            os.devnull,
+        ],
+    }
+    took: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(ROUNDS):
+        for name, command in commands.items():
+            started = time.perf_counter()
+            subprocess.run(command, capture_output=True, check=True)
+            took[name].append(time.perf_counter() - started)
+    ratio = statistics.median(took["ours"]) / statistics.median(took["bandit"])
+    print(f"source: {ratio:.2f} times plain bandit -r on {tree.rpartition('/')[2]} (goal: at most 1.5)")
+
+
+def storage() -> None:
+    """Peak memory and time of a scan of a million rows, against one of ten thousand."""
+    code = (
+        "import asyncio, resource, sys, time; from auth_conformance.storage import read; start = time.perf_counter(); "
+        "dump = asyncio.run(read(sys.argv[1])); took = time.perf_counter() - start; "
+        "print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, len(dump.rows))"
+    )
+    took: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for count in (10_000, 1_000_000):
+            path = Path(folder) / f"{count}.db"
+            with sqlite3.connect(path) as connection:
+                connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b TEXT)")
+                rows = ((f"{number:032x}", "x" * 100) for number in range(count))
+                connection.executemany("INSERT INTO t (a, b) VALUES (?, ?)", rows)
+            connection.close()
+            command = [sys.executable, "-c", code, f"sqlite:///{path}"]
+            out = subprocess.run(command, capture_output=True, check=True, text=True).stdout.split()
+            took.append(float(out[0]))
+            print(f"  {count} rows: peak {float(out[1]):.0f} MiB, {out[2]} rows read")
+    print(
+        f"storage: a million rows take {took[1] / took[0]:.1f} times ten thousand (goal: peak under 200 MiB)"
+    )
+
+
 def main() -> None:
     """Run the named benchmark, or all."""
-    known = {"replay": replay, "latency": latency, "imports": imports, "memory": memory}
+    known = {
+        "replay": replay,
+        "latency": latency,
+        "imports": imports,
+        "memory": memory,
+        "source": source,
+        "storage": storage,
+    }
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("which", nargs="*", choices=[*known, []], default=[])
     for name in parser.parse_args().which or known:
