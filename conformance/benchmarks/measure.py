@@ -169,6 +169,8 @@ def source() -> None:
             "-q",
             "-r",
             tree,
+            "-s",
+            plugins,
             "--exit-zero",
             "-f",
             "json",
