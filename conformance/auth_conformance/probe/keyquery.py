@@ -102,7 +102,9 @@ class KeyQuery(Placing):
                     )
                     for again in (False, True)
                 ]
-                faults = [_spread(answer, key) for answer in seen]
+                # A single-page application answers other paths with its public page: only data must not be stored.
+                data = label in ("the witness", "a list")
+                faults = [_spread(answer, key, data=data) for answer in seen]
                 if all(faults):
                     proof = tuple(answer.exchange for answer in seen)
                     violations.append(Violation(operation, f"{operation}: {faults[0]}.", None, proof))
@@ -183,7 +185,7 @@ def _tail(path: Path, start: int) -> list[str]:
         return []
 
 
-def _spread(answer: Answer, key: str) -> str | None:
+def _spread(answer: Answer, key: str, *, data: bool) -> str | None:
     """How an answer spreads the key that stood in its URL; None when it does not."""
     reply = answer.reply
     for name, value in reply.headers:
@@ -192,8 +194,10 @@ def _spread(answer: Answer, key: str) -> str | None:
     if leaked(key, reply.text):
         return "the body repeats the key from the URL"
     words = {word.strip().split("=")[0] for word in (reply.header("cache-control") or "").lower().split(",")}
-    if reply.ok and "no-store" not in words:
+    if not data or not reply.ok or reply.media_type == "text/html":
+        return None
+    if "no-store" not in words:
         return "the answer may be stored under a URL that holds the key (no Cache-Control: no-store)"
-    if reply.ok and words & {"public", "s-maxage"}:
+    if words & {"public", "s-maxage"}:
         return "the answer may be stored by shared caches under a URL that holds the key"
     return None
