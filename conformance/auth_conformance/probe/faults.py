@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -129,6 +130,11 @@ class Faults(Sessions, Minting):
         """Credentials of one kind that must not work: never issued, expired, and revoked."""
         kind = live.carrier.kind
         found = {f"a wrong {kind.value} credential": self.bland(live)}
+        if kind is Kind.BASIC:
+            # One that can be read, so that it gets as far as the comparison.
+            account = self.account()
+            pair = base64.b64encode(f"{account.username}:{self.password()}".encode()).decode()
+            found["a wrong password in Basic"] = live.with_value(pair)
         if kind is Kind.BEARER and live.jwt is not None:
             found["a token with a wrong signature"] = live.with_value(live.jwt.with_flipped_signature().text)
             with contextlib.suppress(Missing, Unclear):

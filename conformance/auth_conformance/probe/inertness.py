@@ -48,6 +48,9 @@ class Inertness(Described):
         """Every kind of answer, errors included, carries the headers that take a browser's initiative away."""
         await self.must_answer()
         samples = await self._samples()
+        if samples and samples[0].label == "a success" and samples[0].answer.reply.media_type == "text/html":
+            # A service of pages: its errors are pages, too, and have something to load.
+            samples = [replace(item, page=True) for item in samples]
         https = self.target.kind == "url" and self.target.address.startswith("https://")
         faults = {
             item.label: header_faults(item.answer.reply, https=https, page=item.page) for item in samples

@@ -145,8 +145,9 @@ def _listening(journal: Journal, *, loud: bool) -> Iterator[None]:
     for logger in places:
         logger.addHandler(listener)
     for name in ("uvicorn", ACCESS, ERROR):
-        if loggers[name].level == logging.NOTSET:
-            loggers[name].setLevel(logging.INFO)  # as uvicorn sets them
+        # As uvicorn sets them; the server that our raw wire needs has turned them to CRITICAL.
+        if loggers[name].level in (logging.NOTSET, logging.CRITICAL):
+            loggers[name].setLevel(logging.INFO)
     if loud:
         for logger in loggers.values():
             logger.setLevel(logging.DEBUG)
