@@ -34,6 +34,8 @@ LATER = (1.0, 5.0, 6.0, 12.0)
 MUCH_LATER = (30.0, 61.0)
 WARM = 10
 CONNECTIONS = 20
+# With two workers, six connections in a row all meet the one that knows once in 64 times.
+WORKERS = 6
 # Bodies by which a service may bring a revoked key back to life.
 REVIVING: tuple[dict[str, object], ...] = (
     {"revoked": False, "is_active": True},
@@ -124,15 +126,20 @@ class KeyEnds(Holdings):
             answers.append(await self._replay_once(self.witness, moved, f"{how} key, use {number + 1}"))
         accepted = [answer for answer in answers if answer.accepted and answer.reply.header("age") is None]
         last = time.monotonic() - started if accepted else 0.0
+        known = list(answers)
         for moment in (*LATER, *(() if self.target.in_process else MUCH_LATER)):
-            if not answers[-1].accepted and (not accepted or moment > LATER[0]):
+            if not any(answer.accepted for answer in known):
                 break
             await asyncio.sleep(max(0.0, moment - (time.monotonic() - started)))
-            answer = await self._replay_once(self.witness, made.credential, f"{how} key, {moment:g} s later")
-            answers.append(answer)
-            if answer.accepted:
-                accepted.append(answer)
-                last = time.monotonic() - started
+            # Several together: one worker may know what another has not heard of, and one that is idle takes all.
+            label = f"{how} key, {moment:g} s later"
+            known = await asyncio.gather(
+                *(self._replay_once(self.witness, made.credential, label) for _ in range(WORKERS))
+            )
+            answers += known
+            late = [answer for answer in known if answer.accepted and answer.reply.header("age") is None]
+            accepted += late
+            last = time.monotonic() - started if late else last
         doubts += [
             f"{answer.exchange.label}: {answer.why}"
             for answer in answers
@@ -147,7 +154,7 @@ class KeyEnds(Holdings):
                 f"the {how} key was accepted for {last:.1f} s more: a cache of {CACHED:g} s is allowed"
             )
             return []
-        bounded = not answers[-1].accepted
+        bounded = not any(answer.accepted for answer in known)
         until = f"until {last:.0f} s afterwards" if bounded else f"still {last:.0f} s afterwards"
         message = f"A {how} API key was accepted {len(accepted)} times, {until}."
         severity = Severity.MEDIUM if bounded and last <= 60 else Severity.HIGH
