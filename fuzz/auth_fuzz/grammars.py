@@ -45,6 +45,8 @@ GRAMMARS: dict[Kind, tuple[tuple[Rule, Grammar], ...]] = {
 }
 
 
+# While there is time a search that found nothing begins again, with other chance, so often in all.
+_ROUNDS = 5
 # Longest time, in seconds, to send a counterexample twice more.
 _SETTLING = 5.0
 
@@ -76,7 +78,10 @@ class GrammarSearch:
             self.world.scene.recorder.clock.now() + self.searcher.shift,
             self.searcher.target.policy.leeway,
         )
-        self._search(rule, grammar(material), baseline)
+        strategy = grammar(material)
+        for turn in range(_ROUNDS):
+            if self._best is None and not self.bridge.spent:
+                self._search(rule, strategy, baseline, self._seed + turn)
         if self._best is not None:
             # What was found is settled even when the search's time is used up: it takes four requests.
             self.bridge.resume(time.monotonic() + _SETTLING)
@@ -106,8 +111,8 @@ class GrammarSearch:
     async def _lives(self, live: Credential, baseline: Baseline) -> None:
         await self.searcher.must_live(self.searcher.witness, live, baseline, "after")
 
-    def _search(self, rule: Rule, strategy: SearchStrategy[Attack], baseline: Baseline) -> None:
-        @seed(self._seed)
+    def _search(self, rule: Rule, strategy: SearchStrategy[Attack], baseline: Baseline, chance: int) -> None:
+        @seed(chance)
         @settings(
             max_examples=self._examples,
             database=None,

@@ -190,7 +190,7 @@ def _machine(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa: C
         def log_in(self, name: str, number: int) -> None:
             kind = kinds[number % len(kinds)]
             if kind is not Kind.BASIC or number % 2 == 0:
-                self.do(lambda: self.stage.log_in(name, kind), sweep=True)
+                self.do(lambda: self.stage.log_in(name, kind))
 
         @rule(number=_NUMBER)
         def use(self, number: int) -> None:

@@ -52,6 +52,8 @@ _HASHES = re.compile(
 _ENOUGH = 6
 # Attacks per served request; the next served request gets others.
 _ATTACKS = 5
+# While there is time served requests are sent again, up to so many times the examples.
+_AGAIN = 4
 # Served requests that are kept, to be sent again.
 _KEPT = 8
 
@@ -101,7 +103,7 @@ class OperationSearch:
         document = document_of(self.operation, self.searcher.target.carriers)
         Source(document, self._handle, self.bridge, self._seed, self._examples).exhaust()
         # Few parameters give few requests: those that were served are sent again, with other attacks.
-        while self._served and self._turn < self._examples and not self.bridge.spent:
+        while self._served and self._turn < _AGAIN * self._examples and not self.bridge.spent:
             self.bridge.run(self._handle(self._rng.choice(self._served)))
 
     async def _handle(self, request: HttpRequest) -> RawReply:

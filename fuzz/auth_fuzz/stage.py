@@ -519,7 +519,7 @@ class Stage:
 
     async def sweep(self) -> None:
         """Present every credential that must be alive or dead, the newest first."""
-        for item in reversed(self.held[-14:]):
+        for item in reversed(self.held[-10:]):
             await self._look(item)
 
     async def _look(self, held: Held) -> None:

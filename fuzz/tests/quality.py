@@ -24,7 +24,7 @@ SETTINGS = {
     "ALLOW_WEAK_PASSWORD_HASHING": "true",
 }
 # Within so many seconds of searching each flaw must be found.
-BUDGET = 20.0
+BUDGET = 30.0
 TOKENS, KEYS, COOKIES = (f"grammar of {kind} credentials" for kind in ("bearer", "key", "cookie"))
 # Flaws of the kill tests that the search must find, too: file, number, code, search.
 KNOWN = (

@@ -239,9 +239,11 @@ def _headers(token: Jwt) -> SearchStrategy[Edit]:
         st.sampled_from(_HEADER_MEMBERS),
         st.one_of(st.sampled_from(["", "../../dev/null", "' OR '1'='1", None, [], ["exp"], {}, 0]), VALUES),
     ).map(lambda pair: _header(*pair, unlawful=pair[0] == "crit"))
+    critical: list[Any] = [["exp"], ["x"], []]
+    extended = st.sampled_from(critical).map(lambda value: _header("crit", value, unlawful=True))
     gone = st.sampled_from(["alg", "kid", "typ"]).map(_header_without)
     twice = st.sampled_from(["none", token.algorithm]).map(lambda first: _twice(token, first))
-    return st.one_of(algorithms, members, gone, twice)
+    return st.one_of(algorithms, members, gone, twice, extended)
 
 
 def _hmac(name: object) -> bool:
