@@ -81,7 +81,8 @@ class ExposedDatabase(Core):
 
     def _database_paths(self, url: str | None) -> list[str]:
         paths = [f"/{folder}{name}" for folder in _FOLDERS for name in _NAMES[: 6 if not folder else 2]]
-        name = file_of(url).name if url is not None and file_of(url) else ""
+        file = file_of(url) if url is not None else None
+        name = file.name if file is not None else ""
         own = [f"/{folder}{name}" for folder in _FOLDERS] if name else []
         beside = [f"/{name or _NAMES[0]}{ending}" for ending in _BESIDE]
         return list(dict.fromkeys([*own, *beside, "/static/../app.db", *paths]))[:MOST]
