@@ -98,7 +98,10 @@ class Limits(Sessions, Expiry):
         self, session: Session, baseline: Baseline, moved: float, label: str, role: Role = Role.ATTACK
     ) -> Answer:
         attempt = Attempt(label, session.credential)
-        return await self.attempt(self.witness, attempt, baseline, role=role, moved=moved)
+        answer = await self.attempt(self.witness, attempt, baseline, role=role, moved=moved, fresh=True)
+        if answer.reply.header("age") is not None:
+            raise Unclear(f"{label}: a cache answered in the application's place (Age).")
+        return answer
 
     async def _ends_idle(self, account: Account, limit: Limit) -> Outcome:
         before, baseline = await self._limited_session(account)

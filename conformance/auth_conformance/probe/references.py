@@ -111,7 +111,10 @@ class References(Sessions, Guessing, Stored):
         return await self._forgotten(account, baseline)
 
     async def _replayed(self, session: Session, baseline: Baseline, label: str) -> Answer:
-        return await self.attempt(self.witness, Attempt(label, session.credential), baseline, fresh=True)
+        answer = await self.attempt(self.witness, Attempt(label, session.credential), baseline, fresh=True)
+        if answer.reply.header("age") is not None:
+            raise Unclear(f"{label}: a cache answered in the application's place (Age).")
+        return answer
 
     async def _forgotten(self, account: Account, baseline: Baseline) -> tuple[Violation | str | None, str]:
         """Delete the stored session, and see whether the cookie still works."""
