@@ -137,9 +137,9 @@ class KeyEnds(Holdings):
                 *(self._replay_once(self.witness, made.credential, label) for _ in range(WORKERS))
             )
             answers += known
-            late = [answer for answer in known if answer.accepted and answer.reply.header("age") is None]
-            accepted += late
-            last = time.monotonic() - started if late else last
+            alive = [answer for answer in known if answer.accepted and answer.reply.header("age") is None]
+            accepted += alive
+            last = time.monotonic() - started if alive else last
         doubts += [
             f"{answer.exchange.label}: {answer.why}"
             for answer in answers
