@@ -24,6 +24,10 @@ _HOMES = {
     "passlib.utils.pbkdf2": ("pbkdf2",),
     "scrypt": ("hash",),
 }
+# Functions of one family differ in what they return, and not in what they cost.
+_FAMILIES = {"bcrypt": "bcrypt", "argon2.low_level": "argon2"}
+_ARGON2 = re.compile(r"m=(\d+),t=(\d+),p=(\d+)")
+_ARGON2_ARGUMENTS = 3
 # What names the cost: the beginning of an encoded hash, or whole numbers among the arguments.
 _ENCODED = re.compile(r"\$(?:2[abxy]\$\d\d|argon2\w*\$(?:v=\d+\$)?[^$]*)")
 
@@ -71,12 +75,13 @@ def _replacements(derived: Derived) -> Iterator[tuple[Any, Callable[..., Any]]]:
         for name in names:
             original = getattr(module, name, None)
             if callable(original):
-                yield original, _counted(original, f"{home.partition('.')[0]}.{name}", derived)
+                yield original, _counted(original, _FAMILIES.get(home, f"{home}.{name}"), derived)
 
 
 def _counted(original: Callable[..., Any], name: str, derived: Derived) -> Callable[..., Any]:
     @functools.wraps(original)
     def counted(*args: Any, **named: Any) -> Any:
+        # Hashing and verifying cost the same: services spend a hash where there is nothing to verify.
         derived.counts[f"{name}({_cost([*args, *named.values()])})"] += 1
         return original(*args, **named)
 
@@ -86,10 +91,13 @@ def _counted(original: Callable[..., Any], name: str, derived: Derived) -> Calla
 def _cost(values: list[Any]) -> str:
     """The cost parameters among the arguments: never a password, a salt or a whole hash."""
     found: list[str] = []
-    for value in values:
+    for (
+        value
+    ) in values:  # argon2 encodes memory, passes and lanes; its functions take passes, memory and lanes
         text = value.decode("ascii", "ignore") if isinstance(value, bytes) else value
         if isinstance(text, str) and (match := _ENCODED.match(text)):
-            found.append(match.group())
+            encoded = _ARGON2.search(match.group())
+            found += [encoded[2], encoded[1], encoded[3]] if encoded else [match.group()]
         elif isinstance(value, int) and not isinstance(value, bool):
             found.append(str(int(value)))
-    return " ".join(found)
+    return " ".join(found[:_ARGON2_ARGUMENTS])

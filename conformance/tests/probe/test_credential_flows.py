@@ -4,6 +4,7 @@ import hashlib
 import json
 
 import pytest
+from argon2 import PasswordHasher
 
 from auth_conformance.probe.derivations import counting
 from auth_conformance.probe.knocking import MISSING, with_member
@@ -78,3 +79,13 @@ def test_password_hashes_are_counted_with_their_cost_and_nothing_else() -> None:
     hashlib.pbkdf2_hmac("sha256", b"secret", b"salt", 10)
     assert sum(derived.counts.values()) == 2
     assert "secret" not in str(derived)
+
+
+def test_a_hash_that_is_spent_on_nobody_costs_what_verifying_costs() -> None:
+    hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    hashed = hasher.hash("a")
+    with counting() as verified:
+        hasher.verify(hashed, "a")
+    with counting() as spent:
+        hasher.hash("b")
+    assert verified.counts == spent.counts == {"argon2(1 64 1)": 1}
