@@ -45,6 +45,8 @@ GRAMMARS: dict[Kind, tuple[tuple[Rule, Grammar], ...]] = {
 }
 
 
+# Each grammar gets at least so many seconds.
+_LEAST = 1.5
 # While there is time a search that found nothing begins again, with other chance, so often in all.
 _ROUNDS = 5
 # Longest time, in seconds, to send a counterexample twice more.
@@ -194,5 +196,7 @@ def search_kind(  # noqa: PLR0917 - what every search takes
     share = bridge.deadline
     grammars = GRAMMARS[kind]
     for number, (rule, grammar) in enumerate(grammars, 1):
-        bridge.resume(bridge.began + (share - bridge.began) * number / len(grammars))
+        due = bridge.began + (share - bridge.began) * number / len(grammars)
+        # On a busy machine the grammar before may have used up more than its own time.
+        bridge.resume(max(due, time.monotonic() + _LEAST))
         GrammarSearch(world, ledger, bridge, seed=seed, examples=examples).run(kind, rule, grammar)
