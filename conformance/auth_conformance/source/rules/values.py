@@ -76,6 +76,7 @@ def _compared(module: Module, node: ast.Compare) -> Iterator[Spot]:
         or _itself(module, left, right)
         or _twice(module, node, names)
         or all(_BROUGHT & set(words(name)) for name in names)
+        or any({"email", "username"} & set(words(name)) for name in names)
     ):
         return
     yield module.spot("SRC105", node, f"`{_short(node)}` compares secrets character by character.")
