@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis import Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky, HypothesisException, StopTest
 
@@ -15,6 +15,7 @@ from auth_conformance.credentials import Credential, Jwt, Kind, SigningKey
 from auth_conformance.model import Outcome, Role, Rule, Violation
 from auth_conformance.probe import Attempt, Unclear
 from auth_fuzz import rules
+from auth_fuzz.health import HEALTH
 from auth_fuzz.strategies import (
     Attack,
     Material,
@@ -122,7 +123,7 @@ class GrammarSearch:
             derandomize=False,
             verbosity=Verbosity.quiet,
             phases=(Phase.generate, Phase.shrink),
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=HEALTH,
             report_multiple_bugs=False,
             print_blob=False,
         )
@@ -179,7 +180,7 @@ class GrammarSearch:
 def warm_up() -> None:
     """Let Hypothesis build its tables of characters, which takes seconds once. Blocks."""
 
-    @settings(max_examples=1, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=1, database=None, deadline=None, suppress_health_check=HEALTH)
     @given(VALUES, st.text(st.characters(min_codepoint=33, max_codepoint=126)))
     def nothing(_value: object, _text: str) -> None:
         return

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
+from hypothesis import Phase, Verbosity, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky, HypothesisException, StopTest
 from hypothesis.stateful import (
@@ -22,6 +22,7 @@ from auth_conformance.model import Expectation, Violation
 from auth_conformance.probe import Missing, Unclear
 from auth_fuzz.bridge import HaltedError
 from auth_fuzz.habits import learn
+from auth_fuzz.health import HEALTH
 from auth_fuzz.lifecycle import Habits
 from auth_fuzz.moves import Moves, find_moves, kinds_of_login
 from auth_fuzz.rules import KILLED
@@ -99,7 +100,7 @@ class LifecycleSearch:
                     derandomize=False,
                     verbosity=Verbosity.quiet,
                     phases=(Phase.generate, Phase.shrink),
-                    suppress_health_check=list(HealthCheck),
+                    suppress_health_check=HEALTH,
                     report_multiple_bugs=False,
                     print_blob=False,
                 ),

@@ -63,7 +63,7 @@ class Changing(Knocking):
         found: list[Change] = []
         change = self.target.password_change
         if change is not None:
-            name, place = change.form.operation.name, change.current
+            flow, name, place = change, change.form.operation.name, change.current
             if place is None:
                 found.append(
                     Change(
@@ -94,7 +94,7 @@ class Changing(Knocking):
                 Change(
                     f"a change with {words} instead of a login",
                     name,
-                    lambda account, new: change.request(account.password, new),
+                    lambda account, new: flow.request(account.password, new),
                     Severity.LOW if kind is Kind.KEY else Severity.MEDIUM,
                     kind,
                 )

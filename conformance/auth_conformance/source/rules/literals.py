@@ -58,7 +58,7 @@ def _is_label(text: str, name: str) -> bool:
     ):
         return False
     of_name = len(found) > 1 and set(found) <= set(called)
-    of_field = found[-1] in {"token", "id", "key", "session"} and len(found) > 1
+    of_field = bool(found) and found[-1] in {"token", "id", "key", "session"} and len(found) > 1
     return of_name or of_field or "".join(called) == "".join(found) + "key"
 
 
