@@ -93,7 +93,9 @@ class Talk:
         except ClosedError as error:
             closed, code = True, error.code
         finally:
-            await opened.leave()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(OPEN_WITHIN):
+                    await opened.leave()
         transcript = {
             "heard": self._heard,
             "later": self._later,

@@ -61,10 +61,13 @@ async def opener(*, wire: bool) -> AsyncIterator[Opener]:
     if not wire:
         yield AsgiSockets(echo)
         return
-    config = uvicorn.Config(echo, port=0, ws="wsproto", lifespan="off", log_config=None)
+    config = uvicorn.Config(
+        echo, port=0, ws="wsproto", lifespan="off", log_config=None, timeout_graceful_shutdown=2
+    )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
+        assert not task.done(), "uvicorn did not start: is wsproto installed?"
         await asyncio.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
@@ -84,7 +87,7 @@ async def talked(
     meanwhile: Callable[[], Awaitable[None]] | None = None,
     afterwards: str = "",
 ) -> RawReply:
-    async with opener(wire=wire) as sockets:
+    async with asyncio.timeout(60), opener(wire=wire) as sockets:
         talk = Talk(sockets, say, meanwhile, afterwards, listen=0.2)
         return await talk.send(request)
 
