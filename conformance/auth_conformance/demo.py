@@ -107,6 +107,7 @@ def bundled(
         stack.callback(setattr, access, "filters", list(access.filters))
         turned, next_keys = rotation(algorithm, values)
         stack.enter_context(environment(next_keys))
+        stack.enter_context(_own_filters("uvicorn.access"))
         module = stack.enter_context(seeded(package(), flaw.edits if flaw else ()))
         configuration = dict(flaw.configuration) if flaw else {}
         asked = {"POST /auth/register": 150.0, "POST /auth/password/forgot": 80.0}
@@ -144,3 +145,14 @@ def _without(name: str) -> Iterator[None]:
         yield
     finally:
         os.environ[name] = value
+
+
+@contextmanager
+def _own_filters(name: str) -> Iterator[None]:
+    """The app filters a logger of the process: a second app in it must not be covered by the first one's filter."""
+    logger = logging.getLogger(name)
+    before = list(logger.filters)
+    try:
+        yield
+    finally:
+        logger.filters[:] = before

@@ -66,7 +66,7 @@ async def opener(*, wire: bool) -> AsyncIterator[Opener]:
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
+    while not server.started:
         assert not task.done(), "uvicorn did not start: is wsproto installed?"
         await asyncio.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
