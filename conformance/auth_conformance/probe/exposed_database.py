@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from auth_conformance.model import Failed, Inconclusive, Need, Passed, Role, Severity, Verdict, Violation
-from auth_conformance.probe.core import Core, Missing
+from auth_conformance.probe.core import Missing
+from auth_conformance.probe.refusal import Refusal
 from auth_conformance.transports.message import HttpRequest
 
 if TYPE_CHECKING:
@@ -35,13 +36,13 @@ _DEFAULTS = frozenset(
 _LOCAL = frozenset(("", "localhost", "127.0.0.1", "::1"))
 
 
-class ExposedDatabase(Core):
+class ExposedDatabase(Refusal):
     """Nobody reaches the database but the service."""
 
     async def must_keep_database_away(self) -> Verdict:
         """Ask for it over HTTP, look at its file and at its URL. Raises Missing or Unclear."""
         url = self.target.database
-        await self.must_be_reachable()
+        await self._must_serve("before")
         violations = []
         for path in self._database_paths(url):
             answer = await self.send(
@@ -59,7 +60,7 @@ class ExposedDatabase(Core):
                         (answer.exchange,),
                     )
                 )
-        await self.must_be_reachable()
+        await self._must_serve("after")
         notes = []
         if url is not None:
             violations += [Violation(None, message, severity) for message, severity in faults_of(url)]
@@ -78,6 +79,12 @@ class ExposedDatabase(Core):
             tuple(self.evidence),
             tuple(notes),
         )
+
+    async def _must_serve(self, when: str) -> None:
+        """SW: a service that gives everybody the same page has hidden nothing. Raises Missing or Unclear."""
+        await self.must_be_reachable()
+        live = await self.credential()
+        await self.must_live(self.witness, live, await self.baseline(self.witness, live), when)
 
     def _database_paths(self, url: str | None) -> list[str]:
         paths = [f"/{folder}{name}" for folder in _FOLDERS for name in _NAMES[: 6 if not folder else 2]]

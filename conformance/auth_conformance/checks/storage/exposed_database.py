@@ -10,7 +10,7 @@ from auth_conformance.sdk import API, ASVS, CWE, WSTG, Depth, Probe, Severity, V
     severity=Severity.MEDIUM,
     level=1,
     depth=Depth.GREY,
-    budget=26,
+    budget=30,
     needs=(),
     references=(
         ASVS("13.4.1"),
