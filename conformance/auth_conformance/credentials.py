@@ -54,13 +54,15 @@ class Carrier:
 class Credential:
     """A value in its carrier. `owner` is the label of the account that it was issued to.
 
-    `companions` are further headers that must travel with it (a CSRF token beside a session cookie).
+    `companions` are further headers that must travel with it (a CSRF token beside a session cookie), `crumbs`
+    further cookies, by name and value: they share the one Cookie header.
     """
 
     carrier: Carrier
     value: Secret
     owner: str = ""
     companions: tuple[tuple[str, str], ...] = ()
+    crumbs: tuple[tuple[str, str], ...] = ()
 
     def with_value(self, text: str) -> Self:
         """The same carrier with another value: nobody's credential any more."""
@@ -74,14 +76,17 @@ class Credential:
     def headers(self) -> tuple[tuple[str, str | bytes], ...]:
         """The headers that carry it; text beyond Latin-1 travels as UTF-8 bytes."""
         text = self.value.reveal()
+        crumbs = "; ".join(f"{name}={value}" for name, value in self.crumbs)
+        beside = (*((("Cookie", crumbs),) if crumbs else ()), *self.companions)
         match self.carrier.place:
             case "header":
                 full = f"{self.carrier.prefix} {text}" if self.carrier.prefix else text
-                return ((self.carrier.name, _encodable(full)), *self.companions)
+                return ((self.carrier.name, _encodable(full)), *beside)
             case "cookie":
-                return (("Cookie", _encodable(f"{self.carrier.name}={text}")), *self.companions)
+                line = f"{self.carrier.name}={text}" + (f"; {crumbs}" if crumbs else "")
+                return (("Cookie", _encodable(line)), *self.companions)
             case _:
-                return self.companions
+                return beside
 
     @property
     def query(self) -> tuple[tuple[str, str], ...]:

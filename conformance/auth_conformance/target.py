@@ -12,15 +12,15 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from auth_conformance.credentials import Carrier, Credential, Kind, SigningKey
 from auth_conformance.model import Fact, Need, Provenance, SourceLine
-from auth_conformance.oracles.cookies import parse_set_cookie
-from auth_conformance.oracles.pointer import put, resolve
+from auth_conformance.oracles.places import found_at
+from auth_conformance.oracles.pointer import put
 from auth_conformance.secret import Secret
 from auth_conformance.transports.mailbox import Mailbox
-from auth_conformance.transports.message import HttpRequest, RawReply
+from auth_conformance.transports.message import HttpRequest, RawReply, Step
 
 Schema = Mapping[str, Any]
 
@@ -93,12 +93,55 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class LoginStep:
+    """A request that comes before a login, such as the page with the CSRF token or the question for a name.
+
+    `user_field` and `password_field` are "" where the step does not take them; a step without a body has the
+    encoding `none`. `takes` gives names to places in its reply: `{{name}}` in what follows stands for the value.
+    """
+
+    operation: Operation
+    encoding: str = "none"
+    user_field: str = ""
+    password_field: str = ""
+    template: Mapping[str, Any] = field(default_factory=dict)
+    takes: tuple[tuple[str, str], ...] = ()
+
+    def step(self, username: str, password: Secret) -> Step:
+        """The step as it is sent for a person."""
+        fields = ((self.user_field, username), (self.password_field, password.reveal()))
+        return Step(_carrying(self.operation.request(), self.encoding, self.template, fields), self.takes)
+
+
+def _carrying(
+    bare: HttpRequest, encoding: str, template: Mapping[str, Any], fields: tuple[tuple[str, str], ...]
+) -> HttpRequest:
+    """`bare` with a body of that encoding: the template, and the fields that have a name."""
+    body = dict(template)
+    for name, value in fields:
+        body = put(body, name, value) if name else body
+    pairs = tuple((str(key), str(value)) for key, value in body.items())
+    match encoding:
+        case "none":
+            return bare
+        case "query":
+            return bare.with_query(*pairs)
+        case "form":
+            return bare.with_form(pairs)
+        case _:
+            return bare.with_json(body)
+
+
+@dataclass(frozen=True, slots=True)
 class Login:
     """How a user name and a password become a credential.
 
-    `encoding` is `form`, `json`, `query` or `basic`. `template` holds further members that the body needs.
-    `token` and `refresh` are JSON pointers into the reply; `cookie` is the name of the cookie that
-    authenticates, when the credential is one.
+    `encoding` is `form`, `json`, `query` or `basic`; `media` is the media type where it is another one of JSON.
+    `template` holds further members that the body needs, `headers` and `query` what else the request carries.
+    `token`, `refresh` and `csrf` are places in the reply (`auth_conformance.oracles.places`); `cookie` is the
+    name of the cookie that authenticates, when the credential is one, and `csrf_header` the header in which
+    changes made with it want the CSRF token. `before` are the steps that come first; their marks may stand in
+    the template, the headers and the query. A field that only a step takes is "".
     """
 
     operation: Operation
@@ -111,44 +154,69 @@ class Login:
     refresh: str | None = None
     cookie: str | None = None
     csrf: str | None = None
+    csrf_header: str = ""
+    before: tuple[LoginStep, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    media: str = ""
     provenance: Provenance = Provenance.OBSERVED
 
     def request(self, username: str, password: Secret) -> HttpRequest:
-        """The login request."""
-        bare = self.operation.request()
+        """The login request, with the steps that come before it."""
+        steps = tuple(step.step(username, password) for step in self.before)
+        bare = dataclasses.replace(self.operation.request(), before=steps)
+        bare = bare.with_headers(*self.headers.items()).with_query(*self.query.items())
         if self.encoding == "basic":
             pair = base64.b64encode(f"{username}:{password.reveal()}".encode()).decode()
             return bare.with_headers(("Authorization", f"Basic {pair}"))
-        body = dict(self.template)
-        body = put(body, self.user_field, username)
-        body = put(body, self.password_field, password.reveal())
-        pairs = tuple((str(key), str(value)) for key, value in body.items())
-        if self.encoding == "query":
-            return bare.with_query(*pairs)
-        return bare.with_form(pairs) if self.encoding == "form" else bare.with_json(body)
+        fields = ((self.user_field, username), (self.password_field, password.reveal()))
+        return typed(_carrying(bare, self.encoding, self.template, fields), self.media)
 
     def read(self, reply: RawReply, owner: str) -> Credential | None:
         """The credential in a login reply; None when the login was refused or holds none."""
         if reply.status is None or reply.status >= 400:
             return None
-        if self.cookie is not None:
-            for line in reply.header_lines("set-cookie"):
-                cookie = parse_set_cookie(line)
-                if cookie is not None and cookie.name == self.cookie and cookie.value:
-                    return Credential(self.carrier, Secret(cookie.value), owner)
+        value = (
+            reply.cookies.get(self.cookie)
+            if self.cookie is not None
+            else found_at(reply, self.token if self.token is not None else "")
+        )
+        if not isinstance(value, str) or not value:
             return None
-        value = resolve(reply.json, self.token or "")
-        return Credential(self.carrier, Secret(value), owner) if isinstance(value, str) and value else None
+        companions, crumbs = self._protection(reply)
+        return Credential(self.carrier, Secret(value), owner, companions, crumbs)
+
+    def _protection(
+        self, reply: RawReply
+    ) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
+        """The CSRF header that goes with the session, and the cookie that it has to agree with."""
+        value = found_at(reply, self.csrf) if self.csrf and self.cookie is not None else None
+        if not isinstance(value, str) or not value:
+            return (), ()
+        place, _, name = (self.csrf or "").partition(" ")
+        crumbs = ((name, value),) if place == "cookie" else ()
+        return ((self.csrf_header or "X-CSRF-Token", unquote(value) if crumbs else value),), crumbs
 
     def read_refresh(self, reply: RawReply) -> Secret | None:
         """The refresh token in a login or refresh reply, if there is one."""
-        value = resolve(reply.json, self.refresh) if self.refresh else None
+        value = found_at(reply, self.refresh) if self.refresh else None
         return Secret(value) if isinstance(value, str) and value else None
+
+
+def typed(request: HttpRequest, media: str) -> HttpRequest:
+    """`request` with its JSON body under a media type of its own, such as `application/vnd.api+json`."""
+    if not media.endswith("json") or media == "application/json":
+        return request
+    kept = tuple(pair for pair in request.headers if pair[0].lower() != "content-type")
+    return dataclasses.replace(request, headers=(*kept, ("Content-Type", media)))
 
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """How a refresh token becomes new tokens. `place` is json, form, query, header (bearer) or cookie."""
+    """How a refresh token becomes new tokens. `place` is json, form, query, header (bearer) or cookie.
+
+    `token` and `refresh` are places in the reply (`auth_conformance.oracles.places`).
+    """
 
     operation: Operation
     place: str
@@ -178,10 +246,10 @@ class Refresh:
         """Access token and, where rotated, the next refresh token; None when refused."""
         if not reply.ok:
             return None
-        access = resolve(reply.json, self.token)
+        access = found_at(reply, self.token)
         if not isinstance(access, str) or not access:
             return None
-        following = resolve(reply.json, self.refresh) if self.refresh else None
+        following = found_at(reply, self.refresh) if self.refresh else None
         return Secret(access), Secret(following) if isinstance(following, str) and following else None
 
 

@@ -200,11 +200,8 @@ class Core:
         for secret in (credential.value, refresh):
             if secret is not None:
                 self.scene.recorder.redactor.learn(secret)
-        csrf = login.csrf and _text_at(answer.reply, login.csrf)
-        if csrf:
-            # The CSRF token goes where the session goes: changes made with the cookie alone would be refused.
-            self.scene.recorder.redactor.learn(Secret(csrf))
-            credential = replace(credential, companions=(*credential.companions, (self.csrf_header(), csrf)))
+        for _, value in (*credential.companions, *credential.crumbs):
+            self.scene.recorder.redactor.learn(Secret(value))
         if account.expendable:
             # What a run created it deletes again: the last session of an account can do that.
             self.scene.made_accounts = [
@@ -212,16 +209,6 @@ class Core:
                 for made, session in self.scene.made_accounts
             ]
         return Session(account, credential, refresh, answer)
-
-    def csrf_header(self) -> str:
-        """The header in which changes take a CSRF token: as the document names it, else the usual one."""
-        declared = (
-            item.name
-            for operation in self.target.operations
-            for item in operation.parameters
-            if item.place == "header" and any(word in item.name.lower() for word in ("csrf", "xsrf"))
-        )
-        return next(declared, "X-CSRF-Token")
 
     async def try_login(
         self,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Credential, Jwt, Kind
 from auth_conformance.model import Failed, Inconclusive, Need, Passed, Role, Severity, Verdict, Violation
-from auth_conformance.oracles.pointer import resolve
+from auth_conformance.oracles.places import found_at
 from auth_conformance.probe.core import Missing, Session, Unclear
 from auth_conformance.probe.mailing import Mailing
 from auth_conformance.probe.minting import Forge, Minting
@@ -83,7 +83,7 @@ class TokenKinds(Rotation, Mailing, Minting):
             found["an id token as bearer"] = Secret(identity)
         login = self.target.login(Kind.BEARER)
         if login is not None and login.csrf:
-            csrf = resolve(body, login.csrf)
+            csrf = found_at(session.answer.reply, login.csrf)
             if isinstance(csrf, str) and csrf:
                 found["a CSRF token as bearer"] = Secret(csrf)
         return found

@@ -86,7 +86,7 @@ class HttpTransport:
             async with asyncio.timeout(self._timeout):
                 response = await pool.handle_async_request(outgoing)
                 try:
-                    body, truncated = await read_bounded(response)
+                    body, truncated = await read_bounded(response, request.limit)
                 finally:
                     await response.aclose()
         except (TimeoutError, httpx.TimeoutException):
@@ -132,19 +132,19 @@ def build(base: str, request: HttpRequest, agent: str) -> httpx.Request:
     return httpx.Request(request.method, url, headers=headers, content=request.body)
 
 
-async def read_bounded(response: httpx.Response) -> tuple[bytes, bool]:
-    """The body, decoded, at most `BODY_LIMIT` bytes of it, and whether more was cut off."""
+async def read_bounded(response: httpx.Response, limit: int = BODY_LIMIT) -> tuple[bytes, bool]:
+    """The body, decoded, at most `limit` bytes of it, and whether more was cut off."""
     stream = response.stream
     raw = bytearray()
     cut = False
     async for chunk in _chunks(stream):
         raw += chunk
-        if len(raw) > BODY_LIMIT:
+        if len(raw) > limit:
             cut = True
             break
     coding = response.headers.get("content-encoding", "identity").strip().lower()
-    body = inflate(bytes(raw[:BODY_LIMIT]), coding)
-    return body[:BODY_LIMIT], cut or len(body) > BODY_LIMIT
+    body = inflate(bytes(raw[:limit]), coding, limit)
+    return body[:limit], cut or len(body) > limit
 
 
 def _chunks(stream: object) -> AsyncIterable[bytes]:
@@ -153,12 +153,12 @@ def _chunks(stream: object) -> AsyncIterable[bytes]:
     return stream
 
 
-def inflate(data: bytes, coding: str) -> bytes:
+def inflate(data: bytes, coding: str, limit: int = BODY_LIMIT) -> bytes:
     """Decompress gzip and deflate (zlib and raw, both exist) up to one byte over the limit."""
     windows = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}.get(coding, ())
     for window in windows:
         try:
-            return zlib.decompressobj(window).decompress(data, BODY_LIMIT + 1)
+            return zlib.decompressobj(window).decompress(data, limit + 1)
         except zlib.error:
             continue
     return data

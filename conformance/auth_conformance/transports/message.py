@@ -3,12 +3,42 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, Any, Protocol, Self
+from urllib.parse import quote, quote_plus, unquote, urlencode
+
+from auth_conformance.oracles.cookies import parse_set_cookie
+from auth_conformance.oracles.places import found_at
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # Replies are hostile input: no more than this many bytes of a body are read.
 BODY_LIMIT = 1 << 20
+_MARK = re.compile(r"(?:\{\{|%7B%7B)([\w-]+)(?:\}\}|%7D%7D)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A request that has to come before another one, and what the other takes from its reply.
+
+    `takes` gives each mark its place in the reply (`auth_conformance.oracles.places`): `{{name}}` in the requests
+    that follow stands for what is found there.
+    """
+
+    request: HttpRequest
+    takes: tuple[tuple[str, str], ...] = ()
+
+    def read(self, reply: RawReply) -> dict[str, str]:
+        """The values that the reply gives to the marks; "" for what it does not hold."""
+        found = {name: found_at(reply, where) for name, where in self.takes}
+        # A script that copies a cookie into a header decodes it first (decodeURIComponent).
+        decoded = {name for name, where in self.takes if where.startswith("cookie ")}
+        return {
+            name: "" if value is None else unquote(str(value)) if name in decoded else str(value)
+            for name, value in found.items()
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +48,8 @@ class HttpRequest:
     `target` replaces the whole request target byte for byte and needs the wire transport. `fresh` asks for
     a connection of its own. `source` is the loopback address to call from, where the target is on this machine:
     two people seldom share an address, and a limit that one of them meets is not the other's.
+    a connection of its own. `before` are requests that the recorder sends first, whose replies fill the marks
+    in this one and whose cookies it takes along. `limit` is how many bytes of the reply are read.
     """
 
     method: str
@@ -28,6 +60,8 @@ class HttpRequest:
     target: bytes | None = None
     fresh: bool = False
     source: str | None = None
+    before: tuple[Step, ...] = ()
+    limit: int = BODY_LIMIT
 
     @property
     def url(self) -> str:
@@ -63,6 +97,39 @@ class HttpRequest:
             headers=(*self._without("content-type"), ("Content-Type", "application/x-www-form-urlencoded")),
         )
 
+    def filled(self, values: Mapping[str, str]) -> Self:
+        """The request with the marks `{{name}}` replaced, each as its place in the request spells values."""
+        if not values:
+            return self
+        kind = str(self.header("content-type") or "")
+        return replace(
+            self,
+            path=_fill(self.path, values),
+            query=tuple((name, _fill(value, values)) for name, value in self.query),
+            headers=tuple(
+                (name, value if isinstance(value, bytes) else _fill(value, values))
+                for name, value in self.headers
+            ),
+            body=None
+            if self.body is None
+            else _fill(
+                self.body.decode("utf-8", "surrogateescape"),
+                {
+                    name: json.dumps(value)[1:-1] if "json" in kind else quote_plus(value)
+                    for name, value in values.items()
+                },
+            ).encode("utf-8", "surrogateescape"),
+        )
+
+    def with_cookies(self, cookies: Mapping[str, str]) -> Self:
+        """Take cookies along beside those that the request has; one that is named again replaces its like."""
+        own = self.header("cookie")
+        if not cookies or isinstance(own, bytes):
+            return self
+        kept = dict(pair.strip().split("=", 1) for pair in (own or "").split(";") if "=" in pair)
+        line = "; ".join(f"{name}={value}" for name, value in {**kept, **cookies}.items())
+        return replace(self, headers=(*self._without("cookie"), ("Cookie", line)))
+
     def _without(self, name: str) -> tuple[tuple[str, str | bytes], ...]:
         return tuple(pair for pair in self.headers if pair[0].lower() != name)
 
@@ -72,7 +139,7 @@ class RawReply:
     """One reply. `status` is None when none came, and `error` says why in a few words.
 
     `took` is in seconds. `undelivered` is true when our own client refused to put the request on the wire:
-    the target never saw it.
+    the target never saw it. `earlier` are the replies to the requests that prepared this one.
     """
 
     status: int | None
@@ -82,6 +149,7 @@ class RawReply:
     took: float = 0.0
     undelivered: bool = False
     truncated: bool = False
+    earlier: tuple[RawReply, ...] = ()
     _json: list[Any] = field(default_factory=list, compare=False, repr=False)
 
     def header(self, name: str) -> str | None:
@@ -116,6 +184,17 @@ class RawReply:
     def ok(self) -> bool:
         """Whether the status is 2xx."""
         return self.status is not None and 200 <= self.status < 300
+
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies that it sets, by name; those that it deletes are left out."""
+        found = [parse_set_cookie(line) for line in self.header_lines("set-cookie")]
+        return {cookie.name: cookie.value for cookie in found if cookie is not None and cookie.value}
+
+
+def _fill(text: str, values: Mapping[str, str]) -> str:
+    return _MARK.sub(lambda match: values.get(match[1], match[0]), text)
 
 
 class Transport(Protocol):

@@ -9,14 +9,15 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from auth_conformance.clock import Clock
 from auth_conformance.model import Exchange, Reply, Request, Role
 from auth_conformance.oracles.normalise import digest, shape
-from auth_conformance.oracles.pointer import resolve
+from auth_conformance.oracles.places import found_at
+from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
     from auth_conformance.transports.message import HttpRequest, RawReply, Transport
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 EXCERPT = 8_000
 # Two bodies that agree in so many characters are taken for equal: masking a mebibyte takes seconds.
 DIGESTED = 64_000
+# What one request takes from another is a secret when it is as long as one: a CSRF token, a ticket.
+_SECRET_FROM = 12
 # What the archive holds: bodies up to so many bytes, so many in all, so many wordings of one operation and
 # status, and so many of one wording.
 LARGEST_KEPT = 256_000
@@ -154,14 +157,10 @@ class Recorder:
             if meter.limit is not None and meter.used >= meter.limit:
                 raise BudgetExceededError(f"the check's budget of {meter.limit} requests is used up")
             meter.used += 1
-        self.sent += 1
-        if at_once:
-            reply = await (transport or self.transport).send(request)
-        else:
-            async with self._limit:
-                await self._pace()
-                with self.clock.moved(moved):
-                    reply = await (transport or self.transport).send(request)
+        request, earlier = await self._prepared(request, transport, moved)
+        reply = await self._deliver(request, transport, moved, at_once=at_once)
+        if earlier:
+            reply = replace(reply, earlier=earlier)
         exchange = Exchange(
             number=next(self._numbers),
             label=label,
@@ -197,6 +196,39 @@ class Recorder:
                 open_ones |= _asked(source) - known
         return tuple(found[number] for number in sorted(found))
 
+    async def _prepared(
+        self, request: HttpRequest, transport: Transport | None, moved: float
+    ) -> tuple[HttpRequest, tuple[RawReply, ...]]:
+        """Send what has to come before, and return the request with everything that it takes from there.
+
+        These requests count for the run's budget, not for a check's: how people log in is not its choice.
+        """
+        values: dict[str, str] = {}
+        cookies: dict[str, str] = {}
+        earlier: list[RawReply] = []
+        own = request.header("cookie")
+        for step in request.before:
+            first = step.request if own is None else step.request.with_headers(("Cookie", own))
+            reply = await self._deliver(first.filled(values).with_cookies(cookies), transport, moved)
+            values |= step.read(reply)
+            cookies |= reply.cookies
+            earlier.append(reply)
+            for value in values.values():
+                if len(value) >= _SECRET_FROM:
+                    self.redactor.learn(Secret(value))
+        return request.filled(values).with_cookies(cookies), tuple(earlier)
+
+    async def _deliver(
+        self, request: HttpRequest, transport: Transport | None, moved: float, *, at_once: bool = False
+    ) -> RawReply:
+        self.sent += 1
+        if at_once:
+            return await (transport or self.transport).send(request)
+        async with self._limit:
+            await self._pace()
+            with self.clock.moved(moved):
+                return await (transport or self.transport).send(request)
+
     async def _pace(self) -> None:
         if not self._interval:
             return
@@ -228,7 +260,7 @@ class Recorder:
 
     def _shown_reply(self, reply: RawReply, pointer: str | None) -> Reply:
         show = self.redactor
-        principal = resolve(reply.json, pointer) if pointer and reply.ok else None
+        principal = found_at(reply, pointer) if pointer and reply.ok else None
         text = reply.text
         return Reply(
             status=reply.status,
