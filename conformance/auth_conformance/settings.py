@@ -13,7 +13,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from auth_conformance.model import Severity
+from auth_conformance.oracles.places import is_place
 from auth_conformance.secret import Secret
 
 _PASSWORD_IN_URL = re.compile(r"[^:/]+://[^/@]*:[^/@]+@")
@@ -90,10 +91,39 @@ class AccountSettings(_Table):
     email: str = ""
 
 
-class LoginSettings(_Table):
-    """How to log in, where discovery does not find out: `operation = "POST /login"`, pointers, encoding."""
+class LoginStepSettings(_Table):
+    """A request before a login: `take` gives names to places in its reply, for `{{name}}` in what follows."""
 
     operation: str
+    encoding: Literal["none", "form", "json", "query"] = "none"
+    user_field: str = ""
+    password_field: str = ""
+    extra: dict[str, Any] = Field(default_factory=dict)
+    take: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("take")
+    @classmethod
+    def _places(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, where in value.items():
+            if not is_place(where):
+                raise ValueError(f"{name} = {where!r} is no place in a reply: write {PLACES}")
+        return value
+
+
+PLACES = "a JSON pointer, 'header NAME', 'cookie NAME', 'input NAME', 'query NAME' or 'text BEFORE{}AFTER'"
+
+
+class LoginSettings(_Table):
+    """How to log in, where discovery does not find out: `operation = "POST /login"`, places, encoding.
+
+    `before` are the steps that come first; what they take may stand in `extra`, `headers` and `query`.
+    """
+
+    operation: str
+    before: list[LoginStepSettings] = Field(default_factory=list)
+    headers: dict[str, str] = Field(default_factory=dict)
+    query: dict[str, str] = Field(default_factory=dict)
+    csrf_header: str = ""
     encoding: Literal["form", "json", "query", "basic"] = "json"
     user_field: str = "username"
     password_field: str = "password"  # noqa: S105 - the name of a field

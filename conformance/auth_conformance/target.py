@@ -186,9 +186,7 @@ class Login:
         companions, crumbs = self._protection(reply)
         return Credential(self.carrier, Secret(value), owner, companions, crumbs)
 
-    def _protection(
-        self, reply: RawReply
-    ) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
+    def _protection(self, reply: RawReply) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
         """The CSRF header that goes with the session, and the cookie that it has to agree with."""
         value = found_at(reply, self.csrf) if self.csrf and self.cookie is not None else None
         if not isinstance(value, str) or not value:

@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING
 from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.discovery.asking import granted
 from auth_conformance.discovery.doors import Opening, carriers_for, doors, open_door
-from auth_conformance.discovery.names import names, rank
-from auth_conformance.discovery.tokens import Issued, csrf_pointer, issued, refresh_pointer
+from auth_conformance.discovery.names import mentions, names, rank
+from auth_conformance.discovery.tokens import (
+    Issued,
+    csrf_header_for,
+    csrf_place,
+    issued,
+    refresh_pointer,
+)
 from auth_conformance.model import Provenance
 from auth_conformance.secret import Secret
 from auth_conformance.settings import AccountSettings, ConfigurationError
@@ -217,15 +223,23 @@ class Doorman:
     def _verified(self, login: Login, reply: RawReply, opening: Opening, account: Account) -> Login:
         item = opening.issued
         credential = _adopt(self._known, account.label, opening.carrier, item.value)
+        csrf = csrf_place(reply) if item.cookie is not None else None
         made = replace(
             login,
             carrier=credential.carrier,
             token=item.pointer,
             cookie=item.cookie,
             refresh=refresh_pointer(reply) if item.cookie is None else None,
-            csrf=csrf_pointer(reply.json) if item.cookie is not None else None,
+            csrf=csrf,
+            csrf_header=declared_csrf_header(self._known) or csrf_header_for(csrf) if csrf else "",
             provenance=Provenance.OBSERVED,
         )
+        # The reply is read again, for the CSRF token that has to go wherever the session goes.
+        again = made.read(reply, account.label)
+        if again is not None:
+            self._known.credentials[account.label, credential.carrier.kind] = again
+            for _, value in (*again.companions, *again.crumbs):
+                self._scout.learn(value)
         place = f"cookie {item.cookie}" if item.cookie else f"{item.pointer or 'the whole body'} in the reply"
         self._known.say(
             "login",
@@ -272,6 +286,17 @@ class Doorman:
             elif not worked:
                 return False
         return worked
+
+
+def declared_csrf_header(known: Knowledge) -> str:
+    """The header that the document names for CSRF tokens; "" when it names none."""
+    declared = {
+        item.name
+        for operation in known.operations.values()
+        for item in operation.parameters
+        if item.place == "header" and mentions(item.name, names("tokens", "csrf"))
+    }
+    return min(declared, default="")
 
 
 def cannot_log_in(known: Knowledge, label: str, refusals: Sequence[str]) -> ConfigurationError:

@@ -7,17 +7,28 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Carrier, Kind
+from auth_conformance.discovery.access import declared_csrf_header
 from auth_conformance.discovery.lifecycle import deletion_operations
 from auth_conformance.discovery.registering import described_register
-from auth_conformance.discovery.tokens import csrf_pointer, issued, refresh_pointer
+from auth_conformance.discovery.tokens import csrf_header_for, csrf_place, issued, refresh_pointer
 from auth_conformance.model import Provenance
 from auth_conformance.settings import ConfigurationError, LoginSettings, RegisterSettings, WitnessSettings
-from auth_conformance.target import KeyManagement, Login, Logout, Objects, Refresh, Register, Witness
+from auth_conformance.target import (
+    KeyManagement,
+    Login,
+    LoginStep,
+    Logout,
+    Objects,
+    Refresh,
+    Register,
+    Witness,
+)
 
 if TYPE_CHECKING:
     from auth_conformance.discovery.access import Doorman
     from auth_conformance.discovery.asking import Scout
     from auth_conformance.discovery.knowledge import Knowledge
+    from auth_conformance.transports.message import RawReply
 
 _BECAUSE = "your configuration"
 
@@ -76,7 +87,21 @@ def _login(known: Knowledge, given: LoginSettings) -> Login:
         given.refresh,
         given.cookie or (carrier.name if carrier.place == "cookie" and given.token is None else None),
         given.csrf,
-        Provenance.DECLARED,
+        given.csrf_header,
+        tuple(
+            LoginStep(
+                known.operation(step.operation, Provenance.DECLARED),
+                step.encoding,
+                step.user_field,
+                step.password_field,
+                step.extra,
+                tuple(step.take.items()),
+            )
+            for step in given.before
+        ),
+        given.headers,
+        given.query,
+        provenance=Provenance.DECLARED,
     )
 
 
@@ -98,7 +123,7 @@ async def _tried(
         login, refresh=login.refresh or (refresh_pointer(reply) if login.cookie is None else None)
     )
     if login.cookie is not None:
-        login = replace(login, csrf=login.csrf or csrf_pointer(reply.json))
+        login = _with_csrf(known, login, reply)
     credential = login.read(reply, "a")
     if credential is None:
         place = f"cookie {login.cookie}" if login.cookie else f"token at {login.token!r}"
@@ -108,6 +133,14 @@ async def _tried(
     scout.learn(credential.value.reveal())
     known.credentials["a", credential.carrier.kind] = credential
     return login
+
+
+def _with_csrf(known: Knowledge, login: Login, reply: RawReply) -> Login:
+    csrf = login.csrf or csrf_place(reply)
+    if csrf is None:
+        return login
+    header = login.csrf_header or declared_csrf_header(known) or csrf_header_for(csrf)
+    return replace(login, csrf=csrf, csrf_header=header)
 
 
 def declared_flows(known: Knowledge) -> None:

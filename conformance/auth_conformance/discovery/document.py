@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 _METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 _PLACES = ("path", "query", "header", "cookie")
 _NOWHERE = "http://relative.invalid"
+# How descriptions put it: `Authorization: Token xxx`, or 'prepended with "token"'.
+_SCHEME_WORD = re.compile(
+    r"Authorization:\s*([A-Za-z][\w-]*)\s+\S|[\"'`](bearer|token|jwt|api-?key)\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +243,12 @@ def carrier_of(name: str, scheme: Mapping[str, Any]) -> Carrier | None:
             )
         case ("apikey", _) if field and scheme.get("in") == "cookie":
             return Carrier(Kind.COOKIE, "cookie", field, "", name)
+        case ("apikey", _) if field.lower() == "cookie" and scheme.get("in") == "header":
+            return None  # says that there are cookies, not which
         case ("apikey", _) if field and field.lower() == "authorization" and scheme.get("in") == "header":
-            return Carrier(Kind.BEARER, "header", field, "", name)
+            said = _SCHEME_WORD.search(str(scheme.get("description") or ""))
+            word = (said[1] or said[2]) if said else ""
+            return Carrier(Kind.BEARER, "header", field, word, name)
         case ("apikey", _) if field and scheme.get("in") in ("header", "query"):
             return Carrier(Kind.KEY, str(scheme["in"]), field, "", name)
         case _:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Credential, Kind
 from auth_conformance.discovery.asking import granted
-from auth_conformance.discovery.names import LAST_SEGMENT, avoided, likeness, mentions, names, rank
+from auth_conformance.discovery.names import LAST_SEGMENT, avoided, likeness, names, rank
 from auth_conformance.discovery.sampling import sample, with_body
 from auth_conformance.discovery.schemas import fields
 from auth_conformance.discovery.tokens import issued, refresh_cookie, refresh_pointer
 from auth_conformance.model import Provenance
-from auth_conformance.oracles.pointer import put, resolve
+from auth_conformance.oracles.pointer import put
 from auth_conformance.secret import Secret
 from auth_conformance.target import Login, Logout, Operation, Refresh
 
@@ -163,10 +163,6 @@ async def find_logouts(scout: Scout, known: Knowledge, doorman: Doorman) -> None
             credential = login.read(reply, "a") if reply is not None else None
             if reply is None or credential is None:
                 return
-            csrf = csrf_header(known, login, reply)
-            if csrf is not None:
-                scout.learn(csrf[1])
-                credential = replace(credential, companions=(csrf,))
             found = await _log_out(scout, operation, credential, login.read_refresh(reply))
             if found is not None:
                 known.logouts.append(found)
@@ -233,20 +229,6 @@ async def _log_out(
     if not granted(reply) or scout.is_fallback(reply):
         return None
     return Logout(operation, credential.carrier.kind, named[0] if named else None, Provenance.OBSERVED)
-
-
-def csrf_header(known: Knowledge, login: Login, reply: RawReply) -> tuple[str, str] | None:
-    """The CSRF header that goes with a cookie, where the login reply gives its value."""
-    value = resolve(reply.json, login.csrf) if login.csrf else None
-    if not isinstance(value, str):
-        return None
-    declared = {
-        item.name
-        for operation in known.operations.values()
-        for item in operation.parameters
-        if item.place == "header" and mentions(item.name, names("tokens", "csrf"))
-    }
-    return (min(declared) if declared else "X-CSRF-Token", value)
 
 
 def _guess_logouts(known: Knowledge) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import importlib
 import json
 import re
 import secrets
@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import yaml
+
 from auth_conformance.discovery.document import is_document, joined
 from auth_conformance.discovery.names import names
 from auth_conformance.discovery.routes import Described, described_apps
+from auth_conformance.discovery.swagger import is_swagger, upgraded
 from auth_conformance.settings import ConfigurationError
 from auth_conformance.transports.message import HttpRequest, RawReply
 
@@ -24,9 +27,14 @@ if TYPE_CHECKING:
     from auth_conformance.discovery.asking import Scout
 
 _LINKS = re.compile(
-    r"""(?:spec-url|specUrl|\burl|data-url|href)["']?\s*[:=]\s*["']([^"'<>\s]+?\.(?:json|ya?ml)[^"'<>\s]*|[^"'<>\s]*openapi[^"'<>\s]*)["']"""
+    r"""(?:spec-url|specUrl|\burl|data-url|data-source|href|describedby)["']?\s*[:=]\s*["']([^"'<>\s]+?\.(?:json|ya?ml)[^"'<>\s]*|[^"'<>\s]*openapi[^"'<>\s]*)["']"""
 )
+_YAML = re.compile(r"^[\"']?(?:openapi|swagger)[\"']?:", re.MULTILINE)
 _REFUSALS = (401, 403)
+# Documents of thousands of operations have many megabytes, unlike any other reply that is worth reading.
+_LARGEST = 48 << 20
+_WARMING = (502, 503, 504)
+_WARM_WITHIN = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +63,20 @@ async def find_documents(
     locked: list[str] = []
     notes: list[str] = []
     for path in names("document", "paths"):
-        reply = (await scout.ask(HttpRequest("GET", path), f"look for the document at {path}")).reply
+        reply = (await scout.ask(_whole(path), f"look for the document at {path}")).reply
         if reply.status in _REFUSALS:
             locked.append(path)
         if (raw := read(reply, notes, path)) is not None:
             return [Found(raw, path, path)], [], notes
     async for path in _linked(scout, address):
-        reply = (await scout.ask(HttpRequest("GET", path), f"look for the document at {path}")).reply
+        reply = (await scout.ask(_whole(path), f"look for the document at {path}")).reply
         if (raw := read(reply, notes, path)) is not None:
             return [Found(raw, path, path)], [], notes
     return [], locked, notes
+
+
+def _whole(path: str) -> HttpRequest:
+    return HttpRequest("GET", path, limit=_LARGEST)
 
 
 async def _given(scout: Scout, given: str, address: str) -> Found:
@@ -75,7 +87,7 @@ async def _given(scout: Scout, given: str, address: str) -> Found:
         where, path = given, None
     else:
         path = _own_path(given, address)
-        reply = (await scout.ask(HttpRequest("GET", path), "read the given document")).reply
+        reply = (await scout.ask(_whole(path), "read the given document")).reply
         raw = read(reply, notes, given)
         where = given
         if raw is None and not notes:
@@ -108,7 +120,7 @@ def _own_path(given: str, address: str) -> str:
 async def _from_app(scout: Scout, part: Described) -> Found | None:
     if part.path:
         path = part.prefix + part.path
-        reply = (await scout.ask(HttpRequest("GET", path), "read the application's document")).reply
+        reply = (await scout.ask(_whole(path), "read the application's document")).reply
         raw = read(reply, [], path)
         if raw is not None:
             return Found(raw, path, path, part.prefix)
@@ -129,7 +141,7 @@ async def _linked(scout: Scout, address: str) -> AsyncIterator[str]:
     own = urlsplit(address)
     for page in names("document", "pages"):
         reply = (await scout.ask(HttpRequest("GET", page), f"look for links to a document in {page}")).reply
-        if not reply.ok or "html" not in reply.media_type:
+        if not reply.ok or not ("html" in reply.media_type or reply.media_type.endswith("json")):
             continue
         for link in _links(reply.text):
             netloc, path = joined(page, link) or ("invalid", "")
@@ -141,7 +153,7 @@ async def _linked(scout: Scout, address: str) -> AsyncIterator[str]:
 
 def _links(text: str) -> Iterator[str]:
     for match in list(_LINKS.finditer(text[:200_000]))[:10]:
-        if not match[1].endswith((".css", ".js", ".png")):
+        if not match[1].split("?")[0].endswith((".css", ".js", ".png", "manifest.json")):
             yield match[1]
 
 
@@ -152,10 +164,10 @@ def read(reply: RawReply, notes: list[str], where: str) -> dict[str, Any] | None
     if is_document(reply.json):
         found: dict[str, Any] = reply.json
         return found
-    if reply.json is None and reply.text.lstrip()[:400].find("openapi:") >= 0:
+    if is_swagger(reply.json):
+        return upgraded(reply.json)
+    if reply.json is None and _YAML.search(reply.text[:20_000]) is not None:
         return parse(reply.text, notes, where)
-    if isinstance(reply.json, dict) and "swagger" in reply.json:
-        notes.append(f"{where} is a Swagger 2 document: convert it to OpenAPI 3 and give the file")
     if reply.truncated and '"openapi"' in reply.text[:2000]:
         notes.append(f"{where} is larger than is read over the network: download it and give the file")
     return None
@@ -170,15 +182,10 @@ def parse(text: str, notes: list[str], where: str) -> dict[str, Any] | None:
     if is_document(raw):
         found: dict[str, Any] = raw
         return found
-    return None
+    return upgraded(raw) if is_swagger(raw) else None
 
 
 def _yaml(text: str, notes: list[str], where: str) -> Any:
-    try:
-        yaml = importlib.import_module("yaml")
-    except ImportError:
-        notes.append(f"{where} is YAML, which needs PyYAML: install pyyaml, or give the document as JSON")
-        return None
     try:
         # Dates become text again: a document is JSON data.
         return json.loads(json.dumps(yaml.safe_load(text), default=str))
@@ -191,12 +198,22 @@ async def calibrate(scout: Scout, address: str) -> None:
     """Learn what unknown paths get. Raises ConfigurationError when nothing answers at all."""
     for folder in ("/", "/api/"):
         path = folder + "auth-conformance-" + secrets.token_hex(6)
-        reply = (await scout.ask(HttpRequest("GET", path), "see what an unknown path gets")).reply
+        reply = await _warm(scout, path)
         if reply.status is None:
             raise ConfigurationError(
                 f"{address} cannot be reached: {_explained(reply.error or 'no answer')}."
             )
         scout.remember_fallback(reply, path)
+
+
+async def _warm(scout: Scout, path: str) -> RawReply:
+    """What the path gets once the target has started: gateways say 502 to 504 until it has."""
+    end = asyncio.get_running_loop().time() + _WARM_WITHIN
+    while True:
+        reply = (await scout.ask(HttpRequest("GET", path), "see what an unknown path gets")).reply
+        if reply.status not in _WARMING or asyncio.get_running_loop().time() > end:
+            return reply
+        await asyncio.sleep(1.0)
 
 
 def _explained(error: str) -> str:

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Carrier, Kind
-from auth_conformance.discovery.names import avoided, likeness, mentions, names, rank
+from auth_conformance.discovery.names import IN_PATH, avoided, likeness, mentions, names, plain, rank
 from auth_conformance.discovery.sampling import sample
 from auth_conformance.discovery.schemas import Field, fields, reply_fields
+from auth_conformance.discovery.tokens import opaque
 from auth_conformance.model import Provenance
+from auth_conformance.oracles.places import attributes
 from auth_conformance.oracles.pointer import put
-from auth_conformance.target import Login, Operation
+from auth_conformance.target import Login, LoginStep, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,17 +35,32 @@ class Attempt:
     password_field: str
     template: Mapping[str, Any] = field(default_factory=dict)
     score: int = 0
+    before: tuple[LoginStep, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    media: str = ""
 
     def login(self) -> Login:
         """The attempt as a login whose reply has not been read yet."""
         return Login(
-            self.operation, self.encoding, self.user_field, self.password_field, _NOWHERE, self.template
+            self.operation,
+            self.encoding,
+            self.user_field,
+            self.password_field,
+            _NOWHERE,
+            self.template,
+            before=self.before,
+            headers=self.headers,
+            query=self.query,
+            media=self.media,
         )
 
     @property
     def described(self) -> str:
         """For messages: `POST /login (JSON: username, password)`."""
         kind = {"form": "form", "json": "JSON", "query": "query", "basic": "HTTP Basic"}[self.encoding]
+        if self.encoding == "basic":
+            return f"{self.operation.name} (HTTP Basic)"
         return f"{self.operation.name} ({kind}: {self.user_field}, {self.password_field})"
 
 
@@ -60,6 +77,7 @@ def attempts(known: Knowledge, rng: Any) -> list[Attempt]:
         if not operation.bodies:
             # FastAPI functions that take plain arguments read them from the query.
             attempt = _attempt(known, operation, "query", _query_schema(operation), rng)
+            attempt = attempt or _basic_attempt(known, operation)
             found += [attempt] if attempt is not None else []
     return sorted(found, key=lambda attempt: -attempt.score)
 
@@ -87,8 +105,23 @@ def _attempt(
     if score < 0:
         return None
     return Attempt(
-        operation, encoding, user.pointer, password.pointer, _template(schema, members, rng), score
+        operation,
+        encoding,
+        user.pointer,
+        password.pointer,
+        _template(schema, members, rng),
+        score,
+        media=media if encoding == "json" else "",
     )
+
+
+def _basic_attempt(known: Knowledge, operation: Operation) -> Attempt | None:
+    """A session is opened with HTTP Basic: an operation without a body, named like a login, declares that."""
+    basic = {carrier.scheme for carrier in known.carriers if carrier.kind is Kind.BASIC}
+    demanded = set().union(*(operation.security or ()))
+    if basic.isdisjoint(demanded) or likeness(operation, "login") < IN_PATH:
+        return None
+    return Attempt(operation, "basic", "", "", {}, 2 * likeness(operation, "login"))
 
 
 def _query_schema(operation: Operation) -> dict[str, Any]:
@@ -159,14 +192,13 @@ def user_of(members: list[Field], password: Field) -> Field | None:
 
 _INPUT = re.compile(r"<input\b[^>]*>", re.IGNORECASE)
 _FORM = re.compile(r"<form\b[^>]*>.*?</form>", re.IGNORECASE | re.DOTALL)
-_ATTRIBUTE = re.compile(r"""([\w-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+))""")
 
 
 def html_attempts(page: str, path: str) -> Iterator[Attempt]:
     """The login forms in an HTML page: field names and hidden values as a browser would send them."""
     for form in _FORM.findall(page[:200_000]):
-        head = _attributes(form[: form.index(">") + 1])
-        inputs = [_attributes(tag) for tag in _INPUT.findall(form)]
+        head = attributes(form[: form.index(">") + 1])
+        inputs = [attributes(tag) for tag in _INPUT.findall(form)]
         secret = [
             item["name"] for item in inputs if item.get("type", "").lower() == "password" and item.get("name")
         ]
@@ -188,9 +220,12 @@ def html_attempts(page: str, path: str) -> Iterator[Attempt]:
             for item in inputs
             if item.get("type", "").lower() == "hidden" and item.get("name")
         }
+        # What looks like a token is another one in each page: it is fetched before each login.
+        fresh = [name for name, value in hidden.items() if opaque(value)]
+        step = LoginStep(
+            Operation("GET", path, provenance=Provenance.OBSERVED),
+            takes=tuple((plain(name), f"input {name}") for name in fresh),
+        )
+        template = {**hidden, **{name: "{{" + plain(name) + "}}" for name in fresh}}
         operation = Operation("POST", action.split("?")[0], provenance=Provenance.OBSERVED)
-        yield Attempt(operation, "form", ranked[0], secret[0], hidden, 5)
-
-
-def _attributes(tag: str) -> dict[str, str]:
-    return {match[1].lower(): match[2] or match[3] or match[4] or "" for match in _ATTRIBUTE.finditer(tag)}
+        yield Attempt(operation, "form", ranked[0], secret[0], template, 5, (step,) if fresh else ())

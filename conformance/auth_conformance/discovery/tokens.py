@@ -63,6 +63,12 @@ def issued(reply: RawReply) -> list[Issued]:
         if not (jwt or opaque(value)) or (not jwt and rank(name, names("tokens", "never")) is not None):
             continue
         ranked.append((place if place is not None else (20 if jwt else 40), Issued(value, pointer=pointer)))
+    for name, value in reply.headers:
+        word, _, rest = value.strip().rpartition(" ")
+        named = rank(name, names("tokens", "headers")) is not None
+        worded = word.lower() in ("", "bearer", "token", "jwt")
+        if named and worded and (opaque(rest) or Jwt.parse(rest) is not None):
+            ranked.append((30, Issued(rest, pointer=f"header {name.title()}")))
     tokens = [item for _, item in sorted(ranked, key=lambda pair: pair[0])]
     return tokens[:3] + cookies[:3]
 
@@ -83,6 +89,20 @@ def refresh_pointer(reply: RawReply) -> str | None:
 def refresh_cookie(reply: RawReply) -> SetCookie | None:
     """The cookie that holds the refresh token, if there is one."""
     return next((cookie for cookie in live_cookies(reply) if mentions(cookie.name, ("refresh",))), None)
+
+
+def csrf_place(reply: RawReply) -> str | None:
+    """Where a login reply, or one before it, gives a CSRF token: in its JSON, else in a readable cookie."""
+    cookies = [cookie for one in (reply, *reply.earlier) for cookie in live_cookies(one)]
+    named = [cookie.name for cookie in cookies if mentions(cookie.name, names("tokens", "csrf"))]
+    named.sort(key=lambda name: "refresh" in name.lower())
+    return csrf_pointer(reply.json) or (f"cookie {named[0]}" if named else None)
+
+
+def csrf_header_for(place: str) -> str:
+    """The header that goes with a CSRF cookie of that name, as the frameworks have it."""
+    name = place.partition(" ")[2].lower()
+    return {"xsrf-token": "X-XSRF-TOKEN", "csrftoken": "X-CSRFToken"}.get(name, "X-CSRF-Token")
 
 
 def csrf_pointer(data: Any) -> str | None:

@@ -22,7 +22,7 @@ from auth_conformance.model import (
     Violation,
 )
 from auth_conformance.oracles.entry import Fingerprint
-from auth_conformance.oracles.pointer import put, resolve
+from auth_conformance.oracles.pointer import put
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.mailing import Mailing
 from auth_conformance.secret import Secret
@@ -159,10 +159,8 @@ class Knocking(Mailing):
                 f"({answer.why or answer.status})."
             )
         self.scene.recorder.redactor.learn(credential.value)
-        csrf = resolve(answer.reply.json, login.csrf) if login.csrf else None
-        if isinstance(csrf, str) and csrf:
-            self.scene.recorder.redactor.learn(Secret(csrf))
-            credential = replace(credential, companions=(*credential.companions, (self.csrf_header(), csrf)))
+        for _, value in (*credential.companions, *credential.crumbs):
+            self.scene.recorder.redactor.learn(Secret(value))
         if await self.named(credential) is None:
             raise Unclear(f"What {login.operation.name} issued opens nothing.")
         return credential

@@ -185,7 +185,6 @@ class RawReply:
         """Whether the status is 2xx."""
         return self.status is not None and 200 <= self.status < 300
 
-
     @property
     def cookies(self) -> dict[str, str]:
         """The cookies that it sets, by name; those that it deletes are left out."""

@@ -15,6 +15,7 @@ from auth_conformance.discovery.knowledge import Knowledge
 from auth_conformance.discovery.locating import parse, read
 from auth_conformance.discovery.logins import attempts
 from auth_conformance.discovery.references import References
+from auth_conformance.discovery.swagger import upgraded
 from auth_conformance.settings import load
 from auth_conformance.transports.message import RawReply
 
@@ -183,7 +184,55 @@ def test_a_document_is_known_by_its_content() -> None:
     assert read(RawReply(404, (), b'{"openapi": "3.1.0", "paths": {}}'), notes, "/x") is not None
     assert parse("openapi: 3.0.0\npaths: {}\ninfo: {version: 2020-01-01}", notes, "/y") is not None
     assert read(RawReply(200, (), b'{"swagger": "2.0"}'), notes, "/z") is None
-    assert "Swagger 2" in notes[-1]
+    assert notes == []
+
+
+def test_swagger_2_is_read_like_openapi_3() -> None:
+    raw = upgraded(
+        {
+            "swagger": "2.0",
+            "info": {"title": "Old"},
+            "basePath": "/v1",
+            "consumes": ["application/json"],
+            "securityDefinitions": {
+                "basic": {"type": "basic"},
+                "flow": {"type": "oauth2", "flow": "password", "tokenUrl": "/v1/token"},
+            },
+            "parameters": {"id": {"name": "id", "in": "path", "required": True, "type": "integer"}},
+            "paths": {
+                "/things/{id}": {
+                    "parameters": [{"$ref": "#/parameters/id"}],
+                    "put": {
+                        "security": [{"basic": []}],
+                        "parameters": [
+                            {"name": "b", "in": "body", "schema": {"$ref": "#/definitions/Thing"}}
+                        ],
+                    },
+                },
+                "/token": {
+                    "post": {
+                        "consumes": ["application/x-www-form-urlencoded"],
+                        "parameters": [
+                            {"name": "user", "in": "formData", "type": "string", "required": True},
+                            {"name": "pass", "in": "formData", "type": "string", "required": True},
+                        ],
+                        "responses": {"200": {"schema": {"$ref": "#/definitions/Thing"}}},
+                    }
+                },
+            },
+            "definitions": {"Thing": {"type": "object", "properties": {"size": {"type": "integer"}}}},
+        }
+    )
+    document = read_document(raw, "/v1")
+    change, token = document.operations
+    assert (change.name, change.security) == ("PUT /v1/things/{id}", (frozenset({"basic"}),))
+    assert change.parameters[0].schema == {"type": "integer"}
+    assert change.bodies["application/json"]["properties"] == {"size": {"type": "integer"}}
+    assert token.bodies["application/x-www-form-urlencoded"]["required"] == ["user", "pass"]
+    assert token.responses["200"]["content"]["application/json"]["schema"]["properties"]
+    assert document.token_paths == ("/v1/token",)
+    assert {carrier.kind for carrier in document.carriers} == {Kind.BASIC, Kind.BEARER}
+    assert base_paths(raw, "https://x.example", "", "/swagger.json") == ["/v1", ""]
 
 
 def login_names(paths: dict[str, Any], **components: Any) -> list[str]:

@@ -123,7 +123,7 @@ def observed(target: Target, animal: Animal) -> dict[str, str | None]:
         "refresh_field": lambda: target.refresh.field if target.refresh else None,
         "logout": lambda: _named(next(iter(target.logouts), None)),
         "delete_account": lambda: target.delete_account.name if target.delete_account else None,
-        "password_change": lambda: _named(getattr(target, "password_change", None)),
+        "password_change": lambda: _named(target.password_change and target.password_change.form),
         "keys": lambda: keys.create.name if keys else None,
         "key_value": lambda: keys.value if keys else None,
         "key_carrier": lambda: str(keys.carriers[0]) if keys else None,

@@ -12,8 +12,8 @@ from flask_jwt_extended import (
     JWTManager,
     create_access_token,
     create_refresh_token,
-    current_user,
     get_jwt,
+    get_jwt_identity,
     jwt_required,
     set_access_cookies,
     set_refresh_cookies,
@@ -84,7 +84,7 @@ def create_app():
     @jwt_required(refresh=True)
     def refresh():
         revoked.add(get_jwt()["jti"])
-        return signed_in(current_user)
+        return signed_in(get_jwt_identity())
 
     @app.delete("/token/remove")
     @jwt_required()
@@ -97,12 +97,12 @@ def create_app():
     @app.get("/api/example/me")
     @jwt_required()
     def me():
-        return jsonify(hello=f"from {current_user}", logged_in_as=current_user)
+        return jsonify(hello=f"from {get_jwt_identity()}", logged_in_as=get_jwt_identity())
 
     @app.get("/api/recipes")
     @jwt_required()
     def index():
-        return jsonify([one for one in recipes.values() if one["cook"] == current_user])
+        return jsonify([one for one in recipes.values() if one["cook"] == get_jwt_identity()])
 
     @app.post("/api/recipes")
     @jwt_required()
@@ -111,12 +111,12 @@ def create_app():
         if not isinstance(text, str):
             return refuse("description: missing", 422)
         number = f"R{secrets.randbelow(10**9):09}"
-        recipes[number] = {"number": number, "description": text, "cook": current_user}
+        recipes[number] = {"number": number, "description": text, "cook": get_jwt_identity()}
         return jsonify(recipes[number]), 201
 
     def own(number):
         found = recipes.get(number)
-        return found if found is not None and found["cook"] == current_user else None
+        return found if found is not None and found["cook"] == get_jwt_identity() else None
 
     @app.get("/api/recipes/<number>")
     @jwt_required()
