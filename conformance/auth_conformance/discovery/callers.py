@@ -192,11 +192,12 @@ async def find_public(scout: Scout, known: Knowledge) -> None:
         if known.has_document
         and not operation.protected
         and not any(item.place == "query" and item.required for item in operation.parameters)
+        and operation.path != known.document_path  # it answers whoever asks, whatever becomes of the service
     ]
     public = names("public")
     candidates.sort(key=lambda operation: rank(operation.path.rsplit("/", 1)[-1], public) is None)
-    paths = [known.document_path] if known.document_path else []
-    paths += [*names("public", "paths"), "/docs", "/login"]
+    paths = [*names("public", "paths"), "/docs", "/login"]
+    paths += [known.document_path] if known.document_path else []
     guessed = [Operation("GET", path, provenance=Provenance.OBSERVED) for path in paths]
     for operation in [*candidates[:4], *guessed]:
         reply = await stranger(scout, known, operation)

@@ -33,6 +33,7 @@ from auth_conformance.discovery.newcomers import settle, verify_registration
 from auth_conformance.discovery.recovery import find_recovery, open_mailbox
 from auth_conformance.discovery.routes import seen_routes
 from auth_conformance.discovery.signing import find_public_keys, find_signing_keys
+from auth_conformance.discovery.slashes import settle_slashes
 from auth_conformance.model import Need, Provenance
 from auth_conformance.settings import ConfigurationError
 from auth_conformance.transports.message import HttpRequest
@@ -55,6 +56,7 @@ async def explore(scout: Scout, known: Knowledge) -> None:
     try:
         await calibrate(scout, known.address)
         locked = await _documents(scout, known)
+        await settle_slashes(scout, known)
         known.accounts.update(given_accounts(known.settings.accounts))
         declared_flows(known)
         await _get_in(scout, known, doorman)

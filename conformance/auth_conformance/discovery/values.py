@@ -34,6 +34,7 @@ _FORMATS = {
     "json-pointer": "/sample",
     "regex": "sample",
 }
+_BORN = "1990-04-05"
 
 
 def sample(schema: Any, rng: random.Random, name: str = "", *, depth: int = 0) -> Any:
@@ -230,6 +231,9 @@ def _stretched(text: str, least: int) -> str:
 
 
 def _named(form: str, name: str, rng: random.Random) -> str:
+    if form.startswith("date") and mentions(name, names("fields", "birth")):
+        # Somebody grown up: services that ask for it refuse children.
+        return _BORN + _FORMATS[form].removeprefix(_FORMATS["date"])
     if form in _FORMATS:
         return _FORMATS[form]
     if form.startswith("uuid"):
