@@ -24,6 +24,9 @@ from auth_conformance.transports.message import HttpRequest, RawReply, Step
 
 Schema = Mapping[str, Any]
 
+# Headers that the suite sets itself, whatever a document says of them.
+_OURS = frozenset({"authorization", "cookie", "content-type", "accept", "host", "content-length"})
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
@@ -72,7 +75,26 @@ class Operation:
         path = self.path
         for name, value in (values or {}).items():
             path = path.replace("{" + name + "}", value)
-        return HttpRequest(self.method, path)
+        return HttpRequest(self.method, path, headers=self._demanded(), json_type=self._json_type())
+
+    def _json_type(self) -> str:
+        plain = "application/json"
+        own = [media for media in self.bodies if media.partition(";")[0].endswith("+json")]
+        return own[0] if own and plain not in self.bodies else plain
+
+    def _demanded(self) -> tuple[tuple[str, str], ...]:
+        """Headers that the document demands and says a value for: a version of the interface, a tenant."""
+        found = []
+        for item in self.parameters:
+            if item.place != "header" or not item.required or item.name.lower() in _OURS:
+                continue
+            listed = item.schema.get("enum") or item.schema.get("examples") or [None]
+            value = item.schema.get(
+                "const", item.schema.get("default", item.schema.get("example", listed[0]))
+            )
+            if isinstance(value, str) and value.isascii() and value.isprintable():
+                found.append((item.name, value))
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

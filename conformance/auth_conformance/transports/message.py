@@ -62,6 +62,8 @@ class HttpRequest:
     source: str | None = None
     before: tuple[Step, ...] = ()
     limit: int = BODY_LIMIT
+    # How the operation wants its JSON to be called, such as application/vnd.api+json.
+    json_type: str = "application/json"
 
     @property
     def url(self) -> str:
@@ -86,7 +88,7 @@ class HttpRequest:
         return replace(
             self,
             body=json.dumps(value, ensure_ascii=True).encode("ascii"),
-            headers=(*self._without("content-type"), ("Content-Type", "application/json")),
+            headers=(*self._without("content-type"), ("Content-Type", self.json_type)),
         )
 
     def with_form(self, pairs: tuple[tuple[str, str], ...]) -> Self:
