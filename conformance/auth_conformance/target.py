@@ -44,7 +44,8 @@ class Operation:
 
     `security` holds the alternatives (OR), each a set of scheme names (AND); `()` means that the document
     declares the operation open, None that nothing is declared about it. An empty alternative means
-    optional authentication. `bodies` maps media types to schemas with references resolved.
+    optional authentication. `bodies` maps media types to schemas with references resolved. `fixed` is what
+    every request to it carries besides a credential: place (header or query), name and value.
     """
 
     method: str
@@ -59,6 +60,7 @@ class Operation:
     responses: Mapping[str, Any] = field(default_factory=dict)
     provenance: Provenance = Provenance.OPENAPI
     source: SourceLine | None = None
+    fixed: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def name(self) -> str:
@@ -75,7 +77,12 @@ class Operation:
         path = self.path
         for name, value in (values or {}).items():
             path = path.replace("{" + name + "}", value)
-        return HttpRequest(self.method, path, headers=self._demanded(), json_type=self._json_type())
+        demanded = self._demanded()
+        named = {name.lower() for name, _ in demanded}
+        fixed = [item for item in self.fixed if item[0] == "query" or item[1].lower() not in named]
+        query = tuple((name, value) for place, name, value in fixed if place == "query")
+        headers = tuple((name, value) for place, name, value in fixed if place == "header")
+        return HttpRequest(self.method, path, query, (*demanded, *headers), json_type=self._json_type())
 
     def _json_type(self) -> str:
         plain = "application/json"
@@ -95,6 +102,14 @@ class Operation:
             if isinstance(value, str) and value.isascii() and value.isprintable():
                 found.append((item.name, value))
         return tuple(found)
+
+    def carrying(self, request: HttpRequest, body: object) -> HttpRequest:
+        """`request` with a body in a media type that the operation takes: JSON unless it takes forms only."""
+        takes_json = any(media.endswith("json") for media in self.bodies)
+        form = "application/x-www-form-urlencoded" in self.bodies and not takes_json
+        if form and isinstance(body, Mapping):
+            return request.with_form(tuple((str(key), str(value)) for key, value in body.items()))
+        return request.with_json(body)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.discovery.asking import granted
 from auth_conformance.discovery.doors import Opening, carriers_for, doors, open_door
 from auth_conformance.discovery.names import mentions, names, rank
+from auth_conformance.discovery.preludes import wants_csrf
 from auth_conformance.discovery.tokens import (
     Issued,
     csrf_header_for,
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 # Real accounts get locked: no more wrong logins than this for one that the run did not make itself.
 WRONG_TRIES = 2
 _OWN_WRONG_TRIES = 8
+_INCOMPLETE = (400, 422)
+_SAYS_MORE = re.compile(r"\b(?:required|missing|must be (?:given|present|supplied))\b", re.IGNORECASE)
 # Answers that say that the request never came to comparing a password.
 _UNJUDGED = frozenset({404, 405, 406, 411, 415, 422, 429, 500, 501, 502, 503})
 
@@ -169,6 +173,9 @@ class Doorman:
         self._known = known
         self._wrong: dict[str, int] = {}
         self.refusals: list[str] = []
+        # What the last refusal said about the request, not about the password.
+        self.wants_csrf = False
+        self.wants_more = False
 
     def may_try(self, account: Account) -> bool:
         """Whether another wrong login of this account can be afforded."""
@@ -191,7 +198,9 @@ class Doorman:
                     self._scout.learn(secret.reveal())
         if found:
             return reply
-        if reply.status not in _UNJUDGED:
+        self.wants_csrf = wants_csrf(reply)
+        self.wants_more = reply.status in _INCOMPLETE and _SAYS_MORE.search(reply.text) is not None
+        if reply.status not in _UNJUDGED and not self.wants_csrf and not self.wants_more:
             self._wrong[account.label] = self._wrong.get(account.label, 0) + 1
         self.refusals.append(f"{described or login.operation.name} answered {self._scout.shown(reply)}")
         return None
@@ -209,7 +218,13 @@ class Doorman:
         cookies = [item for item in items if item.cookie is not None]
         found: list[Login] = []
         for group in (tokens, cookies):
-            opening = await open_door(self._scout, self._known, group, owner=account.label) if group else None
+            opening = (
+                await open_door(
+                    self._scout, self._known, group, owner=account.label, doors_only=_where_sent(reply)
+                )
+                if group
+                else None
+            )
             if opening is not None:
                 found.append(self._verified(login, reply, opening, account))
         if (
@@ -286,6 +301,15 @@ class Doorman:
             elif not worked:
                 return False
         return worked
+
+
+def _where_sent(reply: RawReply) -> list[Operation]:
+    """Where a login sends people afterwards: a page that is theirs, as like as not."""
+    location = reply.header("location") or ""
+    if reply.status not in (302, 303) or not location.startswith("/") or location.startswith("//"):
+        return []
+    path = location.partition("?")[0].partition("#")[0]
+    return [Operation("GET", path, provenance=Provenance.OBSERVED)] if path != "/" else []
 
 
 def declared_csrf_header(known: Knowledge) -> str:

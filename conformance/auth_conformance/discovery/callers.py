@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from auth_conformance.discovery.doors import doors, shut, stranger
 from auth_conformance.discovery.names import names, rank
 from auth_conformance.model import Provenance, Role
-from auth_conformance.oracles.pointer import resolve, strings
+from auth_conformance.oracles.places import found_at
+from auth_conformance.oracles.pointer import strings
 from auth_conformance.target import Operation, Witness
 
 if TYPE_CHECKING:
@@ -118,7 +120,7 @@ def _naming(
     }
     others: Mapping[str, str | int] = strings(theirs.json) if theirs is not None and theirs.ok else {}
     subject = credential.jwt.claims.get("sub") if credential.jwt is not None else None
-    found = []
+    found = _named_in_page(names_of, mine, theirs) if "html" in mine.media_type else []
     for pointer, value in strings(mine.json, 300).items():
         echoes = credential.value.reveal() in str(value)
         if echoes or (others and others.get(pointer, value) == value):
@@ -138,6 +140,24 @@ def _naming(
             )  # an entry of a list is luck
             found.append((pointer, score - pointer.count("/")))
     return sorted(found, key=lambda pair: -pair[1])
+
+
+def _named_in_page(
+    names_of: Mapping[str, str], mine: RawReply, theirs: RawReply | None
+) -> list[tuple[str, int]]:
+    """Where a page writes the caller's name: between two pieces of it that are there for everybody."""
+    own, other = names_of["a"], names_of["b"]
+    text = mine.text[:200_000]
+    if not own or (theirs is not None and theirs.ok and own in theirs.text.lower()):
+        return []
+    for match in re.finditer(rf"(?<![\w.@-]){re.escape(own)}(?![\w.@-])", text, re.IGNORECASE):
+        before, after = text[: match.start()].rsplit("\n", 1)[-1][-60:], text[match.end() :][:1]
+        where = f"text {before}{{}}{after}"
+        if "{" in before or not before.strip() or str(found_at(mine, where)).lower() != own:
+            continue
+        if theirs is None or not theirs.ok or str(found_at(theirs, where)).lower() == other:
+            return [(where, _EXACT - 150)]  # JSON is clearer, where there is some
+    return []
 
 
 async def _verified(
@@ -167,7 +187,7 @@ async def _verified(
             reply = await scout.call(item.operation, what, credential=credential, role=Role.CONTROL)
             if not scout.let_in(reply, nobody):
                 return None
-            values = {pointer: resolve(reply.json, pointer) for pointer in pointers}
+            values = {pointer: found_at(reply, pointer) for pointer in pointers}
             pointers = [key for key in pointers if seen[label].setdefault(key, values[key]) == values[key]]
         again = await scout.call(item.operation, f"{name} as nobody, round {turn}", role=Role.CONTROL)
         if again.status != nobody.status:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from auth_conformance.credentials import Carrier, Kind
+from auth_conformance.discovery.names import mentions, names, rank
 from auth_conformance.discovery.references import References
+from auth_conformance.discovery.values import sample
 from auth_conformance.target import Operation, Parameter, Schema
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ _SCHEME_WORD = re.compile(
 class Document:
     """What a document says. `token_paths` are the token URLs of its password flows, as written.
 
+    `grant_paths` are those of its other flows, `openid_urls` where its OpenID providers describe themselves.
     `problems` are sentences about what could not be read, `unusable` about schemes without a carrier.
     """
 
@@ -36,6 +40,8 @@ class Document:
     token_paths: tuple[str, ...]
     problems: tuple[str, ...]
     unusable: tuple[str, ...] = ()
+    openid_urls: tuple[str, ...] = ()
+    grant_paths: tuple[str, ...] = ()
 
 
 def is_document(value: Any) -> bool:
@@ -119,6 +125,12 @@ def read_document(raw: Mapping[str, Any], base: str = "") -> Document:
         token_paths=tuple(_token_paths(schemes)),
         problems=tuple(dict.fromkeys([*problems, *references.problems])),
         unusable=unusable,
+        openid_urls=tuple(
+            str(scheme["openIdConnectUrl"])
+            for scheme in schemes.values()
+            if str(scheme.get("type")).lower() == "openidconnect" and scheme.get("openIdConnectUrl")
+        ),
+        grant_paths=tuple(_token_paths(schemes, ("authorizationCode", "clientCredentials"))),
     )
 
 
@@ -144,6 +156,7 @@ def _operation(  # noqa: PLR0917 - the levels of a document that all add to one 
         }
     )
     tags = described.get("tags")
+    parameters = _parameters(item, described, references)
     responses = described.get("responses")
     return Operation(
         method=method.upper(),
@@ -155,9 +168,24 @@ def _operation(  # noqa: PLR0917 - the levels of a document that all add to one 
         if alternatives is None
         else tuple(frozenset(map(str, entry)) for entry in alternatives),
         scopes=tuple(scopes),
-        parameters=_parameters(item, described, references),
+        parameters=parameters,
         bodies=_bodies(described, references),
         responses=references.resolve(responses) if isinstance(responses, dict) else {},
+        fixed=_fixed(method, parameters),
+    )
+
+
+def _fixed(method: str, parameters: tuple[Parameter, ...]) -> tuple[tuple[str, str, str], ...]:
+    """Required headers that are no credential, such as a version or a tenant; for a GET its query as well."""
+    credential = names("tokens", "headers")
+    places = ("header", "query") if method == "get" else ("header",)
+    return tuple(
+        (item.place, item.name, str(sample(item.schema, random.Random(0), item.name)))
+        for item in parameters
+        if item.required
+        and item.place in places
+        and rank(item.name, credential) is None
+        and not mentions(item.name, names("tokens", "csrf"))
     )
 
 
@@ -255,9 +283,12 @@ def carrier_of(name: str, scheme: Mapping[str, Any]) -> Carrier | None:
             return None
 
 
-def _token_paths(schemes: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def _token_paths(
+    schemes: Mapping[str, Mapping[str, Any]], wanted: tuple[str, ...] = ("password",)
+) -> Iterator[str]:
     for scheme in schemes.values():
         flows = scheme.get("flows")
-        flow = flows.get("password") if isinstance(flows, dict) else None
-        if isinstance(flow, dict) and isinstance(flow.get("tokenUrl"), str):
-            yield flow["tokenUrl"]
+        for name in wanted:
+            flow = flows.get(name) if isinstance(flows, dict) else None
+            if isinstance(flow, dict) and isinstance(flow.get("tokenUrl"), str):
+                yield flow["tokenUrl"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.discovery.knowledge import Knowledge, with_scheme
@@ -72,6 +73,12 @@ async def stranger(scout: Scout, known: Knowledge, operation: Operation) -> RawR
             operation, f"{operation.name} without a credential"
         )
     return known.strangers[operation.name]
+
+
+def slashed(path: str, reply: RawReply) -> bool:
+    """Whether a path is spelled with a slash at its end here, and redirected there without one."""
+    location = urlsplit(reply.header("location") or "")
+    return reply.status in (301, 302, 307, 308) and not path.endswith("/") and location.path == path + "/"
 
 
 def shut(scout: Scout, reply: RawReply) -> bool:
@@ -143,6 +150,9 @@ async def open_door(
     for name in candidates[:_DOORS]:
         operation = next(item for item in [*doors_only, *opened, *doors(known)] if item.name == name)
         nobody = await stranger(scout, known, operation)
+        if slashed(operation.path, nobody):
+            operation = replace(operation, path=operation.path + "/")
+            nobody = await stranger(scout, known, operation)
         if not shut(scout, nobody):
             continue
         for item in items:

@@ -26,7 +26,7 @@ _MOST = 3
 
 async def find_keys(scout: Scout, known: Knowledge) -> None:
     """Fill in `keys`: an operation whose reply holds a secret that opens the witness."""
-    owner = known.credential("a", (Kind.BEARER, Kind.COOKIE, Kind.BASIC))
+    owner = known.credential("a")
     if owner is None or known.keys is not None:
         return
     for operation in _creations(known)[:_MOST]:

@@ -58,6 +58,9 @@ class Knowledge:
     carriers: list[Carrier] = field(default_factory=list)
     used: list[Carrier] = field(default_factory=list)
     token_paths: tuple[str, ...] = ()
+    openid_urls: tuple[str, ...] = ()
+    grant_paths: tuple[str, ...] = ()
+    provider: Mapping[str, Any] = field(default_factory=dict)
     document_path: str | None = None
     has_document: bool = False
     documents: list[Published] = field(default_factory=list)
@@ -111,6 +114,8 @@ class Knowledge:
             self.operations.setdefault(operation.name, operation)
         self.carriers += [carrier for carrier in document.carriers if carrier not in self.carriers]
         self.token_paths += document.token_paths
+        self.openid_urls += document.openid_urls
+        self.grant_paths += document.grant_paths
         for problem in document.problems[:20]:
             self.say("document", problem, Provenance.OPENAPI, "the rest of the document was used")
         for sentence in document.unusable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Carrier, Kind
@@ -90,13 +90,14 @@ def _attempt(
     password = password_of(members)
     if not encoding or password is None:
         return None
-    user = user_of(members, password)
-    if user is None:
+    handed = [item for item in members if mentions(item.name, names("steps"))]
+    user = user_of([item for item in members if item not in handed], password)
+    if user is None and not handed:
         return None
     pointed = any(
         operation.path.endswith("/" + path.strip("/").rsplit("/", 1)[-1]) for path in known.token_paths
     )
-    others = [item for item in members if item.required and item not in (user, password)]
+    others = [item for item in members if item.required and item not in (user, password, *handed)]
     score = 2 * likeness(operation, "login") + (8 if pointed and encoding == "form" else 0) - 2 * len(others)
     score += 4 if _promises_token(operation) else 0
     score -= 6 if operation.protected else 0
@@ -107,12 +108,25 @@ def _attempt(
     return Attempt(
         operation,
         encoding,
-        user.pointer,
+        user.pointer if user else "",
         password.pointer,
         _template(schema, members, rng),
         score,
         media=media if encoding == "json" else "",
     )
+
+
+def completed(attempt: Attempt, rng: Any) -> Attempt | None:
+    """The attempt with every member that its schema lists, for services that need more than they declare."""
+    schema = attempt.operation.bodies.get(attempt.media) or next(iter(attempt.operation.bodies.values()), {})
+    left = names("login", "optional")
+    own = (attempt.user_field, attempt.password_field)
+    template = dict(attempt.template)
+    for item in fields(schema):
+        if item.required or item.pointer in own or mentions(item.name, left):
+            continue
+        template = put(template, item.pointer, sample(item.schema, rng, item.name))
+    return replace(attempt, template=template) if template != attempt.template else None
 
 
 def _basic_attempt(known: Knowledge, operation: Operation) -> Attempt | None:

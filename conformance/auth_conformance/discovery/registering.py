@@ -29,12 +29,19 @@ def register_candidates(known: Knowledge, rng: Any) -> list[Register]:
             continue
         score = likeness(operation, "register")
         score += 3 if mentions(operation.path + " " + operation.operation_id, names("register")[:6]) else 0
-        if not score:
-            continue
-        register = described_register(operation, rng)
+        score += 0 if avoided(operation, "login") or likeness(operation, "login") else _asks_much(operation)
+        register = described_register(operation, rng) if score else None
         if register is not None:
             found.append((score, register))
     return [register for _, register in sorted(found, key=lambda pair: -pair[0])]
+
+
+def _asks_much(operation: Operation) -> int:
+    """What only a sign-up asks: the password twice, consent, or more about a person than a login needs."""
+    members = [item for schema in operation.bodies.values() for item in fields(schema)]
+    twice = any(rank(item.name, names("fields", "confirm")) is not None for item in members)
+    agreed = any(mentions(item.name, names("fields", "agree")) for item in members)
+    return 3 * twice + 2 * agreed
 
 
 def described_register(operation: Operation, rng: Any) -> Register | None:

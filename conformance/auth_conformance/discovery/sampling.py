@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from auth_conformance.discovery.names import names, rank
 from auth_conformance.discovery.schemas import merged, type_of
 from auth_conformance.discovery.values import bounds, most_of, sample
+from auth_conformance.target import typed
 from auth_conformance.transports.message import HttpRequest
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def build_request(
         if (
             not item.required
             or item.place == "path"
+            or (item.place, item.name) in {(place, name) for place, name, _ in operation.fixed}
             or rank(item.name, names("tokens", "headers")) is not None
         ):
             continue
@@ -65,7 +67,7 @@ def body_type(operation: Operation) -> str | None:
 def with_body(request: HttpRequest, media: str, value: Any) -> HttpRequest:
     """`request` with `value` as its body. A multipart body is written with one part per member."""
     if media.endswith("json") or not isinstance(value, Mapping):
-        return request.with_json(value)
+        return typed(request.with_json(value), media)
     if media.endswith("x-www-form-urlencoded"):
         return request.with_form(tuple((str(key), _written(item)) for key, item in value.items()))
     boundary = "auth-conformance-0b1c2d3e4f"

@@ -21,15 +21,18 @@ from auth_conformance.discovery.callers import find_public, find_witnesses
 from auth_conformance.discovery.code import find_source
 from auth_conformance.discovery.declared import declared_flows, declared_logins, declared_logouts
 from auth_conformance.discovery.document import base_paths, read_document
-from auth_conformance.discovery.doors import stranger
+from auth_conformance.discovery.doors import slashed, stranger
 from auth_conformance.discovery.entrances import guessed_attempts
 from auth_conformance.discovery.gaps import REMEDIES, fill_gaps
 from auth_conformance.discovery.keys import find_keys
 from auth_conformance.discovery.lifecycle import find_logouts, find_refresh
 from auth_conformance.discovery.locating import Found, calibrate, find_documents, read
-from auth_conformance.discovery.logins import Attempt, attempts
+from auth_conformance.discovery.logins import Attempt, attempts, completed
 from auth_conformance.discovery.management import find_sessions, find_user_management, find_websockets
+from auth_conformance.discovery.names import dangerous
 from auth_conformance.discovery.newcomers import settle, verify_registration
+from auth_conformance.discovery.preludes import prepared, protected
+from auth_conformance.discovery.providers import provider_attempts
 from auth_conformance.discovery.recovery import find_recovery, open_mailbox
 from auth_conformance.discovery.routes import seen_routes
 from auth_conformance.discovery.signing import find_public_keys, find_signing_keys
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from auth_conformance.discovery.knowledge import Knowledge
-    from auth_conformance.target import Operation
+    from auth_conformance.target import Account, Login, Operation
 
 # Operations whose login was tried and let in: no more than this many, they cost hashing time.
 _LOGINS = 4
@@ -108,6 +111,7 @@ async def _documents(scout: Scout, known: Knowledge) -> list[str]:
     found, locked, notes = await find_documents(scout, known.settings.openapi, known.address, app)
     for item in found:
         await _include(scout, known, item)
+    await _spell(scout, known)
     for note in notes:
         known.say("document", note, Provenance.OBSERVED)
     if not found:
@@ -116,6 +120,32 @@ async def _documents(scout: Scout, known: Knowledge) -> list[str]:
     if app is not None:
         _include_routes(known, app)
     return locked
+
+
+async def _spell(scout: Scout, known: Knowledge) -> None:
+    """Some services redirect every path of their document to one with a slash: then that is how it is spelled."""
+    simple = [
+        item
+        for item in known.by_method("GET")
+        if "{" not in item.path and not item.path.endswith("/") and not dangerous(item)
+    ]
+    asked = [item for item in simple if item.path != known.document_path][:2]
+    for operation in asked:
+        if not slashed(operation.path, await stranger(scout, known, operation)):
+            return
+    if not asked:
+        return
+    for name, operation in list(known.operations.items()):
+        if not operation.path.endswith("/") and operation.path != known.document_path:
+            del known.operations[name]
+            spelled = replace(operation, path=operation.path + "/")
+            known.operations[spelled.name] = spelled
+    known.say(
+        "paths",
+        "each with a slash at its end",
+        Provenance.OBSERVED,
+        f"{asked[0].name} redirects to the path with one",
+    )
 
 
 async def _include(scout: Scout, known: Knowledge, found: Found) -> None:
@@ -219,11 +249,29 @@ async def _find_logins(scout: Scout, known: Knowledge, doorman: Doorman, label: 
         likely = not known.logins or attempt.score >= _LIKELY
         if len(known.logins) >= _LOGINS or not likely or not doorman.may_try(account):
             break
-        known.logins += await doorman.enter(attempt, account)
+        known.logins += await _enter(scout, known, doorman, attempt, account)
+    if not known.logins and doorman.may_try(account):
+        for attempt in await provider_attempts(scout, known):
+            known.logins += [] if known.logins else await _enter(scout, known, doorman, attempt, account)
     if not known.logins and doorman.may_try(account):
         for attempt in await guessed_attempts(scout, known, account.username):
-            known.logins += [] if known.logins else await doorman.enter(attempt, account)
+            known.logins += [] if known.logins else await _enter(scout, known, doorman, attempt, account)
     return bool(known.logins)
+
+
+async def _enter(
+    scout: Scout, known: Knowledge, doorman: Doorman, attempt: Attempt, account: Account
+) -> list[Login]:
+    """Try an attempt; when its refusal says what it lacks, once more with that."""
+    attempt = await prepared(scout, known, attempt, account.username)
+    found = await doorman.enter(attempt, account)
+    if not found and doorman.wants_csrf:
+        better = await protected(scout, known, attempt)
+        found = await doorman.enter(better, account) if better is not None else []
+    elif not found and doorman.wants_more:
+        fuller = completed(attempt, scout.rng)
+        found = await doorman.enter(fuller, account) if fuller is not None else []
+    return found
 
 
 async def _witnesses(scout: Scout, known: Knowledge) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _DEEPEST = 8
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 _LONG = 10_000
+_BORN = "1990-04-05"
 # Any date will do as long as it is in the future for an expiry and fixed for the same seed.
 _FORMATS = {
     "date-time": "2031-04-05T06:07:08Z",
@@ -34,7 +35,6 @@ _FORMATS = {
     "json-pointer": "/sample",
     "regex": "sample",
 }
-_BORN = "1990-04-05"
 
 
 def sample(schema: Any, rng: random.Random, name: str = "", *, depth: int = 0) -> Any:

@@ -257,6 +257,8 @@ class Core:
 
     def _login_kind(self) -> Kind:
         kinds = [kind for kind in self.kinds() if kind is not Kind.KEY]
+        if not kinds and any(Kind.KEY in account.ready for account in self.target.accounts.values()):
+            return Kind.KEY  # keys that make keys
         if not kinds:
             raise Missing("No login is known that could create a key.", self._remedy(Need.LOGIN))
         return kinds[0]
@@ -376,7 +378,7 @@ class Core:
         """Call an operation, with a credential or without; `edit` has the last word on the request."""
         request = operation.request(values)
         if body is not None:
-            request = request.with_json(body)
+            request = operation.carrying(request, body)
         if credential is not None:
             request = request.with_headers(*credential.headers).with_query(*credential.query)
         request = request.with_headers(*headers).with_query(*query)

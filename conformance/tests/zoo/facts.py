@@ -164,6 +164,8 @@ def compare(animal: Animal, target: Target, requests: int) -> Marks:
     marks = Marks(animal.name, requests=requests)
     for name, value in observed(target, animal).items():
         right = _right(animal.facts[name])
+        if value is not None and value.startswith("text ") and "text" in right:
+            value = "text"
         if value in right or (value is None and "" in right):
             marks.found.append(name)
         elif value is None:
