@@ -135,7 +135,7 @@ class Presenting(Holdings, Stored):
         """Each value in each place, and digests as people rewrite them: behind the prefix, and in base64."""
         carriers = [carrier for carrier in self.target.carriers if carrier.kind is not Kind.BASIC]
         attempts = []
-        start = self._start_of(key)
+        start = self._start_of(key, chosen)
         for item in chosen:
             texts = {f"what stands in {item.place}": item.text}
             if item.hashed and re.fullmatch(r"(?:[0-9a-fA-F]{2})+", item.text):
@@ -157,8 +157,17 @@ class Presenting(Holdings, Stored):
                 ][:1]
         return attempts
 
-    def _start_of(self, key: Secret | None) -> str:
-        return public_start(key.reveal()) if key is not None else ""
+    @staticmethod
+    def _start_of(key: Secret | None, stored: list[Kept]) -> str:
+        """The public part of a key with its separator: what the database keeps of it, else its last separator."""
+        if key is None:
+            return ""
+        text = key.reveal()
+        kept = max((item.text for item in stored if text.startswith(item.text)), key=len, default="")
+        if len(kept) >= SHORTEST and kept != text:
+            after = text[len(kept)]  # one separator; what follows it may look like one, and is secret
+            return kept if after.isalnum() else kept + after
+        return public_start(text)
 
     async def _elsewhere_presented(self, account: Account, chosen: list[Kept]) -> list[Violation]:
         """As refresh token, as password, and as reset token; failures count there, so only digests are tried."""
