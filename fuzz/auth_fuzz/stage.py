@@ -144,10 +144,8 @@ class Stage:
         login = self.target.login(kind)
         learn = self.searcher.scene.recorder.redactor.learn
         learn(credential.value)
-        csrf = resolve(answer.reply.json, login.csrf) if login is not None and login.csrf else None
-        if isinstance(csrf, str) and csrf:
-            learn(Secret(csrf))
-            credential = replace(credential, companions=((self.searcher.csrf_header(), csrf),))
+        for _, value in (*credential.companions, *credential.crumbs):
+            learn(Secret(value))
         if any(
             item.credential is not None and item.credential.value == credential.value for item in self.held
         ):
