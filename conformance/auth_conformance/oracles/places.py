@@ -32,20 +32,25 @@ class Readable(Protocol):
     @property
     def json(self) -> Any:
         """The body as JSON data; None when it is none."""
+        ...
 
     @property
     def text(self) -> str:
         """The body as text."""
+        ...
 
     @property
     def earlier(self) -> Sequence[Readable]:
         """The replies to the requests that prepared this one."""
+        ...
 
     def header(self, name: str) -> str | None:
         """The first header of that name."""
+        ...
 
     def header_lines(self, name: str) -> tuple[str, ...]:
         """All headers of that name."""
+        ...
 
 
 def found_at(reply: Readable, where: str) -> Any:
