@@ -352,6 +352,7 @@ class KeyManagement:
     """How a user makes, lists and revokes API keys. Pointers are into the creation reply.
 
     `listing` and `revoke` are None where the service has none; `revoke`'s path parameter is `id_parameter`.
+    `owner_parameter` is the one in all three paths that names whose keys they are, where there is one.
     """
 
     create: Operation
@@ -364,6 +365,7 @@ class KeyManagement:
     id_parameter: str = ""
     expiry_field: str | None = None
     provenance: Provenance = Provenance.OBSERVED
+    owner_parameter: str = ""
 
 
 @dataclass(frozen=True, slots=True)

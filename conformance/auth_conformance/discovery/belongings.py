@@ -127,7 +127,9 @@ async def _try(scout: Scout, known: Knowledge, item: Collection, owner: Credenti
             pointer,
             item.parameter,
             known.operations.get(f"GET {item.create.path}"),
-            _one_of(known, item.create, "PATCH") or _one_of(known, item.create, "PUT"),
+            _one_of(known, item.create, "PATCH")
+            or _one_of(known, item.create, "PUT")
+            or _one_of(known, item.create, "POST"),
             delete,
             Provenance.OBSERVED,
         )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from auth_conformance.discovery.doors import doors, shut, stranger
+from auth_conformance.discovery.doors import doors, shut, slashed, stranger
 from auth_conformance.discovery.names import names, rank
 from auth_conformance.model import Provenance, Role
 from auth_conformance.oracles.places import found_at
@@ -84,6 +84,9 @@ async def _candidates(scout: Scout, known: Knowledge, credential: Credential) ->
     by_name = {item.name: item for item in [*known.opened, *doors(known)]}
     for name, operation in list(by_name.items())[:_MOST]:
         nobody = await stranger(scout, known, operation)
+        if slashed(operation.path, nobody):
+            operation = replace(operation, path=operation.path + "/")  # noqa: PLW2901 - that is its path
+            nobody = await stranger(scout, known, operation)
         if not shut(scout, nobody):
             continue
         mine = await scout.call(operation, f"{name} as a", credential=credential)

@@ -83,6 +83,8 @@ def slashed(path: str, reply: RawReply) -> bool:
 
 def shut(scout: Scout, reply: RawReply) -> bool:
     """Whether a stranger was refused: 401 and its kin, a redirect, or perhaps a 200 that says no."""
+    if reply.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return True  # even where unknown paths get the same: some services ask who calls before they look
     if not scout.exists(reply) or reply.status is None:
         return False
     return reply.status < HTTPStatus.INTERNAL_SERVER_ERROR and reply.status not in _SAYS_NOTHING

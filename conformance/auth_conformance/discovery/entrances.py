@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.discovery.asking import Scout, mark
 from auth_conformance.discovery.logins import Attempt, html_attempts
 from auth_conformance.discovery.names import avoided, likeness, names
+from auth_conformance.discovery.preludes import protected, wants_csrf
 from auth_conformance.model import Provenance
+from auth_conformance.secret import Secret
 from auth_conformance.target import Operation
 from auth_conformance.transports.message import HttpRequest, RawReply
 
@@ -46,6 +49,10 @@ async def _at(scout: Scout, known: Knowledge, path: str, username: str) -> list[
     reply = await _ask(scout, operation, "json", everything)
     if not scout.exists(reply, path):
         return []
+    frame = Attempt(operation, "json", "", "")
+    if wants_csrf(reply):
+        frame = await protected(scout, known, frame) or frame
+        reply = await _ask(scout, operation, "json", everything, frame)
     forms = list(html_attempts(reply.text, path)) if "html" in reply.media_type else []
     if not forms and (reply.status in _MISREAD or "html" in reply.media_type):
         page = (await scout.ask(HttpRequest("GET", path), f"look for a form at {path}")).reply
@@ -53,29 +60,34 @@ async def _at(scout: Scout, known: Knowledge, path: str, username: str) -> list[
     if forms:
         return forms
     encoding = "json"
-    if reply.status in _MISREAD:
-        second = await _ask(scout, operation, "form", everything)
+    # A refusal that is worded otherwise than the one of an empty body was one of the names in it.
+    if reply.status in _MISREAD and mark(reply) == mark(await _ask(scout, operation, "json", {}, frame)):
+        second = await _ask(scout, operation, "form", everything, frame)
         if scout.exists(second, path) and second.status not in _MISREAD:
             encoding, reply = "form", second
         elif second.status in _MISREAD:
             return []
-    field = await _needed(scout, operation, encoding, reply) or ("email" if "@" in username else "username")
+    field = await _needed(scout, operation, encoding, reply, frame) or (
+        "email" if "@" in username else "username"
+    )
     # Where every answer is 401 neither field nor encoding can be told without a right password.
     other, name = ("form", "username") if encoding == "json" else ("json", field)
     return [
-        Attempt(operation, encoding, field, "password", {}, 1),
-        Attempt(operation, other, name, "password", {}, 0),
+        replace(frame, encoding=encoding, user_field=field, password_field="password", score=1),  # noqa: S106 - a name
+        replace(frame, encoding=other, user_field=name, password_field="password", score=0),  # noqa: S106 - a name
     ]
 
 
-async def _needed(scout: Scout, operation: Operation, encoding: str, expected: RawReply) -> str | None:
+async def _needed(
+    scout: Scout, operation: Operation, encoding: str, expected: RawReply, frame: Attempt
+) -> str | None:
     """The one user field that is as good as all of them; None where a name makes no difference."""
-    without = await _ask(scout, operation, encoding, {"password": secrets.token_urlsafe(12)})
+    without = await _ask(scout, operation, encoding, {"password": secrets.token_urlsafe(12)}, frame)
     if mark(without)[:2] == mark(expected)[:2]:
         return None
     for name in _USER_FIELDS[:5]:
         body = {name: _nobody(name), "password": secrets.token_urlsafe(12)}
-        reply = await _ask(scout, operation, encoding, body)
+        reply = await _ask(scout, operation, encoding, body, frame)
         if mark(reply)[:2] == mark(expected)[:2]:
             return name
     return None
@@ -86,7 +98,13 @@ def _nobody(field: str) -> str:
     return f"{name}@example.com" if field == "email" else name
 
 
-async def _ask(scout: Scout, operation: Operation, encoding: str, body: dict[str, str]) -> RawReply:
+async def _ask(
+    scout: Scout, operation: Operation, encoding: str, body: dict[str, str], frame: Attempt | None = None
+) -> RawReply:
+    """Send a body; `frame` has the steps and headers that a CSRF token needs."""
     request = operation.request()
+    if frame is not None:
+        steps = tuple(step.step("", Secret("")) for step in frame.before)
+        request = replace(request, before=steps).with_headers(*frame.headers.items())
     request = request.with_json(body) if encoding == "json" else request.with_form(tuple(body.items()))
     return (await scout.ask(request, f"see what {operation.name} makes of nobody ({encoding})")).reply

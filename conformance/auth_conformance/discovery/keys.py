@@ -47,7 +47,7 @@ def _creations(known: Knowledge) -> list[Operation]:
     found = [
         operation
         for operation in known.by_method("POST")
-        if "{" not in operation.path
+        if _owner_parameter(operation) is not None
         and not avoided(operation, "keys")
         and operation.path not in {login.operation.path for login in known.logins}
         and likeness(operation, "keys") >= IN_PATH
@@ -59,6 +59,15 @@ def _creations(known: Knowledge) -> list[Operation]:
         )
     )
     return found
+
+
+def _owner_parameter(operation: Operation) -> str | None:
+    """The path parameter that names the owner of new keys; "" without one, None where it is another thing."""
+    parameters = [part.split("}")[0] for part in operation.path.split("{")[1:]]
+    if not parameters:
+        return ""
+    named = len(parameters) == 1 and rank(parameters[0], names("keys", "owner")) is not None
+    return parameters[0] if named else None
 
 
 def _templates(scout: Scout, operation: Operation) -> list[dict[str, Any]]:
@@ -79,11 +88,10 @@ async def _try(
     scout: Scout, known: Knowledge, operation: Operation, template: dict[str, Any], owner: Credential
 ) -> KeyManagement | None:
     media = next(iter(operation.bodies), "application/json")
-    request = (
-        with_body(operation.request(), media, template)
-        if operation.bodies or template
-        else operation.request()
-    )
+    owned = _owner_parameter(operation) or ""
+    values = {owned: known.accounts["a"].username} if owned else {}
+    bare = operation.request(values)
+    request = with_body(bare, media, template) if operation.bodies or template else bare
     reply = (await scout.ask(request, f"create an API key: {operation.name}", credential=owner)).reply
     if not reply.ok:
         return None
@@ -99,7 +107,7 @@ async def _try(
             break
     if revoke is not None and identifier is not None:
         key_id = str(resolve(reply.json, identifier))
-        request = revoke.request({parameter: key_id})
+        request = revoke.request({**values, parameter: key_id})
         gone = (await scout.ask(request, f"revoke the key again: {revoke.name}", credential=owner)).reply
         revoke = revoke if gone.ok else None
     if not value:
@@ -120,6 +128,7 @@ async def _try(
         parameter,
         _expiry(operation),
         Provenance.OBSERVED,
+        owned,
     )
 
 
@@ -163,14 +172,14 @@ async def _carriers(scout: Scout, known: Knowledge, secret: str) -> list[Carrier
 def _revocation(known: Knowledge, create: Operation) -> tuple[Operation | None, str]:
     prefix = create.path.rstrip("/") + "/{"
     for operation in known.by_method("DELETE", "POST"):
-        single = operation.path.count("{") == 1 and operation.path.startswith(prefix)
+        single = operation.path.count("{") == prefix.count("{") and operation.path.startswith(prefix)
         ends = (
             operation.path.endswith("}")
             if operation.method == "DELETE"
             else mentions(operation.path.rsplit("/", 1)[-1], ("revoke", "delete", "disable", "deactivate"))
         )
         if single and ends:
-            return operation, operation.path.split("{")[1].split("}")[0]
+            return operation, operation.path.removeprefix(prefix).split("}")[0]
     return None, ""
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Credential, Kind
 from auth_conformance.discovery.asking import granted
+from auth_conformance.discovery.doors import slashed
 from auth_conformance.discovery.names import LAST_SEGMENT, avoided, likeness, names, rank
 from auth_conformance.discovery.sampling import sample, with_body
 from auth_conformance.discovery.schemas import fields
@@ -89,6 +90,11 @@ def _refreshes(known: Knowledge, login: Login, cookie: str) -> Iterator[Refresh]
         operations = [
             Operation("POST", path, provenance=Provenance.GUESSED) for path in names("refresh", "paths")
         ]
+    if login.template.get("grant_type") == "password" and not cookie:
+        # One token endpoint for every grant (RFC 6749 §6).
+        kept = {key: value for key, value in login.template.items() if key not in ("grant_type", "scope")}
+        template = {**kept, "grant_type": "refresh_token"}
+        yield Refresh(login.operation, "form", "refresh_token", token, following, template)
     for operation in operations:
         if cookie:
             yield Refresh(operation, "cookie", cookie, token, following)
@@ -164,7 +170,7 @@ async def find_logouts(scout: Scout, known: Knowledge, doorman: Doorman) -> None
             if reply is None or credential is None:
                 return
             found = await _log_out(scout, operation, credential, login.read_refresh(reply))
-            if found is not None:
+            if found is not None and await _ended(scout, known, found, credential):
                 known.logouts.append(found)
                 known.say(
                     "logout",
@@ -187,7 +193,8 @@ def _logout_operations(known: Knowledge, login: Login) -> list[Operation]:
             or (operation.method == "DELETE" and likeness(operation, "session") == LAST_SEGMENT)
         )
     ]
-    beside = login.operation.path.rsplit("/", 1)[0]
+    beside = login.operation.path.rstrip("/").rsplit("/", 1)[0]
+    slash = "/" if login.operation.path.endswith("/") else ""
     same_kind = login.carrier.scheme
 
     def order(operation: Operation) -> tuple[bool, bool, int]:
@@ -206,9 +213,20 @@ def _logout_operations(known: Knowledge, login: Login) -> list[Operation]:
                 Operation("DELETE", path, provenance=Provenance.GUESSED)
                 for path in (sessions, f"{sessions}/current")
             ]
-        paths = (f"{beside}/logout", *names("logout", "paths"))
+        paths = (f"{beside}/logout{slash}", *names("logout", "paths"))
         found += [Operation("POST", path, provenance=Provenance.GUESSED) for path in dict.fromkeys(paths)]
     return found
+
+
+async def _ended(scout: Scout, known: Knowledge, logout: Logout, credential: Credential) -> bool:
+    """Whether a guessed logout ended something; one that the document names is believed for its answer."""
+    if logout.operation.provenance is not Provenance.GUESSED or known.witness is None:
+        return True
+    operation = known.witness.operation
+    reply = await scout.call(
+        operation, f"{operation.name} after {logout.operation.name}", credential=credential
+    )
+    return not scout.let_in(reply, known.strangers[operation.name])
 
 
 async def _log_out(
@@ -226,7 +244,7 @@ async def _log_out(
         if body:
             request = with_body(request, media, body)
     reply = (await scout.ask(request, f"log out: {operation.name}", credential=credential)).reply
-    if not granted(reply) or scout.is_fallback(reply):
+    if not granted(reply) or scout.is_fallback(reply) or slashed(operation.path, reply):
         return None
     return Logout(operation, credential.carrier.kind, named[0] if named else None, Provenance.OBSERVED)
 

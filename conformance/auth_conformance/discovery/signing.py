@@ -13,6 +13,7 @@ from auth_conformance.credentials import Jwt, Kind, SigningKey
 from auth_conformance.discovery.document import joined
 from auth_conformance.discovery.doors import stranger
 from auth_conformance.discovery.names import names
+from auth_conformance.discovery.providers import own_path
 from auth_conformance.model import Provenance
 from auth_conformance.secret import Secret
 from auth_conformance.settings import ConfigurationError
@@ -119,6 +120,8 @@ async def find_public_keys(scout: Scout, known: Knowledge) -> None:
         for operation in known.by_method("GET")
         if "jwks" in operation.path.lower() and "{" not in operation.path
     ]
+    given = own_path(known, known.provider.get("jwks_uri"))
+    documented = [given, *documented] if given is not None else documented
     for path in dict.fromkeys([*documented, *names("public_keys", "paths")]):
         if await _key_set(scout, known, path):
             return

@@ -21,7 +21,7 @@ from auth_conformance.discovery.callers import find_public, find_witnesses
 from auth_conformance.discovery.code import find_source
 from auth_conformance.discovery.declared import declared_flows, declared_logins, declared_logouts
 from auth_conformance.discovery.document import base_paths, read_document
-from auth_conformance.discovery.doors import slashed, stranger
+from auth_conformance.discovery.doors import shut, slashed, stranger
 from auth_conformance.discovery.entrances import guessed_attempts
 from auth_conformance.discovery.gaps import REMEDIES, fill_gaps
 from auth_conformance.discovery.keys import find_keys
@@ -159,7 +159,10 @@ async def _include(scout: Scout, known: Knowledge, found: Found) -> None:
         document = read_document(found.raw, candidate)
         simple = [item for item in document.operations if item.method == "GET" and "{" not in item.path][:2]
         replies = [await stranger(scout, known, item) for item in simple]
-        if any(scout.exists(reply, item.path) for reply, item in zip(replies, simple, strict=True)):
+        if any(
+            shut(scout, reply) or scout.exists(reply, item.path)
+            for reply, item in zip(replies, simple, strict=True)
+        ):
             base = candidate
             break
     document = read_document(found.raw, base)

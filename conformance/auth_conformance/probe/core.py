@@ -376,7 +376,7 @@ class Core:
         edit: Callable[[HttpRequest], HttpRequest] | None = None,
     ) -> Answer:
         """Call an operation, with a credential or without; `edit` has the last word on the request."""
-        request = operation.request(values)
+        request = operation.request({**self._key_owner(operation, credential), **(values or {})})
         if body is not None:
             request = operation.carrying(request, body)
         if credential is not None:
@@ -400,6 +400,12 @@ class Core:
         if not (headers or query or moved or raw_wire or edit):
             self.scene.saw(operation.name, credential, answer.status)
         return answer
+
+    def _key_owner(self, operation: Operation, credential: Credential | None) -> dict[str, str]:
+        """Whose keys: some services name the owner in the path of their key management."""
+        name = self.target.keys.owner_parameter if self.target.keys is not None else ""
+        account = self.target.accounts.get(credential.owner) if credential is not None else None
+        return {name: account.username} if name and account and f"{{{name}}}" in operation.path else {}
 
     # Calibration.
 

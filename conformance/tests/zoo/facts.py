@@ -111,7 +111,7 @@ def observed(target: Target, animal: Animal) -> dict[str, str | None]:
         "user_field": lambda: login.user_field if login else None,
         "password_field": lambda: login.password_field if login else None,
         "token": lambda: login.token if login else None,
-        "cookie": lambda: cookie.cookie if cookie else None,
+        "cookie": lambda: (cookie.cookie or cookie.carrier.name) if cookie else None,
         "csrf": lambda: login.csrf if login else None,
         "carrier": lambda: str(carrier) if carrier else None,
         "witness": lambda: _named(target.witness),
