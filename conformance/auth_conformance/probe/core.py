@@ -310,9 +310,8 @@ class Core:
         patient: bool = True,
     ) -> Answer:
         """Send once; wait once for a short `Retry-After` if `patient`. What is sent is this check's evidence."""
-        register = self.target.register
-        if register is not None and request.path == register.operation.path and request.source is None:
-            # Newcomers seldom share an address: what limits one check's must not limit another's.
+        if request.source is None and request.path in self._limited_paths():
+            # Newcomers and forgetful people seldom share an address: what limits one check's must not limit another's.
             request = replace(request, source=self.address)
         transport = None
         if raw_wire:
@@ -345,6 +344,12 @@ class Core:
         if sent.reply.status == 401:
             self.scene.refusals_seen.append(exchange)
         return answer
+
+    def _limited_paths(self) -> set[str]:
+        """Where strangers register and ask for messages: services limit that by address."""
+        register, recovery = self.target.register, self.target.recovery
+        found = {register.operation.path} if register is not None else set()
+        return found | ({recovery.ask.form.operation.path} if recovery is not None else set())
 
     async def _waited(self, reply: RawReply) -> bool:
         try:
