@@ -19,12 +19,15 @@ from auth_conformance.model import (
     Need,
     Provenance,
     Result,
+    Role,
     Rule,
     Severity,
     Skipped,
     SourceLine,
     Verdict,
+    Violation,
 )
+from auth_conformance.oracles.caches import by_cache
 from auth_conformance.probe import Missing, Probe, Scene, Unclear
 from auth_conformance.sdk import Check
 from auth_conformance.target import Target
@@ -91,6 +94,8 @@ async def run_check(check: Check, scene: Scene) -> Result:
         meter = Meter(rule.budget)
         METER.set(meter)
         verdict = await _decide(check, probe)
+    if isinstance(verdict, Failed):
+        verdict = _without_caches(verdict)
     if check.is_restated and isinstance(verdict, Failed):
         plain = tuple(replace(item, severity=None) for item in verdict.violations)
         verdict = replace(verdict, violations=plain)
@@ -133,6 +138,27 @@ async def _renewed(scene: Scene, rule: Rule) -> bool:
         return await Probe(scene, rule).forget_dead()
     except (Unclear, Missing, BudgetExceededError):
         return False
+
+
+def _without_caches(verdict: Failed) -> Verdict:
+    """Leave out acceptances that a cache uttered in the application's place (RFC 9111 §5.1)."""
+    kept = tuple(item for item in verdict.violations if not _is_a_cache_s(item))
+    if kept:
+        return replace(verdict, violations=kept)
+    return Inconclusive(
+        "A cache answered in the application's place (Age).",
+        "# point the run at the application itself, behind no cache",
+        verdict.evidence,
+        verdict.notes,
+    )
+
+
+def _is_a_cache_s(violation: Violation) -> bool:
+    """Whether the request that got in, by which the rule is broken, was answered by a cache."""
+    return violation.expected is None and any(
+        item.role is Role.ATTACK and (item.reply.status or 500) < 400 and by_cache(item.reply)
+        for item in violation.evidence
+    )
 
 
 def _without_late_secrets(verdict: Verdict, scene: Scene) -> Verdict:

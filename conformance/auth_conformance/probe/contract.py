@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Failed, Inconclusive, Need, Passed, Role, Verdict, Violation
+from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.pointer import resolve
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.refusal import Refusal
@@ -111,7 +112,7 @@ class Contracts(Refusal):
             )
             if not again.reply.ok:
                 return f"{name}, {item.label}: {status} once, then {again.status}"
-            if again.reply.header("age") is not None:
+            if by_cache(again.reply):
                 return f"{name}, {item.label}: a cache answered in the application's place (Age)"
             proof = (answer.exchange, again.exchange, control.exchange)
             message = f"{name} declares a credential and answers {status} to {item.label}."

@@ -14,6 +14,7 @@ from typing import Any
 
 from auth_conformance.credentials import Credential, Jwt, Kind
 from auth_conformance.model import Failed, Inconclusive, Need, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.entry import Baseline
 from auth_conformance.oracles.moments import Moment, moment, moments, shift
 from auth_conformance.oracles.pointer import put, resolve
@@ -231,7 +232,7 @@ class Expiry(Keeping, Minting):
         )
         if not again.accepted:
             raise Unclear(f"{late.attempt.label}: accepted once, then not ({again.why}).")
-        if again.reply.header("age") is not None:
+        if by_cache(again.reply):
             raise Unclear(f"{late.attempt.label}: a cache answered in the application's place (Age).")
         return Violation(
             witness.operation.name,

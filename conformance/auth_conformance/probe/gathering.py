@@ -15,6 +15,7 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
+from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.canary import leaked
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Missing, Unclear
@@ -188,7 +189,7 @@ class Gathering(Isolation):
                     f"{label}: {answer.why}" if answer.judgement is not None and not question.query else None
                 )
             answers.append(answer)
-        if answers[-1].reply.header("age") is not None:
+        if by_cache(answers[-1].reply):
             return f"{operation.name}: a cache answered in the application's place (Age)"
         message = f"{operation.name} showed another user what is A's ({question.label}; {how})."
         shown = (self._owners_list.exchange, *(answer.exchange for answer in answers))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Kind
 from auth_conformance.model import Failed, Inconclusive, Passed, Severity, Verdict, Violation
+from auth_conformance.oracles.caches import by_cache
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.placing import Placing
 from auth_conformance.probe.refusal import Attempt
@@ -133,7 +134,7 @@ class Headers(Placing):
         again = await self.attempt(
             self.witness, replace(attempt, label=f"again: {attempt.label}"), baseline, fresh=True
         )
-        if not again.accepted or again.reply.header("age") is not None:
+        if not again.accepted or by_cache(again.reply):
             raise Unclear(f"{attempt.label}: accepted once, then not, or by a cache ({again.why}).")
         message = f"{self.witness.operation.name} believes one of two tokens: {attempt.label} ({again.why})."
         return Violation(self.witness.operation.name, message, severity, (first.exchange, again.exchange))

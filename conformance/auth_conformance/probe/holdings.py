@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import Exchange, Outcome, Role, Severity, Violation
+from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Missing, Unclear
@@ -119,7 +120,7 @@ class Holdings(Revocation):
                 return Found(False, f"{label}: {answer.why}, and nothing shows what it may do")
             if not answer.accepted and not lessened:
                 return Found(False, f"{label}: {answer.why}")
-            if answer.reply.header("age") is not None:
+            if by_cache(answer.reply):
                 return Found(False, f"{label}: a cache answered in the application's place (Age)")
             proofs.append(answer.exchange)
         principal = answer.exchange.reply.principal if answer is not None else None

@@ -17,6 +17,7 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
+from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.canary import leaked
 from auth_conformance.oracles.entry import Fingerprint
 from auth_conformance.oracles.identifiers import is_uuid, spellings
@@ -258,7 +259,7 @@ class Isolation(Sessions):
         again = await self._ask(reach, f"again: {reach.label}", fresh=True)
         if _shows(mine.canary, again) is None:
             return f"{reach.label}: shown once, then not"
-        if again.reply.header("age") is not None:
+        if by_cache(again.reply):
             return f"{reach.label}: a cache answered in the application's place (Age)"
         who = "a stranger" if reach.credential is None else "another user"
         message = f"{reach.operation.name} showed {who} what A had written ({reach.label}; the text is there {how})."

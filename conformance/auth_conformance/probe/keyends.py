@@ -18,6 +18,7 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
+from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.pointer import resolve
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.holdings import NAMES, Holding, Holdings, told_once
@@ -124,7 +125,7 @@ class KeyEnds(Holdings):
         for number in range(CONNECTIONS):
             moved = made.credential.moved_to(places[number % len(places)]) if places else made.credential
             answers.append(await self._replay_once(self.witness, moved, f"{how} key, use {number + 1}"))
-        accepted = [answer for answer in answers if answer.accepted and answer.reply.header("age") is None]
+        accepted = [answer for answer in answers if answer.accepted and not by_cache(answer.reply)]
         last = time.monotonic() - started if accepted else 0.0
         known = list(answers)
         for moment in (*LATER, *(() if self.target.in_process else MUCH_LATER)):
@@ -137,7 +138,7 @@ class KeyEnds(Holdings):
                 *(self._replay_once(self.witness, made.credential, label) for _ in range(WORKERS))
             )
             answers += known
-            alive = [answer for answer in known if answer.accepted and answer.reply.header("age") is None]
+            alive = [answer for answer in known if answer.accepted and not by_cache(answer.reply)]
             accepted += alive
             last = time.monotonic() - started if alive else last
         doubts += [

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Jwt, Kind
 from auth_conformance.model import Failed, Inconclusive, Need, Passed, Role, Verdict, Violation
+from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.moments import Moment, moments
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
 from auth_conformance.probe.expiry import Expiry
@@ -99,7 +100,7 @@ class Limits(Sessions, Expiry):
     ) -> Answer:
         attempt = Attempt(label, session.credential)
         answer = await self.attempt(self.witness, attempt, baseline, role=role, moved=moved, fresh=True)
-        if answer.reply.header("age") is not None:
+        if by_cache(answer.reply):
             raise Unclear(f"{label}: a cache answered in the application's place (Age).")
         return answer
 

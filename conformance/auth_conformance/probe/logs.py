@@ -17,6 +17,7 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
+from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.canary import leaked
 from auth_conformance.oracles.normalise import masked
 from auth_conformance.probe.core import Answer, Missing, Unclear
@@ -321,7 +322,7 @@ class Logs(Described):
             answer = await self.call(
                 witness.operation, credential, label="who am I?", pointer=witness.identity or None
             )
-            if answer.reply.header("age") is not None:
+            if by_cache(answer.reply):
                 raise Unclear(f"A cache answers in the place of {witness.operation.name}.")
             if answer.exchange.reply.principal:
                 names.append(answer.exchange.reply.principal)

@@ -16,6 +16,7 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
+from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.carried import Carried, carried
 from auth_conformance.oracles.cookievalues import readings, sealed
 from auth_conformance.oracles.disclosure import Search
@@ -112,7 +113,7 @@ class References(Sessions, Guessing, Stored):
 
     async def _replayed(self, session: Session, baseline: Baseline, label: str) -> Answer:
         answer = await self.attempt(self.witness, Attempt(label, session.credential), baseline, fresh=True)
-        if answer.reply.header("age") is not None:
+        if by_cache(answer.reply):
             raise Unclear(f"{label}: a cache answered in the application's place (Age).")
         return answer
 

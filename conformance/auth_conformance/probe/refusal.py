@@ -18,6 +18,7 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
+from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.entry import Baseline
 from auth_conformance.oracles.normalise import members
 from auth_conformance.probe.core import PARALLEL, ROOTS, Answer, Core, Unclear
@@ -295,7 +296,7 @@ class Refusal(Core):
         )
         if not again.accepted:
             return f"{attempt.label}: accepted once, then not ({again.why})"
-        if again.reply.header("age") is not None:
+        if by_cache(again.reply):
             return f"{attempt.label}: a cache answered in the application's place (Age)"
         before = [item for item in self.evidence if item.role is Role.CONTROL][:2]
         return Violation(
@@ -314,7 +315,7 @@ class Refusal(Core):
         again = await self.attempt(
             witness, replace(attempt, label=f"again: {attempt.label}"), baseline, fresh=True
         )
-        if not _serves_nobody(again, baseline) or again.reply.header("age") is not None:
+        if not _serves_nobody(again, baseline) or by_cache(again.reply):
             return f"{attempt.label}: served once, then not ({again.why})"
         message = f"{witness.operation.name} let in {attempt.label}, as nobody."
         evidence = (answer.exchange, again.exchange)

@@ -19,6 +19,7 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
+from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.challenge import parse_challenges
 from auth_conformance.oracles.contract import ErrorCase, breach_of, disagreements, read_error
 from auth_conformance.oracles.pointer import put, resolve
@@ -88,7 +89,7 @@ class Gallery:
 
     def own(self, exchange: Exchange) -> bool:
         """Whether the application wrote this answer: nothing in front has signed it, and no cache kept it."""
-        return exchange.reply.header("age") is None and all(
+        return not by_cache(exchange.reply) and all(
             exchange.reply.header(name) == self.good.header(name) for name in ("server", "via")
         )
 

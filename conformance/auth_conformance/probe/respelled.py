@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.model import Failed, Inconclusive, Masked, Passed, Role, Verdict, Violation
+from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.respelling import token_respellings
 from auth_conformance.probe.core import Answer, Unclear
 from auth_conformance.probe.holdings import Holdings, told_once
@@ -169,7 +170,7 @@ class Respelled(Holdings):
             answer = await self._shown(spelled.credential, original, f"{prefix}after the end: {spelled.why}")
             if answer.rejected:
                 return None
-            if not answer.accepted or answer.reply.header("age") is not None:
+            if not answer.accepted or by_cache(answer.reply):
                 return f"after the end: {spelled.why}: {answer.why}"
             proofs.append(answer.exchange)
         kind = original.carrier.kind.value

@@ -22,6 +22,7 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
+from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.cookies import SetCookie, parse_set_cookie
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
 from auth_conformance.probe.rotation import Rotation
@@ -280,7 +281,7 @@ class Revocation(Rotation):
     def _judge_replays(
         self, cast: Cast, before: Sequence[Answer], logout: Answer, replays: Sequence[Answer]
     ) -> tuple[list[Violation], list[str]]:
-        cached = [answer for answer in replays if answer.accepted and answer.reply.header("age") is not None]
+        cached = [answer for answer in replays if answer.accepted and by_cache(answer.reply)]
         accepted = [answer for answer in replays if answer.accepted and answer not in cached]
         doubts = [
             f"{answer.exchange.label}: {answer.why}"

@@ -18,6 +18,7 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
+from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.cookies import parse_set_cookie
 from auth_conformance.oracles.entry import Fingerprint
 from auth_conformance.oracles.scopes import scopes_of
@@ -364,7 +365,7 @@ class Reuse(Rotation):
             pointer=self.witness.identity,
             fresh=True,
         )
-        if seen.reply.header("age") is not None or own.exchange.reply.principal == baseline.principal:
+        if by_cache(seen.reply) or own.exchange.reply.principal == baseline.principal:
             raise Unclear(
                 f"{self.witness.operation.name} names the same caller for everybody: a cache may answer."
             )

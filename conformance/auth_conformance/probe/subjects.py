@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Kind, compact_json
 from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.oracles.caches import by_cache
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.minting import Forge, Minting
 from auth_conformance.probe.refusal import Attempt
@@ -128,7 +129,7 @@ class Subjects(Minting):
     ) -> Violation | None:
         baseline = await self.baseline(witness, forge.live)
         again = await self.attempt(witness, attempt, baseline, fresh=True)
-        if not again.accepted or again.reply.header("age") is not None:
+        if not again.accepted or by_cache(again.reply):
             raise Unclear(f"{attempt.label}: accepted once, then not, or by a cache ({again.why}).")
         message = f"{witness.operation.name} follows the first of two members: {attempt.label} ({again.why})."
         return Violation(witness.operation.name, message, None, (first.exchange, again.exchange))

@@ -19,6 +19,7 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
+from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.normalise import masked
 from auth_conformance.probe.core import Answer, Core, Missing
 from auth_conformance.target import Operation
@@ -165,7 +166,7 @@ class Surface(Core):
         if operation.security:
             return None  # it declares a credential: DOC101's finding
         again = await self._by_nobody(operation, f"again: a stranger calls {operation.name}", fresh=True)
-        if not again.reply.ok or again.reply.header("age") is not None:
+        if not again.reply.ok or by_cache(again.reply):
             return None
         hidden = operation.provenance is not Provenance.OPENAPI and self.target.has_document
         content = bool(answer.reply.body.strip()) and answer.reply.media_type != "text/html"

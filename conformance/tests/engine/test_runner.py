@@ -15,7 +15,19 @@ from auth_conformance.credentials import Carrier, Kind
 from auth_conformance.demo import bundled
 from auth_conformance.document import from_document, to_document
 from auth_conformance.engine import finished, opened, summary
-from auth_conformance.model import Failed, Need, Passed, Result, Verdict, Violation
+from auth_conformance.model import (
+    Exchange,
+    Expectation,
+    Failed,
+    Need,
+    Passed,
+    Reply,
+    Request,
+    Result,
+    Role,
+    Verdict,
+    Violation,
+)
 from auth_conformance.probe import Missing, Probe, Scene, Unclear
 from auth_conformance.runner import run_all, run_check
 from auth_conformance.sdk import Check
@@ -114,6 +126,27 @@ def test_a_missing_need_is_not_tested_with_its_remedy_and_absence_is_not_applica
     assert getattr(missing.verdict, "remedy", "") == "[witness]"
     absent = run(check, scene(absent={Need.WITNESS: "nothing is protected."}))
     assert getattr(absent.verdict, "applicable", None) is False
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected", "name"),
+    [
+        ((("Age", "0"),), None, "inconclusive"),
+        ((("Cache-Status", "edge; hit"),), None, "inconclusive"),
+        ((("X-Cache", "HIT from edge"),), None, "inconclusive"),
+        ((("X-Cache", "MISS"), ("Cache-Status", "edge; fwd=miss")), None, "failed"),
+        ((("Age", "0"),), Expectation("header", "Cache-Control", "no-store"), "failed"),
+    ],
+)
+def test_what_a_cache_let_in_is_not_the_applications_fault(
+    headers: tuple[tuple[str, str], ...], expected: Expectation | None, name: str
+) -> None:
+    async def caught(probe: Probe) -> Verdict:
+        request = Request("GET", "http://x/me")
+        shown = Exchange(1, "attack", Role.ATTACK, "GET /me", request, Reply(200, headers), 0.1)
+        return Failed((Violation("GET /me", "let in", evidence=(shown,), expected=expected),))
+
+    assert run(made(caught)).name == name
 
 
 def test_a_failed_root_masks_without_a_single_request() -> None:

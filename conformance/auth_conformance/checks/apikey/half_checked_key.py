@@ -105,7 +105,10 @@ def _changed(probe: Probe, key: str) -> Iterator[tuple[str, str]]:
 
 
 def _another(probe: Probe, character: str) -> str:
-    return probe.rng.choice((string.ascii_letters + string.digits).replace(character, ""))
+    # Never the same letter in the other case: that is a vector of its own, and a lesser flaw.
+    return probe.rng.choice(
+        [other for other in string.ascii_letters + string.digits if other.lower() != character.lower()]
+    )
 
 
 def _beginning(key: str) -> str:
