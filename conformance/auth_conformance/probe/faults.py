@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Credential, Kind
@@ -24,10 +26,11 @@ from auth_conformance.probe.refusal import Attempt
 from auth_conformance.probe.sessions import Sessions
 from auth_conformance.secret import Secret
 from auth_conformance.transports.asgi import AsgiTransport
-from auth_conformance.transports.faults import Point, Watch, broken
+from auth_conformance.transports.faults import Manner, Point, Watch, broken
+from auth_conformance.transports.outages import Store, down, stores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from auth_conformance.oracles.entry import Baseline
     from auth_conformance.target import Account, Login
@@ -37,13 +40,47 @@ _POINTS = 22
 # Points of the login, and wrong logins until its limit shows.
 _LOGIN_POINTS = 12
 _UNTIL_LIMITED = 14
+# Functions that load rows, per kind of credential: each of them fails in two more manners.
+_LOADERS = 3
+_EXPIRED, _REVOKED = "an expired token", "a revoked"
+# A clock that is ten years fast, or slow, in seconds.
+_FAR_OFF = 10 * 365 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is out of order: how it is told, and how it is arranged; `part.fired` proves that it was met.
+
+    `hides` tells that what is stored cannot be seen any more: what a row says of a credential is then no matter.
+    """
+
+    part: Point | Store
+    told: str
+    arrange: Callable[[], AbstractContextManager[object]]
+    hides: bool = False
+
+    @property
+    def fired(self) -> bool:
+        """Whether the application met it since it was last arranged."""
+        return self.part.fired > 0
+
+
+def faults_of(points: Sequence[Point]) -> list[Fault]:
+    """Each function fails once; those that load rows also lose them, and find them without their digests."""
+    found = [Fault(point, f"{point.name} fails", partial(broken, point)) for point in points]
+    loaders = [point for point in points if point.rows][:_LOADERS]
+    return found + [
+        Fault(point, f"{point.name} {manner.value}", partial(broken, point, manner), hides=True)
+        for point in loaders
+        for manner in (Manner.NOTHING, Manner.NO_DIGEST)
+    ]
 
 
 @dataclass(slots=True)
 class _Ledger:
     violations: list[Violation] = field(default_factory=list)
     fired: set[str] = field(default_factory=set)
-    silent: set[str] = field(default_factory=set)
+    clock: int = 0
 
 
 class Faults(Sessions, Minting):
@@ -59,6 +96,7 @@ class Faults(Sessions, Minting):
         for kind in self.kinds():
             await self._break_for(kind, transport, ledger)
         await self._break_login(transport, ledger)
+        await self._move_clocks(ledger)
         # What we broke ourselves is no crash of the service.
         del self.scene.crashes[crashes:]
         live = await self.credential(fresh=True)
@@ -69,16 +107,20 @@ class Faults(Sessions, Minting):
         if not ledger.fired:
             reason = "No function of the application was seen at which a fault could be put in."
             return Inconclusive(reason, "", evidence, notes)
-        some = sorted({".".join(name.rsplit(".", 2)[-2:]) for name in ledger.fired})
-        told = f"{len(ledger.fired)} parts failed one at a time ({', '.join(some[:10])} …): nobody got in."
+        some = sorted({".".join(name.split()[0].rsplit(".", 2)[-2:]) for name in ledger.fired})
+        told = (
+            f"{len(ledger.fired)} faults were met one at a time ({', '.join(some[:10])} …), and {ledger.clock} "
+            "wrong credentials met a clock that is ten years off: nobody got in."
+        )
         return Passed(told, evidence, notes)
 
     async def _break_for(self, kind: Kind, transport: AsgiTransport, ledger: _Ledger) -> None:
         live = await self.credential(kind)
         baseline = await self.baseline(self.witness, live)
         await self.must_live(self.witness, live, baseline, f"before ({kind.value})")
-        wrong = await self._wrong_credentials(live)
-        attempts = [Attempt(label, credential) for label, credential in wrong.items()]
+        attempts = await self._attempts(live)
+        if kind is self.kinds()[0]:
+            attempts.append(Attempt("no credential"))
         watch = Watch(transport.app)
         with watch.watching():
             for attempt in (Attempt("a live credential", live), *attempts):
@@ -92,39 +134,78 @@ class Faults(Sessions, Minting):
             self.notes.append(
                 f"{kind.value}: {len(points) - _POINTS} more functions were seen and not broken"
             )
-        for point in points[:_POINTS]:
+        outages = [
+            Fault(store, f"{store.name} does not answer", partial(down, transport.app, store))
+            for store in stores(transport.app, watch)
+        ]
+        for fault in (*faults_of(points[:_POINTS]), *outages):
             for attempt in attempts:
-                violation = await self._broken_attempt(point, attempt, baseline)
-                if point.fired:
-                    ledger.fired.add(point.name)
+                if fault.hides and attempt.label.startswith(_REVOKED):
+                    continue  # that it was revoked stands in the row, and nowhere else
+                violation = await self._broken_attempt(fault, attempt, baseline)
+                if fault.fired:
+                    ledger.fired.add(fault.told)
                 if violation is not None:
                     ledger.violations.append(violation)
                     break
         await self.must_live(self.witness, live, baseline, f"after ({kind.value})")
 
-    async def _broken_attempt(self, point: Point, attempt: Attempt, baseline: Baseline) -> Violation | None:
+    async def _broken_attempt(self, fault: Fault, attempt: Attempt, baseline: Baseline) -> Violation | None:
         answers: list[Answer] = []
         for number in range(2):
-            with broken(point):
+            with fault.arrange():
                 answer = await self.attempt(
                     self.witness,
                     Attempt(
-                        f"{'again: ' if number else ''}{attempt.label} while {point.name} fails",
-                        attempt.credential,
+                        f"{'again: ' if number else ''}{attempt.label} while {fault.told}", attempt.credential
                     ),
                     baseline,
                     fresh=bool(number),
                 )
-                if not point.fired or not answer.accepted:
+                if not fault.fired or not answer.accepted:
                     return None
             answers.append(answer)
-        message = f"{self.witness.operation.name} lets in {attempt.label} when {point.name} fails."
+        message = f"{self.witness.operation.name} lets in {attempt.label} when {fault.told}."
         return Violation(
             self.witness.operation.name,
             message,
             Severity.CRITICAL,
             tuple(answer.exchange for answer in answers),
         )
+
+    async def _attempts(self, live: Credential) -> list[Attempt]:
+        wrong = await self._wrong_credentials(live)
+        return [Attempt(label, credential) for label, credential in wrong.items()]
+
+    # The clock.
+
+    async def _move_clocks(self, ledger: _Ledger) -> None:
+        """A clock that is far off makes no credential good: it may only make good ones bad."""
+        for kind in self.kinds():
+            live = await self.credential(kind, fresh=True)
+            baseline = await self.baseline(self.witness, live)
+            for label, moved in (("ten years fast", _FAR_OFF), ("ten years slow", -_FAR_OFF)):
+                for attempt in await self._attempts(live):
+                    if moved < 0 and attempt.label.startswith((_EXPIRED, _REVOKED)):
+                        continue  # by that clock it is not, yet
+                    told = f"{attempt.label} while the clock is {label}"
+                    answers = [
+                        await self.attempt(
+                            self.witness,
+                            Attempt(f"{'again: ' * number}{told}", attempt.credential),
+                            baseline,
+                            moved=moved,
+                        )
+                        for number in range(2)
+                    ]
+                    ledger.clock += 1
+                    if all(answer.accepted for answer in answers):
+                        name = self.witness.operation.name
+                        proof = tuple(answer.exchange for answer in answers)
+                        message = f"{name} lets in {told}."
+                        ledger.violations.append(Violation(name, message, Severity.CRITICAL, proof))
+        # Sweepers that ran by that clock have swept what everybody shares.
+        await self.forget_dead()
 
     async def _wrong_credentials(self, live: Credential) -> dict[str, Credential]:
         """Credentials of one kind that must not work: never issued, expired, and revoked."""
@@ -140,11 +221,11 @@ class Faults(Sessions, Minting):
             with contextlib.suppress(Missing, Unclear):
                 forge = await self.forge()
                 late = forge.late_claims(self.scene.recorder.clock.now(), 7200)
-                found["an expired token"] = forge.credential(late)
+                found[_EXPIRED] = forge.credential(late)
         with contextlib.suppress(Missing, Unclear):
             revoked = await self._ended_credential(live)
             if revoked is not None:
-                found[f"a revoked {kind.value} credential"] = revoked
+                found[f"{_REVOKED} {kind.value} credential"] = revoked
         return found
 
     async def _ended_credential(self, live: Credential) -> Credential | None:
@@ -187,14 +268,20 @@ class Faults(Sessions, Minting):
             await self._wrong_password(login, account, "a wrong login")
         # Those that compare the password come late: they are broken first, before the account is limited.
         points = watch.points()
-        chosen = points[-6:][::-1]
-        for point in chosen:
-            with broken(point):
-                answer = await self._wrong_password(login, account, f"a wrong login while {point.name} fails")
-            if point.fired:
-                ledger.fired.add(point.name)
-            if point.fired and login.read(answer.reply, account.label) is not None:
-                message = f"{login.operation.name} logs in with a wrong password when {point.name} fails."
+        outages = [
+            Fault(store, f"{store.name} does not answer", partial(down, transport.app, store))
+            for store in stores(transport.app, watch)
+        ]
+        late = points[-6:][::-1]
+        loaders = [point for point in points if point.rows and point not in late]
+        # Logins count: each fault is met once, and the rest of the limit is for `_break_limit`.
+        for fault in (*faults_of(late), *faults_of(loaders)[len(loaders) :], *outages):
+            with fault.arrange():
+                answer = await self._wrong_password(login, account, f"a wrong login while {fault.told}")
+            if fault.fired:
+                ledger.fired.add(fault.told)
+            if fault.fired and login.read(answer.reply, account.label) is not None:
+                message = f"{login.operation.name} logs in with a wrong password when {fault.told}."
                 ledger.violations.append(
                     Violation(login.operation.name, message, Severity.CRITICAL, (answer.exchange,))
                 )

@@ -4,14 +4,18 @@ FastAPI's `dependency_overrides` replace a whole dependency, and with it the cod
 parts raise. So the fault is put one level below: every function that the application's own code runs, or
 calls, while it decides about a request is a point at which something may fail. Its code is exchanged for one
 that raises; whoever holds a reference to the function (a class, an import, FastAPI's own tree) meets the fault.
+A function of a library that loads rows can also find none, or one whose digests are gone. What is written in
+C has no code to exchange: such a store is put out of order where a dependency hands it out (`outages`).
 """
 
 from __future__ import annotations
 
 import contextlib
+import enum
 import gc
 import importlib
 import inspect
+import re
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -19,7 +23,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from auth_conformance.transports.inside import routed
+from auth_conformance.transports.inside import routed, routes
 
 # What a lookup raises when its store is down; one exception is all of these, as far as they are loaded, so
 # that whatever the application is prepared for is what it meets.
@@ -29,34 +33,87 @@ _ERRORS = (
     ("pymongo.errors", "PyMongoError"),
     ("httpx", "HTTPError"),
 )
+# What a row keeps in place of a secret: long, in one word, and no address.
+_DIGEST = re.compile(r"[!-?A-~]{20,}")
 _ASKED = {"__call__", "__enter__", "__aenter__", "__getitem__", "__contains__"}
-_FRAMEWORKS = {"fastapi", "starlette", "pydantic", "pydantic_core", "anyio", "httpx", "auth_conformance"}
+FRAMEWORKS = {"fastapi", "starlette", "pydantic", "pydantic_core", "anyio", "httpx", "auth_conformance"}
+
+
+class Manner(enum.Enum):
+    """How a function fails; the value completes `while X …`."""
+
+    RAISES = "fails"
+    NOTHING = "finds nothing"
+    NO_DIGEST = "finds a row that has lost its digests"
 
 
 @dataclass(slots=True)
 class Point:
-    """One function that can fail. `depth` orders: 0 waits for something, 2 is asked by the framework."""
+    """One function that can fail. `depth` orders: 0 waits for something, 2 is asked by the framework.
+
+    `rows` tells that it belongs to a library and returned a row of the application's.
+    """
 
     name: str
     function: types.FunctionType = field(repr=False)
     depth: int
     fired: int = 0
+    rows: bool = False
 
 
 @dataclass(slots=True)
 class _Armed:
     point: Point
-    error: type[BaseException]
+    manner: Manner
+    original: types.FunctionType
+    lost: list[tuple[Any, str, object]] = field(default_factory=list)
 
 
 _ARMED: list[_Armed] = []
 
 
-def strike() -> None:
-    """Raise the fault that is armed. Called by the code that stands in for a function."""
+def strike(*args: object, **kwargs: object) -> Any:
+    """Do what the armed fault does in place of a function. Called by the code that stands in for it."""
     armed = _ARMED[-1]
+    if armed.manner is Manner.RAISES:
+        armed.point.fired += 1
+        raise injected()("injected: the store does not answer")
+    return armed.original(*args, **kwargs)
+
+
+def spoil(found: object) -> Any:
+    """What is found when rows are lost or empty; whatever is no row stays what it is."""
+    armed = _ARMED[-1]
+    if not _is_row(found):
+        return found
     armed.point.fired += 1
-    raise armed.error("injected: the store does not answer")
+    if armed.manner is Manner.NOTHING:
+        return None
+    armed.lost += _lose_digests(found)
+    return found
+
+
+def _is_row(value: object) -> bool:
+    """Whether an object-relational mapper made this of a row: SQLAlchemy, and what is built on it."""
+    return hasattr(type(value), "__mapper__")
+
+
+def _lose_digests(row: Any) -> list[tuple[Any, str, object]]:
+    """Let the row forget what looks like a hash or a digest, unseen by its session; return what it was."""
+    lost = []
+    for column in type(row).__mapper__.column_attrs:
+        value = getattr(row, column.key)
+        primary = any(item.primary_key or item.foreign_keys for item in column.columns)
+        if isinstance(value, str) and not primary and _DIGEST.fullmatch(value):
+            lost.append((row, column.key, value))
+    _set(lost, forget=True)
+    return lost
+
+
+def _set(values: list[tuple[Any, str, object]], *, forget: bool) -> None:
+    attributes = importlib.import_module("sqlalchemy.orm.attributes")
+    for row, key, value in values:
+        attributes.set_committed_value(row, key, None if forget else value)
 
 
 @cache
@@ -88,6 +145,9 @@ class Watch:
         self.packages = _packages(app)
         self._handlers = _handlers(app)
         self._seen: dict[types.CodeType, int] = {}
+        self._loaders: set[types.CodeType] = set()
+        # What functions handed over: FastAPI's dependencies among them, sync ones in their worker.
+        self.handed: dict[types.CodeType, type] = {}
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
@@ -115,7 +175,12 @@ class Watch:
             sys.setprofile(before)
             workers.run_sync = run_sync  # type: ignore[attr-defined]
 
-    def _note(self, frame: types.FrameType, event: str, _: object) -> None:
+    def _note(self, frame: types.FrameType, event: str, value: object) -> None:
+        if event == "return":
+            if value is not None and self._is_own(frame):
+                self.handed.setdefault(frame.f_code, type(value))
+            elif frame.f_code in self._seen and _is_row(value):
+                self._loaders.add(frame.f_code)
         if event != "call" or frame.f_code in self._seen:
             return
         own = self._is_own(frame)
@@ -123,7 +188,7 @@ class Watch:
         by_own = caller is not None and self._is_own(caller)
         if not own and not by_own:
             return
-        if not own and _package(frame) in _FRAMEWORKS | sys.stdlib_module_names:
+        if not own and _package(frame) in FRAMEWORKS | sys.stdlib_module_names:
             return
         name = frame.f_code.co_name
         if frame.f_code in self._handlers or name.startswith("<"):
@@ -151,23 +216,28 @@ class Watch:
                 None,
             )
             if function is not None:
-                found.append(Point(f"{function.__module__}.{function.__qualname__}", function, depth))
+                name = f"{function.__module__}.{function.__qualname__}"
+                found.append(Point(name, function, depth, rows=code in self._loaders))
         return sorted(found, key=lambda point: point.depth)
 
 
 @contextlib.contextmanager
-def broken(point: Point) -> Iterator[Point]:
-    """Let one function raise while the block runs; `point.fired` counts how often it did."""
+def broken(point: Point, manner: Manner = Manner.RAISES) -> Iterator[Point]:
+    """Let one function fail while the block runs; `point.fired` counts how often it did."""
     function = point.function
     original = function.__code__
     point.fired = 0
-    _ARMED.append(_Armed(point, injected()))
+    whole = types.FunctionType(
+        original, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    )
+    whole.__kwdefaults__ = function.__kwdefaults__
+    _ARMED.append(_Armed(point, manner, whole))
     function.__code__ = _stand_in(original)  # pyright: ignore[reportAttributeAccessIssue] # no method
     try:
         yield point
     finally:
         function.__code__ = original  # pyright: ignore[reportAttributeAccessIssue]
-        _ARMED.pop()
+        _set(_ARMED.pop().lost, forget=False)
 
 
 def _stand_in(code: types.CodeType) -> types.CodeType:
@@ -180,10 +250,10 @@ def _stand_in(code: types.CodeType) -> types.CodeType:
     lines += [f"    {name} = None" for name in names]
     lines += [
         f"    {'async ' if waits else ''}def stand_in(*args, **kwargs):",
-        "        from auth_conformance.transports.faults import strike",
+        "        from auth_conformance.transports.faults import spoil, strike",
         *[f"        {name}" for name in names],
-        "        strike()",
-        *(["        yield"] if yields else []),
+        "        found_ = strike(*args, **kwargs)",
+        *(["        yield"] if yields else [f"        return spoil({'await ' if waits else ''}found_)"]),
         "    return stand_in",
     ]
     space: dict[str, Any] = {}
@@ -195,29 +265,19 @@ def _stand_in(code: types.CodeType) -> types.CodeType:
 def _packages(app: object) -> frozenset[str]:
     found = set()
     inner = routed(app)
-    for route in _routes(inner):
+    for route in routes(inner):
         module = getattr(getattr(route, "endpoint", None), "__module__", "") or ""
         found.add(module.partition(".")[0])
-    return frozenset(found - _FRAMEWORKS - {""})
+    return frozenset(found - FRAMEWORKS - {""})
 
 
 def _handlers(app: object) -> frozenset[types.CodeType]:
     codes = set()
-    for route in _routes(routed(app)):
+    for route in routes(routed(app)):
         code = getattr(inspect.unwrap(getattr(route, "endpoint", None) or _packages), "__code__", None)
         if code is not None:
             codes.add(code)
     return frozenset(codes)
-
-
-def _routes(holder: Any, depth: int = 0) -> Iterator[Any]:
-    """Routes with those of included routers and mounts, however a version of the framework keeps them."""
-    for route in getattr(getattr(holder, "router", holder), "routes", None) or ():
-        yield route
-        for name in ("app", "router", "original_router", "included_router"):
-            inner = getattr(route, name, None)
-            if depth < 4 and inner is not None and inner is not holder and hasattr(inner, "routes"):
-                yield from _routes(inner, depth + 1)
 
 
 def _package(frame: types.FrameType) -> str:

@@ -25,6 +25,16 @@ def routed(app: object) -> Any | None:
     return None
 
 
+def routes(holder: Any, depth: int = 0) -> Iterator[Any]:
+    """Routes with those of included routers and mounts, however a version of the framework keeps them."""
+    for route in getattr(getattr(holder, "router", holder), "routes", None) or ():
+        yield route
+        for name in ("app", "router", "original_router", "included_router"):
+            inner = getattr(route, name, None)
+            if depth < 4 and inner is not None and inner is not holder and hasattr(inner, "routes"):
+                yield from routes(inner, depth + 1)
+
+
 @contextlib.contextmanager
 def failing_route(app: object, path: str, error: BaseException) -> Iterator[bool]:
     """Serve `path` by a handler that raises `error`; yields whether the application could be given one.

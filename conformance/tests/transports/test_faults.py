@@ -2,16 +2,20 @@
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from types import FunctionType
 from typing import Annotated, Any
 
 import pytest
 from fastapi import Depends, FastAPI
+from sqlalchemy import create_engine, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from auth_conformance.transports.asgi import AsgiTransport
-from auth_conformance.transports.faults import Point, Watch, broken, injected
+from auth_conformance.transports.faults import Manner, Point, Watch, broken, injected
 from auth_conformance.transports.message import HttpRequest
+from auth_conformance.transports.outages import down, stores
 
 
 def plain(value: int, *, more: int = 1) -> int:
@@ -93,3 +97,73 @@ def test_what_a_sync_dependency_calls_in_its_worker_is_seen_and_can_be_broken() 
     good, names, bad = asyncio.run(ask())
     assert (good, bad) == (200, 500)
     assert {"caller", "plain"} <= names
+
+
+# A store of sqlite3 is written in C: it can only be out of order where a dependency hands it out.
+
+
+def connection() -> Iterator[sqlite3.Connection]:
+    held = sqlite3.connect(":memory:")
+    yield held
+    held.close()
+
+
+def careless(held: Annotated[sqlite3.Connection, Depends(connection)]) -> bool:
+    try:
+        return held.execute("select 0").fetchone()[0] == 1
+    except Exception:  # noqa: BLE001 - the flaw that a fault shows
+        return True
+
+
+def test_what_a_dependency_hands_out_can_be_down_and_is_whole_again() -> None:
+    app = FastAPI()
+
+    @app.get("/me")
+    def me(*, open_to_all: Annotated[bool, Depends(careless)]) -> bool:
+        return open_to_all
+
+    async def ask() -> tuple[object, int, object, object]:
+        transport, watch = AsgiTransport(app, agent="test"), Watch(app)
+        with watch.watching():
+            good = await transport.send(HttpRequest("GET", "/me"))
+        (store,) = stores(app, watch)
+        assert "Connection" in store.name
+        with down(app, store):
+            failing = await transport.send(HttpRequest("GET", "/me"))
+        after = await transport.send(HttpRequest("GET", "/me"))
+        return good.json, store.fired, failing.json, after.json
+
+    assert asyncio.run(ask()) == (False, 1, True, False)
+    assert app.dependency_overrides == {}
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Person(Base):
+    __tablename__ = "people"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    password_hash: Mapped[str]
+
+
+def test_rows_can_be_lost_and_can_lose_their_digests_for_a_while() -> None:
+    engine = create_engine("sqlite://")
+    Base.metadata.create_all(engine)
+    digest = "0123456789abcdef" * 4
+    with Session(engine) as session:
+        session.add(Person(id=1, name="ada@lovelace.example.com", password_hash=digest))
+        session.commit()
+        load = Point("scalar", Session.scalar, 0, rows=True)  # type: ignore[arg-type]  # a function it is
+        statement = select(Person)
+        with broken(load, Manner.NOTHING):
+            assert session.scalar(statement) is None
+            assert session.scalar(select(Person.name)) == "ada@lovelace.example.com"
+        assert load.fired == 1
+        with broken(load, Manner.NO_DIGEST):
+            found = session.scalar(statement)
+            assert found is not None
+            assert (found.id, found.name, found.password_hash) == (1, "ada@lovelace.example.com", None)
+        assert found.password_hash == digest
+        assert not session.dirty
