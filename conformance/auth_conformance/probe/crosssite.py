@@ -21,7 +21,8 @@ from auth_conformance.model import (
 )
 from auth_conformance.oracles.cookies import parse_set_cookie
 from auth_conformance.oracles.pointer import put, resolve
-from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.core import Answer, Missing, Session, Unclear
+from auth_conformance.probe.csrftokens import CsrfTokens
 from auth_conformance.probe.described import Described
 from auth_conformance.probe.minting import Minting
 from auth_conformance.probe.sessions import Sessions
@@ -85,7 +86,7 @@ class _Forgeries:
 
 
 # Minting is named so that it comes after Sessions, as everywhere else.
-class CrossSite(Described, Sessions, Minting):
+class CrossSite(Described, CsrfTokens, Sessions, Minting):
     """Sentences about requests that the user did not mean to send."""
 
     async def must_resist_forgery(self) -> Verdict:
@@ -101,6 +102,7 @@ class CrossSite(Described, Sessions, Minting):
         if mutation is not None:
             await self._must_create(mutation, live)
             await self._forge_creations(mutation, bare, found)
+            await self._forge_tokens(mutation, account, session, found)
         else:
             self.notes.append(
                 "no operation that creates something is known: only login and logout were forged"
@@ -231,6 +233,38 @@ class CrossSite(Described, Sessions, Minting):
             *bare.headers, *self._foreign()["of another site"]
         )
         await self._judge_forgery(mutation, bare, (request, text, "the same by GET"), found)
+
+    async def _forge_tokens(
+        self, mutation: Mutation, account: Account, session: Session, found: _Forgeries
+    ) -> None:
+        """The honest request with a CSRF token that is not the session's: a header, so a page needs help to send it."""
+        for wrong in await self.wrong_tokens(account, session):
+            proofs: list[Exchange] = []
+            for number in range(2):
+                text = self.word(14)
+                answer = await self.call(
+                    mutation.operation,
+                    wrong.credential,
+                    label=f"{'again: ' * number}the honest request {wrong.label}",
+                    role=Role.ATTACK,
+                    body=put(dict(mutation.template), mutation.text_field, text),
+                    fresh=bool(number),
+                )
+                if answer.judgement is not None:
+                    found.unsure.append(f"the honest request {wrong.label}: {answer.why}")
+                    break
+                if not await self._came_into_being(mutation, session.credential, text, answer):
+                    found.refused += 1
+                    break
+                proofs.append(answer.exchange)
+            name = mutation.operation.name
+            if len(proofs) < 2:
+                continue
+            if wrong.harmless:
+                self.notes.append(f"{name} is carried out {wrong.label}")
+                continue
+            message = f"{name} is carried out {wrong.label}: what it checks is not that the page knows the session's."
+            found.violations.append(Violation(name, message, Severity.LOW, tuple(proofs)))
 
     async def _judge_forgery(
         self, mutation: Mutation, owner: Credential, forged: tuple[HttpRequest, str, str], found: _Forgeries

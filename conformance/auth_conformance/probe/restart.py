@@ -18,10 +18,11 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
-from auth_conformance.oracles.entry import Baseline, classify, failure
+from auth_conformance.oracles.entry import Baseline, Fingerprint, classify, failure
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.holdings import NAMES, Holding, Holdings, told_once
 from auth_conformance.probe.minting import Minting
+from auth_conformance.probe.rotation import BLAND
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
@@ -88,10 +89,28 @@ class Restart(Holdings, Minting):
     async def _presents(
         self, place: Elsewhere, credential: Credential, label: str, role: Role = Role.ATTACK
     ) -> Answer:
-        baseline = await self.baseline(self.witness, credential)
+        baseline = await self._baseline_there(place, credential)
         request = self.witness.operation.request()
         request = request.with_headers(*credential.headers).with_query(*credential.query)
         return await self._there(place, request, label, role, baseline)
+
+    async def _baseline_there(self, place: Elsewhere, credential: Credential) -> Baseline:
+        """What was learned here, with how the second process words a refusal: the way to it may be another one."""
+        known = await self.baseline(self.witness, credential)
+
+        async def learn() -> Baseline:
+            wrong = self.bland(credential)
+            request = self.witness.operation.request().with_headers(*wrong.headers).with_query(*wrong.query)
+            answer = await self._there(place, request, "learn: a bland wrong credential", Role.CONTROL)
+            seen = answer.exchange.reply
+            kinds = {refusal.media_type for refusal in known.refusals}
+            if answer.judgement is not None or (seen.status or 0) < 400 or seen.media_type not in kinds:
+                return known
+            return replace(known, refusals=(*known.refusals, Fingerprint.of(seen)))
+
+        key = ("baseline", place.label, id(place.transport), credential.carrier, credential.owner)
+        learned: Baseline = await self.scene.once(key, learn)
+        return learned
 
     # Revocations.
 
@@ -202,7 +221,9 @@ class Restart(Holdings, Minting):
             if holding.refresh is not None:
                 answer = await self._there(place, self.refresh_flow.request(holding.refresh), label)
                 accepted = self.renewal(answer) is not None
-                refused = await self.is_refresh_refusal(answer)
+                wrong = self.refresh_flow.request(Secret(BLAND))
+                bland = await self._there(place, wrong, "control: a wrong refresh token", Role.CONTROL)
+                refused = await self.is_refresh_refusal(answer, bland)
             else:
                 answer = await self._presents(place, holding.credential, label)
                 accepted, refused = answer.accepted, answer.rejected
@@ -313,7 +334,7 @@ class Restart(Holdings, Minting):
     async def _must_be_refused_there(
         self, place: Elsewhere, credential: Credential, label: str
     ) -> list[Violation]:
-        baseline = await self.baseline(self.witness, await self.credential(Kind.BEARER))
+        baseline = await self._baseline_there(place, await self.credential(Kind.BEARER))
         request = self.witness.operation.request().with_headers(*credential.headers)
         proofs = []
         for prefix in ("", "again: "):

@@ -103,16 +103,16 @@ class Rotation(Sessions):
             )
         return answer
 
-    async def is_refresh_refusal(self, answer: Answer) -> bool:
-        """Whether this is the application's own way of refusing a refresh token."""
+    async def is_refresh_refusal(self, answer: Answer, bland: Answer | None = None) -> bool:
+        """Whether this is the application's own way of refusing a refresh token, as it refuses a `bland` one."""
         if answer.outcome in (Outcome.CRASHED, Outcome.THROTTLED, Outcome.INTERCEPTED):
             return False
-        bland = (await self.bland_refusal()).exchange.reply
+        canonical = (bland or await self.bland_refusal()).exchange.reply
         seen = answer.exchange.reply
-        if not Fingerprint.of(seen).akin(Fingerprint.of(bland)):
+        if not Fingerprint.of(seen).akin(Fingerprint.of(canonical)):
             return False
         # A 2xx without tokens is a refusal only for a service that refuses the bland one in the same way.
-        return seen.status == bland.status or 400 <= (seen.status or 0) < 500
+        return seen.status == canonical.status or 400 <= (seen.status or 0) < 500
 
 
 @dataclass(frozen=True, slots=True)

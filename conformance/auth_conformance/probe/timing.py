@@ -68,13 +68,15 @@ class Stopwatch(Likeness, Knocking):
                 f"timed: {kinds.right if make_right is not make_left else kinds.left}",
             ),
         )
+        # Connections of their own may come from anywhere: a limit per address is no matter of what is timed.
+        source = f"127.{self.rng.randrange(1, 255)}.{self.rng.randrange(1, 255)}.7" if kinds.fresh else None
         order = [left, right] if self.rng.random() < 0.5 else [right, left]
         took: dict[int, float] = {}
         seen: list[Exchange] = []
         for sent in order:
             request, label = sent
             answer = await self.send(
-                replace(request, fresh=kinds.fresh),
+                replace(request, fresh=kinds.fresh, source=source or request.source),
                 label=label,
                 role=Role.ATTACK,
                 operation=kinds.operation,

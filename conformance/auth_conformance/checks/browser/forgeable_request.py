@@ -9,7 +9,7 @@ from auth_conformance.sdk import API, ASVS, CWE, RFC, WSTG, Impact, Need, Probe,
     title="Request that a page of another site can send with the user's cookie",
     severity=Severity.HIGH,
     level=1,
-    budget=110,
+    budget=150,
     needs=(Need.COOKIE, Need.LOGIN, Need.WITNESS),
     impact=Impact.DISRUPTS,
     references=(
@@ -29,8 +29,10 @@ async def forgeable_request(probe: Probe) -> Verdict:
     Why: the browser adds the cookie by itself. Whoever can make somebody open a page acts as that person.
     How: with the cookie of an account of its own, send what a browser sends without asking first: forms,
         multipart and text/plain, from a foreign origin, without one, from `null`, from a sibling, with the
-        host somewhere in the address, and by GET. What the owner reads afterwards decides. The cookie's
-        SameSite grades: where it alone keeps browsers from it, the finding is medium.
+        host somewhere in the address, and by GET; and the honest request with a CSRF token that is empty, made
+        up, another user's, an ended session's, or chosen for cookie and header alike. What the owner reads
+        afterwards decides. The cookie's SameSite grades: where it alone keeps browsers from it, the finding is
+        medium; a wrong token in a header, which pages cannot set by themselves, is low.
     Fix: a token bound to the session in a header (`X-CSRF-Token`), checked in a dependency of every route
         that changes something, and a check of `Origin` and `Sec-Fetch-Site` at the login.
     """
