@@ -1,6 +1,12 @@
-"""The whole catalogue against targets that cannot be judged: nothing may pass, and nothing may be accused."""
+"""The whole catalogue against targets that cannot be judged: nothing may pass, and nothing may be accused.
+
+A target that mostly works costs as much as a sound one. So in a plain run each of those meets a part of the
+catalogue, always the same, and two of them meet each check; `KILL_MATRIX=whole` sends everything at all.
+"""
 
 import asyncio
+import os
+import random
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +17,7 @@ from auth_conformance import catalog
 from auth_conformance.demo import bundled
 from auth_conformance.engine import conduct
 from auth_conformance.model import Run
+from auth_conformance.sdk import Check
 from auth_conformance.settings import ConfigurationError
 from auth_conformance.transports.asgi import AsgiTransport
 
@@ -19,6 +26,10 @@ CHEAP = {
     "PASSWORD_HASH_TIME_COST": "1",
     "ALLOW_WEAK_PASSWORD_HASHING": "true",
 }
+WHOLE = os.environ.get("KILL_MATRIX") == "whole"
+# These let most requests through: a run goes all the way.
+LIVELY = ("half_broken", "logs_out", "slow", "spa", "stale_cache", "waf_on_attack", "waf_on_suspicion")
+MEETINGS = 2
 # Judged by what an HTTP answer says, these could speak about a target that refuses attacks for other reasons.
 FILTERED = {"TOK102", "TOK110", "TOK116", "KEY101"}
 
@@ -34,7 +45,19 @@ class Switch:
         await chosen(scope, receive, send)
 
 
-def run_against(make: Callable[[App], App], *, from_the_start: bool = False) -> Run:
+def sent_at(name: str) -> list[Check]:
+    """The checks that run against that target, in order of code. The roots go at all: they mask."""
+    return [
+        check
+        for code, check in catalog.load().items()
+        if WHOLE
+        or name not in LIVELY
+        or code in catalog.ROOTS
+        or name in random.Random(code).sample(LIVELY, MEETINGS)
+    ]
+
+
+def run_against(make: Callable[[App], App], checks: list[Check], *, from_the_start: bool = False) -> Run:
     with pytest.MonkeyPatch.context() as patch, bundled(extra=CHEAP) as (app, settings):
         switch = Switch(app, make(app))
         switch.thrown = from_the_start
@@ -52,7 +75,7 @@ def run_against(make: Callable[[App], App], *, from_the_start: bool = False) -> 
         honest_start = AsgiTransport.start
         patch.setattr(AsgiTransport, "start", start)
         hasty = settings.model_copy(update={"patience": 0.0})
-        return asyncio.run(conduct(hasty, list(catalog.load().values()), app=switch, on_target=throw))
+        return asyncio.run(conduct(hasty, checks, app=switch, on_target=throw))
 
 
 def told(run: Run) -> str:
@@ -61,7 +84,7 @@ def told(run: Run) -> str:
 
 @pytest.mark.parametrize("name", NOTHING_MAY_PASS)
 def test_nothing_passes_and_nothing_fails_when_no_answer_is_worth_anything(name: str) -> None:
-    run = run_against(NOTHING_MAY_PASS[name])
+    run = run_against(NOTHING_MAY_PASS[name], sent_at(name))
     assert {
         item.rule.code for item in run.results if item.name in {"passed", "failed", "errored"}
     } == set(), told(run)
@@ -70,13 +93,13 @@ def test_nothing_passes_and_nothing_fails_when_no_answer_is_worth_anything(name:
 
 @pytest.mark.parametrize("name", sorted(set(TARGETS) - set(NOTHING_MAY_PASS)))
 def test_a_target_that_breaks_on_the_way_is_accused_of_nothing(name: str) -> None:
-    run = run_against(TARGETS[name])
+    run = run_against(TARGETS[name], sent_at(name))
     assert {item.rule.code for item in run.results if item.name in {"failed", "errored"}} == set(), told(run)
 
 
 @pytest.mark.parametrize("name", ["waf_on_attack", "waf_on_suspicion"])
 def test_a_filter_in_front_does_not_pass_for_the_application(name: str) -> None:
-    run = run_against(TARGETS[name])
+    run = run_against(TARGETS[name], [catalog.load()[code] for code in sorted({*catalog.ROOTS, *FILTERED})])
     passed = {item.rule.code for item in run.results if item.name == "passed"}
     expected = FILTERED if name == "waf_on_attack" else {"TOK110"}
     assert not passed & expected, told(run)
@@ -85,7 +108,7 @@ def test_a_filter_in_front_does_not_pass_for_the_application(name: str) -> None:
 @pytest.mark.parametrize("name", ["drops", "throttled", "unavailable", "waf", "same_page", "same_json"])
 def test_a_target_that_was_never_usable_is_said_to_be_unusable(name: str) -> None:
     try:
-        run = run_against(NOTHING_MAY_PASS[name], from_the_start=True)
+        run = run_against(NOTHING_MAY_PASS[name], sent_at(name), from_the_start=True)
     except ConfigurationError as error:
         sentence = str(error).strip().splitlines()[0]  # lines of configuration may follow
     else:

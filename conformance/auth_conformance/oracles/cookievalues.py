@@ -52,7 +52,9 @@ def sealed(value: str) -> str | None:
 
 
 def _plain(value: str) -> str:
-    return unquote(value.strip('"'))
+    """The value as it was meant: what is data already holds no percent-encoding but its own."""
+    bare = value.strip('"')
+    return bare if _is_container(bare) else unquote(bare)
 
 
 def readings(value: str) -> list[Reading]:

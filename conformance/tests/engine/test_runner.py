@@ -182,8 +182,16 @@ def spellings_of_secrets(redactor: Redactor) -> set[str]:
     return set(mine._known)
 
 
+# What handles passwords, keys, sessions and messages; the others show the same tokens once more.
+SECRETIVE = ("CRD", "KEY", "LIF", "SES", "STO")
+
+
 @pytest.mark.parametrize(
-    ("flaw", "codes"), [(None, set()), ("unverified_signature", {"TOK102", "KEY101", "LIF101", "SES110"})]
+    ("flaw", "codes"),
+    [
+        (None, {code for code in catalog.load() if code.startswith(SECRETIVE)}),
+        ("unverified_signature", {"TOK102", "KEY101", "LIF101", "SES110"}),
+    ],
 )
 def test_no_secret_of_a_run_reaches_a_report(flaw: str | None, codes: set[str]) -> None:
     async def whole() -> tuple[dict[str, str], set[str]]:
@@ -196,7 +204,7 @@ def test_no_secret_of_a_run_reaches_a_report(flaw: str | None, codes: set[str]) 
             },
         ) as (app, settings):
             async with opened(settings, app=app) as door:
-                checks = [check for code, check in catalog.load().items() if not codes or code in codes]
+                checks = [check for code, check in catalog.load().items() if code in codes]
                 results = await run_all(checks, door.scene)
                 run = finished(
                     summary(door.scene.target, door.scene.seen),

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from auth_conformance.oracles.cookies import (
@@ -123,6 +123,7 @@ WRITERS = {
 
 @pytest.mark.parametrize("name", WRITERS)
 @given(data=JSON)
+@example(data={"_": "%00"})
 def test_data_is_found_edited_and_written_back(name: str, data: dict[str, Any]) -> None:
     value = WRITERS[name](data)
     found = [reading for reading in readings(value) if reading.data == data]
