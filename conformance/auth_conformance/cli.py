@@ -257,7 +257,7 @@ def init(target: str | None, output: Path, *, force: bool, **flags: Any) -> None
 @addressing
 def doctor(target: str | None, **flags: Any) -> None:
     """Say what is known about TARGET, what is missing for which checks, and which lines would supply it."""
-    from auth_conformance.discovery.writing import doctor as explain_target
+    from auth_conformance.discovery.advising import doctor as explain_target
 
     settings = configure(target, flags)
     needs: dict[Need, list[str]] = {}

@@ -160,11 +160,11 @@ class Collection:
         """The configuration for this session, or for one `Suite`. Raises UsageError."""
         option = self.config.getoption
         flags: dict[str, Any] = {name: option(flag) for flag, name in _FLAGS.items()}
-        flags["url"] = flags["url"] or self.config.getini("auth_url") or None
-        flags["app"] = flags["app"] or self.config.getini("auth_app") or None
+        if not (flags["url"] or flags["app"]):
+            flags |= {name: self.config.getini(f"auth_{name}") or None for name in ("url", "app")}
         if suite is not None:
-            flags["url"] = suite.url or flags["url"]
-            flags["app"] = suite.app if isinstance(suite.app, str) else flags["app"]
+            if suite.url or suite.app is not None:
+                flags |= {"url": suite.url, "app": suite.app if isinstance(suite.app, str) else None}
             flags["only"] = list(suite.only) or flags["only"]
             flags["ignore"] = list(suite.ignore) or flags["ignore"]
             flags["level"] = suite.level or flags["level"]

@@ -94,6 +94,7 @@ async def opened(
     """
     started = datetime.now(UTC)
     agent = f"auth-conformance/{version()}"
+    settings.insist_on_variables()
     transport: Transport
     wire: Transport | None = None
     if app is None and settings.app is not None:

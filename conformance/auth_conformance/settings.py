@@ -8,350 +8,64 @@ configuration names.
 from __future__ import annotations
 
 import os
-import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
+from auth_conformance.mistakes import keys_of, nearest, sentences
 from auth_conformance.model import Severity
-from auth_conformance.oracles.places import is_place
-from auth_conformance.secret import Secret
+from auth_conformance.tables import (
+    AccountSettings,
+    ConfigurationError,
+    KeysSettings,
+    ListenerSettings,
+    LoginSettings,
+    LogoutSettings,
+    MailboxSettings,
+    ObjectsSettings,
+    OperationName,
+    PasswordChangeSettings,
+    PolicySettings,
+    RefreshSettings,
+    RegisterSettings,
+    ResetSettings,
+    Restatement,
+    RotationSettings,
+    SecretByName,
+    SessionsSettings,
+    SigningSettings,
+    Table,
+    UsersSettings,
+    VerificationSettings,
+    WebSocketSettings,
+    WitnessSettings,
+    variables,
+    without_password,
+)
 
-_PASSWORD_IN_URL = re.compile(r"[^:/]+://[^/@]*:[^/@]+@")
+__all__ = ["FILE_NAME", "PROFILES", "ConfigurationError", "Profile", "Settings", "load", "read_profile"]
+
 FILE_NAME = "auth-conformance.toml"
 PROFILES = Path(__file__).parent / "profiles"
+_TOOL = "auth-conformance"
+_PREFIX = "AUTH_CONFORMANCE_"
+_TARGETS = ("url", "app")
 
 
-class ConfigurationError(Exception):
-    """The configuration, or the target that it names, cannot be used; the message is for the user."""
+def _named(value: object) -> object:
+    return {"operation": value} if isinstance(value, str) else value
 
 
-class FromEnvironment(BaseModel):
-    """A secret by the name of the environment variable that holds it: `{ env = "ALICE_PASSWORD" }`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    env: str
-
-    def secret(self) -> Secret:
-        """The secret. Raises ConfigurationError when the variable is not set."""
-        value = os.environ.get(self.env)
-        if not value:
-            raise ConfigurationError(
-                f"The environment variable {self.env} is not set, and the configuration needs it."
-            )
-        return Secret(value)
-
-
-def _by_name(value: object) -> object:
-    if isinstance(value, str):
-        raise ValueError(  # noqa: TRY004 - pydantic turns ValueErrors into messages
-            "a secret never stands in the configuration: name an environment variable that holds it, "
-            'as in { env = "ALICE_PASSWORD" }'
-        )
-    return value
-
-
-SecretByName = Annotated[FromEnvironment, BeforeValidator(_by_name)]
-
-
-def _without_password(value: object) -> object:
-    if isinstance(value, str) and _PASSWORD_IN_URL.match(value):
-        raise ValueError(
-            "a password never stands in the configuration or on the command line: name the environment variable "
-            'that holds the whole URL, as in database = { env = "DATABASE_URL" } or --database-env DATABASE_URL'
-        )
-    return value
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class AccountSettings(_Table):
-    """A user of the target. `role` is `a`, `b`, `admin`, `expendable`, or empty.
-
-    The first two without a role are a and b. An expendable account may be locked by the run; several are
-    allowed, and none are needed where strangers may register.
-    """
-
-    username: str = ""
-    password: SecretByName | None = None
-    token: SecretByName | None = None
-    key: SecretByName | None = None
-    cookie: SecretByName | None = None
-    role: Literal["", "a", "b", "admin", "expendable"] = ""
-    email: str = ""
-
-
-class LoginStepSettings(_Table):
-    """A request before a login: `take` gives names to places in its reply, for `{{name}}` in what follows."""
-
-    operation: str
-    encoding: Literal["none", "form", "json", "query"] = "none"
-    user_field: str = ""
-    password_field: str = ""
-    extra: dict[str, Any] = Field(default_factory=dict)
-    take: dict[str, str] = Field(default_factory=dict)
-
-    @field_validator("take")
-    @classmethod
-    def _places(cls, value: dict[str, str]) -> dict[str, str]:
-        for name, where in value.items():
-            if not is_place(where):
-                raise ValueError(f"{name} = {where!r} is no place in a reply: write {PLACES}")
-        return value
-
-
-PLACES = "a JSON pointer, 'header NAME', 'cookie NAME', 'input NAME', 'query NAME' or 'text BEFORE{}AFTER'"
-
-
-class LoginSettings(_Table):
-    """How to log in, where discovery does not find out: `operation = "POST /login"`, places, encoding.
-
-    `before` are the steps that come first; what they take may stand in `extra`, `headers` and `query`.
-    """
-
-    operation: str
-    before: list[LoginStepSettings] = Field(default_factory=list)
-    headers: dict[str, str] = Field(default_factory=dict)
-    query: dict[str, str] = Field(default_factory=dict)
-    csrf_header: str = ""
-    encoding: Literal["form", "json", "query", "basic"] = "json"
-    user_field: str = "username"
-    password_field: str = "password"  # noqa: S105 - the name of a field
-    token: str | None = None
-    refresh: str | None = None
-    cookie: str | None = None
-    csrf: str | None = None
-    carrier: str = "header Authorization Bearer"
-    extra: dict[str, Any] = Field(default_factory=dict)
-
-
-class WitnessSettings(_Table):
-    """A protected GET and the JSON pointer in its answer that names the caller."""
-
-    operation: str
-    identity: str = ""
-
-
-class RefreshSettings(_Table):
-    """How a refresh token is exchanged; `place` is json, form, query, header or cookie."""
-
-    operation: str
-    place: Literal["json", "form", "query", "header", "cookie"] = "json"
-    field: str = "refresh_token"
-    token: str = "/access_token"  # noqa: S105 - a pointer
-    refresh: str | None = "/refresh_token"
-
-
-class RegisterSettings(_Table):
-    """How a stranger makes an account."""
-
-    operation: str
-    encoding: Literal["form", "json"] = "json"
-    user_field: str = "username"
-    password_field: str = "password"  # noqa: S105 - the name of a field
-    user_style: Literal["name", "email"] = "name"
-    extra: dict[str, Any] = Field(default_factory=dict)
-
-
-class KeysSettings(_Table):
-    """How API keys are made: `value` points at the key in the creation reply."""
-
-    create: str
-    body: dict[str, Any] = Field(default_factory=dict)
-    value: str = "/key"
-    identifier: str | None = "/id"
-    carrier: str = "header X-API-Key"
-    listing: str | None = None
-    revoke: str | None = None
-    expiry_field: str | None = None
-
-
-class ObjectsSettings(_Table):
-    """A collection whose objects belong to users."""
-
-    create: str
-    read: str
-    body: dict[str, Any] = Field(default_factory=dict)
-    text_field: str = "title"
-    identifier: str = "/id"
-    delete: str | None = None
-
-
-class CallSettings(_Table):
-    """A call: `operation = "PATCH /admin/users/{id}"`, and its body."""
-
-    operation: str
-    body: dict[str, Any] = Field(default_factory=dict)
-
-
-class UsersSettings(_Table):
-    """What administrators do to accounts; each operation names the account by its one path parameter."""
-
-    disable: CallSettings | None = None
-    enable: CallSettings | None = None
-    promote: CallSettings | None = None
-    demote: CallSettings | None = None
-    delete: CallSettings | None = None
-    end_sessions: CallSettings | None = None
-
-
-class SessionsSettings(_Table):
-    """How people see and end their logins; `identifier` is the member of a listed login that `end` takes."""
-
-    listing: str
-    identifier: str = "id"
-    end: str | None = None
-    end_all: str | None = None
-
-
-class PasswordChangeSettings(_Table):
-    """How people change their password: members of the body, `query:NAME` or `path:NAME`."""
-
-    operation: str
-    encoding: Literal["json", "form"] = "json"
-    current: str | None = "current_password"
-    new: str = "new_password"
-    also: list[str] = Field(default_factory=list)
-    extra: dict[str, Any] = Field(default_factory=dict)
-
-
-class MailingSettings(_Table):
-    """An operation that sends a message to whom `user` names, by e-mail address or by name."""
-
-    operation: str
-    encoding: Literal["json", "form"] = "json"
-    user: str = "email"
-    style: Literal["email", "name"] = "email"
-    extra: dict[str, Any] = Field(default_factory=dict)
-
-
-class RedemptionSettings(_Table):
-    """An operation that takes the token of a message, and perhaps a new password and the account's name."""
-
-    operation: str
-    encoding: Literal["json", "form"] = "json"
-    token: str = "token"  # noqa: S105 - the name of a field
-    password: str | None = None
-    also: list[str] = Field(default_factory=list)
-    user: str | None = None
-    extra: dict[str, Any] = Field(default_factory=dict)
-
-
-class ResetSettings(_Table):
-    """How people get a new password who forgot theirs."""
-
-    ask: MailingSettings
-    confirm: RedemptionSettings
-
-
-class VerificationSettings(_Table):
-    """How people confirm their address; `ask` sends the message again."""
-
-    confirm: RedemptionSettings
-    ask: MailingSettings | None = None
-
-
-class MailboxSettings(_Table):
-    """Where the last message to a person can be read: one of four ways.
-
-    `app` is `module:callable`, called with the address. `command` prints the message; the address is its last
-    argument. `url` answers with it. `folder` holds one file per message. `{recipient}` in a command or URL is
-    replaced by the address.
-    """
-
-    app: str = ""
-    command: str = ""
-    url: str = ""
-    folder: str = ""
-
-
-class WebSocketSettings(_Table):
-    """A path that speaks WebSocket, and a text message that it answers."""
-
-    path: str
-    message: str = ""
-
-
-class RotationSettings(_Table):
-    """Environment variables of the application, by name, in which a key rotation consists.
-
-    `overlap` makes a new signing key current and keeps the old one; `after` takes the old one away.
-    """
-
-    overlap: dict[str, SecretByName]
-    after: dict[str, SecretByName]
-
-
-class ListenerSettings(_Table):
-    """Where to listen for callbacks of the target: opens the half of TOK117 that waits for a fetch.
-
-    `bind` is host and port here, `url` how the target reaches it. `reachable` says that you have tried that.
-    """
-
-    bind: str = Field(pattern=r"^[^\s/]+:\d{1,5}$")
-    url: str = Field(pattern=r"^https?://[^\s/?#@]+$")
-    reachable: bool = False
-
-
-class SigningSettings(_Table):
-    """The key that signs access tokens, and its algorithm: opens the grey checks."""
-
-    key: SecretByName
-    algorithm: str = "HS256"
-    key_id: str | None = None
-
-
-class PolicySettings(_Table):
-    """Deliberate behaviour, declared so that it is no finding; see `auth_conformance.target.Policy`."""
-
-    refusals: list[Literal["envelope", "redirect"]] = Field(default_factory=list)
-    leeway: float = 60.0
-    audience: list[str] = Field(default_factory=list)
-    algorithms: list[str] = Field(default_factory=list)
-    form_token: bool = False
-    access_lifetime: float | None = Field(default=None, gt=0)
-    refresh_lifetime: float | None = Field(default=None, gt=0)
-    trust_waf: bool = False
-    origins: list[str] = Field(default_factory=list)
-    public_operations: list[str] = Field(default_factory=list)
-    privileged_operations: list[str] = Field(default_factory=list)
-    private_fields: list[str] = Field(default_factory=list)
-    throttle_limit: int = 67
-    refresh_window: float = 0.0
-    stateless_tolerance: float = 0.0
-    first_valid_wins: bool = False
-    cross_site_cookie: bool = False
-    four_file: bool = True
-    test_hashing: bool = False
-    handler_count: Literal["code", "span"] = "code"
-    stale_cookie_ignored: bool = False
-    interchangeable: list[str] = Field(default_factory=list)
-    session_idle: float | None = Field(default=None, gt=0)
-    session_absolute: float | None = Field(default=None, gt=0)
-    refresh_family: float | None = Field(default=None, gt=0)
-    hide_docs: bool = False
-    same_site_only: bool = False
-    request_limits: dict[str, float] = Field(default_factory=dict)
-
-
-class Restatement(_Table):
-    """Another severity for a check, and why: without a reason nobody can defend it a year later."""
-
-    severity: Literal["info", "low", "medium", "high", "critical"]
-    because: str = Field(min_length=10)
-
-
-class Profile(_Table):
+class Profile(Table):
     """A selection of checks with thresholds and restated severities, kept as data.
 
     Everything in it may be given in the configuration as well; what stands there yields to the profile.
@@ -374,65 +88,139 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         extra="forbid",
         frozen=True,
-        env_prefix="AUTH_CONFORMANCE_",
+        env_prefix=_PREFIX,
         env_nested_delimiter="__",
         hide_input_in_errors=True,
     )
 
-    url: str | None = None
+    url: Annotated[str | None, BeforeValidator(without_password)] = None
+    """The address of the target, `http://` or `https://`."""
     app: str | None = None
+    """The target as an application of this process: `module:app`, `module:factory` or `module:factory()`."""
     app_dir: str = "."
+    """Where the module of `app` is looked for."""
     openapi: str | None = None
+    """Where the OpenAPI document is: a path of the service, or a file; looked for where it is left out."""
     profile: str | None = None
+    """Checks, thresholds and severities as data: the name of a profile of the suite, or a file."""
     level: int = Field(default=3, ge=1, le=3)
+    """Highest ASVS level of checks."""
     restate: dict[str, Restatement] = Field(default_factory=dict)
+    """Other severities, by the code of a check."""
     only: list[str] = Field(default_factory=list)
+    """Codes or families of checks to run; all where it is empty."""
     ignore: list[str] = Field(default_factory=list)
+    """Codes or families to leave out."""
     fail_on: Literal["info", "low", "medium", "high", "critical"] = "low"
+    """Lowest severity that makes the run fail."""
     allow_disruptive: bool = False
+    """Against a URL: also lock, delete and flood, on accounts of the run's own. In-process that is always so."""
     allow_inconclusive: bool = False
+    """Let checks through that could not be decided."""
     strict: bool = False
+    """Fail also on what could not be tested."""
     waivers: str | None = None
+    """The file with findings that people accepted."""
     baseline: str | None = None
+    """The file with findings known from an earlier run."""
     new_only: bool = False
+    """Fail only on findings that the baseline does not know."""
     rate: float | None = Field(default=None, gt=0)
+    """Requests per second; 5 towards other machines and unlimited towards this one where it is left out."""
     budget: int | None = Field(default=None, gt=0)
+    """Most requests of a run; 3000, and 15000 with disruptive checks, where it is left out."""
     timeout: float = Field(default=10.0, gt=0)
+    """Seconds to wait for one reply."""
     patience: float = Field(default=5.0, ge=0)
+    """Longest `Retry-After` to wait for, in seconds."""
     seed: int = 0
+    """Seed of the run's chance."""
     fuzz: bool = False
+    """Search for flaws after the checks (extra: fuzz)."""
     fuzz_budget: str = "60s"
+    """How long to search, as `90s` or `2m`."""
     fuzz_seed: int = 0
+    """Seed of the search."""
     verify_tls: bool = True
+    """Refuse certificates that nobody trusts."""
     database: SecretByName | None = None
-    db: Annotated[str | None, BeforeValidator(_without_password)] = None
+    """The SQLAlchemy URL of the target's database."""
+    db: Annotated[str | None, BeforeValidator(without_password)] = None
+    """The same in clear, for a URL without a password."""
     source: str | None = None
+    """The folder with the code of the service; where the application was imported from, if it is left out."""
     log_file: str | None = None
+    """The file that a target behind a URL writes its log to."""
     accounts: dict[str, AccountSettings] = Field(default_factory=dict)
+    """The users of the target, by names of your own."""
     login: list[LoginSettings] = Field(default_factory=list)
+    """How people log in, where discovery does not find out."""
     witness: WitnessSettings | None = None
+    """A protected operation that names its caller."""
     second: WitnessSettings | None = None
-    public: str | None = None
+    """Another protected operation, if possible of another router."""
+    public: OperationName | None = None
+    """An operation that answers everybody."""
     refresh: RefreshSettings | None = None
-    logout: list[str] = Field(default_factory=list)
+    """How a refresh token is exchanged."""
+    logout: list[Annotated[LogoutSettings, BeforeValidator(_named)]] = Field(default_factory=list)
+    """How logins are ended: operations, or tables."""
     register_: RegisterSettings | None = Field(default=None, alias="register")
+    """How a stranger makes an account."""
+    delete_account: OperationName | Literal[""] | None = None
+    """The operation by which people delete their own account; empty where none does."""
     keys: KeysSettings | None = None
+    """How API keys are made."""
     objects: ObjectsSettings | None = None
+    """Objects that belong to users."""
     users: UsersSettings | None = None
+    """What administrators do to accounts."""
     sessions: SessionsSettings | None = None
+    """How people see and end their logins."""
     websockets: list[WebSocketSettings] = Field(default_factory=list)
+    """Paths that speak WebSocket."""
     password_change: PasswordChangeSettings | None = None
+    """How people change their password."""
     reset: ResetSettings | None = None
+    """How people get a new password who forgot theirs."""
     verification: VerificationSettings | None = None
+    """How people confirm their address."""
     mailbox: MailboxSettings | None = None
+    """Where the last message to a person can be read."""
     restart: str | None = None
-    replica: str | None = None
+    """The application as `module:app`, to be started again in a process of its own."""
+    replica: Annotated[str | None, BeforeValidator(without_password)] = None
+    """The URL of another process of the same service."""
     rotation: RotationSettings | None = None
+    """In what a rotation of signing keys consists."""
     signing: SigningSettings | None = None
+    """The key that signs access tokens."""
     listener: ListenerSettings | None = None
+    """Where to listen for callbacks of the target."""
     token_cache: str | None = None
+    """A file that keeps a token from one run to the next, for what takes longer than a run."""
     foreign_token: SecretByName | None = None
+    """A live token of the same issuer for another service."""
     policy: PolicySettings = Field(default_factory=PolicySettings)
+    """Deliberate behaviour, declared so that it is no finding."""
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Settings:
+        if self.url is not None and self.app is not None:
+            raise ValueError("url and app name two targets: give one of them")
+        return self
+
+    def insist_on_variables(self) -> None:
+        """Raises ConfigurationError when an environment variable is named that is not set."""
+        missing = [name for name in dict.fromkeys(variables(self)) if not os.environ.get(name)]
+        if len(missing) == 1:
+            raise ConfigurationError(
+                f"The environment variable {missing[0]} is not set, and the configuration needs it."
+            )
+        if missing:
+            raise ConfigurationError(
+                f"These environment variables are not set, and the configuration needs them: {', '.join(missing)}."
+            )
 
     def restated(self) -> dict[str, Severity]:
         """The severities that the profile or the configuration restates, by code."""
@@ -473,10 +261,25 @@ def find_table(start: Path) -> tuple[Path | None, dict[str, Any]]:
     if own.is_file():
         return own, read_toml(own)
     if project.is_file():
-        table = read_toml(project).get("tool", {}).get("auth-conformance")
-        if isinstance(table, dict):
+        table = _tool_table(read_toml(project))
+        if table is not None:
             return project, table
     return None, {}
+
+
+def _tool_table(data: dict[str, Any]) -> dict[str, Any] | None:
+    """`[tool.auth-conformance]` of a pyproject.toml. Raises ConfigurationError for one with another spelling."""
+    tools = data.get("tool")
+    tools = tools if isinstance(tools, dict) else {}
+    table = tools.get(_TOOL)
+    for name in tools:
+        if name != _TOOL and name.lower().replace("_", "-") == _TOOL:
+            raise ConfigurationError(
+                f"[tool.{name}] in pyproject.toml is not read: its name is [tool.{_TOOL}]."
+            )
+    if table is not None and not isinstance(table, dict):
+        raise ConfigurationError(f"tool.{_TOOL} in pyproject.toml has to be a table: [tool.{_TOOL}].")
+    return table
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -504,7 +307,7 @@ def read_profile(name: str, start: Path) -> dict[str, Any]:
     try:
         profile = Profile(**read_toml(file))
     except ValidationError as error:
-        raise ConfigurationError(_sentences(error, f" in the profile {name}")) from None
+        raise ConfigurationError(sentences(error, Profile, f" in the profile {name}")) from None
     return profile.model_dump(exclude={"title"}, exclude_none=True)
 
 
@@ -515,23 +318,45 @@ def load(flags: dict[str, Any], *, file: Path | None = None, start: Path | None 
     """
     path, table = (file, read_toml(file)) if file is not None else find_table(start or Path.cwd())
     if file is not None and file.name == "pyproject.toml":
-        table = table.get("tool", {}).get("auth-conformance", {})
+        table = _tool_table(table) or {}
     given = {key: value for key, value in flags.items() if value is not None}
-    name = given.get("profile") or os.environ.get("AUTH_CONFORMANCE_PROFILE") or table.get("profile")
+    name = given.get("profile") or os.environ.get(_PREFIX + "PROFILE") or table.get("profile")
     profile = read_profile(str(name), start or Path.cwd()) if name else {}
+    _know_environment()
+    _choose_target(given, table)
     try:
         return Settings(**{"_file": table, "_profile": profile, **given})
     except ValidationError as error:
         where = f" in {path.name}" if path is not None and table else ""
-        raise ConfigurationError(_sentences(error, where)) from None
+        raise ConfigurationError(sentences(error, Settings, where)) from None
+    except SettingsError as error:
+        raise ConfigurationError(
+            f"{error}: a list or table in an environment variable is written as JSON, as in "
+            f"{_PREFIX}ONLY='[\"TOK\"]'."
+        ) from None
 
 
-def _sentences(error: ValidationError, where: str) -> str:
-    lines = []
-    for item in error.errors(include_input=False, include_url=False):
-        name = ".".join(str(part) for part in item["loc"]) or "configuration"
-        if item["type"] == "extra_forbidden":
-            lines.append(f"Unknown option {name}{where}: check its spelling.")
-        else:
-            lines.append(f"Option {name}{where}: {item['msg'].removeprefix('Value error, ')}.")
-    return "\n".join(lines)
+def _know_environment() -> None:
+    """Raises ConfigurationError for a variable with our prefix that sets nothing."""
+    known = {key.upper(): key for key in keys_of(Settings)}
+    for variable in os.environ:
+        if not variable.upper().startswith(_PREFIX):
+            continue
+        key = variable.upper().removeprefix(_PREFIX).split("__")[0]
+        if key not in known:
+            near = nearest(key, list(known))
+            raise ConfigurationError(
+                f"The environment variable {variable} sets no option"
+                + (f": did you mean {_PREFIX}{near}?" if near else ": unset it, or correct its name.")
+            )
+
+
+def _choose_target(given: dict[str, Any], table: dict[str, Any]) -> None:
+    """Whoever names a target last names the only one: a URL on the command line stands before an app in the file."""
+    named = [key for key in _TARGETS if given.get(key)]
+    if not named:
+        named = [key for key in _TARGETS if os.environ.get(_PREFIX + key.upper())]
+    if len(named) == 1:
+        other = _TARGETS[1 - _TARGETS.index(named[0])]
+        given.setdefault(other, None)
+        table.pop(other, None)

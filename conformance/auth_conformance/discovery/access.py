@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.discovery.asking import granted
-from auth_conformance.discovery.doors import Opening, carriers_for, doors, open_door
+from auth_conformance.discovery.doors import Opening, carrier_from, carriers_for, doors, open_door
 from auth_conformance.discovery.names import mentions, names, rank
 from auth_conformance.discovery.preludes import wants_csrf
 from auth_conformance.discovery.tokens import (
@@ -42,17 +42,30 @@ _UNJUDGED = frozenset({404, 405, 406, 411, 415, 422, 429, 500, 501, 502, 503})
 
 
 def labelled(settings: Mapping[str, AccountSettings]) -> dict[str, tuple[str, AccountSettings]]:
-    """The configured accounts with their table names, by label: a and b are the first two without a role."""
+    """The configured accounts with their table names, by label: a and b are the first two without a role.
+
+    Raises ConfigurationError for an account that has no part to play, or nothing to play it with.
+    """
     found: dict[str, tuple[str, AccountSettings]] = {}
     taken = {item.role for item in settings.values()}
     free = [label for label in ("a", "b") if label not in taken]
     for table, item in settings.items():
+        if not (item.password or item.token or item.key or item.cookie):
+            raise ConfigurationError(
+                f"Account {table} has nothing to get in with: give it a password, token, key or cookie, as in "
+                f'password = {{ env = "{table.upper()}_PASSWORD" }}.'
+            )
         if item.role == "expendable":
             found[f"x-{table}"] = (table, item)
             continue
         label = item.role or (table if table in (*free, "admin") else "") or (free[0] if free else "")
         if not label or label in found:
-            continue
+            first = found[label][0] if label else ""
+            reason = f"{first} is {label} already" if first else "a and b are taken"
+            raise ConfigurationError(
+                f'Account {table} has no part in the checks: {reason}. Give it role = "admin" or '
+                'role = "expendable" (one that may be locked), or take it out.'
+            )
         if label in free:
             free.remove(label)
         found[label] = (table, item)
@@ -84,7 +97,9 @@ async def use_ready(scout: Scout, known: Knowledge) -> None:
     """Find out how ready-made tokens, keys and cookies travel."""
     for label, given in list(known.accounts.items()):
         for kind, secret in given.ready.items():
-            opening = await _open_ready(scout, known, label, kind, secret)
+            table = labelled(known.settings.accounts).get(label)
+            told = table[1].carrier if table is not None else None
+            opening = await _open_ready(scout, known, label, kind, secret, told=told)
             if opening is None:
                 known.say(
                     "credential", f"the {kind.value} of account {label} opened nothing", Provenance.OBSERVED
@@ -96,10 +111,13 @@ async def use_ready(scout: Scout, known: Knowledge) -> None:
 
 
 async def _open_ready(
-    scout: Scout, known: Knowledge, label: str, kind: Kind, secret: Secret
+    scout: Scout, known: Knowledge, label: str, kind: Kind, secret: Secret, *, told: str | None = None
 ) -> Opening | None:
     text = secret.reveal()
     scout.learn(text)
+    if told is not None:
+        carrier = carrier_from(told, key=kind is Kind.KEY)
+        return await open_door(scout, known, [Issued(text, pointer="")], carriers=[carrier], owner=label)
     if kind is Kind.COOKIE:
         name, equals, value = text.partition("=")
         if equals and name.replace("-", "").replace("_", "").isalnum():
@@ -196,7 +214,8 @@ class Doorman:
             for secret in [replace(login, refresh=pointer).read_refresh(reply)]:
                 if secret is not None:
                     self._scout.learn(secret.reveal())
-        if found:
+        # What the configuration points at is believed, whatever it looks like.
+        if found or (login.provenance is Provenance.DECLARED and granted(reply) and login.read(reply, "")):
             return reply
         self.wants_csrf = wants_csrf(reply)
         self.wants_more = reply.status in _INCOMPLETE and _SAYS_MORE.search(reply.text) is not None

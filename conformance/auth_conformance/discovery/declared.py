@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Carrier, Kind
 from auth_conformance.discovery.access import declared_csrf_header
-from auth_conformance.discovery.lifecycle import deletion_operations
+from auth_conformance.discovery.doors import carrier_from
+from auth_conformance.discovery.insisting import insist
+from auth_conformance.discovery.lifecycle import deletion_operations, refresh_member
 from auth_conformance.discovery.registering import described_register
 from auth_conformance.discovery.tokens import csrf_header_for, csrf_place, issued, refresh_pointer
 from auth_conformance.model import Provenance
-from auth_conformance.settings import ConfigurationError, LoginSettings, RegisterSettings, WitnessSettings
+from auth_conformance.settings import ConfigurationError
+from auth_conformance.tables import FromEnvironment, filled, variables
 from auth_conformance.target import (
     KeyManagement,
     Login,
@@ -28,36 +31,18 @@ if TYPE_CHECKING:
     from auth_conformance.discovery.access import Doorman
     from auth_conformance.discovery.asking import Scout
     from auth_conformance.discovery.knowledge import Knowledge
+    from auth_conformance.tables import LoginSettings, LogoutSettings, RegisterSettings, WitnessSettings
+    from auth_conformance.target import Operation
     from auth_conformance.transports.message import RawReply
 
 _BECAUSE = "your configuration"
 
 
-def carrier_from(text: str, *, key: bool = False) -> Carrier:
-    """A carrier written as `header Authorization Bearer`, `cookie sid` or `query api_key`.
-
-    Raises ConfigurationError.
-    """
-    place, _, rest = text.strip().partition(" ")
-    name, _, prefix = rest.strip().partition(" ")
-    if not name or " " in prefix.strip() or place not in ("header", "query", "cookie"):
-        raise ConfigurationError(
-            f"carrier = {text!r} is not understood: write place, name and scheme word, "
-            "as in 'header Authorization Bearer'."
-        )
-    prefix = prefix.strip()
-    if place == "cookie":
-        kind = Kind.COOKIE
-    elif key:
-        kind = Kind.KEY
-    else:
-        kind = Kind.BASIC if prefix.lower() == "basic" else Kind.BEARER
-    return Carrier(kind, place, name, prefix)
-
-
 async def declared_logins(scout: Scout, known: Knowledge, doorman: Doorman) -> None:
     """The logins of the configuration, each tried with A. Raises ConfigurationError when one fails."""
     for given in known.settings.login:
+        for table in (given.extra, given.headers, given.query, *(step.extra for step in given.before)):
+            _learn(scout, table)
         login = _login(known, given)
         account = known.accounts.get("a")
         if account is not None and account.password is not None:
@@ -82,9 +67,9 @@ def _login(known: Knowledge, given: LoginSettings) -> Login:
         given.user_field,
         given.password_field,
         replace(carrier, scheme=known.schemes_of(carrier)),
-        given.extra,
+        filled(given.extra),
         given.token,
-        given.refresh,
+        given.refresh or None,
         given.cookie or (carrier.name if carrier.place == "cookie" and given.token is None else None),
         given.csrf,
         given.csrf_header,
@@ -94,15 +79,22 @@ def _login(known: Knowledge, given: LoginSettings) -> Login:
                 step.encoding,
                 step.user_field,
                 step.password_field,
-                step.extra,
+                filled(step.extra),
                 tuple(step.take.items()),
             )
             for step in given.before
         ),
-        given.headers,
-        given.query,
-        provenance=Provenance.DECLARED,
+        filled(given.headers),
+        filled(given.query),
+        given.media,
+        Provenance.DECLARED,
     )
+
+
+def _learn(scout: Scout, table: object) -> None:
+    """No report shows what a variable held that stands among the members of a request."""
+    for name in variables(table):
+        scout.learn(FromEnvironment(env=name).secret().reveal())
 
 
 async def _tried(
@@ -111,6 +103,7 @@ async def _tried(
     account = known.accounts["a"]
     reply = await doorman.send(login, account)
     if reply is None:
+        await insist(scout, known)
         said = doorman.refusals[-1] if doorman.refusals else "it was not tried"
         raise ConfigurationError(
             f"The login in [[login]] does not work for account a ({account.username}): {said}. "
@@ -154,7 +147,13 @@ def declared_flows(known: Knowledge) -> None:
     if (refresh := settings.refresh) is not None:
         operation = known.operation(refresh.operation, Provenance.DECLARED)
         known.refresh = Refresh(
-            operation, refresh.place, refresh.field, refresh.token, refresh.refresh, {}, Provenance.DECLARED
+            operation,
+            refresh.place,
+            refresh.field,
+            refresh.token,
+            refresh.refresh or None,
+            filled(refresh.extra),
+            Provenance.DECLARED,
         )
         known.say(
             "refresh", f"{operation.name} ({refresh.place} {refresh.field})", Provenance.DECLARED, _BECAUSE
@@ -164,7 +163,11 @@ def declared_flows(known: Knowledge) -> None:
         known.say("register", known.register.operation.name, Provenance.DECLARED, _BECAUSE)
     _declared_keys(known)
     _declared_objects(known)
-    known.delete_account = next(iter(deletion_operations(known)), None)
+    if settings.delete_account is None:
+        known.delete_account = next(iter(deletion_operations(known)), None)
+    elif settings.delete_account:
+        known.delete_account = known.operation(settings.delete_account, Provenance.DECLARED)
+        known.say("account deletion", known.delete_account.name, Provenance.DECLARED, _BECAUSE)
 
 
 def _register(known: Knowledge, given: RegisterSettings) -> Register:
@@ -172,14 +175,15 @@ def _register(known: Knowledge, given: RegisterSettings) -> Register:
     operation = known.operation(given.operation, Provenance.DECLARED)
     described = described_register(operation, random.Random(0))
     own = (given.user_field, given.password_field)
+    also = described.also if described and given.also is None else tuple((given.also or {}).items())
     return Register(
         operation,
         given.encoding,
         given.user_field,
         given.password_field,
         given.user_style,
-        {**(described.template if described else {}), **given.extra},
-        tuple(pair for pair in (described.also if described else ()) if pair[0] not in (*own, *given.extra)),
+        {**(described.template if described else {}), **filled(given.extra)},
+        tuple(pair for pair in also if pair[0] not in (*own, *given.extra)),
         Provenance.DECLARED,
     )
 
@@ -207,11 +211,17 @@ def _declared_keys(known: Knowledge) -> None:
     carrier = replace(carrier, scheme=known.schemes_of(carrier))
     create = known.operation(given.create, Provenance.DECLARED)
     revoke = known.operation(given.revoke, Provenance.DECLARED) if given.revoke else None
+    further = (
+        [item for item in known.carriers if item.kind is Kind.KEY]
+        if given.further_carriers is None
+        else [carrier_from(text, key=True) for text in given.further_carriers]
+    )
+    further = [replace(item, scheme=known.schemes_of(item)) for item in further]
     known.keys = KeyManagement(
         create,
-        given.body,
+        filled(given.body),
         given.value,
-        (carrier, *(item for item in known.carriers if item.kind is Kind.KEY and item != carrier)),
+        tuple(dict.fromkeys([carrier, *further])),
         given.identifier or None,
         known.operation(given.listing, Provenance.DECLARED)
         if given.listing
@@ -220,9 +230,9 @@ def _declared_keys(known: Knowledge) -> None:
         _parameter(revoke.path) if revoke else "",
         given.expiry_field,
         Provenance.DECLARED,
+        given.owner_parameter,
     )
-    if carrier not in known.carriers:
-        known.carriers.append(carrier)
+    known.carriers += [item for item in known.keys.carriers if item not in known.carriers]
     known.say("API keys", f"{given.create} → {given.value}, sent as {carrier}", Provenance.DECLARED, _BECAUSE)
 
 
@@ -235,28 +245,43 @@ def _declared_objects(known: Knowledge) -> None:
     known.objects = Objects(
         create,
         read,
-        given.body,
+        filled(given.body),
         given.text_field,
         given.identifier,
         _parameter(read.path),
-        known.operations.get(f"GET {create.path}"),
-        known.operations.get(f"PATCH {read.path}") or known.operations.get(f"PUT {read.path}"),
-        known.operation(given.delete, Provenance.DECLARED) if given.delete else None,
+        _named(known, given.listing) or known.operations.get(f"GET {create.path}"),
+        _named(known, given.update)
+        or known.operations.get(f"PATCH {read.path}")
+        or known.operations.get(f"PUT {read.path}"),
+        _named(known, given.delete),
         Provenance.DECLARED,
     )
     known.say("objects", f"{given.create}, {given.read}", Provenance.DECLARED, _BECAUSE)
 
 
+def _named(known: Knowledge, name: str | None) -> Operation | None:
+    return known.operation(name, Provenance.DECLARED) if name else None
+
+
 def declared_logouts(known: Knowledge) -> None:
-    """The logouts of the configuration: one for each kind of login, by its scheme or its place."""
-    operations = [known.operation(name, Provenance.DECLARED) for name in known.settings.logout]
-    kinds = dict.fromkeys(login.carrier.kind for login in known.logins)
-    for place, kind in enumerate(kinds or [Kind.BEARER]):
-        schemes = {login.carrier.scheme for login in known.logins if login.carrier.kind is kind}
-        matching = [
-            item for item in operations if not schemes.isdisjoint(set().union(*(item.security or ())))
-        ]
-        in_turn = operations[min(place, len(operations) - 1)]
-        operation = in_turn if in_turn in matching or not matching else matching[0]
-        known.logouts.append(Logout(operation, kind, None, Provenance.DECLARED))
-        known.say("logout", f"{operation.name} ends a {kind.value} login", Provenance.DECLARED, _BECAUSE)
+    """The logouts of the configuration: for its kind, or one for each kind of login by its scheme or its place."""
+    given = [(item, known.operation(item.operation, Provenance.DECLARED)) for item in known.settings.logout]
+    kinds = list(dict.fromkeys(login.carrier.kind for login in known.logins)) or [Kind.BEARER]
+    said = {Kind(item.kind): (item, operation) for item, operation in given if item.kind}
+    free = [pair for pair in given if not pair[0].kind]
+    for place, kind in enumerate(kinds):
+        if kind in said:
+            _log_out_by(known, *said[kind], kind)
+        elif free:
+            schemes = {login.carrier.scheme for login in known.logins if login.carrier.kind is kind}
+            matching = [
+                pair for pair in free if not schemes.isdisjoint(set().union(*(pair[1].security or ())))
+            ]
+            in_turn = free[min(place, len(free) - 1)]
+            _log_out_by(known, *(in_turn if in_turn in matching or not matching else matching[0]), kind)
+
+
+def _log_out_by(known: Knowledge, given: LogoutSettings, operation: Operation, kind: Kind) -> None:
+    field = given.refresh_field or refresh_member(operation)
+    known.logouts.append(Logout(operation, kind, field, Provenance.DECLARED))
+    known.say("logout", f"{operation.name} ends a {kind.value} login", Provenance.DECLARED, _BECAUSE)

@@ -37,6 +37,20 @@ class Opening:
     operation: Operation
 
 
+def carrier_from(text: str, *, key: bool = False) -> Carrier:
+    """A carrier written as `header Authorization Bearer`, `cookie sid` or `query api_key`."""
+    place, _, rest = text.strip().partition(" ")
+    name, _, prefix = rest.strip().partition(" ")
+    prefix = prefix.strip()
+    if place == "cookie":
+        kind = Kind.COOKIE
+    elif key:
+        kind = Kind.KEY
+    else:
+        kind = Kind.BASIC if prefix.lower() == "basic" else Kind.BEARER
+    return Carrier(kind, place, name, prefix)
+
+
 def doors(known: Knowledge) -> list[Operation]:
     """GET operations without path parameters that may be protected, likeliest witness first."""
     found = [

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.discovery.doors import stranger
+from auth_conformance.discovery.knowledge import with_scheme
 from auth_conformance.discovery.names import IN_PATH, avoided, likeness, mentions, names, rank
 from auth_conformance.discovery.sampling import sample, with_body
 from auth_conformance.discovery.schemas import fields, merged, type_of
@@ -151,7 +152,9 @@ async def _carriers(scout: Scout, known: Knowledge, secret: str) -> list[Carrier
     spoken = {(carrier.place, carrier.name.lower()) for carrier in declared}
     candidates = sorted(declared, key=lambda carrier: carrier.place != "header")
     candidates = candidates or [
-        carrier for carrier in usual if (carrier.place, carrier.name.lower()) not in spoken
+        with_scheme(carrier, known.schemes_of(carrier))
+        for carrier in usual
+        if (carrier.place, carrier.name.lower()) not in spoken
     ]
     gates = [item.operation for item in (known.witness, known.second) if item is not None] or known.opened[:2]
     found: list[Carrier] = []

@@ -129,7 +129,10 @@ class Knowledge:
     def operation(self, name: str, provenance: Provenance = Provenance.GUESSED) -> Operation:
         """The operation of that name, such as `GET /me`; built as it stands when the document has none."""
         method, _, path = name.strip().partition(" ")
-        known = self.operations.get(f"{method.upper()} {path.strip()}")
+        exact = f"{method.upper()} {path.strip()}"
+        # A document may be spelled without the slash that its service wants, and people write as it does.
+        twin = exact.rstrip("/") if exact.endswith("/") else exact + "/"
+        known = self.operations.get(exact) or self.operations.get(twin)
         return known or Operation(method.upper(), path.strip() or "/", provenance=provenance)
 
     def by_method(self, *methods: str) -> list[Operation]:

@@ -229,24 +229,30 @@ async def _ended(scout: Scout, known: Knowledge, logout: Logout, credential: Cre
     return not scout.let_in(reply, known.strangers[operation.name])
 
 
-async def _log_out(
-    scout: Scout, operation: Operation, credential: Credential, refresh: Secret | None
-) -> Logout | None:
+def refresh_member(operation: Operation) -> str | None:
+    """The member of a logout's body that takes the refresh token, by its name."""
     members = _members(operation)
     named = [item.pointer for item in members if rank(item.name, names("tokens", "refresh")) is not None]
     named += [item.pointer for item in members if item.name == "token" and not named]
+    return named[0] if named else None
+
+
+async def _log_out(
+    scout: Scout, operation: Operation, credential: Credential, refresh: Secret | None
+) -> Logout | None:
+    named = refresh_member(operation)
     request = operation.request()
     for media, schema in list(operation.bodies.items())[:1]:
         made = sample(schema, scout.rng)
         body = made if isinstance(made, dict) else {}
-        if named and refresh is not None:
-            body = put(body, named[0], refresh.reveal())
+        if named is not None and refresh is not None:
+            body = put(body, named, refresh.reveal())
         if body:
             request = with_body(request, media, body)
     reply = (await scout.ask(request, f"log out: {operation.name}", credential=credential)).reply
     if not granted(reply) or scout.is_fallback(reply) or slashed(operation.path, reply):
         return None
-    return Logout(operation, credential.carrier.kind, named[0] if named else None, Provenance.OBSERVED)
+    return Logout(operation, credential.carrier.kind, named, Provenance.OBSERVED)
 
 
 def _guess_logouts(known: Knowledge) -> None:

@@ -16,15 +16,17 @@ from auth_conformance.discovery.sampling import body_type, sample
 from auth_conformance.discovery.schemas import merged, type_of
 from auth_conformance.model import Provenance
 from auth_conformance.oracles.privilege import role_word
+from auth_conformance.tables import filled
 from auth_conformance.target import SessionManagement, Switch, UserManagement, WebSocketRoute
 
 if TYPE_CHECKING:
     from auth_conformance.discovery.asking import Scout
     from auth_conformance.discovery.knowledge import Knowledge
-    from auth_conformance.settings import CallSettings
+    from auth_conformance.tables import CallSettings
     from auth_conformance.target import Operation
 
 _MOST = 3
+PURPOSES = ("disable", "enable", "promote", "demote", "delete", "end_sessions")
 _CHANGING = ("PATCH", "PUT", "POST")
 _BECAUSE = "its path names an account, and its body or name says what it does"
 
@@ -56,40 +58,39 @@ def find_user_management(known: Knowledge) -> None:
         def call(settings: CallSettings | None) -> Switch | None:
             if settings is None:
                 return None
-            return Switch(known.operation(settings.operation, Provenance.DECLARED), settings.body)
+            return Switch(known.operation(settings.operation, Provenance.DECLARED), filled(settings.body))
 
-        known.users = UserManagement(
-            call(given.disable),
-            call(given.enable),
-            call(given.promote),
-            call(given.demote),
-            call(given.delete),
-            call(given.end_sessions),
-            provenance=Provenance.DECLARED,
-        )
+        calls = {purpose: call(getattr(given, purpose)) for purpose in PURPOSES}
+        found = {purpose: switch for purpose, switch in calls.items() if switch is not None}
+        known.users = _managed(known, found, Provenance.DECLARED)
+        for purpose, switch in found.items():
+            known.say(
+                f"accounts: {purpose}", switch.operation.name, Provenance.DECLARED, "your configuration"
+            )
         return
     operations = account_operations(known)
     # An administrators' router goes before one that others may use as well.
     operations.sort(key=lambda item: role_word([item.path, *item.tags, *item.scopes]) is None)
-    found: dict[str, Switch] = {}
+    found = {}
     for operation in operations:
         for purpose, switch in _switches(operation):
             found.setdefault(purpose, switch)
     if not found:
         return
-    first = next(iter(found.values())).operation
-    path = first.path[: first.path.index("}") + 1]
-    known.users = UserManagement(
-        found.get("disable"),
-        found.get("enable"),
-        found.get("promote"),
-        found.get("demote"),
-        found.get("delete"),
-        found.get("end_sessions"),
-        known.operations.get(f"GET {path}"),
-    )
+    known.users = _managed(known, found, Provenance.OPENAPI)
     for purpose, switch in found.items():
         known.say(f"accounts: {purpose}", switch.operation.name, Provenance.OPENAPI, _BECAUSE)
+
+
+def _managed(known: Knowledge, found: Mapping[str, Switch], provenance: Provenance) -> UserManagement:
+    """The calls, and the operation that reads the account which they change."""
+    path = next((switch.operation.path for switch in found.values() if "}" in switch.operation.path), "")
+    read = known.operations.get(f"GET {path[: path.index('}') + 1]}") if path else None
+    return UserManagement(
+        *(found.get(purpose) for purpose in PURPOSES),
+        read,
+        provenance,
+    )
 
 
 def _switches(operation: Operation) -> list[tuple[str, Switch]]:
@@ -171,6 +172,12 @@ async def find_sessions(scout: Scout, known: Knowledge) -> None:
         )
         listing = known.operation(given.listing, Provenance.DECLARED)
         known.sessions = SessionManagement(listing, given.identifier, end, end_all, Provenance.DECLARED)
+        known.say(
+            "logins",
+            f"{listing.name}, each with {given.identifier}",
+            Provenance.DECLARED,
+            "your configuration",
+        )
         return
     owner = known.credential("a")
     if owner is None:
@@ -234,6 +241,7 @@ def find_websockets(known: Knowledge) -> None:
     """Fill in `websockets` from the configuration and the application: no document can list them."""
     for given in known.settings.websockets:
         known.websockets.append(WebSocketRoute(given.path, given.message, Provenance.DECLARED))
+        known.say("WebSocket", given.path, Provenance.DECLARED, "your configuration")
     declared = {route.path for route in known.websockets}
     for path in seen_websockets(known.app) if known.kind == "app" else ():
         if path not in declared:

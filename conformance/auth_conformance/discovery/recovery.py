@@ -18,12 +18,13 @@ from auth_conformance.discovery.sampling import body_type, sample
 from auth_conformance.discovery.schemas import Field, fields
 from auth_conformance.model import Provenance
 from auth_conformance.settings import ConfigurationError
+from auth_conformance.tables import filled
 from auth_conformance.target import Form, Mailing, PasswordChange, Recovery, Redemption, Verification
 from auth_conformance.transports.mailbox import Mailbox, from_command, from_folder, from_url
 
 if TYPE_CHECKING:
     from auth_conformance.discovery.knowledge import Knowledge
-    from auth_conformance.settings import MailingSettings, RedemptionSettings
+    from auth_conformance.tables import MailingSettings, RedemptionSettings
     from auth_conformance.target import Operation
 
 _CHANGING = ("POST", "PUT", "PATCH")
@@ -35,9 +36,6 @@ def open_mailbox(known: Knowledge) -> None:
     given = known.settings.mailbox
     if given is None or known.mailbox is not None:
         return
-    ways = [way for way in (given.app, given.command, given.url, given.folder) if way]
-    if len(ways) != 1:
-        raise ConfigurationError("[mailbox] takes one of app, command, url and folder.")
     if given.app:
         known.mailbox = Mailbox(load_callable(given.app, known.settings.app_dir))
     elif given.command:
@@ -91,10 +89,10 @@ def _declared(known: Knowledge) -> None:
     settings = known.settings
     if (change := settings.password_change) is not None:
         form = Form(
-            known.operation(change.operation, Provenance.DECLARED), change.encoding, dict(change.extra)
+            known.operation(change.operation, Provenance.DECLARED), change.encoding, filled(change.extra)
         )
         known.password_change = PasswordChange(
-            form, change.current, change.new, tuple(change.also), Provenance.DECLARED
+            form, change.current or None, change.new, tuple(change.also), Provenance.DECLARED
         )
         known.say("password change", form.operation.name, Provenance.DECLARED, "the configuration says so")
     if (reset := settings.reset) is not None:
@@ -114,12 +112,12 @@ def _declared(known: Knowledge) -> None:
 
 
 def _mailing(known: Knowledge, given: MailingSettings) -> Mailing:
-    form = Form(known.operation(given.operation, Provenance.DECLARED), given.encoding, dict(given.extra))
+    form = Form(known.operation(given.operation, Provenance.DECLARED), given.encoding, filled(given.extra))
     return Mailing(form, given.user, given.style)
 
 
 def _redemption(known: Knowledge, given: RedemptionSettings) -> Redemption:
-    form = Form(known.operation(given.operation, Provenance.DECLARED), given.encoding, dict(given.extra))
+    form = Form(known.operation(given.operation, Provenance.DECLARED), given.encoding, filled(given.extra))
     return Redemption(form, given.token, given.password, tuple(given.also), given.user)
 
 

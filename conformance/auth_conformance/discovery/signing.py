@@ -13,7 +13,7 @@ from auth_conformance.credentials import Jwt, Kind, SigningKey
 from auth_conformance.discovery.document import joined
 from auth_conformance.discovery.doors import stranger
 from auth_conformance.discovery.names import names
-from auth_conformance.discovery.providers import own_path
+from auth_conformance.discovery.providers import own_path, read_metadata
 from auth_conformance.model import Provenance
 from auth_conformance.secret import Secret
 from auth_conformance.settings import ConfigurationError
@@ -120,6 +120,7 @@ async def find_public_keys(scout: Scout, known: Knowledge) -> None:
         for operation in known.by_method("GET")
         if "jwks" in operation.path.lower() and "{" not in operation.path
     ]
+    await read_metadata(scout, known)
     given = own_path(known, known.provider.get("jwks_uri"))
     documented = [given, *documented] if given is not None else documented
     for path in dict.fromkeys([*documented, *names("public_keys", "paths")]):

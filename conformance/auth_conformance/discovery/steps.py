@@ -24,6 +24,7 @@ from auth_conformance.discovery.document import base_paths, read_document
 from auth_conformance.discovery.doors import shut, slashed, stranger
 from auth_conformance.discovery.entrances import guessed_attempts
 from auth_conformance.discovery.gaps import REMEDIES, fill_gaps
+from auth_conformance.discovery.insisting import insist
 from auth_conformance.discovery.keys import find_keys
 from auth_conformance.discovery.lifecycle import find_logouts, find_refresh
 from auth_conformance.discovery.locating import Found, calibrate, find_documents, read
@@ -64,6 +65,7 @@ async def explore(scout: Scout, known: Knowledge) -> None:
         declared_flows(known)
         await _get_in(scout, known, doorman)
         await _locked_document(scout, known, locked)
+        await insist(scout, known)
     except ExhaustedError:
         known.say(
             "discovery", f"stopped after {scout.used} requests", Provenance.OBSERVED, "its budget is used up"

@@ -1,4 +1,4 @@
-"""What was found, for people: the editable file that `init` writes, and the table that `doctor` prints."""
+"""What was found, as the editable file that `init` writes: read back, it leads to the same target."""
 
 from __future__ import annotations
 
@@ -6,17 +6,40 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
 from auth_conformance.discovery.access import labelled
-from auth_conformance.discovery.gaps import REMEDIES
+from auth_conformance.discovery.management import PURPOSES
+from auth_conformance.discovery.toml import Line, table
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
-    from auth_conformance.model import Fact, Need
-    from auth_conformance.settings import AccountSettings, Settings
-    from auth_conformance.target import KeyManagement, Login, Objects, Refresh, Register, Target, Witness
+    from auth_conformance.credentials import Carrier
+    from auth_conformance.model import Fact
+    from auth_conformance.settings import Settings
+    from auth_conformance.tables import AccountSettings
+    from auth_conformance.target import (
+        Form,
+        KeyManagement,
+        Login,
+        LoginStep,
+        Logout,
+        Mailing,
+        Objects,
+        PasswordChange,
+        Redemption,
+        Refresh,
+        Register,
+        SessionManagement,
+        Target,
+        Witness,
+    )
 
-Line = tuple[str, Any, str]
-_WIDEST = 76
+_GAVE = "what you gave"
+# What a target holds is written as it was found; everything else as it was given.
+_FOUND = frozenset({"url", "app", "openapi", "accounts", "login", "witness", "second", "public", "refresh"})
+_FOUND |= {"logout", "register_", "delete_account", "keys", "objects", "users", "sessions", "websockets"}
+_FOUND |= {"password_change", "reset", "verification", "signing", "policy"}
 
 
 def as_toml(target: Target, settings: Settings) -> str:
@@ -25,45 +48,105 @@ def as_toml(target: Target, settings: Settings) -> str:
     Secrets stand in it by the names of their environment variables only.
     """
     head = "# Written by `auth-conformance init`. Each line says why it is believed; change what is wrong.\n"
-    parts = [head, _table("", list(_top(target, settings)))]
+    parts = [head, table("", list(_top(target, settings)))]
     parts += _accounts(target, settings)
-    parts += [_table("[login]", _login(target, item)) for item in target.logins]
+    for login in target.logins:
+        parts.append(table("[[login]]", list(_login(target, login))))
+        parts += [table("[[login.before]]", list(_step(step))) for step in login.before]
     parts += _flows(target)
+    parts += _people(target)
     parts += _signing(target, settings)
     parts += _policy(settings)
     return "\n".join(parts + _wanted(target))
 
 
 def _top(target: Target, settings: Settings) -> Iterator[Line]:
-    yield target.kind, target.address, "what you gave"
+    yield target.kind, target.address, _GAVE
+    served = [item.path for item in target.documents if item.path is not None and item.openly]
     if settings.openapi is not None:
-        yield "openapi", settings.openapi, "what you gave"
-    if settings.database is not None:
-        yield "database", {"env": settings.database.env}, "what you gave"
-    elif settings.db is not None:
-        yield "db", settings.db, "what you gave"
-    if settings.source is not None:
-        yield "source", settings.source, "what you gave"
+        yield "openapi", settings.openapi, _GAVE
+    elif target.kind == "url" and len(served) == 1 == len(target.documents):
+        yield "openapi", served[0], _why(target, "document")
+    for name, value in _given(settings):
+        yield name, value, _GAVE
     if target.public is not None:
         yield "public", target.public.name, _why(target, "public operation")
     if target.logouts:
-        named = list(dict.fromkeys(item.operation.name for item in target.logouts))
-        yield "logout", named, _why(target, "logout")
+        yield "logout", [_logout(item) for item in target.logouts], _why(target, "logout")
+    if target.delete_account is not None:
+        name, why = target.delete_account.name, _why(target, "account deletion")
+        yield "delete_account", name, why if why != _GUESSED else f"{why}: it is named so"
+    elif target.register is not None:
+        yield "delete_account", "", "no operation was seen to delete an account; empty for none"
+
+
+def _given(settings: Settings) -> Iterator[tuple[str, Any]]:
+    """Everything else that was given, and is not what would have been the case anyway."""
+    for name, info in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if name not in _FOUND and value != info.get_default(call_default_factory=True):
+            yield name, _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case BaseModel():
+            return value.model_dump(exclude_defaults=True)
+        case dict():
+            return {key: _plain(item) for key, item in value.items()}
+        case list():
+            return [_plain(item) for item in value]
+        case _:
+            return value
+
+
+def _logout(logout: Logout) -> dict[str, str]:
+    found = {"operation": logout.operation.name, "kind": logout.kind.value}
+    return {**found, "refresh_field": logout.refresh_field} if logout.refresh_field else found
 
 
 def _flows(target: Target) -> Iterator[str]:
     if target.witness is not None:
-        yield _table("witness", list(_witness(target, target.witness, "witness")))
+        yield table("[witness]", list(_witness(target, target.witness, "witness")))
     if target.second is not None:
-        yield _table("second", list(_witness(target, target.second, "second protected operation")))
+        yield table("[second]", list(_witness(target, target.second, "second protected operation")))
     if target.refresh is not None:
-        yield _table("refresh", _refresh(target, target.refresh))
+        yield table("[refresh]", _refresh(target, target.refresh))
     if target.register is not None:
-        yield _table("register", _register(target, target.register))
+        yield table("[register]", list(_register(target, target.register)))
     if target.keys is not None:
-        yield _table("keys", _keys(target, target.keys))
+        yield table("[keys]", list(_keys(target, target.keys)))
     if target.objects is not None:
-        yield _table("objects", _objects(target, target.objects))
+        yield table("[objects]", list(_objects(target, target.objects)))
+
+
+def _people(target: Target) -> Iterator[str]:
+    if target.users is not None:
+        for purpose in PURPOSES:
+            switch = getattr(target.users, purpose)
+            if switch is not None:
+                lines: list[Line] = [
+                    ("operation", switch.operation.name, _why(target, f"accounts: {purpose}"))
+                ]
+                lines += [("body", dict(switch.body), "what says so to it")] if switch.body else []
+                yield table(f"[users.{purpose}]", lines)
+    if target.sessions is not None:
+        yield table("[sessions]", list(_sessions(target, target.sessions)))
+    for route in target.websockets:
+        lines = [("path", route.path, _why(target, "WebSocket", route.path))]
+        lines += [("message", route.message, _GAVE)] if route.message else []
+        yield table("[[websockets]]", lines)
+    if target.password_change is not None:
+        yield table("[password_change]", list(_change(target, target.password_change)))
+    if target.recovery is not None:
+        why = _why(target, "password reset")
+        yield table("[reset.ask]", list(_mailing(target.recovery.ask, why)))
+        yield table("[reset.confirm]", list(_redemption(target.recovery.confirm, why)))
+    if target.verification is not None:
+        why = _why(target, "verification")
+        if target.verification.ask is not None:
+            yield table("[verification.ask]", list(_mailing(target.verification.ask, why)))
+        yield table("[verification.confirm]", list(_redemption(target.verification.confirm, why)))
 
 
 def _wanted(target: Target) -> list[str]:
@@ -77,10 +160,14 @@ def _wanted(target: Target) -> list[str]:
     return [*advice, *(["# Not found. What each would need:\n", *parts] if parts else [])]
 
 
-def _why(target: Target, name: str) -> str:
-    found: list[Fact] = [fact for fact in target.facts if fact.name == name]
+_GUESSED = "guessed"
+
+
+def _why(target: Target, name: str, value: str = "") -> str:
+    """The source of the fact of that name (and value), and the reason behind it."""
+    found: list[Fact] = [fact for fact in target.facts if fact.name == name and fact.value.startswith(value)]
     if not found:
-        return "guessed"
+        return _GUESSED
     because = f": {found[0].because}" if found[0].because else ""
     return found[0].provenance.value + because
 
@@ -88,55 +175,89 @@ def _why(target: Target, name: str) -> str:
 def _accounts(target: Target, settings: Settings) -> list[str]:
     parts = []
     given = labelled(settings.accounts)
-    for label, account in target.accounts.items():
-        if account.expendable or label not in given:
-            parts.append(
-                f"# Account {label} is registered by each run itself: {_why(target, 'account ' + label)}.\n"
-            )
-            continue
-        table, item = given[label]
-        parts.append(_table(f"accounts.{table}", list(_account(item, label))))
+    for label in target.accounts:
+        if label in given:
+            name, item = given[label]
+            role = "expendable" if item.role == "expendable" else label
+            parts.append(table(f"[accounts.{name}]", list(_account(item, role))))
+        else:
+            why = _why(target, "account " + label)
+            parts.append(f"# Account {label} is registered by each run itself: {why}.\n")
     return parts
 
 
-def _account(item: AccountSettings, label: str) -> Iterator[Line]:
-    if item.username:
-        yield "username", item.username, "what you gave"
+def _account(item: AccountSettings, role: str) -> Iterator[Line]:
+    for name in ("username", "email", "carrier"):
+        if getattr(item, name):
+            yield name, getattr(item, name), _GAVE
     for name in ("password", "token", "key", "cookie"):
         secret = getattr(item, name)
         if secret is not None:
-            yield name, {"env": secret.env}, "what you gave"
-    yield "role", label, "its part in the checks"
+            yield name, {"env": secret.env}, _GAVE
+    yield "role", role, "its part in the checks"
 
 
-def _login(target: Target, login: Login) -> list[Line]:
-    why = _why(target, "login")
-    carrier = " ".join(
-        part for part in (login.carrier.place, login.carrier.name, login.carrier.prefix) if part
-    )
-    lines: list[Line] = [
-        ("operation", login.operation.name, why),
-        ("encoding", login.encoding, "what it accepted"),
-        ("user_field", login.user_field, "where the user name goes"),
-        ("password_field", login.password_field, "where the password goes"),
-    ]
+def _spelled(carrier: Carrier) -> str:
+    return " ".join(part for part in (carrier.place, carrier.name, carrier.prefix) if part)
+
+
+def _login(target: Target, login: Login) -> Iterator[Line]:
+    yield "operation", login.operation.name, _why(target, "login", login.operation.name)
+    yield "encoding", login.encoding, "what it accepted"
+    yield "user_field", login.user_field, "where the user name goes"
+    yield "password_field", login.password_field, "where the password goes"
     for name, value, reason in (
+        ("media", login.media if _unusual(login.media) else None, "the media type that it takes"),
         ("token", login.token, "where the reply holds the token"),
         ("refresh", login.refresh, "where the reply holds the refresh token"),
         ("cookie", login.cookie, "the cookie that authenticates"),
         ("csrf", login.csrf, "where the reply holds the CSRF token"),
+        ("csrf_header", login.csrf_header or None, "where changes made with the cookie carry it"),
+        ("headers", dict(login.headers), "further headers that it needs"),
+        ("query", dict(login.query), "further parameters that it needs"),
     ):
-        if value is not None:
-            lines.append((name, value, reason))
-    lines.append(("carrier", carrier, "the credential opened a protected operation so"))
-    extra = _without(login.template, (login.user_field, login.password_field))
-    return [*lines, *([("extra", extra, "further members that the body needs")] if extra else [])]
+        if value or value == "":
+            yield name, value, reason
+    yield "carrier", _spelled(login.carrier), "the credential opened a protected operation so"
+    extra = pruned(login.template, (login.user_field, login.password_field))
+    if extra:
+        yield "extra", extra, "further members that the body needs"
 
 
-def _without(template: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
-    """A template without the members that are replaced anyway: samples of secrets confuse the reader."""
-    heads = {field.strip("/").split("/")[0] for field in fields}
-    return {key: value for key, value in template.items() if key not in heads and value is not None}
+def _unusual(media: str) -> bool:
+    return media.endswith("+json")
+
+
+def _step(step: LoginStep) -> Iterator[Line]:
+    yield "operation", step.operation.name, "it has to come first: its reply holds what the login needs"
+    if step.encoding != "none":
+        yield "encoding", step.encoding, "what it accepted"
+    for name, value in (("user_field", step.user_field), ("password_field", step.password_field)):
+        if value:
+            yield name, value, "it asks for this as well"
+    extra = pruned(step.template, (step.user_field, step.password_field))
+    if extra:
+        yield "extra", extra, "further members that its body needs"
+    if step.takes:
+        yield "take", dict(step.takes), "where its reply holds what {{name}} stands for"
+
+
+def pruned(template: Mapping[str, Any], pointers: Sequence[str]) -> dict[str, Any]:
+    """A template without the members that are replaced anyway: samples of secrets confuse the reader.
+
+    Members that are null go as well, which TOML cannot say.
+    """
+    found = {str(key): value for key, value in template.items() if value is not None}
+    for pointer in filter(None, pointers):
+        head, _, rest = pointer.strip("/").partition("/")
+        inner = found.get(head)
+        if rest and isinstance(inner, Mapping):
+            found[head] = pruned(inner, (rest,))
+        else:
+            found.pop(head, None)
+    # A sample of one would be a secret in clear, and worthless.
+    found.pop("client_secret", None)
+    return found
 
 
 def _witness(target: Target, witness: Witness, fact: str) -> Iterator[Line]:
@@ -146,58 +267,103 @@ def _witness(target: Target, witness: Witness, fact: str) -> Iterator[Line]:
 
 
 def _refresh(target: Target, refresh: Refresh) -> list[Line]:
+    extra = pruned(refresh.template, (refresh.field,))
     return [
         ("operation", refresh.operation.name, _why(target, "refresh")),
         ("place", refresh.place, "where the refresh token is accepted"),
         ("field", refresh.field, "the name that it has there"),
         ("token", refresh.token, "where the reply holds the new token"),
         ("refresh", refresh.refresh or "", "where the reply holds the next refresh token; empty for none"),
+        *([("extra", extra, "further members that the body needs")] if extra else []),
     ]
 
 
-def _register(target: Target, register: Register) -> list[Line]:
-    lines: list[Line] = [
-        ("operation", register.operation.name, _why(target, "register")),
-        ("encoding", register.encoding, "what it accepted"),
-        ("user_field", register.user_field, "where the user name goes"),
-        ("password_field", register.password_field, "where the password goes"),
-        ("user_style", register.user_style, "an e-mail address or a plain name"),
-    ]
+def _register(target: Target, register: Register) -> Iterator[Line]:
+    yield "operation", register.operation.name, _why(target, "register", register.operation.name)
+    yield "encoding", register.encoding, "what it accepted"
+    yield "user_field", register.user_field, "where the user name goes"
+    yield "password_field", register.password_field, "where the password goes"
+    yield "user_style", register.user_style, "an e-mail address or a plain name"
+    yield "also", dict(register.also), "members that follow from the user name, or repeat the password"
     following = [name for name, _ in register.also]
-    extra = _without(register.template, (register.user_field, register.password_field, *following))
-    return [*lines, *([("extra", extra, "further members that the body needs")] if extra else [])]
+    extra = pruned(register.template, (register.user_field, register.password_field, *following))
+    if extra:
+        yield "extra", extra, "further members that the body needs"
 
 
-def _keys(target: Target, keys: KeyManagement) -> list[Line]:
-    carrier = keys.carriers[0]
-    lines: list[Line] = [
-        ("create", keys.create.name, _why(target, "API keys")),
-        ("body", dict(keys.template), "a body that was accepted"),
-        ("value", keys.value, "where the reply holds the key"),
-        ("identifier", keys.identifier or "", "where the reply names the key"),
-        (
-            "carrier",
-            " ".join(part for part in (carrier.place, carrier.name, carrier.prefix) if part),
-            "the key opened so",
-        ),
-    ]
+def _keys(target: Target, keys: KeyManagement) -> Iterator[Line]:
+    yield "create", keys.create.name, _why(target, "API keys")
+    yield "body", pruned(keys.template, ()), "a body that was accepted"
+    yield "value", keys.value, "where the reply holds the key"
+    yield "identifier", keys.identifier or "", "where the reply names the key; empty for nowhere"
+    yield "carrier", _spelled(keys.carriers[0]), "the key opened a protected operation so"
+    further = [_spelled(item) for item in keys.carriers[1:]]
+    yield "further_carriers", further, "it did so in these ways too"
     for name, operation in (("listing", keys.listing), ("revoke", keys.revoke)):
         if operation is not None:
-            lines.append((name, operation.name, "it belongs to the same collection"))
+            yield name, operation.name, "it belongs to the same collection"
     if keys.expiry_field is not None:
-        lines.append(("expiry_field", keys.expiry_field, "named or formatted like an end of life"))
-    return lines
+        yield "expiry_field", keys.expiry_field, "named or formatted like an end of life"
+    if keys.owner_parameter:
+        yield "owner_parameter", keys.owner_parameter, "it names in the path whose keys they are"
 
 
-def _objects(target: Target, objects: Objects) -> list[Line]:
-    lines: list[Line] = [
-        ("create", objects.create.name, _why(target, "objects")),
-        ("read", objects.read.name, "what was created was read back here"),
-        ("body", dict(objects.template), "a body that was accepted"),
-        ("text_field", objects.text_field, "it takes free text"),
-        ("identifier", objects.identifier, "where the reply names the object"),
-    ]
-    return [*lines, *([("delete", objects.delete.name, "it deleted the object")] if objects.delete else [])]
+def _objects(target: Target, objects: Objects) -> Iterator[Line]:
+    yield "create", objects.create.name, _why(target, "objects")
+    yield "read", objects.read.name, "what was created was read back here"
+    yield "body", pruned(objects.template, ()), "a body that was accepted"
+    yield "text_field", objects.text_field, "it takes free text"
+    yield "identifier", objects.identifier, "where the reply names the object"
+    for name, operation, why in (
+        ("listing", objects.listing, "it belongs to the same collection"),
+        ("update", objects.update, "it belongs to the same collection"),
+        ("delete", objects.delete, "it deleted the object"),
+    ):
+        if operation is not None:
+            yield name, operation.name, why
+
+
+def _sessions(target: Target, sessions: SessionManagement) -> Iterator[Line]:
+    yield "listing", sessions.listing.name, _why(target, "logins")
+    yield "identifier", sessions.identifier, "the member of a listed login that names it"
+    for name, operation in (("end", sessions.end), ("end_all", sessions.end_all)):
+        if operation is not None:
+            yield name, operation.name, "its path and method say so"
+
+
+def _form(form: Form, why: str, places: Sequence[str]) -> Iterator[Line]:
+    yield "operation", form.operation.name, why
+    yield "encoding", form.encoding, "what the document says it takes"
+    extra = pruned(form.template, [place for place in places if ":" not in place])
+    if extra:
+        yield "extra", extra, "further members that the body needs"
+
+
+def _change(target: Target, change: PasswordChange) -> Iterator[Line]:
+    places = [change.current or "", change.new, *change.also]
+    yield from _form(change.form, _why(target, "password change"), places)
+    yield "current", change.current or "", "where the current password goes; empty where none is asked for"
+    yield "new", change.new, "where the new one goes"
+    if change.also:
+        yield "also", list(change.also), "members that repeat the new one"
+
+
+def _mailing(mailing: Mailing, why: str) -> Iterator[Line]:
+    yield from _form(mailing.form, why, (mailing.user,))
+    yield "user", mailing.user, "what says to whom the message goes"
+    yield "style", mailing.style, "an e-mail address or a user name"
+
+
+def _redemption(redemption: Redemption, why: str) -> Iterator[Line]:
+    places = [redemption.token, redemption.password or "", redemption.user or "", *redemption.also]
+    yield from _form(redemption.form, why, places)
+    yield "token", redemption.token, "where the token of the message goes"
+    if redemption.password is not None:
+        yield "password", redemption.password, "where the new password goes"
+    if redemption.also:
+        yield "also", list(redemption.also), "members that repeat the new password"
+    if redemption.user is not None:
+        yield "user", redemption.user, "where the name of the account goes"
 
 
 def _signing(target: Target, settings: Settings) -> list[str]:
@@ -212,87 +378,11 @@ def _signing(target: Target, settings: Settings) -> list[str]:
         ]
         if key.key_id is not None:
             lines.append(("key_id", key.key_id, "what the tokens say"))
-        return [_table("signing", lines)]
+        return [table("[signing]", lines)]
     return []
 
 
 def _policy(settings: Settings) -> list[str]:
     given = settings.policy.model_dump(exclude_defaults=True)
     lines = [(name, value, "what you declared") for name, value in given.items()]
-    return [_table("policy", lines)] if lines else []
-
-
-def _table(name: str, lines: Sequence[Line]) -> str:
-    head = f"[{name}]\n" if name else ""
-    return head + "".join(
-        f"{key} = {_value(value)}  # {' '.join(why.split())}\n" for key, value, why in lines
-    )
-
-
-def _value(value: Any) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return repr(value)
-        case Mapping():
-            inner = ", ".join(
-                f"{_key(str(key))} = {_value(item)}" for key, item in value.items() if item is not None
-            )
-            return "{ " + inner + " }" if inner else "{}"
-        case list() | tuple():
-            return "[" + ", ".join(_value(item) for item in value if item is not None) + "]"
-        case _:
-            return _text(str(value))
-
-
-def _key(name: str) -> str:
-    bare = name.isascii() and name.replace("_", "").replace("-", "").isalnum()
-    return name if bare else _text(name)
-
-
-def _text(text: str) -> str:
-    """A TOML basic string: quotes, backslashes and control characters escaped."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return (
-        '"'
-        + "".join(f"\\u{ord(char):04x}" if char < " " or char == "\x7f" else char for char in escaped)
-        + '"'
-    )
-
-
-def doctor(target: Target, needs: Mapping[Need, Sequence[str]]) -> str:
-    """A table of what is known, and what is missing: the checks that need it, and the lines that supply it.
-
-    `needs` gives the codes of the checks that depend on each need.
-    """
-    rows = [(fact.name, _cut(fact.value), fact.provenance.value, fact.because) for fact in target.facts]
-    widths = [max([len(row[place]) for row in rows] + [5]) for place in range(3)]
-    heads = ("fact", "value", "source")
-    lines = ["  ".join(head.ljust(width) for head, width in zip(heads, widths, strict=True)).rstrip()]
-    lines.append("  ".join("-" * width for width in widths))
-    for row in rows:
-        text = "  ".join(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)).rstrip()
-        lines.append(text + (f"  ({row[3]})" if row[3] else ""))
-    met = target.met_needs()
-    gone = [(need, codes) for need, codes in needs.items() if need in target.absent and codes]
-    if gone:
-        lines += ["", "Does not apply here:"]
-        lines += [f"  {need.value}: {target.absent[need]} ({', '.join(codes)})" for need, codes in gone]
-    missing = [
-        (need, codes)
-        for need, codes in needs.items()
-        if need not in met and need not in target.absent and codes
-    ]
-    if missing:
-        lines += ["", "Missing:"]
-    for need, codes in missing:
-        lines.append(f"  {need.value}: {', '.join(codes)} cannot run without it. Add:")
-        lines += [f"      {line}" for line in target.remedies.get(need, REMEDIES[need]).splitlines()]
-    if not missing:
-        lines += ["", "Nothing is missing."]
-    return "\n".join(lines) + "\n"
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
+    return [table("[policy]", lines)] if lines else []

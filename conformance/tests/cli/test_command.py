@@ -103,7 +103,8 @@ def test_a_wrong_password(url: str, tmp_path: Path) -> None:
 
 def test_a_password_variable_that_is_not_set(url: str, tmp_path: Path) -> None:
     (tmp_path / "auth-conformance.toml").write_text(ACCOUNTS, "utf-8")
-    assert "ALICE_PASSWORD is not set" in refused(command("run", url, cwd=tmp_path))
+    sentence = refused(command("run", url, cwd=tmp_path))
+    assert "not set, and the configuration needs them: ALICE_PASSWORD, BOB_PASSWORD." in sentence
 
 
 def test_a_module_that_fails_on_import(tmp_path: Path) -> None:

@@ -8,58 +8,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from discovery_people import PASSWORDS
 from services.catalogue import SERVICES
+from zoo.essence import essence
 
-from auth_conformance.discovery.writing import as_toml, doctor
+from auth_conformance.discovery.advising import doctor
+from auth_conformance.discovery.writing import as_toml
 from auth_conformance.model import Need
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from auth_conformance.target import Target
-
 BY_NAME = {service.name: service for service in SERVICES}
 
 
-def essence(target: Target) -> dict[str, Any]:
-    """What has to be the same when a target is found again from the file."""
-
-    def name(item: Any) -> Any:
-        return None if item is None else item.operation.name
-
-    return {
-        "logins": [
-            (
-                item.operation.name,
-                item.encoding,
-                item.user_field,
-                item.password_field,
-                item.carrier,
-                item.token,
-                item.refresh,
-            )
-            for item in target.logins
-        ],
-        "witness": (name(target.witness), target.witness and target.witness.identity),
-        "second": (name(target.second), target.second and target.second.identity),
-        "refresh": target.refresh
-        and (target.refresh.operation.name, target.refresh.place, target.refresh.field),
-        "register": name(target.register),
-        "logouts": [(item.operation.name, item.kind) for item in target.logouts],
-        "objects": target.objects
-        and (
-            target.objects.create.name,
-            target.objects.template,
-            target.objects.identifier,
-            target.objects.listing,
-            target.objects.delete,
-        ),
-        "public": target.public and target.public.name,
-        "accounts": {label: account.username for label, account in target.accounts.items()},
-        "absent": set(target.absent),
-    }
-
-
-@pytest.mark.parametrize("name", ["users-jwt", "authx", "envelope", "starlette"])
+@pytest.mark.parametrize("name", ["users-jwt", "authx", "envelope", "starlette", "cookie"])
 def test_the_written_file_leads_to_the_same_target(name: str, learn: Any, tmp_path: Path) -> None:
     suffix = "@example.com" if name.startswith("users") else ""
     accounts = {

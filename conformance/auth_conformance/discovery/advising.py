@@ -1,0 +1,51 @@
+"""What `doctor` prints: a table of what is known, and what is missing with the lines that would supply it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from auth_conformance.discovery.gaps import REMEDIES
+
+if TYPE_CHECKING:
+    from auth_conformance.model import Need
+    from auth_conformance.target import Target
+
+_WIDEST = 76
+
+
+def doctor(target: Target, needs: Mapping[Need, Sequence[str]]) -> str:
+    """A table of what is known, and what is missing: the checks that need it, and the lines that supply it.
+
+    `needs` gives the codes of the checks that depend on each need.
+    """
+    rows = [(fact.name, _cut(fact.value), fact.provenance.value, fact.because) for fact in target.facts]
+    widths = [max([len(row[place]) for row in rows] + [5]) for place in range(3)]
+    heads = ("fact", "value", "source")
+    lines = ["  ".join(head.ljust(width) for head, width in zip(heads, widths, strict=True)).rstrip()]
+    lines.append("  ".join("-" * width for width in widths))
+    for row in rows:
+        text = "  ".join(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)).rstrip()
+        lines.append(text + (f"  ({row[3]})" if row[3] else ""))
+    met = target.met_needs()
+    gone = [(need, codes) for need, codes in needs.items() if need in target.absent and codes]
+    if gone:
+        lines += ["", "Does not apply here:"]
+        lines += [f"  {need.value}: {target.absent[need]} ({', '.join(codes)})" for need, codes in gone]
+    missing = [
+        (need, codes)
+        for need, codes in needs.items()
+        if need not in met and need not in target.absent and codes
+    ]
+    if missing:
+        lines += ["", "Missing:"]
+    for need, codes in missing:
+        lines.append(f"  {need.value}: {', '.join(codes)} cannot run without it. Add:")
+        lines += [f"      {line}" for line in target.remedies.get(need, REMEDIES[need]).splitlines()]
+    if not missing:
+        lines += ["", "Nothing is missing."]
+    return "\n".join(lines) + "\n"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
