@@ -34,7 +34,8 @@ from auth_conformance.model import (
     TargetSummary,
 )
 from auth_conformance.secret import Secret
-from auth_conformance.settings import AccountSettings, ConfigurationError, Settings, load
+from auth_conformance.settings import ConfigurationError, Settings, load
+from auth_conformance.tables import AccountSettings
 
 if TYPE_CHECKING:
     from auth_conformance.sdk import Check

@@ -25,6 +25,7 @@ _MENDING = {
     "missing": "it has to be given",
 }
 _CLOSE = 0.6
+_TELLING = 3
 
 
 def sentences(error: ValidationError, model: type[BaseModel], where: str) -> str:
@@ -69,8 +70,10 @@ def _meant(key: str, known: list[str]) -> str:
 
 def nearest(word: str, known: list[str]) -> str | None:
     """The known word that `word` probably stands for."""
-    plain = {name.lower().replace("-", "_"): name for name in known}
-    close = difflib.get_close_matches(word.lower().replace("-", "_"), plain, 1, _CLOSE)
+    plain = {name.lower().replace("-", "_"): name for name in known if name}
+    wanted = word.lower().replace("-", "_")
+    close = difflib.get_close_matches(wanted, plain, 1, _CLOSE)
+    close += [name for name in plain if len(name) >= _TELLING and wanted.startswith(name)]
     return plain[close[0]] if close else None
 
 

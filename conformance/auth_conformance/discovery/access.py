@@ -21,7 +21,8 @@ from auth_conformance.discovery.tokens import (
 )
 from auth_conformance.model import Provenance
 from auth_conformance.secret import Secret
-from auth_conformance.settings import AccountSettings, ConfigurationError
+from auth_conformance.settings import ConfigurationError
+from auth_conformance.tables import AccountSettings
 from auth_conformance.target import Account, Login, Operation
 
 if TYPE_CHECKING:

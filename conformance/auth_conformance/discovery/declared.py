@@ -232,7 +232,6 @@ def _declared_keys(known: Knowledge) -> None:
         Provenance.DECLARED,
         given.owner_parameter,
     )
-    known.carriers += [item for item in known.keys.carriers if item not in known.carriers]
     known.say("API keys", f"{given.create} → {given.value}, sent as {carrier}", Provenance.DECLARED, _BECAUSE)
 
 

@@ -57,7 +57,7 @@ async def insist(scout: Scout, known: Knowledge) -> None:
             asked[name] = await _is_there(scout, known, name)
         if not asked[name]:
             raise ConfigurationError(
-                f'{place} = "{name}": this service has no such operation{_near(known, name)}.'
+                f'{place} = "{name}": this service has no such operation{_near(known, name)}'
             )
 
 
@@ -69,7 +69,7 @@ def _near(known: Knowledge, name: str) -> str:
     # A document's paths may stand below a base path that people leave out.
     below = [item for item in listed if item.rstrip("/").endswith(plain)]
     close = same or below or difflib.get_close_matches(name, listed, 3, _CLOSE)
-    return f"; did you mean {' or '.join(close[:3])}?" if close else ""
+    return f"; did you mean {' or '.join(close[:3])}?" if close else "."
 
 
 async def _is_there(scout: Scout, known: Knowledge, name: str) -> bool:

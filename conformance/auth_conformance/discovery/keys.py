@@ -28,6 +28,9 @@ _MOST = 3
 async def find_keys(scout: Scout, known: Knowledge) -> None:
     """Fill in `keys`: an operation whose reply holds a secret that opens the witness."""
     owner = known.credential("a")
+    if known.keys is not None:
+        # A login may travel where keys do: both ways are known then.
+        known.carriers += [item for item in known.keys.carriers if item not in known.carriers]
     if owner is None or known.keys is not None:
         return
     for operation in _creations(known)[:_MOST]:

@@ -61,7 +61,9 @@ def find_user_management(known: Knowledge) -> None:
             return Switch(known.operation(settings.operation, Provenance.DECLARED), filled(settings.body))
 
         calls = {purpose: call(getattr(given, purpose)) for purpose in PURPOSES}
-        found = {purpose: switch for purpose, switch in calls.items() if switch is not None}
+        found: dict[str, Switch] = {
+            purpose: switch for purpose, switch in calls.items() if switch is not None
+        }
         known.users = _managed(known, found, Provenance.DECLARED)
         for purpose, switch in found.items():
             known.say(
@@ -86,11 +88,7 @@ def _managed(known: Knowledge, found: Mapping[str, Switch], provenance: Provenan
     """The calls, and the operation that reads the account which they change."""
     path = next((switch.operation.path for switch in found.values() if "}" in switch.operation.path), "")
     read = known.operations.get(f"GET {path[: path.index('}') + 1]}") if path else None
-    return UserManagement(
-        *(found.get(purpose) for purpose in PURPOSES),
-        read,
-        provenance,
-    )
+    return UserManagement(**found, read=read, provenance=provenance)
 
 
 def _switches(operation: Operation) -> list[tuple[str, Switch]]:
