@@ -86,7 +86,7 @@ def _keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     """The keys that may stand in the table at `loc`."""
     found: Any = model
     for part in loc:
-        inner = list(_tables(found))
+        inner = list(tables_in(found))
         if isinstance(part, int) or not inner:
             continue
         field = next(
@@ -94,11 +94,11 @@ def _keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
         )
         if field is not None:
             found = field.annotation
-    inner = list(_tables(found))
+    inner = list(tables_in(found))
     return keys_of(inner[0]) if inner else []
 
 
-def _tables(annotation: Any) -> Iterator[type[BaseModel]]:
+def tables_in(annotation: Any) -> Iterator[type[BaseModel]]:
     """The models in a type: of a field, of the items of its list, of the values of its mapping."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
@@ -107,4 +107,4 @@ def _tables(annotation: Any) -> Iterator[type[BaseModel]]:
         parts = get_args(annotation)
         parts = parts[1:] if origin in (dict, Mapping) else parts
         for part in parts:
-            yield from _tables(part)
+            yield from tables_in(part)

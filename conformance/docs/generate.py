@@ -1,4 +1,6 @@
-"""Writes one page per check from its docstring and its seeded flaw; `--check` names stale pages instead.
+"""Writes one page per check from its docstring and its seeded flaw, and the page of the configuration.
+
+`--check` names stale pages instead.
 
 The change shown on a page is the flaw that the kill tests seed, so every example is one that was proved.
 """
@@ -8,11 +10,14 @@ import difflib
 import sys
 from pathlib import Path
 
+import configuration
+
 from auth_conformance import catalog
 from auth_conformance.sdk import Check
 from auth_conformance.testing import Flaw, load_flaws
 
-PAGES = Path(__file__).parent / "checks"
+HERE = Path(__file__).parent
+PAGES = HERE / "checks"
 
 
 def change(flaw: Flaw) -> str:
@@ -80,20 +85,21 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 and name stale pages")
     arguments = parser.parse_args()
     checks, flaws = list(catalog.load().values()), load_flaws()
-    wanted = {f"{check.rule.code}.md": page(check, flaws) for check in checks}
-    wanted["README.md"] = index(checks)
-    found = {path.name: path.read_text("utf-8") for path in PAGES.glob("*.md")}
-    stale = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+    wanted = {PAGES / f"{check.rule.code}.md": page(check, flaws) for check in checks}
+    wanted[PAGES / "README.md"] = index(checks)
+    wanted[HERE / "configuration.md"] = configuration.page()
+    found = {path: path.read_text("utf-8") for path in [*PAGES.glob("*.md"), *HERE.glob("*.md")]}
+    stale = sorted(path for path in wanted.keys() | found.keys() if wanted.get(path) != found.get(path))
     if arguments.check:
-        for name in stale:
-            print(f"stale: {PAGES.name}/{name}; run conformance/docs/generate.py")
+        for path in stale:
+            print(f"stale: {path.relative_to(HERE)}; run conformance/docs/generate.py")
         return 1 if stale else 0
     PAGES.mkdir(exist_ok=True)
-    for name in stale:
-        if name in wanted:
-            (PAGES / name).write_text(wanted[name], "utf-8")
+    for path in stale:
+        if path in wanted:
+            path.write_text(wanted[path], "utf-8")
         else:
-            (PAGES / name).unlink()
+            path.unlink()
     print(f"{len(wanted)} pages, {len(stale)} changed")
     return 0
 

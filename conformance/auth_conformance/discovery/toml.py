@@ -12,11 +12,12 @@ def table(name: str, lines: Sequence[Line]) -> str:
     """A table, its name with its brackets; "" for the keys before all tables."""
     head = f"{name}\n" if name else ""
     return head + "".join(
-        f"{key} = {_value(value)}  # {' '.join(why.split())}\n" for key, value, why in lines
+        f"{key} = {inline(value)}  # {' '.join(why.split())}\n" for key, value, why in lines
     )
 
 
-def _value(value: Any) -> str:
+def inline(value: Any) -> str:
+    """A value on one line."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -24,11 +25,11 @@ def _value(value: Any) -> str:
             return repr(value)
         case Mapping():
             inner = ", ".join(
-                f"{_key(str(key))} = {_value(item)}" for key, item in value.items() if item is not None
+                f"{_key(str(key))} = {inline(item)}" for key, item in value.items() if item is not None
             )
             return "{ " + inner + " }" if inner else "{}"
         case list() | tuple():
-            return "[" + ", ".join(_value(item) for item in value if item is not None) + "]"
+            return "[" + ", ".join(inline(item) for item in value if item is not None) + "]"
         case _:
             return _text(str(value))
 

@@ -1,12 +1,16 @@
 """The configuration file is a contract: what cannot be meant is refused, with the sentence that mends it."""
 
+import importlib
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from auth_conformance.settings import ConfigurationError, load
+from auth_conformance.tables import variables
 
+DOCS = Path(__file__).parents[2] / "docs"
 LOGIN = '[[login]]\noperation = "POST /login"\n'
 
 MISTAKES = [
@@ -134,3 +138,18 @@ def test_all_variables_that_are_not_set_are_named(monkeypatch: pytest.MonkeyPatc
     (tmp_path / "auth-conformance.toml").write_text(text, "utf-8")
     with pytest.raises(ConfigurationError, match=r"UNSET_ONE, UNSET_TWO\.$"):
         load({}, start=tmp_path).insist_on_variables()
+
+
+def test_the_example_of_the_documentation_is_a_configuration() -> None:
+    settings = load({}, file=DOCS / "configuration.toml")
+    assert {"ALICE_PASSWORD", "CLIENT_SECRET", "NEXT_KEY"} <= set(variables(settings))
+    assert settings.policy.throttle_limit == 20
+
+
+def test_the_page_of_the_configuration_is_not_stale() -> None:
+    sys.path.insert(0, str(DOCS))
+    try:
+        page = importlib.import_module("configuration").page()
+    finally:
+        sys.path.remove(str(DOCS))
+    assert (DOCS / "configuration.md").read_text("utf-8") == page
