@@ -23,6 +23,8 @@ from auth_conformance.oracles.privilege import role_word
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
 from auth_conformance.probe.holdings import Holding, Holdings, told_once
+from auth_conformance.probe.pending import Pending, PendingTokens
+from auth_conformance.probe.sockets import Sockets
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from auth_conformance.target import Account, Operation, Switch, UserManagement
 
 
-class Accounts(Holdings):
+class Accounts(Sockets, Holdings, PendingTokens):
     """Changes expendable accounts, and watches what they held."""
 
     # Disabled and deleted accounts.
@@ -44,6 +46,7 @@ class Accounts(Holdings):
         doubts: list[str] = []
         ended: list[str] = []
         other = await self._watched()
+        violations += await self._socket_outlives(users, doubts)
         if users is not None and users.disable is not None:
             violations += await self._disabled(users, users.disable, doubts)
             ended.append(users.disable.operation.name)
@@ -87,6 +90,7 @@ class Accounts(Holdings):
     async def _disabled(self, users: UserManagement, switch: Switch, doubts: list[str]) -> list[Violation]:
         account = await self.expendable()
         held = await self.holdings(account)
+        waiting = await self.pending(account)
         facts = await self.facts_of(held[0].credential)
         answer = await self.as_administrator(switch, facts, "an administrator disables the account")
         if not answer.reply.ok:
@@ -110,9 +114,56 @@ class Accounts(Holdings):
                 f"{switch.operation.name} answered {answer.status}, and disabled nothing that can be seen"
             )
             return []
+        violations += await self._redeemed(account, waiting, answer, "after the account was disabled", doubts)
         if not violations and users.enable is not None:
             violations += await self._enabled(users.enable, account, held, facts, doubts)
+            if not violations:
+                violations += await self._redeemed_late(account, waiting, switch, doubts)
         return violations
+
+    async def _redeemed(
+        self, account: Account, waiting: list[Pending], ended: Answer, when: str, doubts: list[str]
+    ) -> list[Violation]:
+        """Redeem what was sent before the account was shut, and what is sent afterwards: nobody may log in."""
+        found = []
+        for item in (*waiting, *await self.asked_when_shut(account)):
+            reopened = await self.reopened(item, account, when, doubts)
+            if reopened is not None:
+                message = f"A {item.name} opened the account again {when}."
+                proofs = (ended.exchange, *reopened.proofs)
+                found.append(Violation(item.redemption.form.operation.name, message, None, proofs))
+        return found
+
+    async def _redeemed_late(
+        self, account: Account, waiting: list[Pending], switch: Switch, doubts: list[str]
+    ) -> list[Violation]:
+        """Once the account is open again, a token from before it was shut is one more credential that revived."""
+        when = "after the account had been disabled and enabled again"
+        for item in waiting:
+            reopened = await self.reopened(item, account, when, doubts) if item.resets else None
+            if reopened is not None:
+                message = f"A {item.name} from before set a password {when}."
+                return [Violation(switch.operation.name, message, Severity.MEDIUM, reopened.proofs)]
+        return []
+
+    async def _socket_outlives(self, users: UserManagement | None, doubts: list[str]) -> list[Violation]:
+        """Shut an account while a WebSocket of it is open: within a minute it must say nothing more."""
+        shut = (users.disable or users.delete) if users is not None else None
+        if shut is None or not self.target.websockets:
+            return []
+        account = await self.expendable()
+        session = await self.log_in(account)
+        facts = await self.facts_of(session.credential)
+        ended: list[Answer] = []
+
+        async def end() -> None:
+            ended.append(await self.as_administrator(shut, facts, "an administrator shuts the account"))
+
+        kept = await self.kept_open(session.credential, end, "a socket whose account is shut", doubts)
+        if kept is None or not ended or not ended[0].reply.ok:
+            return []
+        message = f"{kept.operation} still served an account {kept.last:.0f} s after it was shut."
+        return [Violation(kept.operation, message, Severity.MEDIUM, (ended[0].exchange, kept.exchange))]
 
     async def _enabled(
         self, switch: Switch, account: Account, held: list[Holding], facts: dict[str, str], doubts: list[str]
@@ -139,6 +190,7 @@ class Accounts(Holdings):
     async def _deleted(self, users: UserManagement | None, doubts: list[str]) -> list[Violation]:
         account = await self.expendable()
         held = await self.holdings(account)
+        waiting = await self.pending(account)
         answer, name = await self._delete(users, held)
         if answer is None:
             return []
@@ -152,6 +204,10 @@ class Accounts(Holdings):
                 return []
             violations.append(
                 Violation(name, "A deleted account can log in.", None, (answer.exchange, logged_in.exchange))
+            )
+        elif not violations:
+            violations += await self._redeemed(
+                account, waiting, answer, "after the account was deleted", doubts
             )
         return violations
 

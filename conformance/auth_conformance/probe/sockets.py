@@ -82,6 +82,15 @@ class Intruder:
     origin: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A socket that served its caller so many seconds after it should have ended."""
+
+    operation: str
+    last: float
+    exchange: Exchange
+
+
 class Sockets(Revocation):
     """Speaks WebSocket."""
 
@@ -341,21 +350,44 @@ class Sockets(Revocation):
         async def log_out() -> None:
             ended.append((await self._log_out(logout, session)).exchange)
 
-        origin = self._own_origin() if kind is Kind.COOKIE else None
-        said = await self._talk(
-            route, "a socket whose login ends", session.credential, origin=origin, meanwhile=log_out
-        )
+        mine = replace(best, credential=session.credential)
+        kept = await self._outlived(mine, log_out, "a socket whose login ends", doubts)
+        if kept is None:
+            return []
+        message = f"{route.path} still served its caller {kept.last:.0f} s after the login had ended."
+        return [Violation(kept.operation, message, Severity.MEDIUM, (*ended, kept.exchange))]
+
+    async def kept_open(
+        self, credential: Credential, end: Callable[[], Awaitable[None]], label: str, doubts: list[str]
+    ) -> Kept | None:
+        """Let `end` happen while a socket of this credential is open: what still served it a minute later, if any."""
+        for route in self.target.websockets:
+            if f"GET {route.path}" in self.target.policy.public_operations:
+                continue
+            kind = credential.carrier.kind
+            fits = (item for item in await self._entrances(route) if item.credential.carrier.kind is kind)
+            best = next((item for item in fits if not item.how.startswith("query")), None)
+            if best is not None:
+                return await self._outlived(replace(best, credential=credential), end, label, doubts)
+        self.notes.append(f"{label}: no WebSocket opens for a login like this")
+        return None
+
+    async def _outlived(
+        self, best: Entrance, end: Callable[[], Awaitable[None]], label: str, doubts: list[str]
+    ) -> Kept | None:
+        """Talk as this entrance's credential, let `end` happen, and go on talking."""
+        route = best.route
+        origin = self._own_origin() if best.credential.carrier.kind is Kind.COOKIE else None
+        said = await self._talk(route, label, best.credential, origin=origin, meanwhile=end)
         if not said.opened:
             doubts.append(f"{route.path} did not open for a new login ({said.answer.status})")
-            return []
+            return None
         kept = {_kind(text) for text in said.later} & best.good.kinds
         if not kept or said.last <= LONGEST_AFTER_LOGOUT:
             if kept:
-                self.notes.append(f"{route.path} served its caller for {said.last:.0f} s after the logout")
-            return []
-        message = f"{route.path} still served its caller {said.last:.0f} s after the login had ended."
-        proofs = (*ended, said.answer.exchange)
-        return [Violation(f"WebSocket {route.path}", message, Severity.MEDIUM, proofs)]
+                self.notes.append(f"{route.path} served its caller for {said.last:.0f} s after the end")
+            return None
+        return Kept(f"WebSocket {route.path}", said.last, said.answer.exchange)
 
 
 def _kind(text: str) -> str:
