@@ -52,6 +52,36 @@ def respelled(name: str) -> list[Spelling]:
     return found
 
 
+# Columns end here more often than anywhere else.
+LONGEST = 255
+_LABEL = 63
+
+
+def awkward_pairs(core: str, *, email: bool) -> list[tuple[str, Spelling]]:
+    """Names that only some services take, each with another that a later step may take for it.
+
+    The first has as many characters as a column often holds, and the other one more; in the second a letter is
+    written in one piece and in two.
+    """
+    host = "@example.com" if email else ""
+    if email:
+        left = LONGEST - len(core) - len(host)
+        labels = []
+        while left > 1:
+            # No label of a single letter, and a dot after each.
+            size = min(_LABEL, left - 1) if left - 1 - _LABEL not in (1, 2) else _LABEL - 2
+            labels.append("a" * size)
+            left -= size + 1
+        long = f"{core}@{'.'.join([*labels, host[1:]])}"
+        long += "m" * (LONGEST - len(long))
+    else:
+        long = core + "a" * (LONGEST - len(core))
+    return [
+        (long, Spelling("with one character beyond the 255th", long + "x")),
+        (f"{core}\u00e9{host}", Spelling("with an accent of its own", f"{core}e\u0301{host}")),
+    ]
+
+
 def same_by_rule(first: str, second: str) -> bool:
     """Whether usual steps make two names equal: compatibility normalisation, case, blanks, invisible characters."""
     return _canonical(first) == _canonical(second)

@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.model import Need, Role, Severity, Verdict
-from auth_conformance.oracles.naming import Spelling, respelled
+from auth_conformance.oracles.naming import Spelling, awkward_pairs, respelled
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.knocking import Knocking, Tally
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from auth_conformance.credentials import Credential
     from auth_conformance.probe.core import Answer
     from auth_conformance.target import Account
@@ -37,6 +39,8 @@ class Canonical(Knocking):
             if any(item.severity is None for item in tally.violations):
                 # Taken over: nothing more can be learnt from this account.
                 return self.concluded(tally, "")
+        for number in range(len(awkward_pairs("", email=False))):
+            await self._weigh_awkward(number, tally)
         await self._mail_goes_home(victim, tally)
         await self.right_login(login, victim, "after")
         return self.concluded(tally, f"{tally.delivered} other spellings of a name reached nothing.")
@@ -52,16 +56,48 @@ class Canonical(Knocking):
             raise Unclear(f"A name of letters was refused ({answer.why or answer.status}).")
         return account
 
-    async def _weigh_spelling(self, victim: Account, spelling: Spelling, tally: Tally) -> None:
+    async def _weigh_awkward(self, number: int, tally: Tally) -> None:
+        """Names that services may well refuse from the start: then nobody has one that could be mistaken."""
+
+        async def another() -> tuple[Account, Spelling]:
+            register = self.target.register
+            email = register is not None and register.user_style == "email"
+            core = f"alpha{self.scene.run_id}{self.word(5)}"
+            name, spelling = awkward_pairs(core, email=email)[number]
+            answer, owner = await self.registered(Secret(self.password()), name, "register an awkward name")
+            if answer.judgement is not None:
+                raise Unclear(f"no orderly answer ({answer.why})")
+            if (answer.status or 500) >= 400:
+                raise Missing(f"a name {spelling.words} has no shorter one: that is refused")
+            await self.right_login(self.logins()[0], owner, "with an awkward name")
+            return owner, spelling
+
+        try:
+            victim, spelling = await another()
+        except (Missing, Unclear) as reason:
+            self.notes.append(f"names that another spelling may reach were not all made: {reason}")
+            return
+        await self._weigh_spelling(victim, spelling, tally, another)
+
+    async def _another_owner(self, words: str) -> tuple[Account, Spelling]:
+        owner = await self._owner()
+        return owner, next(item for item in respelled(owner.username) if item.words == words)
+
+    async def _weigh_spelling(
+        self,
+        victim: Account,
+        spelling: Spelling,
+        tally: Tally,
+        another: Callable[[], Awaitable[tuple[Account, Spelling]]] | None = None,
+    ) -> None:
         try:
             first = await self._reached(victim, spelling)
             if first is None:
                 tally.delivered += 1
                 return
-            owner = await self._owner()
-            again = next(item for item in respelled(owner.username) if item.words == spelling.words)
+            owner, again = await (another() if another else self._another_owner(spelling.words))
             second = await self._reached(owner, again)
-        except Unclear as reason:
+        except (Missing, Unclear) as reason:
             tally.doubt(f"a name {spelling.words}: {reason}")
             return
         if second is None or first[0] != second[0]:

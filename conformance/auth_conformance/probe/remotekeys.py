@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from auth_conformance.credentials import Jwt, Kind, SigningKey, attacker_keys, b64url, compact_json
 from auth_conformance.model import Failed, Need, Passed, Severity, Skipped, Verdict, Violation
@@ -21,6 +21,18 @@ from auth_conformance.transports.listener import Listener, Watch
 if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
 
+# What parameters that name the next page are called.
+_FORWARDING = {
+    "next",
+    "url",
+    "redirect",
+    "redirect_to",
+    "redirect_uri",
+    "redirect_url",
+    "return_to",
+    "continue",
+    "goto",
+}
 # How long to wait for fetches that come after the answer, in seconds: elsewhere, and in this process.
 LATE, LATE_HERE = 5.0, 1.0
 
@@ -111,7 +123,7 @@ class RemoteKeys(Refusal):
         )
 
     def _remote_vectors(self, token: Jwt, listener: Listener, folder: Path) -> Iterator[_Vector]:
-        """At most sixteen headers, each with a path, a host or a file of its own."""
+        """At most eighteen headers, each with a path, a host or a file of its own."""
         keys = _keys_for(token)
         place = urlsplit(listener.url)
         for key in keys:
@@ -146,6 +158,7 @@ class RemoteKeys(Refusal):
             address = form.replace("{mark}", mark)
             listener.pages[urlsplit(address).path] = keyset.encode()
             yield _Vector(label, "kid" if label.startswith("kid") else "jku", address, mark, key)
+        yield self._by_redirect(listener, keyset, host, key)
         # Names that only we know and that nobody resolves (RFC 2606): to look them up is enough.
         yield _Vector(
             "jku at a host that begins like the trusted one",
@@ -160,6 +173,20 @@ class RemoteKeys(Refusal):
         yield _Vector("jku that is /dev/null", "jku", "file:///dev/null", "", key)
         data = f"data:application/json,{keyset}"
         yield _Vector("jku that holds the keys itself", "jku", data, "", key)
+
+    def _by_redirect(self, listener: Listener, keyset: str, host: str, key: SigningKey) -> _Vector:
+        """An address of the trusted host that may redirect to ours: an allowlist sees the first one only."""
+        mark = f"/{secrets.token_hex(8)}.json"
+        listener.pages[mark] = keyset.encode()
+        known = (
+            (operation.path, item.name)
+            for operation in self.target.operations
+            for item in operation.parameters
+            if operation.method == "GET" and item.place == "query" and item.name.lower() in _FORWARDING
+        )
+        path, name = next((pair for pair in known if "{" not in pair[0]), ("/login", "next"))
+        address = f"https://{host}{path}?{name}={quote(listener.url + mark, safe='')}"
+        return _Vector("jku that the trusted host may redirect", "jku", address, mark, key)
 
     def _trusted_host(self, token: Jwt) -> str:
         """The host that an allowlist would name: the issuer's, or the service's own."""

@@ -5,7 +5,7 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auth_conformance.oracles.naming import respelled, same_by_rule
+from auth_conformance.oracles.naming import LONGEST, awkward_pairs, respelled, same_by_rule
 
 local = st.text(alphabet=string.ascii_lowercase, min_size=2, max_size=20)
 
@@ -27,3 +27,15 @@ def test_all_kinds_are_there_for_a_name_that_has_the_letters() -> None:
         "in full-width letters",
     } <= words
     assert len(words) == 18
+
+
+@given(st.text(alphabet=string.ascii_lowercase, min_size=5, max_size=40), st.booleans())
+def test_awkward_names_fill_a_column_or_have_an_accent(core: str, email: bool) -> None:
+    (long, longer), (accent, apart) = awkward_pairs(core, email=email)
+    assert len(long) == LONGEST
+    assert longer.text[:LONGEST] == long
+    assert len(longer.text) == LONGEST + 1
+    assert accent != apart.text
+    assert same_by_rule(accent, apart.text)
+    if email:
+        assert all(0 < len(label) <= 63 for label in long.partition("@")[2].split("."))

@@ -9,7 +9,7 @@ from auth_conformance.sdk import API, ASVS, CWE, RFC, WSTG, Impact, Need, Probe,
     title="Another spelling of a name is another account",
     severity=Severity.CRITICAL,
     level=1,
-    budget=190,
+    budget=215,
     impact=Impact.DISRUPTS,
     needs=(Need.REGISTER, Need.LOGIN),
     references=(
@@ -33,8 +33,9 @@ async def ambiguous_name(probe: Probe) -> Verdict:
     Why: where registration tells Alice and alice apart and a later step does not, the second one gets the
         account, the mail or the trust of the first.
     How: register a name, and then its spellings in other case, with blanks, full-width and circled letters,
-        dotless i, ligatures, invisible characters, a dot and a NUL; log in to each and compare the identity,
-        see that the owner's password still works, and that resets are not mailed to look-alikes.
+        dotless i, ligatures, invisible characters, a dot and a NUL, one character beyond the 255th, and an accent
+        written apart; log in to each and compare the identity, see that the owner's password still works, and
+        that resets are not mailed to look-alikes.
     Fix: one function makes the canonical form (`unicodedata.normalize('NFKC', name).casefold().strip()`, then
         an allow-list of characters), and registration, login and reset all use it; the unique constraint is
         on that column.
