@@ -106,7 +106,7 @@ async def opened(
     elif settings.url is not None:
         kind, address = "url", settings.url.rstrip("/")
         check_url(address)
-        transport = HttpTransport(address, timeout=settings.timeout, verify=settings.verify_tls, agent=agent)
+        transport = HttpTransport(address, timeout=settings.timeout, verify=settings.trust, agent=agent)
         rate = settings.rate or (None if is_local(address) else REMOTE_RATE)
     else:
         raise ConfigurationError(
@@ -169,6 +169,7 @@ async def opened(
             origin=_origin(BASE_URL if kind == "app" else address),
             sampler=build_request,
             app=app,
+            ca_file=settings.ca_file,
         )
         try:
             yield Opened(scene, settings, started)
@@ -180,7 +181,7 @@ async def _wire(
     stack: contextlib.AsyncExitStack, transport: Transport, address: str, settings: Settings, agent: str
 ) -> Transport:
     if not isinstance(transport, AsgiTransport):
-        return WireTransport(address, timeout=settings.timeout, verify=settings.verify_tls, agent=agent)
+        return WireTransport(address, timeout=settings.timeout, verify=settings.trust, agent=agent)
     try:
         served = await stack.enter_async_context(serve_app(transport.app, state=transport.state))
     except WireUnavailableError as error:
@@ -192,9 +193,7 @@ async def _wire(
 def _sockets(transport: Transport, address: str, settings: Settings, agent: str) -> Opener:
     if isinstance(transport, AsgiTransport):
         return AsgiSockets(transport.app, state=transport.state, host=urlsplit(BASE_URL).netloc)
-    return WireSockets(
-        WireTransport(address, timeout=settings.timeout, verify=settings.verify_tls, agent=agent)
-    )
+    return WireSockets(WireTransport(address, timeout=settings.timeout, verify=settings.trust, agent=agent))
 
 
 def _origin(url: str) -> str:
@@ -213,7 +212,7 @@ async def _second(
     if target.replica is not None and not environment:
         check_url(target.replica)
         return HttpTransport(
-            target.replica, timeout=settings.timeout, verify=settings.verify_tls, agent=agent
+            target.replica, timeout=settings.timeout, verify=settings.trust, agent=agent
         ), "the replica"
     if target.restart is None:
         return None, "no other process of this service is known"

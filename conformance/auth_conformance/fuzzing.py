@@ -103,7 +103,7 @@ async def _operations(settings: Settings, app: object | None) -> list[str]:
         transport, address, origin, prefix = AsgiTransport(app, agent=agent), "", "https://testserver", ""  # type: ignore[arg-type] # any ASGI app
     else:
         address = (settings.url or "").rstrip("/")
-        transport = HttpTransport(address, timeout=settings.timeout, verify=settings.verify_tls, agent=agent)
+        transport = HttpTransport(address, timeout=settings.timeout, verify=settings.trust, agent=agent)
         scheme, _, rest = address.partition("://")
         host, slash, path = rest.partition("/")
         origin, prefix = f"{scheme}://{host}", slash + path

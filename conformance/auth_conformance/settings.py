@@ -143,6 +143,8 @@ class Settings(BaseSettings):
     """Seed of the search."""
     verify_tls: bool = True
     """Refuse certificates that nobody trusts."""
+    ca_file: str | None = None
+    """File with the certificate of an authority that this service's own certificate comes from."""
     database: SecretByName | None = None
     """The SQLAlchemy URL of the target's database."""
     db: Annotated[str | None, BeforeValidator(without_password)] = None
@@ -209,6 +211,11 @@ class Settings(BaseSettings):
         if self.url is not None and self.app is not None:
             raise ValueError("url and app name two targets: give one of them")
         return self
+
+    @property
+    def trust(self) -> bool | str:
+        """Which certificates are trusted: any, those of the usual authorities, or those of one more in a file."""
+        return self.verify_tls and (self.ca_file or True)
 
     def insist_on_variables(self) -> None:
         """Raises ConfigurationError when an environment variable is named that is not set."""

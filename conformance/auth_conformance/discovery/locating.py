@@ -220,7 +220,8 @@ def _explained(error: str) -> str:
     lower = error.lower()
     if "certificate" in lower or "ssl" in lower:
         return (
-            f"TLS failed ({error}); for a test server with a certificate of its own, set verify_tls = false"
+            f"TLS failed ({error}); for a test server with a certificate of its own, let ca_file name its "
+            "authority, or set verify_tls = false"
         )
     if (
         "name or service" in lower

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import Need, Provenance, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.pointer import resolve
+from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.knocking import MISSING, Knocking, Tally, with_member
 from auth_conformance.secret import Secret
@@ -30,6 +31,8 @@ class Change:
     request: Callable[[Account, Secret], HttpRequest]
     severity: Severity | None = None
     credential: Kind | str | None = None
+    # Where the path names the account: its operation, and the member that holds the new password.
+    by_id: tuple[Operation, str] | None = None
 
 
 class Changing(Knocking):
@@ -40,7 +43,7 @@ class Changing(Knocking):
         tally, login = Tally(), self.logins()[0]
         if self.target.password_change is None:
             self._must_exist(tally)
-        ways = self._ways_to_change()
+        ways = self._ways_to_change(await self._shown_members())
         for way in ways:
             await self._try_change(login, way, tally)
         if self.target.password_change is not None:
@@ -49,6 +52,15 @@ class Changing(Knocking):
         elif not ways and not tally.violations:
             raise Missing("No password change is known.", self._remedy(Need.PASSWORD_CHANGE))
         return self.concluded(tally, f"{tally.delivered} ways to change a password did not change it.")
+
+    async def _shown_members(self) -> frozenset[str]:
+        """What the witness says of its caller, by the names of its members."""
+        try:
+            live = await self.credential()
+            answer = await self.call(self.witness.operation, live, label="what belongs to an account?")
+        except (Missing, Unclear):
+            return frozenset()
+        return frozenset(pointer.rsplit("/", 1)[-1] for pointer in flattened(answer.reply.json))
 
     def _must_exist(self, tally: Tally) -> None:
         """Where passwords exist, their owners can change them (ASVS V6.2.2)."""
@@ -59,7 +71,7 @@ class Changing(Knocking):
         message = f"Nobody can change a password here: {absent}"
         tally.violations.append(Violation(operation, message, Severity.LOW, tuple(self.evidence[:1])))
 
-    def _ways_to_change(self) -> list[Change]:
+    def _ways_to_change(self, shown: frozenset[str]) -> list[Change]:
         found: list[Change] = []
         change = self.target.password_change
         if change is not None:
@@ -111,7 +123,35 @@ class Changing(Knocking):
                         ),
                     )
                 )
+        for operation in self._updates_by_id(shown):
+            for member in ("password", "hashed_password"):
+                words = f"an update of the account by its id with {member!r}"
+                request = operation.request
+                found.append(
+                    Change(
+                        words,
+                        operation.name,
+                        lambda _, __, request=request: request(),
+                        by_id=(operation, member),
+                    )  # type: ignore[misc] # bound early on purpose
+                )
         return found
+
+    def _updates_by_id(self, shown: frozenset[str]) -> list[Operation]:
+        """Operations that change an account named by the one parameter of their path: `/users/{id}`.
+
+        Which ones these are is seen by what they take: members that the witness shows of its caller.
+        """
+        known = shown - {"id"}
+        return [
+            operation
+            for operation in self.target.operations
+            if operation.method in ("PATCH", "PUT")
+            and operation.path.endswith("}")
+            and operation.path.count("{") == 1
+            and operation.provenance is not Provenance.GUESSED
+            and any(known & set(schema.get("properties") or {}) for schema in operation.bodies.values())
+        ][:2]
 
     def _profile_updates(self) -> list[Operation]:
         change = self.target.password_change.form.operation if self.target.password_change else None
@@ -130,6 +170,19 @@ class Changing(Knocking):
         request = (
             self.scene.sampler(operation, self.rng) if self.scene.sampler is not None else operation.request()
         )
+        return with_member(request if request.body else request.with_json({}), member, new.reveal())
+
+    async def _by_id(
+        self, operation: Operation, member: str, credential: Credential, new: Secret
+    ) -> HttpRequest:
+        """The update of the caller's own account. Raises Missing where its id is not shown."""
+        parameter = operation.path.split("{")[1].split("}")[0]
+        value = self.called(await self.facts_of(credential), parameter)
+        if value is None:
+            raise Missing(f"what {operation.name} calls the account is not shown")
+        values = {parameter: value}
+        sampler = self.scene.sampler
+        request = sampler(operation, self.rng, path_values=values) if sampler else operation.request(values)
         return with_member(request if request.body else request.with_json({}), member, new.reveal())
 
     async def _try_change(self, login: Login, way: Change, tally: Tally) -> None:
@@ -158,6 +211,8 @@ class Changing(Knocking):
         self.scene.recorder.redactor.learn(new)
         credential = await self._credential(login, account, way.credential)
         request = way.request(account, new)
+        if way.by_id is not None:
+            request = await self._by_id(*way.by_id, credential, new)
         answer = await self.send(
             request.with_headers(*credential.headers).with_query(*credential.query),
             label=way.words,

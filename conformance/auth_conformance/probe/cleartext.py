@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
 from auth_conformance.probe.core import Answer, Missing
 from auth_conformance.probe.refusal import Refusal
-from auth_conformance.transports.tls import VERSIONS, handshake, listens, offering, offering_weak
+from auth_conformance.transports.tls import VERSIONS, handshake, listens, offering, offering_weak, trusting
 from auth_conformance.transports.wire import WireTransport
 
 if TYPE_CHECKING:
@@ -129,9 +129,9 @@ class Cleartext(Refusal):
                 and (await handshake(host, port, context)).agreed
             ):
                 violations.append(Violation(None, f"{host} agrees to {name}.", Severity.MEDIUM))
-        valid = await handshake(host, port, ssl.create_default_context())
+        valid = await handshake(host, port, trusting(self.scene.ca_file))
         if not valid.agreed:
-            again = await handshake(host, port, ssl.create_default_context())
+            again = await handshake(host, port, trusting(self.scene.ca_file))
             if not again.agreed and modern:
                 violations.append(
                     Violation(None, f"Its certificate is not valid: {again.why}.", Severity.MEDIUM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -38,11 +39,15 @@ _RECOVERY = 15 * 60.0
 
 @dataclass(frozen=True, slots=True)
 class Dodge:
-    """A login that differs in what a limit may count by. `name` is the spelling used, to be proved the same account."""
+    """A login that differs in what a limit may count by. `name` is the spelling used, to be proved the same account.
+
+    `wire` needs the raw wire, by which the limit has to hold without the variation, too.
+    """
 
     words: str
     request: Callable[[Account, Secret], HttpRequest]
     respells: bool = False
+    wire: bool = False
 
 
 @dataclass(slots=True)
@@ -140,7 +145,29 @@ class Evasion(Knocking):
                 ),
             ),
         ]
+        found += [
+            Dodge(
+                f"the path {path}",
+                lambda account, password, path=path: _at(usual(account, password), lambda _: path),  # type: ignore[misc] # bound early on purpose
+            )
+            for path in _versions(login.operation.path)
+        ]
+        found.append(
+            Dodge(
+                "HTTP/1.0",
+                lambda account, password: replace(usual(account, password), version="1.0"),
+                wire=True,
+            )
+        )
         if login.encoding == "json":
+            found.append(
+                Dodge(
+                    "a form instead of JSON",
+                    lambda account, password: usual(account, password).with_form(
+                        ((login.user_field, account.username), (login.password_field, password.reveal()))
+                    ),
+                )
+            )
             found.append(
                 Dodge(
                     "an ignored member",
@@ -182,6 +209,9 @@ class Evasion(Knocking):
         operation = login.operation.name
         if dodge.respells and not await self._same_account(login, dodge):
             return  # an unknown name also gets a normal refusal
+        if dodge.wire and not await self._holds_on_the_wire(login, blocked):
+            self.notes.append(f"{dodge.words} was not tried: by the raw wire the limit does not hold anyway")
+            return
         answers = []
         for _ in range(2):
             wrong = Secret(self.password())
@@ -192,6 +222,7 @@ class Evasion(Knocking):
                 role=Role.ATTACK,
                 operation=operation,
                 patient=False,
+                raw_wire=dodge.wire,
             )
             if _said(answer, blocked.account) != blocked.refusal or answer.judgement is not None:
                 tally.delivered += 1
@@ -202,6 +233,20 @@ class Evasion(Knocking):
             tally.doubt(f"{operation}: the limit ended while it was tested.")
             return
         tally.violate(operation, f"{operation}: the limit is evaded with {dodge.words}.", *answers, held)
+
+    async def _holds_on_the_wire(self, login: Login, blocked: Blocked) -> bool:
+        """Whether the limit holds for the same request by the raw wire: it comes from another address, perhaps."""
+        wrong = Secret(self.password())
+        self.scene.recorder.redactor.learn(wrong)
+        answer = await self.send(
+            login.request(blocked.account.username, wrong),
+            label="control: the limit holds by the raw wire",
+            role=Role.CONTROL,
+            operation=login.operation.name,
+            patient=False,
+            raw_wire=True,
+        )
+        return answer.status in _SIGNS
 
     async def _same_account(self, login: Login, dodge: Dodge) -> bool:
         """Whether this spelling logs in to the account, proved with the right password of a fresh one."""
@@ -324,6 +369,16 @@ class Evasion(Knocking):
             f"{operation}: whether the block ends within 15 minutes could not be seen.",
             self.target.remedies.get(Need.CLOCK, 'app = "module:app"  # the clock can then be moved'),
         )
+
+
+def _versions(path: str) -> tuple[str, ...]:
+    """The same path of another version of the interface."""
+    found = re.search(r"/v(\d+)(?=/)", path)
+    if found is None:
+        return (f"/v1{path}",)
+    number = int(found[1])
+    others = (number - 1, number + 1)
+    return tuple(f"{path[: found.start()]}/v{other}{path[found.end() :]}" for other in others if other >= 0)
 
 
 def _at(request: HttpRequest, edit: Callable[[str], str]) -> HttpRequest:

@@ -10,7 +10,6 @@ from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import Exchange, Outcome, Role, Severity, Violation
 from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.pointer import put, resolve
-from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.revocation import Revocation
 from auth_conformance.secret import Secret
@@ -198,23 +197,11 @@ class Holdings(Revocation):
 
     # Accounts, as an administrator sees and changes them.
 
-    async def facts_of(self, credential: Credential) -> dict[str, str]:
-        """Return what the witness says about the caller, by the names of its members."""
-        answer = await self.call(self.witness.operation, credential, label="what is the account called?")
-        return {
-            pointer.rsplit("/", 1)[-1].lower().replace("-", "_"): str(value)
-            for pointer, value in reversed(flattened(answer.reply.json).items())
-            if isinstance(value, (str, int)) and not isinstance(value, bool) and value != ""
-        }
-
     async def as_administrator(self, switch: Switch, facts: dict[str, str], label: str) -> Answer:
         """Do it to the account with these facts. Raises Missing or Unclear."""
         admin = await self.credential(owner="admin")
         name = switch.operation.path.split("{")[1].split("}")[0]
-        wanted = name.lower().replace("-", "_")
-        value = (
-            facts.get(wanted) or facts.get(wanted.rpartition("_")[2]) or facts.get("id") or facts.get("sub")
-        )
+        value = self.called(facts, name)
         if value is None:
             raise Unclear(
                 f"{self.witness.operation.name} does not show what {switch.operation.name} calls {name}."

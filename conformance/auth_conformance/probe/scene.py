@@ -39,6 +39,8 @@ class Scene:
     `app` is the application object, where it runs in this process. `sockets` opens WebSockets; `origin` is the
     target's own, as a browser would name it.
 
+    `ca_file` holds the authority that signed the target's certificate, where the usual ones did not.
+
     `sampler` makes a request that an operation's schemas allow: (operation, chance, path_values=...).
     """
 
@@ -55,6 +57,7 @@ class Scene:
     second: Callable[[Mapping[str, str]], Awaitable[tuple[Transport | None, str]]] | None = None
     sampler: Callable[..., HttpRequest] | None = None
     app: object | None = None
+    ca_file: str | None = None
     crashes: list[Crash] = field(default_factory=list)
     refusals_seen: list[Exchange] = field(default_factory=list)
     made_accounts: list[tuple[Account, Credential | None]] = field(default_factory=list)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from auth_conformance.credentials import Kind
 from auth_conformance.model import Outcome
 from auth_conformance.oracles.cookies import parse_set_cookie
+from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
 from auth_conformance.probe.refusal import Refusal
 from auth_conformance.secret import Secret
@@ -80,6 +81,23 @@ class Sessions(Refusal):
                 self.scene.recorder.redactor.learn(secret)
                 return secret
         return None
+
+    async def facts_of(self, credential: Credential) -> dict[str, str]:
+        """Return what the witness says about the caller, by the names of its members."""
+        answer = await self.call(self.witness.operation, credential, label="what is the account called?")
+        return {
+            pointer.rsplit("/", 1)[-1].lower().replace("-", "_"): str(value)
+            for pointer, value in reversed(flattened(answer.reply.json).items())
+            if isinstance(value, (str, int)) and not isinstance(value, bool) and value != ""
+        }
+
+    @staticmethod
+    def called(facts: dict[str, str], parameter: str) -> str | None:
+        """What a path parameter of this name would call the account with these facts."""
+        wanted = parameter.lower().replace("-", "_")
+        return (
+            facts.get(wanted) or facts.get(wanted.rpartition("_")[2]) or facts.get("id") or facts.get("sub")
+        )
 
     @staticmethod
     def policy_remedy(answer: Answer) -> str:

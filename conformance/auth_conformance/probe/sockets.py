@@ -25,7 +25,9 @@ from auth_conformance.oracles.normalise import shape
 from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.holdings import told_once
+from auth_conformance.probe.minting import Minting
 from auth_conformance.probe.revocation import Revocation
+from auth_conformance.secret import Secret
 from auth_conformance.transports.message import HttpRequest
 from auth_conformance.transports.websocket import Talk
 
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 FOREIGN = "https://evil.example"
 # A message that no protocol means, for services whose own is not known.
 ODD = "{}"
+# How long an expired token has been so, in seconds: beyond any leeway.
+_LATE = 3600.0
 # When a socket whose login has ended is asked again, in seconds.
 PAUSES = (0.0, 5.0, 20.0, 61.0)
 LONGEST_AFTER_LOGOUT = 60.0
@@ -91,7 +95,7 @@ class Kept:
     exchange: Exchange
 
 
-class Sockets(Revocation):
+class Sockets(Revocation, Minting):
     """Speaks WebSocket."""
 
     async def must_guard_sockets(self) -> Verdict:
@@ -134,7 +138,7 @@ class Sockets(Revocation):
             doubts.append(f"{route.path} opened for no live credential: refusals of others prove nothing")
             return []
         best = entrances[0]
-        for intruder in self._wrong_ones(best):
+        for intruder in await self._wrong_ones(best):
             violations += await self._refused(route, best, intruder, doubts)
         for entrance in entrances:
             if entrance.credential.carrier.kind is Kind.COOKIE and not violations:
@@ -240,13 +244,30 @@ class Sockets(Revocation):
                 return [Entrance(route, f"query {name}", moved, said)]
         return []
 
-    def _wrong_ones(self, best: Entrance) -> list[Intruder]:
+    async def _wrong_ones(self, best: Entrance) -> list[Intruder]:
         wrong = [Intruder("a stranger"), Intruder("a junk credential", self.bland(best.credential))]
         token = best.credential.jwt
         if token is not None:
             broken = best.credential.with_value(token.with_flipped_signature().text)
             wrong.append(Intruder("a token with a broken signature", broken))
+            try:
+                forge = await self.forge()
+                late = forge.credential(forge.late_claims(self.scene.recorder.clock.now(), _LATE))
+                wrong.append(Intruder("an expired token", best.credential.with_value(late.value.reveal())))
+            except (Missing, Unclear):
+                self.notes.append("an expired token was not tried: the signing key is not known")
+        refresh = await self._refresh_of_a(best.credential.carrier.kind)
+        if refresh is not None:
+            wrong.append(Intruder("a refresh token", best.credential.with_value(refresh.reveal())))
         return wrong
+
+    async def _refresh_of_a(self, kind: Kind) -> Secret | None:
+        if kind is Kind.KEY or self.target.login(kind) is None:
+            return None
+        try:
+            return (await self.sign_in(self.account(), kind)).refresh
+        except (Missing, Unclear):
+            return None
 
     # Judging.
 

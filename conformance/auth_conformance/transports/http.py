@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from auth_conformance.transports.message import BODY_LIMIT, HttpRequest, RawReply
+from auth_conformance.transports.tls import trusting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
@@ -25,15 +26,18 @@ class HttpTransport:
     """Requests to one origin. `timeout` is in seconds and bounds the whole exchange.
 
     The transport below httpx's client is used, because the client would add cookies, redirects, proxies and
-    `.netrc` credentials: an "anonymous" request would then be none.
+    `.netrc` credentials: an "anonymous" request would then be none. `verify` may be the file of an authority to
+    trust besides the usual ones.
     """
 
-    def __init__(self, base_url: str, *, timeout: float = 10.0, verify: bool = True, agent: str) -> None:
+    def __init__(
+        self, base_url: str, *, timeout: float = 10.0, verify: bool | str = True, agent: str
+    ) -> None:
         self._base = base_url.rstrip("/")
         self._agent = agent
         self._timeout = timeout
-        self._verify = verify
-        self._pool = httpx.AsyncHTTPTransport(verify=verify, trust_env=False)
+        self._verify = trusting(verify) if isinstance(verify, str) else verify
+        self._pool = httpx.AsyncHTTPTransport(verify=self._verify, trust_env=False)
         # One pool for each address of ours from which a target on this machine is called.
         self._local = (urlsplit(base_url).hostname or "").startswith("127.")
         self._pools: dict[str, httpx.AsyncHTTPTransport] = {}

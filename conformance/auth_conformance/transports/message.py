@@ -64,6 +64,8 @@ class HttpRequest:
     limit: int = BODY_LIMIT
     # How the operation wants its JSON to be called, such as application/vnd.api+json.
     json_type: str = "application/json"
+    # The version that the request line names; only the wire transport can name another one.
+    version: str = "1.1"
 
     @property
     def url(self) -> str:

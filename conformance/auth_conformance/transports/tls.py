@@ -28,6 +28,14 @@ class Handshake:
     why: str = ""
 
 
+def trusting(ca_file: str | None = None) -> ssl.SSLContext:
+    """A context that verifies chain, name and dates, by the usual authorities and the one of this file."""
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
+    return context
+
+
 async def handshake(host: str, port: int, context: ssl.SSLContext, *, timeout: float = 10.0) -> Handshake:  # noqa: ASYNC109 - of the whole exchange
     """Shake hands once and hang up."""
     try:

@@ -22,6 +22,7 @@ import h11
 
 from auth_conformance.transports.http import inflate
 from auth_conformance.transports.message import BODY_LIMIT, HttpRequest, RawReply
+from auth_conformance.transports.tls import trusting
 
 App = Callable[..., Awaitable[None]]
 
@@ -62,6 +63,7 @@ class WireTransport:
     """One connection per request; method, target, header names and values go out byte for byte.
 
     `timeout` is in seconds and bounds the whole exchange. `host` replaces the URL's own in the Host header.
+    `verify` may be the file of an authority to trust besides the usual ones.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class WireTransport:
         base_url: str,
         *,
         timeout: float = 10.0,
-        verify: bool = True,
+        verify: bool | str = True,
         agent: str,
         host: str | None = None,
     ) -> None:
@@ -148,7 +150,7 @@ class WireTransport:
     def _tls(self) -> ssl.SSLContext | None:
         if not self._secure:
             return None
-        context = ssl.create_default_context()
+        context = trusting(self._verify if isinstance(self._verify, str) else None)
         if not self._verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -170,7 +172,9 @@ class WireTransport:
             headers.append(("Content-Length", str(len(body))))
         headers = [pair for pair in headers if pair[0].lower() not in given]
         target = request.target if request.target is not None else (self._path + request.url).encode("ascii")
-        lines = [request.method.encode("latin-1") + b" " + target + b" HTTP/1.1"]
+        lines = [
+            request.method.encode("latin-1") + b" " + target + b" HTTP/" + request.version.encode("latin-1")
+        ]
         lines += [_raw(name) + b": " + _raw(value) for name, value in (*headers, *request.headers)]
         return b"\r\n".join(lines) + b"\r\n\r\n" + body
 

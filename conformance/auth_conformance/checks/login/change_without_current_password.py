@@ -28,8 +28,9 @@ async def change_without_current_password(probe: Probe) -> Verdict:
     Why: with a stolen session or an open browser, a change that asks for nothing turns minutes of access into
         ownership of the account.
     How: as fresh accounts, try to change the password with the current one missing, empty, null, wrong, or
-        equal to the new one; with an API key or a refresh token; by an update of the profile; and for another
-        account. What counts is which password logs in afterwards. The honest change must work.
+        equal to the new one; with an API key or a refresh token; by an update of the profile, or of the account
+        by its id; and for another account. What counts is which password logs in afterwards. The honest change
+        must work.
     Fix: one operation for it: `current_password` is required in the model and verified like a login,
         `new_password` is set on `principal.user` and on nobody whom the body names; profile models have
         `extra="forbid"` and no password.

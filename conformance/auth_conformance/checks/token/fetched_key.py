@@ -42,7 +42,8 @@ async def fetched_key(probe: Probe) -> Verdict:
         that then refuses has sent a request into its own network for a stranger.
     How: sign a live token's claims with a fresh key, serve that key here, and point to it: by `jku` and `x5u`,
         through names that begin or end like the trusted host, or a page of it that may redirect, as a file, as
-        data, and by a `kid` that is an address. A listener and, in this process, every look-up and connection are watched.
+        data, and by a `kid` that is an address. A listener and, in this process, every look-up and connection
+        are watched.
     Fix: fetch keys from one configured address, `PyJWKClient("https://login.example/jwks.json")`, and never
         read `jku`, `x5u` or `jwk` from the header.
     """
