@@ -38,6 +38,7 @@ from auth_conformance.probe.injection import Injection
 from auth_conformance.probe.interchange import Interchange
 from auth_conformance.probe.isolation import Isolation
 from auth_conformance.probe.issuing import Issuing
+from auth_conformance.probe.jsonbodies import JsonBodies
 from auth_conformance.probe.keydates import KeyDates
 from auth_conformance.probe.keyends import KeyEnds
 from auth_conformance.probe.keyids import KeyIds
@@ -111,6 +112,7 @@ class Probe(
     Cleartext,
     Hosts,
     Safety,
+    JsonBodies,
     CrossSite,
     Exposure,
     Faults,

@@ -19,9 +19,9 @@ from auth_conformance.model import (
 )
 from auth_conformance.oracles.canary import leaked
 from auth_conformance.oracles.pointer import put, resolve
-from auth_conformance.oracles.privilege import role_word
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
+from auth_conformance.probe.guarded import Guarded
 from auth_conformance.probe.holdings import Holding, Holdings, told_once
 from auth_conformance.probe.pending import Pending, PendingTokens
 from auth_conformance.probe.sockets import Sockets
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from auth_conformance.target import Account, Operation, Switch, UserManagement
 
 
-class Accounts(Sockets, Holdings, PendingTokens):
+class Accounts(Sockets, Holdings, PendingTokens, Guarded):
     """Changes expendable accounts, and watches what they held."""
 
     # Disabled and deleted accounts.
@@ -242,7 +242,7 @@ class Accounts(Sockets, Holdings, PendingTokens):
                 "No operation gives and takes away a role.",
                 '[users.promote]\noperation = "PATCH /admin/users/{id}"\nbody = { role = "admin" }',
             )
-        operation, allowed = await self._guarded_read()
+        operation, allowed = await self.guarded_read()
         account = await self.expendable()
         first = await self.log_in(account)
         facts = await self.facts_of(first.credential)
@@ -276,28 +276,6 @@ class Accounts(Sockets, Holdings, PendingTokens):
         names = ", ".join(item.name for item in powerful)
         reason = f"{operation.name} refused {names} of an account at once when it had lost its role."
         return Passed(reason, evidence, notes)
-
-    async def _guarded_read(self) -> tuple[Operation, Answer]:
-        """Return an operation that an administrator may read and A may not, with its answer. Raises Missing."""
-        admin, live = await self.credential(owner="admin"), await self.credential()
-        for operation in self.target.operations:
-            if operation.method != "GET" or "{" in operation.path:
-                continue
-            declared = operation.name in self.target.policy.privileged_operations
-            if not declared and role_word([operation.path, *operation.tags, *operation.scopes]) is None:
-                continue
-            allowed = await self.call(
-                operation, admin, label=f"control: an administrator at {operation.name}", role=Role.CONTROL
-            )
-            refused = await self.call(
-                operation, live, label=f"control: A at {operation.name}", role=Role.CONTROL
-            )
-            if allowed.reply.ok and refused.judgement is None and not refused.reply.ok:
-                return operation, allowed
-        raise Missing(
-            "No operation was found that an administrator may read and an ordinary user may not.",
-            '[policy]\nprivileged_operations = ["GET /admin/users"]',
-        )
 
     async def _opens(
         self, holding: Holding, operation: Operation, allowed: Answer, when: str
@@ -380,18 +358,13 @@ class Accounts(Sockets, Holdings, PendingTokens):
             ]
             self.notes += [f"the later account got the same {key} as the deleted one" for key in same]
             await self._must_be_live(anew, "after the replays")
-        evidence, notes = tuple(self.evidence), tuple(self.notes)
-        if violations:
-            return Failed(told_once(violations), evidence, notes)
-        if doubts:
-            return Inconclusive(doubts[0], "", evidence, notes)
         told = (
             "the later account saw nothing of it" if anew is not None else "its name is not given out again"
         )
         reason = (
             f"{len(held)} credentials of a deleted account were refused once its name was asked for; {told}."
         )
-        return Passed(reason, evidence, notes)
+        return self.decided(told_once(violations), doubts, reason)
 
     async def _named_alike(self, first: Account, deletion: str) -> tuple[Answer, Session | None]:
         """Register the name again with another password; None where it is not given out again. Raises Unclear."""

@@ -167,7 +167,7 @@ class Assigning(Accounts):
         if "admin" not in self.target.accounts:
             return None
         try:
-            self._guard = self._guard or await self._guarded_read()
+            self._guard = self._guard or await self.guarded_read()
         except Missing:
             return None
         operation, allowed = self._guard

@@ -8,7 +8,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from auth_conformance.model import Failed, Inconclusive, Passed, Role, Verdict, Violation
+from auth_conformance.model import Passed, Role, Verdict, Violation
 from auth_conformance.oracles.privilege import role_word
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Unclear
@@ -55,13 +55,8 @@ class Claims(Refusal):
         if guarded is not None:
             violations += await self._opened(guarded, claims, live)
         await self.must_live(self.witness, live, baseline, "after claims of another identity")
-        evidence, notes = tuple(self.evidence), tuple(self.notes)
-        if violations:
-            return Failed(tuple(violations), evidence, notes)
-        if doubts:
-            return Inconclusive(doubts[0], "", evidence, notes)
         reason = f"{len(claims)} claims of an identity, role or place let no stranger in and changed nothing for A."
-        return Passed(reason, evidence, notes)
+        return self.decided(violations, doubts, reason)
 
     async def _names_shown(self, other: Credential) -> list[str]:
         """Return what B is called: the name that the witness shows, and B's identifier there."""

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from auth_conformance.model import Exchange, Failed, Inconclusive, Passed, Role, Verdict, Violation
+from auth_conformance.model import Exchange, Role, Verdict, Violation
 from auth_conformance.oracles.canary import leaked
 from auth_conformance.oracles.pointer import put
 from auth_conformance.oracles.standing import changed
@@ -57,15 +57,10 @@ class Confusion(Tampering):
             await self._consistent(await self._put_down("b", made))
         finally:
             await self._take_away(made)
-        evidence, notes = tuple(self.evidence), tuple(self.notes)
-        if violations:
-            return Failed(tuple(violations), evidence, notes)
-        if doubts:
-            return Inconclusive(doubts[0], "", evidence, notes)
         reason = (
             f"{sent} requests that named the objects of two users showed and changed only the caller's own."
         )
-        return Passed(reason, evidence, notes)
+        return self.decided(violations, doubts, reason)
 
     async def _consistent(self, theirs: Belonging) -> None:
         """See that B gets through with B's id in every place. Raises Unclear."""

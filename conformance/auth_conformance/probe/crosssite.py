@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import (
     Exchange,
     Failed,
     Inconclusive,
-    Need,
     Passed,
     Role,
     Severity,
@@ -21,11 +19,12 @@ from auth_conformance.model import (
 )
 from auth_conformance.oracles.cookies import parse_set_cookie
 from auth_conformance.oracles.pointer import put, resolve
-from auth_conformance.probe.core import Answer, Missing, Session, Unclear
+from auth_conformance.probe.core import Answer, Session, Unclear
 from auth_conformance.probe.csrftokens import CsrfTokens
 from auth_conformance.probe.described import Described
 from auth_conformance.probe.minting import Minting
 from auth_conformance.probe.sessions import Sessions
+from auth_conformance.probe.simplerequests import SIMPLE, Simple, shaped
 from auth_conformance.target import Account
 from auth_conformance.transports.message import HttpRequest
 
@@ -34,8 +33,7 @@ if TYPE_CHECKING:
 
     from auth_conformance.target import Operation
 
-_EVIL = "https://evil.example"
-_BOUNDARY = "----auth-conformance-5e1f"
+EVIL = "https://evil.example"
 Headers = tuple[tuple[str, str], ...]
 
 
@@ -52,31 +50,8 @@ class Mutation:
     listing: Operation | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Simple:
-    """A body that browsers send without asking first: how it is called, its type, and how it is written."""
-
-    label: str
-    media: tuple[str, ...]
-    form: str = "json"
-    core: bool = True
-
-
-# What a page can send without a preflight (Fetch §2.2.2), and an untyped Blob, which has no type at all.
-SIMPLE = (
-    Simple("JSON as text/plain", ("text/plain",)),
-    Simple("JSON as text/plain;application/json", ("text/plain;application/json",)),
-    Simple("JSON as urlencoded", ("application/x-www-form-urlencoded",)),
-    Simple("JSON as the name of a field", ("application/x-www-form-urlencoded",), "name"),
-    Simple("JSON in a multipart form", (f"multipart/form-data; boundary={_BOUNDARY}",), "multipart"),
-    Simple("JSON without a content type", ()),
-    Simple("JSON with an empty content type", ("",)),
-    Simple("JSON with application/json on a second line", ("text/plain", "application/json")),
-)
-
-
 @dataclass(slots=True)
-class _Forgeries:
+class Forgeries:
     """What was forged with whose credential, and what came of it. `reach` is the cookie's SameSite."""
 
     violations: list[Violation] = field(default_factory=list)
@@ -97,7 +72,7 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
         reach = self._reach_of_cookie(session.answer, live)
         baseline = await self.baseline(self.witness, live)
         await self.must_live(self.witness, live, baseline, "before")
-        found = _Forgeries(reach=reach)
+        found = Forgeries(reach=reach)
         mutation = self.mutation()
         if mutation is not None:
             await self._must_create(mutation, live)
@@ -113,7 +88,7 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
         await self.must_live(self.witness, closing.credential, baseline, "after")
         return self._concluded_forgeries(found, "requests that a foreign page can send")
 
-    def _concluded_forgeries(self, found: _Forgeries, what: str) -> Verdict:
+    def _concluded_forgeries(self, found: Forgeries, what: str) -> Verdict:
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if found.violations:
             worst: dict[str | None, Violation] = {}
@@ -198,18 +173,18 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
         own = urlsplit(self.target.address).netloc if self.target.kind == "url" else "testserver"
         other = (("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate"))
         return {
-            "of another site": (("Origin", _EVIL), ("Referer", f"{_EVIL}/"), *other),
-            "without an Origin": (("Referer", f"{_EVIL}/"), *other),
+            "of another site": (("Origin", EVIL), ("Referer", f"{EVIL}/"), *other),
+            "without an Origin": (("Referer", f"{EVIL}/"), *other),
             "of a sandboxed frame": (("Origin", "null"), *other),
             "of a sibling site": (("Origin", f"https://evil.{own}"), ("Sec-Fetch-Site", "same-site")),
             "with the host in its address": (
                 ("Origin", f"https://{own}.evil.example"),
-                ("Referer", f"{_EVIL}/{own}/"),
+                ("Referer", f"{EVIL}/{own}/"),
                 *other,
             ),
         }
 
-    async def _forge_creations(self, mutation: Mutation, bare: Credential, found: _Forgeries) -> None:
+    async def _forge_creations(self, mutation: Mutation, bare: Credential, found: Forgeries) -> None:
         forms = [media for media in mutation.operation.bodies if "form" in media]
         shapes = [Simple(f"a form ({media})", (media,), media) for media in forms] or [
             SIMPLE[0],
@@ -235,7 +210,7 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
         await self._judge_forgery(mutation, bare, (request, text, "the same by GET"), found)
 
     async def _forge_tokens(
-        self, mutation: Mutation, account: Account, session: Session, found: _Forgeries
+        self, mutation: Mutation, account: Account, session: Session, found: Forgeries
     ) -> None:
         """The honest request with a CSRF token that is not the session's: a header, so a page needs help to send it."""
         for wrong in await self.wrong_tokens(account, session):
@@ -266,28 +241,36 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
             message = f"{name} is carried out {wrong.label}: what it checks is not that the page knows the session's."
             found.violations.append(Violation(name, message, Severity.LOW, tuple(proofs)))
 
-    async def _judge_forgery(
-        self, mutation: Mutation, owner: Credential, forged: tuple[HttpRequest, str, str], found: _Forgeries
-    ) -> None:
-        """Send `forged` (request, the text in it, how it is called) and see whether its owner finds the text."""
-        request, text, label = forged
-        reach = found.reach
+    async def _carried_out(
+        self, mutation: Mutation, owner: Credential, sent: tuple[HttpRequest, str, str], found: Forgeries
+    ) -> list[Exchange]:
+        """Send `sent` (request, the text in it, how it is called) twice; return both if its owner finds the text."""
+        request, text, label = sent
         proofs: list[Exchange] = []
-        name = mutation.operation.name
         for number in range(2):
             answer = await self.send(
                 replace(request, fresh=bool(number)),
                 label=f"{'again: ' * number}{label}",
                 role=Role.ATTACK,
-                operation=name,
+                operation=mutation.operation.name,
             )
             if answer.judgement is not None:
                 found.unsure.append(f"{label}: {answer.why}")
-                return
+                return []
             if not await self._came_into_being(mutation, owner, text, answer):
                 found.refused += 1
-                return
+                return []
             proofs.append(answer.exchange)
+        return proofs
+
+    async def _judge_forgery(
+        self, mutation: Mutation, owner: Credential, forged: tuple[HttpRequest, str, str], found: Forgeries
+    ) -> None:
+        """Send `forged` (request, the text in it, how it is called) and see whether its owner finds the text."""
+        reach, label, name = found.reach, forged[2], mutation.operation.name
+        proofs = await self._carried_out(mutation, owner, forged, found)
+        if not proofs:
+            return
         severity = self._grade(reach)
         if severity is Severity.MEDIUM and self.target.policy.same_site_only:
             self.notes.append(f"{label} is kept off by SameSite={reach} alone, as declared")
@@ -300,7 +283,7 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
         message = f"{name} is carried out for {label}; {kept}."
         found.violations.append(Violation(name, message, severity, tuple(proofs)))
 
-    async def _forge_login(self, account: Account, found: _Forgeries) -> None:
+    async def _forge_login(self, account: Account, found: Forgeries) -> None:
         """Log the browser in as somebody else: the attacker's account, by the attacker's page."""
         login = self.target.login(Kind.COOKIE)
         if login is None or account.password is None or login.encoding not in ("json", "form"):
@@ -339,7 +322,7 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
                 )
                 return
 
-    async def _forge_logout(self, account: Account, found: _Forgeries) -> None:
+    async def _forge_logout(self, account: Account, found: Forgeries) -> None:
         logout = next((item for item in self.target.logouts if item.kind is Kind.COOKIE), None)
         if logout is None or logout.operation.method not in ("POST", "GET"):
             return
@@ -374,98 +357,3 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
             proofs += [answer.exchange, after.exchange]
         message = f"{logout.operation.name} ends the session for a page of another site."
         found.violations.append(Violation(logout.operation.name, message, Severity.LOW, tuple(proofs)))
-
-    # Content types.
-
-    async def must_insist_on_json(self) -> Verdict:
-        """JSON in a body that is not called JSON changes nothing."""
-        mutation = self.mutation()
-        if mutation is None:
-            raise Missing(
-                "No operation that creates something is known.", self.target.remedies.get(Need.OBJECTS, "")
-            )
-        if mutation.operation.bodies and not any("json" in media for media in mutation.operation.bodies):
-            raise Missing(f"Not applicable: {mutation.operation.name} takes no JSON.", applicable=False)
-        kind = Kind.COOKIE if Kind.COOKIE in self.kinds() else self._login_kind()
-        account = await self.disposable("cross-site", kind) or self.account()
-        session = await self.sign_in(account, kind)
-        live = session.credential
-        reach = self._reach_of_cookie(session.answer, live) if kind is Kind.COOKIE else ""
-        await self._must_create(mutation, live)
-        broken = replace(mutation.operation.request().with_json({}), body=b'{"a":')
-        refused = await self.send(
-            broken.with_headers(*live.headers),
-            label="control: broken JSON",
-            role=Role.CONTROL,
-            operation=mutation.operation.name,
-        )
-        if refused.reply.ok:
-            raise Unclear(f"{mutation.operation.name} takes broken JSON: what it takes means nothing.")
-        found = _Forgeries(reach=reach)
-        for shape in SIMPLE:
-            text = self.word(14)
-            body = put(dict(mutation.template), mutation.text_field, text)
-            request = shaped(mutation.operation.request(), shape, body)
-            await self._take_as_json(mutation, live, (request, text, shape.label), found)
-        await self._must_create(mutation, live)
-        return self._concluded_forgeries(found, "bodies that are JSON and not called so")
-
-    async def _take_as_json(
-        self, mutation: Mutation, live: Credential, sent: tuple[HttpRequest, str, str], found: _Forgeries
-    ) -> None:
-        request, text, label = sent
-        reach = found.reach
-        proofs: list[Exchange] = []
-        name = mutation.operation.name
-        for number in range(2):
-            answer = await self.send(
-                replace(request, fresh=bool(number)).with_headers(*live.headers).with_query(*live.query),
-                label=f"{'again: ' * number}{label}",
-                role=Role.ATTACK,
-                operation=name,
-            )
-            if answer.judgement is not None:
-                found.unsure.append(f"{label}: {answer.why}")
-                return
-            if not await self._came_into_being(mutation, live, text, answer):
-                found.refused += 1
-                return
-            proofs.append(answer.exchange)
-        severity = Severity.LOW
-        if reach:
-            forged = await self.send(
-                request.with_headers(*replace(live, companions=()).headers, ("Origin", _EVIL)),
-                label=f"{label}, with the cookie alone",
-                role=Role.ATTACK,
-                operation=name,
-            )
-            if forged.reply.ok:
-                severity = self._grade(reach)
-                proofs.append(forged.exchange)
-        message = f"{name} carries out {label}, which browsers send without asking first."
-        found.violations.append(Violation(name, message, severity, tuple(proofs)))
-
-
-def shaped(request: HttpRequest, shape: Simple, body: Mapping[str, object]) -> HttpRequest:
-    """Return the request with the body in that shape."""
-    text = json.dumps(dict(body))
-    types = tuple(("Content-Type", media) for media in shape.media)
-    match shape.form:
-        case "name":
-            # `{"a":"b","x":"=` … `"}` is how a form writes JSON; here the whole of it is the name of a field.
-            data = quote(text).encode()
-        case "multipart":
-            part = f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="json"\r\n\r\n{text}\r\n--{_BOUNDARY}--\r\n'
-            data = part.encode()
-        case "application/x-www-form-urlencoded":
-            data = urlencode({key: str(value) for key, value in body.items()}).encode()
-        case form if form.startswith("multipart"):
-            parts = "".join(
-                f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'
-                for key, value in body.items()
-            )
-            types = (("Content-Type", f"multipart/form-data; boundary={_BOUNDARY}"),)
-            data = (parts + f"--{_BOUNDARY}--\r\n").encode()
-        case _:
-            data = text.encode()
-    return replace(request, headers=(*request.headers, *types), body=data)

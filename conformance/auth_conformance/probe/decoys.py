@@ -19,7 +19,8 @@ from auth_conformance.model import (
 )
 from auth_conformance.oracles.pointer import put
 from auth_conformance.probe.core import Answer, Missing, Unclear
-from auth_conformance.probe.crosssite import SIMPLE, CrossSite, Mutation, Simple, shaped
+from auth_conformance.probe.crosssite import CrossSite, Mutation
+from auth_conformance.probe.simplerequests import SIMPLE, Simple, shaped
 
 if TYPE_CHECKING:
     from auth_conformance.transports.message import HttpRequest

@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import (
-    Failed,
-    Inconclusive,
     Need,
     Outcome,
-    Passed,
     Role,
     Severity,
     Verdict,
@@ -96,14 +93,9 @@ class Fixation(Reauthentication):
         violations += [renewed] if isinstance(renewed, Violation) else []
         doubts += [renewed] if isinstance(renewed, str) and renewed else []
         await self.must_live(self.witness, (await self.log_in(me, Kind.COOKIE)).credential, baseline, "after")
-        evidence, notes = tuple(self.evidence), tuple(self.notes)
-        if violations:
-            return Failed(tuple(violations), evidence, notes)
-        if doubts:
-            return Inconclusive(doubts[0], "", evidence, notes)
         operation = login.operation.name
         reason = f"{operation} made a new session id over {proved} presented ones, and none of them works after it."
-        return Passed(reason, evidence, notes)
+        return self.decided(violations, doubts, reason)
 
     async def _bland_cookie(self, example: Credential, baseline: Baseline) -> None:
         bland = await self._show(self.bland(example), "control: a bland wrong cookie", baseline, Role.CONTROL)

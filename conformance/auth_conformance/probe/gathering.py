@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.model import (
     Exchange,
-    Failed,
-    Inconclusive,
-    Passed,
     Role,
     Severity,
     Verdict,
@@ -76,15 +73,10 @@ class Gathering(Isolation):
             await self._lists_own(theirs, "after")
         finally:
             await self._take_away(made)
-        evidence, notes = tuple(self.evidence), tuple(self.notes)
-        if violations:
-            return Failed(tuple(violations), evidence, notes)
-        if doubts:
-            return Inconclusive(doubts[0], "", evidence, notes)
         reason = (
             f"{asked} questions to collections showed another user nothing of A's, and counted nothing of it."
         )
-        return Passed(reason, evidence, notes)
+        return self.decided(violations, doubts, reason)
 
     def _collections_of(self, listing: Operation) -> list[Operation]:
         """Return the listing and the other operations that read the collection: searches, counts, exports."""

@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.model import (
     Exchange,
-    Failed,
-    Inconclusive,
     Need,
-    Passed,
     Role,
     Severity,
     Verdict,
@@ -85,16 +82,11 @@ class KeyEnds(Holdings):
         await self._must_open(second, "after its sibling was revoked")
         if not violations:
             violations += await self._rotated(keys, second, login, doubts)
-        evidence, notes = tuple(self.evidence), tuple(self.notes)
-        if violations:
-            return Failed(told_once(violations), evidence, notes)
-        if doubts:
-            return Inconclusive(doubts[0], "", evidence, notes)
         reason = (
             f"After {keys.revoke.name} the key was refused at once, {CONNECTIONS} times over new connections "
             "and later; another key of the user went on."
         )
-        return Passed(reason, evidence, notes)
+        return self.decided(told_once(violations), doubts, reason)
 
     async def _make(self, login: Credential) -> Made:
         credential, identifier = await self.key_of(login)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Kind
-from auth_conformance.model import Failed, Inconclusive, Need, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.model import Need, Role, Severity, Verdict, Violation
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
 from auth_conformance.probe.holdings import NAMES, Holding, Holdings, told_once
 from auth_conformance.probe.mailing import Mailing
@@ -44,13 +44,8 @@ class PasswordEnds(Holdings, Mailing):
             done.append("a reset")
         else:
             self.notes.append("no mailbox or no reset is known: only the change was tried")
-        evidence, notes = tuple(self.evidence), tuple(self.notes)
-        if violations:
-            return Failed(told_once(violations), evidence, notes)
-        if doubts:
-            return Inconclusive(doubts[0], "", evidence, notes)
         reason = f"After {' and '.join(done)} the old password and the other logins were refused; the new one works."
-        return Passed(reason, evidence, notes)
+        return self.decided(told_once(violations), doubts, reason)
 
     async def _changed(self, doubts: list[str]) -> list[Violation]:
         change = self.password_change

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from auth_conformance.model import Failed, Inconclusive, Outcome, Passed, Role, Verdict, Violation
+from auth_conformance.model import Outcome, Role, Verdict, Violation
 from auth_conformance.oracles.normalise import masked
-from auth_conformance.oracles.privilege import role_word
 from auth_conformance.oracles.spellings import Spelling, other_versions, path_spellings
 from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.guarded import Guarded
 from auth_conformance.probe.refusal import Refusal
 from auth_conformance.transports.message import HttpRequest
 
@@ -30,7 +30,7 @@ class Way:
     request: HttpRequest
 
 
-class Paths(Refusal):
+class Paths(Refusal, Guarded):
     """Writes request targets by hand."""
 
     async def must_guard_spellings(self) -> Verdict:
@@ -55,16 +55,11 @@ class Paths(Refusal):
         if guarded is not None:
             violations += await self._without_privilege(guarded, live)
         await self._on_the_wire(live, baseline, "after")
-        evidence, notes = tuple(self.evidence), tuple(self.notes)
-        if violations:
-            return Failed(tuple(violations), evidence, notes)
-        if doubts:
-            return Inconclusive(doubts[0], "", evidence, notes)
         reason = (
             f"{routed} other spellings of {self.witness.operation.name} lead to it, and each refused strangers; "
             "the others lead nowhere."
         )
-        return Passed(reason, evidence, notes)
+        return self.decided(violations, doubts, reason)
 
     async def _on_the_wire(self, live: Credential, baseline: Baseline, when: str) -> None:
         """See that the plain target opens with A's credential and not without. Raises Unclear, or Missing."""
@@ -154,26 +149,14 @@ class Paths(Refusal):
     # As A, at an operation for administrators.
 
     async def _privileged_read(self) -> tuple[Operation, Answer] | None:
-        """Return an operation without parameters that administrators may read and A may not, with its answer."""
+        """Return an operation of administrators with its answer; None where there is none, or nobody to show it."""
         if "admin" not in self.target.accounts:
             self.notes.append("no administrator is known: spellings of their operations were not tried")
             return None
-        admin, live = await self.credential(owner="admin"), await self.credential()
-        for operation in self.target.operations:
-            if operation.method != "GET" or "{" in operation.path:
-                continue
-            declared = operation.name in self.target.policy.privileged_operations
-            if not declared and role_word([operation.path, *operation.tags, *operation.scopes]) is None:
-                continue
-            allowed = await self.call(
-                operation, admin, label=f"control: an administrator at {operation.name}", role=Role.CONTROL
-            )
-            refused = await self.call(
-                operation, live, label=f"control: A at {operation.name}", role=Role.CONTROL
-            )
-            if allowed.reply.ok and not refused.reply.ok:
-                return operation, allowed
-        return None
+        try:
+            return await self.guarded_read()
+        except Missing:
+            return None
 
     async def _without_privilege(
         self, guarded: tuple[Operation, Answer], live: Credential

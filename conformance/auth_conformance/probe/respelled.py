@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Carrier, Credential, Kind
-from auth_conformance.model import Failed, Inconclusive, Masked, Passed, Role, Verdict, Violation
+from auth_conformance.model import Masked, Role, Verdict, Violation
 from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.respelling import token_respellings
 from auth_conformance.probe.core import Answer, Unclear
@@ -44,11 +44,6 @@ class Respelled(Holdings):
         await self._key_respelled(account, violations, doubts, tried)
         if not account.expendable:
             self.forget_shared(account)
-        evidence, notes = tuple(self.evidence), tuple(self.notes)
-        if violations:
-            return Failed(told_once(violations), evidence, notes)
-        if doubts:
-            return Inconclusive(doubts[0], "", evidence, notes)
         accepted = (
             f"{len(tried)} other spellings were accepted before ({', '.join(tried[:4])})" if tried else ""
         )
@@ -57,7 +52,7 @@ class Respelled(Holdings):
             if tried
             else "No other spelling is accepted at all, and the original is refused after it has ended."
         )
-        return Passed(reason, evidence, notes)
+        return self.decided(told_once(violations), doubts, reason)
 
     def _spellings(self, credential: Credential) -> list[Spelled]:
         """List other texts, other words of the scheme, and other places for one credential."""

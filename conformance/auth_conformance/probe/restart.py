@@ -9,7 +9,6 @@ from auth_conformance.credentials import Kind
 from auth_conformance.model import (
     Exchange,
     Failed,
-    Inconclusive,
     Masked,
     Outcome,
     Passed,
@@ -135,16 +134,11 @@ class Restart(Holdings, Minting):
         await self._must_be_live(kept, "after")
         if not account.expendable:
             self.forget_shared(account)
-        evidence, notes = tuple(self.evidence), tuple(self.notes)
-        if violations:
-            return Failed(told_once(violations), evidence, notes)
-        if doubts:
-            return Inconclusive(doubts[0], "", evidence, notes)
         names = ", ".join(dict.fromkeys(item.name for item in dead))
         reason = (
             f"{place.label.capitalize()} refused what had been revoked ({names}), and accepted what had not."
         )
-        return Passed(reason, evidence, notes)
+        return self.decided(told_once(violations), doubts, reason)
 
     async def _made_dead(self, account: Account) -> list[Holding]:
         """Log out by each kind, use a refresh token up, and revoke a key: what comes of it must be dead."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Credential, Kind
-from auth_conformance.model import Failed, Inconclusive, Need, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.model import Need, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.pointer import resolve
 from auth_conformance.oracles.scopes import MEMBERS, scopes_of
 from auth_conformance.probe.core import Answer, Missing, Unclear
@@ -55,18 +55,13 @@ class Scoping(Minting):
             if not found and cache[lacking]:
                 proved.append(operation.name)
         violations += await self._asked_for_more(operations, granted)
-        evidence, notes = tuple(self.evidence), tuple(self.notes)
-        if violations:
-            return Failed(told_once(violations), evidence, notes)
-        if doubts:
-            return Inconclusive(doubts[0], "", evidence, notes)
         if not proved:
             raise Missing(
                 "No credential with fewer scopes could be obtained.",
                 self.target.remedies.get(Need.SIGNING_KEY, ""),
             )
         reason = f"{len(proved)} operations refused credentials that lack the scope which they declare."
-        return Passed(reason, evidence, notes)
+        return self.decided(told_once(violations), doubts, reason)
 
     def _scoped(self) -> list[Operation]:
         """Return the operations that declare scopes, reading before changing. Raises Missing."""

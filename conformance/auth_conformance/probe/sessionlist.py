@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Credential, Kind
-from auth_conformance.model import Failed, Inconclusive, Need, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.model import Failed, Need, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
 from auth_conformance.probe.holdings import NAMES, Holding, Holdings, told_once
@@ -52,16 +52,11 @@ class SessionList(Holdings):
         await self._must_be_live(await self.log_in(account, kind), "at the end")
         if not account.expendable:
             self.forget_shared(account)
-        evidence, notes = tuple(self.evidence), tuple(self.notes)
-        if violations:
-            return Failed(told_once(violations), evidence, notes)
-        if doubts:
-            return Inconclusive(doubts[0], "", evidence, notes)
         reason = (
             f"{sessions.listing.name} shows the logins of its caller; ending them ended them, and nobody else's; "
             "what it lists is no credential."
         )
-        return Passed(reason, evidence, notes)
+        return self.decided(told_once(violations), doubts, reason)
 
     def _none_listed(self) -> Verdict:
         absent = self.target.absent.get(Need.SESSION_LIST)

@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.model import (
     Exchange,
-    Failed,
-    Inconclusive,
     Outcome,
-    Passed,
     Role,
     Severity,
     Verdict,
@@ -69,16 +66,11 @@ class Verbs(Tampering):
                 "no objects of two users are known: claimed methods were tried at the witness only"
             )
         await self.must_live(self.witness, live, baseline, "after")
-        evidence, notes = tuple(self.evidence), tuple(self.notes)
-        if violations:
-            return Failed(tuple(violations), evidence, notes)
-        if doubts:
-            return Inconclusive(doubts[0], "", evidence, notes)
         reason = (
             f"{len(METHODS) + 1} unusual methods and {len(OVERRIDING) + 1} ways to claim another one showed strangers "
             "nothing and changed nothing."
         )
-        return Passed(reason, evidence, notes)
+        return self.decided(violations, doubts, reason)
 
     async def _ask_as(
         self,

@@ -100,7 +100,7 @@ def _is_row(value: object) -> bool:
 
 def _lose_digests(row: Any) -> list[tuple[Any, str, object]]:
     """Let the row forget what looks like a hash or a digest, unseen by its session; return what it was."""
-    lost = []
+    lost: list[tuple[Any, str, object]] = []
     for column in type(row).__mapper__.column_attrs:
         value = getattr(row, column.key)
         primary = any(item.primary_key or item.foreign_keys for item in column.columns)

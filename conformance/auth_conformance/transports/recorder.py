@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
+import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -241,7 +242,7 @@ class Recorder:
     def _shown_request(self, request: HttpRequest) -> Request:
         show = self.redactor
         headers = tuple(
-            (
+            _once(
                 name,
                 show.header(
                     name, value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
@@ -264,15 +265,20 @@ class Recorder:
         text = reply.text
         return Reply(
             status=reply.status,
-            headers=tuple((name, show.header(name, value)[:EXCERPT]) for name, value in reply.headers),
+            headers=tuple(_once(name, show.header(name, value)[:EXCERPT]) for name, value in reply.headers),
             body=show.text(text[: 2 * EXCERPT])[:EXCERPT],
             size=len(reply.body),
             error=("undelivered: " if reply.undelivered else "") + reply.error if reply.error else None,
-            media_type=reply.media_type,
+            media_type=sys.intern(reply.media_type),
             shape=shape(reply.json) if reply.json is not None else "",
             digest=digest(text[:DIGESTED]),
             principal=None if principal is None or isinstance(principal, (dict, list)) else str(principal),
         )
+
+
+def _once(name: str, value: str) -> tuple[str, str]:
+    """A header whose texts are kept once for the whole run: thousands of replies say the same ones."""
+    return sys.intern(name), sys.intern(value)
 
 
 def _special(request: HttpRequest, moved: float, *, wire: bool) -> str:

@@ -1,0 +1,34 @@
+"""What administrators may read and ordinary users may not: found by asking both."""
+
+from __future__ import annotations
+
+from auth_conformance.model import Role
+from auth_conformance.oracles.privilege import role_word
+from auth_conformance.probe.core import Answer, Core, Missing
+from auth_conformance.target import Operation
+
+
+class Guarded(Core):
+    """Finds operations that ask for more than a login."""
+
+    async def guarded_read(self) -> tuple[Operation, Answer]:
+        """Return an operation that an administrator may read and A may not, with its answer. Raises Missing."""
+        admin, live = await self.credential(owner="admin"), await self.credential()
+        for operation in self.target.operations:
+            if operation.method != "GET" or "{" in operation.path:
+                continue
+            declared = operation.name in self.target.policy.privileged_operations
+            if not declared and role_word([operation.path, *operation.tags, *operation.scopes]) is None:
+                continue
+            allowed = await self.call(
+                operation, admin, label=f"control: an administrator at {operation.name}", role=Role.CONTROL
+            )
+            refused = await self.call(
+                operation, live, label=f"control: A at {operation.name}", role=Role.CONTROL
+            )
+            if allowed.reply.ok and refused.judgement is None and not refused.reply.ok:
+                return operation, allowed
+        raise Missing(
+            "No operation was found that an administrator may read and an ordinary user may not.",
+            '[policy]\nprivileged_operations = ["GET /admin/users"]',
+        )
