@@ -20,12 +20,12 @@ class CredentialFlows(
     PasswordPolicy,
     Bounds,
     LoginInjection,
+    Enumeration,
     Evasion,
     Changing,
     Redeeming,
     Canonical,
     UrlBorne,
     Roughness,
-    Enumeration,
 ):
     """Logins, registrations, changes and resets."""

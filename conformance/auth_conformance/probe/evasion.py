@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from auth_conformance.credentials import Kind
 from auth_conformance.model import Need, Outcome, Passed, Role, Verdict
 from auth_conformance.oracles.naming import respelled
 from auth_conformance.oracles.normalise import masked
 from auth_conformance.probe.core import Missing, Unclear
+from auth_conformance.probe.holdings import Holding, Holdings
 from auth_conformance.probe.knocking import Knocking, Tally, with_member
 from auth_conformance.secret import Secret
 
@@ -60,7 +62,7 @@ class Blocked:
     answer: Answer
 
 
-class Evasion(Knocking):
+class Evasion(Holdings, Knocking):
     """Runs into the limit, and then around it."""
 
     async def must_not_be_evaded(self) -> Verdict:
@@ -289,6 +291,7 @@ class Evasion(Knocking):
         tally, login = Tally(), self.logins()[0]
         owner, neighbour = await self.victim(), await self.victim()
         session = await self.right_login(login, owner, "before")
+        held = await self._held(owner)
         try:
             blocked = await self._run_into(login, owner)
         except Unclear as reason:
@@ -298,6 +301,17 @@ class Evasion(Knocking):
                 )
             raise
         await self._goes_on(session, blocked, tally)
+        for holding in held:
+            found = await self.presented(holding, "while failures are limited")
+            if found.accepted:
+                tally.delivered += 1
+            elif found.unclear:
+                tally.doubt(found.unclear)
+            else:
+                operation = blocked.answer.exchange.operation
+                message = f"{operation}: failed logins end the {holding.name} of the owner."
+                tally.violate(operation, message, blocked.answer)
+        await self._elsewhere(login, blocked)
         await self._neighbour(login, neighbour, tally)
         await self._recovery_open(owner, tally)
         await self._block_ends(login, blocked, tally)
@@ -319,9 +333,50 @@ class Evasion(Knocking):
             await self.right_login(login, neighbour, "somebody else")
         except Unclear:
             # One address cannot tell a limit per client from a limit per account.
-            self.notes.append("other accounts are limited too, from this address: nothing is known of others")
+            answer = await self._right_from_elsewhere(login, neighbour)
+            if login.read(answer.reply, neighbour.label) is not None:
+                tally.delivered += 1
+                self.notes.append(
+                    "other accounts are limited too from this address, and not from another one"
+                )
+            else:
+                self.notes.append(
+                    "other accounts are limited too, from this address: nothing is known of others"
+                )
             return
         tally.delivered += 1
+
+    async def _held(self, owner: Account) -> list[Holding]:
+        """A refresh token and a key of the owner, as far as there are any, each seen to work."""
+        try:
+            found = await self.holdings(owner)
+        except (Missing, Unclear) as reason:
+            self.notes.append(f"refresh tokens and keys during a block were not tried: {reason}")
+            return []
+        return [
+            item for item in found if item.refresh is not None or item.credential.carrier.kind is Kind.KEY
+        ]
+
+    async def _right_from_elsewhere(self, login: Login, account: Account) -> Answer:
+        """The right password from another address of this machine; the same one where the target is not on it."""
+        request = login.request(account.username, account.password or Secret(""))
+        return await self.send(
+            replace(request, source=self.address),
+            label=f"control: the right password of {account.label} from another address",
+            role=Role.CONTROL,
+            operation=login.operation.name,
+            patient=False,
+        )
+
+    async def _elsewhere(self, login: Login, blocked: Blocked) -> None:
+        """Note whether the owner can log in from another address meanwhile: then strangers cannot keep them out."""
+        answer = await self._right_from_elsewhere(login, blocked.account)
+        open_ = login.read(answer.reply, blocked.account.label) is not None
+        self.notes.append(
+            "meanwhile the owner can log in from another address"
+            if open_
+            else "meanwhile the owner cannot log in from another address of this machine, either"
+        )
 
     async def _recovery_open(self, owner: Account, tally: Tally) -> None:
         if self.target.recovery is None or self.target.mailbox is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Jwt, Kind
@@ -9,6 +10,7 @@ from auth_conformance.model import Failed, Inconclusive, Need, Passed, Severity,
 from auth_conformance.oracles.entropy import FEWEST, MOST, Sample
 from auth_conformance.oracles.tokenprofile import MOST_MEMBERS, columns, personal, secrets_in
 from auth_conformance.probe.core import Missing, Unclear
+from auth_conformance.probe.mailing import Mailing
 from auth_conformance.probe.refusal import Refusal
 from auth_conformance.probe.unguessable import Unguessable
 
@@ -24,9 +26,11 @@ ACCESS_AT_FIRST, ACCESS, REFRESH = 3_600.0, 900.0, 30 * 86_400.0
 ROUNDING = 2.0
 # How many logins a service on another machine is asked for.
 ELSEWHERE = 20
+# What is so short is typed from a message, and guarded by a limit.
+CODE = 10
 
 
-class Issuing(Unguessable, Refusal):
+class Issuing(Mailing, Unguessable, Refusal):
     """Logs in again and again, and reads what comes."""
 
     async def must_issue_discreet_tokens(self) -> Verdict:
@@ -102,7 +106,45 @@ class Issuing(Unguessable, Refusal):
             yield Violation(operation, message, Severity.LOW, _logins(sessions))
 
     async def must_issue_unguessable_tokens(self) -> Verdict:
-        """Opaque access and refresh tokens show no structure and carry enough chance. Raises Missing or Unclear."""
+        """Opaque access, refresh and reset tokens show no structure and carry enough chance.
+
+        Raises Missing or Unclear.
+        """
+        mailed = await self._mailed_tokens()
+        try:
+            issued = await self._issued_tokens()
+        except Missing:
+            if mailed is None:
+                raise
+            note = "every token that a login issues is a JWT: only what is mailed was judged"
+            return replace(mailed, notes=(*mailed.notes, note))
+        return issued if mailed is None else self.gravest([issued, mailed])
+
+    async def _mailed_tokens(self) -> Verdict | None:
+        """Reset tokens of two people in turn; None where no mail can be read, or what it holds is none of these."""
+        if self.target.recovery is None or self.target.mailbox is None:
+            self.notes.append("reset tokens were not collected: no mailbox or no reset is known")
+            return None
+        samples: list[Sample] = []
+        try:
+            people = [await self.expendable() for _ in range(2)]
+            for number in range(FEWEST):
+                account = people[number % 2]
+                text = (await self.reset_token(account)).reveal()
+                if len(text) <= CODE or text.count(".") in (2, 4):
+                    # Codes live by a limit on guessing, and signatures are TOK114's.
+                    self.notes.append("reset tokens are codes or JWTs: CRD112, CRD117 and TOK114 judge those")
+                    return None
+                samples.append(self.sample(text, account))
+        except (Missing, Unclear) as reason:
+            self.notes.append(f"{len(samples)} reset tokens, then: {reason}")
+            if len(samples) < FEWEST:
+                return None
+        operation = self.target.recovery.ask.form.operation.name
+        return await self.must_be_unguessable(samples, "reset tokens", operation, self.evidence[-1:])
+
+    async def _issued_tokens(self) -> Verdict:
+        """What logins give."""
         self._must_log_in_for_tokens()
         people = [self.account(label) for label in ("a", "b") if label in self.target.accounts]
         samples: dict[str, list[Sample]] = {"access tokens": [], "refresh tokens": []}

@@ -12,6 +12,7 @@ from auth_conformance.model import (
     Failed,
     Inconclusive,
     Need,
+    Outcome,
     Passed,
     Severity,
     Verdict,
@@ -37,6 +38,8 @@ Note = Callable[[str, Secret | None], None]
 # Loggers that tell of requests or of the machinery, and know no user.
 _MACHINERY = (ACCESS, "uvicorn", "asyncio", "sqlalchemy", "aiosqlite", "httpx", "httpcore", "stdout.access")
 _SHORTEST = 8
+# Wrong logins until a limit shows: strict ones do so at ten.
+_UNTIL_LIMITED = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +250,9 @@ class Logs(Described):
                 None,
                 (one.answer.exchange, other.answer.exchange),
             )
-            for one, other in zip(first, second, strict=True)
-            if not _own_lines(one) and not _own_lines(other)
+            for one in first
+            for other in second
+            if one.name == other.name and not _own_lines(one) and not _own_lines(other)
         ]
         violations += _indistinct(first)
         if broken is not None:
@@ -293,7 +297,47 @@ class Logs(Described):
             ended = await self.call(logout.operation, session.credential, label="log out")
             if ended.reply.ok:
                 seen("a logout", who, mark, ended)
+        change = self.target.password_change
+        if change is not None:
+            again = await self.log_in(account)
+            new = Secret(self.password())
+            self.scene.recorder.redactor.learn(new)
+            request = change.request(account.password, new).with_headers(*again.credential.headers)
+            mark = journal.mark()
+            changed = await self.send(
+                request.with_query(*again.credential.query),
+                label="change the password",
+                operation=change.form.operation.name,
+            )
+            if changed.reply.ok:
+                account = replace(account, password=new)
+                seen("a new password", who, mark, changed)
+        limited = await self._run_into_limit(account, journal)
+        if limited is not None:
+            # Who is limited by address has no name yet.
+            mark, answer = limited
+            seen("a login beyond the limit", (*who, self.address), mark, answer)
         return found
+
+    async def _run_into_limit(self, account: Account, journal: Journal) -> tuple[int, Answer] | None:
+        """Wrong passwords until the limit answers, from an address of this check's own; None when none does."""
+        login = self.target.logins[0]
+        for number in range(_UNTIL_LIMITED):
+            wrong = Secret(self.password())
+            self.scene.recorder.redactor.learn(wrong)
+            mark = journal.mark()
+            answer = await self.send(
+                replace(login.request(account.username, wrong), source=self.address),
+                label=f"wrong password {number + 1}",
+                operation=login.operation.name,
+                patient=False,
+            )
+            if answer.outcome is Outcome.THROTTLED:
+                return mark, answer
+        self.notes.append(
+            f"no limit showed within {_UNTIL_LIMITED} wrong logins: its line was not looked for"
+        )
+        return None
 
     async def _refused_right(
         self, credential: Credential, who: Sequence[str], journal: Journal, found: list[Event]

@@ -97,10 +97,20 @@ class PasswordPolicy(Knocking):
                         )
                     account = await entrance.start()
             await self._may_choose(entrance, "after")
+            await self._note_short_ones(entrance)
         except Missing as reason:
             self.notes.append(f"{entrance.operation} was not tried: {reason}")
         except Unclear as reason:
             tally.doubt(f"{entrance.operation}: {reason}")
+
+    async def _note_short_ones(self, entrance: Entrance) -> None:
+        """Fourteen random characters are allowed, and told: NIST wants fifteen of a password that stands alone."""
+        if self.scene.level < _SECOND_LEVEL:
+            return
+        words = f"a random password of {_WISHED - 1} characters"
+        answer = await entrance.choose(await entrance.start(), Secret(self.canary()[: _WISHED - 1]), words)
+        if _taken(answer):
+            self.notes.append(f"{entrance.operation} takes {words}: NIST SP 800-63B-4 asks for {_WISHED}")
 
     async def _really_set(self, account: Account, password: str) -> bool:
         """Whether the password was really set: a polite answer may refuse it."""
@@ -140,6 +150,7 @@ class PasswordPolicy(Knocking):
                 Severity.LOW,
             ),
             Bad("a password made of the user name", _from_name, Severity.LOW),
+            Bad("the user name as password", lambda account: account.username, Severity.LOW),
             Bad(
                 "a password made of the service's name and the year",
                 lambda _: f"{service}{year}",
@@ -205,6 +216,7 @@ class PasswordPolicy(Knocking):
         await self.right_login(login, plain, "before")
         for words, text, severity in self._monotonous():
             await self._registers(words, text, severity, tally)
+        await self._longest()
         await self.right_login(login, plain, "after")
         return self.concluded(tally, f"{tally.delivered} passwords of all kinds registered and logged in.")
 
@@ -249,6 +261,20 @@ class PasswordPolicy(Knocking):
             ("64 characters", many(lower + "23456789", 64), None),
             ("64 letters of two bytes each", "é" * 60 + many("àèìòù", 4), None),
         ]
+
+    async def _longest(self) -> None:
+        """Twice the length that has to be allowed: where that is refused, it is told and no finding."""
+        text = "".join(self.rng.choice("bcdfghjklmnpqrstvwxz23456789") for _ in range(128))
+        answer, account = await self.registered(Secret(text))
+        if not _taken(answer):
+            self.notes.append(f"{answer.exchange.operation} refuses 128 characters ({answer.status})")
+            return
+        try:
+            await self.right_login(self.logins()[0], account, "with 128 characters")
+        except Unclear as reason:
+            self.notes.append(
+                f"128 characters register and do not log in: CRD103 and CRD104 say more ({reason})"
+            )
 
     # What it came with.
 

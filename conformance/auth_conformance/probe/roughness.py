@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.model import Outcome, Role, Severity, Verdict
+from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.knocking import MISSING, Knocking, Tally, with_member
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
+    from auth_conformance.credentials import Credential
     from auth_conformance.probe.core import Answer
     from auth_conformance.target import Login
     from auth_conformance.transports.message import HttpRequest
@@ -26,13 +28,17 @@ _HUGE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A field of an operation: `request` makes an honest request, in which the field at `pointer` is replaced."""
+    """A field of an operation: `request` makes an honest request, in which the field at `pointer` is replaced.
+
+    `names` tells that it names an account, `keeps` that a list shows it again.
+    """
 
     words: str
     operation: str
     pointer: str
     request: Callable[[], HttpRequest]
     names: bool = False
+    keeps: bool = False
 
 
 class Roughness(Knocking):
@@ -46,6 +52,8 @@ class Roughness(Knocking):
         for entry in self._entries():
             for words, value in self._odd_values(entry):
                 await self._fill(entry, words, value, tally)
+        await self._rarer_fields(login, tally)
+        await self._odd_members(login, tally)
         await self._harmless(tally)
         await self.right_login(login, guard, "after")
         return self.concluded(tally, f"{tally.delivered} odd values were refused or harmless.")
@@ -74,6 +82,69 @@ class Roughness(Knocking):
             found.append(Entry("the name at login", login.operation.name, login.user_field, enter))
             found.append(Entry("the password at login", login.operation.name, login.password_field, enter))
         return found
+
+    async def _rarer_fields(self, login: Login, tally: Tally) -> None:
+        """The fields of a password change and of a new key, as an account of its own."""
+        owner = await self.victim()
+        credential = await self.right_login(login, owner, "to fill rarer fields")
+
+        def sent(request: HttpRequest) -> HttpRequest:
+            return request.with_headers(*credential.headers).with_query(*credential.query)
+
+        entries: list[Entry] = []
+        change, keys = self.target.password_change, self.target.keys
+        if change is not None and change.form.encoding == "json":
+            wrong = Secret(self.password())
+            self.scene.recorder.redactor.learn(wrong)
+            for words, place in (("the current password", change.current), ("the new password", change.new)):
+                if place is not None and ":" not in place:
+                    name = change.form.operation.name
+                    # Never the right one: what is odd must not become the password of this account.
+                    entries.append(
+                        Entry(f"{words} at a change", name, place, lambda: sent(change.request(wrong, wrong)))
+                    )
+        if keys is not None:
+            name = next((key for key, value in keys.template.items() if isinstance(value, str)), None)
+            if name is not None:
+                make = keys.create.carrying(keys.create.request(), dict(keys.template))
+                entry = Entry("the name of a key", keys.create.name, name, lambda: sent(make), keeps=True)
+                entries.append(entry)
+        for entry in entries:
+            for words, value in self._odd_values(entry)[: len(_ALWAYS) + 3]:
+                await self._fill(entry, words, value, tally, credential)
+        if entries and self.target.witness is not None and await self.named(credential) is None:
+            tally.doubt(
+                "The login of an account ended while its fields were filled: answers may have been refusals of it."
+            )
+
+    async def _odd_members(self, login: Login, tally: Tally) -> None:
+        """A member twice, a member too many, and numbers that JSON has not: none of them breaks a login."""
+        if login.encoding != "json":
+            return
+        nobody = self.unborn(Secret(""))
+        honest = login.request(nobody.username, Secret(self.password()))
+        text = (honest.body or b"{}").decode()
+        bodies = {
+            "a member twice": f'{text[:-1]}, {json.dumps(login.user_field.lstrip("/"))}: "x"}}',
+            "a member too many": f'{text[:-1]}, "unexpected": "x"}}',
+            "NaN": f'{text[:-1]}, "number": NaN}}',
+        }
+        for words, body in bodies.items():
+            request = replace(honest, body=body.encode())
+            answers = [
+                await self.send(
+                    replace(request, fresh=bool(number)),
+                    label=f"{'again: ' * number}a login with {words}",
+                    role=Role.ATTACK,
+                    operation=login.operation.name,
+                    patient=False,
+                )
+                for number in range(2)
+            ]
+            if all(answer.outcome is Outcome.CRASHED for answer in answers):
+                tally.violate(login.operation.name, f"{login.operation.name} breaks on {words}.", *answers)
+            else:
+                tally.delivered += 1
 
     def _odd_values(self, entry: Entry) -> list[tuple[str, Any]]:
         texts: list[tuple[str, Any]] = [
@@ -106,7 +177,9 @@ class Roughness(Knocking):
         must = [item for item in listed if item[0] in _ALWAYS]
         return (must + [item for item in listed if item not in must])[: max(_SAMPLE, len(must))]
 
-    async def _fill(self, entry: Entry, words: str, value: Any, tally: Tally) -> None:
+    async def _fill(
+        self, entry: Entry, words: str, value: Any, tally: Tally, owner: Credential | None = None
+    ) -> None:
         label = f"{entry.words}: {words}"
         answer = await self._filled(entry, value, label)
         if answer.outcome is Outcome.CRASHED and not answer.reply.undelivered:
@@ -126,8 +199,18 @@ class Roughness(Knocking):
             tally.violate(entry.operation, f"{label} is evaluated.", answer, severity=Severity.HIGH)
         elif entry.names and answer.reply.ok and words in _STORED and await self._stored_name(value):
             tally.violate(entry.operation, f"{entry.operation} stores {words} as a name.", answer)
+        elif entry.keeps and answer.reply.ok and words in _STORED and await self._listed_name(value, owner):
+            tally.violate(entry.operation, f"{entry.operation} stores {words} as the name of a key.", answer)
         else:
             tally.delivered += 1
+
+    async def _listed_name(self, value: Any, owner: Credential | None) -> bool:
+        """Whether the list of keys shows the odd name as it was sent."""
+        listing = self.target.keys.listing if self.target.keys is not None else None
+        if listing is None or not isinstance(value, str):
+            return False
+        shown = await self.call(listing, owner, label="list the keys with odd names", role=Role.CONTROL)
+        return shown.reply.ok and value in flattened(shown.reply.json).values()
 
     async def _filled(self, entry: Entry, value: Any, label: str) -> Answer:
         request = entry.request()

@@ -10,7 +10,7 @@ from auth_conformance.sdk import API, ASVS, CWE, Depth, Impact, Need, Probe, Sev
     severity=Severity.LOW,
     level=2,
     depth=Depth.GREY,
-    budget=80,
+    budget=140,
     needs=(Need.LOGS, Need.WITNESS, Need.LOGIN, Need.EXPENDABLE),
     impact=Impact.DISRUPTS,
     references=(
@@ -25,7 +25,7 @@ from auth_conformance.sdk import API, ASVS, CWE, Depth, Impact, Need, Probe, Sev
     ),
 )
 async def unlogged_event(probe: Probe) -> Verdict:
-    """Logins, failed ones, refused rights, and changes of keys and sessions must each leave a line that names who.
+    """Logins, refusals, limits, and changes of passwords, keys and sessions must each leave a line that names who.
 
     Why: nobody sees an attack of which nothing is written, and nobody can say afterwards whose account it
         was. A user name that can begin a new line writes whatever it wants into the evidence.

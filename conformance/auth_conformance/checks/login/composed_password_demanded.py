@@ -9,7 +9,7 @@ from auth_conformance.sdk import ASVS, CWE, NIST, WSTG, Impact, Need, Probe, Sev
     title="Password refused for its composition",
     severity=Severity.LOW,
     level=1,
-    budget=60,
+    budget=64,
     impact=Impact.DISRUPTS,
     needs=(Need.LOGIN, Need.REGISTER),
     references=(
@@ -26,7 +26,7 @@ async def composed_password_demanded(probe: Probe) -> Verdict:
     Why: rules about kinds of characters make people choose Password1!, and a low limit forbids passphrases
         and password managers.
     How: register random passwords of one kind each (lower-case letters, digits, letters and blanks, emoji,
-        Cyrillic) and of 64 characters of one and of two bytes, and log in with them.
+        Cyrillic), of 64 characters of one and of two bytes, and of 128, and log in with them.
     Fix: check length and a list of common passwords, nothing else: no regular expression. `max_length` is 64
         or more; where bcrypt ends at 72 bytes, use argon2 or hash before.
     """

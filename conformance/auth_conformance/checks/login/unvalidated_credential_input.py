@@ -9,7 +9,7 @@ from auth_conformance.sdk import API, ASVS, CWE, WSTG, Impact, Need, Probe, Seve
     title="Odd input breaks or is stored",
     severity=Severity.MEDIUM,
     level=1,
-    budget=160,
+    budget=240,
     impact=Impact.DISRUPTS,
     needs=(Need.LOGIN, Need.EXPENDABLE),
     references=(
@@ -30,7 +30,8 @@ async def unvalidated_credential_input(probe: Probe) -> Verdict:
     Why: a field without limits is where crashes, forged log lines, invisible twins of names and injected
         headers come from; one with silly limits shuts out O'Brien.
     How: put other types, nothing, very long texts, NUL, line breaks, half characters, scripts, templates and
-        control characters into the fields of registration and login; look for crashes, new headers, evaluated
+        control characters into the fields of registration, login, password change and new keys; members twice,
+        too many, and NaN into a login; look for crashes, new headers, evaluated
         templates and odd names that log in. Then register names with apostrophes.
     Fix: `Annotated[str, Field(min_length=1, max_length=254)]` with an `AfterValidator` that refuses control
         characters and lone surrogates, and `extra='forbid'`; no regular expression for names of people.

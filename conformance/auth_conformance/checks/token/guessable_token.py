@@ -20,7 +20,7 @@ from auth_conformance.sdk import (
     title="Reference token that can be guessed",
     severity=Severity.HIGH,
     level=1,
-    budget=60,
+    budget=90,
     impact=Impact.WRITES,
     exclusive=True,
     needs=(Need.WITNESS, Need.LOGIN, Need.BEARER),
@@ -39,9 +39,9 @@ async def guessable_token(probe: Probe) -> Verdict:
 
     Why: a token that is made of the time, a counter or the user's name is made by anybody; there is no
         signature that would tell.
-    How: collect up to forty tokens from two users in turn, and look for whatever is constant, counts, tells
-        the time, or is the digest of a name; what is left is at most length times alphabet. Statistics refute
-        and never certify: a pass says that nothing was found.
+    How: collect up to forty tokens from two users in turn, and twelve reset tokens out of mails, and look for
+        whatever is constant, counts, tells the time, or is the digest of a name; what is left is at most length
+        times alphabet. Statistics refute and never certify: a pass says that nothing was found.
     Fix: `secrets.token_urlsafe(32)`, stored as its SHA-256.
     """
     return await probe.must_issue_unguessable_tokens()
