@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Credential, Kind
@@ -126,15 +127,8 @@ class Changing(Knocking):
         for operation in self._updates_by_id(shown):
             for member in ("password", "hashed_password"):
                 words = f"an update of the account by its id with {member!r}"
-                request = operation.request
-                found.append(
-                    Change(
-                        words,
-                        operation.name,
-                        lambda _, __, request=request: request(),
-                        by_id=(operation, member),
-                    )  # type: ignore[misc] # bound early on purpose
-                )
+                bare = partial(_alone, operation)
+                found.append(Change(words, operation.name, bare, by_id=(operation, member)))
         return found
 
     def _updates_by_id(self, shown: frozenset[str]) -> list[Operation]:
@@ -311,3 +305,9 @@ class Changing(Knocking):
                 f"{change.form.operation.name} did not change the password for who knows it "
                 f"({answer.why or answer.status})."
             )
+
+
+def _alone(operation: Operation, account: Account, new: Secret) -> HttpRequest:
+    """The bare request: whose account it is about is known only once its owner has logged in."""
+    del account, new
+    return operation.request()

@@ -311,7 +311,7 @@ class Evasion(Holdings, Knocking):
                 operation = blocked.answer.exchange.operation
                 message = f"{operation}: failed logins end the {holding.name} of the owner."
                 tally.violate(operation, message, blocked.answer)
-        await self._elsewhere(login, blocked)
+        await self._from_elsewhere(login, blocked)
         await self._neighbour(login, neighbour, tally)
         await self._recovery_open(owner, tally)
         await self._block_ends(login, blocked, tally)
@@ -368,7 +368,7 @@ class Evasion(Holdings, Knocking):
             patient=False,
         )
 
-    async def _elsewhere(self, login: Login, blocked: Blocked) -> None:
+    async def _from_elsewhere(self, login: Login, blocked: Blocked) -> None:
         """Note whether the owner can log in from another address meanwhile: then strangers cannot keep them out."""
         answer = await self._right_from_elsewhere(login, blocked.account)
         open_ = login.read(answer.reply, blocked.account.label) is not None

@@ -110,17 +110,19 @@ class Issuing(Mailing, Unguessable, Refusal):
 
         Raises Missing or Unclear.
         """
-        mailed = await self._mailed_tokens()
+        mailed = await self._unguessable_mail()
         try:
             issued = await self._issued_tokens()
         except Missing:
             if mailed is None:
                 raise
-            note = "every token that a login issues is a JWT: only what is mailed was judged"
-            return replace(mailed, notes=(*mailed.notes, note))
+            if isinstance(mailed, Passed):
+                note = "every token that a login issues is a JWT: only what is mailed was judged"
+                return replace(mailed, notes=(*mailed.notes, note))
+            return mailed
         return issued if mailed is None else self.gravest([issued, mailed])
 
-    async def _mailed_tokens(self) -> Verdict | None:
+    async def _unguessable_mail(self) -> Verdict | None:
         """Reset tokens of two people in turn; None where no mail can be read, or what it holds is none of these."""
         if self.target.recovery is None or self.target.mailbox is None:
             self.notes.append("reset tokens were not collected: no mailbox or no reset is known")

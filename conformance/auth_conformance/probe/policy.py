@@ -216,7 +216,7 @@ class PasswordPolicy(Knocking):
         await self.right_login(login, plain, "before")
         for words, text, severity in self._monotonous():
             await self._registers(words, text, severity, tally)
-        await self._longest()
+        await self._twice_as_long()
         await self.right_login(login, plain, "after")
         return self.concluded(tally, f"{tally.delivered} passwords of all kinds registered and logged in.")
 
@@ -262,7 +262,7 @@ class PasswordPolicy(Knocking):
             ("64 letters of two bytes each", "é" * 60 + many("àèìòù", 4), None),
         ]
 
-    async def _longest(self) -> None:
+    async def _twice_as_long(self) -> None:
         """Twice the length that has to be allowed: where that is refused, it is told and no finding."""
         text = "".join(self.rng.choice("bcdfghjklmnpqrstvwxz23456789") for _ in range(128))
         answer, account = await self.registered(Secret(text))

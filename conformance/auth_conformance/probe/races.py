@@ -103,8 +103,8 @@ class Races(Holdings, Reuse, Mailing):
         self.notes += [str(reason) for reason in left]
         verdict = self.gravest(verdicts)
         if isinstance(verdict, Passed):
-            reason = " ".join(item.reason for item in verdicts if isinstance(item, Passed))
-            return Passed(reason, tuple(self.evidence), tuple(self.notes))
+            told = " ".join(item.reason for item in verdicts if isinstance(item, Passed))
+            return Passed(told, tuple(self.evidence), tuple(self.notes))
         return verdict
 
     async def _race_refreshes(self) -> Verdict:

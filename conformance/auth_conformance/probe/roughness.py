@@ -104,10 +104,10 @@ class Roughness(Knocking):
                         Entry(f"{words} at a change", name, place, lambda: sent(change.request(wrong, wrong)))
                     )
         if keys is not None:
-            name = next((key for key, value in keys.template.items() if isinstance(value, str)), None)
-            if name is not None:
+            member = next((key for key, value in keys.template.items() if isinstance(value, str)), None)
+            if member is not None:
                 make = keys.create.carrying(keys.create.request(), dict(keys.template))
-                entry = Entry("the name of a key", keys.create.name, name, lambda: sent(make), keeps=True)
+                entry = Entry("the name of a key", keys.create.name, member, lambda: sent(make), keeps=True)
                 entries.append(entry)
         for entry in entries:
             for words, value in self._odd_values(entry)[: len(_ALWAYS) + 3]:
