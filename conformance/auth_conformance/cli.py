@@ -105,6 +105,12 @@ def addressing(command: F) -> F:
             help="Checks, thresholds and severities as data: a name (see `profiles`), or a file.",
         ),
         click.option(
+            "--users",
+            "users_file",
+            metavar="FILE",
+            help="Accounts from a Web Fuzzing Commons file (YAML, JSON or TOML).",
+        ),
+        click.option(
             "--openapi",
             metavar="PATH",
             help="Where the OpenAPI document is: a path of the service, or a file.",

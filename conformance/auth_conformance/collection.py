@@ -35,7 +35,7 @@ from auth_conformance.model import (
 )
 from auth_conformance.secret import Secret
 from auth_conformance.settings import ConfigurationError, Settings, load
-from auth_conformance.tables import AccountSettings
+from auth_conformance.tables import AccountSettings, Given
 
 if TYPE_CHECKING:
     from auth_conformance.sdk import Check
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 _FLAGS = {
     "auth_url": "url",
     "auth_app": "app",
+    "auth_users": "users_file",
     "auth_app_dir": "app_dir",
     "auth_openapi": "openapi",
     "auth_source": "source",
@@ -462,24 +463,13 @@ def supplied(users: Mapping[str, Mapping[str, str]]) -> dict[str, AccountSetting
     }
 
 
-class _Given:
-    """A secret that came as a value."""
-
-    def __init__(self, text: str) -> None:
-        self._secret = Secret(text)
-
-    def secret(self) -> Secret:
-        """The secret."""
-        return self._secret
-
-
 def _account(label: str, members: Mapping[str, str]) -> dict[str, Any]:
     fields: dict[str, Any] = dict.fromkeys(("password", "token", "key", "cookie"))
     fields |= {"username": "", "role": label if label in {"a", "b", "admin"} else ""}
     for name, value in members.items():
         if name not in fields:
             raise ConfigurationError(f"auth_users: account {label!r} has an unknown member {name!r}.")
-        fields[name] = _Given(value) if name in {"password", "token", "key", "cookie"} else value
+        fields[name] = Given(Secret(value)) if name in {"password", "token", "key", "cookie"} else value
     return fields
 
 

@@ -36,6 +36,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help=f"read this configuration (default: {FILE_NAME} or pyproject.toml)",
     )
     group.addoption(
+        "--auth-users", metavar="FILE", help="accounts from a Web Fuzzing Commons file (YAML, JSON or TOML)"
+    )
+    group.addoption(
         "--auth-openapi",
         metavar="PATH",
         help="where the OpenAPI document is: a path of the service, or a file",

@@ -21,6 +21,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from auth_conformance.commons import read_users
 from auth_conformance.mistakes import keys_of, nearest, sentences
 from auth_conformance.model import Severity
 from auth_conformance.tables import (
@@ -155,6 +156,9 @@ class Settings(BaseSettings):
     """The file that a target behind a URL writes its log to."""
     accounts: dict[str, AccountSettings] = Field(default_factory=dict)
     """The users of the target, by names of your own."""
+    users_file: str | None = None
+    """More users from a Web Fuzzing Commons file (YAML, JSON or TOML), with how they log in: the first two are a and
+    b, the first one named like an administrator the admin."""
     login: list[LoginSettings] = Field(default_factory=list)
     """How people log in, where discovery does not find out."""
     witness: WitnessSettings | None = None
@@ -332,7 +336,7 @@ def load(flags: dict[str, Any], *, file: Path | None = None, start: Path | None 
     _know_environment()
     _choose_target(given, table)
     try:
-        return Settings(**{"_file": table, "_profile": profile, **given})
+        return _with_users(Settings(**{"_file": table, "_profile": profile, **given}))
     except ValidationError as error:
         where = f" in {path.name}" if path is not None and table else ""
         raise ConfigurationError(sentences(error, Settings, where)) from None
@@ -341,6 +345,16 @@ def load(flags: dict[str, Any], *, file: Path | None = None, start: Path | None 
             f"{error}: a list or table in an environment variable is written as JSON, as in "
             f"{_PREFIX}ONLY='[\"TOK\"]'."
         ) from None
+
+
+def _with_users(settings: Settings) -> Settings:
+    """The settings with the users of the file that they name; what they say themselves counts before it."""
+    if settings.users_file is None:
+        return settings
+    accounts, logins = read_users(Path(settings.users_file), settings.url)
+    return settings.model_copy(
+        update={"accounts": {**accounts, **settings.accounts}, "login": settings.login or logins}
+    )
 
 
 def _know_environment() -> None:

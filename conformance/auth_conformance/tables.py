@@ -58,6 +58,18 @@ class FromEnvironment(BaseModel):
         return Secret(value)
 
 
+class Given:
+    """A secret that came as a value: from a fixture, a hook, or a file of another format."""
+
+    def __init__(self, secret: Secret) -> None:
+        """Wrap the secret."""
+        self._secret = secret
+
+    def secret(self) -> Secret:
+        """The secret."""
+        return self._secret
+
+
 def _by_name(value: object) -> object:
     if isinstance(value, str):
         raise ValueError(  # noqa: TRY004 - pydantic turns ValueErrors into messages

@@ -21,6 +21,7 @@ EXAMPLE = Path(__file__).with_name("configuration.toml")
 # Keys of which only one may be given, so that no file has all of them.
 ALTERNATIVES = {
     "app": "shop.main:create_app()",
+    "users_file": "users.wfc.yaml",
     "mailbox.app": "shop.testing:last_message",
     "mailbox.command": "./last-mail {recipient}",
     "mailbox.folder": "outbox",

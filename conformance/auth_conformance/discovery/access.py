@@ -142,6 +142,15 @@ def _adopt(known: Knowledge, label: str, carrier: Carrier, value: str) -> Creden
     return credential
 
 
+def told_basic(known: Knowledge, label: str) -> Carrier | None:
+    """The carrier of HTTP Basic, where the configuration says that the account's password travels so."""
+    _, given = labelled(known.settings.accounts).get(label, ("", None))
+    carrier = carrier_from(given.carrier) if given is not None and given.carrier else None
+    if carrier is None or carrier.kind is not Kind.BASIC:
+        return None
+    return replace(carrier, scheme=known.schemes_of(carrier))
+
+
 async def try_basic(scout: Scout, known: Knowledge, label: str) -> bool:
     """Whether the password itself is the credential (HTTP Basic), where the service asks for that."""
     account = known.accounts[label]
@@ -149,6 +158,8 @@ async def try_basic(scout: Scout, known: Knowledge, label: str) -> bool:
     challenged = any(
         "basic" in (reply.header("www-authenticate") or "").lower() for reply in known.strangers.values()
     )
+    told = told_basic(known, label)
+    declared = [told] if told is not None else declared
     if account.password is None or not (declared or challenged):
         return False
     pair = base64.b64encode(f"{account.username}:{account.password.reveal()}".encode()).decode()

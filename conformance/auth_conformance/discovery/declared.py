@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from auth_conformance.discovery.asking import Scout
     from auth_conformance.discovery.knowledge import Knowledge
     from auth_conformance.tables import LoginSettings, LogoutSettings, RegisterSettings, WitnessSettings
-    from auth_conformance.target import Operation
+    from auth_conformance.target import Account, Operation
     from auth_conformance.transports.message import RawReply
 
 _BECAUSE = "your configuration"
@@ -46,6 +46,11 @@ async def declared_logins(scout: Scout, known: Knowledge, doorman: Doorman) -> N
         login = _login(known, given)
         account = known.accounts.get("a")
         if account is not None and account.password is not None:
+            open_ended = given.model_fields_set.isdisjoint({"token", "cookie", "carrier"})
+            found = await _looked_for(doorman, login, account) if open_ended else []
+            if found:
+                known.logins += found
+                continue
             login = await _tried(scout, known, doorman, login, given)
         known.logins.append(login)
         known.use(login.carrier)
@@ -95,6 +100,13 @@ def _learn(scout: Scout, table: object) -> None:
     """No report shows what a variable held that stands among the members of a request."""
     for name in variables(table):
         scout.learn(FromEnvironment(env=name).secret().reveal())
+
+
+async def _looked_for(doorman: Doorman, login: Login, account: Account) -> list[Login]:
+    """What a login issues, where the configuration leaves that out: each kind of credential that opens a door."""
+    reply = await doorman.send(login, account)
+    found = await doorman.read(login, reply, account) if reply is not None else []
+    return [replace(item, provenance=Provenance.DECLARED) for item in found]
 
 
 async def _tried(

@@ -12,6 +12,7 @@ from auth_conformance.discovery.access import (
     Doorman,
     cannot_log_in,
     given_accounts,
+    told_basic,
     try_basic,
     use_ready,
 )
@@ -218,7 +219,8 @@ async def _get_in(scout: Scout, known: Knowledge, doorman: Doorman) -> None:
         await settle(scout, known, doorman, "a", partial(_find_logins, scout, known, doorman))
     elif not known.logins and known.accounts["a"].password is not None:
         # Where the document declares HTTP Basic and no login, passwords need not be tried anywhere else.
-        basic = not attempts(known, scout.rng) and await try_basic(scout, known, "a")
+        plain = told_basic(known, "a") is not None or not attempts(known, scout.rng)
+        basic = plain and await try_basic(scout, known, "a")
         if not basic:
             await _find_logins(scout, known, doorman, "a")
             basic = known.credential("a") is None and await try_basic(scout, known, "a")

@@ -12,6 +12,7 @@ from auth_conformance.discovery.access import labelled
 from auth_conformance.discovery.management import PURPOSES
 from auth_conformance.discovery.toml import Line, table
 from auth_conformance.secret import Secret
+from auth_conformance.tables import Given
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Carrier
@@ -176,7 +177,12 @@ def _accounts(target: Target, settings: Settings) -> list[str]:
     parts = []
     given = labelled(settings.accounts)
     for label in target.accounts:
-        if label in given:
+        if label in given and any(
+            isinstance(getattr(given[label][1], name), Given)
+            for name in ("password", "token", "key", "cookie")
+        ):
+            parts.append(f"# Account {label} is {given[label][0]} of {settings.users_file}.\n")
+        elif label in given:
             name, item = given[label]
             role = "expendable" if item.role == "expendable" else label
             parts.append(table(f"[accounts.{name}]", list(_account(item, role))))
