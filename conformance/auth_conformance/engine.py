@@ -19,7 +19,7 @@ from auth_conformance import gate
 from auth_conformance.acceptance import Accepted, accept, given
 from auth_conformance.clock import Clock
 from auth_conformance.discovery import discover
-from auth_conformance.discovery.application import load_app
+from auth_conformance.discovery.application import load_app, said
 from auth_conformance.discovery.sampling import build_request
 from auth_conformance.model import Access, Result, Run, Severity, TargetSummary
 from auth_conformance.probe import Scene
@@ -118,7 +118,8 @@ async def opened(
             try:
                 await transport.start()
             except LifespanFailedError as error:
-                raise ConfigurationError(f"{address} refused to start: {error}.") from None
+                reason = said(error.__cause__) if error.__cause__ is not None else str(error).rstrip(".")
+                raise ConfigurationError(f"{address} refused to start: {reason}.") from None
         disruptive = settings.allow_disruptive or kind == "app"
         recorder = Recorder(
             transport,

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _ASGI_ARGUMENTS = 3
 _WSGI_ARGUMENTS = 2
 _LONGEST = 300
+_COROUTINE = (
+    "{}: the factory is a coroutine; give one that returns the application, as in "
+    "def create_app(): return asyncio.run(create_app_async())."
+)
 
 
 def load_app(spec: str, app_dir: str = ".") -> App:
@@ -33,6 +37,8 @@ def load_app(spec: str, app_dir: str = ".") -> App:
     if not module_name or not colon or not path:
         raise ConfigurationError(f"{spec!r} names no application: write module:app, as in shop.main:app.")
     found = _attribute(spec, _imported(spec, module_name, app_dir), path)
+    if not called and _is_coroutine_function(found):
+        raise ConfigurationError(_COROUTINE.format(spec))
     if called or _is_factory(found):
         found = _made(spec, found)
     _refuse_others(spec, found)
@@ -55,7 +61,7 @@ def _attribute(spec: str, found: Any, path: str) -> Any:
     for name in path.split("."):
         if not hasattr(found, name):
             raise ConfigurationError(
-                f"{spec}: {_place(found)} has no attribute {name!r}{_similar(found, name)}."
+                f"{spec}: {_place(found)} has no attribute {name!r}{_similar(found, name)}"
             )
         found = getattr(found, name)
     return found
@@ -73,11 +79,11 @@ def _imported(spec: str, name: str, app_dir: str) -> ModuleType:
             raise ConfigurationError(
                 f"{spec}: there is no module {error.name!r} in {folder} or on the Python path."
             ) from None
-        raise ConfigurationError(f"{spec}: importing {name} failed: {_said(error)}.") from None
+        raise ConfigurationError(f"{spec}: importing {name} failed: {said(error)}.") from None
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever the user's module raises, SystemExit included
-        raise ConfigurationError(f"{spec}: importing {name} failed: {_said(error)}.") from None
+        raise ConfigurationError(f"{spec}: importing {name} failed: {said(error)}.") from None
 
 
 def _made(spec: str, factory: Any) -> Any:
@@ -86,13 +92,15 @@ def _made(spec: str, factory: Any) -> Any:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever the user's factory raises
-        raise ConfigurationError(f"{spec}: calling the factory failed: {_said(error)}.") from None
+        raise ConfigurationError(f"{spec}: calling the factory failed: {said(error)}.") from None
     if inspect.iscoroutine(made):
         made.close()
-        raise ConfigurationError(
-            f"{spec}: the factory is a coroutine; give one that returns the application."
-        )
+        raise ConfigurationError(_COROUTINE.format(spec))
     return made
+
+
+def _is_coroutine_function(found: Any) -> bool:
+    return inspect.iscoroutinefunction(found) and _required(found) == 0
 
 
 def _is_factory(found: Any) -> bool:
@@ -105,15 +113,22 @@ def _is_factory(found: Any) -> bool:
 def _required(found: Any) -> int | None:
     """How many arguments a call needs at least; None when Python cannot tell."""
     try:
-        parameters = inspect.signature(found).parameters.values()
+        return len(_needed(found))
     except (TypeError, ValueError):
         return None
+
+
+def _needed(found: Any) -> list[tuple[str, inspect.Parameter]]:
     kinds = (
         inspect.Parameter.POSITIONAL_ONLY,
         inspect.Parameter.POSITIONAL_OR_KEYWORD,
         inspect.Parameter.KEYWORD_ONLY,
     )
-    return sum(1 for item in parameters if item.kind in kinds and item.default is inspect.Parameter.empty)
+    return [
+        (name, item)
+        for name, item in inspect.signature(found).parameters.items()
+        if item.kind in kinds and item.default is inspect.Parameter.empty
+    ]
 
 
 def _refuse_others(spec: str, found: Any) -> None:
@@ -126,12 +141,14 @@ def _refuse_others(spec: str, found: Any) -> None:
             "serve it and give its URL."
         )
     if count is not None and count not in (0, _ASGI_ARGUMENTS):
+        needed = ", ".join(name for name, _ in _needed(found))
         raise ConfigurationError(
-            f"{spec} takes {count} arguments: neither an ASGI application nor a factory without any."
+            f"{spec} takes {count} arguments ({needed}): neither an ASGI application nor a factory without any. "
+            "Write a function that calls it with what it needs, and give that one."
         )
 
 
-def _said(error: BaseException) -> str:
+def said(error: BaseException) -> str:
     """Name, one-line message and place of an exception, without the values that it was about."""
     message = " ".join(_message(error).split())
     if len(message) > _LONGEST:
@@ -182,4 +199,4 @@ def _place(found: Any) -> str:
 
 def _similar(found: Any, name: str) -> str:
     close = difflib.get_close_matches(name, [other for other in vars(found) if not other.startswith("_")], 1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return f"; did you mean {close[0]!r}?" if close else "."

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.discovery.doors import doors, shut, slashed, stranger
 from auth_conformance.discovery.names import names, rank
+from auth_conformance.discovery.tokens import opaque
 from auth_conformance.model import Provenance, Role
 from auth_conformance.oracles.places import found_at
 from auth_conformance.oracles.pointer import strings
 from auth_conformance.target import Operation, Witness
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from auth_conformance.credentials import Credential
     from auth_conformance.discovery.asking import Scout
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 ROUNDS = 3
 _MOST = 12
 _PLENTY = 4
+# How much of a page before a name is looked at.
+_BEFORE = 60
 # How well a value names the caller: it is the user name, the token's subject, or merely another one for B.
 _EXACT, _SUBJECT, _DIFFERENT = 1000, 500, 300
 
@@ -154,13 +157,27 @@ def _named_in_page(
     if not own or (theirs is not None and theirs.ok and own in theirs.text.lower()):
         return []
     for match in re.finditer(rf"(?<![\w.@-]){re.escape(own)}(?![\w.@-])", text, re.IGNORECASE):
-        before, after = text[: match.start()].rsplit("\n", 1)[-1][-60:], text[match.end() :][:1]
-        where = f"text {before}{{}}{after}"
-        if "{" in before or not before.strip() or str(found_at(mine, where)).lower() != own:
-            continue
-        if theirs is None or not theirs.ok or str(found_at(theirs, where)).lower() == other:
-            return [(where, _EXACT - 150)]  # JSON is clearer, where there is some
+        for before in _befores(text[: match.start()].rsplit("\n", 1)[-1]):
+            where = f"text {before}{{}}{text[match.end() :][:1]}"
+            if str(found_at(mine, where)).lower() != own:
+                continue
+            if theirs is None or not theirs.ok or str(found_at(theirs, where)).lower() == other:
+                return [(where, _EXACT - 150)]  # JSON is clearer, where there is some
     return []
+
+
+def _befores(line: str) -> Iterator[str]:
+    """What may stand before the name, from the last tag on and longer and longer.
+
+    Nothing that looks like a token is in it: the next session has another one.
+    """
+    starts = [match.start() for match in re.finditer("<", line)][::-1]
+    for start in [*starts, max(0, len(line) - _BEFORE)]:
+        before = line[start:]
+        if len(before) > _BEFORE or any(opaque(word) for word in re.findall(r"[\w./+=~-]+", before)):
+            return
+        if before.strip() and "{" not in before:
+            yield before
 
 
 async def _verified(

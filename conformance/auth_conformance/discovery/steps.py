@@ -155,6 +155,12 @@ async def _include(scout: Scout, known: Knowledge, found: Found) -> None:
     own = urlsplit(known.address) if known.kind == "url" else urlsplit("https://testserver")
     origin, prefix = f"{own.scheme}://{own.netloc}", own.path.rstrip("/") if known.kind == "url" else ""
     bases = base_paths(found.raw, origin, prefix, found.path or "/")
+    if known.kind == "app" and getattr(known.app, "root_path", ""):
+        # What a proxy cuts off before the application (ASGI, root_path) is not part of the paths in this process.
+        bases = [
+            base for base in bases if base.rstrip("/") != str(getattr(known.app, "root_path", "")).rstrip("/")
+        ]
+        bases = bases or [""]
     if found.prefix and found.prefix not in bases:
         bases.insert(0, found.prefix)
     base = bases[0]

@@ -23,7 +23,7 @@ _SOURCE: ContextVar[str | None] = ContextVar("auth_conformance_source", default=
 
 
 class LifespanFailedError(RuntimeError):
-    """The application refused to start; the message is its own."""
+    """The application refused to start; the message is its own, and the cause what it raised, if that is known."""
 
 
 class AsgiTransport:
@@ -58,7 +58,13 @@ class AsgiTransport:
                 "asgi": {"version": "3.0", "spec_version": "2.0"},
                 "state": self.state,
             }
-            await self.app(scope, self._events.get, self._answers.put)
+            try:
+                await self.app(scope, self._events.get, self._answers.put)
+            except SystemExit as error:
+                # It would end this process, and nobody would read why.
+                await self._answers.put(
+                    {"type": "lifespan.startup.failed", "message": f"SystemExit: {error}"}
+                )
 
         # Start-up and shutdown must run in one task: pools and task groups insist on it.
         self._lifespan = asyncio.create_task(lifespan(), name="lifespan")
@@ -68,13 +74,17 @@ class AsgiTransport:
         if answer.done():
             message = answer.result()
             if message["type"] == "lifespan.startup.failed":
-                raise LifespanFailedError(message.get("message") or _reason(self._lifespan))
+                # Servers log the whole traceback that frameworks send along; people need what was raised.
+                await asyncio.wait({self._lifespan}, timeout=1)
+                error = _raised(self._lifespan)
+                raise LifespanFailedError(_last_line(str(message.get("message") or ""))) from error
             return
         answer.cancel()
         if not self._lifespan.done():
             self._lifespan.cancel()
             raise LifespanFailedError("the application's start-up did not finish within 60 s")
         # An application that raises on the lifespan scope has none (ASGI specification, Lifespan Protocol).
+        _raised(self._lifespan)
         self._lifespan = None
 
     async def send(self, request: HttpRequest) -> RawReply:
@@ -115,7 +125,14 @@ class AsgiTransport:
         self._lifespan = None
 
 
-def _reason(task: asyncio.Task[None]) -> str:
-    if task.done() and not task.cancelled() and (error := task.exception()) is not None:
-        return f"{type(error).__name__}: {error}"
-    return "the application's start-up failed without saying why"
+def _raised(task: asyncio.Task[None]) -> BaseException | None:
+    """What the task raised, the first of a group; asking keeps asyncio from complaining that nobody did."""
+    error = task.exception() if task.done() and not task.cancelled() else None
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "its start-up failed without saying why"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from services import tutorial_app
 
 from auth_conformance.discovery.application import load_app
 from auth_conformance.discovery.routes import seen_routes
-from auth_conformance.settings import ConfigurationError
+from auth_conformance.engine import opened
+from auth_conformance.settings import ConfigurationError, load
+from auth_conformance.transports.asgi import AsgiTransport
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,7 +101,9 @@ def test_applications_and_factories(shop: str, spec: str) -> None:
         ("shop_exit:app", ["SystemExit: SECRET_KEY is not set", "shop_exit.py:1"]),
         ("shop_main:failing", ["RuntimeError: no database", "shop_main.py:"]),
         ("shop_main:settings()", ["secret_key: Field required"]),
-        ("shop_main:needs", ["1 arguments"]),
+        ("shop_main:needs", ["1 arguments (argument)", "Write a function that calls it"]),
+        ("shop_main:coroutine_factory", ["the factory is a coroutine"]),
+        ("shop_main:coroutine_factory()", ["the factory is a coroutine"]),
         ("shop_main:wsgi", ["WSGI"]),
         ("shop_main:number", ["int"]),
     ],
@@ -123,3 +130,78 @@ def test_routes_with_their_lines_hidden_and_mounted(shop: str) -> None:
     assert hidden.operation.source.line == 11
     assert "GET /inner/deep" in routes
     assert seen_routes(object()) == ()
+
+
+LIFESPANS = """
+import contextlib
+import sys
+from fastapi import FastAPI
+
+@contextlib.asynccontextmanager
+async def down(app):
+    raise RuntimeError("no database at db:5432")
+    yield
+
+@contextlib.asynccontextmanager
+async def leaves(app):
+    sys.exit("SHOP_KEY is not set")
+    yield
+
+down_app = FastAPI(lifespan=down)
+leaving_app = FastAPI(lifespan=leaves)
+
+async def bare(scope, receive, send):
+    raise KeyError(scope["type"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("down_app", "shop_spans:down_app refused to start: RuntimeError: no database at db:5432 ("),
+        ("leaving_app", "shop_spans:leaving_app refused to start: SystemExit: SHOP_KEY is not set."),
+    ],
+)
+def test_a_lifespan_that_fails_is_one_sentence(
+    name: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "shop_spans", raising=False)
+    (tmp_path / "shop_spans.py").write_text(LIFESPANS)
+    settings = load({"app": f"shop_spans:{name}", "app_dir": str(tmp_path)}, start=tmp_path)
+
+    async def start() -> None:
+        async with opened(settings):
+            raise AssertionError("it did not start")
+
+    with pytest.raises(ConfigurationError) as caught:
+        asyncio.run(start())
+    assert str(caught.value).startswith(sentence)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_application_without_a_lifespan_starts_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "shop_spans.py").write_text(LIFESPANS)
+    monkeypatch.delitem(sys.modules, "shop_spans", raising=False)
+    transport = AsgiTransport(load_app("shop_spans:bare", str(tmp_path)), agent="tests")
+
+    async def start() -> None:
+        await transport.start()
+        await transport.close()
+        gc.collect()
+
+    asyncio.run(start())
+    assert not caplog.records
+
+
+def test_a_root_path_is_no_part_of_the_paths_in_this_process(learn: Any) -> None:
+    app = tutorial_app.create_app()
+    app.root_path = "/gateway"
+    target = learn(app).target
+    assert [login.operation.name for login in target.logins] == ["POST /token"]
+    assert target.witness is not None
+    assert target.witness.operation.name == "GET /users/me"
+    assert not [item for item in target.operations if item.path.startswith("/gateway")]
