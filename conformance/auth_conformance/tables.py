@@ -581,6 +581,8 @@ class PolicySettings(Table):
     """Seconds after which any session is meant to end."""
     refresh_family: float | None = Field(default=None, gt=0)
     """Seconds after which a family of refresh tokens is meant to end."""
+    session_limit: int | None = Field(default=None, ge=1)
+    """How many logins of one account are meant to live at the same time."""
     hide_docs: bool = False
     """The OpenAPI document is meant to be hidden from strangers."""
     same_site_only: bool = False

@@ -594,6 +594,7 @@ class Policy:
     session_idle: float | None = None
     session_absolute: float | None = None
     refresh_family: float | None = None
+    session_limit: int | None = None
     hide_docs: bool = False
     same_site_only: bool = False
     request_limits: Mapping[str, float] = field(default_factory=dict)

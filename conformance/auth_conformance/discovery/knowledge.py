@@ -245,6 +245,7 @@ class Knowledge:
                 session_idle=policy.session_idle,
                 session_absolute=policy.session_absolute,
                 refresh_family=policy.refresh_family,
+                session_limit=policy.session_limit,
                 hide_docs=policy.hide_docs,
                 same_site_only=policy.same_site_only,
                 request_limits=dict(policy.request_limits),

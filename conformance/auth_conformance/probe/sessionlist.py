@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Credential, Kind
-from auth_conformance.model import Failed, Need, Role, Severity, Verdict, Violation
+from auth_conformance.model import Exchange, Failed, Need, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
 from auth_conformance.probe.holdings import NAMES, Holding, Holdings, told_once
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # A shorter value is no credential.
 TELLING = 12
 MOST_VALUES = 8
+# A declared limit beyond this is not tried.
+MOST_LOGINS = 20
 
 
 class SessionList(Holdings):
@@ -49,6 +51,7 @@ class SessionList(Holdings):
             else:
                 violations += await self._ended(kept, sessions.end_all, answer, doubts)
         violations += await self._administrator_ends(account, kind, doubts)
+        violations += await self._beyond_limit(sessions.listing.name, kind)
         await self._must_be_live(await self.log_in(account, kind), "at the end")
         if not account.expendable:
             self.forget_shared(account)
@@ -187,6 +190,37 @@ class SessionList(Holdings):
             proofs += [answer.exchange, after.exchange]
         message = f"{sessions.end.name} ended the login of another user."
         return [Violation(sessions.end.name, message, Severity.HIGH, tuple(proofs))]
+
+    async def _beyond_limit(self, operation: str, kind: Kind) -> list[Violation]:
+        """One login more than are meant to live: the oldest has to end, or the newest to be refused (ASVS V7.1.2)."""
+        limit = self.target.policy.session_limit
+        if limit is None or limit > MOST_LOGINS:
+            self.notes.append(
+                "how many logins one account may have is not declared"
+                if limit is None
+                else f"{limit} logins of one account are meant to live: too many to be opened here"
+            )
+            return []
+        account = await self.expendable()
+        opened: list[Session] = []
+        for number in range(limit + 1):
+            try:
+                opened.append(await self.sign_in(account, kind, [item.credential for item in opened]))
+            except Unclear:
+                if number < limit:
+                    raise
+        proofs: list[Exchange] = []
+        for session in opened:
+            answer = await self._replay_once(
+                self.witness, session.credential, "is this login alive beside all others?"
+            )
+            if not answer.accepted:
+                return []
+            proofs.append(answer.exchange)
+        if len(opened) <= limit:
+            return []
+        message = f"{len(opened)} logins of one account live at the same time; {limit} are the limit."
+        return [Violation(operation, message, Severity.LOW, tuple(proofs[:2]))]
 
     async def _administrator_ends(self, account: Account, kind: Kind, doubts: list[str]) -> list[Violation]:
         users = self.target.users
