@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from auth_conformance.storage import (
     PATIENCE,
@@ -20,6 +20,11 @@ from auth_conformance.storage import (
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, TableClause
+
+T = TypeVar("T")
+
+# How far a stored moment may be from the one that is looked for, in seconds.
+_NEAR = 5.0
 
 
 async def erase(url: str, table: str, column: str, value: str | bytes) -> int:
@@ -35,7 +40,12 @@ async def postpone(url: str, table: str, where: tuple[str, str | bytes], column:
     return await _write(url, lambda connection: _postpone(connection, table, where, column, seconds))
 
 
-async def _write(url: str, change: Callable[[Connection], int]) -> int:
+async def moment_column(url: str, table: str, where: tuple[str, str | bytes], near: float) -> str | None:
+    """The column in which a row keeps the moment `near` (in seconds since 1970, to five seconds) as no text."""
+    return await _write(url, lambda connection: _moment_column(connection, table, where, near))
+
+
+async def _write(url: str, change: Callable[[Connection], T]) -> T:
     """Make one change in a transaction of its own."""
     try:
         from sqlalchemy import create_engine
@@ -60,7 +70,7 @@ async def _write(url: str, change: Callable[[Connection], int]) -> int:
                 finally:
                     await engine.dispose()
 
-            def here() -> int:
+            def here() -> T:
                 local = create_engine(chosen, poolclass=NullPool)
                 try:
                     with local.begin() as connection:
@@ -86,6 +96,31 @@ def _erase(connection: Connection, table: str, column: str, value: str | bytes) 
 
     statement = delete(_table(table, column)).where(named(column) == value)
     return int(connection.execute(statement).rowcount)
+
+
+def _moment_column(
+    connection: Connection, table: str, where: tuple[str, str | bytes], near: float
+) -> str | None:
+    from sqlalchemy import column as named
+    from sqlalchemy import select, text
+
+    query = select(text("*")).select_from(_table(table)).where(named(where[0]) == where[1])
+    row = connection.execute(query).mappings().first()
+    for name, value in row.items() if row is not None else ():
+        if isinstance(value, datetime):
+            seconds = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            seconds = value / _unit(value)
+        else:
+            continue
+        if abs(seconds - near) < _NEAR:
+            return str(name)
+    return None
+
+
+def _unit(value: float) -> int:
+    """How many of what is counted are a second: since 1973 milliseconds have more than eleven digits."""
+    return 1 if value < 10**11 else 1_000 if value < 10**14 else 1_000_000
 
 
 def _postpone(
@@ -118,9 +153,7 @@ def shifted(value: object, seconds: float) -> Any:
         case bool():
             return None
         case int() | float():
-            # Since 1973 milliseconds have more than eleven digits; microseconds have more than fourteen.
-            unit = 1 if value < 10**11 else 1_000 if value < 10**14 else 1_000_000
-            return type(value)(value + seconds * unit)
+            return type(value)(value + seconds * _unit(value))
         case str():
             try:
                 moved = datetime.fromisoformat(value) + timedelta(seconds=seconds)

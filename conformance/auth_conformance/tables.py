@@ -20,7 +20,10 @@ Value = TypeVar("Value")
 _PASSWORD_IN_URL = re.compile(r"[^:/]+://[^/@]*:[^/@]+@")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-PLACES = "a JSON pointer, 'header NAME', 'cookie NAME', 'input NAME', 'query NAME' or 'text BEFORE{}AFTER'"
+PLACES = (
+    "a JSON pointer, 'header NAME', 'cookie NAME', 'input NAME', 'query NAME', 'text BEFORE{}AFTER' or "
+    "'value TEXT'"
+)
 # What stands under these names is a secret wherever it stands, unless an earlier reply gave it.
 _SECRET_NAMES = frozenset(
     {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "client_secret"}
@@ -252,6 +255,8 @@ class LoginSettings(Table):
     """Where the reply holds the CSRF token that changes with the cookie need; looked for where it is left out."""
     csrf_header: str = ""
     """The header that takes the CSRF token."""
+    csrf_from: OperationName | None = None
+    """A GET that hands the CSRF token to a session, where the reply of the login does not hold it."""
 
 
 class WitnessSettings(Table):

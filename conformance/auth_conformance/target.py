@@ -177,7 +177,8 @@ class Login:
     `template` holds further members that the body needs, `headers` and `query` what else the request carries.
     `token`, `refresh` and `csrf` are places in the reply (`auth_conformance.oracles.places`); `cookie` is the
     name of the cookie that authenticates, when the credential is one, and `csrf_header` the header in which
-    changes made with it want the CSRF token. `before` are the steps that come first; their marks may stand in
+    changes made with it want the CSRF token; `csrf_from` is a GET that hands it out to a session, where the reply
+    of the login does not. `before` are the steps that come first; their marks may stand in
     the template, the headers and the query. A field that only a step takes is "".
     """
 
@@ -197,11 +198,13 @@ class Login:
     query: Mapping[str, str] = field(default_factory=dict)
     media: str = ""
     provenance: Provenance = Provenance.OBSERVED
+    csrf_from: Operation | None = None
 
     def request(self, username: str, password: Secret) -> HttpRequest:
         """The login request, with the steps that come before it."""
         steps = tuple(step.step(username, password) for step in self.before)
-        bare = dataclasses.replace(self.operation.request(), before=steps)
+        then = (self.csrf_from.request(),) if self.csrf_from is not None else ()
+        bare = dataclasses.replace(self.operation.request(), before=steps, then=then)
         bare = bare.with_headers(*self.headers.items()).with_query(*self.query.items())
         if self.encoding == "basic":
             pair = base64.b64encode(f"{username}:{password.reveal()}".encode()).decode()
@@ -225,7 +228,8 @@ class Login:
 
     def _protection(self, reply: RawReply) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
         """The CSRF header that goes with the session, and the cookie that it has to agree with."""
-        value = found_at(reply, self.csrf) if self.csrf and self.cookie is not None else None
+        source = reply if self.csrf_from is None or not reply.later else reply.later[-1]
+        value = found_at(source, self.csrf) if self.csrf and self.cookie is not None else None
         if not isinstance(value, str) or not value:
             return (), ()
         place, _, name = (self.csrf or "").partition(" ")

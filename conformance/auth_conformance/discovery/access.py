@@ -256,8 +256,11 @@ class Doorman:
                 if group
                 else None
             )
-            if opening is not None:
-                found.append(self._verified(login, reply, opening, account))
+            # A body that repeats what a cookie sets issues nothing else, unless it opens in another place.
+            repeats = any(opening is not None and opening.issued.value == item.value for item in cookies)
+            if opening is None or (group is tokens and repeats and opening.carrier.place == "cookie"):
+                continue
+            found.append(self._verified(login, reply, opening, account))
         if (
             not found
             and tokens

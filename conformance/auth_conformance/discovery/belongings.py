@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
     from auth_conformance.discovery.asking import Scout
     from auth_conformance.discovery.knowledge import Knowledge
-    from auth_conformance.transports.message import RawReply
+    from auth_conformance.transports.message import HttpRequest, RawReply
 
 _MOST = 4
 _FREE = 12
@@ -99,12 +99,22 @@ def _text(create: Operation) -> Field | None:
     return ranked[0] if ranked else None
 
 
-async def _try(scout: Scout, known: Knowledge, item: Collection, owner: Credential) -> Objects | None:
+def creation_requests(scout: Scout, known: Knowledge) -> list[HttpRequest]:
+    """The requests that would create an object, in each collection that looks like one, likeliest first."""
+    found = sorted(_collections(known), key=lambda item: -item.score)
+    return [_creation(scout, item, "cn" + secrets.token_hex(5))[0] for item in found[:_MOST]]
+
+
+def _creation(scout: Scout, item: Collection, canary: str) -> tuple[HttpRequest, dict[str, Any]]:
     media = body_type(item.create) or "application/json"
     made = sample(item.create.bodies[media], scout.rng)
     template: dict[str, Any] = made if isinstance(made, dict) else {}
+    return with_body(item.create.request(), media, put(template, item.text.pointer, canary)), template
+
+
+async def _try(scout: Scout, known: Knowledge, item: Collection, owner: Credential) -> Objects | None:
     canary = "cn" + secrets.token_hex(5)
-    request = with_body(item.create.request(), media, put(template, item.text.pointer, canary))
+    request, template = _creation(scout, item, canary)
     created = (await scout.ask(request, f"create an object: {item.create.name}", credential=owner)).reply
     if not created.ok:
         return None

@@ -93,6 +93,7 @@ def _login(known: Knowledge, given: LoginSettings) -> Login:
         filled(given.query),
         given.media,
         Provenance.DECLARED,
+        csrf_from=known.operation(given.csrf_from, Provenance.DECLARED) if given.csrf_from else None,
     )
 
 

@@ -42,7 +42,8 @@ async def find_keys(scout: Scout, known: Knowledge) -> None:
                     "API keys",
                     f"{operation.name} → {found.value}, sent as {found.carriers[0]}",
                     Provenance.OBSERVED,
-                    "a key was created, opened a protected operation, and was revoked again",
+                    "a key was created and opened a protected operation"
+                    + (", and was revoked again" if found.revoke is not None else ""),
                 )
                 return
 

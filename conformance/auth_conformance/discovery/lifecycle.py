@@ -164,7 +164,7 @@ async def find_logouts(scout: Scout, known: Knowledge, doorman: Doorman) -> None
     for login in known.logins:
         if any(item.kind is login.carrier.kind for item in known.logouts):
             continue
-        for operation in _logout_operations(known, login)[:3]:
+        for operation in logout_operations(known, login)[:3]:
             reply = await doorman.send(login, account)
             credential = login.read(reply, "a") if reply is not None else None
             if reply is None or credential is None:
@@ -182,7 +182,8 @@ async def find_logouts(scout: Scout, known: Knowledge, doorman: Doorman) -> None
     _guess_logouts(known)
 
 
-def _logout_operations(known: Knowledge, login: Login) -> list[Operation]:
+def logout_operations(known: Knowledge, login: Login) -> list[Operation]:
+    """The operations that may end a login of this kind, likeliest first; usual places where none is documented."""
     found = [
         operation
         for operation in known.by_method("POST", "DELETE", "GET", "PUT")
@@ -261,7 +262,7 @@ def _guess_logouts(known: Knowledge) -> None:
         if any(item.kind is login.carrier.kind for item in known.logouts):
             continue
         declared = [
-            item for item in _logout_operations(known, login) if item.provenance is not Provenance.GUESSED
+            item for item in logout_operations(known, login) if item.provenance is not Provenance.GUESSED
         ]
         if declared:
             known.logouts.append(Logout(declared[0], login.carrier.kind, None, Provenance.GUESSED))

@@ -92,6 +92,9 @@ def _attempt(
         return None
     handed = [item for item in members if mentions(item.name, names("steps"))]
     user = user_of([item for item in members if item not in handed], password)
+    if user is None and rank(handed[0].name if handed else "", names("fields", "user")) is not None:
+        # A handle may be how people are called, or a thread that an earlier step gave: alone it is a name.
+        user = handed.pop(0)
     if user is None and not handed:
         return None
     pointed = any(

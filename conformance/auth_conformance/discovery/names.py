@@ -49,7 +49,7 @@ def rank(name: str, wanted: Iterable[str]) -> int | None:
     spelled = plain(name)
     squeezed = spelled.replace("_", "")
     for place, candidate in enumerate(wanted):
-        if candidate in (spelled, name.lower()) or candidate.replace("_", "") == squeezed:
+        if candidate in (spelled, name.lower()) or plain(candidate).replace("_", "") == squeezed:
             return place
     return None
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from auth_conformance.discovery.asking import granted
 from auth_conformance.discovery.logins import password_of, user_of
-from auth_conformance.discovery.names import avoided, likeness, mentions, names, rank
+from auth_conformance.discovery.names import LAST_SEGMENT, avoided, likeness, mentions, names, rank
 from auth_conformance.discovery.sampling import sample
 from auth_conformance.discovery.schemas import Field, fields
 from auth_conformance.secret import Secret
@@ -29,7 +29,8 @@ def register_candidates(known: Knowledge, rng: Any) -> list[Register]:
             continue
         score = likeness(operation, "register")
         score += 3 if mentions(operation.path + " " + operation.operation_id, names("register")[:6]) else 0
-        score += 0 if avoided(operation, "login") or likeness(operation, "login") else _asks_much(operation)
+        logs_in = likeness(operation, "login") == LAST_SEGMENT
+        score += 0 if logs_in or avoided(operation, "login") else _asks_much(operation)
         register = described_register(operation, rng) if score else None
         if register is not None:
             found.append((score, register))
@@ -39,9 +40,12 @@ def register_candidates(known: Knowledge, rng: Any) -> list[Register]:
 def _asks_much(operation: Operation) -> int:
     """What only a sign-up asks: the password twice, consent, or more about a person than a login needs."""
     members = [item for schema in operation.bodies.values() for item in fields(schema)]
+    password = password_of(members)
+    user = user_of(members, password) if password else None
+    more = any(item.required and item not in (user, password) for item in members)
     twice = any(rank(item.name, names("fields", "confirm")) is not None for item in members)
     agreed = any(mentions(item.name, names("fields", "agree")) for item in members)
-    return 3 * twice + 2 * agreed
+    return 3 * twice + 2 * agreed + more + ("201" in operation.responses)
 
 
 def described_register(operation: Operation, rng: Any) -> Register | None:

@@ -34,6 +34,7 @@ from auth_conformance.discovery.management import find_sessions, find_user_manag
 from auth_conformance.discovery.names import dangerous
 from auth_conformance.discovery.newcomers import settle, verify_registration
 from auth_conformance.discovery.preludes import prepared, protected
+from auth_conformance.discovery.protection import find_protection
 from auth_conformance.discovery.providers import provider_attempts
 from auth_conformance.discovery.recovery import find_recovery, open_mailbox
 from auth_conformance.discovery.routes import seen_routes
@@ -79,6 +80,9 @@ async def explore(scout: Scout, known: Knowledge) -> None:
     await _step(scout, known, partial(find_public_keys, scout, known))
     await _step(scout, known, partial(find_keys, scout, known))
     await _step(scout, known, partial(find_objects, scout, known))
+    if known.objects is None and await _protected(scout, known, doorman):
+        await _step(scout, known, partial(find_keys, scout, known))
+        await _step(scout, known, partial(find_objects, scout, known))
     await _step(scout, known, partial(verify_registration, scout, known, doorman))
     await _step(scout, known, partial(find_refresh, scout, known, doorman))
     if known.settings.logout:
@@ -106,6 +110,13 @@ async def _step(
         known.say(
             "discovery", f"stopped after {scout.used} requests", Provenance.OBSERVED, "its budget is used up"
         )
+
+
+async def _protected(scout: Scout, known: Knowledge, doorman: Doorman) -> bool:
+    """Whether changes need more than the session cookie, and what they need was found."""
+    before = list(known.logins)
+    await _step(scout, known, partial(find_protection, scout, known, doorman))
+    return known.logins != before
 
 
 async def _documents(scout: Scout, known: Knowledge) -> list[str]:

@@ -219,6 +219,7 @@ def _login(target: Target, login: Login) -> Iterator[Line]:
         ("cookie", login.cookie, "the cookie that authenticates"),
         ("csrf", login.csrf, "where the reply holds the CSRF token"),
         ("csrf_header", login.csrf_header or None, "where changes made with the cookie carry it"),
+        ("csrf_from", login.csrf_from.name if login.csrf_from else None, "it hands that token to a session"),
         ("headers", dict(login.headers), "further headers that it needs"),
         ("query", dict(login.query), "further parameters that it needs"),
     ):

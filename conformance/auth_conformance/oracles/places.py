@@ -3,7 +3,7 @@
 `/data/token` is a JSON pointer and "" the whole body; `header Token` a header, without its scheme word;
 `cookie sid` a cookie that is set, by this reply or by one before it; `input csrf` a field of a form, in a page or
 listed in JSON; `query flow` a parameter of an address that the body names; `text Hello, <b>{}</b>` what stands
-between two pieces of a page.
+between two pieces of a page; `value fetch` the word itself, for what is the same for everybody.
 """
 
 from __future__ import annotations
@@ -71,6 +71,8 @@ def found_at(reply: Readable, where: str) -> Any:
             return unquote(named[1]) if named else None
         case "text":
             return _between(reply.text, rest)
+        case "value":
+            return rest
         case _:
             return resolve(reply.json, where)
 
@@ -82,7 +84,7 @@ def is_place(where: str) -> bool:
         return True
     if kind == "text":
         return rest.count("{}") == 1 and rest.strip() != "{}"
-    return kind in ("header", "cookie", "input", "query") and bool(blank) and bool(rest.strip())
+    return kind in ("header", "cookie", "input", "query", "value") and bool(blank) and bool(rest.strip())
 
 
 def _cookie(reply: Readable, name: str) -> str | None:

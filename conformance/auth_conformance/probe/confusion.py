@@ -247,6 +247,13 @@ class Confusion(Tampering):
         if listing is None:
             return []
         foreign, own = await self._identity("a"), await self._identity("b")
+        plain = self.canary()
+        honest = objects.create.request().with_json(put(dict(objects.template), objects.text_field, plain))
+        await self._as_b(Mixture("an honest creation", objects.create, honest), Role.CONTROL, "control: ")
+        seen = await self.call(listing, await self.credential(), label="what A lists then", role=Role.CONTROL)
+        if leaked(plain, seen.reply.text) is not None:
+            self.notes.append(f"{listing.name} shows A what is B's: whose a creation is cannot be seen there")
+            return []
         for name in OWNER_PARAMETERS[:2]:
             for query, body in ((own, foreign), (foreign, own)):
                 proofs: list[Exchange] = []

@@ -385,7 +385,10 @@ class Core:
         if body is not None:
             request = operation.carrying(request, body)
         if credential is not None:
-            request = request.with_headers(*credential.headers).with_query(*credential.query)
+            # A page has one origin: what an attack says of it stands in the place of the service's own.
+            foreign = any(name.lower() == "origin" for name, _ in headers)
+            carried = [item for item in credential.headers if not foreign or item[0].lower() != "origin"]
+            request = request.with_headers(*carried).with_query(*credential.query)
         request = request.with_headers(*headers).with_query(*query)
         if fresh:
             # RP: a new connection, and no cache may answer in the application's place.

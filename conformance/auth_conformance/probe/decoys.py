@@ -74,15 +74,14 @@ class Decoys(CrossSite):
             return Masked("WEB104", reason, tuple(self.evidence))
         if plain[0].judgement is not None:
             raise Unclear(f"The request without a decoy got no clear answer ({plain[0].why}).")
-        violations: list[Violation] = []
-        doubts: list[str] = []
-        for decoy in DECOYS:
-            for shape in (None, SIMPLE[0]):
-                found = await self._believed(mutation, live, decoy, shape)
-                if isinstance(found, Violation):
-                    violations.append(found)
-                    break
-                doubts += [found] if found else []
+        shapes: tuple[Simple | None, ...] = (None, SIMPLE[0])
+        if await self._came(mutation, live, await self._forged(mutation, bare, None, None)):
+            # Nobody asks for the token there: a page that CORS does not allow to send JSON is the defence.
+            self.notes.append(
+                f"{mutation.operation.name} takes JSON without a CSRF token, with or without decoys"
+            )
+            shapes = (SIMPLE[0],)
+        violations, doubts = await self._all_decoys(mutation, live, shapes)
         await self._must_create(mutation, live)
         await self.must_live(self.witness, live, baseline, "after")
         evidence, notes = tuple(self.evidence), tuple(self.notes)
@@ -90,8 +89,35 @@ class Decoys(CrossSite):
             return Failed(tuple(violations), evidence, (*notes, *doubts))
         if doubts:
             return Inconclusive(doubts[0], "", evidence, notes)
-        reason = f"{2 * len(DECOYS)} requests of another site with {len(DECOYS)} decoys changed nothing."
+        reason = (
+            f"{len(shapes) * len(DECOYS)} requests of another site with {len(DECOYS)} decoys changed nothing."
+        )
         return Passed(reason, evidence, notes)
+
+    async def _all_decoys(
+        self, mutation: Mutation, live: Credential, shapes: tuple[Simple | None, ...]
+    ) -> tuple[list[Violation], list[str]]:
+        violations: list[Violation] = []
+        doubts: list[str] = []
+        for decoy in DECOYS:
+            for shape in shapes:
+                found = await self._believed(mutation, live, decoy, shape)
+                if isinstance(found, Violation):
+                    violations.append(found)
+                    break
+                doubts += [found] if found else []
+        return violations, doubts
+
+    async def _defended(self, mutation: Mutation, live: Credential) -> tuple[Simple | None, ...]:
+        """The shapes of a body for which the token is asked: a decoy switches nothing off where it is not."""
+        as_it_is = await self._forged(mutation, replace(live, companions=()), None, None)
+        if not await self._came(mutation, live, as_it_is):
+            return None, SIMPLE[0]
+        # A page that CORS does not allow to send JSON is the defence there.
+        self.notes.append(
+            f"{mutation.operation.name} takes JSON without a CSRF token, with or without decoys"
+        )
+        return (SIMPLE[0],)
 
     async def _forged(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,17 +18,48 @@ from auth_conformance.oracles.canary import leaked
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.isolation import Belonging, Isolation
+from auth_conformance.source.words import words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from auth_conformance.target import Operation
+    from auth_conformance.target import Operation, Parameter
 
 MOST_COLLECTIONS = 4
 MOST_PAGES = 5
 # Members by which collections are filtered to an owner, and columns that nobody may sort or select by.
 OWNER_PARAMETERS = ("owner_id", "user_id", "owner", "user", "author")
 HIDDEN_COLUMNS = ("password", "hashed_password", "password_hash")
+# Words of parameters that turn pages, sort and search: nobody is named there.
+TURNING = frozenset(
+    [
+        "page",
+        "per",
+        "size",
+        "limit",
+        "offset",
+        "skip",
+        "cursor",
+        "after",
+        "before",
+        "sort",
+        "order",
+        "search",
+        "q",
+        "from",
+        "to",
+        "since",
+        "until",
+        "fields",
+        "include",
+        "format",
+        "direction",
+        "start",
+        "end",
+        "count",
+    ]
+)
+MOST_OWNERS = 4
 # An identifier that is shorter may stand in a reply by chance.
 TELLING = 8
 
@@ -112,10 +144,13 @@ class Gathering(Isolation):
 
     async def _questions(self, mine: Belonging, operation: Operation, listing: Operation) -> list[Question]:
         """List the ways to ask; the many undeclared parameters are sent at the listing only."""
-        declared = [item.name for item in operation.parameters if item.place == "query"]
+        parameters = [item for item in operation.parameters if item.place == "query"]
+        declared = [item.name for item in parameters]
         whose = dict.fromkeys(await self._names_of("a"))
         own = next(iter(await self._names_of("b")), "")
-        owners = [name for name in declared if any(word in name.lower() for word in OWNER_PARAMETERS)]
+        owners = [item.name for item in parameters if _may_name_somebody(item)]
+        owners.sort(key=lambda name: not any(word in name.lower() for word in OWNER_PARAMETERS))
+        owners = owners[:MOST_OWNERS]
         if operation is listing:
             owners = list(dict.fromkeys([*owners, *OWNER_PARAMETERS[:3]]))
         found = [Question("as it is")]
@@ -143,20 +178,27 @@ class Gathering(Isolation):
         ]
 
     async def _names_of(self, label: str) -> list[str]:
-        """Return what an account is called: the identifiers that the witness shows, and its user name."""
+        """Return what an account is called: whatever the witness says of it and not of the other, and its name."""
         account = self.account(label)
-        found: list[str] = []
-        if self.target.witness is not None:
-            answer = await self.call(
-                self.target.witness.operation, await self.credential(owner=label), label=f"who is {label}?"
+        if self.target.witness is None:
+            return [account.username]
+        said = {
+            who: await self.call(
+                self.target.witness.operation, await self.credential(owner=who), label=f"who is {who}?"
             )
-            found = [
-                str(value)
-                for pointer, value in flattened(answer.reply.json).items()
-                if pointer.rsplit("/", 1)[-1] in ("id", "user_id", "uuid", "sub")
-                and isinstance(value, (str, int))
-            ]
-        return [*found, account.username][:2]
+            for who in ("a", "b")
+        }
+        facts = {who: flattened(answer.reply.json) for who, answer in said.items()}
+        theirs = facts["b" if label == "a" else "a"]
+        found = [
+            (not pointer.lower().endswith(("id", "no", "sub", "number")), str(value))
+            for pointer, value in facts[label].items()
+            if isinstance(value, (str, int))
+            and not isinstance(value, bool)
+            and value != theirs.get(pointer, value)
+        ]
+        found.sort(key=lambda pair: pair[0])
+        return list(dict.fromkeys([*(value for _, value in found[:2]), account.username]))[:3]
 
     async def _question(
         self, operation: Operation, question: Question, mine: Belonging
@@ -254,6 +296,19 @@ class Gathering(Isolation):
             f"{operation.name} sorts by {told[0]}, which it does not show: the order tells what is in it."
         )
         return [Violation(operation.name, message, Severity.MEDIUM, (plain[1], orders[told[0]][1]))]
+
+
+def _may_name_somebody(parameter: Parameter) -> bool:
+    """Whether a query parameter can take the name or number of a person: what turns pages or sorts cannot."""
+    schemas = [parameter.schema, *parameter.schema.get("anyOf", ())]
+    kinds = {kind for item in schemas if isinstance(item, Mapping) for kind in _listed(item.get("type"))}
+    closed = any(isinstance(item, Mapping) and ("enum" in item or "const" in item) for item in schemas)
+    turns = not TURNING.isdisjoint(words(parameter.name))
+    return not closed and not turns and (not kinds or not kinds.isdisjoint(("string", "integer")))
+
+
+def _listed(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)] if value else []
 
 
 def _shown(belonging: Belonging, answer: Answer) -> str | None:

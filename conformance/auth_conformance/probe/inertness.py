@@ -215,7 +215,7 @@ class Inertness(Described):
             for origin in (listed, stranger, None):
                 if origin is None and origin is listed and found.get(label) and len(found[label]) > 1:
                     continue
-                sent = request.with_headers(("Origin", origin)) if origin else request
+                sent = request.from_origin(origin) if origin else request
                 who = "no page" if origin is None else f"a page of {origin}"
                 answer = await self.send(sent, label=f"{label} for {who}", role=Role.ATTACK)
                 found.setdefault(label, []).append(answer)

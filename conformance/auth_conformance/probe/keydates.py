@@ -17,7 +17,7 @@ from auth_conformance.probe.expiry import HOUR, KEY_TOLERANCE, Late, MadeKey
 from auth_conformance.probe.refusal import Attempt
 from auth_conformance.probe.stored import Stored
 from auth_conformance.storage import StorageError
-from auth_conformance.storage_changes import postpone
+from auth_conformance.storage_changes import moment_column, postpone
 
 if TYPE_CHECKING:
     from auth_conformance.storage import Row
@@ -44,7 +44,8 @@ class KeyDates(Stored):
             if not stored:
                 raise
             return await self._ended_in_database()
-        if stored and isinstance(verdict, Failed) and any(map(_is_late, verdict.violations)):
+        movable = self.scene.recorder.clock.movable
+        if stored and movable and isinstance(verdict, Failed) and any(map(_is_late, verdict.violations)):
             return await self._by_which_clock(verdict)
         return verdict
 
@@ -101,11 +102,13 @@ class KeyDates(Stored):
             and (at := moment(text, self._clock_now())) is not None
             and abs(at - end) < _NEAR
         ]
-        # A number is not in what was read: then the column has the name of the field.
-        wanted = names[0] if names else field.rpartition("/")[2]
+        url = self.target.database or ""
         try:
+            # A number is not in what was read, and a column may have another name than the field.
+            found = None if names else await moment_column(url, row.table, (column, value), end)
+            wanted = names[0] if names else found or field.rpartition("/")[2]
             changed = await postpone(
-                self.target.database or "",
+                url,
                 row.table,
                 (column, value),
                 wanted,

@@ -287,7 +287,7 @@ class Origins(Refusal):
         self.scene.recorder.redactor.learn(password)
         request = login.request(styled(f"nobody{self.word(8)}", style), password)
         return await self.send(
-            request.with_headers(("Origin", stranger.origin)),
+            request.from_origin(stranger.origin),
             label=f"a wrong login by a page of {stranger.origin}",
             role=Role.ATTACK,
             operation=login.operation.name,

@@ -175,7 +175,7 @@ class Sockets(Revocation, Minting):
         if credential is not None:
             bare = bare.with_headers(*credential.headers).with_query(*credential.query)
         if origin is not None:
-            bare = bare.with_headers(("Origin", origin))
+            bare = bare.from_origin(origin)
         text = message if message is not None else self._message(route)
         pauses = PAUSES if meanwhile is not None else (0.0,)
         talk = Talk(await self.scene.sockets(), (text,), meanwhile, text, pauses)

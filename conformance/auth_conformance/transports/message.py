@@ -48,8 +48,9 @@ class HttpRequest:
     `target` replaces the whole request target byte for byte and needs the wire transport. `fresh` asks for
     a connection of its own. `source` is the loopback address to call from, where the target is on this machine:
     two people seldom share an address, and a limit that one of them meets is not the other's.
-    a connection of its own. `before` are requests that the recorder sends first, whose replies fill the marks
-    in this one and whose cookies it takes along. `limit` is how many bytes of the reply are read.
+    `before` are requests that the recorder sends first, whose replies fill the marks in this one and whose cookies
+    it takes along; `then` are sent after it with the cookies that it was given. `limit` is how many bytes of the
+    reply are read.
     """
 
     method: str
@@ -61,6 +62,7 @@ class HttpRequest:
     fresh: bool = False
     source: str | None = None
     before: tuple[Step, ...] = ()
+    then: tuple[HttpRequest, ...] = ()
     limit: int = BODY_LIMIT
     # How the operation wants its JSON to be called, such as application/vnd.api+json.
     json_type: str = "application/json"
@@ -80,6 +82,10 @@ class HttpRequest:
     def with_headers(self, *pairs: tuple[str, str | bytes]) -> Self:
         """Append headers; existing ones of the same name stay (some attacks send two)."""
         return replace(self, headers=(*self.headers, *pairs))
+
+    def from_origin(self, origin: str) -> Self:
+        """The request as a page of `origin` sends it; a page has one origin."""
+        return replace(self, headers=(*self._without("origin"), ("Origin", origin)))
 
     def with_query(self, *pairs: tuple[str, str]) -> Self:
         """Append query parameters."""
@@ -143,7 +149,8 @@ class RawReply:
     """One reply. `status` is None when none came, and `error` says why in a few words.
 
     `took` is in seconds. `undelivered` is true when our own client refused to put the request on the wire:
-    the target never saw it. `earlier` are the replies to the requests that prepared this one.
+    the target never saw it. `earlier` are the replies to the requests that prepared this one, `later` those to
+    the requests that followed it.
     """
 
     status: int | None
@@ -154,6 +161,7 @@ class RawReply:
     undelivered: bool = False
     truncated: bool = False
     earlier: tuple[RawReply, ...] = ()
+    later: tuple[RawReply, ...] = ()
     _json: list[Any] = field(default_factory=list, compare=False, repr=False)
 
     def header(self, name: str) -> str | None:

@@ -30,6 +30,8 @@ EXCERPT = 8_000
 DIGESTED = 64_000
 # What one request takes from another is a secret when it is as long as one: a CSRF token, a ticket.
 _SECRET_FROM = 12
+# What follows a request is sent after one that was granted, redirects of a login among them.
+_REFUSED_FROM = 400
 # What the archive holds: bodies up to so many bytes, so many in all, so many wordings of one operation and
 # status, and so many of one wording.
 LARGEST_KEPT = 256_000
@@ -162,6 +164,8 @@ class Recorder:
         reply = await self._deliver(request, transport, moved, at_once=at_once)
         if earlier:
             reply = replace(reply, earlier=earlier)
+        if request.then and reply.status is not None and reply.status < _REFUSED_FROM:
+            reply = replace(reply, later=await self._followed(request, reply, transport, moved))
         exchange = Exchange(
             number=next(self._numbers),
             label=label,
@@ -218,6 +222,17 @@ class Recorder:
                 if len(value) >= _SECRET_FROM:
                     self.redactor.learn(Secret(value))
         return request.filled(values).with_cookies(cookies), tuple(earlier)
+
+    async def _followed(
+        self, request: HttpRequest, reply: RawReply, transport: Transport | None, moved: float
+    ) -> tuple[RawReply, ...]:
+        """Send what has to come after, with the cookies that were given."""
+        cookies: dict[str, str] = {}
+        for one in (*reply.earlier, reply):
+            cookies |= one.cookies
+        return tuple(
+            [await self._deliver(item.with_cookies(cookies), transport, moved) for item in request.then]
+        )
 
     async def _deliver(
         self, request: HttpRequest, transport: Transport | None, moved: float, *, at_once: bool = False

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auth_conformance.storage import StorageError
-from auth_conformance.storage_changes import erase, postpone, shifted
+from auth_conformance.storage_changes import erase, moment_column, postpone, shifted
 
 MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1))  # noqa: DTZ001 - a stored text has no zone
 
@@ -63,6 +63,8 @@ def test_one_row_changes_and_no_other(database: Path, driver: str) -> None:
         ("a", "2026-03-01 11:00:00.000000", 1_772_362_800),
         ("b", "2026-03-01 12:00:00.000000", 1_772_366_400),
     ]
+    assert asyncio.run(moment_column(url, "keys", ("digest", "b"), 1_772_366_402)) == "number"
+    assert asyncio.run(moment_column(url, "keys", ("digest", "a"), 1_772_366_400)) is None
     assert asyncio.run(erase(url, "keys", "digest", "a")) == 1
     assert asyncio.run(erase(url, "keys", "digest", "a")) == 0
 

@@ -48,6 +48,7 @@ def essence(target: Target) -> dict[str, Any]:
                 login.cookie,
                 login.csrf,
                 login.csrf_header,
+                login.csrf_from and login.csrf_from.name,
             )
             for login in target.logins
         ],

@@ -1,0 +1,176 @@
+"""What changes need beside the session cookie: a CSRF token, a header of a script's, the service's own Origin."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from auth_conformance.credentials import Kind
+from auth_conformance.discovery.access import declared_csrf_header
+from auth_conformance.discovery.belongings import creation_requests
+from auth_conformance.discovery.lifecycle import logout_operations
+from auth_conformance.discovery.names import dangerous, mentions, names
+from auth_conformance.discovery.tokens import csrf_header_for, csrf_pointer, live_cookies
+from auth_conformance.model import Provenance
+from auth_conformance.oracles.places import found_at
+from auth_conformance.target import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from auth_conformance.credentials import Credential
+    from auth_conformance.discovery.access import Doorman
+    from auth_conformance.discovery.asking import Scout
+    from auth_conformance.discovery.knowledge import Knowledge
+    from auth_conformance.target import Login
+    from auth_conformance.transports.message import HttpRequest, RawReply
+
+# How a change is refused that does not say where it comes from: 419 is Laravel's.
+_REFUSALS = (400, 403, 419, 422)
+_SOURCES = 5
+_NAMED = re.compile(r"\bX-[A-Za-z][\w-]{2,40}\b", re.IGNORECASE)
+_USUAL = ("X-CSRF-Token", "X-CSRFToken", "X-XSRF-TOKEN", "X-CSRF", "CSRF-Token")
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Something that shows that a change is meant: its place in a reply, and the GET whose reply it is."""
+
+    place: str
+    source: Operation | None = None
+
+
+async def find_protection(scout: Scout, known: Knowledge, doorman: Doorman) -> None:
+    """Complete the login by cookie with what changes need; one change is sent with each proof that there is."""
+    login = next((item for item in known.logins if item.cookie is not None), None)
+    session = known.credentials.get(("a", Kind.COOKIE))
+    account = known.accounts.get("a")
+    if login is None or session is None or account is None or account.password is None:
+        return
+    if known.settings.login and login.csrf_header:
+        return
+    change = await _refused_change(scout, known, login, session)
+    if change is None:
+        return
+    request, refusal = change
+    reply = await doorman.send(replace(login, csrf_from=None), account)
+    fresh = replace(login, csrf=None, csrf_header="").read(reply, "a") if reply is not None else None
+    if reply is None or fresh is None:
+        return
+    async for proof, said in _proofs(scout, known, reply, fresh):
+        for header in _headers(known, proof, refusal):
+            wanted = replace(login, csrf=proof.place, csrf_header=header, csrf_from=proof.source)
+            seen = replace(reply, later=(said,)) if proof.source is not None else reply
+            better = wanted.read(seen, "a")
+            if better is None or not better.companions:
+                continue
+            for _, value in (*better.companions, *better.crumbs):
+                scout.learn(value)
+            answer = await scout.ask(request, f"a change with {header}", credential=better)
+            if _refuses_alike(answer.reply, refusal):
+                continue
+            await _adopt(known, doorman, login, wanted)
+            return
+
+
+async def _adopt(known: Knowledge, doorman: Doorman, login: Login, wanted: Login) -> None:
+    known.logins[known.logins.index(login)] = wanted
+    origin = f" of {wanted.csrf_from.name}" if wanted.csrf_from is not None else ""
+    known.say(
+        "CSRF",
+        f"{wanted.csrf}{origin} → header {wanted.csrf_header}",
+        Provenance.OBSERVED,
+        "a change was refused without it and not with it",
+    )
+    for label in [who for who, kind in known.credentials if kind is Kind.COOKIE]:
+        reply = await doorman.send(wanted, known.accounts[label])
+        credential = wanted.read(reply, label) if reply is not None else None
+        if credential is not None:
+            known.credentials[label, Kind.COOKIE] = credential
+
+
+async def _refused_change(
+    scout: Scout, known: Knowledge, login: Login, session: Credential
+) -> tuple[HttpRequest, RawReply] | None:
+    """A change that the session alone may not make; None when the first orderly one is made."""
+    requests = [
+        *creation_requests(scout, known),
+        *(
+            item.request()
+            for item in logout_operations(known, login)
+            if item.method == "POST" and "{" not in item.path
+        ),
+    ]
+    for request in requests[:2]:
+        reply = (await scout.ask(request, "a change with the session alone", credential=session)).reply
+        if reply.ok:
+            return None
+        if reply.status in _REFUSALS:
+            return request, reply
+    return None
+
+
+def _refuses_alike(reply: RawReply, refusal: RawReply) -> bool:
+    """Whether a change is still refused: by the same status, or by another word for it."""
+    return reply.status is None or reply.status == refusal.status or reply.status in (401, 403, 419, 429)
+
+
+async def _proofs(
+    scout: Scout, known: Knowledge, reply: RawReply, fresh: Credential
+) -> AsyncIterator[tuple[Proof, RawReply]]:
+    for place in _places(reply, fresh):
+        yield Proof(place), reply
+    documented = [
+        item
+        for item in known.by_method("GET")
+        if "{" not in item.path and mentions(item.path, names("tokens", "csrf")) and not dangerous(item)
+    ]
+    shown = [item.operation for item in (known.witness, known.second) if item is not None]
+    usual = [Operation("GET", path, provenance=Provenance.GUESSED) for path in names("csrf", "paths")]
+    for operation in [*documented, *shown, *([] if documented else usual)][:_SOURCES]:
+        said = (await scout.ask(operation.request(), "a CSRF token for the session?", credential=fresh)).reply
+        if said.ok and scout.exists(said, operation.path):
+            for place in _places(said, fresh):
+                yield Proof(place, operation), said
+    # No token: where a change comes from is told by headers that only a script, or the service's own page, sends.
+    yield Proof("value XMLHttpRequest"), reply
+    if known.kind == "url":
+        yield Proof(f"value {known.address.split('/', 3)[0]}//{known.address.split('/', 3)[2]}"), reply
+
+
+def _places(reply: RawReply, fresh: Credential) -> Iterator[str]:
+    """Where a reply may hold a CSRF token, likeliest first."""
+    words = names("tokens", "csrf")
+    pointer = csrf_pointer(reply.json)
+    if pointer is not None:
+        yield pointer
+    for name, _ in reply.headers:
+        if mentions(name, words):
+            yield f"header {name}"
+    cookies = [cookie for one in (*reply.earlier, reply) for cookie in live_cookies(one)]
+    readable = [
+        item for item in cookies if item.name != fresh.carrier.name and item.attribute("httponly") is None
+    ]
+    readable.sort(key=lambda item: not mentions(item.name, words))
+    yield from dict.fromkeys(f"cookie {item.name}" for item in readable)
+    if "html" in reply.media_type:
+        yield from (
+            f"input {name}" for name in ("csrf-token", "csrf_token") if found_at(reply, f"input {name}")
+        )
+
+
+def _headers(known: Knowledge, proof: Proof, refusal: RawReply) -> list[str]:
+    """The headers in which a proof may be wanted: declared, named by the refusal, usual, or called like a cookie."""
+    kind, _, name = proof.place.partition(" ")
+    if kind == "value":
+        return ["X-Requested-With"] if name == "XMLHttpRequest" else ["Origin"]
+    found = [declared_csrf_header(known), *_NAMED.findall(refusal.text)]
+    if kind == "header":
+        found.append(name)
+    found += [csrf_header_for(proof.place), *_USUAL]
+    if kind == "cookie":
+        bare = re.sub(r"^__(?:Host|Secure)-", "", name).replace("_", "-")
+        found += [f"X-{bare}", f"X-{bare}-Token", bare]
+    spelled = {item.lower(): item for item in reversed(found) if item}
+    return list(reversed(spelled.values()))

@@ -1,0 +1,132 @@
+"""What changes need beside the session cookie, as services of many makes ask for it."""
+
+import secrets
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import pytest
+from discovery_people import Store
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.security import APIKeyCookie
+from pydantic import BaseModel
+
+Ask = Callable[[Request, str], bool]
+
+
+class Person(BaseModel):
+    handle: str
+    passphrase: str
+
+
+class Newcomer(Person):
+    full_name: str
+
+
+class Leaf(BaseModel):
+    heading: str
+
+
+def notebook(ask: Ask, *, cookie: str = "", csrf_path: str = "", header: str = "") -> FastAPI:  # noqa: C901 - a service is many handlers
+    """Sign-up and login under names of their own; `ask` says whether a change is meant."""
+    app, store = FastAPI(), Store()
+    leaves: dict[str, tuple[str, str]] = {}
+    tokens: dict[str, str] = {}
+    scheme = APIKeyCookie(name="nb", auto_error=False)
+
+    def caller(sid: Annotated[str | None, Depends(scheme)]) -> str:
+        name = store.owner(sid)
+        if name is None:
+            raise HTTPException(401, "no")
+        return name
+
+    def meant(request: Request, name: Annotated[str, Depends(caller)]) -> str:
+        if not ask(request, tokens[request.cookies["nb"]]):
+            raise HTTPException(403, "not from here")
+        return name
+
+    @app.post("/v1/auth/enrol", status_code=201)
+    def enrol(who: Newcomer) -> dict[str, str]:
+        store.people[who.handle] = who.passphrase
+        return {"handle": who.handle}
+
+    @app.post("/v1/auth/sign-in")
+    def sign_in(who: Person, response: Response) -> dict[str, bool]:
+        sid = store.log_in(who.handle, who.passphrase)
+        tokens[sid] = secrets.token_hex(12)
+        response.set_cookie("nb", sid, httponly=True)
+        if cookie:
+            response.set_cookie(cookie, tokens[sid])
+        if header:
+            response.headers[header] = tokens[sid]
+        return {"ok": True}
+
+    if csrf_path:
+
+        @app.get(csrf_path)
+        def token(request: Request, _: Annotated[str, Depends(caller)]) -> dict[str, str]:
+            return {"csrfToken": tokens[request.cookies["nb"]]}
+
+    @app.get("/v1/account")
+    def account(name: Annotated[str, Depends(caller)]) -> dict[str, str]:
+        return {"handle": name}
+
+    @app.post("/v1/leaves", status_code=201)
+    def create(leaf: Leaf, name: Annotated[str, Depends(meant)]) -> dict[str, str]:
+        leaf_id = secrets.token_hex(8)
+        leaves[leaf_id] = (name, leaf.heading)
+        return {"leafId": leaf_id, "heading": leaf.heading}
+
+    @app.get("/v1/leaves/{leafId}")
+    def read(leafId: str, name: Annotated[str, Depends(caller)]) -> dict[str, str]:  # noqa: N803
+        if leaves.get(leafId, ("", ""))[0] != name:
+            raise HTTPException(404, "no")
+        return {"leafId": leafId, "heading": leaves[leafId][1]}
+
+    return app
+
+
+SHAPES: list[tuple[str, str, dict[str, Any], Ask]] = [
+    (
+        "cookie nb_guard",
+        "X-nb-guard",
+        {"cookie": "nb_guard"},
+        lambda request, token: request.headers.get("x-nb-guard") == request.cookies.get("nb_guard") == token,
+    ),
+    (
+        "/csrfToken",
+        "X-CSRF-Token",
+        {"csrf_path": "/v1/auth/csrf"},
+        lambda request, token: request.headers.get("x-csrf-token") == token,
+    ),
+    (
+        "header x-csrf",
+        "X-CSRF",
+        {"header": "X-CSRF"},
+        lambda request, token: request.headers.get("x-csrf") == token,
+    ),
+    (
+        "value XMLHttpRequest",
+        "X-Requested-With",
+        {},
+        lambda request, _: request.headers.get("x-requested-with") == "XMLHttpRequest",
+    ),
+]
+
+
+@pytest.mark.parametrize(("place", "header", "knobs", "ask"), SHAPES, ids=[item[0] for item in SHAPES])
+def test_what_a_change_needs_is_found(
+    learn: Any, place: str, header: str, knobs: dict[str, Any], ask: Ask
+) -> None:
+    target = learn(notebook(ask, **knobs), accounts={}).target
+    login = target.logins[0]
+    assert (login.csrf, login.csrf_header.lower()) == (place, header.lower())
+    assert target.objects is not None
+    assert target.objects.identifier == "/leafId"
+    assert target.register is not None
+    assert (target.register.operation.path, target.register.user_field) == ("/v1/auth/enrol", "handle")
+
+
+def test_nothing_is_added_where_the_session_suffices(learn: Any) -> None:
+    target = learn(notebook(lambda *_: True), accounts={}).target
+    assert target.objects is not None
+    assert not target.logins[0].csrf_header
