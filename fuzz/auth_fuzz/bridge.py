@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, TypeVar
@@ -18,12 +19,22 @@ class HaltedError(Exception):
     """The search is over: its time or its requests are used up, or somebody pressed Ctrl-C."""
 
 
+class OverError(BaseException):
+    """As HaltedError, for inside Hypothesis: that takes every Exception for a failure, and goes on."""
+
+
 @dataclass(slots=True)
 class Bridge:
-    """One search: its loop, and when it ends. `why` says why it ended early; "" when it did not."""
+    """One search: its loop, and when it ends. `why` says why it ended early; "" when it did not.
+
+    What ends a search is `quota`, the number that `sent` has by then; `deadline`, on the monotonic clock, is for
+    services and machines that are too slow for it.
+    """
 
     loop: asyncio.AbstractEventLoop
     deadline: float
+    sent: Callable[[], int] = lambda: 0
+    quota: int = sys.maxsize
     began: float = field(default_factory=time.monotonic)
     halted: Event = field(default_factory=Event)
     why: str = ""
@@ -34,7 +45,19 @@ class Bridge:
         """Whether nothing more may be sent."""
         if not self.halted.is_set() and time.monotonic() >= self.deadline:
             self.halt("its time was used up")
+        if not self.halted.is_set() and self.left <= 0:
+            self.halt("its requests were used up")
         return self.halted.is_set()
+
+    @property
+    def left(self) -> int:
+        """How many requests may still be sent."""
+        return self.quota - self.sent()
+
+    def shorten(self, seconds: float, requests: int) -> None:
+        """Let the search go on for no longer than this."""
+        self.deadline = min(self.deadline, time.monotonic() + seconds)
+        self.quota = min(self.quota, self.sent() + requests)
 
     def halt(self, why: str) -> None:
         """End the search: what is under way finishes, nothing more begins."""
@@ -46,9 +69,9 @@ class Bridge:
         self.over = True
         self.halt("the part has ended")
 
-    def resume(self, deadline: float) -> None:
-        """Go on until `deadline`, unless the search was ended from outside."""
-        self.deadline = deadline
+    def resume(self, deadline: float, requests: int) -> None:
+        """Go on until `deadline` for so many requests, unless the search was ended from outside."""
+        self.deadline, self.quota = deadline, self.sent() + requests
         if not self.over:
             self.halted.clear()
             self.why = ""

@@ -11,15 +11,17 @@ SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """`seconds` bounds the whole run, `requests` what it sends, `examples` each single search.
+    """`seconds` and `requests` bound the whole run, which shares them out; `examples` bounds each single search, and
+    `shrinking` the requests that make what was found as short as it can be.
 
-    Within the same `examples` and seed a run sends the same requests; a run that `seconds` cuts short sends
-    the beginning of them.
+    Under one seed the same `requests` and `examples` send the same requests, whatever else the machine does; a
+    run that `seconds` cuts short sends the beginning of what each search would have sent.
     """
 
     seconds: float = SECONDS
     requests: int = 30_000
     examples: int = 200
+    shrinking: int = 500
 
 
 def seconds(text: str) -> float:

@@ -15,6 +15,7 @@ from auth_conformance.credentials import Credential, Jwt, Kind, SigningKey
 from auth_conformance.model import Outcome, Role, Rule, Violation
 from auth_conformance.probe import Attempt, Unclear
 from auth_fuzz import rules
+from auth_fuzz.bridge import OverError
 from auth_fuzz.health import HEALTH
 from auth_fuzz.strategies import (
     Attack,
@@ -33,25 +34,26 @@ if TYPE_CHECKING:
     from auth_conformance.oracles.entry import Baseline
     from auth_conformance.probe import Answer
     from auth_fuzz.bridge import Bridge
+    from auth_fuzz.budget import Budget
     from auth_fuzz.ledger import Ledger
     from auth_fuzz.world import World
 
 Grammar = Callable[[Material], "SearchStrategy[Attack]"]
-# Which grammars belong to which kind of credential, and which rule a counterexample breaks.
-GRAMMARS: dict[Kind, tuple[tuple[Rule, Grammar], ...]] = {
-    Kind.BEARER: ((rules.JWS, token_attacks), (rules.HEADER, authorization_attacks)),
-    Kind.KEY: ((rules.KEYS, key_attacks),),
-    Kind.COOKIE: ((rules.COOKIES, cookie_attacks),),
-    Kind.BASIC: ((rules.HEADER, basic_attacks),),
+# The grammar of a kind of credential, and which rule a counterexample breaks.
+GRAMMARS: dict[tuple[Kind, Rule], Grammar] = {
+    (Kind.BEARER, rules.JWS): token_attacks,
+    (Kind.BEARER, rules.HEADER): authorization_attacks,
+    (Kind.KEY, rules.KEYS): key_attacks,
+    (Kind.COOKIE, rules.COOKIES): cookie_attacks,
+    (Kind.BASIC, rules.HEADER): basic_attacks,
 }
 
 
-# Each grammar gets at least so many seconds.
-_LEAST = 1.5
-# While there is time a search that found nothing begins again, with other chance, so often in all.
+# While there is budget a search that found nothing begins again, with other chance, so often in all.
 _ROUNDS = 5
-# Longest time, in seconds, to send a counterexample twice more.
-_SETTLING = 5.0
+# Longest time, in seconds, to shrink a counterexample; as that and most requests, to send it twice more.
+_SHRINKING = 30.0
+_SETTLING = (10.0, 20)
 
 
 class FoundError(Exception):
@@ -61,10 +63,10 @@ class FoundError(Exception):
 class GrammarSearch:
     """Searches one grammar for an attack that is let in."""
 
-    def __init__(self, world: World, ledger: Ledger, bridge: Bridge, *, seed: int, examples: int) -> None:
+    def __init__(self, world: World, ledger: Ledger, bridge: Bridge, *, seed: int, budget: Budget) -> None:
         self.world, self.ledger, self.bridge = world, ledger, bridge
         self.searcher = world.searcher
-        self._seed, self._examples = seed, examples
+        self._seed, self._budget = seed, budget
         self._crash: tuple[Attack, Answer] | None = None
         self._best: tuple[Attack, Answer] | None = None
 
@@ -78,7 +80,7 @@ class GrammarSearch:
             live,
             self.world.b.credentials.get(kind) if self.world.b is not None else None,
             self._key(live.jwt),
-            self.world.scene.recorder.clock.now() + self.searcher.shift,
+            self.world.scene.recorder.clock.now(),
             self.searcher.target.policy.leeway,
         )
         strategy = grammar(material)
@@ -86,8 +88,8 @@ class GrammarSearch:
             if self._best is None and not self.bridge.spent:
                 self._search(rule, strategy, baseline, self._seed + turn)
         if self._best is not None:
-            # What was found is settled even when the search's time is used up: it takes four requests.
-            self.bridge.resume(time.monotonic() + _SETTLING)
+            # What was found is settled even when the search's budget is used up: it takes four requests.
+            self.bridge.resume(time.monotonic() + _SETTLING[0], _SETTLING[1])
             self.bridge.run(self._settle(rule, self._best[0], live, baseline))
         elif self._crash is not None and not self.bridge.spent:
             self.bridge.run(self._settle_crash(self._crash[0], live, baseline))
@@ -117,7 +119,7 @@ class GrammarSearch:
     def _search(self, rule: Rule, strategy: SearchStrategy[Attack], baseline: Baseline, chance: int) -> None:
         @seed(chance)
         @settings(
-            max_examples=self._examples,
+            max_examples=self._budget.examples,
             database=None,
             deadline=None,
             derandomize=False,
@@ -130,9 +132,11 @@ class GrammarSearch:
         @given(strategy)
         def attack_is_refused(attack: Attack) -> None:
             if self.bridge.spent:
-                return
+                raise OverError
             answer = self.bridge.run(self._present(attack, baseline))
             if answer.accepted and not attack.lawful:
+                if self._best is None:
+                    self.bridge.shorten(_SHRINKING, self._budget.shrinking)
                 self._best = attack, answer
                 raise FoundError(attack.says)
             if answer.outcome is Outcome.CRASHED:
@@ -142,8 +146,8 @@ class GrammarSearch:
 
         try:
             attack_is_refused()
-        except (FoundError, Flaky, HypothesisException, StopTest):
-            # What was found is kept; a search that its time cut short looks flaky to Hypothesis.
+        except (FoundError, Flaky, HypothesisException, StopTest, OverError):
+            # What was found is kept; a search that its budget cut short looks flaky to Hypothesis.
             return
 
     async def _present(
@@ -188,16 +192,10 @@ def warm_up() -> None:
     nothing()
 
 
-def search_kind(  # noqa: PLR0917 - what every search takes
-    world: World, ledger: Ledger, bridge: Bridge, kind: Kind, seed: int, examples: int
+def search_grammar(  # noqa: PLR0917 - what every search takes
+    world: World, ledger: Ledger, bridge: Bridge, kind: Kind, rule: Rule, seed: int, budget: Budget
 ) -> None:
-    """Search every grammar of one kind of credential. Blocks."""
+    """Search the grammar of a kind of credential. Blocks."""
     if kind not in world.a.credentials:
         raise Unclear(f"no {kind.value} credential is known")
-    share = bridge.deadline
-    grammars = GRAMMARS[kind]
-    for number, (rule, grammar) in enumerate(grammars, 1):
-        due = bridge.began + (share - bridge.began) * number / len(grammars)
-        # On a busy machine the grammar before may have used up more than its own time.
-        bridge.resume(max(due, time.monotonic() + _LEAST))
-        GrammarSearch(world, ledger, bridge, seed=seed, examples=examples).run(kind, rule, grammar)
+    GrammarSearch(world, ledger, bridge, seed=seed, budget=budget).run(kind, rule, GRAMMARS[kind, rule])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import Phase, Verbosity, seed, settings
@@ -20,13 +21,13 @@ from hypothesis.stateful import (
 from auth_conformance.credentials import Kind
 from auth_conformance.model import Expectation, Violation
 from auth_conformance.probe import Missing, Unclear
-from auth_fuzz.bridge import HaltedError
+from auth_fuzz.bridge import HaltedError, OverError
 from auth_fuzz.habits import learn
 from auth_fuzz.health import HEALTH
 from auth_fuzz.lifecycle import Habits
 from auth_fuzz.moves import Moves, find_moves, kinds_of_login
 from auth_fuzz.rules import KILLED
-from auth_fuzz.stage import NAMES, BrokenError, Held, OffStageError, Stage, Troupe
+from auth_fuzz.stage import NAMES, Actor, BrokenError, Held, OffStageError, Stage, Troupe
 
 if TYPE_CHECKING:
     from auth_conformance.model import Rule
@@ -34,28 +35,60 @@ if TYPE_CHECKING:
     from auth_fuzz.ledger import Ledger
     from auth_fuzz.world import World
 
-# So many steps make a story.
-STEPS = 12
+# So many steps make a story of one act, and of the later ones that mix everything.
+STEPS = 6
+LONGER = 12
+# So many stories are told in one act; the first of them is the plainest that there is.
+STORIES = 2
+# So many other moves are allowed in an act besides the one that it is about.
+_OTHERS = 3
+# Each move is the subject of so many acts before acts mix more of them.
+_ROUNDS = 2
 # Longest time, in seconds, to shorten a story that breaks the model.
-_SHORTENING = 4.0
-# Longest time, in seconds, to play a story that was found twice more.
-_SETTLING = 10.0
+_SHORTENING = 30.0
+# As above, to log everybody in once more when the search is over.
+_SETTLING = (10.0, 40)
 _WHO = st.sampled_from(NAMES)
 _NUMBER = st.integers(0, 11)
+_MINUTES = (20, 1, 10, 60, 600, 1500)
 _SESSIONS = ("bearer", "cookie", "basic")
+# Every move, with those that must have been made before it. Logging in is always allowed.
+_AFTER: dict[str, tuple[str, ...]] = {
+    "use": (),
+    "log_out": (),
+    "log_out_everywhere": (),
+    "refresh": (),
+    "reuse": ("refresh",),
+    "change_password": (),
+    "try_former_password": ("change_password",),
+    "create_key": (),
+    "revoke_key": ("create_key",),
+    "rotate_key": ("create_key",),
+    "delete_account": (),
+    "register_again": ("delete_account",),
+    "block": (),
+    "unblock": ("block",),
+    "demote": (),
+    "wait": (),
+    "race_refresh": (),
+    "race_logout": (),
+}
 
 
 class LifecycleSearch:
     """Plays stories until one breaks the model, or until the time is used up."""
 
-    def __init__(self, world: World, ledger: Ledger, bridge: Bridge, *, seed: int, examples: int) -> None:
-        self.world, self.ledger, self.bridge = world, ledger, bridge
+    def __init__(
+        self, world: World, ledger: Ledger, bridge: Bridge, *, seed: int, examples: int, shrinking: int
+    ) -> None:
+        self.world, self.ledger, self.bridge, self.shrinking = world, ledger, bridge, shrinking
         self.moves: Moves = find_moves(world.target)
         self.troupe = Troupe(world, kinds_of_login(world.target))
         self.habits: Habits | None = None
         self.stories = self.steps = 0
         self.best: tuple[BrokenError, Stage] | None = None
         self._seed, self._examples = seed, examples
+        self._rng = random.Random(f"{seed}:lifecycle")
 
     def run(self, decided: tuple[Rule, ...]) -> None:
         """Search. Blocks: for a thread of its own. Raises Missing, Unclear, HaltedError."""
@@ -76,7 +109,7 @@ class LifecycleSearch:
         self._search()
         if self.best is not None:
             self._report(*self.best)
-        self.bridge.resume(time.monotonic() + _SETTLING)
+        self.bridge.resume(time.monotonic() + _SETTLING[0], _SETTLING[1])
         self.bridge.run(self.troupe.disband())
         for one in decided:
             entry = self.ledger.of(one)
@@ -88,13 +121,33 @@ class LifecycleSearch:
                 entry.notes.append(f"left out of the stories: {', '.join(self.moves.missing)}")
 
     def _search(self) -> None:
-        machine = seed(self._seed)(_machine(self))
+        machine = _machine(self)
+        for number, (allowed, subject, steps) in enumerate(self._acts(list(offered(self)))):
+            if self.best is not None or self.bridge.spent or self.stories >= self._examples:
+                return
+            act = _act(machine, allowed, subject)
+            self._play(seed(f"{self._seed}:{number}")(act), steps)
+
+    def _acts(self, moves: list[str]) -> Iterator[tuple[set[str], str, int]]:
+        """Which moves are allowed, which one is likelier than the rest, and how long the stories are.
+
+        Each move is the subject of an act in turn, among a few others; after that acts mix more of them. Few moves
+        at a time meet more often than many do (swarm testing).
+        """
+        for subject in (one for _ in range(_ROUNDS) for one in self._rng.sample(moves, len(moves))):
+            others = self._rng.sample(moves, min(_OTHERS, len(moves)))
+            yield {subject, *_AFTER[subject], *others}, subject, STEPS
+        while True:
+            some = self._rng.sample(moves, min(2 * _OTHERS, len(moves)))
+            yield {*some, *(before for one in some for before in _AFTER[one])}, some[0], LONGER
+
+    def _play(self, machine: type[RuleBasedStateMachine], steps: int) -> None:
         try:
             run_state_machine_as_test(
                 machine,
                 settings=settings(
-                    max_examples=self._examples,
-                    stateful_step_count=STEPS,
+                    max_examples=min(STORIES, self._examples - self.stories),
+                    stateful_step_count=steps,
                     database=None,
                     deadline=None,
                     derandomize=False,
@@ -105,8 +158,8 @@ class LifecycleSearch:
                     print_blob=False,
                 ),
             )
-        except (BrokenError, Flaky, HypothesisException, StopTest):
-            # What broke is kept; a search that its time cut short looks flaky to Hypothesis.
+        except (BrokenError, Flaky, HypothesisException, StopTest, OverError):
+            # What broke is kept; a search that its budget cut short looks flaky to Hypothesis.
             return
 
     def _report(self, broken: BrokenError, stage: Stage | None) -> None:
@@ -119,41 +172,85 @@ class LifecycleSearch:
         self.ledger.broken(broken.rule, found)
 
 
+def offered(search: LifecycleSearch) -> Iterator[str]:
+    """The moves that this service has."""
+    target, moves, habits = search.world.target, search.moves, search.habits or Habits()
+    refreshes, keys, admin = target.refresh is not None, target.keys, search.world.admin is not None
+    rotates = refreshes and habits.refresh_rotates
+    has: dict[str, bool] = {
+        "log_out": bool(target.logouts),
+        "log_out_everywhere": moves.logout_all is not None,
+        "refresh": refreshes,
+        "reuse": refreshes,
+        "change_password": moves.change is not None,
+        "try_former_password": moves.change is not None,
+        "create_key": keys is not None,
+        "revoke_key": keys is not None and keys.revoke is not None,
+        "rotate_key": keys is not None and moves.rotate is not None,
+        "delete_account": target.delete_account is not None,
+        "register_again": target.delete_account is not None,
+        "block": moves.block is not None and admin,
+        "unblock": moves.block is not None and admin,
+        "demote": moves.role is not None and admin and search.troupe.privileged is not None,
+        "wait": target.in_process,
+        "race_refresh": rotates and not target.policy.refresh_window,
+        "race_logout": refreshes and bool(target.logouts),
+    }
+    return (name for name in _AFTER if has.get(name, True))
+
+
+def _act(
+    story: type[RuleBasedStateMachine], allowed: set[str], subject: str
+) -> type[RuleBasedStateMachine]:
+    """The machine with these moves only. The subject is there twice: Hypothesis takes it twice as often."""
+    left_out = dict.fromkeys(_AFTER.keys() - allowed)
+    twice = {f"{subject}_again": getattr(story, subject)}
+    return type("Act", (story,), {**left_out, **twice, "subject": subject})
+
+
 def _machine(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa: C901 - one rule per move
     world, moves, bridge = search.world, search.moves, search.bridge
     kinds = search.troupe.kinds
     keys = world.target.keys
-    movable = world.target.in_process
-    refreshes = world.target.refresh is not None
 
     class Story(RuleBasedStateMachine):
-        """One story. Rules that a service lacks are never offered."""
+        """One story. Rules that a service lacks are never offered; `subject` is what the act is about."""
+
+        subject = "use"
 
         def __init__(self) -> None:
             super().__init__()
             self.stage = Stage(world, moves, search.habits or Habits(), search.troupe)
-            self.off = bridge.spent
-            search.stories += not self.off
+            self.off = self.broken = False
+            search.stories += 1
 
         def do(self, work: Callable[[], Coroutine[Any, Any, object]], *, sweep: bool = False) -> None:
             """One step, and if it can have ended something a look at everything that is known."""
-            if self.off or bridge.spent:
+            if self.off:
                 return
             search.steps += 1
             try:
                 bridge.run(_step(work, self.stage.sweep if sweep else None))
-            except (OffStageError, HaltedError, Missing, Unclear):
+            except HaltedError as halted:
+                self.off = True
+                raise OverError from halted
+            except (OffStageError, Missing, Unclear):
                 self.off = True
             except BrokenError as broken:
                 if search.best is None:
-                    # The rest of the time is for shortening, and need not be used up.
-                    bridge.deadline = min(bridge.deadline, time.monotonic() + _SHORTENING)
-                search.best = broken, self.stage
+                    # The rest of the budget is for shortening, and need not be used up.
+                    bridge.shorten(_SHORTENING, search.shrinking)
+                search.best, self.broken = (broken, self.stage), True
                 raise
 
         def session(self, number: int) -> Held | None:
             """One of the live sessions."""
             live = [] if self.off else self.stage.alive(*_SESSIONS)
+            return live[number % len(live)] if live else None
+
+        def key(self, number: int) -> Held | None:
+            """One of the live keys."""
+            live = [] if self.off else self.stage.alive("key")
             return live[number % len(live)] if live else None
 
         def token(self, number: int, *, used: bool = False) -> Held | None:
@@ -170,6 +267,11 @@ def _machine(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa: C
             """Whether somebody holds a live credential of these kinds."""
             return not self.off and bool(self.stage.alive(*kinds))
 
+        def who(self, number: int, fits: Callable[[Actor], bool]) -> str | None:
+            """One of the users of whom that is true."""
+            found = [] if self.off else [name for name, actor in self.stage.actors.items() if fits(actor)]
+            return found[number % len(found)] if found else None
+
         def owners(self) -> list[str]:
             """Users with an account and something to lose."""
             return [
@@ -178,118 +280,141 @@ def _machine(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa: C
                 if actor.present and not actor.blocked and self.stage.alive(*_SESSIONS, "key", owner=name)
             ]
 
-        @initialize(opening=st.lists(st.tuples(_WHO, st.integers(0, len(kinds))), min_size=1, max_size=6))
-        def enter(self, opening: list[tuple[str, int]]) -> None:
+        @initialize(
+            opening=st.lists(st.tuples(_WHO, st.integers(0, len(kinds))), min_size=1, max_size=3),
+            # The plainest story is short for both: nobody but who must, and straight to the point.
+            everybody=st.integers(0, 3).map(bool),
+            at_once=st.integers(0, 3).map(lambda chance: chance < 3),
+            number=_NUMBER,
+        )
+        def enter(
+            self,
+            opening: list[tuple[str, int]],
+            everybody: bool,  # noqa: FBT001 - drawn
+            at_once: bool,  # noqa: FBT001 - drawn
+            number: int,
+        ) -> None:
             self.do(self.stage.enter)
-            for name, number in opening:
-                if number < len(kinds):
-                    self.do(_logging_in(self.stage, name, kinds[number]))
+            full = [(name, number) for name in NAMES for number in range(len(kinds[:2]))]
+            if keys is not None and getattr(self, "create_key", None) is not None:
+                full += [(name, len(kinds)) for name in NAMES]
+            for name, door in [*(full if everybody else ()), *opening]:
+                if door < len(kinds):
+                    self.do(_logging_in(self.stage, name, kinds[door]))
                 else:
                     self.do(_making_a_key(self.stage, name))
+            for move in (*_AFTER[self.subject], self.subject) if at_once else ():
+                getattr(self, move)(number)
 
         @rule(name=_WHO, number=_NUMBER)
         def log_in(self, name: str, number: int) -> None:
             kind = kinds[number % len(kinds)]
-            if kind is not Kind.BASIC or number % 2 == 0:
-                self.do(lambda: self.stage.log_in(name, kind))
+            self.do(lambda: self.stage.log_in(name, kind))
 
         @rule(number=_NUMBER)
         def use(self, number: int) -> None:
             self.do(lambda: self.stage.audit(number))
 
-        @precondition(lambda self: bool(world.target.logouts) and self.has(*_SESSIONS))
+        @precondition(lambda self: self.has(*_SESSIONS))
         @rule(number=_NUMBER)
         def log_out(self, number: int) -> None:
             if (held := self.session(number)) is not None:
                 self.do(lambda: self.stage.log_out(held), sweep=True)
 
-        @precondition(lambda self: moves.logout_all is not None and self.has(*_SESSIONS))
+        @precondition(lambda self: self.has(*_SESSIONS))
         @rule(number=_NUMBER)
         def log_out_everywhere(self, number: int) -> None:
             if (held := self.session(number)) is not None:
                 self.do(lambda: self.stage.log_out_everywhere(held), sweep=True)
 
-        @precondition(lambda self: refreshes and self.token(0) is not None)
+        @precondition(lambda self: self.token(0) is not None)
         @rule(number=_NUMBER)
         def refresh(self, number: int) -> None:
             if (held := self.token(number)) is not None:
                 self.do(lambda: self.stage.refresh(held), sweep=True)
 
-        @precondition(lambda self: refreshes and self.token(0, used=True) is not None)
+        @precondition(lambda self: self.token(0, used=True) is not None)
         @rule(number=_NUMBER)
         def reuse(self, number: int) -> None:
             if (held := self.token(number, used=True)) is not None:
                 self.do(lambda: self.stage.reuse(held), sweep=True)
 
-        @precondition(lambda self: moves.change is not None and self.has(*_SESSIONS))
+        @precondition(lambda self: self.has(*_SESSIONS))
         @rule(number=_NUMBER)
         def change_password(self, number: int) -> None:
             if (held := self.session(number)) is not None:
                 self.do(lambda: self.stage.change_password(held), sweep=True)
 
         @precondition(lambda self: any(actor.former for actor in self.stage.actors.values()))
-        @rule(name=_WHO)
-        def try_former_password(self, name: str) -> None:
-            self.do(lambda: self.stage.try_former_password(name))
+        @rule(number=_NUMBER)
+        def try_former_password(self, number: int) -> None:
+            if name := self.who(number, lambda actor: bool(actor.former)):
+                self.do(lambda: self.stage.try_former_password(name))
 
-        @precondition(lambda self: keys is not None and self.has(*_SESSIONS))
-        @rule(name=_WHO)
-        def create_key(self, name: str) -> None:
-            self.do(lambda: self.stage.create_key(name))
+        @precondition(lambda self: self.has(*_SESSIONS))
+        @rule(number=_NUMBER)
+        def create_key(self, number: int) -> None:
+            if owners := self.owners():
+                name = owners[number % len(owners)]
+                self.do(lambda: self.stage.create_key(name))
 
-        @precondition(lambda self: keys is not None and self.has("key") and self.has(*_SESSIONS))
-        @rule(number=_NUMBER, rotate=st.booleans())
-        def revoke_key(self, number: int, rotate: bool) -> None:  # noqa: FBT001 - drawn
-            found = [] if self.off else self.stage.alive("key")
-            if found:
-                held = found[number % len(found)]
-                self.do(lambda: self.stage.revoke_key(held, rotate=rotate), sweep=True)
+        @precondition(lambda self: self.has("key") and self.has(*_SESSIONS))
+        @rule(number=_NUMBER)
+        def revoke_key(self, number: int) -> None:
+            if (held := self.key(number)) is not None:
+                self.do(lambda: self.stage.revoke_key(held), sweep=True)
 
-        @precondition(lambda self: world.target.delete_account is not None and self.has(*_SESSIONS))
+        @precondition(lambda self: self.has("key") and self.has(*_SESSIONS))
+        @rule(number=_NUMBER)
+        def rotate_key(self, number: int) -> None:
+            if (held := self.key(number)) is not None:
+                self.do(lambda: self.stage.revoke_key(held, rotate=True), sweep=True)
+
+        @precondition(lambda self: self.has(*_SESSIONS))
         @rule(number=_NUMBER)
         def delete_account(self, number: int) -> None:
             if (held := self.session(number)) is not None:
                 self.do(lambda: self.stage.delete_account(held), sweep=True)
 
         @precondition(lambda self: any(not actor.present for actor in self.stage.actors.values()))
-        @rule(name=_WHO)
-        def register_again(self, name: str) -> None:
-            if not self.off and not self.stage.actors[name].present:
+        @rule(number=_NUMBER)
+        def register_again(self, number: int) -> None:
+            if name := self.who(number, lambda actor: not actor.present):
                 self.do(lambda: self.stage.register_again(name), sweep=True)
 
-        @precondition(
-            lambda self: moves.block is not None and world.admin is not None and bool(self.owners())
-        )
+        @precondition(lambda self: bool(self.owners()))
         @rule(number=_NUMBER)
         def block(self, number: int) -> None:
-            owners = self.owners()
-            name = owners[number % len(owners)]
-            self.do(lambda: self.stage.block(name), sweep=True)
+            if owners := self.owners():
+                name = owners[number % len(owners)]
+                self.do(lambda: self.stage.block(name), sweep=True)
 
         @precondition(lambda self: any(actor.blocked for actor in self.stage.actors.values()))
-        @rule(name=_WHO)
-        def unblock(self, name: str) -> None:
-            self.do(lambda: self.stage.unblock(name), sweep=True)
+        @rule(number=_NUMBER)
+        def unblock(self, number: int) -> None:
+            if name := self.who(number, lambda actor: actor.blocked):
+                self.do(lambda: self.stage.unblock(name), sweep=True)
 
-        @precondition(lambda self: moves.role is not None and world.admin is not None and bool(self.owners()))
+        @precondition(lambda self: bool(self.owners()))
         @rule(number=_NUMBER)
         def demote(self, number: int) -> None:
-            owners = self.owners()
-            name = owners[number % len(owners)]
-            self.do(lambda: self.stage.demote(name), sweep=True)
+            if owners := self.owners():
+                name = owners[number % len(owners)]
+                self.do(lambda: self.stage.demote(name), sweep=True)
 
-        @precondition(lambda self: movable and self.has(*_SESSIONS))
-        @rule(minutes=st.sampled_from([1, 10, 20, 60, 600, 1500]))
-        def wait(self, minutes: int) -> None:
+        @precondition(lambda self: self.has(*_SESSIONS))
+        @rule(number=_NUMBER)
+        def wait(self, number: int) -> None:
+            minutes = _MINUTES[number % len(_MINUTES)]
             self.do(lambda: self.stage.wait(minutes * 60.0), sweep=True)
 
-        @precondition(lambda self: refreshes and self.token(0) is not None)
+        @precondition(lambda self: self.token(0) is not None)
         @rule(number=_NUMBER)
         def race_refresh(self, number: int) -> None:
             if (held := self.token(number)) is not None:
                 self.do(lambda: self.stage.race_refresh(held), sweep=True)
 
-        @precondition(lambda self: bool(world.target.logouts) and self.token(0) is not None)
+        @precondition(lambda self: self.token(0) is not None)
         @rule(number=_NUMBER)
         def race_logout(self, number: int) -> None:
             held = self.session(number)
@@ -307,11 +432,16 @@ def _machine(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa: C
                 self.do(lambda: self.stage.race_logout(held, token), sweep=True)
 
         def teardown(self) -> None:
-            if self.stage.actors and not bridge.spent:
+            if not self.stage.actors or bridge.spent:
+                return
+            try:
+                if not self.off and not self.broken:
+                    self.do(self.stage.audit_all)
+            finally:
                 try:
                     bridge.run(self.stage.leave())
                 except (HaltedError, Missing, Unclear):
-                    return
+                    self.off = True
 
     return Story
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -54,6 +55,8 @@ _ENOUGH = 6
 _ATTACKS = 5
 # While there is time served requests are sent again, up to so many times the examples.
 _AGAIN = 4
+# Longest time, in seconds, and most requests to bring the caller back to life when the search is over.
+_SETTLING = (10.0, 30)
 # Served requests that are kept, to be sent again.
 _KEPT = 8
 
@@ -90,7 +93,9 @@ class OperationSearch:
         self._rng = random.Random(f"{seed}:{operation.name}")
         self._turn = 0
         self._caller = world.a
-        self._pending: list[str] = []
+        # The first served request gets the most telling attacks; after that chance deals them.
+        self._pending: list[str] = ["bland", "other", "alternatives", "forged", "forged"]
+        self._dealt: dict[tuple[str, bool], list[str]] = {}
         self._anonymous: Answer | None = None
         self._served: list[HttpRequest] = []
         self._served_by: Counter[str] = Counter()
@@ -105,6 +110,9 @@ class OperationSearch:
         # Few parameters give few requests: those that were served are sent again, with other attacks.
         while self._served and self._turn < _AGAIN * self._examples and not self.bridge.spent:
             self.bridge.run(self._handle(self._rng.choice(self._served)))
+        # What was served last may have ended a credential that the next search needs.
+        self.bridge.resume(time.monotonic() + _SETTLING[0], _SETTLING[1])
+        self.bridge.run(self._mend())
 
     async def _handle(self, request: HttpRequest) -> RawReply:
         async with self._lock:
@@ -115,6 +123,8 @@ class OperationSearch:
         self._turn += 1
         self.searcher.forget()
         request, owned = await self._addressed(request)
+        if owned and self.operation.method == "DELETE":
+            request = await self._fresh(request)
         live = self._live()
         good = await self._send(request, live, f"control: {self._who()}", Role.CONTROL)
         self._count(good)
@@ -128,7 +138,8 @@ class OperationSearch:
             await self._attack(request, live, good, owned=owned)
         elif not good.reply.ok and self._anonymous is None:
             await self._refused_everywhere(request, live)
-        await self._mend()
+        if good.status == 401 or self.reach.served == 1:
+            await self._mend()
         return good.reply
 
     # Who calls, and what.
@@ -205,7 +216,7 @@ class OperationSearch:
 
     async def _mend(self) -> None:
         """See that the caller lives on: what was just served may have ended the credential."""
-        if self.operation.method in _SAFE or self._caller is self.world.admin or self.bridge.spent:
+        if self.operation.method in _SAFE or self._caller is self.world.admin:
             return
         self._caller = self.world.a = await self.world.living(self.world.a)
 
@@ -235,7 +246,7 @@ class OperationSearch:
 
     def _next_attacks(self) -> list[str]:
         if len(self._pending) < _ATTACKS:
-            deck = ["bland", "forged", "forged", "forged", "forged", "alternatives", "other", "other", "none"]
+            deck = ["bland", "forged", "forged", "forged", "forged", "forged", "alternatives", "other", "none"]
             self._rng.shuffle(deck)
             self._pending += deck
         taken, self._pending = self._pending[:_ATTACKS], self._pending[_ATTACKS:]
@@ -349,9 +360,25 @@ class OperationSearch:
             return
         leg = self._rng.randrange(len(live))
         other = self.world.b.credentials.get(live[leg].carrier.kind) if self.world.b is not None else None
-        choice: Forgery = self._rng.choice(forgeries(live[leg], self._rng, other))
+        choice = self._deal(forgeries(live[leg], self._rng, other), str(live[leg].carrier))
         presented = (*live[:leg], choice.credential, *live[leg + 1 :])
         await self._as_stranger(request, good, presented, choice.label, rules.FORGED, odd=choice.odd)
+
+    def _deal(self, made: list[Forgery], way: str) -> Forgery:
+        """A forgery that was not sent here before by that way, until all have been; the sharp ones come first."""
+        known = {item.label: item for item in made}
+        for odd in (False, True):
+            pending = self._dealt.get((way, odd))
+            if pending is None:
+                pending = [item.label for item in made if item.odd is odd]
+                self._rng.shuffle(pending)
+                self._dealt[way, odd] = pending
+            while pending:
+                label = pending.pop()
+                if label in known:
+                    return known[label]
+        del self._dealt[way, False], self._dealt[way, True]
+        return self._rng.choice(made)
 
     async def _refused_everywhere(self, request: HttpRequest, live: tuple[Credential, ...]) -> None:
         """Nobody is served: wrong credentials must at least be refused in an orderly way."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 # A service that asks for more patience than this, in seconds, is not waited for.
 LONGEST_WAIT = 120.0
+# In process each request comes so many seconds after the one before, by the target's clock. Limits by the minute
+# and ends of tokens then depend on what was sent, and not on how busy this machine is.
+PACE = 0.05
 
 
 @dataclass(slots=True)
@@ -55,21 +59,31 @@ class Person:
 class Searcher(Rotation):
     """Sends for a search. In process it moves the clock on instead of sitting out a `Retry-After`."""
 
-    shift: float = 0.0
+    skipped: float = 0.0
     throttled: int = 0
+    _time: float = 0.0
 
     async def send(self, request: HttpRequest, **how: Any) -> Answer:
-        """As the probe's own; the clock stands where throttling has moved it to."""
+        """As the probe's own, at the pace of a search."""
         movable = self.scene.recorder.clock.movable
-        moved = float(how.pop("moved", 0.0))
-        answer = await super().send(request, **{"patient": not movable, **how}, moved=moved + self.shift)
+        self._tick()
+        answer = await super().send(request, **{"patient": not movable, **how})
         if answer.outcome is Outcome.THROTTLED:
             self.throttled += 1
             seconds = _retry_after(answer)
             if movable and seconds <= LONGEST_WAIT:
-                self.shift += seconds + 1
-                answer = await super().send(request, **{**how, "patient": False}, moved=moved + self.shift)
+                self.skipped += math.ceil(seconds) + 1
+                self._time += math.ceil(seconds) + 1
+                self._tick()
+                answer = await super().send(request, **{**how, "patient": False})
         return answer
+
+    def _tick(self) -> None:
+        """Move the target's clock on; it never goes back, and so a slow machine may still move it further."""
+        clock = self.scene.recorder.clock
+        if clock.movable:
+            self._time = max(self._time + PACE, clock.now())
+            clock.ahead += self._time - clock.now()
 
     def forget(self) -> None:
         """Drop what was sent so far: a search sends thousands of requests, and keeps what it reports."""

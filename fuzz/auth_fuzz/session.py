@@ -26,18 +26,23 @@ from auth_fuzz.world import World
 if TYPE_CHECKING:
     from auth_conformance.target import Operation
 
-# The share of the time that all operations together get; each machine says its own.
+# The share of the budget that all operations together get; each machine says its own.
 OPERATIONS = 1.0
 GRAMMAR = 0.12
 LIFECYCLE = 0.8
 DIFFERENTIAL = 0.3
+
+# So many requests a search may send when others have used up its share.
+LEAST = 40
+# What meeting the cast and settling what was found may send besides.
+ON_TOP = 1_000
 
 OnPart = Callable[[str, list[Result]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One search of a run: what it is called, the rules it decides, its share of the time, and how it runs.
+    """One search of a run: what it is called, the rules it decides, its share of the budget, and how it runs.
 
     `least` is how long it may take, in seconds, when others have used its share up.
     """
@@ -75,7 +80,7 @@ async def fuzz(
             gathered.setdefault(result.rule.code, []).append(result)
         on_part(name, results)
 
-    scene.recorder.budget += budget.requests
+    scene.recorder.budget += budget.requests + ON_TOP
     started = scene.recorder.sent
     refusals, crashes = len(scene.refusals_seen), len(scene.crashes)
     try:
@@ -84,7 +89,7 @@ async def fuzz(
         # The searches keep their own evidence; the run's lists would grow by thousands.
         del scene.refusals_seen[refusals:]
         del scene.crashes[crashes:]
-        scene.recorder.budget -= max(budget.requests - (scene.recorder.sent - started), 0)
+        scene.recorder.budget -= max(budget.requests + ON_TOP - (scene.recorder.sent - started), 0)
     return [combined(results) for _, results in sorted(gathered.items())]
 
 
@@ -113,7 +118,8 @@ async def _run(  # noqa: PLR0917 - what `fuzz` was given
         except (Missing, Unclear) as conclusion:
             verdict = conclusion.verdict
             trouble = (getattr(verdict, "reason", str(conclusion)), getattr(verdict, "remedy", ""))
-    end = time.monotonic() + budget.seconds
+    recorder = scene.recorder
+    end, quota = time.monotonic() + budget.seconds, recorder.sent + budget.requests
     parts = [part for part in _parts(world) if only is None or part.name in only]
     for name in sorted((only or set()) - {part.name for part in parts}):
         keep(name, [])
@@ -123,10 +129,16 @@ async def _run(  # noqa: PLR0917 - what `fuzz` was given
             ledger.absent(*trouble)
             keep(part.name, ledger.results())
             continue
-        left = sum(item.weight for item in parts[number:])
-        share = max((end - time.monotonic()) * part.weight / left, part.least)
+        share = part.weight / sum(item.weight for item in parts[number:])
+        seconds = max((end - time.monotonic()) * share, part.least)
+        bridge = Bridge(
+            asyncio.get_running_loop(),
+            time.monotonic() + seconds,
+            lambda: recorder.sent,
+            recorder.sent + max(int((quota - recorder.sent) * share), LEAST),
+        )
         on_progress(f"fuzzing {number + 1}/{len(parts)} {part.name}")
-        await _one(world, part, ledger, share, budget, seed, keep)
+        await _one(world, part, ledger, bridge, budget, seed, keep)
     if trouble is None and only is None:
         _, left_out = world.plan()
         ledger = Ledger((rules.REACH,))
@@ -136,10 +148,9 @@ async def _run(  # noqa: PLR0917 - what `fuzz` was given
 
 
 async def _one(  # noqa: PLR0917 - the parts of one step
-    world: World, part: Part, ledger: Ledger, share: float, budget: Budget, seed: int, keep: OnPart
+    world: World, part: Part, ledger: Ledger, bridge: Bridge, budget: Budget, seed: int, keep: OnPart
 ) -> None:
     sent, began = world.scene.recorder.sent, time.monotonic()
-    bridge = Bridge(asyncio.get_running_loop(), began + share)
     broke: Verdict | None = None
     try:
         with tidy():
@@ -205,21 +216,13 @@ def _operation_part(operation: Operation, weight: float) -> Part:
     return Part(operation.name, OPERATION_RULES, weight, search)
 
 
-def _grammar_part(kind: Kind) -> Part:
+def _grammar_part(kind: Kind, rule: Rule, name: str) -> Part:
     async def search(world: World, ledger: Ledger, bridge: Bridge, budget: Budget, seed: int) -> None:
-        from auth_fuzz.grammars import search_kind
+        from auth_fuzz.grammars import search_grammar
 
-        await asyncio.to_thread(search_kind, world, ledger, bridge, kind, seed, budget.examples)
+        await asyncio.to_thread(search_grammar, world, ledger, bridge, kind, rule, seed, budget)
 
-    decided = {
-        Kind.BEARER: (rules.JWS, rules.HEADER),
-        Kind.KEY: (rules.KEYS,),
-        Kind.COOKIE: (rules.COOKIES,),
-        Kind.BASIC: (rules.HEADER,),
-    }[kind]
-    # Tokens have two grammars.
-    weight = GRAMMAR * len(decided)
-    return Part(f"grammar of {kind.value} credentials", (*decided, rules.CRASH), weight, search, least=1.0)
+    return Part(f"grammar of {name}", (rule, rules.CRASH), GRAMMAR, search, least=1.0)
 
 
 STORY_RULES = (rules.ZOMBIE, rules.KILLED, rules.MISTAKEN, rules.RACE)
@@ -228,7 +231,7 @@ STORY_RULES = (rules.ZOMBIE, rules.KILLED, rules.MISTAKEN, rules.RACE)
 async def _lifecycle(world: World, ledger: Ledger, bridge: Bridge, budget: Budget, seed: int) -> None:
     from auth_fuzz.machine import LifecycleSearch
 
-    search = LifecycleSearch(world, ledger, bridge, seed=seed, examples=budget.examples)
+    search = LifecycleSearch(world, ledger, bridge, seed=seed, examples=budget.examples, shrinking=budget.shrinking)
     await asyncio.to_thread(search.run, STORY_RULES)
 
 
@@ -239,7 +242,11 @@ async def _differential(world: World, ledger: Ledger, bridge: Bridge, budget: Bu
 
 def _machines() -> list[Part]:
     return [
-        *(_grammar_part(kind) for kind in Kind),
+        _grammar_part(Kind.BEARER, rules.JWS, "bearer credentials"),
+        _grammar_part(Kind.BEARER, rules.HEADER, "bearer headers"),
+        _grammar_part(Kind.KEY, rules.KEYS, "key credentials"),
+        _grammar_part(Kind.COOKIE, rules.COOKIES, "cookie credentials"),
+        _grammar_part(Kind.BASIC, rules.HEADER, "basic credentials"),
         Part("lifecycle", STORY_RULES, LIFECYCLE, _lifecycle, least=2.0),
         Part("differential", DIFFERENTIAL_RULES, DIFFERENTIAL, _differential, least=3.0),
     ]

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from auth_fuzz.world import World
 
 NAMES = ("ann", "bob")
+# What is presented to the witness.
+_PRESENTED = ("bearer", "cookie", "basic", "key")
+# After a step so many live credentials are presented, and at the end so many in all.
+_ALIVE = 1
+_LAST = 12
 
 
 class BrokenError(Exception):
@@ -64,6 +69,9 @@ class Held:
     credential: Credential | None
     refresh: Secret | None = None
     identifier: str | None = None
+    # When it was last presented, by the number of the look, and what was demanded of it then.
+    looked: int = 0
+    demanded: Life = Life.ALIVE
 
 
 class Stage:
@@ -79,7 +87,8 @@ class Stage:
         self.lines: list[str] = []
         self.exchanges: list[Exchange] = []
         self.moved = 0.0
-        self._shift = self.searcher.shift
+        self._looks = 0
+        self._skipped = self.searcher.skipped
 
     # The story.
 
@@ -103,7 +112,7 @@ class Stage:
             self.actors[name] = await self.troupe.lend(name)
 
     def _now(self) -> float:
-        return self.searcher.scene.recorder.clock.now() + self.searcher.shift + self.moved
+        return self.searcher.scene.recorder.clock.now() + self.moved
 
     def actor(self, name: str) -> Actor:
         """The user of that name."""
@@ -383,7 +392,14 @@ class Stage:
             actor.former.append(actor.password)
             actor.password, actor.present = new, True
             actor.account = replace(actor.account, password=new)
-            self.book.returned(name)
+            self._look_again(name)
+
+    def _look_again(self, name: str) -> None:
+        """An account is back: what was dead must still be."""
+        self.book.returned(name)
+        for item in self.held:
+            if item.holding.owner == name:
+                item.demanded = Life.ALIVE
 
     # What administrators do.
 
@@ -423,7 +439,7 @@ class Stage:
             and await self.switch(name, self.moves.block, on=True)
         ):
             actor.blocked = False
-            self.book.returned(name)
+            self._look_again(name)
             for item in self.book.of(name):
                 if item.why == "its owner's account was blocked":
                     item.life = Life.EITHER
@@ -516,13 +532,25 @@ class Stage:
             await self._look(self.held[number % len(self.held)])
 
     async def sweep(self) -> None:
-        """Present every credential that must be alive or dead, the newest first."""
-        for item in reversed(self.held[-10:]):
+        """Present what must be dead since the last step, and of what must be alive what was not seen for longest."""
+        self.book.now = self._now()
+        for item in list(reversed(self.held)):
+            if self.book.demand(item.holding)[0] is Life.DEAD and item.demanded is not Life.DEAD:
+                await self._look(item)
+        alive = [item for item in self.alive(*_PRESENTED) if item.credential is not None]
+        for item in sorted(alive, key=lambda one: one.looked)[:_ALIVE]:
+            await self._look(item)
+
+    async def audit_all(self) -> None:
+        """Present everything that must be alive or dead, the newest first."""
+        for item in list(reversed(self.held[-_LAST:])):
             await self._look(item)
 
     async def _look(self, held: Held) -> None:
         self.book.now = self._now()
         demanded, why = self.book.demand(held.holding)
+        self._looks += 1
+        held.looked, held.demanded = self._looks, demanded
         if demanded is Life.EITHER:
             return
         if held.credential is None:
@@ -565,7 +593,7 @@ class Stage:
 
     async def _refused(self, held: Held, answer: Answer) -> None:
         again = await self._present(held.credential, f"again: {held.holding.name}", fresh=True)  # type: ignore[arg-type] # looked at by the caller
-        waited = self.moved or self.searcher.shift != self._shift
+        waited = self.moved or self.searcher.skipped != self._skipped
         if again.reply.ok or again.outcome is not None or waited:
             # After a pause a session may be idle for too long: how long is the service's own business.
             held.holding.life = Life.EITHER

@@ -24,7 +24,7 @@ SETTINGS = {
     "ALLOW_WEAK_PASSWORD_HASHING": "true",
 }
 # Within so many seconds of searching each flaw must be found.
-BUDGET = 30.0
+BUDGET = Budget(seconds=600, requests=1500)
 TOKENS, KEYS, COOKIES = (f"grammar of {kind} credentials" for kind in ("bearer", "key", "cookie"))
 # Flaws of the kill tests that the search must find, too: file, number, code, search.
 KNOWN = (
@@ -70,14 +70,17 @@ def _cases() -> Iterator[Case]:
     for file in sorted(OWN.glob("*/*.toml")):
         table = tomllib.loads(file.read_text("utf-8"))["flaw"][0]
         yield Case(
-            f"{file.parent.name}/{file.stem}", next(read_flaws(file)), table["caught_by"][0], table["search"]
+            f"{file.parent.name}/{file.stem}",
+            next(read_flaws(file)),
+            " ".join(table["caught_by"]),
+            table["search"],
         )
 
 
 CASES = tuple(_cases())
 
 
-def found(case: Case | None, seed: int, *, budget: float = BUDGET, only: list[str] | None = None) -> Outcome:
+def found(case: Case | None, seed: int, *, budget: Budget = BUDGET, only: list[str] | None = None) -> Outcome:
     """Search the reference app with that flaw (none: the clean one); stop when the rule has failed."""
 
     async def search(app: object, settings: object) -> Outcome:
@@ -88,7 +91,7 @@ def found(case: Case | None, seed: int, *, budget: float = BUDGET, only: list[st
             with contextlib.suppress(asyncio.CancelledError):
                 await fuzz(
                     door.scene,
-                    Budget(seconds=budget),
+                    budget,
                     seed,
                     only=parts,
                     on_part=lambda _, results: seen.extend(results),
