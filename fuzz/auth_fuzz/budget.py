@@ -11,7 +11,9 @@ SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """`seconds` and `requests` bound the whole run, which shares them out; `examples` bounds each single search, and
+    """What a run may cost.
+
+    `seconds` and `requests` bound the whole run, which shares them out; `examples` bounds each single search, and
     `shrinking` the requests that make what was found as short as it can be.
 
     Under one seed the same `requests` and `examples` send the same requests, whatever else the machine does; a

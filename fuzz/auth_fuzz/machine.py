@@ -199,9 +199,7 @@ def offered(search: LifecycleSearch) -> Iterator[str]:
     return (name for name in _AFTER if has.get(name, True))
 
 
-def _act(
-    story: type[RuleBasedStateMachine], allowed: set[str], subject: str
-) -> type[RuleBasedStateMachine]:
+def _act(story: type[RuleBasedStateMachine], allowed: set[str], subject: str) -> type[RuleBasedStateMachine]:
     """The machine with these moves only. The subject is there twice: Hypothesis takes it twice as often."""
     left_out = dict.fromkeys(_AFTER.keys() - allowed)
     twice = {f"{subject}_again": getattr(story, subject)}

@@ -239,14 +239,25 @@ class OperationSearch:
                 case "alternatives":
                     await self._alternatives(request, good)
                 case "other":
-                    if owned and self.world.b is not None:
+                    rule = rules.FOREIGN_READ if self.operation.method in _SAFE else rules.FOREIGN_WRITE
+                    if owned and self.world.b is not None and not self.ledger.found(rule):
                         await self._as_other(request, good)
                 case _:
                     await self._as_stranger(request, good, (), "no credential", rules.STRANGER)
 
     def _next_attacks(self) -> list[str]:
         if len(self._pending) < _ATTACKS:
-            deck = ["bland", "forged", "forged", "forged", "forged", "forged", "alternatives", "other", "none"]
+            deck = [
+                "bland",
+                "forged",
+                "forged",
+                "forged",
+                "forged",
+                "forged",
+                "alternatives",
+                "other",
+                "none",
+            ]
             self._rng.shuffle(deck)
             self._pending += deck
         taken, self._pending = self._pending[:_ATTACKS], self._pending[_ATTACKS:]
@@ -273,6 +284,8 @@ class OperationSearch:
         odd: bool = False,
     ) -> None:
         """Somebody without a valid credential sends the same request: it must not be served."""
+        if self.ledger.found(rule, self.operation.name):
+            return  # told already
         mine = await self._fresh(request)
         answer = await self._send(mine, credentials, label)
         if not credentials and self._anonymous is None:

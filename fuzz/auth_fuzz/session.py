@@ -231,7 +231,9 @@ STORY_RULES = (rules.ZOMBIE, rules.KILLED, rules.MISTAKEN, rules.RACE)
 async def _lifecycle(world: World, ledger: Ledger, bridge: Bridge, budget: Budget, seed: int) -> None:
     from auth_fuzz.machine import LifecycleSearch
 
-    search = LifecycleSearch(world, ledger, bridge, seed=seed, examples=budget.examples, shrinking=budget.shrinking)
+    search = LifecycleSearch(
+        world, ledger, bridge, seed=seed, examples=budget.examples, shrinking=budget.shrinking
+    )
     await asyncio.to_thread(search.run, STORY_RULES)
 
 
