@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import logging
 import threading
@@ -19,6 +20,7 @@ from auth_conformance.source.rules.local import LOCAL
 from auth_conformance.source.rules.standards import lengths, statuses, structure, unannotated
 from auth_conformance.source.rules.values import is_assembled
 from auth_conformance.source.tree import Module, Spot, Tree, read_tree
+from auth_conformance.source.words import is_constant, is_password, is_secret, name_of
 
 # Bandit's own rules that say something about authentication, by our code (checklist SRC101 to SRC113).
 # B105 to B107 are not among them: they take `token_url="/token"` for a password.
@@ -30,6 +32,8 @@ IMPORTED = {
 }  # fmt: skip
 # Said, and no failure: whether they matter is decided elsewhere.
 NOTES = frozenset(("B104",))
+# A weak digest fails where a secret goes through it: elsewhere it marks versions and files.
+_DIGESTS = frozenset(("B303", "B324"))
 _ALONE = threading.Lock()
 
 
@@ -138,20 +142,57 @@ def _bandit() -> tuple[Any, Any]:
 
 def _imported(issue: Any, module: Module) -> Spot | None:
     function = _function_at(module, issue.lineno)
-    if issue.test_id == "B101" and not _is_about_access(function):
+    if issue.test_id == "B101" and (not _is_about_access(function) or _is_for_types(module, issue.lineno)):
         return None
     if issue.test_id == "B608" and not is_assembled(module, issue.lineno):
         return None
     named = str(issue.severity).lower()
     severity = Severity(named) if named in {"low", "medium", "high"} else None
     message = f"{issue.text.splitlines()[0].rstrip('.')} (bandit {issue.test_id})."
-    note = issue.test_id in NOTES
+    note = issue.test_id in NOTES or (
+        issue.test_id in _DIGESTS and not _is_about_secrets(module, issue.lineno, function)
+    )
     return Spot(IMPORTED[issue.test_id], module.shown, issue.lineno, message, severity, function, note)
 
 
 def _function_at(module: Module, line: int) -> str:
     around = [node for node in module.functions if node.lineno <= line <= (node.end_lineno or node.lineno)]
     return max(around, key=lambda node: node.lineno).name if around else ""
+
+
+def _is_for_types(module: Module, line: int) -> bool:
+    """Whether an assertion there only tells a type, or that the framework was set up: nobody is let in by it."""
+    found = [node for node in module.nodes if isinstance(node, ast.Assert) and node.lineno == line]
+    return bool(found) and all(_tells_type(node.test) for node in found)
+
+
+def _tells_type(test: ast.expr) -> bool:
+    match test:
+        case ast.BoolOp(values=values):
+            parts = [part for part in values if not _is_none(part)]
+            return bool(parts) and all(_tells_type(part) for part in parts)
+        case ast.Call(func=func):
+            return name_of(func) in {"isinstance", "issubclass", "callable", "hasattr"}
+        case ast.Compare(left=ast.Constant(), ops=[ast.In()], comparators=[holder]):
+            return name_of(holder) in {"scope", "state", "environ", "extensions"}
+        case _:
+            return False
+
+
+def _is_none(test: ast.expr) -> bool:
+    return (
+        isinstance(test, ast.Compare)
+        and isinstance(test.ops[0], ast.Is)
+        and is_constant(test.comparators[0], None)
+    )
+
+
+def _is_about_secrets(module: Module, line: int, function: str) -> bool:
+    return is_secret(function) or any(
+        is_secret(name_of(node)) or is_password(name_of(node))
+        for node in module.nodes
+        if getattr(node, "lineno", 0) == line
+    )
 
 
 def _is_about_access(function: str) -> bool:

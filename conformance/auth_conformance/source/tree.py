@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import os
 import re
 import tokenize
@@ -51,6 +52,53 @@ class Spot:
     literal: Secret | None = None
 
 
+def _unfold(tree: ast.Module) -> None:
+    given: dict[str, list[ast.expr]] = {}
+    calls: list[ast.Call] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            given.setdefault(node.targets[0].id, []).append(node.value)
+        elif isinstance(node, ast.Call) and any(item.arg is None for item in node.keywords):
+            calls.append(node)
+    for call in calls:
+        written: list[ast.keyword] = []
+        for item in call.keywords:
+            values = (
+                given.get(item.value.id, []) if item.arg is None and isinstance(item.value, ast.Name) else []
+            )
+            inner = (
+                _as_keywords(item.value if isinstance(item.value, ast.Dict) else values[0])
+                if (item.arg is None and (len(values) == 1 or isinstance(item.value, ast.Dict)))
+                else None
+            )
+            written += [item] if inner is None else inner
+        call.keywords = written
+
+
+def _as_keywords(node: ast.expr) -> list[ast.keyword] | None:
+    """A dictionary that stands there as keyword arguments; None where a part of it does not."""
+    if isinstance(node, ast.Dict) and all(
+        isinstance(key, ast.Constant) and isinstance(key.value, str) for key in node.keys
+    ):
+        pairs = [
+            (str(key.value), value)
+            for key, value in zip(node.keys, node.values, strict=True)
+            if isinstance(key, ast.Constant)
+        ]
+    elif (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "dict"
+        and not node.args
+        and all(item.arg for item in node.keywords)
+    ):
+        pairs = [(str(item.arg), item.value) for item in node.keywords]
+    else:
+        return None
+    copies = [(name, copy.deepcopy(value)) for name, value in pairs]
+    return [ast.copy_location(ast.keyword(arg=name, value=value), value) for name, value in copies]
+
+
 @dataclass
 class Module:
     """One parsed file. `name` is dotted, relative to the root's parent; `shown` is the path for reports."""
@@ -60,6 +108,10 @@ class Module:
     name: str
     text: str
     tree: ast.Module
+
+    def __post_init__(self) -> None:
+        """Write `**options` out where the options stand in the file: then every rule sees them."""
+        _unfold(self.tree)
 
     @cached_property
     def nodes(self) -> list[ast.AST]:
@@ -116,6 +168,20 @@ class Module:
                 )
             elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
                 found[node.target.id] = node.value
+        return found
+
+    @cached_property
+    def members(self) -> dict[str, ast.expr]:
+        """What is assigned to each name in the body of a class, such as the members of settings."""
+        found: dict[str, ast.expr] = {}
+        for owner in self.nodes:
+            if not isinstance(owner, ast.ClassDef):
+                continue
+            for node in owner.body:
+                if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
+                    found.setdefault(node.target.id, node.value)
+                elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                    found.setdefault(node.targets[0].id, node.value)
         return found
 
     @cached_property

@@ -24,7 +24,7 @@ ABOUT = listed("""
     used valid invalid revoked test text challenge realm cost rounds iterations memory time at by on in for of
     generator provider func function method attempts attempt window minimum maximum flow grant getter scope
     scopes claims payload encoding charset separator delimiter placeholder example examples help owner user
-    create created update updated reset verify verified change changed missing present is has digits usage
+    create created update updated reset verify verified change changed missing present is has digits usage namespace
     use pointer place parts part number numbers position domain samesite secure httponly transport env var variable
     """)
 _SECRET = listed(
@@ -32,6 +32,11 @@ _SECRET = listed(
     "dsn pepper otp"
 )
 _PASSWORD = listed("password passwords passwd pwd passphrase pass")
+# Tokens that a model of language counts, and tokens, digests and keys that only mark a place or a state.
+_COUNTED = listed("total input output prompt completion max used cached reasoning num number count")
+_MARKS = listed(
+    "version page next continuation cursor sync config content file image schema etag publishable"
+)
 # What makes a `key` a secret.
 _OF_KEY = listed("api secret private signing jwt encryption hmac access auth session master crypto fernet")
 
@@ -43,11 +48,18 @@ def words(name: str) -> tuple[str, ...]:
     return tuple(word for word in re.split(r"[^A-Za-z0-9]+", spaced.lower()) if word)
 
 
+def is_mark(found: tuple[str, ...]) -> bool:
+    """Whether the words of a name say a count or a place: `total_tokens`, `next_page_token`, `config_digest`."""
+    return (found[-1] == "tokens" and bool(_COUNTED & set(found))) or (len(found) > 1 and found[-2] in _MARKS)
+
+
 @lru_cache(maxsize=20_000)
 def is_secret(name: str) -> bool:
     """Whether a variable of that name holds a secret, going by its words."""
     found = words(name)
     if not found or found[-1] in ABOUT or "public" in found or found[0] in {"is", "has", "min", "max"}:
+        return False
+    if is_mark(found):
         return False
     return bool(_SECRET & set(found)) or (found[-1] in {"key", "keys"} and bool(_OF_KEY & set(found)))
 

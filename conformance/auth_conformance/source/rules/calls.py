@@ -34,9 +34,11 @@ _WEAK_SCHEMES = re.compile(
 )
 _PBKDF2_LEAST = {"sha1": 1_300_000, "sha256": 600_000, "sha512": 210_000}
 _BCRYPT_LEAST = 10
+_ROUNDS = ("rounds", "default_rounds", "max_rounds")
 
 _RANDOM = listed("random randint randrange choice choices sample getrandbits uniform shuffle randbytes")
 _UUIDS = frozenset(("uuid.uuid1", "uuid.uuid3", "uuid.uuid5"))
+_CLOCKS = ("time.time", "time.time_ns", "datetime.now", "datetime.utcnow")
 _LEAST_BYTES = 16
 _SINKS = listed(
     "token tokens secret password passwd pwd otp salt nonce csrf pin sid apikey credential credentials code codes"
@@ -47,7 +49,25 @@ def hashing(module: Module) -> Iterator[Spot]:
     """SRC104, per file: how passwords and keys are hashed."""
     for call, name in module.calls:
         yield from _fast_hash(module, call, name)
+        yield from _fed(module, call)
         yield from _weak_parameters(module, call, name)
+
+
+def _fed(module: Module, call: ast.Call) -> Iterator[Spot]:
+    """`digest.update(password)`, where the digest is a fast one."""
+    function = module.function_of(call)
+    fed = isinstance(call.func, ast.Attribute) and call.func.attr == "update" and bool(call.args)
+    if not fed or function is None or not mentions(call.args[0], is_password) or _slow_nearby(module, call):
+        return
+    holder = name_of(call.func.value) if isinstance(call.func, ast.Attribute) else ""
+    for part in ast.walk(function):
+        if not isinstance(part, ast.Assign) or not isinstance(part.value, ast.Call):
+            continue
+        base, _, method = module.dotted(part.value.func).rpartition(".")
+        if base == "hashlib" and method in _FAST and holder in {name_of(item) for item in part.targets}:
+            message = f"A password is hashed with {method}, which is fast to try."
+            yield module.spot("SRC104", call, message, Severity.HIGH)
+            return
 
 
 def _fast_hash(module: Module, call: ast.Call, name: str) -> Iterator[Spot]:
@@ -131,7 +151,21 @@ def _weak_parameters(module: Module, call: ast.Call, name: str) -> Iterator[Spot
                 f"PBKDF2 runs {count.value} times over {digest}; {least} is the least.",
                 Severity.HIGH,
             )
+    elif name.startswith("passlib.hash."):
+        scheme = name.split(".")[2]
+        if last in {"hash", "encrypt", "using"} and _WEAK_SCHEMES.search(scheme):
+            yield module.spot("SRC104", call, f"A password is hashed with {scheme}.", Severity.HIGH)
     elif last == "CryptContext":
+        rounds = next(
+            (keyword(call, f"bcrypt__{word}") for word in _ROUNDS if keyword(call, f"bcrypt__{word}")), None
+        )
+        if (
+            isinstance(rounds, ast.Constant)
+            and isinstance(rounds.value, int)
+            and rounds.value < _BCRYPT_LEAST
+        ):
+            message = f"bcrypt runs with cost {rounds.value}; {_BCRYPT_LEAST} is the least."
+            yield module.spot("SRC104", call, message, Severity.HIGH)
         schemes = keyword(call, "schemes")
         listed = schemes.elts if isinstance(schemes, (ast.List, ast.Tuple)) else [schemes]
         weak = [text for item in listed if (text := text_of(item)) and _WEAK_SCHEMES.search(text)]
@@ -250,13 +284,20 @@ def has_passwords(tree: Tree) -> bool:
 
 def chance(module: Module) -> Iterator[Spot]:
     """SRC106: secrets from generators that can be predicted, or with too little in them."""
+    made = {
+        name_of(target)
+        for node in module.nodes
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Call)
+        and module.dotted(node.value.func) == "random.Random"
+        for target in node.targets
+    }
     for call, name in module.calls:
         if name.startswith(("secrets.SystemRandom", "random.SystemRandom")):
             continue
         base, _, method = name.rpartition(".")
-        predictable = (
-            base in {"random", "numpy.random", "np.random", "random.Random()"} and method in _RANDOM
-        ) or name in _UUIDS
+        drawn = base in {"random", "numpy.random", "np.random", "random.Random()"} or base in made
+        predictable = (drawn and method in _RANDOM) or name in _UUIDS
         seeded = base in {"random", "numpy.random"} and method == "seed"
         if predictable and (sink := _sink(module, call)):
             yield module.spot(
@@ -271,6 +312,9 @@ def chance(module: Module) -> Iterator[Spot]:
             yield module.spot(
                 "SRC106", call, f"{name} makes the values that follow predictable.", Severity.HIGH
             )
+        elif base == "hashlib" and _is_of_time(module, call) and (sink := _sink(module, call)):
+            message = f"`{sink}` is a digest of the time, which can be guessed."
+            yield module.spot("SRC106", call, message, Severity.HIGH)
         elif name in {"secrets.token_hex", "secrets.token_urlsafe", "secrets.token_bytes", "os.urandom"}:
             yield from _short(module, call)
         elif name == "secrets.randbelow":
@@ -284,6 +328,14 @@ def chance(module: Module) -> Iterator[Spot]:
                 yield module.spot(
                     "SRC106", call, f"`{sink}` has only {limit.value} possible values.", Severity.MEDIUM
                 )
+
+
+def _is_of_time(module: Module, call: ast.Call) -> bool:
+    """Whether what is hashed holds the time, and nothing that is drawn or kept secret."""
+    called = [module.dotted(part.func) for part in ast.walk(call) if isinstance(part, ast.Call)]
+    timed = any(name.endswith((*_CLOCKS,)) for name in called)
+    drawn = any(name.startswith(("secrets.", "os.urandom", "uuid.uuid4")) for name in called)
+    return timed and not drawn and not mentions(call, is_secret)
 
 
 def _short(module: Module, call: ast.Call) -> Iterator[Spot]:
@@ -389,6 +441,8 @@ def _debug(module: Module, call: ast.Call, name: str, last: str) -> Iterator[Spo
 def _literals(module: Module, node: ast.expr | None) -> list[str]:
     if isinstance(node, ast.Name):
         node = module.constants.get(node.id)
+    elif isinstance(node, ast.Attribute):
+        node = module.members.get(node.attr)
     if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
         return [text for item in node.elts if (text := text_of(item)) is not None]
     text = text_of(node)

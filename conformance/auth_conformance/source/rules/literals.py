@@ -19,6 +19,14 @@ _DSN = re.compile(
     r"[a-z][a-z0-9+.-]{2,30}://[^\s:/@{}$<>%]{1,80}:(?P<password>[^\s:/@{}$<>*]{1,80})@[\w.\[-]"
 )
 _UNSET = re.compile(r"\$\{?\w|^\{\{?.*\}$|^<.*>$|^%\(|^\*+$|^\.\.\.$|^x+$", re.IGNORECASE)
+# What a literal starts with that is meant for every browser, or that says that there is none.
+_OPEN = re.compile(r"(?:phc|pk_live|pk_test)_\w|(?:no|not|none|missing|unset)[-_ ]", re.IGNORECASE)
+_PATTERN = re.compile(r"\\[wdsbWDS]|\[\^|\(\?[:P<=!]|[\])][+*]")
+# Kinds of credentials and where they are brought: words with which code tells them apart.
+_KINDS = listed(
+    "access refresh header headers cookie cookies query websocket bearer session body api jwt opaque"
+)
+_TELLING = listed("reason error err code kind type status event missing wrong invalid bad")
 _WRAPPERS = listed(
     "SecretStr SecretBytes Secret str bytes Field Setting field mapped_column b64decode fromhex"
 )
@@ -41,6 +49,8 @@ def is_value(text: str, name: str) -> bool:
     plain = "".join(words(text))
     if len(text) < SHORTEST or _UNSET.search(text) or text.startswith(("/", "./", "http://", "https://")):
         return False
+    if _OPEN.match(text) or _PATTERN.search(text):
+        return False
     if len(text.split()) > 1 and not re.search(r"\d", text):
         return False
     if re.fullmatch(r"[A-Za-z]+(?:[-/][A-Za-z]+)+|X-[\w-]+", text) and "/" in text:
@@ -51,6 +61,11 @@ def is_value(text: str, name: str) -> bool:
 def _is_label(text: str, name: str) -> bool:
     """Whether `JSON_KEY = "access_token"` and its like name a member: the key of a mapping, no key of a cipher."""
     found, called = words(text), words(name)
+    if re.fullmatch(r"[a-z]+(?:[_-][a-z]+)*", text) and (
+        (set(found) <= _KINDS and not {"secret", "password"} & set(called))
+        or (len(found) > 1 and set(found) <= set(called) and _TELLING & set(called))
+    ):
+        return True
     if (
         not re.fullmatch(r"[a-z]+(?:_[a-z]+)*", text)
         or called[-1] not in {"key", "keys", "token"}
@@ -58,7 +73,9 @@ def _is_label(text: str, name: str) -> bool:
     ):
         return False
     of_name = len(found) > 1 and set(found) <= set(called)
-    of_field = bool(found) and found[-1] in {"token", "id", "key", "session"} and len(found) > 1
+    of_field = (
+        bool(found) and found[-1] in {"token", "id", "key", "session", "cookie", "header"} and len(found) > 1
+    )
     return of_name or of_field or "".join(called) == "".join(found) + "key"
 
 

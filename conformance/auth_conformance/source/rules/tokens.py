@@ -89,10 +89,27 @@ def _decode(module: Module, call: ast.Call, name: str, library: str) -> Iterator
 
 def _options(module: Module, call: ast.Call) -> dict[str, ast.expr]:
     """The members of `options`, with a constant of the module and one spread level followed."""
-    node = keyword(call, "options")
-    if isinstance(node, (ast.Name, ast.Attribute)):
-        node = _assigned(module, node) or node
     found: dict[str, ast.expr] = {}
+    for one in (_made(module, call), call):
+        node = keyword(one, "options") if one is not None else None
+        if isinstance(node, (ast.Name, ast.Attribute)):
+            node = _assigned(module, node) or node
+        found |= _members(module, node)
+    return found
+
+
+def _made(module: Module, call: ast.Call) -> ast.Call | None:
+    """The call that made the decoder: `jwt.PyJWT(options=...)`."""
+    holder = call.func.value if isinstance(call.func, ast.Attribute) else None
+    if isinstance(holder, (ast.Name, ast.Attribute)):
+        holder = _assigned(module, holder)
+    return holder if isinstance(holder, ast.Call) and module.dotted(holder.func) == "jwt.PyJWT" else None
+
+
+def _members(module: Module, node: ast.expr | None) -> dict[str, ast.expr]:
+    found: dict[str, ast.expr] = {}
+    if isinstance(node, ast.Call) and name_of(node.func) == "dict" and not node.args and not spreads(node):
+        return {item.arg: item.value for item in node.keywords if item.arg}
     if isinstance(node, ast.Dict):
         for key, value in zip(node.keys, node.values, strict=True):
             if (text := text_of(key)) is not None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from auth_conformance.model import Severity
 from auth_conformance.source.tree import Function, Module, Spot
-from auth_conformance.source.words import ABOUT, argument, listed, name_of, text_of, words
+from auth_conformance.source.words import ABOUT, argument, is_mark, listed, name_of, text_of, words
 
 _COMPARED = listed("token secret password passwd pwd signature hmac mac otp csrf apikey digest hexdigest pin")
 _KEYED = listed("api secret access auth master")
@@ -18,6 +18,9 @@ _TWICE = listed(
 )
 # Both sides came with the request: nothing that the service keeps is compared.
 _BROUGHT = listed("cookie header form body query request submitted presented")
+# What a value of this name says is no secret, so neither is what it is compared with; and known to everybody.
+_TOLD_APART = ("type", "method", "kind", "mode", "scheme")
+_MEANT_FOR_ALL = listed("default placeholder initial example legacy")
 _QUERIES = listed(
     "where filter filter_by and_ or_ not_ select having on join outerjoin delete update case exists any_"
 )
@@ -60,7 +63,9 @@ def _compared(module: Module, node: ast.Compare) -> Iterator[Spot]:
         return
     if _in_query(module, node) or _is_column(module, left) or _is_column(module, right):
         return
-    names = (name_of(left), name_of(right))
+    names = (_called(module, left), _called(module, right))
+    if any(words(name)[-1:] == (word,) for name in names for word in _TOLD_APART):
+        return
     if isinstance(operator, (ast.In, ast.NotIn)):
         listed = (
             _is_secret(names[0])
@@ -76,10 +81,36 @@ def _compared(module: Module, node: ast.Compare) -> Iterator[Spot]:
         or _itself(module, left, right)
         or _twice(module, node, names)
         or all(_BROUGHT & set(words(name)) for name in names)
+        or any(_MEANT_FOR_ALL & set(words(name)) for name in names)
         or any({"email", "username"} & set(words(name)) for name in names)
     ):
         return
     yield module.spot("SRC105", node, f"`{_short(node)}` compares secrets character by character.")
+
+
+def _called(module: Module, node: ast.expr) -> str:
+    """The name that says what a side holds: of the secret in `f"Bearer {token}"`; `mac` for what an HMAC gives."""
+    if isinstance(node, (ast.JoinedStr, ast.BinOp)):
+        inner = [name for part in ast.walk(node) if _is_secret(name := name_of(part))]
+        return inner[0] if inner else ""
+    name = name_of(node)
+    if _is_secret(name):
+        return name
+    function = module.function_of(node)
+    values = [
+        part.value
+        for part in ast.walk(function or module.tree)
+        if isinstance(part, ast.Assign) and name and name in {name_of(item) for item in part.targets}
+    ]
+    return "mac" if any(_is_mac(module, value) for value in (node, *values)) else name
+
+
+def _is_mac(module: Module, node: ast.expr) -> bool:
+    while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        if module.dotted(node.func) in {"hmac.new", "hmac.digest"}:
+            return True
+        node = node.func.value
+    return False
 
 
 def _short(node: ast.AST) -> str:
@@ -89,7 +120,7 @@ def _short(node: ast.AST) -> str:
 
 def _is_secret(name: str) -> bool:
     found = words(name)
-    if not found or (found[-1] in ABOUT - {"hexdigest"}) or "public" in found:
+    if not found or (found[-1] in ABOUT - {"hexdigest"}) or "public" in found or is_mark(found):
         return False
     return bool(_COMPARED & set(found)) or (found[-1] in {"key", "keys"} and bool(_KEYED & set(found)))
 
@@ -209,10 +240,24 @@ def sql(module: Module) -> Iterator[Spot]:
             continue
         built = _built(module, given)
         if built is not None and (
-            _is_sql(module, built) or last in {"text", "literal_column", "exec_driver_sql"}
+            _is_sql(module, built)
+            or any(_is_sql(module, part) for part in _begun(module, given))
+            or last in {"text", "literal_column", "exec_driver_sql"}
         ):
             message = f"SQL for {last} is put together from values instead of being bound."
             yield module.spot("SRC107", call, message, Severity.HIGH)
+
+
+def _begun(module: Module, node: ast.expr) -> list[ast.expr]:
+    """What a name was given at first: the part that is added to it later need not look like SQL."""
+    function = module.function_of(node)
+    if not isinstance(node, ast.Name) or function is None:
+        return []
+    return [
+        part.value
+        for part in ast.walk(function)
+        if isinstance(part, ast.Assign) and node.id in {name_of(item) for item in part.targets}
+    ]
 
 
 def is_assembled(module: Module, line: int) -> bool:
@@ -315,7 +360,7 @@ def _is_safe(module: Module, node: ast.expr) -> bool:
             return _built(module, node) is None
         case ast.Name(id=name):
             known = name.isupper() or name in module.constants
-            return known or _fixed_here(module, node) or _allowed(module, node)
+            return known or _fixed_here(module, node) or _looped(module, node) or _allowed(module, node)
         case ast.Attribute(attr=attr):
             return attr.isupper() or (
                 attr in {"__tablename__", "name", "__table__", "value"} and name_of(node.value)[:1].isupper()
@@ -323,7 +368,7 @@ def _is_safe(module: Module, node: ast.expr) -> bool:
         case ast.Subscript(value=value):
             return name_of(value).isupper() or name_of(value) in module.constants
         case ast.Call(func=func, args=args):
-            if name_of(func) in {"int", "len", "float", "quote", "quote_identifier", "range"}:
+            if name_of(func) in {"int", "len", "float", "range"} or _quotes(func):
                 return True
             return name_of(func) == "join" and bool(args) and _is_marks(args[0])
         case ast.IfExp(body=body, orelse=orelse):
@@ -345,6 +390,22 @@ def _fixed_here(module: Module, node: ast.Name) -> bool:
         )
     ]
     return bool(values) and all(isinstance(value, ast.Constant) for value in values)
+
+
+def _quotes(func: ast.expr) -> bool:
+    """Whether a call makes an identifier of a text: `preparer.quote(name)`, `escape_sqlite(name)`."""
+    return bool({"quote", "quoted", "escape", "identifier", "ident"} & set(words(name_of(func))))
+
+
+def _looped(module: Module, node: ast.Name) -> bool:
+    """Whether a name runs over texts that the source fixes."""
+    for part in ast.walk(module.function_of(node) or module.tree):
+        if isinstance(part, (ast.For, ast.AsyncFor, ast.comprehension)) and name_of(part.target) == node.id:
+            over = part.iter
+            if isinstance(over, (ast.Tuple, ast.List, ast.Set)):
+                return all(text_of(item) is not None for item in over.elts)
+            return name_of(over).isupper() or name_of(over) in module.constants
+    return False
 
 
 def _is_marks(node: ast.expr) -> bool:
@@ -388,6 +449,7 @@ def _allowed(module: Module, node: ast.Name) -> bool:
                 return True
             if isinstance(value, ast.Call) and (
                 name_of(value.func) in {"int", "float", "len"}
+                or _quotes(value.func)
                 or (name_of(value.func) == "join" and value.args and _is_marks(value.args[0]))
             ):
                 return True
