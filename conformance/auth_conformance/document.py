@@ -231,7 +231,7 @@ def _exchange(exchange: Exchange) -> Json:
 def _expected(expected: Expectation | None) -> Json | None:
     if expected is None:
         return None
-    return {"kind": expected.kind, "name": expected.name, "value": expected.value}
+    return {"kind": expected.kind, "name": expected.name, "value": expected.value, "about": expected.about}
 
 
 def _pairs(items: list[list[str]]) -> tuple[tuple[str, str], ...]:

@@ -231,13 +231,18 @@ class Exchange:
 class Expectation:
     """What a service without the flaw answers to the attack: what a regression test asserts.
 
-    `kind` is `refused`, `no crash`, `header` (header `name` contains `value`), `no header`, `no text`
-    (the body lacks `value`), or `status` (one of those in `value`, blanks between).
+    `kind` is `refused`, `accepted`, `no crash`, `header` (header `name` is there and contains `value`), `no header`,
+    `cookie` (the line that sets the cookie `name` has the attribute `value`), `no cookie` (it has not), `text` (the
+    body holds `value`), `no text`, `no secret` (none of those that were used or issued before), `members` (the body,
+    or its `detail`, has each of the texts named in `value`), `alike` (status and body are those of the exchange with
+    the number `value`), or `status` (one of those in `value`, blanks between). `about` is the number of the exchange
+    whose reply is meant; 0 stands for the first attack.
     """
 
     kind: str
     name: str = ""
     value: str = ""
+    about: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +258,7 @@ class SourceLine:
 class Violation:
     """One way in which the rule was broken, at one operation, proved by `evidence`.
 
-    `expected` is about the first attack in the evidence; without it, an attack that was accepted must be
+    `expected` is about one exchange of the evidence; without it, an attack that was accepted must be
     refused and one that crashed must not crash. `source` is the line that breaks the rule, where one does.
     """
 

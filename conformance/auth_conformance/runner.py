@@ -37,6 +37,8 @@ from auth_conformance.transports.recorder import METER, BudgetExceededError, Met
 CONCURRENT = 8
 # No single check may take longer than this, in seconds.
 LONGEST = 300.0
+# Families whose attacks are answered by what looks at the credential, whichever operation they are tried at.
+_OF_GUARDS = frozenset(("TOK", "KEY", "SES", "MIX"))
 
 # What a tester needs, not what a service has: without it a check is not tested, and never "not applicable".
 MEANS = frozenset(
@@ -101,7 +103,7 @@ async def run_check(check: Check, scene: Scene) -> Result:
         verdict = replace(verdict, violations=plain)
     if not verdict.evidence and probe.evidence:
         verdict = replace(verdict, evidence=tuple(probe.evidence))
-    verdict = _without_late_secrets(verdict, scene)
+    verdict = _placed(_without_late_secrets(verdict, scene), scene.target, rule)
     return Result(
         rule=rule,
         verdict=verdict,
@@ -196,11 +198,29 @@ def _operation(verdict: Verdict, target: Target, rule: Rule) -> str | None:
     return None
 
 
+def _placed(verdict: Verdict, target: Target, rule: Rule) -> Verdict:
+    """Each violation at its own line: of what looks at the credential where that is to blame, else of the handler."""
+    if not isinstance(verdict, Failed):
+        return verdict
+    violations = tuple(
+        item if item.source is not None else replace(item, source=_line(item.operation, target, rule))
+        for item in verdict.violations
+    )
+    return replace(verdict, violations=violations)
+
+
+def _line(name: str | None, target: Target, rule: Rule) -> SourceLine | None:
+    operation = target.operation(name or "")
+    if operation is None:
+        return None
+    guarded = rule.family in _OF_GUARDS and Need.WITNESS in rule.needs
+    return (operation.guard if guarded else None) or operation.source
+
+
 def _source(verdict: Verdict, target: Target, rule: Rule) -> SourceLine | None:
     if isinstance(verdict, Failed) and verdict.violations[0].source is not None:
         return verdict.violations[0].source
-    operation = target.operation(_operation(verdict, target, rule) or "")
-    return operation.source if operation is not None else None
+    return _line(_operation(verdict, target, rule), target, rule)
 
 
 def _guesses(target: Target, rule: Rule) -> tuple[str, ...]:

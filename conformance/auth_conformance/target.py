@@ -45,7 +45,8 @@ class Operation:
     `security` holds the alternatives (OR), each a set of scheme names (AND); `()` means that the document
     declares the operation open, None that nothing is declared about it. An empty alternative means
     optional authentication. `bodies` maps media types to schemas with references resolved. `fixed` is what
-    every request to it carries besides a credential: place (header or query), name and value.
+    every request to it carries besides a credential: place (header or query), name and value. `guard` is the
+    dependency that looks at its credential, which it may share with others.
     """
 
     method: str
@@ -61,6 +62,7 @@ class Operation:
     provenance: Provenance = Provenance.OPENAPI
     source: SourceLine | None = None
     fixed: tuple[tuple[str, str, str], ...] = ()
+    guard: SourceLine | None = None
 
     @property
     def name(self) -> str:

@@ -70,9 +70,15 @@ def export(run: Run, folder: Path) -> tuple[list[Path], list[NotWritten]]:
 def regression(finding: Finding, run: Run) -> Regression | NotWritten:
     """The test of one finding, or why there is none."""
     attack = _attack(finding)
+    named = finding.expected is not None and bool(finding.expected.about)
     if attack is None:
         return NotWritten(finding, _without_attack(finding.evidence))
-    before = [item for item in finding.evidence if item.number < attack.number and _prepares(item)]
+    # What an expectation is about may come after the attack: then the attack is a step on the way to it.
+    before = [
+        item
+        for item in finding.evidence
+        if item.number < attack.number and (_prepares(item) or (named and item.role is Role.ATTACK))
+    ]
     steps = sorted(
         {item.number: item for item in (*finding.origins, *before)}.values(), key=lambda e: e.number
     )
@@ -91,7 +97,10 @@ def regression(finding: Finding, run: Run) -> Regression | NotWritten:
     writer = _Writer(run, needed)
     for step in steps:
         writer.step(step)
-    writer.attack(attack, finding.expected)
+    if not writer.attack(attack, finding.expected):
+        return NotWritten(
+            finding, f"what must be answered to request {attack.number} cannot be said without its secrets"
+        )
     name = re.sub(r"\W+", "_", f"{finding.code} {attack.operation}".lower()).strip("_")[:80]
     return Regression(
         f"test_{name}.py", writer.file(finding, f"test_{name}"), tuple(sorted(writer.environment))
@@ -101,6 +110,9 @@ def regression(finding: Finding, run: Run) -> Regression | NotWritten:
 def _attack(finding: Finding) -> Exchange | None:
     evidence = finding.evidence
     if finding.expected is not None:
+        about = next((item for item in evidence if item.number == finding.expected.about), None)
+        if about is not None:
+            return about
         attacks = [item for item in evidence if item.role is Role.ATTACK]
         return attacks[0] if attacks else (evidence[-1] if evidence else None)
     wanted = (Outcome.ACCEPTED, Outcome.CRASHED)
@@ -130,8 +142,13 @@ def _asked(exchange: Exchange) -> set[str]:
 
 
 def _marks(exchange: Exchange) -> set[str]:
+    return _shown(exchange) | _asked(exchange)
+
+
+def _shown(exchange: Exchange) -> set[str]:
+    """The secrets in the reply alone."""
     texts = [exchange.reply.body, *(value for _, value in exchange.reply.headers)]
-    return {digest for text in texts for digest in _MARK.findall(text)} | _asked(exchange)
+    return {digest for text in texts for digest in _MARK.findall(text)}
 
 
 def _prepares(exchange: Exchange) -> bool:
@@ -157,8 +174,11 @@ class _Writer:
     _names: dict[str, str] = field(default_factory=dict)
     _ids: dict[str, str] = field(default_factory=dict)
     _recipes: dict[str, Derivation] = field(default_factory=dict)
-    _taken: set[str] = field(default_factory=lambda: {"altered", "send", "os", "secrets", "httpx"})
+    _taken: set[str] = field(
+        default_factory=lambda: {"altered", "cookie_line", "problem", "send", "os", "secrets", "httpx"}
+    )
     _helpers: set[str] = field(default_factory=set)
+    _replies: dict[int, str] = field(default_factory=dict)
 
     def step(self, exchange: Exchange) -> None:
         """One request on the way to the attack: it must do now what it did then."""
@@ -166,32 +186,82 @@ class _Writer:
             for match in _MARK.finditer(exchange.request.body or ""):
                 self._chosen(match[1])
         reply = self._call(exchange)
-        if exchange.reply.status is not None and exchange.reply.status < 400:
+        self._replies[exchange.number] = reply
+        if exchange.role is Role.ATTACK:
+            self.lines += [f"if not {reply}.is_success:", "    return  # refused: the flaw is gone"]
+        elif exchange.reply.status is not None and exchange.reply.status < 400:
             self.lines.append(
                 f"assert {reply}.status_code < 400, {_literal('before the attack: ' + exchange.label)}"
             )
         self._learn(exchange, reply)
 
-    def attack(self, exchange: Exchange, expected: Expectation | None) -> None:
-        """The attack, and what a service without the flaw answers."""
+    def attack(self, exchange: Exchange, expected: Expectation | None) -> bool:
+        """The attack, and what a service without the flaw answers; whether that can be asserted."""
         reply = self._call(exchange)
-        label = _literal(exchange.label)
         expected = expected or Expectation("no crash" if exchange.outcome is Outcome.CRASHED else "refused")
+        asserted = [
+            f"assert {condition}, {_literal(exchange.label)}"
+            for condition in (
+                self._by_reply(expected, reply)
+                or self._by_header(expected, reply)
+                or self._by_body(expected, reply, exchange)
+            )
+        ]
+        self.lines += asserted
+        return bool(asserted)
+
+    @staticmethod
+    def _by_reply(expected: Expectation, reply: str) -> list[str]:
         match expected.kind:
+            case "refused":
+                return [f"not {reply}.is_success"]
+            case "accepted":
+                return [f"{reply}.status_code < 400"]
             case "no crash":
-                self.lines.append(f"assert {reply}.status_code < 500, {label}")
-            case "header" | "no header":
-                name, value = _literal(expected.name), expected.value.lower()
-                word = "in" if expected.kind == "header" else "not in"
-                self.lines.append(
-                    f"assert {_literal(value)} {word} {reply}.headers.get({name}, '').lower(), {label}"
-                )
-            case "no text":
-                self.lines.append(f"assert {self._text(expected.value, '')} not in {reply}.text, {label}")
+                return [f"{reply}.status_code < 500"]
             case "status":
-                self.lines.append(f"assert str({reply}.status_code) in {expected.value.split()!a}, {label}")
+                return [f"str({reply}.status_code) in {expected.value.split()!a}"]
             case _:
-                self.lines.append(f"assert not {reply}.is_success, {label}")
+                return []
+
+    def _by_header(self, expected: Expectation, reply: str) -> list[str]:
+        name, value = _literal(expected.name), _literal(expected.value.lower())
+        match expected.kind:
+            case "header" if not expected.value:
+                return [f"{name} in {reply}.headers"]
+            case "header":
+                return [f"{value} in {reply}.headers.get({name}, '').lower()"]
+            case "no header":
+                return [f"{value} not in {reply}.headers.get({name}, '').lower()"]
+            case "cookie" | "no cookie":
+                self._helpers.add("cookie_line")
+                word = "in" if expected.kind == "cookie" else "not in"
+                return [f"{value} {word} cookie_line({reply}, {name})"]
+            case _:
+                return []
+
+    def _by_body(self, expected: Expectation, reply: str, exchange: Exchange) -> list[str]:
+        match expected.kind:
+            case "text":
+                return [f"{self._text(expected.value, '')} in {reply}.text"]
+            case "no text":
+                return [f"{self._text(expected.value, '')} not in {reply}.text"]
+            case "no secret":
+                shown = _shown(exchange)
+                return [
+                    f"{name} not in {reply}.text" for digest, name in self._names.items() if digest in shown
+                ]
+            case "members":
+                self._helpers.add("problem")
+                return [
+                    f"isinstance(problem({reply}).get({_literal(name)}), str)"
+                    for name in expected.value.split()
+                ]
+            case "alike" if expected.value.isdecimal() and int(expected.value) in self._replies:
+                other = self._replies[int(expected.value)]
+                return [f"({reply}.status_code, {reply}.text) == ({other}.status_code, {other}.text)"]
+            case _:
+                return []
 
     def _call(self, exchange: Exchange) -> str:
         request = exchange.request
@@ -382,6 +452,10 @@ class _Writer:
         ]
         if "altered" in self._helpers:
             head += ["", _ALTERED]
+        if "cookie_line" in self._helpers:
+            head += ["", _COOKIE_LINE]
+        if "problem" in self._helpers:
+            head += ["", _PROBLEM]
         return "\n".join(
             [*head, "", f"def {function}() -> None:", *(f"    {line}" for line in self.lines), ""]
         )
@@ -398,6 +472,22 @@ _ALTERED = '''def altered(token, pieces, *, parts):
     whole = token.split(".") if parts else token
     slices = (piece if isinstance(piece, str) else whole[piece[0] : piece[1]] for piece in pieces)
     return "".join(piece if isinstance(piece, str) else ".".join(piece) for piece in slices)
+'''
+
+
+_PROBLEM = '''def problem(reply):
+    """The error in a body, or in its `detail`; empty where there is none."""
+    try:
+        body = reply.json()
+    except ValueError:
+        return {}
+    inner = body.get("detail") if isinstance(body, dict) and "error" not in body else body
+    return inner if isinstance(inner, dict) else {}
+'''
+_COOKIE_LINE = '''def cookie_line(reply, name):
+    """The line that sets a cookie, in lower case; "" where none does."""
+    lines = (line.lower() for line in reply.headers.get_list("set-cookie"))
+    return next((line for line in lines if line.startswith(name.lower() + "=")), "")
 '''
 
 

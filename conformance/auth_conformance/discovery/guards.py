@@ -8,13 +8,15 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from auth_conformance.discovery.routes import routes_of
+from auth_conformance.discovery.routes import routes_of, source_of
 from auth_conformance.source.tree import Module
 from auth_conformance.source.wiring import CREDENTIALS, hand_reads
 from auth_conformance.source.words import is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from auth_conformance.model import SourceLine
 
 _DEEP = 12
 _OF_HEADERS = frozenset(("authorization", "cookie"))
@@ -32,6 +34,41 @@ def guards_of(app: object) -> dict[str, tuple[str, ...]]:
             if method not in {"HEAD", "OPTIONS"}:
                 found.setdefault(f"{method} {path}", guards)
     return found
+
+
+def guard_lines(app: object) -> dict[str, SourceLine]:
+    """Where the function is written that looks at the credential of each operation: the innermost one."""
+    lines: dict[int, SourceLine | None] = {}
+    reading: dict[int, bool] = {}
+    found: dict[str, SourceLine] = {}
+    for path, route in routes_of(app):
+        call = _innermost(getattr(route, "dependant", None), reading)
+        if call is None:
+            continue
+        if id(call) not in lines:
+            lines[id(call)] = source_of(call)
+        line = lines[id(call)]
+        for method in getattr(route, "methods", None) or ():
+            if line is not None:
+                found.setdefault(f"{method} {path}", line)
+    return found
+
+
+def _innermost(dependant: Any, reading: dict[int, bool], depth: int = _DEEP) -> Any:
+    for inner in getattr(dependant, "dependencies", None) or ():
+        call = getattr(inner, "call", None)
+        if call is None or _is_scheme(call):
+            continue
+        deeper = _innermost(inner, reading, depth - 1) if depth else None
+        if deeper is not None:
+            return deeper
+        if id(call) not in reading:
+            nested = getattr(inner, "dependencies", None) or ()
+            scheme = any(_is_scheme(getattr(item, "call", None)) for item in nested)
+            reading[id(call)] = scheme or _takes(inner) or _reads(call)
+        if reading[id(call)]:
+            return call
+    return None
 
 
 def middleware_of(app: object) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from auth_conformance.discovery.document import base_paths, read_document
 from auth_conformance.discovery.doors import shut, slashed, stranger
 from auth_conformance.discovery.entrances import guessed_attempts
 from auth_conformance.discovery.gaps import REMEDIES, fill_gaps
+from auth_conformance.discovery.guards import guard_lines
 from auth_conformance.discovery.insisting import insist
 from auth_conformance.discovery.keys import find_keys
 from auth_conformance.discovery.lifecycle import find_logouts, find_refresh
@@ -202,15 +203,18 @@ async def _include(scout: Scout, known: Knowledge, found: Found) -> None:
 def _include_routes(known: Knowledge, app: object) -> None:
     """Source lines for documented operations, and the routes that no document shows."""
     seen = seen_routes(app)
+    guards = guard_lines(app)
     documented_before = set(known.operations)
     hidden = 0
     for route in seen:
         name = route.operation.name
         documented = known.operations.get(name)
         if documented is not None:
-            known.operations[name] = replace(documented, source=route.operation.source)
+            known.operations[name] = replace(
+                documented, source=route.operation.source, guard=guards.get(name)
+            )
         elif not _of_framework(route.operation):
-            known.operations[name] = route.operation
+            known.operations[name] = replace(route.operation, guard=guards.get(name))
             hidden += 1
     # Where a version of the framework hides included routers from us, the document knows more than we see.
     names = {route.operation.name for route in seen}

@@ -10,7 +10,17 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from auth_conformance.model import Exchange, Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.model import (
+    Exchange,
+    Expectation,
+    Failed,
+    Inconclusive,
+    Passed,
+    Role,
+    Severity,
+    Verdict,
+    Violation,
+)
 from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.accounts import Accounts
@@ -123,7 +133,7 @@ class Assigning(Accounts):
     async def _added(self, place: Place, extra: Extra) -> Violation | str | None:
         """Add the members, twice where they seem to have worked: what the owner reads, and may do, decides."""
         proofs: list[Exchange] = []
-        told, severity = "", None
+        told, severity, opened = "", None, None
         for prefix in ("", "again: "):
             answer, read, credential = await place.send(replace(extra, label=f"{prefix}{extra.label}"))
             if answer.judgement is not None:
@@ -140,7 +150,8 @@ class Assigning(Accounts):
                 return f"{place.name} with {extra.label}: an effect once, then not" if prefix else None
             proofs += [answer.exchange, read.exchange]
         message = f"{place.name} takes {extra.label} from the client: {told}."
-        return Violation(place.name, message, severity, tuple(proofs))
+        expected = Expectation("refused", about=opened.exchange.number) if opened is not None else None
+        return Violation(place.name, message, severity, tuple(proofs), expected)
 
     @staticmethod
     def _took(place: Place, extra: Extra, read: Answer) -> str:

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Credential
-from auth_conformance.model import Exchange, Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.model import (
+    Exchange,
+    Expectation,
+    Failed,
+    Inconclusive,
+    Passed,
+    Role,
+    Severity,
+    Verdict,
+    Violation,
+)
 from auth_conformance.oracles.browser import cache_fault
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.refusal import Refusal
@@ -47,7 +57,10 @@ class Caching(Refusal):
                 continue
             operation = item.answers[0].exchange.operation
             proof = tuple(answer.exchange for answer in item.answers)
-            violations.append(Violation(operation, f"{operation} {faults[0][0]}.", faults[0][1], proof))
+            expected = Expectation("header", "Cache-Control", "no-store")
+            violations.append(
+                Violation(operation, f"{operation} {faults[0][0]}.", faults[0][1], proof, expected)
+            )
         for kind in self.kinds():
             leak = await self._served_to_others(await self.credential(kind))
             if leak is not None:

@@ -8,7 +8,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from auth_conformance.model import Passed, Role, Verdict, Violation
+from auth_conformance.model import Expectation, Passed, Role, Verdict, Violation
 from auth_conformance.oracles.privilege import role_word
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Unclear
@@ -179,7 +179,8 @@ class Claims(Refusal):
                 answers.append(answer)
             else:
                 message = f"{operation.name} refused A, and answered A with {claim.label}."
-                return [Violation(operation.name, message, None, tuple(item.exchange for item in answers))]
+                proof = tuple(item.exchange for item in answers)
+                return [Violation(operation.name, message, None, proof, Expectation("refused"))]
         return []
 
 

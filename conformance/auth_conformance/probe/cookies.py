@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from auth_conformance.credentials import Kind
 from auth_conformance.model import (
     Exchange,
+    Expectation,
     Failed,
     Need,
     Outcome,
@@ -104,16 +105,29 @@ class Cookies(Sessions):
             "session cookies", lambda: Cookies(self.scene, self.rule).survey_cookies()
         )
 
-    async def must_set_cookies(self, fault: Fault, passed: str, severity: Severity | None = None) -> Verdict:
-        """No line that sets a session cookie may have the fault; `passed` says what all of them have."""
+    async def must_set_cookies(
+        self,
+        fault: Fault,
+        passed: str,
+        severity: Severity | None = None,
+        *,
+        wanted: str = "",
+        unwanted: str = "",
+    ) -> Verdict:
+        """No line that sets a session cookie may have the fault; `passed` says what all of them have.
+
+        `wanted` is the attribute that a sound line has, `unwanted` one that it has not.
+        """
 
         def of_line(line: CookieLine) -> tuple[str, Severity | None] | None:
             wrong = fault(line.cookie)
             return None if wrong is None else (wrong, severity)
 
-        return await self.must_write_cookies(of_line, passed)
+        return await self.must_write_cookies(of_line, passed, wanted=wanted, unwanted=unwanted)
 
-    async def must_write_cookies(self, fault: LineFault, passed: str) -> Verdict:
+    async def must_write_cookies(
+        self, fault: LineFault, passed: str, *, wanted: str = "", unwanted: str = ""
+    ) -> Verdict:
         """No line for a session cookie may have the fault, in either of two ways through the service."""
         found = await self.session_cookies()
         violations: list[Violation] = []
@@ -129,9 +143,13 @@ class Cookies(Sessions):
             if line.idle and not line.cookie.prefix_faults():
                 notes.append(f"{told}, but only to delete it.")
             else:
-                violations.append(
-                    Violation(line.operation, f"{told}.", severity, (line.exchange, again.exchange))
-                )
+                # The same cookie, asked for once more by the same operation.
+                number = again.exchange.number
+                expected = Expectation("cookie", line.cookie.name, wanted, number) if wanted else None
+                if unwanted:
+                    expected = Expectation("no cookie", line.cookie.name, unwanted, number)
+                proof = (line.exchange, again.exchange)
+                violations.append(Violation(line.operation, f"{told}.", severity, proof, expected))
         if violations:
             return Failed(tuple(violations), found.evidence, tuple(notes))
         operations = ", ".join(dict.fromkeys(line.operation for line in found.lines))

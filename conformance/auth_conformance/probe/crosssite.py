@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import (
     Exchange,
+    Expectation,
     Failed,
     Inconclusive,
     Passed,
@@ -281,7 +282,7 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
             else f"SameSite is {reach}"
         )
         message = f"{name} is carried out for {label}; {kept}."
-        found.violations.append(Violation(name, message, severity, tuple(proofs)))
+        found.violations.append(Violation(name, message, severity, tuple(proofs), Expectation("refused")))
 
     async def _forge_login(self, account: Account, found: Forgeries) -> None:
         """Log the browser in as somebody else: the attacker's account, by the attacker's page."""
@@ -318,7 +319,9 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
                     f"{login.operation.name} sets a session for {label} that a page of another site sends."
                 )
                 found.violations.append(
-                    Violation(login.operation.name, message, Severity.MEDIUM, tuple(proofs))
+                    Violation(
+                        login.operation.name, message, Severity.MEDIUM, tuple(proofs), Expectation("refused")
+                    )
                 )
                 return
 
@@ -356,4 +359,6 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
                 return
             proofs += [answer.exchange, after.exchange]
         message = f"{logout.operation.name} ends the session for a page of another site."
-        found.violations.append(Violation(logout.operation.name, message, Severity.LOW, tuple(proofs)))
+        found.violations.append(
+            Violation(logout.operation.name, message, Severity.LOW, tuple(proofs), Expectation("refused"))
+        )

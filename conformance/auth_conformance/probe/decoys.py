@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import (
+    Expectation,
     Failed,
     Inconclusive,
     Masked,
@@ -173,4 +174,6 @@ class Decoys(CrossSite):
         message = (
             f"{name} is carried out for another site, without a CSRF token, when {decoy.label} is present."
         )
-        return Violation(name, message, Severity.HIGH if simple else Severity.MEDIUM, tuple(proof))
+        return Violation(
+            name, message, Severity.HIGH if simple else Severity.MEDIUM, tuple(proof), Expectation("refused")
+        )

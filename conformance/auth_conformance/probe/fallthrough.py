@@ -6,7 +6,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Credential, Kind
-from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.model import (
+    Expectation,
+    Failed,
+    Inconclusive,
+    Passed,
+    Role,
+    Severity,
+    Verdict,
+    Violation,
+)
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.refusal import Attempt
 from auth_conformance.probe.schemes import Pair, declares
@@ -245,10 +254,15 @@ class Fallthrough(Sessions, Stored):
     def _violation(taken: Trial, refused: Trial | None) -> Violation:
         if refused is None:
             message = f"{taken.operation} ignores {taken.words}."
-            return Violation(taken.operation, message, Severity.LOW, (taken.answer.exchange,))
+            return Violation(
+                taken.operation, message, Severity.LOW, (taken.answer.exchange,), Expectation("refused")
+            )
         message = f"{taken.operation} ignores {taken.words}, while {refused.words} is refused."
         proof = (taken.answer.exchange, refused.answer.exchange)
-        return Violation(taken.operation, message, Severity.MEDIUM, proof)
+        about = taken.answer.exchange.number
+        return Violation(
+            taken.operation, message, Severity.MEDIUM, proof, Expectation("refused", about=about)
+        )
 
     async def _still(self, violation: Violation, trials: list[Trial]) -> bool:
         """RP: the one that was let in is sent once more."""

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.model import (
+    Expectation,
+    Failed,
+    Inconclusive,
+    Passed,
+    Role,
+    Severity,
+    Verdict,
+    Violation,
+)
 from auth_conformance.oracles.browser import Fault, cacheable, header_faults, vary
 from auth_conformance.oracles.cors import speaks_cors
 from auth_conformance.probe.core import Answer, Missing
@@ -100,7 +109,9 @@ class Inertness(Described):
         message = f"{_capital(sample.label)}: {told}."
         worst = max((fault[2] for fault in proven), default=Severity.LOW)
         proof = (sample.answer.exchange, again.exchange)
-        return [Violation(f"{request.method} {sample.label}", message, worst, proof)]
+        missing = next((name for name, text, _ in proven if text == "is missing"), "")
+        expected = Expectation("header", missing) if missing else None
+        return [Violation(f"{request.method} {sample.label}", message, worst, proof, expected)]
 
     async def _sent_again(self, sample: Sample, request: HttpRequest) -> Answer:
         if (sample.answer.status or 0) >= 500:
@@ -172,7 +183,10 @@ class Inertness(Described):
                 again = (await self._origins_asked(listed, stranger, only=label))[label]
                 if _depends_in_silence(again):
                     proof = tuple(item.exchange for item in (*group, *again))
-                    violations.append(Violation(group[0].exchange.operation, fault, Severity.MEDIUM, proof))
+                    expected = Expectation("header", "Vary", "origin")
+                    violations.append(
+                        Violation(group[0].exchange.operation, fault, Severity.MEDIUM, proof, expected)
+                    )
         if listed is not None:
             granted = await self._granted(listed)
             violations += granted[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from auth_conformance.credentials import Credential, Kind
-from auth_conformance.model import Need, Role, Severity, Verdict, Violation
+from auth_conformance.model import Expectation, Need, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.pointer import put
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.crosssite import EVIL, CrossSite, Forgeries, Mutation
@@ -70,4 +70,4 @@ class JsonBodies(CrossSite):
                 severity = self._grade(reach)
                 proofs.append(forged.exchange)
         message = f"{name} carries out {label}, which browsers send without asking first."
-        found.violations.append(Violation(name, message, severity, tuple(proofs)))
+        found.violations.append(Violation(name, message, severity, tuple(proofs), Expectation("refused")))

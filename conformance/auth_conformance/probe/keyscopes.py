@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Credential
 from auth_conformance.model import (
+    Expectation,
     Failed,
     Inconclusive,
     Need,
@@ -142,7 +143,9 @@ class KeyScopes(Holdings, Stored):
                 message = (
                     f"{keys.create.name} made a key with all scopes for a key that has only {item.scope}."
                 )
-                violations.append(Violation(keys.create.name, message, None, tuple(proof)))
+                violations.append(
+                    Violation(keys.create.name, message, None, tuple(proof), Expectation("refused"))
+                )
             violations += await self._rewritten(keys, field, item, everything)
         return violations
 
@@ -171,7 +174,8 @@ class KeyScopes(Holdings, Stored):
         record = seen.reply.json if "{" in read.path else _record(seen.reply.json, str(number))
         if isinstance(record, dict) and set(record.get(field) or []) > {item.scope}:
             message = f"{change.name} gave a key with only {item.scope} all scopes, on its own word."
-            return [Violation(change.name, message, None, (answer.exchange, seen.exchange))]
+            proof = (answer.exchange, seen.exchange)
+            return [Violation(change.name, message, None, proof, Expectation("refused"))]
         return []
 
     def _at_record(self, keys: KeyManagement, methods: tuple[str, ...]) -> Operation | None:
@@ -250,7 +254,7 @@ class KeyScopes(Holdings, Stored):
                 proof.append(answer.exchange)
             if len(proof) == 2:
                 message = f"{objects.create.name} works with a key that has only {item.scope}."
-                return [Violation(objects.create.name, message, None, tuple(proof))]
+                return [Violation(objects.create.name, message, None, tuple(proof), Expectation("refused"))]
         return []
 
     async def _as_administrator_by_key(self, narrow: list[Narrow]) -> list[Violation]:
@@ -283,7 +287,7 @@ class KeyScopes(Holdings, Stored):
                 if answer.reply.ok and again.reply.ok:
                     message = f"{operation.name} answers a key of A, and refuses A's login ({owner.status})."
                     proof = (owner.exchange, answer.exchange, again.exchange)
-                    violations.append(Violation(operation.name, message, None, proof))
+                    violations.append(Violation(operation.name, message, None, proof, Expectation("refused")))
                     break
         return violations
 
@@ -313,7 +317,8 @@ class KeyScopes(Holdings, Stored):
             after, login = await self.try_login(account, new, label="log in with the new password")
             if login.read(after.reply, account.label) is not None:
                 message = f"{name} set a new password for a key, without the current one."
-                violations.append(Violation(name, message, None, (answer.exchange, after.exchange)))
+                proof = (answer.exchange, after.exchange)
+                violations.append(Violation(name, message, None, proof, Expectation("refused")))
         return violations + await self._address_by_key(key, session.credential, tried)
 
     async def _address_by_key(self, key: Credential, login: Credential, tried: list[str]) -> list[Violation]:
@@ -338,7 +343,8 @@ class KeyScopes(Holdings, Stored):
         tried.append("a new address")
         if address in strings(seen.reply.json).values():
             message = f"{profile.name} changed the address of its owner for a key."
-            return [Violation(profile.name, message, None, (answer.exchange, seen.exchange))]
+            proof = (answer.exchange, seen.exchange)
+            return [Violation(profile.name, message, None, proof, Expectation("refused"))]
         return []
 
 

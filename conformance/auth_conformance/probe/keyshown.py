@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.model import (
+    Expectation,
+    Failed,
+    Inconclusive,
+    Passed,
+    Role,
+    Severity,
+    Verdict,
+    Violation,
+)
 from auth_conformance.oracles.disclosure import Form, Search, gravest
 from auth_conformance.oracles.keys import public_start
 from auth_conformance.oracles.pointer import resolve
@@ -70,7 +79,9 @@ class KeyShown(Stored):
         message = (
             f"{keys.create.name} tells the key in an answer that may be stored (no Cache-Control: no-store)."
         )
-        return [Violation(keys.create.name, message, None, tuple(item.exchange for item in answers))]
+        expected = Expectation("header", "Cache-Control", "no-store")
+        proof = tuple(item.exchange for item in answers)
+        return [Violation(keys.create.name, message, None, proof, expected)]
 
     def _pages(self, keys: KeyManagement) -> Iterator[tuple[str, Operation]]:
         """What may show a key: lists and records of keys, the profile, and other lists; as A, then as others."""
@@ -127,7 +138,13 @@ class KeyShown(Stored):
         severity, words = first
         worse = Severity.HIGH if who != "a" and severity is not Severity.LOW else severity
         reader = "its owner" if who == "a" else who.upper()
-        return Violation(operation.name, f"{operation.name} shows {reader} {words}.", worse, tuple(proof))
+        return Violation(
+            operation.name,
+            f"{operation.name} shows {reader} {words}.",
+            worse,
+            tuple(proof),
+            Expectation("no secret"),
+        )
 
 
 def _shown_in(key: str, shown: str, answer: Answer) -> tuple[Severity, str] | None:

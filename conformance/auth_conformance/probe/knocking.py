@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 from auth_conformance.model import (
     Exchange,
+    Expectation,
     Failed,
     Inconclusive,
     Need,
@@ -67,10 +68,11 @@ class Tally:
         message: str,
         *answers: Answer,
         severity: Severity | None = None,
+        expected: Expectation | None = None,
     ) -> None:
         """Count a broken rule."""
         evidence: tuple[Exchange, ...] = tuple(answer.exchange for answer in answers)
-        self.violations.append(Violation(operation, message, severity, evidence))
+        self.violations.append(Violation(operation, message, severity, evidence, expected))
 
     def doubt(self, reason: str, remedy: str = "") -> None:
         """Count what could not be decided."""
@@ -135,7 +137,12 @@ class Knocking(Mailing):
             return
         whom = "the account" if who in ("", account.username) else "an account"
         tally.violate(
-            operation, f"{operation} let {knock.label} into {whom}.", answer, again, severity=knock.severity
+            operation,
+            f"{operation} let {knock.label} into {whom}.",
+            answer,
+            again,
+            severity=knock.severity,
+            expected=Expectation("refused"),
         )
 
     async def _try(self, login: Login, request: HttpRequest, label: str, operation: str) -> Answer:

@@ -6,7 +6,17 @@ import string
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from auth_conformance.model import Failed, Inconclusive, Need, Outcome, Passed, Role, Verdict, Violation
+from auth_conformance.model import (
+    Expectation,
+    Failed,
+    Inconclusive,
+    Need,
+    Outcome,
+    Passed,
+    Role,
+    Verdict,
+    Violation,
+)
 from auth_conformance.oracles.similarity import Seen, compare
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.sessions import Sessions
@@ -70,7 +80,9 @@ class Likeness(Sessions):
             if comparison.differences:
                 told = "; ".join(map(str, comparison.differences[:3]))
                 message = f"{kind.operation} tells {kind.right} from {kind.left}: {told}."
-                violations.append(Violation(kind.operation, message, None, evidence))
+                first, second = evidence[:2]
+                expected = Expectation("alike", value=str(first.number), about=second.number)
+                violations.append(Violation(kind.operation, message, None, evidence, expected))
             elif comparison.unstable:
                 parts = ", ".join(comparison.unstable)
                 doubts.append(

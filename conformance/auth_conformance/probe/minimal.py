@@ -5,7 +5,16 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.model import (
+    Expectation,
+    Failed,
+    Inconclusive,
+    Passed,
+    Role,
+    Severity,
+    Verdict,
+    Violation,
+)
 from auth_conformance.oracles.canary import leaked
 from auth_conformance.oracles.material import stored_material
 from auth_conformance.oracles.standing import flattened
@@ -146,5 +155,12 @@ class Minimal(Sessions):
                 if value in {str(item) for item in flattened(kept.reply.json).values()} and value not in sent
             ]
         return [
-            Violation(name, f"{name}: {what}.", severity, (kept.exchange,)) for what, severity in found[:3]
+            Violation(name, f"{name}: {what}.", severity, (kept.exchange,), _without(what))
+            for what, severity in found[:3]
         ]
+
+
+def _without(what: str) -> Expectation | None:
+    """A sound answer has no such member; None where the place has no name."""
+    _, found, pointer = what.partition(" stands at /")
+    return Expectation("no text", value=f'"{pointer.rpartition("/")[2]}"') if found else None

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from auth_conformance.credentials import Kind
-from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.model import (
+    Expectation,
+    Failed,
+    Inconclusive,
+    Passed,
+    Role,
+    Severity,
+    Verdict,
+    Violation,
+)
 from auth_conformance.oracles.cors import may_read, may_send, speaks_cors
 from auth_conformance.probe.refusal import Refusal
 from auth_conformance.secret import Secret
@@ -244,7 +253,8 @@ class Origins(Refusal):
             f"A page of {stranger.origin} ({stranger.why}) may {does} {ask.operation.name} {how}"
             f"{'' if with_cookies else ': a token that it has is enough'}."
         )
-        return Violation(ask.operation.name, message, severity, (answer.exchange, again.exchange))
+        expected = Expectation("no header", "Access-Control-Allow-Origin", stranger.origin)
+        return Violation(ask.operation.name, message, severity, (answer.exchange, again.exchange), expected)
 
     async def _try_origin(self, stranger: Stranger, ask: Ask, live: Credential, finds: _Finds) -> bool:
         """Ask once as a page of that origin and keep what came of it; whether the answer speaks of CORS."""
@@ -278,7 +288,8 @@ class Origins(Refusal):
             if may_read(stranger.origin, second.reply, credentials=True):
                 name = login.operation.name
                 message = f"A page of {stranger.origin} ({stranger.why}) may read {name} with cookies."
-                return [Violation(name, message, Severity.HIGH, (first.exchange, second.exchange))]
+                expected = Expectation("no header", "Access-Control-Allow-Origin", stranger.origin)
+                return [Violation(name, message, Severity.HIGH, (first.exchange, second.exchange), expected)]
         return []
 
     async def _wrong_login(self, login: Login, stranger: Stranger) -> Answer:

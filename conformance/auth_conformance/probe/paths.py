@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from auth_conformance.model import Outcome, Role, Verdict, Violation
+from auth_conformance.model import Expectation, Outcome, Role, Verdict, Violation
 from auth_conformance.oracles.normalise import masked
 from auth_conformance.oracles.spellings import Spelling, other_versions, path_spellings
 from auth_conformance.probe.core import Answer, Missing, Unclear
@@ -180,5 +180,9 @@ class Paths(Refusal, Guarded):
                 message = (
                     f"{operation.name} refuses an ordinary user, and answers one that writes it {way.label}."
                 )
-                return [Violation(operation.name, message, None, (allowed.exchange, *proofs))]
+                return [
+                    Violation(
+                        operation.name, message, None, (allowed.exchange, *proofs), Expectation("refused")
+                    )
+                ]
         return []

@@ -9,7 +9,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from auth_conformance.model import Need, Role, Severity, Verdict
+from auth_conformance.model import Expectation, Need, Role, Severity, Verdict
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.knocking import Knock, Knocking, Tally
 from auth_conformance.secret import Secret
@@ -94,6 +94,7 @@ class PasswordPolicy(Knocking):
                             answer,
                             again,
                             severity=item.severity,
+                            expected=Expectation("refused"),
                         )
                     account = await entrance.start()
             await self._may_choose(entrance, "after")
@@ -236,6 +237,7 @@ class PasswordPolicy(Knocking):
                     answer,
                     again,
                     severity=severity,
+                    expected=Expectation("accepted"),
                 )
             return
         login = self.logins()[0]

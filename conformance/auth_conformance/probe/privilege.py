@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from auth_conformance.credentials import Kind
 from auth_conformance.model import (
     Exchange,
+    Expectation,
     Failed,
     Inconclusive,
     Need,
@@ -254,7 +255,7 @@ class Privilege(Sessions):
                 shown = (allowed.exchange,) if allowed is not None else ()
                 evidence = (*shown, answer.exchange, again.exchange)
                 message = f"{name} ({item.because}) answered an ordinary user with {label}: {proof}."
-                findings.violations.append(Violation(name, message, None, evidence))
+                findings.violations.append(Violation(name, message, None, evidence, Expectation("refused")))
                 return
             self._weigh_refusal(item, label, answer, allowed, findings)
         if allowed is not None and allowed.reply.ok:
@@ -329,7 +330,9 @@ class Privilege(Sessions):
             if await self._same_answer(item, request, attackers[label], last, allowed):
                 message = f"{name} ({item.because}) answered an ordinary user with {label} as it does an administrator."
                 findings.violations.append(
-                    Violation(name, message, None, (allowed.exchange, *self._latest(1)))
+                    Violation(
+                        name, message, None, (allowed.exchange, *self._latest(1)), Expectation("refused")
+                    )
                 )
                 return
             if allowed.reply.ok:
@@ -356,7 +359,8 @@ class Privilege(Sessions):
             message = (
                 f"{name} ({item.because}) worked for an ordinary user with {label}: its effect was seen."
             )
-            findings.violations.append(Violation(name, message, None, (answer.exchange, *self._latest(2))))
+            proof = (answer.exchange, *self._latest(2))
+            findings.violations.append(Violation(name, message, None, proof, Expectation("refused")))
         else:
             findings.doubts.append(f"{name} had an effect for an ordinary user once, then not")
 

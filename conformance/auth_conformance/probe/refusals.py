@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from auth_conformance.model import (
     Exchange,
+    Expectation,
     Failed,
     Inconclusive,
     Outcome,
@@ -431,7 +432,14 @@ class Refusals(Minting):
                 unsure.append(f"{operation}: {faults[0][1]}, but seen once only")
                 continue
             message = f"{operation} answers 401, and {faults[0][1]}."
-            violations.append(Violation(operation, message, None, tuple(proof[:6])))
+            scheme = challenge_fault(proof[0].reply)
+            missing = (
+                scheme is not None
+                and proof[0].reply.headers
+                and not any(name.lower() == "www-authenticate" for name, _ in proof[0].reply.headers)
+            )
+            expected = Expectation("header", "WWW-Authenticate") if missing else None
+            violations.append(Violation(operation, message, None, tuple(proof[:6]), expected))
         injected = await self._injected_challenge()
         if injected is not None:
             violations.append(injected)
@@ -504,7 +512,13 @@ class Refusals(Minting):
                     continue
                 proof = (item.answer.exchange, again.exchange)
                 violations.append(
-                    Violation(proof[0].operation, f"{_sentence(item.cause)}: {fault}.", None, proof)
+                    Violation(
+                        proof[0].operation,
+                        f"{_sentence(item.cause)}: {fault}.",
+                        None,
+                        proof,
+                        Expectation("status", value=" ".join(map(str, sorted(item.expected or ())))),
+                    )
                 )
             elif item.core:
                 unsure.append(f"{item.cause}: {item.answer.why or item.answer.status}")
@@ -560,7 +574,8 @@ class Refusals(Minting):
             confirmed.add(item.status)
             message = f"{item.status} ({item.cause}): {fault}."
             proof = (item.answer.exchange, again.exchange)
-            violations.append(Violation(item.answer.exchange.operation, message, None, proof))
+            expected = Expectation("members", value="error message") if breach_of(case) else None
+            violations.append(Violation(item.answer.exchange.operation, message, None, proof, expected))
         if not violations:
             unsure += await self._unstable_codes(gallery)
         statuses = {item.status for item in gallery.refusals}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Kind
 from auth_conformance.model import (
+    Expectation,
     Failed,
     Inconclusive,
     Outcome,
@@ -76,7 +77,13 @@ class Reticence(Described):
             if any(other.what == sign.what for other in self._signs(again)):
                 message = f"{kept.exchange.operation}, {again.reply.status}: the error holds {sign.what} ({sign.text})."
                 proof = (kept.exchange, again.exchange)
-                violations.append(Violation(kept.exchange.operation, message, sign.severity, proof))
+                kept_text = sign.text if 3 < len(sign.text) < 200 and sign.text in again.reply.text else ""
+                expected = (
+                    Expectation("no text", value=kept_text, about=again.exchange.number)
+                    if kept_text
+                    else None
+                )
+                violations.append(Violation(kept.exchange.operation, message, sign.severity, proof, expected))
             else:
                 self.notes.append(f"seen only once: {kept.exchange.operation} tells {sign.what}")
         violations += await self._forced_error()
@@ -181,7 +188,13 @@ class Reticence(Described):
                 f"{utterance.operation} answers {answer.status} to {utterance.label}, the secret {how} in it."
             )
             violations.append(
-                Violation(utterance.operation, message, utterance.severity, (answer.exchange, again.exchange))
+                Violation(
+                    utterance.operation,
+                    message,
+                    utterance.severity,
+                    (answer.exchange, again.exchange),
+                    Expectation("no secret"),
+                )
             )
         await self.must_answer("after")
         evidence, notes = tuple(self.evidence), tuple(self.notes)

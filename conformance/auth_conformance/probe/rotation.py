@@ -322,7 +322,8 @@ class Reuse(Rotation):
             )
             if second is not None:
                 message = f"{operation} took {label} for a refresh token."
-                self._found.append(Violation(operation, message, None, (answer.exchange, again.exchange)))
+                proof = (answer.exchange, again.exchange)
+                self._found.append(Violation(operation, message, None, proof, Expectation("refused")))
 
     async def _other_caller(self, account: Account, kind: Kind) -> None:
         """Refresh beside another user's credential: that must not give that user's tokens."""

@@ -7,7 +7,16 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Credential, Kind
-from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.model import (
+    Expectation,
+    Failed,
+    Inconclusive,
+    Passed,
+    Role,
+    Severity,
+    Verdict,
+    Violation,
+)
 from auth_conformance.oracles.pointer import resolve, strings
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.refusal import Attempt, Refusal
@@ -187,7 +196,7 @@ class Schemes(Refusal):
             return Violation(name, message, None, (first.exchange, second.exchange))
         if first.rejected and second.rejected:
             message = f"{name} refuses a live credential in {where} ({second.status})."
-            return Violation(name, message, None, (first.exchange, second.exchange))
+            return Violation(name, message, None, (first.exchange, second.exchange), Expectation("accepted"))
         return f"{name} with {where}: {second.why or second.status}"
 
     async def _baseline_by_any(self, witness: Witness) -> tuple[Credential, Baseline]:
@@ -220,7 +229,7 @@ class Schemes(Refusal):
         )
         if answer.status == again.status == stranger.status == HTTPStatus.UNAUTHORIZED:
             message = f"{name} refuses a live credential in {where} (401)."
-            return Violation(name, message, None, (answer.exchange, again.exchange))
+            return Violation(name, message, None, (answer.exchange, again.exchange), Expectation("accepted"))
         return f"{name} with {where} answers {again.status}: it may lack a right or a CSRF token"
 
     async def must_not_mix_identities(self) -> Verdict:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Credential, Kind
-from auth_conformance.model import Need, Role, Severity, Verdict, Violation
+from auth_conformance.model import Expectation, Need, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.pointer import resolve
 from auth_conformance.oracles.scopes import MEMBERS, scopes_of
 from auth_conformance.probe.core import Answer, Missing, Unclear
@@ -206,7 +206,9 @@ class Scoping(Minting):
                 if self._same_as(again, control):
                     message = f"{operation.name} declares {lacking} and answered {item.label} as it does who has it."
                     proofs = (control.exchange, answer.exchange, again.exchange)
-                    violations.append(Violation(operation.name, message, None, proofs))
+                    violations.append(
+                        Violation(operation.name, message, None, proofs, Expectation("refused"))
+                    )
                     break
             elif (answer.status or 0) != 403 and "token" not in item.label:
                 self.notes.append(f"{operation.name} refused {item.label} with {answer.status}, not 403")

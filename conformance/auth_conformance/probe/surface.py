@@ -10,6 +10,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import (
+    Expectation,
     Failed,
     Inconclusive,
     Passed,
@@ -177,7 +178,8 @@ class Surface(Core):
                 f"{': ' + answer.reply.media_type if answer.reply.media_type else ''}."
             )
             severity = Severity.CRITICAL if grave else Severity.MEDIUM
-            return Violation(operation.name, message, severity, (answer.exchange, again.exchange))
+            proof = (answer.exchange, again.exchange)
+            return Violation(operation.name, message, severity, proof, Expectation("refused"))
         if hidden:
             self.notes.append(f"{operation.name} shows strangers a page")
             return None
@@ -218,7 +220,13 @@ class Surface(Core):
                 proofs.append(answer.exchange)
             else:
                 found.append(
-                    Violation(f"GET {path}", f"{path} shows strangers {what}.", severity, tuple(proofs))
+                    Violation(
+                        f"GET {path}",
+                        f"{path} shows strangers {what}.",
+                        severity,
+                        tuple(proofs),
+                        Expectation("refused"),
+                    )
                 )
         return found
 

@@ -9,7 +9,16 @@ import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from auth_conformance.model import Exchange, Failed, Inconclusive, Passed, Role, Verdict, Violation
+from auth_conformance.model import (
+    Exchange,
+    Expectation,
+    Failed,
+    Inconclusive,
+    Passed,
+    Role,
+    Verdict,
+    Violation,
+)
 from auth_conformance.oracles.pointer import put
 from auth_conformance.oracles.standing import Standing, changed, flattened
 from auth_conformance.probe.core import Answer, Missing, Unclear
@@ -185,7 +194,12 @@ class Tampering(Isolation):
                 )
             proofs += [attack.exchange, after.exchange]
         message = f"{write.operation.name} worked on another user's object ({write.label}): {difference}."
-        return Violation(write.operation.name, message, None, (self._owners_view.exchange, *proofs))
+        # Whatever is answered, the owner must find the object as it was: a 2xx alone proves nothing.
+        proof = (self._owners_view.exchange, *proofs)
+        last = proofs[1]
+        gone = last.reply.status in (404, 410)
+        expected = Expectation("accepted" if gone else "refused", about=last.number if gone else 0)
+        return Violation(write.operation.name, message, None, proof, expected)
 
     def _unharmed(self, write: Write, attack: Answer) -> str | None:
         if attack.judgement is not None:

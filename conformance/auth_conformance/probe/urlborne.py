@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from auth_conformance.model import Role, Verdict, Violation
+from auth_conformance.model import Expectation, Role, Verdict, Violation
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.knocking import MISSING, Knock, Knocking, Tally, with_member
 from auth_conformance.secret import Secret
@@ -47,7 +47,11 @@ class UrlBorne(Knocking):
         account = await self.victim()
         await self.right_login(login, account, "in the address")
         message = f"{login.operation.name} takes the password from the address."
-        tally.violations.append(Violation(login.operation.name, message, None, tuple(self.evidence[-2:-1])))
+        tally.violations.append(
+            Violation(
+                login.operation.name, message, None, tuple(self.evidence[-2:-1]), Expectation("refused")
+            )
+        )
 
     def _moved_logins(self, login: Login) -> list[Knock]:
         def whole(account: Account) -> HttpRequest:
@@ -137,7 +141,13 @@ class UrlBorne(Knocking):
             if await self.let_in(login, tried) is None:
                 tally.delivered += 1
                 return
-        tally.violate(operation, f"{operation} takes the password from the address: {words}.", answer, tried)
+        tally.violate(
+            operation,
+            f"{operation} takes the password from the address: {words}.",
+            answer,
+            tried,
+            expected=Expectation("refused"),
+        )
 
     def _declared_parameters(self, tally: Tally) -> None:
         for operation in self.target.operations:

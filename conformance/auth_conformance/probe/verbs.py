@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.model import (
     Exchange,
+    Expectation,
     Outcome,
     Role,
     Severity,
@@ -154,7 +155,11 @@ class Verbs(Tampering):
         )
         kind = baseline.good.media_type
         message = f"HEAD {path} answered a stranger as GET answers its caller: {length} bytes of {kind}."
-        return [Violation(self.witness.operation.name, message, None, (theirs.exchange, *proofs))]
+        return [
+            Violation(
+                self.witness.operation.name, message, None, (theirs.exchange, *proofs), Expectation("refused")
+            )
+        ]
 
     async def _trace_echoes(self, live: Credential) -> list[Violation]:
         answer = await self._ask_as(
@@ -163,7 +168,15 @@ class Verbs(Tampering):
         if not answer.reply.ok or live.value.reveal() not in answer.reply.text:
             return []
         message = f"TRACE {self.witness.operation.path} answers with the credential that it was sent."
-        return [Violation(self.witness.operation.name, message, Severity.MEDIUM, (answer.exchange,))]
+        return [
+            Violation(
+                self.witness.operation.name,
+                message,
+                Severity.MEDIUM,
+                (answer.exchange,),
+                Expectation("refused"),
+            )
+        ]
 
     def _overrides(self, bare: HttpRequest, claimed: str, carriers: tuple[str, ...]) -> list[Override]:
         found = []

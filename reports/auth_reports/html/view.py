@@ -153,6 +153,28 @@ class Occurrence:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Findings that one line of the source answers for: a dependency that several operations share.
+
+    The first stands for all; `rest` are the others. `where` is "" where no line is known.
+    """
+
+    where: str
+    first: Occurrence
+    rest: tuple[Occurrence, ...] = ()
+
+    @property
+    def members(self) -> tuple[Occurrence, ...]:
+        """All findings of the place."""
+        return (self.first, *self.rest)
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """The operations that share the line."""
+        return tuple(dict.fromkeys(item.finding.operation or "" for item in self.members))
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """All findings of one code: one cause until proved otherwise, so one text with several places."""
 
@@ -160,6 +182,7 @@ class Group:
     rule: Rule
     severity: Severity
     occurrences: tuple[Occurrence, ...]
+    places: tuple[Place, ...]
     requirement: tuple[Block, ...]
     why: tuple[Block, ...]
     how: tuple[Block, ...]
@@ -370,6 +393,7 @@ def _group(run: Run, code: str, items: list[Occurrence], rows: tuple[Row, ...]) 
         rule=rule,
         severity=max(item.finding.severity for item in items),
         occurrences=tuple(items),
+        places=_places(items),
         requirement=prose(short(rule.requirement, 4000)),
         why=prose(short(rule.why, 4000)),
         how=prose(short(rule.how, 4000)),
@@ -380,6 +404,14 @@ def _group(run: Run, code: str, items: list[Occurrence], rows: tuple[Row, ...]) 
         ),
         masks=tuple(row for row in rows if row.masked_by == code),
     )
+
+
+def _places(items: list[Occurrence]) -> tuple[Place, ...]:
+    """One place per line of the source; findings without a line stand for themselves."""
+    found: dict[object, list[Occurrence]] = {}
+    for item in items:
+        found.setdefault(item.where or id(item), []).append(item)
+    return tuple(Place(members[0].where, members[0], tuple(members[1:])) for members in found.values())
 
 
 def _rows(run: Run, budget: Budget) -> tuple[Row, ...]:

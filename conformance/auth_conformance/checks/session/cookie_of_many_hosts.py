@@ -51,4 +51,4 @@ async def cookie_of_many_hosts(probe: Probe) -> Verdict:
     Fix: `response.set_cookie("__Host-session", value, path="/", secure=True, httponly=True, samesite="lax")`
         and no `domain=`.
     """
-    return await probe.must_write_cookies(fault, "belong to this host alone")
+    return await probe.must_write_cookies(fault, "belong to this host alone", unwanted="domain=")

@@ -33,4 +33,4 @@ async def cookie_over_plain_http(probe: Probe) -> Verdict:
     Fix: `response.set_cookie("session", value, secure=True, httponly=True, samesite="lax")`, or for Starlette's
         `SessionMiddleware` the argument `https_only=True`, which is off by default.
     """
-    return await probe.must_set_cookies(not_secure, "all have Secure")
+    return await probe.must_set_cookies(not_secure, "all have Secure", wanted="secure")

@@ -41,6 +41,7 @@ async def cookie_readable_by_scripts(probe: Probe) -> Verdict:
     verdict = await probe.must_set_cookies(
         lambda cookie: None if cookie.http_only else "without HttpOnly",
         "all have HttpOnly, and no answer repeats it",
+        wanted="httponly",
     )
     first, second = (await probe.session_cookies()).tours
     told_again = {(echo.operation, echo.place): echo for echo in second.echoes}

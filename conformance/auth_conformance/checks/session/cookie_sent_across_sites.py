@@ -39,4 +39,6 @@ async def cookie_sent_across_sites(probe: Probe) -> Verdict:
             case _:
                 return "with a SameSite that browsers do not know"
 
-    return await probe.must_set_cookies(lax, "all say Lax or Strict" if not declared else "all say SameSite")
+    return await probe.must_set_cookies(
+        lax, "all say Lax or Strict" if not declared else "all say SameSite", wanted="samesite="
+    )
