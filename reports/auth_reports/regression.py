@@ -94,6 +94,8 @@ def regression(finding: Finding, run: Run) -> Regression | NotWritten:
             finding, f"its credential cannot be made without a key or the other user's token: {unmade}"
         )
     needed = {digest for item in (*steps, attack) for digest in _asked(item)}
+    if finding.expected is not None and finding.expected.kind == "no secret":
+        needed |= _shown(attack)
     writer = _Writer(run, needed)
     for step in steps:
         writer.step(step)

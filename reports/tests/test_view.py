@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from auth_conformance.model import Errored, Failed, Inconclusive, Masked, Passed, Skipped, Violation
+from auth_conformance.model import (
+    Errored,
+    Failed,
+    Inconclusive,
+    Masked,
+    Passed,
+    Skipped,
+    SourceLine,
+    Violation,
+)
+from auth_reports.html import render
 from auth_reports.html.evidence import Budget
 from auth_reports.html.view import Page, page
 
@@ -87,6 +97,26 @@ def test_clauses_are_in_natural_order_and_take_the_gravest_state(sample: ModuleT
     assert len(api.clauses) == 10
     assert states["API10:2023 Unsafe consumption of APIs"] == ""
     assert any(clause.label == "RFC 8725 §3.2" for clause in rfc.clauses)
+
+
+def test_findings_at_one_line_are_one_place_with_many_operations(sample: ModuleType) -> None:
+    shared, own = SourceLine("app/deps.py", 60, "current_user"), SourceLine("app/routes.py", 9, "odd")
+    names = [f"GET /things/{number}" for number in range(14)]
+    verdict = Failed(
+        (
+            *(Violation(name, f"{name} let in a forgery.", source=shared) for name in names),
+            Violation("GET /odd", "GET /odd let in a forgery.", source=own),
+            Violation(None, "The whole did, too."),
+        )
+    )
+    result = dataclasses.replace(sample._result(sample.rule(), verdict), source=None)
+    (group,) = view(sample.run((result,))).groups
+    by_line = {place.where: place.operations for place in group.places}
+    assert set(by_line) == {"app/deps.py:60 \u00b7 current_user", "app/routes.py:9 \u00b7 odd", ""}
+    assert set(by_line["app/deps.py:60 \u00b7 current_user"]) == set(names)
+    text = render(sample.run((result,)))
+    assert "Shared by 14 operations" in text
+    assert all(f"<code>{name}</code>" in text for name in names)
 
 
 def test_no_more_than_three_pairs_prove_a_finding(sample: ModuleType) -> None:

@@ -113,7 +113,8 @@ class KeyShown(Stored):
         except (Missing, Unclear) as reason:
             return f"{operation.name} as {who}: {reason}"
         faults = []
-        proof = []
+        # Where the keys were told the one time that is right, beside where they are told again.
+        proof = [created.exchange for _, created in made]
         for key, created in made:
             parameter = operation.path.partition("{")[2].partition("}")[0]
             number = resolve(created.reply.json, keys.identifier) if keys.identifier else None

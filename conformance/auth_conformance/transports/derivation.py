@@ -35,15 +35,24 @@ def _by_parts(text: str, base: str) -> Derivation | None:
     old, new = base.split("."), text.split(".")
     if len(old) != 3 or not 2 <= len(new) <= 3 or not base.startswith("ey") or text == base:
         return None
+    before, whole, after = text.partition(base)
+    if whole:
+        # The token as it stands, with something around it: a scheme, quotation marks.
+        if max(len(before), len(after)) > _LITERAL:
+            return None
+        pieces = tuple(piece for piece in (before, (0, 3), after) if piece)
+        return Derivation(digest_of(text), digest_of(base), pieces, parts=True)
+    if any(part != old[index] and old[index] in part for index, part in enumerate(new) if old[index]):
+        return None  # what surrounds a part would spell it out
     kept = [part == old[index] and bool(part) for index, part in enumerate(new)]
     if not kept[1]:
         return None
-    pieces: list[str | tuple[int, int]] = []
+    written: list[str | tuple[int, int]] = []
     for index, part in enumerate(new):
         if index:
-            pieces.append(".")
-        pieces.append((index, index + 1) if kept[index] else part)
-    return Derivation(digest_of(text), digest_of(base), tuple(pieces), parts=True)
+            written.append(".")
+        written.append((index, index + 1) if kept[index] else part)
+    return Derivation(digest_of(text), digest_of(base), tuple(written), parts=True)
 
 
 def _by_range(text: str, base: str) -> Derivation | None:
