@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # How many requests of one check may be on their way at the same time.
 PARALLEL = 8
 
+# How much of a public answer is worn as a token.
+_SHOWN = 500
 # Whose failure makes any judgement about credentials of that kind meaningless (checklist §1.3 CR).
 ROOTS = {Kind.BEARER: "TOK101", Kind.KEY: "KEY101", Kind.COOKIE: "SES101", Kind.BASIC: "TOK101"}
 
@@ -480,15 +482,20 @@ class Core:
         ]
         return [answer.exchange.reply for answer in answers if answer.judgement is None]
 
-    async def must_be_reachable(self) -> None:
-        """A public operation answers without credentials: the way to the target is open. Raises Unclear."""
+    async def must_be_reachable(self) -> str:
+        """A public operation answers without credentials: the way to the target is open. Raises Unclear.
+
+        Returns the beginning of what it answers, as far as a header can carry it; "" where none is known.
+        """
         if self.target.public is None:
-            return
+            return ""
         answer = await self.call(self.target.public, label="control: a public operation", role=Role.CONTROL)
         if not answer.reply.ok:
             raise Unclear(
                 f"{self.target.public.name}, which is public, did not answer ({answer.why or answer.status})."
             )
+        shown = answer.reply.text[:_SHOWN]
+        return "".join(shown.split()) if shown.isascii() and shown.isprintable() else ""
 
     # Values.
 

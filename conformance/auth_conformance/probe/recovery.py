@@ -2,8 +2,9 @@
 
 PKCS #1 v1.5 pads without chance, so `s^e - padded digest` is a multiple of the modulus for each token, and
 the greatest common divisor of two such numbers is the modulus, times a small factor. With e = 3 or 17 that
-takes no time. With the usual e = 65537 the numbers have a hundred million bits and the divisor takes longer
-than a check may: such a key has to be published, or declared.
+takes no time. With the usual e = 65537 the numbers have 134 million bits, and Python's own divisor takes time
+with their square: 83 s of CPU for e = 4097 and a key of 2,048 bits, so six hours for 65537 (measured). GMP does
+that in 33 s, but is no dependency of ours: such a key has to be published, or declared.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ async def meaningless_token(probe: Probe) -> Verdict:
     Fix: let the dependency raise, and keep optional authentication out of protected routers:
         `if user is None: raise HTTPException(status.HTTP_401_UNAUTHORIZED, headers={"WWW-Authenticate": "Bearer"})`
     """
-    await probe.must_be_reachable()
+    public = await probe.must_be_reachable()
     name = probe.account().username
     values = {
         "no credential": None,
@@ -44,6 +44,8 @@ async def meaningless_token(probe: Probe) -> Verdict:
         "40 random characters as bearer": f"Bearer {probe.word(40)}",
         "the caller's own name as bearer": f"Bearer {name}",
     }
+    if public:
+        values["what a public operation answers as bearer"] = f"Bearer {public}"
     return await probe.must_refuse(
         (
             Attempt(label, headers=(("Authorization", value),) if value is not None else ())
