@@ -82,8 +82,10 @@ def _merged(template: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, 
     found = dict(template)
     for key, value in entry.items():
         known = found.get(key)
-        both = isinstance(known, Mapping) and isinstance(value, Mapping)
-        found[key] = _merged(known, value) if both else value
+        if isinstance(known, Mapping) and isinstance(value, Mapping):
+            found[key] = _merged(known, value)
+        else:
+            found[key] = value
     return found
 
 

@@ -6,12 +6,14 @@ import base64
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
 from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.discovery.asking import granted
 from auth_conformance.discovery.doors import Opening, carrier_from, carriers_for, doors, open_door
 from auth_conformance.discovery.names import mentions, names, rank
 from auth_conformance.discovery.preludes import wants_csrf
+from auth_conformance.discovery.providers import own_path
 from auth_conformance.discovery.tokens import (
     Issued,
     csrf_header_for,
@@ -39,6 +41,8 @@ _OWN_WRONG_TRIES = 8
 _INCOMPLETE = (400, 422)
 _SAYS_MORE = re.compile(r"\b(?:required|missing|must be (?:given|present|supplied))\b", re.IGNORECASE)
 # Answers that say that the request never came to comparing a password.
+_REDIRECTS = (301, 302, 303, 307, 308)
+_SAME_METHOD = (307, 308)
 _UNJUDGED = frozenset({404, 405, 406, 411, 415, 422, 429, 500, 501, 502, 503})
 
 
@@ -206,6 +210,8 @@ class Doorman:
         # What the last refusal said about the request, not about the password.
         self.wants_csrf = False
         self.wants_more = False
+        # Where on this host it sent the request instead, to be asked there.
+        self.moved: str | None = None
 
     def may_try(self, account: Account) -> bool:
         """Whether another wrong login of this account can be afforded."""
@@ -229,11 +235,15 @@ class Doorman:
         # What the configuration points at is believed, whatever it looks like.
         if found or (login.provenance is Provenance.DECLARED and granted(reply) and login.read(reply, "")):
             return reply
+        self.moved = moved_to(self._known, login.operation.path, reply)
         self.wants_csrf = wants_csrf(reply)
         self.wants_more = reply.status in _INCOMPLETE and _SAYS_MORE.search(reply.text) is not None
-        if reply.status not in _UNJUDGED and not self.wants_csrf and not self.wants_more:
+        unjudged = reply.status in _UNJUDGED or self.wants_csrf or self.wants_more or self.moved
+        if not unjudged:
             self._wrong[account.label] = self._wrong.get(account.label, 0) + 1
-        self.refusals.append(f"{described or login.operation.name} answered {self._scout.shown(reply)}")
+        elsewhere = ", another host, where no credential is sent" if _leaves(self._known, reply) else ""
+        to = f" → {reply.header('location')}{elsewhere}" if reply.header("location") else ""
+        self.refusals.append(f"{described or login.operation.name} answered {self._scout.shown(reply)}{to}")
         return None
 
     async def enter(self, attempt: Attempt, account: Account) -> list[Login]:
@@ -335,6 +345,21 @@ class Doorman:
             elif not worked:
                 return False
         return worked
+
+
+def moved_to(known: Knowledge, path: str, reply: RawReply) -> str | None:
+    """The path on this host to which a redirect sends the same request: 307, 308, or merely another slash."""
+    location = reply.header("location")
+    if reply.status not in _REDIRECTS or location is None:
+        return None
+    there = own_path(known, urljoin(path, location))
+    same = there is not None and there.rstrip("/") == path.rstrip("/") and there != path
+    return there if same or (reply.status in _SAME_METHOD and there != path) else None
+
+
+def _leaves(known: Knowledge, reply: RawReply) -> bool:
+    location = reply.header("location") or ""
+    return reply.status in _REDIRECTS and "//" in location and own_path(known, location) is None
 
 
 def _where_sent(reply: RawReply) -> list[Operation]:

@@ -47,7 +47,7 @@ async def declared_logins(scout: Scout, known: Knowledge, doorman: Doorman) -> N
         account = known.accounts.get("a")
         if account is not None and account.password is not None:
             open_ended = given.model_fields_set.isdisjoint({"token", "cookie", "carrier"})
-            found = await _looked_for(doorman, login, account) if open_ended else []
+            found = await _looked_for(known, doorman, login, account) if open_ended else []
             if found:
                 known.logins += found
                 continue
@@ -103,9 +103,20 @@ def _learn(scout: Scout, table: object) -> None:
         scout.learn(FromEnvironment(env=name).secret().reveal())
 
 
-async def _looked_for(doorman: Doorman, login: Login, account: Account) -> list[Login]:
-    """What a login issues, where the configuration leaves that out: each kind of credential that opens a door."""
+async def _sent(
+    doorman: Doorman, known: Knowledge, login: Login, account: Account
+) -> tuple[Login, RawReply | None]:
+    """Log in; where the service redirects the request to another path of its own, there."""
     reply = await doorman.send(login, account)
+    if reply is None and doorman.moved:
+        login = replace(login, operation=known.move(login.operation, doorman.moved))
+        reply = await doorman.send(login, account)
+    return login, reply
+
+
+async def _looked_for(known: Knowledge, doorman: Doorman, login: Login, account: Account) -> list[Login]:
+    """What a login issues, where the configuration leaves that out: each kind of credential that opens a door."""
+    login, reply = await _sent(doorman, known, login, account)
     found = await doorman.read(login, reply, account) if reply is not None else []
     return [replace(item, provenance=Provenance.DECLARED) for item in found]
 
@@ -114,7 +125,7 @@ async def _tried(
     scout: Scout, known: Knowledge, doorman: Doorman, login: Login, given: LoginSettings
 ) -> Login:
     account = known.accounts["a"]
-    reply = await doorman.send(login, account)
+    login, reply = await _sent(doorman, known, login, account)
     if reply is None:
         await insist(scout, known)
         said = doorman.refusals[-1] if doorman.refusals else "it was not tried"

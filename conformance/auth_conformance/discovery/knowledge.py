@@ -135,6 +135,14 @@ class Knowledge:
         known = self.operations.get(exact) or self.operations.get(twin)
         return known or Operation(method.upper(), path.strip() or "/", provenance=provenance)
 
+    def move(self, operation: Operation, path: str) -> Operation:
+        """The operation at the path to which the service redirects it; known by that name from now on."""
+        moved = replace(operation, path=path)
+        if self.operations.pop(operation.name, None) is not None:
+            self.operations.setdefault(moved.name, moved)
+            self.say("paths", f"{operation.name} is at {path}", Provenance.OBSERVED, "it redirects there")
+        return moved
+
     def by_method(self, *methods: str) -> list[Operation]:
         """The operations with one of these methods, in the document's order."""
         return [operation for operation in self.operations.values() if operation.method in methods]

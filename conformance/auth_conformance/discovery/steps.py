@@ -167,12 +167,10 @@ async def _include(scout: Scout, known: Knowledge, found: Found) -> None:
     own = urlsplit(known.address) if known.kind == "url" else urlsplit("https://testserver")
     origin, prefix = f"{own.scheme}://{own.netloc}", own.path.rstrip("/") if known.kind == "url" else ""
     bases = base_paths(found.raw, origin, prefix, found.path or "/")
-    if known.kind == "app" and getattr(known.app, "root_path", ""):
+    cut_off = str(getattr(known.app, "root_path", "") or "").rstrip("/") if known.kind == "app" else ""
+    if cut_off:
         # What a proxy cuts off before the application (ASGI, root_path) is not part of the paths in this process.
-        bases = [
-            base for base in bases if base.rstrip("/") != str(getattr(known.app, "root_path", "")).rstrip("/")
-        ]
-        bases = bases or [""]
+        bases = [base for base in bases if base.rstrip("/") != cut_off] or [""]
     if found.prefix and found.prefix not in bases:
         bases.insert(0, found.prefix)
     base = bases[0]
@@ -293,6 +291,9 @@ async def _enter(
     """Try an attempt; when its refusal says what it lacks, once more with that."""
     attempt = await prepared(scout, known, attempt, account.username)
     found = await doorman.enter(attempt, account)
+    if not found and doorman.moved:
+        attempt = replace(attempt, operation=known.move(attempt.operation, doorman.moved))
+        found = await doorman.enter(attempt, account)
     if not found and doorman.wants_csrf:
         better = await protected(scout, known, attempt)
         found = await doorman.enter(better, account) if better is not None else []

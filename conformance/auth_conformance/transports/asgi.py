@@ -96,7 +96,7 @@ class AsgiTransport:
         try:
             async with asyncio.timeout(self._timeout):
                 response = await self._transport.handle_async_request(build(BASE_URL, request, self._agent))
-                body, truncated = await read_bounded(response)
+                body, truncated = await read_bounded(response, request.limit)
         except TimeoutError:
             return RawReply(
                 None, error=f"no answer within {self._timeout:g} s", took=time.monotonic() - started
