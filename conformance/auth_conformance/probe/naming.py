@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from auth_conformance.oracles.pointer import resolve, strings
+from auth_conformance.oracles.places import found_at
+from auth_conformance.oracles.pointer import strings
 from auth_conformance.probe.core import Core, Missing, Unclear
 
 _IDS = ("id", "uid", "user_id", "userid", "sub", "uuid")
@@ -31,7 +32,7 @@ class Naming(Core):
             ).reply
         except (Missing, Unclear):
             return tuple(dict.fromkeys(names))
-        told = [resolve(reply.json, self.witness.identity)] if self.witness.identity else []
+        told = [found_at(reply, self.witness.identity)] if self.witness.identity else []
         told += [
             value
             for pointer, value in strings(reply.json).items()

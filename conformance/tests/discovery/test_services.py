@@ -45,7 +45,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "absent": {Need.JWT, Need.SIGNING_KEY, Need.REFRESH, Need.REGISTER, Need.COOKIE},
     },
     "cookie": {
-        "witness": ("GET /account", ""),
+        "witness": ("GET /account", "text <h1>Signed in as {}<"),
         "logins": [("POST /login", "form", Kind.COOKIE)],
         "logouts": {"POST /logout"},
         "absent": {Need.JWT, Need.BEARER, Need.REFRESH, Need.REGISTER},
