@@ -130,13 +130,21 @@ def _with_bandit(tree: Tree) -> tuple[list[Spot], int]:
 
 
 def _bandit() -> tuple[Any, Any]:
-    """Bandit's modules. What importing it does to the process (a warning, how warnings look) is undone."""
-    shown = warnings.formatwarning
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from bandit.core import config, manager  # type: ignore[import-untyped] # an extra without types
+    """Bandit's modules. What importing it does to the process (a warning, how warnings look) is undone.
 
-    warnings.formatwarning = shown
+    Its loader of extensions says of every report format whose package is not installed that this is an error.
+    """
+    shown = warnings.formatwarning
+    logger = logging.getLogger("stevedore")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from bandit.core import config, manager  # type: ignore[import-untyped] # an extra without types
+    finally:
+        logger.setLevel(level)
+        warnings.formatwarning = shown
     return config, manager
 
 

@@ -383,5 +383,9 @@ def relative(path: Path) -> str:
     """A path as reports show it: relative to the working directory where it lies below it."""
     try:
         return path.resolve().relative_to(Path.cwd()).as_posix()
-    except (ValueError, OSError):
+    except (
+        ValueError,
+        OSError,
+        RuntimeError,
+    ):  # a link that leads to itself is a RuntimeError up to Python 3.12
         return path.as_posix()
