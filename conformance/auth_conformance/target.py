@@ -298,13 +298,20 @@ class Refresh:
 class Logout:
     """How a session is ended: by an operation that is called with the credential of `kind`.
 
-    `refresh_field` names a body member that takes the refresh token, when the operation has one.
+    `refresh_field` names a body member that takes the refresh token, when the operation has one; where no
+    refresh tokens are issued, it takes the access token (RFC 7009 §2.1).
     """
 
     operation: Operation
     kind: Kind
     refresh_field: str | None = None
     provenance: Provenance = Provenance.GUESSED
+
+    def body(self, access: Secret, refresh: Secret | None) -> dict[str, object] | None:
+        """What a logout carries beside the credential."""
+        if self.refresh_field is None:
+            return None
+        return put({}, self.refresh_field, (refresh or access).reveal())
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Kind
+from auth_conformance.discovery.lifecycle import is_logout
 from auth_conformance.discovery.logins import attempts
 from auth_conformance.discovery.management import account_operations, session_listings
 from auth_conformance.discovery.names import IN_PATH, avoided, likeness, mentions
@@ -250,7 +251,7 @@ def _absent_flows(known: Knowledge) -> dict[Need, str]:
             for operation in known.operations.values()
         )
 
-    if not known.logouts and not named("logout"):
+    if not known.logouts and not named("logout") and not any(map(is_logout, known.operations.values())):
         found[Need.LOGOUT] = f"{read}, and no operation is named like a logout."
     issued_refresh = any(login.refresh for login in known.logins)
     if known.refresh is None and not issued_refresh and not named("refresh"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from auth_conformance.credentials import Credential, Kind
 from auth_conformance.discovery.asking import granted
 from auth_conformance.discovery.doors import slashed
-from auth_conformance.discovery.names import LAST_SEGMENT, avoided, likeness, names, rank
+from auth_conformance.discovery.names import LAST_SEGMENT, avoided, likeness, mentions, names, rank
 from auth_conformance.discovery.sampling import sample, with_body
 from auth_conformance.discovery.schemas import fields
 from auth_conformance.discovery.tokens import issued, refresh_cookie, refresh_pointer
@@ -187,12 +187,7 @@ def logout_operations(known: Knowledge, login: Login) -> list[Operation]:
     found = [
         operation
         for operation in known.by_method("POST", "DELETE", "GET", "PUT")
-        if "{" not in operation.path
-        and not avoided(operation, "logout")
-        and (
-            likeness(operation, "logout")
-            or (operation.method == "DELETE" and likeness(operation, "session") == LAST_SEGMENT)
-        )
+        if "{" not in operation.path and not avoided(operation, "logout") and is_logout(operation)
     ]
     beside = login.operation.path.rstrip("/").rsplit("/", 1)[0]
     slash = "/" if login.operation.path.endswith("/") else ""
@@ -219,6 +214,26 @@ def logout_operations(known: Knowledge, login: Login) -> list[Operation]:
     return found
 
 
+def is_logout(operation: Operation) -> bool:
+    """Whether an operation may end a login: by its name, as what ends or deletes a session, or by its body."""
+    folder, _, last = operation.path.rstrip("/").rpartition("/")
+    of_session = mentions(folder.rpartition("/")[2], names("sessions"))
+    return bool(
+        likeness(operation, "logout")
+        or (operation.method == "DELETE" and likeness(operation, "session") == LAST_SEGMENT)
+        or (operation.method != "GET" and of_session and mentions(last, names("sessions", "end")))
+        or _is_revocation(operation)
+    )
+
+
+def _is_revocation(operation: Operation) -> bool:
+    """Whether an operation takes a token to end it, as RFC 7009 has it."""
+    wanted = ("token", *names("tokens", "refresh"), *names("tokens", "access"))
+    return mentions(operation.path.rstrip("/").rsplit("/", 1)[-1], names("logout", "revocations")) and any(
+        rank(item.name, wanted) is not None for item in _members(operation)
+    )
+
+
 async def _ended(scout: Scout, known: Knowledge, logout: Logout, credential: Credential) -> bool:
     """Whether a guessed logout ended something; one that the document names is believed for its answer."""
     if logout.operation.provenance is not Provenance.GUESSED or known.witness is None:
@@ -234,7 +249,8 @@ def refresh_member(operation: Operation) -> str | None:
     """The member of a logout's body that takes the refresh token, by its name."""
     members = _members(operation)
     named = [item.pointer for item in members if rank(item.name, names("tokens", "refresh")) is not None]
-    named += [item.pointer for item in members if item.name == "token" and not named]
+    # RFC 7009 §2.1: a member `token` takes the one or the other.
+    named += [item.pointer for item in members if rank(item.name, ("token",)) is not None and not named]
     return named[0] if named else None
 
 
@@ -246,8 +262,8 @@ async def _log_out(
     for media, schema in list(operation.bodies.items())[:1]:
         made = sample(schema, scout.rng)
         body = made if isinstance(made, dict) else {}
-        if named is not None and refresh is not None:
-            body = put(body, named, refresh.reveal())
+        if named is not None:
+            body = put(body, named, (refresh or credential.value).reveal())
         if body:
             request = with_body(request, media, body)
     reply = (await scout.ask(request, f"log out: {operation.name}", credential=credential)).reply

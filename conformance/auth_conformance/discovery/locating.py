@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 _LINKS = re.compile(
     r"""(?:spec-url|specUrl|\burl|data-url|data-source|href|describedby)["']?\s*[:=]\s*["']([^"'<>\s]+?\.(?:json|ya?ml)[^"'<>\s]*|[^"'<>\s]*openapi[^"'<>\s]*)["']"""
 )
+# A page that shows a document says where it is, whatever that is called.
+_VIEWER = re.compile(r"(?i)swagger-?ui|redoc|rapidoc|scalar|stoplight|elements-api")
+_SHOWN = re.compile(
+    r"""(?:spec-url|specUrl|\burl|data-url|apiDescriptionUrl)["']?\s*[:=]\s*["']([^"'<>\s]+)["']"""
+)
 _YAML = re.compile(r"^[\"']?(?:openapi|swagger)[\"']?:", re.MULTILINE)
 _REFUSALS = (401, 403)
 # Documents of thousands of operations have many megabytes, unlike any other reply that is worth reading.
@@ -152,7 +157,9 @@ async def _linked(scout: Scout, address: str) -> AsyncIterator[str]:
 
 
 def _links(text: str) -> Iterator[str]:
-    for match in list(_LINKS.finditer(text[:200_000]))[:10]:
+    text = text[:200_000]
+    shown = list(_SHOWN.finditer(text)) if _VIEWER.search(text) is not None else []
+    for match in [*shown, *_LINKS.finditer(text)][:10]:
         if not match[1].split("?")[0].endswith((".css", ".js", ".png", "manifest.json")):
             yield match[1]
 

@@ -170,12 +170,11 @@ def password_of(members: list[Field]) -> Field | None:
     usable = [
         item
         for item in members
-        if rank(item.name, (*names("fields", "new_password"), *names("fields", "confirm"))) is None
+        if rank(item.name, names("fields", "new_password")) is None
+        and not is_repetition(item)
         and item.schema.get("type", "string") not in ("boolean", "integer", "array")
     ]
-    changing = len(usable) < len(
-        [item for item in members if rank(item.name, names("fields", "confirm")) is None]
-    )
+    changing = len(usable) < len([item for item in members if not is_repetition(item)])
     listed = names("fields", "password")
     ranked = [(place, item) for item in usable if (place := rank(item.name, listed)) is not None]
     marked = [
@@ -189,12 +188,21 @@ def password_of(members: list[Field]) -> Field | None:
     return next(iter(marked or hidden), None)
 
 
+def is_repetition(item: Field) -> bool:
+    """Whether a member takes the password a second time: a word for passwords, and one for again."""
+    if rank(item.name, names("fields", "confirm")) is not None:
+        return True
+    return mentions(item.name, names("fields", "password")) and mentions(item.name, names("fields", "again"))
+
+
 def user_of(members: list[Field], password: Field) -> Field | None:
     """The member that takes the user name: by name, by the e-mail format, or the only other required text."""
     texts = [
         item
         for item in members
-        if item is not password and item.schema.get("type", "string") in ("string", ["string", "null"])
+        if item is not password
+        and not is_repetition(item)
+        and item.schema.get("type", "string") in ("string", ["string", "null"])
     ]
     listed = names("fields", "user")
     ranked = [

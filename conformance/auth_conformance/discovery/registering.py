@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.discovery.asking import granted
-from auth_conformance.discovery.logins import password_of, user_of
+from auth_conformance.discovery.logins import attempts, is_repetition, password_of, user_of
 from auth_conformance.discovery.names import LAST_SEGMENT, avoided, likeness, mentions, names, rank
 from auth_conformance.discovery.sampling import sample
 from auth_conformance.discovery.schemas import Field, fields
@@ -18,19 +18,22 @@ from auth_conformance.target import Account, Operation, Register, address_of, st
 if TYPE_CHECKING:
     from auth_conformance.discovery.asking import Scout
     from auth_conformance.discovery.knowledge import Knowledge
+    from auth_conformance.target import Login
     from auth_conformance.transports.message import RawReply
 
 
 def register_candidates(known: Knowledge, rng: Any) -> list[Register]:
     """The operations that look like registration, likeliest first."""
     found: list[tuple[int, Register]] = []
+    logins = known.logins or [attempt.login() for attempt in attempts(known, rng)]
     for operation in known.by_method("POST", "PUT"):
         if "{" in operation.path or operation.protected or avoided(operation, "register"):
             continue
         score = likeness(operation, "register")
         score += 3 if mentions(operation.path + " " + operation.operation_id, names("register")[:6]) else 0
-        logs_in = likeness(operation, "login") == LAST_SEGMENT
-        score += 0 if logs_in or avoided(operation, "login") else _asks_much(operation)
+        if not (avoided(operation, "login") or likeness(operation, "login") == LAST_SEGMENT):
+            score += _asks_much(operation)
+            score += 2 * any(_more_than(login, operation) for login in logins)
         register = described_register(operation, rng) if score else None
         if register is not None:
             found.append((score, register))
@@ -43,9 +46,18 @@ def _asks_much(operation: Operation) -> int:
     password = password_of(members)
     user = user_of(members, password) if password else None
     more = any(item.required and item not in (user, password) for item in members)
-    twice = any(rank(item.name, names("fields", "confirm")) is not None for item in members)
+    twice = any(is_repetition(item) for item in members)
     agreed = any(mentions(item.name, names("fields", "agree")) for item in members)
     return 3 * twice + 2 * agreed + more + ("201" in operation.responses)
+
+
+def _more_than(login: Login, operation: Operation) -> bool:
+    """Whether an operation takes the very members of a known login, and demands more."""
+    wanted = {login.user_field.rsplit("/", 1)[-1], login.password_field.rsplit("/", 1)[-1]}
+    return operation.name != login.operation.name and any(
+        wanted < {item.name for item in fields(schema) if item.required}
+        for schema in operation.bodies.values()
+    )
 
 
 def described_register(operation: Operation, rng: Any) -> Register | None:
@@ -78,7 +90,7 @@ def _style(item: Field, user: Field, password: Field) -> str:
     """How a further member has to follow the user name; "" for one that may be the same for everybody."""
     if item in (user, password):
         return ""
-    if rank(item.name, names("fields", "confirm")) is not None:
+    if is_repetition(item):
         return "password"
     if not item.required:
         return ""

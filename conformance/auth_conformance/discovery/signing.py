@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from auth_conformance.credentials import Jwt, Kind, SigningKey
 from auth_conformance.discovery.document import joined
 from auth_conformance.discovery.doors import stranger
-from auth_conformance.discovery.names import names
+from auth_conformance.discovery.names import dangerous, mentions, names
 from auth_conformance.discovery.providers import own_path, read_metadata
 from auth_conformance.model import Provenance
 from auth_conformance.secret import Secret
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from auth_conformance.discovery.knowledge import Knowledge
 
 _SHORTEST = 4
+# How many documented paths are asked for a key set.
+_SETS = 4
 
 
 def token_of(known: Knowledge) -> Jwt | None:
@@ -115,15 +117,10 @@ async def _from_library(scout: Scout, known: Knowledge, doorman: Doorman, token:
 
 async def find_public_keys(scout: Scout, known: Knowledge) -> None:
     """Fill in `public_keys` from key sets at usual and documented places and from OpenID metadata."""
-    documented = [
-        operation.path
-        for operation in known.by_method("GET")
-        if "jwks" in operation.path.lower() and "{" not in operation.path
-    ]
     await read_metadata(scout, known)
     given = own_path(known, known.provider.get("jwks_uri"))
-    documented = [given, *documented] if given is not None else documented
-    for path in dict.fromkeys([*documented, *names("public_keys", "paths")]):
+    documented = [given] if given is not None else []
+    for path in dict.fromkeys([*documented, *_documented_sets(known), *names("public_keys", "paths")]):
         if await _key_set(scout, known, path):
             return
     for path in names("public_keys", "metadata"):
@@ -144,6 +141,19 @@ async def find_public_keys(scout: Scout, known: Knowledge) -> None:
                 Provenance.OBSERVED,
                 "other hosts are never asked",
             )
+
+
+def _documented_sets(known: Knowledge) -> list[str]:
+    """The documented paths that may hold a key set, likeliest first."""
+    words = names("public_keys")
+    found: list[tuple[bool, str]] = []
+    for operation in known.by_method("GET"):
+        if "{" in operation.path or operation.protected or dangerous(operation):
+            continue
+        called = f"{operation.path} {operation.operation_id}"
+        if "jwk" in called.lower() or mentions(called, words):
+            found.append(("jwk" not in called.lower(), operation.path))
+    return [path for _, path in sorted(found)][:_SETS]
 
 
 async def _key_set(scout: Scout, known: Knowledge, path: str) -> bool:

@@ -46,7 +46,7 @@ def issued(reply: RawReply) -> list[Issued]:
     cookies = [
         Issued(cookie.value, cookie=cookie.name)
         for cookie in live_cookies(reply)
-        if not mentions(cookie.name, names("tokens", "csrf")) and not mentions(cookie.name, ("refresh",))
+        if not mentions(cookie.name, names("tokens", "csrf")) and not _refreshing(cookie)
     ]
     ranked: list[tuple[int, Issued]] = []
     for pointer, value in strings(reply.json).items():
@@ -88,7 +88,14 @@ def refresh_pointer(reply: RawReply) -> str | None:
 
 def refresh_cookie(reply: RawReply) -> SetCookie | None:
     """The cookie that holds the refresh token, if there is one."""
-    return next((cookie for cookie in live_cookies(reply) if mentions(cookie.name, ("refresh",))), None)
+    return next((cookie for cookie in live_cookies(reply) if _refreshing(cookie)), None)
+
+
+def _refreshing(cookie: SetCookie) -> bool:
+    """Whether a cookie is named for refreshing, or is sent only to paths that are (RFC 6265 §5.1.4)."""
+    path = cookie.attribute("path") or ""
+    named = "refresh" in plain(cookie.name) or mentions(cookie.name, names("tokens", "refresh_cookies"))
+    return named or mentions(path, names("refresh"))
 
 
 def csrf_place(reply: RawReply) -> str | None:

@@ -189,17 +189,33 @@ def _rest(view: _View, samples: Sequence[Sample]) -> tuple[float, list[str]]:
     if columns is None:
         return _uneven(texts, view, reasons)
     ordered = [[_rank(view.order, symbol) for symbol in row] for row in zip(*columns, strict=True)]
-    count = len(columns)
+    count, grown = len(columns), 0.0
     if len(samples) >= FEWEST and count:
         start = _rising([tuple(row) for row in ordered])
         end = _rising([tuple(reversed(row)) for row in ordered], suffix=True) if start < count else 0
         if start or end:
             reasons.append("a number that grows with each value")
+            grown = _steps(columns[:start]) + _steps(columns[count - end :])
         columns = columns[start : count - end]
     if columns and (close := _closest(columns)) is not None:
         reasons.append(f"no more difference between two values than {close} of {len(columns)} places")
         return close * _symbol_bits(columns, view), reasons
-    return len(columns) * _symbol_bits(columns, view), reasons
+    return grown + len(columns) * _symbol_bits(columns, view), reasons
+
+
+def _steps(columns: Sequence[Sequence[str]]) -> float:
+    """The bits of chance that a growing number may hold: no more than its largest step.
+
+    In bases that are no power of two a place belongs to the time and to chance, as in KSUIDs.
+    """
+    seen = sorted(set(itertools.chain.from_iterable(columns)))
+    numbers = []
+    for row in zip(*columns, strict=True):
+        number = 0
+        for symbol in row:
+            number = number * len(seen) + seen.index(symbol)
+        numbers.append(number)
+    return math.log2(max((abs(other - one) for one, other in itertools.pairwise(numbers)), default=1))
 
 
 def _rank(order: str, symbol: str) -> int:

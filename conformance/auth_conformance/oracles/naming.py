@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 _CIRCLED = {chr(97 + place): chr(0x24D0 + place) for place in range(26)}
 _WIDE = {chr(code): chr(code + 0xFEE0) for code in range(0x21, 0x7F)}
+# Letters of their own, which no normalisation of RFC 8265 folds: only what reaches the owner counts.
+_UNFOLDED = ("with a dotless i", "with a dotted capital I")
 _CYRILLIC = {"a": "а", "e": "е", "o": "о", "p": "р"}
 
 
@@ -38,12 +40,17 @@ def respelled(name: str) -> list[Spelling]:
         "with a zero-width joiner": f"{local[:middle]}\u200d{local[middle:]}",
         "with a soft hyphen": f"{local[:middle]}\u00ad{local[middle:]}",
     }
-    found = [Spelling(words, text + rest) for words, text in inner.items() if text != local]
+    found = [
+        Spelling(words, text + rest, harmless=words in _UNFOLDED)
+        for words, text in inner.items()
+        if text != local
+    ]
     found += [
         Spelling("with a trailing blank", name + " "),
         Spelling("with a trailing tab", name + "\t"),
         Spelling("with a trailing no-break space", name + "\u00a0"),
-        Spelling("with a trailing dot", name + "."),
+        # The dot ends a domain name, which it does not change; of a name it is a part.
+        Spelling("with a trailing dot", name + ".", harmless=not at),
         Spelling("with a NUL and more", name + "\0x"),
     ]
     cyrillic = "".join(_CYRILLIC.get(character, character) for character in local)

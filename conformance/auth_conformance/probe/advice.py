@@ -52,11 +52,11 @@ class Advice(Refusals):
                 )
                 continue
             judged += 1
-            faults = self._unhelpful(question, answer)
+            faults = await self._unhelpful(question, answer)
             if not faults:
                 continue
             again = await self._put_question(question, "again: ")
-            if self._unhelpful(question, again) != faults:
+            if await self._unhelpful(question, again) != faults:
                 self.notes.append(f"only once: {question.label}: {faults[0][0]}")
                 continue
             message = f"{question.operation.name} {faults[0][0]} ({question.label})."
@@ -135,13 +135,13 @@ class Advice(Refusals):
                 ]
         return []
 
-    def _unhelpful(self, question: Question, answer: Answer) -> list[tuple[str, Severity | None]]:
+    async def _unhelpful(self, question: Question, answer: Answer) -> list[tuple[str, Severity | None]]:
         challenges = challenges_in(answer.reply.header_lines("www-authenticate"))
         faults: list[tuple[str, Severity | None]] = []
         if not question.headers and not question.query:
             accepted = self._schemes_of(question.operation)
             strange = unaccepted(challenges, accepted) if accepted else []
-            if strange:
+            if strange and not await self._takes_bearer(question.operation, strange):
                 faults.append((f"asks for {', '.join(strange)}, which it does not take", Severity.MEDIUM))
         error = wrong_error(challenges, question.error)
         if error is not None:
@@ -149,6 +149,14 @@ class Advice(Refusals):
         if without_realm(challenges):
             faults.append(("asks for Basic without a realm", None))
         return faults
+
+    async def _takes_bearer(self, operation: Operation, strange: Sequence[str]) -> bool:
+        """Whether the only scheme that seemed strange gets in: then the document is wrong, which DOC102 says."""
+        if list(strange) != ["bearer"] or Kind.BEARER not in self.kinds():
+            return False
+        live = await self.credential(Kind.BEARER)
+        answer = await self.call(operation, live, label="whether the bearer that is asked for gets in")
+        return answer.reply.ok
 
     def _schemes_of(self, operation: Operation) -> set[str]:
         """The authentication schemes that an operation takes, in the words of challenges."""

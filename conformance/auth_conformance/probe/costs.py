@@ -34,6 +34,8 @@ HUNGRY = 4_000_000
 AFTERWARDS, NOISE, LATER = 3.0, 1.0, 10.0
 _NESTED = 2_000
 _TOO_LONG = {400, 413, 414, 431}
+# Servers stop reading a head of this size, answer 400 and close: what they said may be lost in the reset.
+_LONGEST_HEAD = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ class Costs(Refusal):
             )
             answer = await self._sent(f"{cost.label} ({number + 1})", cost.text, live, baseline)
             answers.append(answer)
+            if _hung_up(answer, cost):
+                continue
             if answer.outcome is Outcome.CRASHED and twins[-1].outcome is not Outcome.CRASHED:
                 again = await self._sent(f"again: {cost.label}", cost.text, live, baseline, fresh=True)
                 if again.outcome is not Outcome.CRASHED:
@@ -113,7 +117,10 @@ class Costs(Refusal):
                 return Violation(operation, f"{operation} {grown}.", None, shown)
         if any(answer.accepted for answer in answers):
             return f"{cost.label}: accepted ({answers[0].why})"
-        odd = next((item for item in answers if not self._turned_down(item, twins[0])), None)
+        odd = next(
+            (item for item in answers if not (self._turned_down(item, twins[0]) or _hung_up(item, cost))),
+            None,
+        )
         return f"{cost.label}: {odd.why}" if odd is not None else None
 
     @staticmethod
@@ -203,3 +210,9 @@ class Costs(Refusal):
 
     def _bland_text(self, size: int) -> str:
         return (self.word(64) * (size // 64 + 1))[:size]
+
+
+def _hung_up(answer: Answer, cost: _Cost) -> bool:
+    """Whether the server closed the connection on a head too long to read; that it lives is controlled after."""
+    closed = (answer.reply.error or "").startswith("connection closed")
+    return closed and len(cost.text) > _LONGEST_HEAD and answer.status is None

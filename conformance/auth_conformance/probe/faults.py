@@ -243,13 +243,12 @@ class Faults(Sessions, Minting):
                 keys.revoke, owner, label="revoke a key", values={keys.id_parameter: str(identifier)}
             )
             return key.moved_to(live.carrier) if gone.reply.ok else None
-        logout = next(
-            (item for item in self.target.logouts if item.kind is kind and item.refresh_field is None), None
-        )
+        logout = next((item for item in self.target.logouts if item.kind is kind), None)
         if logout is None:
             return None
         session = await self.sign_in(self.account(), kind)
-        ended = await self.call(logout.operation, session.credential, label="log out")
+        body = logout.body(session.credential.value, session.refresh)
+        ended = await self.call(logout.operation, session.credential, label="log out", body=body)
         return session.credential if ended.reply.ok else None
 
     # The login.

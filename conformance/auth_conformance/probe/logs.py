@@ -292,9 +292,10 @@ class Logs(Described):
         logout = next(
             (item for item in self.target.logouts if item.kind is session.credential.carrier.kind), None
         )
-        if logout is not None and logout.refresh_field is None:
+        if logout is not None:
             mark = journal.mark()
-            ended = await self.call(logout.operation, session.credential, label="log out")
+            body = logout.body(session.credential.value, session.refresh)
+            ended = await self.call(logout.operation, session.credential, label="log out", body=body)
             if ended.reply.ok:
                 seen("a logout", who, mark, ended)
         change = self.target.password_change

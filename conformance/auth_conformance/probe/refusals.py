@@ -227,7 +227,9 @@ class _Provoking(Minting):
                 f"a login of nobody at {login.operation.name}", "credential", login.operation, request=request
             )
             # RFC 6749 §5.2: at a token endpoint wrong user credentials are 400 invalid_grant.
-            oauth = resolve(refused.answer.reply.json, "/error") == "invalid_grant"
+            # FastAPI's HTTPException puts what it is given into `detail`.
+            told = refused.answer.reply.json
+            oauth = "invalid_grant" in (resolve(told, "/error"), resolve(told, "/detail/error"))
             self.hung[-1] = replace(refused, expected=frozenset({400, 401}) if oauth else UNKNOWN_CALLER)
 
     async def _minted(self) -> None:
@@ -265,8 +267,9 @@ class _Provoking(Minting):
         kind = self.target.logins[0].carrier.kind if self.target.logins else self.preferred()
         leaving, staying = await self.log_in(account, kind), await self.log_in(account, kind)
         logout = next((logout for logout in self.target.logouts if logout.kind is kind), None)
-        if logout is not None and logout.refresh_field is None:
-            await self.call(logout.operation, leaving.credential, label="log out")
+        if logout is not None:
+            body = logout.body(leaving.credential.value, leaving.refresh)
+            await self.call(logout.operation, leaving.credential, label="log out", body=body)
             await self._hang(
                 "an ended session",
                 "credential",

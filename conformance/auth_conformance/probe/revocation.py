@@ -183,9 +183,7 @@ class Revocation(Rotation):
         await self._must_be_live(await self.log_in(cast.ended.account, cast.kind), "after the logout")
 
     def _logout_body(self, logout: Logout, session: Session) -> dict[str, object] | None:
-        if logout.refresh_field is None or session.refresh is None:
-            return None
-        return {logout.refresh_field: session.refresh.reveal()}
+        return logout.body(session.credential.value, session.refresh)
 
     async def _renew_kept(self, session: Session) -> Session:
         """Refresh a session that goes on: else a refusal afterwards would prove nothing."""

@@ -408,7 +408,7 @@ class Reuse(Rotation):
             return
         session = await self._family(account, kind)
         token = self._token_of(session)
-        body = {logout.refresh_field: token.reveal()} if logout.refresh_field else None
+        body = logout.body(session.credential.value, token)
         await self.call(logout.operation, session.credential, label="log out", body=body)
         _, renewal = await self.renew(token, "refresh after a logout", Role.ATTACK, fresh=True)
         if renewal is not None:

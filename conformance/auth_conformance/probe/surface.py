@@ -121,6 +121,8 @@ class Surface(Core):
             for item in (*self.target.logins, self.target.register, self.target.refresh)
             if item is not None
         }
+        # The token in the body is the credential there (RFC 7009 §2.1).
+        flows |= {item.operation.name for item in self.target.logouts if item.refresh_field is not None}
         flows |= {self.target.public.name} if self.target.public is not None else set()
         found = [
             item

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Wrong passwords per account: below the strictest usual limits (checklist CRD110).
 PER_ACCOUNT = 5
 _ACCOUNTS = 18
+_QUIET = 'app = "module:app"  # in this process hashes are counted, not timed; or: run again when the machines are idle'
 # How often the hashes of either kind are counted.
 _COUNTS = 2
 
@@ -132,7 +133,7 @@ class Stopwatch(Likeness, Knocking):
             return Failed((Violation(kinds.operation, f"{sentence}.", None, shown),), shown, notes)
         if timing.answer is Time.SAME:
             return Passed(f"{sentence}: no difference that counts.", shown, notes)
-        return Inconclusive(f"{sentence}: too close or too noisy to tell.", "", shown, notes)
+        return Inconclusive(f"{sentence}: too close or too noisy to tell.", _QUIET, shown, notes)
 
     def _wrong_secret(self) -> Secret:
         wrong = Secret(self.password())
