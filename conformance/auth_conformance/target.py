@@ -298,8 +298,8 @@ class Refresh:
 class Logout:
     """How a session is ended: by an operation that is called with the credential of `kind`.
 
-    `refresh_field` names a body member that takes the refresh token, when the operation has one; where no
-    refresh tokens are issued, it takes the access token (RFC 7009 §2.1).
+    `refresh_field` names a body member that takes the refresh token, when the operation has one. A `token`
+    takes the access token where no refresh tokens are issued (RFC 7009 §2.1).
     """
 
     operation: Operation
@@ -307,11 +307,14 @@ class Logout:
     refresh_field: str | None = None
     provenance: Provenance = Provenance.GUESSED
 
-    def body(self, access: Secret, refresh: Secret | None) -> dict[str, object] | None:
+    def body(
+        self, access: Secret, refresh: Secret | None, template: Mapping[str, object] | None = None
+    ) -> dict[str, object] | None:
         """What a logout carries beside the credential."""
-        if self.refresh_field is None:
+        name = self.refresh_field
+        if name is None or (refresh is None and name.rpartition("/")[2].lower() != "token"):
             return None
-        return put({}, self.refresh_field, (refresh or access).reveal())
+        return put(dict(template or {}), name, (refresh or access).reveal())
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from auth_conformance.discovery.sampling import sample, with_body
 from auth_conformance.discovery.schemas import fields
 from auth_conformance.discovery.tokens import issued, refresh_cookie, refresh_pointer
 from auth_conformance.model import Provenance
-from auth_conformance.oracles.pointer import put
 from auth_conformance.secret import Secret
 from auth_conformance.target import Login, Logout, Operation, Refresh
 
@@ -257,19 +256,18 @@ def refresh_member(operation: Operation) -> str | None:
 async def _log_out(
     scout: Scout, operation: Operation, credential: Credential, refresh: Secret | None
 ) -> Logout | None:
-    named = refresh_member(operation)
+    logout = Logout(operation, credential.carrier.kind, refresh_member(operation), Provenance.OBSERVED)
     request = operation.request()
     for media, schema in list(operation.bodies.items())[:1]:
         made = sample(schema, scout.rng)
         body = made if isinstance(made, dict) else {}
-        if named is not None:
-            body = put(body, named, (refresh or credential.value).reveal())
+        body = logout.body(credential.value, refresh, body) or body
         if body:
             request = with_body(request, media, body)
     reply = (await scout.ask(request, f"log out: {operation.name}", credential=credential)).reply
     if not granted(reply) or scout.is_fallback(reply) or slashed(operation.path, reply):
         return None
-    return Logout(operation, credential.carrier.kind, named, Provenance.OBSERVED)
+    return logout
 
 
 def _guess_logouts(known: Knowledge) -> None:

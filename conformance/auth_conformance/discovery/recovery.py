@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from auth_conformance.tables import MailingSettings, RedemptionSettings
     from auth_conformance.target import Operation
 
+PASSWORDS = ("password", "passwd", "passwords", "passphrase")
+_OLD = ("old", "current", "existing", "previous", "present", "former")
 _CHANGING = ("POST", "PUT", "PATCH")
 _ASKING = ("POST", "PUT", "GET")
 
@@ -151,9 +153,24 @@ def _named(members: list[Field], key: str) -> list[Field]:
     return [item for place, item in sorted(((p, i) for p, i in ranked if p is not None), key=lambda x: x[0])]
 
 
+def _worded(item: Field, wanted: tuple[str, ...]) -> bool:
+    """Whether a member is a password by one word of its name, and one of the wanted by another."""
+    return mentions(item.name, names("fields", "password")) and mentions(item.name, wanted)
+
+
+def _current(members: list[Field]) -> Field | None:
+    """The member that takes the password of now: by name, or the only other one beside a new one."""
+    found = _named(members, "current") or [item for item in members if _worded(item, _OLD)]
+    if found:
+        return found[0]
+    plain = [item for item in members if rank(item.name, names("fields", "password")) is not None]
+    return plain[0] if len(plain) == 1 and any(_worded(item, ("new",)) for item in members) else None
+
+
 def _new_passwords(members: list[Field]) -> list[Field]:
     current = _named(members, "current")
-    named = [item for item in _named(members, "new") if item not in current]
+    worded = [item for item in members if _worded(item, ("new",)) and item not in current]
+    named = worded + [item for item in _named(members, "new") if item not in (*current, *worded)]
     return named + [
         item for item in members if item not in (*named, *current) and item.schema.get("format") == "password"
     ]
@@ -169,14 +186,14 @@ def _changes(known: Knowledge) -> list[PasswordChange]:
     found: list[tuple[int, PasswordChange]] = []
     for operation in known.by_method(*_CHANGING):
         members = places(operation)
-        current = next(iter(_named(members, "current")), None)
+        current = _current(members)
         repeated = (*names("fields", "confirm"), *names("recovery", "repeat"))
         plain_members = [item for item in members if rank(item.name, repeated) is None]
         new = next((item for item in _new_passwords(plain_members) if item is not current), None)
         tokens = [item for item in _named(members, "token") if item.required]
         if new is None or tokens or any(item.pointer.startswith("path:") for item in members):
             continue
-        path = mentions(operation.path, ("password", "passwd", "passwords"))
+        path = mentions(operation.path, PASSWORDS)
         if current is None and not (path and not avoided(operation, "recovery")):
             continue
         if operation.security == () and current is None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+import string
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ FEWEST, MOST = 12, 40
 SHORTEST_WORD = 3
 # The parts of signed values: itsdangerous, cookie-signature and their kind.
 _SIGNATURES = {20, 32, 48, 64}
+_CLASSES = (string.digits, string.ascii_uppercase, string.ascii_lowercase)
 _RUN = re.compile(r"\d{10,19}")
 
 
@@ -195,7 +197,7 @@ def _rest(view: _View, samples: Sequence[Sample]) -> tuple[float, list[str]]:
         end = _rising([tuple(reversed(row)) for row in ordered], suffix=True) if start < count else 0
         if start or end:
             reasons.append("a number that grows with each value")
-            grown = _steps(columns[:start]) + _steps(columns[count - end :])
+            grown = _steps(columns[:start], view) + _steps(columns[count - end :], view)
         columns = columns[start : count - end]
     if columns and (close := _closest(columns)) is not None:
         reasons.append(f"no more difference between two values than {close} of {len(columns)} places")
@@ -203,19 +205,22 @@ def _rest(view: _View, samples: Sequence[Sample]) -> tuple[float, list[str]]:
     return grown + len(columns) * _symbol_bits(columns, view), reasons
 
 
-def _steps(columns: Sequence[Sequence[str]]) -> float:
+def _steps(columns: Sequence[Sequence[str]], view: _View) -> float:
     """The bits of chance that a growing number may hold: no more than its largest step.
 
-    In bases that are no power of two a place belongs to the time and to chance, as in KSUIDs.
+    In bases that are no power of two one place belongs to the time and to chance, as in KSUIDs.
     """
-    seen = sorted(set(itertools.chain.from_iterable(columns)))
+    seen = set(itertools.chain.from_iterable(columns))
+    classes = (kind for kind in _CLASSES if not seen.isdisjoint(kind))
+    order = view.order or "".join(sorted(seen.union(*classes)))
+    base = view.size or len(order)
     numbers = []
     for row in zip(*columns, strict=True):
         number = 0
         for symbol in row:
-            number = number * len(seen) + seen.index(symbol)
+            number = number * base + (ord(symbol) if view.size is not None else order.index(symbol))
         numbers.append(number)
-    return math.log2(max((abs(other - one) for one, other in itertools.pairwise(numbers)), default=1))
+    return math.log2(max((abs(other - one) for one, other in itertools.pairwise(numbers)), default=1) or 1)
 
 
 def _rank(order: str, symbol: str) -> int:

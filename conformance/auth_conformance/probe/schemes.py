@@ -11,6 +11,7 @@ from auth_conformance.model import (
     Expectation,
     Failed,
     Inconclusive,
+    Need,
     Passed,
     Role,
     Severity,
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 REFUSED = "refused"
 # Members of a profile that take any text and are nobody's name to log in with.
 _FREE_TEXT = ("display", "full_name", "fullname", "first_name", "bio", "about", "nickname")
+
+# What has to be known for a credential of a kind.
+_NEEDS = {Kind.BEARER: Need.BEARER, Kind.KEY: Need.API_KEY, Kind.COOKIE: Need.COOKIE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +83,14 @@ class Schemes(Refusal):
         violations: list[Violation] = []
         unsure: list[str] = []
         accepted: list[str] = []
+        lacking: list[Need | None] = []
         for carrier in self.target.carriers:
             where = f"{carrier} ({carrier.scheme})" if carrier.scheme else str(carrier)
             try:
                 credential = (await self.credential(carrier.kind)).moved_to(carrier)
             except Missing:
                 unsure.append(f"{where}: no credential is known")
+                lacking.append(_NEEDS.get(carrier.kind))
                 continue
             except Unclear as reason:
                 unsure.append(f"{where}: {reason}")
@@ -103,7 +109,9 @@ class Schemes(Refusal):
             return Failed(tuple(violations), evidence, (*notes, *unsure))
         if unsure:
             more = f" (and {len(unsure) - 1} more)" if len(unsure) > 1 else ""
-            return Inconclusive(f"{unsure[0]}{more}.", "", evidence, (*notes, *unsure[1:]))
+            needed = next((item for item in lacking if item is not None), None)
+            remedy = self._remedy(needed) if needed is not None else ""
+            return Inconclusive(f"{unsure[0]}{more}.", remedy, evidence, (*notes, *unsure[1:]))
         return Passed(f"Each of {len(accepted)} ways in works alone: {', '.join(accepted)}.", evidence, notes)
 
     async def _first_that_works(self) -> tuple[Credential, Baseline]:

@@ -237,3 +237,15 @@ def test_growing_values_are_told_from_random_ones() -> None:
     assert not any(one >= other for one, other in itertools.pairwise(sorted(made)))
     assert estimate([Sample(raw.hex(), NOW) for raw in made]).weakness is None
     assert estimate([Sample(raw.hex(), NOW) for raw in sorted(made)]).bits < 160
+
+
+@pytest.mark.parametrize("seed", [14, 23, 28, 64, 90, 125])
+def test_a_place_that_belongs_to_the_time_and_to_chance_keeps_its_chance(seed: int) -> None:
+    # The first places of these grow from value to value, and the last of them holds bits of the secret.
+    rng = random.Random(seed)
+
+    def ksuid(_: int, at: float) -> str:
+        number = int.from_bytes((int(at) - 1_400_000_000).to_bytes(4) + rng.randbytes(16))
+        return in_base(number, BASE62).rjust(27, "0")
+
+    assert estimate(samples(ksuid, 12)).weakness is None

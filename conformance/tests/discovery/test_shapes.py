@@ -1,0 +1,151 @@
+"""Services that call things as nobody expects: what they do is found by its shape."""
+
+import secrets
+from typing import Annotated, Any
+
+import pytest
+from discovery_people import Store
+from fastapi import Depends, FastAPI, Form, HTTPException, Request, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
+
+from auth_conformance.discovery.lifecycle import is_logout
+from auth_conformance.model import Need
+from auth_conformance.target import Operation
+
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
+
+
+class Entrance(BaseModel):
+    user: str
+    passphrase: str
+
+
+class Joining(Entrance):
+    passphraseAgain: str  # noqa: N815 - as services write it
+    plate: str
+
+
+class Change(BaseModel):
+    passphrase: str
+    newPassphrase: str  # noqa: N815 - as services write it
+
+
+def fleet() -> FastAPI:  # noqa: C901 - a service is many handlers
+    """Its document is at `/schema`, drivers join, refresh tokens are cookies, and sessions end."""
+    app, store = FastAPI(openapi_url="/schema"), Store()
+    renewable: dict[str, str] = {}
+
+    def caller(credential: Bearer) -> str:
+        name = store.owner(credential.credentials if credential else None)
+        if name is None:
+            raise HTTPException(401, "no")
+        return name
+
+    Caller = Annotated[str, Depends(caller)]  # noqa: N806 - a type
+
+    def opened(response: Response, name: str) -> dict[str, Any]:
+        cookie = secrets.token_urlsafe(24)
+        renewable[cookie] = name
+        response.set_cookie("__Secure-rt", cookie, max_age=900, httponly=True, secure=True)
+        return {"data": {"token": store.log_in(name, store.people[name])}}
+
+    @app.post("/sessions")
+    def start(body: Entrance, response: Response) -> dict[str, Any]:
+        store.log_in(body.user, body.passphrase)
+        return opened(response, body.user)
+
+    @app.post("/sessions/renew")
+    def renew(request: Request, response: Response) -> dict[str, Any]:
+        name = renewable.pop(request.cookies.get("__Secure-rt", ""), None)
+        if name is None:
+            raise HTTPException(401, "no")
+        return opened(response, name)
+
+    @app.post("/session/end")
+    def end(name: Caller, credential: Bearer) -> dict[str, str]:
+        store.sessions.pop(credential.credentials if credential else "")
+        return {"ended": name}
+
+    @app.post("/drivers", status_code=201)
+    def join(body: Joining) -> dict[str, str]:
+        if body.passphrase != body.passphraseAgain or body.user in store.people:
+            raise HTTPException(409, "no")
+        store.people[body.user] = body.passphrase
+        return {"user": body.user}
+
+    @app.post("/drivers/self/passphrase")
+    def change(body: Change, name: Caller) -> dict[str, str]:
+        if store.people[name] != body.passphrase:
+            raise HTTPException(403, "no")
+        store.people[name] = body.newPassphrase
+        return {"user": name}
+
+    @app.get("/drivers/self")
+    def me(name: Caller) -> dict[str, str]:
+        return {"user": name}
+
+    @app.get("/crypto/keys")
+    def keys() -> dict[str, Any]:
+        return {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "1", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapi"}]}
+
+    return app
+
+
+def test_a_fleet_is_understood(learn: Any) -> None:
+    target = learn(fleet(), kind="url").target
+    assert target.has_document
+    assert target.register is not None
+    assert target.register.operation.name == "POST /drivers"
+    assert target.refresh is not None
+    assert (target.refresh.operation.name, target.refresh.field) == ("POST /sessions/renew", "__Secure-rt")
+    assert [item.operation.name for item in target.logouts] == ["POST /session/end"]
+    assert target.password_change is not None
+    assert (target.password_change.current, target.password_change.new) == ("passphrase", "newPassphrase")
+    assert target.key_set is not None
+    assert target.key_set.path == "/crypto/keys"
+    assert not {Need.LOGOUT, Need.REGISTER, Need.PASSWORD_CHANGE, Need.REFRESH} & set(target.absent)
+
+
+def test_a_revocation_by_the_book_is_a_logout(learn: Any) -> None:
+    # RFC 7009 §2.1: the token stands in the form, and every answer is a success.
+    app, store = FastAPI(), Store()
+
+    @app.post("/oauth/token")
+    def token(username: Annotated[str, Form()], password: Annotated[str, Form()]) -> dict[str, str]:
+        return {"access_token": store.log_in(username, password), "token_type": "Bearer"}
+
+    @app.post("/oauth/revoke")
+    def revoke(token: Annotated[str, Form()]) -> dict[str, str]:
+        store.sessions.pop(token, None)
+        return {}
+
+    @app.get("/me")
+    def me(credential: Bearer) -> dict[str, str]:
+        name = store.owner(credential.credentials if credential else None)
+        if name is None:
+            raise HTTPException(401, "no")
+        return {"username": name}
+
+    lesson = learn(app, kind="url")
+    assert [(item.operation.name, item.refresh_field) for item in lesson.target.logouts] == [
+        ("POST /oauth/revoke", "token")
+    ]
+    tried = store.sessions
+    sent = [request for request, _ in lesson.log if request.path == "/oauth/revoke"]
+    assert sent
+    assert all((request.body or b"").decode().removeprefix("token=") not in tried for request in sent)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("POST /session/end", True),
+        ("DELETE /session", True),
+        ("POST /users/end", False),
+        ("GET /sessions", False),
+    ],
+)
+def test_what_may_end_a_login(name: str, found: bool) -> None:
+    method, path = name.split()
+    assert is_logout(Operation(method, path)) is found
