@@ -31,6 +31,7 @@ class Document:
     """What a document says. `token_paths` are the token URLs of its password flows, as written.
 
     `grant_paths` are those of its other flows, `openid_urls` where its OpenID providers describe themselves.
+    `cookie_scheme` is the scheme that says only that there are cookies.
     `problems` are sentences about what could not be read, `unusable` about schemes without a carrier.
     """
 
@@ -42,6 +43,7 @@ class Document:
     unusable: tuple[str, ...] = ()
     openid_urls: tuple[str, ...] = ()
     grant_paths: tuple[str, ...] = ()
+    cookie_scheme: str = ""
 
 
 def is_document(value: Any) -> bool:
@@ -122,6 +124,7 @@ def read_document(raw: Mapping[str, Any], base: str = "") -> Document:
         title=str(info.get("title") or "") if isinstance(info, dict) else "",
         operations=tuple(operations),
         carriers=carriers,
+        cookie_scheme=next((name for name, scheme in schemes.items() if _says_cookies(scheme)), ""),
         token_paths=tuple(_token_paths(schemes)),
         problems=tuple(dict.fromkeys([*problems, *references.problems])),
         unusable=unusable,
@@ -250,6 +253,12 @@ def _carriers(schemes: Mapping[str, Mapping[str, Any]]) -> tuple[tuple[Carrier, 
     return tuple(carriers), tuple(unusable)
 
 
+def _says_cookies(scheme: Mapping[str, Any]) -> bool:
+    """Whether a scheme is the header Cookie: it says that there are cookies, not which (Swagger 2 has no more)."""
+    kind, name = str(scheme.get("type") or ""), str(scheme.get("name") or "")
+    return (kind.lower(), name.lower(), scheme.get("in")) == ("apikey", "cookie", "header")
+
+
 def carrier_of(name: str, scheme: Mapping[str, Any]) -> Carrier | None:
     """Where the credentials of a security scheme travel; None for TLS certificates, Digest and nonsense."""
     field = str(scheme.get("name") or "")
@@ -271,8 +280,8 @@ def carrier_of(name: str, scheme: Mapping[str, Any]) -> Carrier | None:
             )
         case ("apikey", _) if field and scheme.get("in") == "cookie":
             return Carrier(Kind.COOKIE, "cookie", field, "", name)
-        case ("apikey", _) if field.lower() == "cookie" and scheme.get("in") == "header":
-            return None  # says that there are cookies, not which
+        case ("apikey", _) if _says_cookies(scheme):
+            return None
         case ("apikey", _) if field and field.lower() == "authorization" and scheme.get("in") == "header":
             said = _SCHEME_WORD.search(str(scheme.get("description") or ""))
             word = (said[1] or said[2]) if said else ""

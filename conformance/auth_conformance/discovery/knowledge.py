@@ -56,6 +56,7 @@ class Knowledge:
     title: str = ""
     operations: dict[str, Operation] = field(default_factory=dict)
     carriers: list[Carrier] = field(default_factory=list)
+    cookie_scheme: str = ""
     used: list[Carrier] = field(default_factory=list)
     token_paths: tuple[str, ...] = ()
     openid_urls: tuple[str, ...] = ()
@@ -113,6 +114,7 @@ class Knowledge:
         for operation in document.operations:
             self.operations.setdefault(operation.name, operation)
         self.carriers += [carrier for carrier in document.carriers if carrier not in self.carriers]
+        self.cookie_scheme = self.cookie_scheme or document.cookie_scheme
         self.token_paths += document.token_paths
         self.openid_urls += document.openid_urls
         self.grant_paths += document.grant_paths
@@ -180,7 +182,7 @@ class Knowledge:
                 and (known.place, known.name.lower()) == (carrier.place, carrier.name.lower())
                 and known.prefix.lower() == carrier.prefix.lower()
             ),
-            "",
+            self.cookie_scheme if carrier.place == "cookie" else "",
         )
 
     def target(self) -> Target:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from auth_conformance.model import Outcome, Reply
 from auth_conformance.oracles.normalise import members, same_structure
 
 # Statuses with which applications refuse, besides 401 (checklist §1.2); others need a learned example.
 _REFUSALS = {400, 403, 404, 405, 406, 409, 410, 413, 414, 415, 422, 423, 431}
+
+# What frameworks say beside a Location is not longer than this.
+_REDIRECT_BODY = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,8 @@ class Baseline:
 
     `good` is a reply to the live credential, `anonymous` one to no credential. `principal` is who the
     service names for the live credential; None where the operation names nobody. `refusals` are the
-    application's own refusals. `accepted_refusals` are the declared policies `envelope` and `redirect`.
+    application's own refusals. `accepted_refusals` are the policies `envelope` and `redirect`: declared, or for
+    redirects seen with `sends_strangers_away`.
     """
 
     good: Reply
@@ -118,6 +123,9 @@ def _success(reply: Reply, baseline: Baseline) -> Judgement:
     same_kind = (reply.status, reply.media_type) == (good.status, good.media_type) and same_structure(
         reply.shape, good.shape
     )
+    if not reply.shape:
+        # A text without structure is known by its words only: any other text has the same media type.
+        same_kind = same_kind and reply.digest == good.digest
     stranger = baseline.anonymous
     distinct = (stranger.status or 0) >= HTTPStatus.BAD_REQUEST or stranger.digest != reply.digest
     if same_kind and distinct:
@@ -136,10 +144,40 @@ def _is_envelope(reply: Reply, baseline: Baseline) -> bool:
 def _redirect(reply: Reply, baseline: Baseline) -> Judgement:
     canonical = baseline.canonical
     if "redirect" in baseline.accepted_refusals and canonical is not None and canonical.status is not None:
-        place = (reply.header("location") or "").split("?")[0]
-        if place and place == (canonical.header("location") or "").split("?")[0]:
-            return Judgement(Outcome.REJECTED, "redirected to the login page, as declared")
+        place = _destination(reply)
+        # A page that travels in the body of a redirect is shown all the same (CWE-698).
+        empty = reply.size <= canonical.size + _REDIRECT_BODY
+        if place and place == _destination(canonical) and empty:
+            return Judgement(Outcome.REJECTED, f"redirected to {place}, where strangers are sent")
     return Judgement(Outcome.AMBIGUOUS, f"a redirect ({reply.status})")
+
+
+def sends_strangers_away(good: Reply, anonymous: Reply, junk: Reply, *, path: str, origin: str) -> bool:
+    """Whether an operation refuses by a redirect: nobody and a wrong credential are sent to one other page.
+
+    That has to be a page of this origin by the way that the honest answer came: where another host or something
+    in front sends people to its own login, nothing is shown about the service.
+    """
+    place = _destination(anonymous)
+    away = all(300 <= (reply.status or 0) < 400 for reply in (anonymous, junk))
+    parts, own = urlsplit(place), urlsplit(origin)
+    here = (not parts.netloc) or (parts.scheme, parts.netloc) == (own.scheme, own.netloc)
+    elsewhere = parts.path.rstrip("/") != path.rstrip("/")
+    voice = {(reply.header("server"), reply.header("via")) for reply in (good, anonymous, junk)}
+    served = 200 <= (good.status or 0) < 300
+    return (
+        away
+        and served
+        and bool(place)
+        and place == _destination(junk)
+        and here
+        and elsewhere
+        and len(voice) == 1
+    )
+
+
+def _destination(reply: Reply) -> str:
+    return (reply.header("location") or "").split("?")[0]
 
 
 def _refusal(reply: Reply, baseline: Baseline) -> Judgement:

@@ -25,6 +25,11 @@ _VOLATILE = [
 # Characters of the notation itself; a hostile member name must not pretend to be structure.
 _STRUCTURAL = re.compile(r"[{}\[\],:]")
 
+# What pages are made of; a page that is longer has shown it by then.
+_TAG = re.compile(r"<([A-Za-z][A-Za-z0-9-]{0,30})[\s/>]")
+_FIELD = re.compile(r"<(?:input|select|textarea)\b[^>]{0,300}?\bname=[\"']?([\w.\[\]-]{1,60})")
+_PAGE = 200_000
+
 
 def masked(text: str, echoes: tuple[str, ...] = ()) -> str:
     """`text` with ids, times and tokens replaced, and every one of `echoes` (own input) too."""
@@ -60,6 +65,13 @@ def shape(value: Any, depth: int = 3) -> str:
             return "str"
         case _:
             return "null"
+
+
+def page_shape(text: str) -> str:
+    """What a page is made of, without its words: the kinds of elements and the names of its fields, sorted."""
+    found = {name.lower() for name in _TAG.findall(text[:_PAGE])}
+    found |= {f"{field}=" for field in _FIELD.findall(text[:_PAGE])}
+    return f"<{' '.join(sorted(found))}>" if found else ""
 
 
 def same_structure(one: str, other: str) -> bool:

@@ -6,9 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Kind
-from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.model import (
+    Failed,
+    Inconclusive,
+    Masked,
+    Passed,
+    Role,
+    Severity,
+    Skipped,
+    Verdict,
+    Violation,
+)
 from auth_conformance.oracles.advice import challenges_in, unaccepted, without_realm, wrong_error
-from auth_conformance.probe.refusals import Refusals
+from auth_conformance.probe.refusals import NO_RIGHT, Refusals, challenge_fault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,9 +51,12 @@ class Advice(Refusals):
         baseline = await self.baseline(self.witness, live)
         await self.must_live(self.witness, live, baseline, "before")
         violations: list[Violation] = []
-        judged = 0
+        judged = silent = 0
+        statuses: set[int] = set()
         for question in await self._advice_asked():
             answer = await self._put_question(question, "")
+            statuses.add(answer.status or 0)
+            silent += challenge_fault(answer.exchange.reply) is not None and answer.status == 401
             lines = answer.reply.header_lines("www-authenticate")
             challenges = challenges_in(lines)
             if answer.judgement is not None or answer.status not in question.statuses or not challenges:
@@ -67,6 +80,13 @@ class Advice(Refusals):
         if violations:
             once = {violation.operation: violation for violation in reversed(violations)}
             return Failed(tuple(once.values()), evidence, notes)
+        if not judged and silent:
+            return Masked(
+                "ERR101", f"{silent} answers of 401 carry no challenge that could be read", evidence
+            )
+        if not judged and all(300 <= status < 400 or status in NO_RIGHT for status in statuses):
+            said = ", ".join(str(status) for status in sorted(statuses))
+            return Skipped(f"Not applicable: nothing answers 401, strangers get {said}.", "", False)
         if not judged:
             return Inconclusive(
                 "No answer of 401 carried a challenge that could be read.", "", evidence, notes

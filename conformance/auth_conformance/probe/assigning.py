@@ -190,8 +190,8 @@ class Assigning(Accounts):
 
     # Where bodies are taken.
 
-    def _with(self, request: HttpRequest, extra: Extra) -> HttpRequest:
-        """Add the members to a request whose body is JSON."""
+    def _with(self, request: HttpRequest, extra: Extra, operation: Operation | None = None) -> HttpRequest:
+        """Add the members to a request whose body is JSON, and write it as `operation` takes it."""
         body = json.loads(request.body or b"{}")
         match extra.place:
             case "query":
@@ -200,7 +200,10 @@ class Assigning(Accounts):
                 pairs = {**body, **dict(extra.members)}
                 return request.with_form(tuple((str(name), _plain(value)) for name, value in pairs.items()))
             case _:
-                return request.with_json({**body, **dict(extra.members)})
+                whole = {**body, **dict(extra.members)}
+                return (
+                    operation.carrying(request, whole) if operation is not None else request.with_json(whole)
+                )
 
     async def _at_registration(self) -> Place | None:
         register = self.target.register
@@ -282,7 +285,7 @@ class Assigning(Accounts):
             return None
 
         async def send(extra: Extra) -> tuple[Answer, Answer | None, Credential | None]:
-            request = self._with(operation.request().with_json(body), extra)
+            request = self._with(operation.request().with_json(body), extra, operation)
             answer = await self._as_caller(
                 request, credential, f"change a profile with {extra.label}", operation
             )
@@ -317,7 +320,7 @@ class Assigning(Accounts):
 
         async def send(extra: Extra) -> tuple[Answer, Answer | None, Credential | None]:
             text = put(dict(objects.template), objects.text_field, self.canary())
-            request = self._with(objects.create.request().with_json(text), extra)
+            request = self._with(objects.create.request().with_json(text), extra, objects.create)
             answer = await self._as_caller(
                 request, live, f"create an object with {extra.label}", objects.create
             )
@@ -367,6 +370,7 @@ class Assigning(Accounts):
             request = self._with(
                 update.request(values).with_json(plain_change(objects, update, f"changed {self.canary()}")),
                 extra,
+                update,
             )
             answer = await self._as_caller(request, live, f"change an object with {extra.label}", update)
             if not answer.reply.ok:
@@ -393,7 +397,7 @@ class Assigning(Accounts):
             return None
 
         async def send(extra: Extra) -> tuple[Answer, Answer | None, Credential | None]:
-            request = self._with(keys.create.request().with_json(least), extra)
+            request = self._with(keys.create.request().with_json(least), extra, keys.create)
             answer = await self._as_caller(request, login, f"create a key with {extra.label}", keys.create)
             return answer, answer if answer.reply.ok else None, None
 

@@ -83,7 +83,8 @@ class Confusion(Tampering):
         body: dict[str, Any] = self._change(objects.update)
         for name, value in more.items():
             body = put(body, name, value)
-        return objects.update.request({objects.id_parameter: belonging.identifier}).with_json(body)
+        bare = objects.update.request({objects.id_parameter: belonging.identifier})
+        return objects.update.carrying(bare, body)
 
     async def _mixtures(self, mine: Belonging, theirs: Belonging) -> list[Mixture]:
         """List the requests: path against query, path against body, members and parameters twice, other types."""
@@ -260,7 +261,7 @@ class Confusion(Tampering):
                 for prefix in ("", "again: "):
                     canary = self.canary()
                     text = put(put(dict(objects.template), objects.text_field, canary), name, body)
-                    bare = objects.create.request().with_json(text).with_query((name, query))
+                    bare = objects.create.carrying(objects.create.request(), text).with_query((name, query))
                     mixture = Mixture(
                         f"a creation with {name} of A in one place and of B in the other",
                         objects.create,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from auth_conformance.model import Failed, Inconclusive, Need, Passed, Role, Verdict, Violation
+from auth_conformance.model import Failed, Inconclusive, Need, Outcome, Passed, Role, Verdict, Violation
 from auth_conformance.oracles.caches import by_cache
+from auth_conformance.oracles.entry import classify
 from auth_conformance.oracles.pointer import resolve
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.refusal import Refusal
@@ -24,6 +25,8 @@ _CALLED = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 _MOST = 120
 # Requests per operation without a full credential (checklist: at most 4).
 _TRIES = 4
+_REFUSED = {401, 403}
+_BAD_INPUT = {400, 415, 422}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,14 @@ class Contracts(Refusal):
         )
         violations: list[Violation] = []
         unsure: list[str] = [f"{item.name}: not called, there are too many" for item in declared[_MOST:]]
+        remedy = ""
         proven = 0
         for operation in declared[:_MOST]:
             try:
                 found = await self._enforced(operation)
             except (Missing, Unclear) as error:
                 found = f"{operation.name}: {error}"
+                remedy = remedy or getattr(error.verdict, "remedy", "")
             if isinstance(found, Violation):
                 violations.append(found)
             elif found is not None:
@@ -70,7 +75,7 @@ class Contracts(Refusal):
             return Failed(tuple(violations), evidence, (*notes, *unsure))
         if unsure:
             shown = f"{proven} of {len(declared)} declared operations are proven. {unsure[0]}"
-            return Inconclusive(shown, "", evidence, (*notes, *unsure[1:]))
+            return Inconclusive(shown, remedy, evidence, (*notes, *unsure[1:]))
         return Passed(
             f"{proven} operations refuse what they declare to refuse, and answer with a credential.",
             evidence,
@@ -85,9 +90,14 @@ class Contracts(Refusal):
             return f"{operation.name}: not called without leave to disrupt (allow_disruptive = true)"
         tries = await self._ways_to_lack(operation)
         answers = [await self._sent_lacking(operation, item) for item in tries]
-        control = await self._sent_with_credential(
-            operation, [answer.status for answer in answers], alone=alone
-        )
+        try:
+            control = await self._sent_with_credential(
+                operation, [answer.status for answer in answers], alone=alone
+            )
+        except Missing:
+            if alone and await self._refuses_before_it_reads(operation, answers):
+                return None
+            raise
         if control.judgement is not None:
             return f"{operation.name}: no usable answer to a credential ({control.why})"
         for item, answer in zip(tries, answers, strict=True):
@@ -95,6 +105,34 @@ class Contracts(Refusal):
             if found is not None:
                 return found
         return None
+
+    async def _refuses_before_it_reads(self, operation: Operation, answers: list[Answer]) -> bool:
+        """Whether a body without what it requires shows the difference that a credential makes.
+
+        Nothing is carried out then, so A can ask where nobody is expendable: A hears about the body, strangers
+        hear what they heard before.
+        """
+        needs = operation.bodies and all(schema.get("required") for schema in operation.bodies.values())
+        refused = all((answer.status or 0) in _REFUSED and answer.judgement is None for answer in answers)
+        if not needs or not refused:
+            return False
+        request = operation.carrying(await self._sampled(operation), {})
+        heard: list[Answer] = []
+        for who, credentials in (("nobody", ()), ("a", await self._credentials_for(operation, "a"))):
+            sent = request
+            for credential in credentials:
+                sent = sent.with_headers(*credential.headers).with_query(*credential.query)
+            heard.append(
+                await self.send(
+                    sent,
+                    label=f"control: {operation.name} as {who}, without what its body requires",
+                    role=Role.CONTROL,
+                    operation=operation.name,
+                )
+            )
+        nobody, member = heard
+        usual = {answer.status for answer in answers}
+        return nobody.status in usual and member.status in _BAD_INPUT and member.status not in usual
 
     async def _judged_try(
         self, operation: Operation, item: _Try, answer: Answer, control: Answer
@@ -118,11 +156,19 @@ class Contracts(Refusal):
             message = f"{name} declares a credential and answers {status} to {item.label}."
             return Violation(name, message, None, proof)
         if 300 <= status < 400:
-            return None if "redirect" in self.target.policy.refusals else f"{name}, {item.label}: a redirect"
+            sent_away = "redirect" in self.target.policy.refusals or await self._sent_away(answer)
+            return None if sent_away else f"{name}, {item.label}: a redirect"
         same = (status, answer.exchange.reply.shape) == (control.status, control.exchange.reply.shape)
         if same:
             return f"{name}: {status} with a credential and without, so that nothing is shown"
         return None
+
+    async def _sent_away(self, answer: Answer) -> bool:
+        """Whether a redirect leads where the witness was seen to send strangers."""
+        if self.target.witness is None:
+            return False
+        baseline = await self.baseline(self.witness, await self.credential())
+        return classify(answer.exchange.reply, baseline).outcome is Outcome.REJECTED
 
     def _says_no(self, answer: Answer, control: Answer) -> bool:
         """Whether a 2xx says no, as declared, in words that a caller with a credential does not get."""
@@ -159,9 +205,22 @@ class Contracts(Refusal):
         self, operation: Operation, refusals: list[int | None], *, alone: bool
     ) -> Answer:
         """Send the same request with a credential: as A, or as somebody expendable where it may do harm."""
+        if operation.name in {login.operation.name for login in self.target.logins}:
+            account = await self._caller_of(operation)
+            return (await self.try_login(account, account.password, role=Role.CONTROL))[0]
+        refresh = self.target.refresh
+        if refresh is not None and refresh.operation.name == operation.name:
+            session = await self.log_in(await self._caller_of(operation))
+            if session.refresh is not None:
+                return await self.send(
+                    refresh.request(session.refresh),
+                    label=f"control: {operation.name} with a refresh token",
+                    role=Role.CONTROL,
+                    operation=operation.name,
+                )
         request = await self._sampled(operation)
         if alone:
-            owners: list[str | Account] = [await self._expendable_caller()]
+            owners: list[str | Account] = [await self._caller_of(operation)]
         else:
             owners = ["a", *(["admin"] if "admin" in self.target.accounts else [])]
         answer: Answer | None = None
@@ -201,6 +260,17 @@ class Contracts(Refusal):
             else:
                 return tuple(found)
         raise Missing("no credential that it demands can be had")
+
+    async def _caller_of(self, operation: Operation) -> Account:
+        """Who may lose what the operation takes away: logins and logouts concern only what was made for them."""
+        try:
+            return await self._expendable_caller()
+        except Missing:
+            refresh = self.target.refresh
+            own = [*self.target.logins, *self.target.logouts, *([refresh] if refresh is not None else [])]
+            if operation.name not in {item.operation.name for item in own}:
+                raise
+            return self.account()
 
     async def _expendable_caller(self) -> Account:
         """Find an expendable account of this check that still exists. Raises Missing."""

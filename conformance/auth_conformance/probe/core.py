@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import random
 import secrets
@@ -13,7 +14,14 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Credential, Jwt, Kind
 from auth_conformance.model import Exchange, Inconclusive, Need, Outcome, Reply, Role, Skipped, Verdict
-from auth_conformance.oracles.entry import Baseline, Fingerprint, Judgement, classify, failure
+from auth_conformance.oracles.entry import (
+    Baseline,
+    Fingerprint,
+    Judgement,
+    classify,
+    failure,
+    sends_strangers_away,
+)
 from auth_conformance.oracles.pointer import resolve
 from auth_conformance.probe.scene import Crash, Scene
 from auth_conformance.secret import Secret
@@ -32,6 +40,10 @@ PARALLEL = 8
 _SHOWN = 500
 # Whose failure makes any judgement about credentials of that kind meaningless (checklist §1.3 CR).
 ROOTS = {Kind.BEARER: "TOK101", Kind.KEY: "KEY101", Kind.COOKIE: "SES101", Kind.BASIC: "TOK101"}
+
+
+# Servers read no longer headers (uvicorn 64 kB, gunicorn and nginx 8), and need not take such bodies.
+LONGEST_HEADERS, LONGEST_BODY = 64_000, 500_000
 
 
 class Unclear(Exception):  # noqa: N818 - a conclusion, not an error
@@ -185,6 +197,12 @@ class Core:
             return Credential(carrier, ready, account.label)
         if kind is Kind.KEY and self.target.keys is not None:
             return (await self.make_key(owner))[0]
+        if kind is Kind.BASIC and carrier is not None and account.password is not None:
+            # Declared beside another login: a name and a password are all it takes (RFC 7617).
+            pair = f"{account.username}:{account.password.reveal()}".encode("utf-8", "surrogatepass")
+            value = Secret(base64.b64encode(pair).decode("ascii"))
+            self.scene.recorder.redactor.learn(value)
+            return Credential(carrier, value, account.label)
         raise Missing(f"No {kind.value} credential of account {owner!r} is known.", self._remedy(Need.LOGIN))
 
     async def log_in(
@@ -332,7 +350,12 @@ class Core:
                 moved=moved,
             )
             seen = sent.exchange.reply
-            return sent, classify(seen, baseline) if baseline else failure(seen)
+            if seen.status == 501 and request.method not in ("GET", "POST"):
+                # RFC 9110 §15.6.2: how a server says that it does not know a method. Nothing has broken.
+                unknown = Judgement(Outcome.REJECTED, "501: the service does not know the method")
+                return sent, unknown if baseline else None
+            lost = None if self.target.in_process and not raw_wire else hung_up(seen, request)
+            return sent, lost or (classify(seen, baseline) if baseline else failure(seen))
 
         sent, judgement = await once()
         throttled = judgement is not None and judgement.outcome is Outcome.THROTTLED
@@ -452,13 +475,22 @@ class Core:
             operation, self.bland(credential), label="learn: a bland wrong credential", role=Role.CONTROL
         )
         own = _own_voice(shown, [anonymous.exchange.reply, *await self._own_errors()], junk.exchange.reply)
+        accepted = self.target.policy.refusals
+        if sends_strangers_away(
+            shown,
+            anonymous.exchange.reply,
+            junk.exchange.reply,
+            path=anonymous.request.path,
+            origin=self.scene.origin,
+        ):
+            accepted |= {"redirect"}
         return Baseline(
             good=shown,
             anonymous=anonymous.exchange.reply,
             principal=shown.principal,
             canonical=junk.exchange.reply,
             refusals=own,
-            accepted_refusals=self.target.policy.refusals,
+            accepted_refusals=accepted,
         )
 
     async def _own_errors(self) -> list[Reply]:
@@ -541,6 +573,19 @@ class Core:
         """Sixteen random characters that occur nowhere by chance: from the system, not from the seed."""
         alphabet = string.ascii_letters + string.digits
         return "".join(secrets.choice(alphabet) for _ in range(16))
+
+
+def hung_up(seen: Reply, request: HttpRequest) -> Judgement | None:
+    """Whether the server closed the connection on a request too long for it, before all of it was sent.
+
+    Its refusal (431, 413) is often lost then: the kernel drops what was sent to a client that is still
+    writing. What kills the service is seen by the control that follows.
+    """
+    headers = sum(len(name) + len(value) for name, value in request.headers)
+    long = headers + len(request.url) > LONGEST_HEADERS or len(request.body or b"") > LONGEST_BODY
+    if not long or seen.status is not None or not (seen.error or "").startswith("connection closed"):
+        return None
+    return Judgement(Outcome.INTERCEPTED, "the server hung up on a request of this length")
 
 
 def _own_voice(good: Reply, plain: list[Reply], junk: Reply) -> tuple[Fingerprint, ...]:

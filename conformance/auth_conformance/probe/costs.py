@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Jwt, Kind, b64url, compact_json
 from auth_conformance.model import Failed, Inconclusive, Outcome, Passed, Role, Verdict, Violation
-from auth_conformance.probe.core import Answer
+from auth_conformance.probe.core import Answer, hung_up
 from auth_conformance.probe.encryption import INFLATED, bombs, encrypted
 from auth_conformance.probe.keyforms import PublicKey, public_key
 from auth_conformance.probe.refusal import Attempt, Refusal
@@ -126,7 +126,9 @@ class Costs(Refusal):
     @staticmethod
     def _turned_down(answer: Answer, twin: Answer) -> bool:
         """Refused by the application, or, for its length, by the server in front."""
-        return answer.rejected or answer.status in _TOO_LONG or answer.outcome is twin.outcome
+        if answer.rejected or answer.status in _TOO_LONG or answer.outcome is twin.outcome:
+            return True
+        return hung_up(answer.exchange.reply, answer.request) is not None
 
     async def _sent(
         self, label: str, text: str, live: Credential, baseline: Baseline, *, fresh: bool = False

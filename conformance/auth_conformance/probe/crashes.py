@@ -223,12 +223,14 @@ class Crashes(Refusal):
                     more = f" {len(cases) - 1} more credentials do the same." if len(cases) > 1 else ""
                     violations.append(replace(doubt, message=doubt.message + more))
                     break
-                doubts.append(doubt)
+                doubts += [doubt] if doubt else []
             else:
                 unsure += [f"{operation}: {doubt}" for doubt in doubts]
         return violations
 
-    async def _crashed_twice(self, seen: _Seen, live: Credential, baseline: Baseline) -> Violation | str:
+    async def _crashed_twice(
+        self, seen: _Seen, live: Credential, baseline: Baseline
+    ) -> Violation | str | None:
         await self.must_live(self.witness, live, baseline, "between")
         again = await self._crash_again(seen.crash, _AGAIN + seen.label)
         await self.must_live(self.witness, live, baseline, "between")
@@ -247,6 +249,10 @@ class Crashes(Refusal):
                 operation=seen.operation,
             )
             if control.outcome is Outcome.CRASHED:
+                if control.request == replace(seen.crash.request, fresh=control.request.fresh):
+                    # Nothing was presented: that says nothing about credentials.
+                    self.notes.append(f"{seen.operation} is broken for everybody: {control.why}")
+                    return None
                 return f"it crashes without {seen.label}, too ({control.why})"
         proof = (first.exchange, second.exchange)
         return Violation(

@@ -494,7 +494,9 @@ def _pointer(field: str) -> str:
 
 
 def _schema_of(keys: KeyManagement, field: str) -> Mapping[str, Any]:
-    schema: Any = next((body for media, body in keys.create.bodies.items() if "json" in media), {})
+    bodies = keys.create.bodies
+    schema: Any = next((body for media, body in bodies.items() if "json" in media), None)
+    schema = next(iter(bodies.values()), {}) if schema is None else schema
     for part in _pointer(field)[1:].split("/"):
         schema = (schema.get("properties") or {}).get(part) or {} if isinstance(schema, Mapping) else {}
     return schema if isinstance(schema, Mapping) else {}

@@ -66,7 +66,7 @@ class Exposure(Described):
         seen: dict[str, tuple[Exposed, Answer]] = {}
         known = {item.path for item in places()}
         served = [
-            Exposed(item.path, "the OpenAPI document", re.compile(r"openapi", re.IGNORECASE))
+            Exposed(item.path, "the OpenAPI document", re.compile(r"openapi|swagger", re.IGNORECASE))
             for item in self.target.documents
             if item.path is not None and item.path not in known
         ]

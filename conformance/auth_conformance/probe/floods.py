@@ -86,7 +86,9 @@ class Floods(Refusal):
         session = (await self.log_in(account)).credential
         keys, objects = self.target.keys, self.target.objects
         if keys is not None:
-            request = keys.create.request().with_json(dict(keys.template)).with_headers(*session.headers)
+            request = keys.create.carrying(keys.create.request(), keys.template).with_headers(
+                *session.headers
+            )
             found.append(Flood("new keys", keys.create.name, request, costly=False))
         if objects is not None and objects.listing is not None and "{" not in objects.listing.path:
             listing = objects.listing.request().with_headers(*session.headers)

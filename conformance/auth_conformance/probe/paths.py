@@ -64,7 +64,7 @@ class Paths(Refusal, Guarded):
     async def _on_the_wire(self, live: Credential, baseline: Baseline, when: str) -> None:
         """See that the plain target opens with A's credential and not without. Raises Unclear, or Missing."""
         for credential, wanted in ((live, Outcome.ACCEPTED), (None, Outcome.REJECTED)):
-            request = self._carrying(HttpRequest("GET", self.witness.operation.path), credential)
+            request = self._carrying(self.witness.operation.request(), credential)
             answer = await self._judged(request, f"control {when}: the plain path", Role.CONTROL, baseline)
             if answer.reply.undelivered:
                 raise Missing(
@@ -82,13 +82,13 @@ class Paths(Refusal, Guarded):
         found = [
             Way(
                 f"{item.target.decode('latin-1')} ({item.why})",
-                replace(HttpRequest("GET", path), target=item.target),
+                replace(operation.request(), target=item.target),
             )
             for item in spelled
         ]
         public = self.target.public.path if self.target.public is not None else "/"
         for name in REWRITING:
-            request = HttpRequest("GET", public).with_headers((name, path))
+            request = replace(operation.request(), path=public).with_headers((name, path))
             found.append(Way(f"{name}: {path} at {public}", replace(request, target=public.encode())))
         return found
 

@@ -17,6 +17,7 @@ from auth_conformance.model import (
     Passed,
     Reply,
     Role,
+    Skipped,
     Verdict,
     Violation,
 )
@@ -327,7 +328,7 @@ class _Provoking(Minting):
         if objects is not None:
             live = await self.credential()
             bare = objects.create.request().with_headers(*live.headers).with_query(*live.query)
-            return bare.with_json(dict(objects.template)), objects.create, objects.text_field
+            return objects.create.carrying(bare, objects.template), objects.create, objects.text_field
         if register is not None and register.encoding == "json":
             return register.operation.request().with_json({}), register.operation, register.user_field
         for login in sorted(self.target.logins, key=lambda login: login.encoding != "json"):
@@ -403,6 +404,15 @@ class _Provoking(Minting):
         return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
 
 
+def _refused_otherwise(gallery: Gallery) -> list[Refused]:
+    """What strangers and wrong credentials got in place of a 401: a redirect, or another refusal."""
+    return [
+        item
+        for item in gallery.hung
+        if item.group == "credential" and (300 <= item.status < 400 or item.status in NO_RIGHT)
+    ]
+
+
 class Refusals(Minting):
     """Sentences about how the application refuses."""
 
@@ -449,6 +459,13 @@ class Refusals(Minting):
         count = len({exchange.number for exchange in self.scene.refusals_seen})
         if violations or unsure:
             return self._concluded_refusals(violations, unsure, "")
+        otherwise = _refused_otherwise(gallery)
+        if not count and not causes and len(otherwise) >= _ENOUGH_CAUSES:
+            # Whether that is right is the business of ERR103.
+            said = ", ".join(str(status) for status in sorted({item.status for item in otherwise}))
+            return Skipped(
+                f"Not applicable: nothing answers 401: {len(otherwise)} causes got {said}.", "", False
+            )
         if len(causes) < _ENOUGH_CAUSES:
             return Inconclusive(
                 f"Only {len(causes)} causes were answered 401 ({', '.join(sorted(causes)) or 'none'}).",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from auth_conformance.oracles.pointer import resolve, strings
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.refusal import Attempt, Refusal
 from auth_conformance.probe.refusals import object_of
+from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Carrier
@@ -89,11 +91,17 @@ class Schemes(Refusal):
             try:
                 credential = (await self.credential(carrier.kind)).moved_to(carrier)
             except Missing:
-                unsure.append(f"{where}: no credential is known")
-                lacking.append(_NEEDS.get(carrier.kind))
-                continue
+                credential = await self._taken_here_too(live, carrier, baseline)
+                if credential is None:
+                    unsure.append(f"{where}: no credential is known")
+                    lacking.append(_NEEDS.get(carrier.kind))
+                    continue
             except Unclear as reason:
                 unsure.append(f"{where}: {reason}")
+                continue
+            if not any(declares(witness.operation, carrier) for witness in self.witnesses):
+                # Such as the scheme of a login alone: it is not for the operations that can be asked here.
+                self.notes.append(f"{where}: declared at neither operation that was asked")
                 continue
             found = await self._each_alone(credential, where)
             violations += found[0]
@@ -113,6 +121,20 @@ class Schemes(Refusal):
             remedy = self._remedy(needed) if needed is not None else ""
             return Inconclusive(f"{unsure[0]}{more}.", remedy, evidence, (*notes, *unsure[1:]))
         return Passed(f"Each of {len(accepted)} ways in works alone: {', '.join(accepted)}.", evidence, notes)
+
+    async def _taken_here_too(
+        self, live: Credential, carrier: Carrier, baseline: Baseline
+    ) -> Credential | None:
+        """The same value in a scheme for which nothing was issued: many services take one key in several."""
+        value = live.value.reveal()
+        if carrier.kind is Kind.BASIC:
+            value = base64.b64encode(f"{value}:".encode("utf-8", "surrogatepass")).decode()
+            self.scene.recorder.redactor.learn(Secret(value))
+        moved = replace(live, carrier=carrier, value=Secret(value), companions=(), crumbs=())
+        attempt = Attempt(f"is the credential of A taken as {carrier}?", moved)
+        answer = await self.attempt(self.witness, attempt, baseline, role=Role.CONTROL)
+        same = answer.exchange.reply.principal == baseline.principal
+        return moved if answer.accepted and same else None
 
     async def _first_that_works(self) -> tuple[Credential, Baseline]:
         """Find a credential that the witness accepts, of any kind. Raises Unclear when there is none."""

@@ -257,7 +257,7 @@ class Tampering(Isolation):
         values = {names[0]: aim.identifier} if names else {}
         if write.body is not None or (write.destroys and not write.bulk):
             request = write.operation.request({objects.id_parameter: aim.identifier, **values})
-            return request if write.body is None else request.with_json(write.body)
+            return request if write.body is None else write.operation.carrying(request, write.body)
         if write.bulk:
             ids = [_typed(own.identifier), _typed(aim.identifier)]
             member = self._id_list(write.operation)
@@ -270,7 +270,8 @@ class Tampering(Isolation):
 
 def plain_change(objects: Objects, operation: Operation, text: str) -> dict[str, Any]:
     """Return a body that changes the text: what the operation's schema asks for, else only the text."""
-    schema = operation.bodies.get("application/json", {})
+    schema = next((schema for media, schema in operation.bodies.items() if media.endswith("json")), {})
+    schema = schema or next(iter(operation.bodies.values()), {})
     properties = schema.get("properties", {})
     required = schema.get("required", [])
     kept = {

@@ -227,7 +227,7 @@ class Verbs(Tampering):
                     for override in overrides:
                         request = override.request
                         if verb != "DELETE" and request.method == "POST" and request.body is None:
-                            request = request.with_json(body)
+                            request = operation.carrying(request, body)
                         await self._ask_as(request, f"{override.label} by {who or 'a stranger'}", None, live)
                     after = await self._reads_or_not(mine)
                     difference = changed(before, after.status, after.reply.json)
@@ -267,8 +267,13 @@ class Verbs(Tampering):
         objects = self._own_objects()
         path = objects.read.request({objects.id_parameter: mine.identifier}).path
         request = replace(override.request, path=path)
-        if verb != "DELETE" and request.method == "POST" and request.body is None:
-            request = request.with_json(body)
+        if (
+            verb != "DELETE"
+            and request.method == "POST"
+            and request.body is None
+            and objects.update is not None
+        ):
+            request = objects.update.carrying(request, body)
         before = await self._known_to_owner(mine)
         answer = await self._ask_as(request, f"again: {override.label}", None, live)
         after = await self._reads_or_not(mine)

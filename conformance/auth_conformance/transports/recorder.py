@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from auth_conformance.clock import Clock
 from auth_conformance.model import Exchange, Reply, Request, Role
-from auth_conformance.oracles.normalise import digest, shape
+from auth_conformance.oracles.normalise import digest, page_shape, shape
 from auth_conformance.oracles.places import found_at
 from auth_conformance.secret import Secret
 
@@ -285,7 +285,7 @@ class Recorder:
             size=len(reply.body),
             error=("undelivered: " if reply.undelivered else "") + reply.error if reply.error else None,
             media_type=sys.intern(reply.media_type),
-            shape=shape(reply.json) if reply.json is not None else "",
+            shape=_shape(reply),
             digest=digest(text[:DIGESTED]),
             principal=None if principal is None or isinstance(principal, (dict, list)) else str(principal),
         )
@@ -294,6 +294,12 @@ class Recorder:
 def _once(name: str, value: str) -> tuple[str, str]:
     """A header whose texts are kept once for the whole run: thousands of replies say the same ones."""
     return sys.intern(name), sys.intern(value)
+
+
+def _shape(reply: RawReply) -> str:
+    if reply.json is not None:
+        return shape(reply.json)
+    return page_shape(reply.text) if "html" in reply.media_type else ""
 
 
 def _special(request: HttpRequest, moved: float, *, wire: bool) -> str:

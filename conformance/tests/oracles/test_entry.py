@@ -1,12 +1,14 @@
 """What a reply means beside the controls: checklist §1.2, line by line."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from auth_conformance.document import _exchange, _read_exchange
 from auth_conformance.model import Exchange, Outcome, Reply, Request, Role
-from auth_conformance.oracles.entry import Baseline, Fingerprint, classify, failure
+from auth_conformance.oracles.entry import Baseline, Fingerprint, classify, failure, sends_strangers_away
 from auth_conformance.oracles.normalise import shape
 
 JSON = (("content-type", "application/json"),)
@@ -86,6 +88,40 @@ def test_a_redirect_is_a_refusal_only_when_declared_and_to_the_same_place() -> N
     assert classify(login, Baseline(GOOD, login, "alice", canonical=login)).outcome is Outcome.AMBIGUOUS
     assert classify(reply(302, location="/login?next=/x"), declared).outcome is Outcome.REJECTED
     assert classify(reply(302, location="/dashboard"), declared).outcome is Outcome.AMBIGUOUS
+
+
+def test_strangers_are_sent_away_to_one_page_of_this_origin() -> None:
+    def away(anonymous: Reply, junk: Reply, good: Reply = GOOD) -> bool:
+        return sends_strangers_away(good, anonymous, junk, path="/me", origin="http://service")
+
+    login = reply(303, location="/login?next=/me")
+    assert away(login, reply(302, location="/login"))
+    assert away(*[reply(302, location="http://service/login")] * 2)
+    assert not away(login, reply(401, ERROR))
+    assert not away(login, reply(302, location="/maintenance"))
+    assert not away(*[reply(302, location="https://sso.example/login")] * 2)
+    assert not away(*[reply(307, location="/me/")] * 2)
+    assert not away(*[reply(302, location="/login", via="gateway")] * 2)
+    assert not away(login, login, good=reply(303, location="/welcome"))
+
+
+def test_a_redirect_that_carries_a_page_is_no_refusal() -> None:
+    login = reply(302, location="/login")
+    sent = Baseline(GOOD, login, "alice", canonical=login, accepted_refusals=frozenset({"redirect"}))
+    full = replace(login, size=login.size + 2000)
+    assert classify(login, sent).outcome is Outcome.REJECTED
+    assert classify(full, sent).outcome is Outcome.AMBIGUOUS
+
+
+def test_a_page_without_an_identity_is_known_by_what_it_is_made_of() -> None:
+    account = replace(reply(200, None, media="text/html"), shape="<body h1>", digest="1")
+    form = replace(account, shape="<body form input user=>", digest="2")
+    text = replace(account, media_type="text/plain", shape="")
+    pages, texts = Baseline(account, reply(303, location="/login")), Baseline(text, reply(401, ERROR))
+    assert classify(replace(account, digest="3"), pages).outcome is Outcome.ACCEPTED
+    assert classify(form, pages).outcome is Outcome.AMBIGUOUS
+    assert classify(text, texts).outcome is Outcome.ACCEPTED
+    assert classify(replace(text, digest="3"), texts).outcome is Outcome.AMBIGUOUS
 
 
 def test_without_an_identity_only_a_body_that_strangers_do_not_get_is_a_proof() -> None:

@@ -7,7 +7,7 @@ from uuid import uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auth_conformance.oracles.normalise import digest, members, shape
+from auth_conformance.oracles.normalise import digest, members, page_shape, shape
 from auth_conformance.oracles.pointer import escape, put, resolve, strings
 
 JSON = st.recursive(
@@ -30,6 +30,14 @@ def test_ids_and_times_do_not_distinguish_two_answers() -> None:
 
 def test_an_echo_of_ones_own_input_does_not_distinguish_two_answers() -> None:
     assert digest('{"m":"no user ann"}', ("ann",)) == digest('{"m":"no user bob"}', ("bob",))
+
+
+def test_pages_are_alike_by_elements_and_fields_whatever_they_say() -> None:
+    hello = page_shape("<html><body class=x><h1>Hello alice</h1><p>1</p></body></html>")
+    assert hello == page_shape("<html><body><h1>Hello bob</h1><p>2</p><p>3</p></body></html>")
+    assert hello != page_shape("<html><body><form><input name='user'></form><p>x</p></body></html>")
+    assert page_shape("<input name=a>") != page_shape("<input name=b>")
+    assert page_shape("no page, 1 < 2") == ""
 
 
 @given(JSON)
