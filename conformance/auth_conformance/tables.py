@@ -110,6 +110,14 @@ def _place(value: str) -> str:
     return value
 
 
+def _pointer(value: str) -> str:
+    if value and not value.startswith("/"):
+        raise ValueError(
+            f"{value!r} is no JSON pointer: write /{value}, or /data/{value} for a nested member"
+        )
+    return value
+
+
 def _carrier(value: str) -> str:
     place, _, rest = value.strip().partition(" ")
     name, _, prefix = rest.strip().partition(" ")
@@ -123,6 +131,7 @@ def _carrier(value: str) -> str:
 
 OperationName = Annotated[str, AfterValidator(_operation)]
 Place = Annotated[str, AfterValidator(_place)]
+Pointer = Annotated[str, AfterValidator(_pointer)]
 CarrierText = Annotated[str, AfterValidator(_carrier)]
 
 
@@ -325,7 +334,7 @@ class KeysSettings(Table):
     """A body that it takes."""
     value: Place = "/key"
     """Where its reply holds the key."""
-    identifier: Place | None = "/id"
+    identifier: Pointer | None = "/id"
     """Where its reply names the key for the other operations; empty where it does not."""
     carrier: CarrierText = "header X-API-Key"
     """How the key travels: place, name, and scheme word."""
@@ -352,7 +361,7 @@ class ObjectsSettings(Table):
     """A body that creation takes."""
     text_field: str = "title"
     """The member of the body that takes free text."""
-    identifier: Place = "/id"
+    identifier: Pointer = "/id"
     """Where the reply of creation names the object."""
     listing: OperationName | None = None
     """The operation that lists them; `GET` on the path of creation where it is left out."""

@@ -33,6 +33,7 @@ _TYPES = {
     "bool": "`true` or `false`",
     "OperationName": "operation: method and path",
     "Place": "place in a reply",
+    "Pointer": "JSON pointer",
     "CarrierText": "carrier: place, name, scheme word",
     "SecretByName": 'secret: `{ env = "NAME" }`',
     "Members": "table",

@@ -190,6 +190,8 @@ def _changes(known: Knowledge) -> list[PasswordChange]:
         repeated = (*names("fields", "confirm"), *names("recovery", "repeat"))
         plain_members = [item for item in members if rank(item.name, repeated) is None]
         new = next((item for item in _new_passwords(plain_members) if item is not current), None)
+        if current is None or new is None:
+            current, new = _pair(plain_members) or (current, new)
         tokens = [item for item in _named(members, "token") if item.required]
         if new is None or tokens or any(item.pointer.startswith("path:") for item in members):
             continue
@@ -203,6 +205,16 @@ def _changes(known: Knowledge) -> list[PasswordChange]:
         )
         found.append((4 * (current is not None) + 2 * path + 2 * operation.protected, change))
     return [change for _, change in sorted(found, key=lambda pair: -pair[0])]
+
+
+def _pair(members: list[Field]) -> tuple[Field, Field] | None:
+    """A member that speaks of a password and its twin with `new` before it, whatever they are called besides."""
+    by_name = {plain(item.name): item for item in members}
+    for name, item in by_name.items():
+        twin = by_name.get(f"new_{name}") or by_name.get(f"{name}_new")
+        if twin is not None and mentions(item.name, names("fields", "password")):
+            return item, twin
+    return None
 
 
 def _recovery(known: Knowledge) -> Recovery | None:

@@ -22,7 +22,7 @@ from auth_conformance.oracles.entry import (
     failure,
     sends_strangers_away,
 )
-from auth_conformance.oracles.pointer import resolve
+from auth_conformance.oracles.places import found_at
 from auth_conformance.probe.scene import Crash, Scene
 from auth_conformance.secret import Secret
 from auth_conformance.target import Account, Login, Operation, Witness, address_of, styled
@@ -606,5 +606,5 @@ def _own_voice(good: Reply, plain: list[Reply], junk: Reply) -> tuple[Fingerprin
 
 
 def _text_at(reply: RawReply, pointer: str) -> str | None:
-    value = resolve(reply.json, pointer)
+    value = found_at(reply, pointer)
     return value if isinstance(value, str) and value else None

@@ -70,6 +70,7 @@ MISTAKES = [
     ("logout = ['POST logout']", "Option logout[1].operation in auth-conformance.toml: 'POST logout' is no operation"),
     ("[policy]\npublic_operations = ['GET health']", "is no operation"),
     (LOGIN + "token = 'access_token'", "(perhaps '/access_token')"),
+    ("[objects]\ncreate = 'POST /o'\nread = 'GET /o/{id}'\nidentifier = 'id'", "'id' is no JSON pointer: write /id"),
     (LOGIN + "carrier = 'Authorization Bearer'", "write place (header, query or cookie), name and scheme word"),
     ("[keys]\ncreate = 'POST /keys'\ncarrier = 'cookie'", "does not say how a credential travels"),
     ("[mailbox]\napp = 'a:b'\nfolder = 'c'", "it takes one of app, command, url and folder."),

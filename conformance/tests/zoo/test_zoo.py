@@ -23,8 +23,6 @@ KNOWN: dict[str, set[str]] = {
     "jwtcookie": {"refresh", "refresh_field"},
     # The provider's logout wants the client's id beside the refresh token.
     "oidc": {"logout"},
-    # The members are named for hashes of a master password.
-    "vault": {"password_change"},
 }
 MARKS: list[Marks] = []
 
