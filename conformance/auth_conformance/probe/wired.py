@@ -22,11 +22,13 @@ from auth_conformance.model import (
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.sources import Sources
 from auth_conformance.source.packages import DATED, NAMES, outdated, pinned, vulnerable
+from auth_conformance.source.routing import guarding_middleware, routes
 from auth_conformance.source.rules.standards import handlers
 from auth_conformance.source.wiring import hand_reads
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Jwt
+    from auth_conformance.source.routing import Route
     from auth_conformance.source.tree import Spot
     from auth_conformance.target import Operation
 
@@ -113,12 +115,7 @@ class Wired(Sources):
         violations = await self._hand_rolled()
         guards = self.target.guards
         if not guards:
-            if violations:
-                return Failed(tuple(violations))
-            raise Missing(
-                "Not tested: the dependency tree is read from a FastAPI application in this process.",
-                'app = "module:app"',
-            )
+            return await self._guarded_by_source(violations)
         guarded = {self._route_kind(name) for name, listed in guards.items() if listed}
         bare = [name for name, listed in guards.items() if not listed and not self._route_is_open(name)]
         accused = [
@@ -151,6 +148,61 @@ class Wired(Sources):
             f"{count} of {len(guards)} routes depend on a guard; the others are open by their kind.",
             notes=notes,
         )
+
+    async def _guarded_by_source(self, violations: list[Violation]) -> Verdict:
+        """Without a loaded application: what the source alone shows, confirmed where the service can be asked."""
+        tree = (await self.scanned()).tree if self.target.source is not None else None
+        listed = routes(tree) if tree is not None else []
+        remedy = 'app = "module:app"  # the dependency tree of the loaded application shows all of it'
+        if tree is None or not listed:
+            if violations:
+                return Failed(tuple(violations))
+            raise Missing(
+                "Not tested: no FastAPI application is loaded here, and no route is in the source.", remedy
+            )
+        closed = [item for item in listed if item.guarded]
+        # Beside it: in the same router, or in the same collection.
+        owners = {item.owner for item in closed} | {self._route_kind(item.name) for item in closed}
+        bare = [item for item in listed if item.guarded is False and not self._route_is_open(item.name)]
+        elsewhere = guarding_middleware(tree)
+        refused: list[str] = []
+        for item in bare:
+            if item.module.suppressed(item.function.lineno, "SRC112"):
+                continue
+            near = {item.owner, self._route_kind(item.name)} & owners or _FOR_FEW.search(item.path)
+            known = self._by_source(item)
+            status = await self._stranger_status(known) if known is not None else None
+            if status in {401, 403} or not near or (elsewhere and status is None):
+                refused.append(item.name)
+                continue
+            spot = item.module.spot(
+                "SRC112",
+                item.function,
+                f"{item.name} depends on nothing that looks at a credential, and others beside it do"
+                + (" (static only)." if status is None else f"; a stranger got {status}."),
+            )
+            violations.append(self.violation_at(spot, Severity.HIGH))
+        notes = tuple(f"{name} has no guard in the source, and was not accused." for name in refused[:30])
+        if violations:
+            return Failed(tuple(violations), tuple(self.evidence), notes)
+        unknown = [
+            item.name for item in listed if item.guarded is None and not self._route_is_open(item.name)
+        ]
+        if unknown or refused or not closed:
+            told = f"{len(unknown) + len(refused)} of {len(listed)} routes" if closed else "Every route"
+            reason = f"{told} may be guarded by something that the source does not show (static only)."
+            return Inconclusive(reason, remedy, tuple(self.evidence), notes)
+        reason = f"{len(closed)} of {len(listed)} routes in the source depend on a guard; the others are open by kind."
+        return Passed(reason, tuple(self.evidence), (*notes, "static only: no application was loaded"))
+
+    def _by_source(self, route: Route) -> Operation | None:
+        """The operation that a route of the source is: the one that ends so, when it is the only one."""
+        found = [
+            item
+            for item in self.target.operations
+            if item.method == route.method and item.path.endswith(route.path or "/")
+        ]
+        return found[0] if len(found) == 1 else None
 
     def _route_notes(self, bare: list[str], accused: list[str], refused: list[str]) -> tuple[str, ...]:
         told = [

@@ -22,7 +22,8 @@ async def unguarded_route(probe: Probe) -> Verdict:
     How: walk the dependency tree of every route of the loaded application, mounted ones and those that no
         document shows too; where routes of the same collection are guarded and one is not, ask it as a stranger
         as far as that does no harm. Then find handlers that read `Authorization`, keys or session cookies
-        themselves.
+        themselves. Where no application can be loaded, the same is read from the source, and the finding says
+        "static only" unless the service, asked as a stranger, confirms it.
     Fix: `APIRouter(dependencies=[Depends(get_current_user)])`; list what is meant for strangers as
         `public_operations` in `[policy]`.
     """
