@@ -214,6 +214,11 @@ class Login:
         fields = ((self.user_field, username), (self.password_field, password.reveal()))
         return typed(_carrying(bare, self.encoding, self.template, fields), self.media)
 
+    @property
+    def secret_proof(self) -> bool:
+        """Whether changes want a CSRF token, and not what is the same for everybody (`value …`)."""
+        return bool(self.csrf) and not str(self.csrf).startswith("value ")
+
     def read(self, reply: RawReply, owner: str) -> Credential | None:
         """The credential in a login reply; None when the login was refused or holds none."""
         if reply.status is None or reply.status >= 400:

@@ -291,6 +291,6 @@ def _absent_management(known: Knowledge, read: str) -> dict[Need, str]:
 
 def _collections(known: Knowledge) -> bool:
     readable = {
-        operation.path.split("/{")[0] for operation in known.by_method("GET") if "/{" in operation.path
+        operation.path.rpartition("/{")[0] for operation in known.by_method("GET") if "/{" in operation.path
     }
     return any(operation.path.rstrip("/") in readable for operation in known.by_method("POST"))

@@ -14,6 +14,7 @@ from auth_conformance.discovery.names import dangerous, mentions, names
 from auth_conformance.discovery.tokens import csrf_header_for, csrf_pointer, live_cookies
 from auth_conformance.model import Provenance
 from auth_conformance.oracles.places import found_at
+from auth_conformance.oracles.pointer import resolve
 from auth_conformance.target import Operation
 
 if TYPE_CHECKING:
@@ -105,10 +106,21 @@ async def _refused_change(
     for request in requests[:2]:
         reply = (await scout.ask(request, "a change with the session alone", credential=session)).reply
         if reply.ok:
+            await _undo(scout, known, session, reply)
             return None
         if reply.status in _REFUSALS:
             return request, reply
     return None
+
+
+async def _undo(scout: Scout, known: Knowledge, session: Credential, reply: RawReply) -> None:
+    """Delete what was created, where objects and their deletion are known."""
+    objects = known.objects
+    identifier = resolve(reply.json, objects.identifier) if objects is not None else None
+    if objects is not None and objects.delete is not None and isinstance(identifier, (str, int)):
+        values = {objects.id_parameter: str(identifier)}
+        label = f"delete it again: {objects.delete.name}"
+        await scout.call(objects.delete, label, credential=session, path_values=values)
 
 
 def _refuses_alike(reply: RawReply, refusal: RawReply) -> bool:

@@ -81,7 +81,9 @@ async def explore(scout: Scout, known: Knowledge) -> None:
     await _step(scout, known, partial(find_public_keys, scout, known))
     await _step(scout, known, partial(find_keys, scout, known))
     await _step(scout, known, partial(find_objects, scout, known))
-    if known.objects is None and await _protected(scout, known, doorman):
+    creator = known.credential("a")
+    by_cookie = known.objects is not None and creator is not None and creator.carrier.kind is Kind.COOKIE
+    if not by_cookie and await _protected(scout, known, doorman):
         await _step(scout, known, partial(find_keys, scout, known))
         await _step(scout, known, partial(find_objects, scout, known))
     await _step(scout, known, partial(verify_registration, scout, known, doorman))

@@ -44,6 +44,11 @@ ROOTS = {Kind.BEARER: "TOK101", Kind.KEY: "KEY101", Kind.COOKIE: "SES101", Kind.
 
 # Servers read no longer headers (uvicorn 64 kB, gunicorn and nginx 8), and need not take such bodies.
 LONGEST_HEADERS, LONGEST_BODY = 64_000, 500_000
+# Where changes with a session cookie are refused: what may be missing, and how to say it.
+CSRF_REMEDY = (
+    '[[login]]\ncsrf = "/csrf_token"  # where the token stands that changes need: in the answer to the login,\n'
+    'csrf_from = "GET /csrf"  # or to this\ncsrf_header = "X-CSRF-Token"  # and the header that takes it'
+)
 
 
 class Unclear(Exception):  # noqa: N818 - a conclusion, not an error

@@ -20,7 +20,7 @@ from auth_conformance.model import (
 )
 from auth_conformance.oracles.cookies import parse_set_cookie
 from auth_conformance.oracles.pointer import put, resolve
-from auth_conformance.probe.core import Answer, Session, Unclear
+from auth_conformance.probe.core import CSRF_REMEDY, Answer, Session, Unclear
 from auth_conformance.probe.csrftokens import CsrfTokens
 from auth_conformance.probe.described import Described
 from auth_conformance.probe.minting import Minting
@@ -136,7 +136,7 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
         if not answer.reply.ok:
             raise Unclear(
                 f"{mutation.operation.name} refused the honest request ({answer.why or answer.status}).",
-                '[[login]]\ncsrf = "/csrf_token"  # where the login answers the token that changes need',
+                CSRF_REMEDY,
             )
         if not await self._came_into_being(mutation, live, text, answer):
             raise Unclear(f"{mutation.operation.name} created something that its owner cannot see.")

@@ -31,9 +31,9 @@ class CsrfTokens(Sessions):
 
     async def wrong_tokens(self, account: Account, session: Session) -> list[WrongToken]:
         """Every wrong token for this session; none where its login gives no token."""
-        live = session.credential
-        if not live.companions:
-            return []
+        live, login = session.credential, self.target.login(Kind.COOKIE)
+        if not live.companions or (login is not None and login.csrf and not login.secret_proof):
+            return []  # a header that only a script sends, or the page's own origin, is no secret
         (name, right), *others = live.companions
 
         def carrying(token: str, crumbs: Crumbs = live.crumbs) -> Credential:

@@ -80,7 +80,8 @@ class Interchange(Sessions, Stored):
             if kind in names
         ]
         account = self.account()
-        for kind, live in lives.items():
+        by_cookie = self.target.login(Kind.COOKIE)
+        for kind, live in lives.items() if by_cookie is None or by_cookie.secret_proof else ():
             found += [
                 Token("the CSRF token", "csrf", text)
                 for name, text in live.companions

@@ -99,10 +99,12 @@ class References(Sessions, Guessing, Stored):
     ) -> tuple[Violation | str | None, str]:
         """Whether the cookie dies with what it refers to; None with the reason when that was not seen."""
         unclear = "no logout ends it, and the database of the service is not known."
-        if not encrypted and account.expendable:
+        if not encrypted:
             logout = next((item for item in self.target.logouts if item.kind is Kind.COOKIE), None)
             if logout is not None:
                 await self.call(logout.operation, session.credential, label="log out")
+                if not account.expendable:
+                    self.forget_shared(account)
                 after = await self._replayed(session, baseline, "the cookie after its logout")
                 if after.rejected:
                     return "a copy of it does not survive the logout", ""

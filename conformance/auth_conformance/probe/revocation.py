@@ -24,7 +24,7 @@ from auth_conformance.model import (
 )
 from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.cookies import SetCookie, parse_set_cookie
-from auth_conformance.probe.core import Answer, Missing, Session, Unclear
+from auth_conformance.probe.core import CSRF_REMEDY, Answer, Missing, Session, Unclear
 from auth_conformance.probe.rotation import Rotation
 
 if TYPE_CHECKING:
@@ -175,7 +175,10 @@ class Revocation(Rotation):
         body = self._logout_body(logout, session)
         answer = await self.call(logout.operation, session.credential, label="log out", body=body, fresh=True)
         if answer.status is None or answer.status >= 400:
-            raise Unclear(f"{logout.operation.name} refused to log out ({answer.why or answer.status}).")
+            remedy = CSRF_REMEDY if session.credential.carrier.kind is Kind.COOKIE else ""
+            raise Unclear(
+                f"{logout.operation.name} refused to log out ({answer.why or answer.status}).", remedy
+            )
         return answer
 
     async def _service_lives(self, cast: Cast) -> None:

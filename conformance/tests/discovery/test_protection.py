@@ -130,3 +130,12 @@ def test_nothing_is_added_where_the_session_suffices(learn: Any) -> None:
     target = learn(notebook(lambda *_: True), accounts={}).target
     assert target.objects is not None
     assert not target.logins[0].csrf_header
+
+
+def test_a_header_that_is_the_same_for_everybody_is_no_token(learn: Any) -> None:
+    ask = SHAPES[-1][3]
+    target = learn(notebook(ask), accounts={}).target
+    assert not target.logins[0].secret_proof
+    guarded = learn(notebook(SHAPES[1][3], csrf_path="/v1/auth/csrf"), accounts={}).target
+    assert guarded.logins[0].secret_proof
+    assert guarded.logins[0].csrf_from is not None
