@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Flaky, HypothesisException, StopTest
 
 from auth_conformance.credentials import Credential, Jwt, Kind, SigningKey
-from auth_conformance.model import Outcome, Role, Rule, Violation
+from auth_conformance.model import Outcome, Role, Rule, Severity, Violation
 from auth_conformance.probe import Attempt, Unclear
 from auth_fuzz import rules
 from auth_fuzz.bridge import OverError
@@ -69,6 +69,7 @@ class GrammarSearch:
         self._seed, self._budget = seed, budget
         self._crash: tuple[Attack, Answer] | None = None
         self._best: tuple[Attack, Answer] | None = None
+        self._slight_known = False
 
     def run(self, kind: Kind, rule: Rule, grammar: Grammar) -> None:
         """Search, and settle what was found. Blocks: for a thread of its own. Raises Unclear, HaltedError."""
@@ -84,9 +85,16 @@ class GrammarSearch:
             self.searcher.target.policy.leeway,
         )
         strategy = grammar(material)
+        deadline, quota = self.bridge.deadline, self.bridge.quota
+        slight: tuple[Attack, Answer] | None = None
         for turn in range(_ROUNDS):
             if self._best is None and not self.bridge.spent:
                 self._search(rule, strategy, baseline, self._seed + turn)
+            if self._best is not None and self._best[0].severity is Severity.LOW and slight is None:
+                # What many libraries let in must not hide what is graver: the search goes on without it.
+                slight, self._best, self._slight_known = self._best, None, True
+                self.bridge.resume(deadline, quota - self.bridge.sent())
+        self._best = self._best or slight
         if self._best is not None:
             # What was found is settled even when the search's budget is used up: it takes four requests.
             self.bridge.resume(time.monotonic() + _SETTLING[0], _SETTLING[1])
@@ -134,7 +142,8 @@ class GrammarSearch:
             if self.bridge.spent:
                 raise OverError
             answer = self.bridge.run(self._present(attack, baseline))
-            if answer.accepted and not attack.lawful:
+            known = self._slight_known and attack.severity is Severity.LOW
+            if answer.accepted and not attack.lawful and not known:
                 if self._best is None:
                     self.bridge.shorten(_SHRINKING, self._budget.shrinking)
                 self._best = attack, answer
