@@ -26,6 +26,8 @@ PATIENCE = 60.0
 _SYSTEM = ("pg_", "information_schema", "sys", "mysql", "performance_schema")
 # Drivers whose place an installed one can take: what the application uses need not be installed here.
 SYNCHRONOUS = {"sqlite": "sqlite", "sqlite+aiosqlite": "sqlite"}
+# How long another process may hold an SQLite file, in seconds.
+LOCK_PATIENCE = 5.0
 _DRIVERS = {
     "postgresql": ("asyncpg", "psycopg", "psycopg2", "pg8000"),
     "mysql": ("pymysql", "aiomysql", "asyncmy", "mysqldb"),
@@ -106,6 +108,11 @@ async def read(url: str, *, rows: int = ROWS) -> Dump:
     except TimeoutError:
         raise StorageError(f"The database did not answer within {PATIENCE:g} s.") from None
     except Exception as error:  # noqa: BLE001 - drivers raise what they like, asyncpg even when it connects
+        if "database is locked" in str(error):
+            raise StorageError(
+                "The database is locked by another process.",
+                "Run again when no other process holds it, or use a copy of it.",
+            ) from None
         # The text of the error may hold the URL, and with it a password.
         raise StorageError(f"The database cannot be read ({type(error).__name__}).", REMEDY) from None
 
@@ -132,7 +139,9 @@ def _read_sqlite(url: URL, rows: int) -> Dump:
 
     def connect() -> sqlite3.Connection:
         # Read only: not even the journal is touched.
-        return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        return sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=LOCK_PATIENCE
+        )
 
     engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from auth_conformance import storage
 from auth_conformance.storage import Dump, StorageError, read
 
 
@@ -96,3 +97,46 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_bytes(b"nothing of the kind" * 100)
     with pytest.raises(StorageError, match="cannot be read"):
         dumped(f"sqlite:///{tmp_path}/x.db")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "no url",
+        "sqlite+aiosqlite:///{folder}/nowhere.db",
+        "sqlite:///{folder}",
+        "sqlite:///{folder}/noise.db",
+        "postgresql+asyncpg://shop:hunter2@127.0.0.1:1/shop",
+        "nosuch+driver://shop:hunter2@127.0.0.1/shop",
+        "sqlite://",
+    ],
+)
+def test_a_wrong_url_is_one_sentence_without_its_password(url: str, tmp_path: Path) -> None:
+    (tmp_path / "noise.db").write_bytes(b"no database at all " * 100)
+    with pytest.raises(StorageError) as caught:
+        dumped(url.format(folder=tmp_path))
+    said = f"{caught.value} {caught.value.remedy}"
+    assert said.strip().count("\n") == 0
+    assert "hunter2" not in said
+
+
+def test_a_writer_in_the_middle_of_its_work_is_no_obstacle_or_is_told(tmp_path: Path) -> None:
+    url = made(tmp_path, "CREATE TABLE t (x TEXT)", "INSERT INTO t VALUES ('one')")
+    writer = sqlite3.connect(tmp_path / "some.db", isolation_level=None)
+    try:
+        writer.execute("BEGIN IMMEDIATE")
+        assert [value for _, _, value in dumped(url).cells()] == ["one"]
+    finally:
+        writer.close()
+
+
+def test_a_locked_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "LOCK_PATIENCE", 0.05)
+    url = made(tmp_path, "CREATE TABLE t (x TEXT)", "INSERT INTO t VALUES ('one')")
+    writer = sqlite3.connect(tmp_path / "some.db", isolation_level=None)
+    try:
+        writer.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StorageError, match="locked by another process"):
+            dumped(url)
+    finally:
+        writer.close()
