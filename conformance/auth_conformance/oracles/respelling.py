@@ -67,6 +67,8 @@ def _twin(signature: str, algorithm: str) -> str | None:
     half = len(raw) // 2
     if algorithm in ORDERS and half:
         order = ORDERS[algorithm]
+        if order >> (8 * half):
+            return None  # too short to be a signature of this algorithm
         other = (order - int.from_bytes(raw[half:], "big")) % order
         raw = raw[:half] + other.to_bytes(half, "big")
     elif algorithm == "EdDSA" and len(raw) == 64:

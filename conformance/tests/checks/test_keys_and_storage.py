@@ -7,6 +7,7 @@ import secrets
 import sqlite3
 import string
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -90,11 +91,11 @@ class Table:
     def __init__(self, folder: Path, write: Callable[[str], str | bytes]) -> None:
         self.url = f"sqlite+aiosqlite:///{folder}/keys.db"
         self._path, self._write = folder / "keys.db", write
-        with sqlite3.connect(self._path) as connection:
+        with closing(sqlite3.connect(self._path)) as connection, connection:
             connection.execute("CREATE TABLE keys (id TEXT, salt TEXT, value, note INTEGER)")
 
     def store(self, key: str, number: str) -> None:
-        with sqlite3.connect(self._path) as connection:
+        with closing(sqlite3.connect(self._path)) as connection, connection:
             connection.execute(
                 "INSERT INTO keys VALUES (?, ?, ?, 7)", (number, "pepper-and-salt", self._write(key))
             )

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def test_every_kind_of_moment(value: object, moved: object) -> None:
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
     path = tmp_path / "keys.db"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE keys (digest TEXT, ends TEXT, number INTEGER)")
         connection.execute("INSERT INTO keys VALUES ('a', '2026-03-01 12:00:00.000000', 1772366400)")
         connection.execute("INSERT INTO keys VALUES ('b', '2026-03-01 12:00:00.000000', 1772366400)")
@@ -57,7 +58,7 @@ def test_one_row_changes_and_no_other(database: Path, driver: str) -> None:
     url = f"{driver}:///{database}"
     assert asyncio.run(postpone(url, "keys", ("digest", "a"), "ends", -3600)) == 1
     assert asyncio.run(postpone(url, "keys", ("digest", "a"), "number", -3600)) == 1
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection, connection:
         rows = connection.execute("SELECT * FROM keys ORDER BY digest").fetchall()
     assert rows == [
         ("a", "2026-03-01 11:00:00.000000", 1_772_362_800),
