@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import hmac
 import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives import hmac as cryptography_hmac
 
 from auth_conformance.credentials import Jwt, Kind, SigningKey
 from auth_conformance.discovery.document import joined
@@ -20,7 +23,7 @@ from auth_conformance.settings import ConfigurationError
 from auth_conformance.target import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from auth_conformance.discovery.access import Doorman
     from auth_conformance.discovery.asking import Scout
@@ -86,33 +89,43 @@ def environment_keys() -> Iterator[tuple[str, str]]:
 
 
 async def _from_library(scout: Scout, known: Knowledge, doorman: Doorman, token: Jwt) -> None:
-    """Watch PyJWT sign during one login of A: keys that stand in code or files are seen there."""
-    from jwt.algorithms import HMACAlgorithm  # noqa: PLC0415 - patched for one login only
-
+    """Watch HMACs being made during one login of A: keys that stand in code or files are seen there."""
     login = next((login for login in known.logins if login.carrier.kind is Kind.BEARER), None)
     account = known.accounts.get("a")
     if login is None or account is None or not token.algorithm.startswith("HS"):
         return
-    seen: list[bytes] = []
-    original = HMACAlgorithm.sign
-
-    def sign(self: HMACAlgorithm, msg: bytes, key: bytes) -> bytes:
-        seen.append(key)
-        return original(self, msg, key)
-
-    HMACAlgorithm.sign = sign  # type: ignore[method-assign]
-    try:
+    with _keys_seen() as seen:
         await doorman.send(login, account)
-    finally:
-        HMACAlgorithm.sign = original  # type: ignore[method-assign]
     for raw in dict.fromkeys(seen):
         with contextlib.suppress(UnicodeDecodeError):
-            key = SigningKey(
-                token.algorithm, Secret(raw.decode()), _key_id(token), "PyJWT, seen while A logged in"
-            )
+            key = SigningKey(token.algorithm, Secret(raw.decode()), _key_id(token), "seen while A logged in")
             if key.verifies(token):
                 _found(scout, known, key, "it verifies A's token, offline")
                 return
+
+
+@contextlib.contextmanager
+def _keys_seen() -> Iterator[list[bytes]]:
+    """The keys of all HMACs that this process makes, by the standard library or by `cryptography`."""
+    seen: list[bytes] = []
+
+    def watched(original: Callable[..., Any]) -> Callable[..., Any]:
+        def make(key: Any, *args: Any, **others: Any) -> Any:
+            if isinstance(key, (bytes, bytearray)):
+                seen.append(bytes(key))
+            return original(key, *args, **others)
+
+        return make
+
+    places = ((hmac, "new"), (hmac, "digest"), (cryptography_hmac, "HMAC"))
+    originals = [(module, name, getattr(module, name)) for module, name in places]
+    for module, name, original in originals:
+        setattr(module, name, watched(original))
+    try:
+        yield seen
+    finally:
+        for module, name, original in originals:
+            setattr(module, name, original)
 
 
 async def find_public_keys(scout: Scout, known: Knowledge) -> None:

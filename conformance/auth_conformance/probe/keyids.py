@@ -11,10 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cryptography.hazmat.primitives import serialization
+
 from auth_conformance.credentials import Jwt, Kind
 from auth_conformance.model import Exchange, Failed, Inconclusive, Passed, Severity, Verdict, Violation
 from auth_conformance.probe.core import Answer
 from auth_conformance.probe.refusal import Attempt, Refusal
+from auth_conformance.probe.remotekeys import keys_for
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
@@ -56,6 +59,10 @@ class KeyIds(Refusal):
                     core=label != _LONG,
                 )
                 for label, kid, secret in vectors
+            ]
+            attempts += [
+                Attempt(f"a token whose kid is {label}", live.with_value(text))
+                for label, text in _of_a_pair(token, path)
             ]
             # The same bytes where nobody looks: what refuses them there is a filter.
             twin = Attempt(
@@ -177,6 +184,28 @@ def _queries() -> Iterator[tuple[str, object, bytes]]:
         f"0 UNION SELECT '{_WORD}'",
     ):
         yield f"SQL ({kid.replace(_WORD, '…')})", kid, secret
+
+
+def _of_a_pair(token: Jwt, path: Path) -> Iterator[tuple[str, str]]:
+    """What would select a public key of ours, where the service verifies with public keys."""
+    if token.algorithm in _DIGESTS:
+        return
+    key = next((key for key in keys_for(token) if key.algorithm == token.algorithm), None)
+    if key is None:
+        return
+    private = serialization.load_pem_private_key(key.secret.reveal().encode(), password=None)
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    pem = private.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
+    file = path.with_name("key.pem")
+    file.write_text(pem)
+    selected = {
+        "the path of a public key that was put there": str(file),
+        "the path of a public key that was put there, from below": "../" * 8 + str(file)[1:],
+    }
+    for query in ("x' UNION SELECT '{}'-- ", "x' UNION SELECT '{0}','{0}'-- ", "x') UNION SELECT '{}'-- "):
+        selected[f"SQL for a public key ({query.format('…')})"] = query.format(pem)
+    for label, kid in selected.items():
+        yield label, token.with_header(kid=kid).signed(key).text
 
 
 def _nothing() -> Iterator[tuple[str, object, bytes]]:

@@ -124,7 +124,7 @@ class RemoteKeys(Refusal):
 
     def _remote_vectors(self, token: Jwt, listener: Listener, folder: Path) -> Iterator[_Vector]:
         """At most eighteen headers, each with a path, a host or a file of its own."""
-        keys = _keys_for(token)
+        keys = keys_for(token)
         place = urlsplit(listener.url)
         for key in keys:
             for member in ("jku", "x5u"):
@@ -196,7 +196,7 @@ class RemoteKeys(Refusal):
         return "testserver"
 
 
-def _keys_for(token: Jwt) -> list[SigningKey]:
+def keys_for(token: Jwt) -> list[SigningKey]:
     """Keys of the attacker's: one that fits the service's algorithm first, and one of the usual sort."""
     keys = attacker_keys()
     family = {"HS": "HS256", "RS": "RS256", "PS": "RS256"}.get(token.algorithm[:2], token.algorithm)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sqlite3
 import time
 import urllib.request
 from collections.abc import Callable
@@ -9,14 +10,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 from checks.token_app import HASHES, Opaque, Refused, Tokens, create_app, judged, known, mac
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from auth_conformance.credentials import Jwt, SigningKey, attacker_keys, b64url, unb64url
 from auth_conformance.model import Need, Result, Severity
 from auth_conformance.probe import remotekeys
 from auth_conformance.secret import Secret
 from auth_conformance.target import Listening, Policy
+from auth_conformance.transports.asgi import AsgiTransport
+from auth_conformance.transports.message import HttpRequest, RawReply
 
 OF_JWTS = (
     *("TOK112", "TOK117", "TOK118", "TOK119", "TOK121", "TOK123", "TOK124"),
@@ -329,3 +334,41 @@ def test_costs_of_a_plain_service_are_small() -> None:
     result = judged("TOK126", create_app(Tokens()))
     # Our little service parses JSON without a bound: nesting is what it dies of, and only that.
     assert result.name in {"passed", "inconclusive"}, said(result)
+
+
+def test_a_kid_that_selects_a_public_key_of_ours() -> None:
+    # A service that verifies with public keys can only be given one of those.
+    own, rows = attacker_keys()["ES256"], sqlite3.connect(":memory:", check_same_thread=False)
+    rows.execute("CREATE TABLE keys (kid TEXT, pem TEXT)")
+
+    def selected(token: Jwt) -> bool:
+        try:
+            query = "SELECT pem FROM keys WHERE kid = '%s'" % token.header.get("kid")  # noqa: S608, UP031 - the flaw
+            row = rows.execute(query).fetchone()
+            key = load_pem_public_key(row[0].encode()) if row else None
+        except (sqlite3.Error, ValueError):
+            return False
+        return key is not None and jwt.get_algorithm_by_name("ES256").verify(
+            token.signing_input, key, token.signature
+        )
+
+    about = known(signing_keys=(own,))
+    result = judged("TOK118", create_app(Tokens(key=own, verify=selected)), about)
+    assert result.name == "failed", said(result)
+    assert "SQL for a public key" in str(result.verdict)
+    assert judged("TOK118", create_app(Tokens(key=own)), about).name == "passed"
+
+
+def test_a_server_that_hangs_up_on_an_endless_header_refuses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What it answered is lost when it closes before everything is read; whether that happens is chance.
+    send = AsgiTransport.send
+
+    async def impatient(self: AsgiTransport, request: HttpRequest) -> RawReply:
+        sent = str(dict(request.headers).get("Authorization", ""))
+        if len(sent) > 65_536 and "." in sent:
+            return RawReply(None, error="connection closed without an answer (ReadError)")
+        return await send(self, request)
+
+    monkeypatch.setattr(AsgiTransport, "send", impatient)
+    result = judged("TOK126", create_app(Tokens()))
+    assert result.name == "passed", said(result)
