@@ -80,7 +80,8 @@ class Credential:
         beside = (*((("Cookie", crumbs),) if crumbs else ()), *self.companions)
         match self.carrier.place:
             case "header":
-                full = f"{self.carrier.prefix} {text}" if self.carrier.prefix else text
+                # A blank at the end is no part of a header (RFC 9110 §5.5), and clients refuse to send it.
+                full = f"{self.carrier.prefix}{' ' * bool(text)}{text}" if self.carrier.prefix else text
                 return ((self.carrier.name, _encodable(full)), *beside)
             case "cookie":
                 line = f"{self.carrier.name}={text}" + (f"; {crumbs}" if crumbs else "")

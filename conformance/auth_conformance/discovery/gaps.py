@@ -251,7 +251,10 @@ def _absent_flows(known: Knowledge) -> dict[Need, str]:
             for operation in known.operations.values()
         )
 
-    if not known.logouts and not named("logout") and not any(map(is_logout, known.operations.values())):
+    # Providers end sessions beside the document (OpenID RP-Initiated Logout §2.1, RFC 7009).
+    elsewhere = any(known.provider.get(name) for name in ("end_session_endpoint", "revocation_endpoint"))
+    logout = elsewhere or named("logout") or any(map(is_logout, known.operations.values()))
+    if not known.logouts and not logout:
         found[Need.LOGOUT] = f"{read}, and no operation is named like a logout."
     issued_refresh = any(login.refresh for login in known.logins)
     if known.refresh is None and not issued_refresh and not named("refresh"):

@@ -41,22 +41,22 @@ def opaque(text: str) -> bool:
     )
 
 
+def names_csrf(name: str) -> bool:
+    """Whether something is named for CSRF, also in the middle of a word that nothing divides."""
+    return mentions(name, names("tokens", "csrf")) or any(word in name.lower() for word in ("csrf", "xsrf"))
+
+
 def issued(reply: RawReply) -> list[Issued]:
     """Everything in a reply that may authenticate: tokens by name and shape, likeliest first, cookies."""
     cookies = [
         Issued(cookie.value, cookie=cookie.name)
         for cookie in live_cookies(reply)
-        if not mentions(cookie.name, names("tokens", "csrf")) and not _refreshing(cookie)
+        if not names_csrf(cookie.name) and not _refreshing(cookie)
     ]
     ranked: list[tuple[int, Issued]] = []
     for pointer, value in strings(reply.json).items():
         name = pointer.rsplit("/", 1)[-1]
-        if (
-            not isinstance(value, str)
-            or not value
-            or "refresh" in plain(name)
-            or mentions(name, names("tokens", "csrf"))
-        ):
+        if not isinstance(value, str) or not value or "refresh" in plain(name) or names_csrf(name):
             continue
         place = rank(name, names("tokens", "access"))
         jwt = Jwt.parse(value) is not None
@@ -101,7 +101,7 @@ def _refreshing(cookie: SetCookie) -> bool:
 def csrf_place(reply: RawReply) -> str | None:
     """Where a login reply, or one before it, gives a CSRF token: in its JSON, else in a readable cookie."""
     cookies = [cookie for one in (reply, *reply.earlier) for cookie in live_cookies(one)]
-    named = [cookie.name for cookie in cookies if mentions(cookie.name, names("tokens", "csrf"))]
+    named = [cookie.name for cookie in cookies if names_csrf(cookie.name)]
     named.sort(key=lambda name: "refresh" in name.lower())
     return csrf_pointer(reply.json) or (f"cookie {named[0]}" if named else None)
 
@@ -118,7 +118,7 @@ def csrf_pointer(data: Any) -> str | None:
         (
             pointer
             for pointer, value in strings(data).items()
-            if isinstance(value, str) and mentions(pointer.rsplit("/", 1)[-1], names("tokens", "csrf"))
+            if isinstance(value, str) and names_csrf(pointer.rsplit("/", 1)[-1])
         ),
         None,
     )
