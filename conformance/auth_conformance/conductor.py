@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
@@ -73,7 +74,8 @@ class Conductor:
         if self._thread is None:
             return
         if self._loop is not None and self._work is not None and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._work.cancel)
+            with contextlib.suppress(RuntimeError):  # the loop may close in this very moment: nothing to stop
+                self._loop.call_soon_threadsafe(self._work.cancel)
         self._thread.join(timeout=30)
 
     def _run(self, checks: Sequence[Check]) -> None:
