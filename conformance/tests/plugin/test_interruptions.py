@@ -7,6 +7,7 @@ import pytest
 
 APP = "reference_app:create_app()"
 FEW = ("--auth-only", "TOK101", "--auth-only", "TOK102", "--auth-only", "ERR101", "--auth-json", "run.json")
+OTHERS = ("--auth-html", "run.html", "--auth-sarif", "run.sarif", "--auth-markdown", "run.md")
 
 
 @pytest.fixture
@@ -39,30 +40,41 @@ def report(pytester: pytest.Pytester) -> dict[str, Any]:
     return found
 
 
+def all_formats_say_incomplete(pytester: pytest.Pytester) -> None:
+    """A report of a part never reads like one of the whole."""
+    assert "<title>Incomplete: " in (pytester.path / "run.html").read_text("utf-8")
+    sarif = json.loads((pytester.path / "run.sarif").read_text("utf-8"))
+    assert sarif["runs"][0]["invocations"][0]["executionSuccessful"] is False
+    assert "Incomplete" in (pytester.path / "run.md").read_text("utf-8").splitlines()[0]
+
+
 def test_ctrl_c(hard_to_please: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AT_THE_SECOND", "interrupt")
-    done = hard_to_please.runpytest_subprocess("--auth-app", APP, *FEW)
+    done = hard_to_please.runpytest_subprocess("--auth-app", APP, *FEW, *OTHERS)
     assert done.ret == pytest.ExitCode.INTERRUPTED
     run = report(hard_to_please)
     assert run["interrupted"] is True
     assert run["decision"]["word"] == "Incomplete"
+    all_formats_say_incomplete(hard_to_please)
     assert len(run["results"]) == 1
 
 
 def test_stop_at_the_first_failure(hard_to_please: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AT_THE_SECOND", "fail")
-    done = hard_to_please.runpytest_subprocess("--auth-app", APP, *FEW, "-x")
+    done = hard_to_please.runpytest_subprocess("--auth-app", APP, *FEW, *OTHERS, "-x")
     assert done.ret == pytest.ExitCode.TESTS_FAILED
     run = report(hard_to_please)
     assert run["interrupted"] is True
     assert run["decision"]["word"] == "Incomplete"
+    all_formats_say_incomplete(hard_to_please)
 
 
 def test_a_worker_that_dies(hard_to_please: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AT_THE_SECOND", "die")
-    done = hard_to_please.runpytest_subprocess("--auth-app", APP, *FEW, "-n", "1")
+    done = hard_to_please.runpytest_subprocess("--auth-app", APP, *FEW, *OTHERS, "-n", "1")
     assert done.ret != 0
     run = report(hard_to_please)
     assert run["interrupted"] is True
     assert run["decision"]["word"] == "Incomplete"
+    all_formats_say_incomplete(hard_to_please)
     assert run["results"]
