@@ -294,8 +294,8 @@ class Logs(Described):
         )
         if logout is not None:
             mark = journal.mark()
-            body = logout.body(session.credential.value, session.refresh)
-            ended = await self.call(logout.operation, session.credential, label="log out", body=body)
+            leaving = logout.body(session.credential.value, session.refresh)
+            ended = await self.call(logout.operation, session.credential, label="log out", body=leaving)
             if ended.reply.ok:
                 seen("a logout", who, mark, ended)
         change = self.target.password_change
