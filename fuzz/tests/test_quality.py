@@ -1,8 +1,8 @@
 """The search finds each seeded flaw within its budget, and nothing on the clean app.
 
 Budgets are requests, and seeds are given: what is found does not depend on how busy the machine is. A plain run takes
-some flaws of each kind, with one seed each; `FUZZ_MATRIX=whole` (`tox -e fuzz`) takes all of them with ten, demands
-nine, and searches the clean app and two services in other hands with ten seeds as well.
+some flaws of each kind, with one seed each; `FUZZ_MATRIX=whole` (`tox -e fuzz`) takes all of them with ten and demands
+nine, and searches the clean app with ten seeds.
 """
 
 import hashlib
