@@ -267,8 +267,10 @@ class Contracts(Refusal):
             return await self._expendable_caller()
         except Missing:
             refresh = self.target.refresh
-            own = [*self.target.logins, *self.target.logouts, *([refresh] if refresh is not None else [])]
-            if operation.name not in {item.operation.name for item in own}:
+            own = {item.operation.name for item in self.target.logins}
+            own |= {item.operation.name for item in self.target.logouts}
+            own |= {refresh.operation.name} if refresh is not None else set()
+            if operation.name not in own:
                 raise
             return self.account()
 

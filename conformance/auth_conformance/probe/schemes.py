@@ -91,11 +91,12 @@ class Schemes(Refusal):
             try:
                 credential = (await self.credential(carrier.kind)).moved_to(carrier)
             except Missing:
-                credential = await self._taken_here_too(live, carrier, baseline)
-                if credential is None:
+                taken = await self._taken_here_too(live, carrier, baseline)
+                if taken is None:
                     unsure.append(f"{where}: no credential is known")
                     lacking.append(_NEEDS.get(carrier.kind))
                     continue
+                credential = taken
             except Unclear as reason:
                 unsure.append(f"{where}: {reason}")
                 continue

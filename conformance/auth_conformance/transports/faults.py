@@ -228,9 +228,13 @@ def broken(point: Point, manner: Manner = Manner.RAISES) -> Iterator[Point]:
     original = function.__code__
     point.fired = 0
     whole = types.FunctionType(
-        original, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+        original,
+        function.__globals__,  # pyright: ignore[reportAttributeAccessIssue] # no method
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
     )
-    whole.__kwdefaults__ = function.__kwdefaults__
+    whole.__kwdefaults__ = function.__kwdefaults__  # pyright: ignore[reportAttributeAccessIssue] # no method
     _ARMED.append(_Armed(point, manner, whole))
     function.__code__ = _stand_in(original)  # pyright: ignore[reportAttributeAccessIssue] # no method
     try:
