@@ -296,9 +296,13 @@ class Core:
                 if all(account is not made for made, _ in self.scene.made_accounts):
                     self.scene.made_accounts.append((account, None))
                     return account
+            given = len(self.target.expendables())
             raise Missing(
-                "Nobody can register here, and this check needs an expendable account.",
-                self._remedy(Need.EXPENDABLE),
+                f"Nobody can register here, and this check needs another expendable account: {given} are used up."
+                if given
+                else "Nobody can register here, and this check needs an expendable account.",
+                self._remedy(Need.EXPENDABLE)
+                or '[accounts.spare2]\nusername = "…"\npassword = { env = "SPARE2_PASSWORD" }\nrole = "expendable"',
             )
         name = f"x{self.scene.run_id}{len(self.scene.made_accounts)}{self.word(5)}"
         username = styled(name, register.user_style)

@@ -6,6 +6,7 @@ import sqlite3
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -372,3 +373,29 @@ def test_a_server_that_hangs_up_on_an_endless_header_refuses_it(monkeypatch: pyt
     monkeypatch.setattr(AsgiTransport, "send", impatient)
     result = judged("TOK126", create_app(Tokens()))
     assert result.name == "passed", said(result)
+
+
+class Queried(Opaque):
+    """Opaque tokens that are looked up by a query that they are written into."""
+
+    def read(self, text: str) -> dict[str, Any]:
+        with closing(sqlite3.connect(":memory:")) as table:
+            table.execute("CREATE TABLE tokens (value TEXT, name TEXT)")
+            table.executemany(
+                "INSERT INTO tokens VALUES (?, ?)",
+                [(value, name) for value, (name, _) in self.sessions.items()],
+            )
+            try:
+                row = table.execute(f"SELECT name FROM tokens WHERE value = '{text}'").fetchone()  # noqa: S608
+            except sqlite3.Error:
+                row = None
+        if row is None:
+            raise Refused
+        return {"sub": row[0]}
+
+
+def test_an_opaque_token_that_is_a_condition_of_a_query() -> None:
+    assert judged("TOK101", create_app(Opaque())).name == "passed"
+    result = judged("TOK101", create_app(Queried()))
+    assert result.name == "failed", said(result)
+    assert "SQL" in result.verdict.reason

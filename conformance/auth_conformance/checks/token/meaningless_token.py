@@ -1,9 +1,30 @@
 """TOK101."""
 
-from auth_conformance.sdk import API, ASVS, CWE, RFC, WSTG, Attempt, Need, Probe, Severity, Verdict, check
+from collections.abc import Iterator
+
+from auth_conformance.sdk import (
+    API,
+    ASVS,
+    CWE,
+    RFC,
+    WSTG,
+    Attempt,
+    Credential,
+    Kind,
+    Need,
+    Probe,
+    Secret,
+    Severity,
+    Verdict,
+    check,
+)
 
 # What stands in a header when a client forgot, defaulted or stringified its token.
 WORDS = ("null", "undefined", "None", "true", "0", "1", "[]", "{}", "test", "admin", "-", ".", "..", "a.b.c")
+# Where a service reads tokens from a place of its own, these say enough.
+FEW_WORDS = ("", "null", "undefined", "0", "1")
+# An opaque token that is looked up by a query that it is written into.
+ALWAYS_TRUE = "x' OR '1'='1"
 
 
 @check(
@@ -12,7 +33,7 @@ WORDS = ("null", "undefined", "None", "true", "0", "1", "[]", "{}", "test", "adm
     title="Request without a credential, or with a meaningless one, accepted",
     severity=Severity.CRITICAL,
     level=1,
-    budget=60,
+    budget=110,
     needs=(Need.WITNESS,),
     references=(
         ASVS("6.3.4"),
@@ -30,7 +51,8 @@ async def meaningless_token(probe: Probe) -> Verdict:
 
     Why: a dependency that returns a guest instead of raising opens every operation behind it.
     How: call the witness and a second protected operation with no header, an empty one, a bare `Bearer`,
-        the words that clients send by mistake, random text, the caller's own name and a public body.
+        the words that clients send by mistake, random text, the caller's own name, a public body and a
+        condition of SQL; the same where this service reads its tokens, if that is another place.
     Fix: let the dependency raise, and keep optional authentication out of protected routers:
         `if user is None: raise HTTPException(status.HTTP_401_UNAUTHORIZED, headers={"WWW-Authenticate": "Bearer"})`
     """
@@ -46,11 +68,23 @@ async def meaningless_token(probe: Probe) -> Verdict:
     }
     if public:
         values["what a public operation answers as bearer"] = f"Bearer {public}"
+    attempts = [
+        Attempt(label, headers=(("Authorization", value),) if value is not None else ())
+        for label, value in values.items()
+    ]
     return await probe.must_refuse(
-        (
-            Attempt(label, headers=(("Authorization", value),) if value is not None else ())
-            for label, value in values.items()
-        ),
+        [*attempts, *_elsewhere(probe)],
         at=probe.witnesses,
         bland=False,
     )
+
+
+def _elsewhere(probe: Probe) -> Iterator[Attempt]:
+    for carrier in probe.target.carriers:
+        if carrier.kind is not Kind.BEARER:
+            continue
+        if (carrier.name.lower(), carrier.prefix.lower()) != ("authorization", "bearer"):
+            for word in (*FEW_WORDS, probe.word(40)):
+                yield Attempt(f"{word or 'nothing'} in {carrier}", Credential(carrier, Secret(word)))
+        injected = Credential(carrier, Secret(ALWAYS_TRUE))
+        yield Attempt(f"a condition of SQL that is always true in {carrier}", injected, core=False)
