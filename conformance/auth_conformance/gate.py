@@ -89,7 +89,7 @@ def _without_findings(
         sentence = f"{len(errored)} checks broke down on our side ({errored[0].rule.code}): please report it."
         return Decision(INCOMPLETE, sentence)
     if not decided and not unclear:
-        first = f" {untested[0].rule.code}: {untested[0].verdict.reason}" if untested else ""
+        first = f" {untested[0].rule.code}: {untested[0].verdict.reason.rstrip('.')}." if untested else ""
         return Decision(UNUSABLE, f"None of {len(results)} checks could be executed.{first}")
     if unclear and not allow_inconclusive:
         codes = ", ".join(result.rule.code for result in unclear[:5])
