@@ -137,8 +137,9 @@ async def _renewed(scene: Scene, rule: Rule) -> bool:
     """Whether a shared login was found dead, and forgotten, so that the next to ask logs in again."""
     METER.set(None)
     try:
-        return await Probe(scene, rule).forget_dead()
-    except (Unclear, Missing, BudgetExceededError):
+        async with asyncio.timeout(LONGEST):
+            return await Probe(scene, rule).forget_dead()
+    except (Unclear, Missing, BudgetExceededError, TimeoutError):
         return False
 
 

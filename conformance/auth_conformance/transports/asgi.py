@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
@@ -93,26 +92,39 @@ class AsgiTransport:
         if request.target is not None:
             return RawReply(None, error="this vector needs the raw wire", undelivered=True)
         _SOURCE.set(request.source)
+        # In a task of its own: an application that swallows its cancellation must not keep the run.
+        call = asyncio.create_task(self._call(request), name="request")
+        call.add_done_callback(_looked_at)
         try:
-            async with asyncio.timeout(self._timeout):
-                response = await self._transport.handle_async_request(build(BASE_URL, request, self._agent))
-                body, truncated = await read_bounded(response, request.limit)
-        except TimeoutError:
+            done, _ = await asyncio.wait({call}, timeout=self._timeout)
+        finally:
+            call.cancel()
+        if not done:
             return RawReply(
                 None, error=f"no answer within {self._timeout:g} s", took=time.monotonic() - started
             )
+        try:
+            return call.result()
         except (httpx.InvalidURL, UnicodeEncodeError, TypeError) as error:
             return RawReply(None, error=f"our client refused to send it: {error}", undelivered=True)
-        except Exception as error:  # noqa: BLE001 - whatever the application does is its answer
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - what the application does is its answer
             name = type(error).__name__
             return RawReply(
                 None, error=f"connection closed without an answer ({name})", took=time.monotonic() - started
             )
+
+    async def _call(self, request: HttpRequest) -> RawReply:
+        # Both times are taken here: while an application blocks the loop, whoever waits is told late.
+        began = time.monotonic()
+        response = await self._transport.handle_async_request(build(BASE_URL, request, self._agent))
+        body, truncated = await read_bounded(response, request.limit)
+        ended = time.monotonic()
         headers = tuple(
             (key.decode("latin-1"), value.decode("latin-1")) for key, value in response.headers.raw
         )
-        took = time.monotonic() - started
-        return RawReply(response.status_code, headers, body, took=took, truncated=truncated)
+        return RawReply(
+            response.status_code, headers, body, took=ended - began, ended=ended, truncated=truncated
+        )
 
     async def close(self) -> None:
         """Run the application's shutdown."""
@@ -120,9 +132,16 @@ class AsgiTransport:
         if self._lifespan is None:
             return
         await self._events.put({"type": "lifespan.shutdown"})
-        with contextlib.suppress(TimeoutError, Exception):
-            await asyncio.wait_for(self._lifespan, timeout=10)
+        self._lifespan.add_done_callback(_looked_at)
+        await asyncio.wait({self._lifespan}, timeout=10)
+        self._lifespan.cancel()
         self._lifespan = None
+
+
+def _looked_at(task: asyncio.Task[Any]) -> None:
+    """Take what a task raised, so that nobody is told that it was never retrieved."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _raised(task: asyncio.Task[None]) -> BaseException | None:

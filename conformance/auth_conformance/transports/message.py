@@ -148,7 +148,8 @@ class HttpRequest:
 class RawReply:
     """One reply. `status` is None when none came, and `error` says why in a few words.
 
-    `took` is in seconds. `undelivered` is true when our own client refused to put the request on the wire:
+    `took` is in seconds; `ended` is when the whole of it was there, on the monotonic clock (0: not measured).
+    `undelivered` is true when our own client refused to put the request on the wire:
     the target never saw it. `earlier` are the replies to the requests that prepared this one, `later` those to
     the requests that followed it.
     """
@@ -158,6 +159,7 @@ class RawReply:
     body: bytes = b""
     error: str | None = None
     took: float = 0.0
+    ended: float = 0.0
     undelivered: bool = False
     truncated: bool = False
     earlier: tuple[RawReply, ...] = ()

@@ -55,7 +55,8 @@ class Volley:
             await release()
             reply = await self._inner.send(request)
         if started[0] and reply.status is not None:
-            self.spans.append(Span(started[0], time.monotonic()))
+            ended = reply.ended or time.monotonic()
+            self.spans.append(Span(ended - reply.took if reply.ended else started[0], ended))
         return reply
 
     async def close(self) -> None:
