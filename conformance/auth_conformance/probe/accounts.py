@@ -114,7 +114,10 @@ class Accounts(Sockets, Holdings, PendingTokens, Guarded):
                 f"{switch.operation.name} answered {answer.status}, and disabled nothing that can be seen"
             )
             return []
-        violations += await self._redeemed(account, waiting, answer, "after the account was disabled", doubts)
+        if logged_in is None:  # what was never shut cannot be opened again
+            violations += await self._redeemed(
+                account, waiting, answer, "after the account was disabled", doubts
+            )
         if not violations and users.enable is not None:
             violations += await self._enabled(users.enable, account, held, facts, doubts)
             if not violations:
