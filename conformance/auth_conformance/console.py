@@ -12,13 +12,25 @@ from typing import TYPE_CHECKING
 
 import click
 
-from auth_conformance.model import Failed, Inconclusive, Masked, Provenance, Result, Run, Severity, Skipped
+from auth_conformance.model import (
+    Failed,
+    Finding,
+    Inconclusive,
+    Masked,
+    Provenance,
+    Result,
+    Run,
+    Severity,
+    Skipped,
+)
 
 if TYPE_CHECKING:
     from auth_conformance.target import Target
 
 # In a pipe a long search says so often that it is alive, in seconds.
 _EVERY = 10.0
+# So many operations of further findings are named; the reports show them all.
+_NAMED = 4
 _ORDER = ("passed", "failed", "inconclusive", "errored", "masked", "skipped")
 
 
@@ -78,9 +90,9 @@ class Console:
         """Failures in one line each, what could not be decided or tested, the count, and where the reports are."""
         if self.live:
             click.echo("\r" + " " * (self.width - 1) + "\r", nl=False, err=True)
-        for result in run.results:
-            if isinstance(result.verdict, Failed):
-                self._failure(run, result)
+        failures = [result for result in run.results if isinstance(result.verdict, Failed)]
+        for result in sorted(failures, key=lambda item: -item.severity.rank):
+            self._failure(run, result)
         for result in run.results:
             if isinstance(result.verdict, Inconclusive):
                 self._hanging(f"{result.rule.code} inconclusive", result.verdict.reason, "yellow")
@@ -102,12 +114,14 @@ class Console:
             self.line(printable(line))
 
     def _failure(self, run: Run, result: Result) -> None:
+        """One line for what is new or known and of one severity: the first is told, the others are named."""
+        groups: dict[tuple[Severity, str], list[Finding]] = {}
         for finding in result.findings:
-            standing = run.standing(finding)
+            groups.setdefault((finding.severity, run.standing(finding)), []).append(finding)
+        for (severity, standing), findings in groups.items():
             self._hanging(
-                f"{result.rule.code} {finding.severity.value}"
-                + (f" ({standing})" if standing != "new" else ""),
-                f"{result.rule.title}: {finding.message}",
+                f"{result.rule.code} {severity.value}" + (f" ({standing})" if standing != "new" else ""),
+                f"{result.rule.title}: {findings[0].message}{_others(findings)}",
                 "red" if standing == "new" else "bright_black",
             )
 
@@ -164,6 +178,18 @@ class Console:
     def line(self, text: str, colour: str | None = None, *, bold: bool = False) -> None:
         """One line on standard output."""
         click.echo(click.style(text, fg=colour, bold=bold) if colour else text, color=self.coloured)
+
+
+def _others(findings: list[Finding]) -> str:
+    """How many findings stand behind the first, and at which other operations."""
+    if len(findings) == 1:
+        return ""
+    places = {finding.operation for finding in findings[1:] if finding.operation} - {findings[0].operation}
+    named = sorted(places)[:_NAMED]
+    end = ", …" if len(places) > len(named) else "."
+    count = len(findings) - 1
+    words = f" {count} more finding{'s' if count > 1 else ''}"
+    return f"{words}: {', '.join(named)}{end}" if named else f"{words}."
 
 
 def printable(text: str) -> str:

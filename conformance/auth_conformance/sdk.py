@@ -137,7 +137,9 @@ def check(
 def _page(text: str, code: str) -> tuple[str, dict[str, str]]:
     requirement, _, rest = text.partition("\n\n")
     found = re.split(r"^(Why|How|Fix):[ \n]", rest, flags=re.MULTILINE)
-    parts = {found[index]: inspect.cleandoc(found[index + 1]) for index in range(1, len(found) - 1, 2)}
+    texts = {found[index]: inspect.cleandoc(found[index + 1]) for index in range(1, len(found) - 1, 2)}
+    # Behind its word a paragraph goes on in lower case; in a report it stands alone.
+    parts = {word: text[:1].upper() + text[1:] for word, text in texts.items()}
     missing = {"Why", "How", "Fix"} - parts.keys()
     if missing or "must" not in requirement:
         raise ValueError(f"{code}: the docstring lacks {', '.join(sorted(missing)) or 'the word must'}")

@@ -135,7 +135,7 @@ def exchange(
         operation=operation,
         request=Request(
             method,
-            f"{ORIGIN}{path}",
+            path,  # as runs record it: the address is the target's
             (
                 ("Host", "shop.example"),
                 ("Accept", "application/json"),

@@ -52,6 +52,12 @@ def test_the_origin_of_an_application_is_a_variable() -> None:
     assert curl(Request("GET", "*"), base="BASE_URL").placeholders == ()
 
 
+def test_a_path_as_runs_record_it_gets_the_address_of_the_target() -> None:
+    made = curl(Request("GET", "/me"), base="https://shop.example/api/")
+    assert made.command.endswith("-X GET https://shop.example/api/me")
+    assert curl(Request("GET", "/me"), base="BASE_URL").command.endswith('"${BASE_URL}/me"')
+
+
 def test_a_body_too_long_for_a_command_line_is_a_variable() -> None:
     made = curl(Request("POST", "https://a.example/", (), "x" * 5000))
     assert '--data-raw "${BODY}"' in made.command

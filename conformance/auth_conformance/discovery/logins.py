@@ -87,7 +87,7 @@ def _attempt(
 ) -> Attempt | None:
     encoding = _ENCODINGS.get(media, "json" if media.endswith("json") else "")
     members = fields(schema)
-    password = password_of(members)
+    password = password_of(members) or _other_text(operation, members)
     if not encoding or password is None:
         return None
     handed = [item for item in members if mentions(item.name, names("steps"))]
@@ -186,6 +186,27 @@ def password_of(members: list[Field]) -> Field | None:
     if ranked:
         return min(ranked, key=lambda pair: pair[0])[1]
     return next(iter(marked or hidden), None)
+
+
+def _other_text(operation: Operation, members: list[Field]) -> Field | None:
+    """The member that can only be the password: a login for strangers takes a known user name and one more text.
+
+    Nothing else is tried by shape alone: a password must not land in somebody's comment.
+    """
+    if operation.protected or not likeness(operation, "login"):
+        return None
+    required = [item for item in members if item.required]
+    listed = (*names("fields", "user"), *names("fields", "email"))
+    users = [
+        item
+        for item in required
+        if rank(item.name, listed) is not None or item.schema.get("format") == "email"
+    ]
+    others = [item for item in required if item not in users and item.schema.get("type") == "string"]
+    one_each = len(users) == 1 and len(others) == 1 and len(required) == 2
+    if not one_each or mentions(others[0].name, (*names("steps"), *names("login", "codes"))):
+        return None
+    return others[0]
 
 
 def is_repetition(item: Field) -> bool:

@@ -137,6 +137,55 @@ def test_a_revocation_by_the_book_is_a_logout(learn: Any) -> None:
     assert all((request.body or b"").decode().removeprefix("token=") not in tried for request in sent)
 
 
+class Visit(BaseModel):
+    mail: str
+    secretWord: str  # noqa: N815 - as services write it
+
+
+class Note(BaseModel):
+    mail: str
+    remark: str
+
+
+class Sent(BaseModel):
+    mail: str
+    code: str
+
+
+def test_the_only_other_text_of_a_login_is_the_password(learn: Any) -> None:
+    app, store = FastAPI(), Store()
+    remarks: list[str] = []
+
+    @app.post("/v2/sign-in")
+    def sign_in(body: Visit) -> dict[str, Any]:
+        return {"data": {"session": {"jwt": store.log_in(body.mail, body.secretWord)}}}
+
+    @app.post("/v2/sign-in/mailed")
+    def by_mail(body: Sent) -> None:
+        remarks.append(body.code)
+        raise HTTPException(401, "no such code")
+
+    @app.post("/v2/remarks")
+    def remark(body: Note) -> None:
+        remarks.append(body.remark)
+
+    @app.get("/v2/profile")
+    def profile(credential: Bearer) -> dict[str, str]:
+        name = store.owner(credential.credentials if credential else None)
+        if name is None:
+            raise HTTPException(401, "no")
+        return {"mail": name}
+
+    target = learn(app, kind="url").target
+    login = target.logins[0]
+    assert (login.operation.name, login.user_field, login.password_field) == (
+        "POST /v2/sign-in",
+        "mail",
+        "secretWord",
+    )
+    assert not set(remarks) & set(store.people.values())
+
+
 @pytest.mark.parametrize(
     ("name", "found"),
     [

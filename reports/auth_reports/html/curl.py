@@ -80,14 +80,21 @@ def _kind(name: str) -> str:
 
 
 def curl(request: Request, *, base: str | None = None) -> Curl:
-    """Return `request` as a curl command; `base` names the variable that replaces the origin, if any."""
+    """Return `request` as a curl command.
+
+    `base` is what stands before its path: the address of the target, or the name of a variable for it, which
+    replaces the origin of an absolute URL, too.
+    """
     names = _Names()
     url = _clean(request.url)
     parts = urlsplit(url) if "://" in url[:10] else None
     extra: list[tuple[str, str]] = []
     marked = names.mark(url)
-    if base and parts and parts.netloc and marked.startswith(f"{parts.scheme}://{parts.netloc}"):
-        marked = f"\x00{base}\x00" + marked.removeprefix(f"{parts.scheme}://{parts.netloc}")
+    origin = f"{parts.scheme}://{parts.netloc}" if parts and parts.netloc else ""
+    if base and "://" in base:
+        marked = marked if origin else base.rstrip("/") + marked
+    elif base and (url.startswith("/") or (origin and marked.startswith(origin))):
+        marked = f"\x00{base}\x00" + marked.removeprefix(origin)
         extra.append((f"${base}", "the address at which you have started the application"))
     words = [f"curl -i -g --path-as-is -X {_quote(_clean(request.method))} {_quote(marked)}"]
     for name, value in request.headers:

@@ -226,7 +226,7 @@ def steps(evidence: Sequence[Exchange], budget: Budget) -> tuple[Step, ...]:
             label=short(item.label, 200),
             request=short(f"{item.request.method} {item.request.url}", 200),
             status="no reply" if item.reply.status is None else str(item.reply.status),
-            outcome=item.outcome.value if item.outcome else "not judged",
+            outcome=item.outcome.value if item.outcome else "",
         )
         row = f"{step.role}{step.label}{step.request}{step.outcome}"
         if budget.left < len(row) + 100 or not budget.spend(row):
@@ -244,11 +244,12 @@ def proof(evidence: Iterable[Exchange]) -> str:
         (Role.CONTROL, "control", "controls"),
         (Role.ATTACK, "attack delivered", "attacks delivered"),
     ):
-        outcomes = Counter(
-            item.outcome.value if item.outcome else "not judged" for item in exchanges if item.role is role
-        )
-        if outcomes:
-            count = sum(outcomes.values())
+        sent = [item for item in exchanges if item.role is role]
+        # A reply that is judged by what it holds, and not by whether it let somebody in, has no outcome.
+        outcomes = Counter(item.outcome.value for item in sent if item.outcome)
+        if sent:
             answers = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.most_common())
-            told.append(f"{count} {one if count == 1 else many}: {answers}")
+            told.append(
+                f"{len(sent)} {one if len(sent) == 1 else many}" + (f": {answers}" if answers else "")
+            )
     return "; ".join(told)

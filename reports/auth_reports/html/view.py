@@ -348,7 +348,7 @@ def _duration(seconds: float) -> str:
 def _occurrences(run: Run, budget: Budget) -> dict[str, list[Occurrence]]:
     """Gather findings by code, gravest code first, and choose their evidence."""
     found: dict[str, list[Occurrence]] = {}
-    base = "BASE_URL" if run.target.kind == "app" else None
+    base = "BASE_URL" if run.target.kind == "app" else run.target.address
     findings = run.findings
     for number, finding in enumerate(findings):
         share = budget.share(len(findings) - number)
@@ -439,7 +439,7 @@ def _unused(wanted: str, used: set[str]) -> str:
 def _row(result: Result, name: str, run: Run, budget: Budget) -> Row:
     verdict, state = result.verdict, state_of(result)
     unclear = state in {INCONCLUSIVE, ERRORED}
-    base = "BASE_URL" if run.target.kind == "app" else None
+    base = "BASE_URL" if run.target.kind == "app" else run.target.address
     seen = {item.number: item for item in verdict.evidence}
     if isinstance(verdict, Failed):
         seen |= {item.number: item for violation in verdict.violations for item in violation.evidence}
