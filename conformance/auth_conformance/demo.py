@@ -102,9 +102,6 @@ def bundled(
             # The demo is its own configuration: what the user has set is about another target.
             stack.enter_context(_without(name))
         stack.enter_context(environment(values))
-        access = logging.getLogger("uvicorn.access")
-        # The app gives the server's logger a filter, which would outlive it in this process.
-        stack.callback(setattr, access, "filters", list(access.filters))
         turned, next_keys = rotation(algorithm, values)
         stack.enter_context(environment(next_keys))
         stack.enter_context(_own_filters("uvicorn.access"))
@@ -152,6 +149,7 @@ def _own_filters(name: str) -> Iterator[None]:
     """The app filters a logger of the process: a second app in it must not be covered by the first one's filter."""
     logger = logging.getLogger(name)
     before = list(logger.filters)
+    logger.filters.clear()
     try:
         yield
     finally:

@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -228,3 +229,20 @@ def test_no_secret_of_a_run_reaches_a_report(flaw: str | None, codes: set[str]) 
         assert not [secret for secret in secrets if secret in text], name
     data = json.loads(texts["json"])
     assert to_document(from_document(data)) == data
+
+
+def test_an_app_of_before_covers_no_flaw_of_the_bundled_one() -> None:
+    access = logging.getLogger("uvicorn.access")
+
+    def left_behind(record: logging.LogRecord) -> bool:
+        return False
+
+    before = list(access.filters)
+    access.addFilter(left_behind)
+    try:
+        with bundled():
+            assert left_behind not in access.filters
+            assert access.filters  # the app's own, which hides the query
+        assert access.filters == [*before, left_behind]
+    finally:
+        access.removeFilter(left_behind)
