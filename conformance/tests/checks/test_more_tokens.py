@@ -7,6 +7,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ import jwt
 import pytest
 from checks.token_app import HASHES, Opaque, Refused, Tokens, create_app, judged, known, mac
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from services.serving import App, Message, Receive, Send
 
-from auth_conformance.credentials import Jwt, SigningKey, attacker_keys, b64url, unb64url
+from auth_conformance.credentials import Carrier, Jwt, Kind, SigningKey, attacker_keys, b64url, unb64url
 from auth_conformance.model import Need, Result, Severity
 from auth_conformance.probe import remotekeys
 from auth_conformance.secret import Secret
@@ -399,3 +401,34 @@ def test_an_opaque_token_that_is_a_condition_of_a_query() -> None:
     result = judged("TOK101", create_app(Queried()))
     assert result.name == "failed", said(result)
     assert "SQL" in result.verdict.reason
+
+
+def in_a_header_of_its_own(tokens: Opaque, *, stringified: bool) -> App:
+    """Tokens travel in `X-Auth-Token`; where asked, the word that browsers send for a missing one is a guest's."""
+    inner = create_app(tokens)
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            headers = dict(scope["headers"])
+            value = headers.pop(b"x-auth-token", None)
+            headers.pop(b"authorization", None)
+            if stringified and value == b"undefined":
+                value = next(iter(tokens.sessions)).encode()
+            if value is not None:
+                headers[b"authorization"] = b"Bearer " + value
+            scope = {**scope, "headers": list(headers.items())}
+        await inner(scope, receive, send)
+
+    return app
+
+
+@pytest.mark.parametrize(("stringified", "verdict"), [(False, "passed"), (True, "failed")])
+def test_a_token_is_asked_for_where_the_service_reads_it(stringified: bool, verdict: str) -> None:
+    place = Carrier(Kind.BEARER, "header", "X-Auth-Token")
+    target = known()
+    login = replace(target.logins[0], carrier=place)
+    target = replace(target, carriers=(place,), logins=(login,))
+    app = in_a_header_of_its_own(Opaque(), stringified=stringified)
+    result = judged("TOK101", app, target)
+    assert result.name == verdict, said(result)
+    assert ("undefined in header X-Auth-Token" in result.verdict.reason) is stringified
