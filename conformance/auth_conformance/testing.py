@@ -20,6 +20,12 @@ from types import ModuleType
 from typing import Any
 
 FLAWS = Path(__file__).parent / "flaws"
+# Environment of the reference app: a test that logs in a hundred times does not wait for Argon2.
+FAST_HASHING = {
+    "PASSWORD_HASH_MEMORY_KIB": "64",
+    "PASSWORD_HASH_TIME_COST": "1",
+    "ALLOW_WEAK_PASSWORD_HASHING": "true",
+}
 _NUMBERS = itertools.count(1)
 
 

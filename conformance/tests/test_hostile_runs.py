@@ -19,13 +19,9 @@ from auth_conformance.engine import conduct
 from auth_conformance.model import Run
 from auth_conformance.sdk import Check
 from auth_conformance.settings import ConfigurationError
+from auth_conformance.testing import FAST_HASHING
 from auth_conformance.transports.asgi import AsgiTransport
 
-CHEAP = {
-    "PASSWORD_HASH_MEMORY_KIB": "64",
-    "PASSWORD_HASH_TIME_COST": "1",
-    "ALLOW_WEAK_PASSWORD_HASHING": "true",
-}
 WHOLE = os.environ.get("KILL_MATRIX") == "whole"
 # These let most requests through: a run goes all the way.
 LIVELY = ("half_broken", "logs_out", "slow", "spa", "stale_cache", "waf_on_attack", "waf_on_suspicion")
@@ -58,7 +54,7 @@ def sent_at(name: str) -> list[Check]:
 
 
 def run_against(make: Callable[[App], App], checks: list[Check], *, from_the_start: bool = False) -> Run:
-    with pytest.MonkeyPatch.context() as patch, bundled(extra=CHEAP) as (app, settings):
+    with pytest.MonkeyPatch.context() as patch, bundled(extra=FAST_HASHING) as (app, settings):
         switch = Switch(app, make(app))
         switch.thrown = from_the_start
 

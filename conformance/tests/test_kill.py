@@ -26,7 +26,7 @@ from auth_conformance.demo import bundled, package
 from auth_conformance.engine import conduct
 from auth_conformance.model import Impact, Run
 from auth_conformance.sdk import Check
-from auth_conformance.testing import FLAWS, Edit, Flaw, StaleFlawError, load_flaws, seeded
+from auth_conformance.testing import FAST_HASHING, FLAWS, Edit, Flaw, StaleFlawError, load_flaws, seeded
 
 CATALOGUE = catalog.load()
 FLAWS_AND_VARIANTS = load_flaws()
@@ -88,9 +88,7 @@ def sent_at(flaw: Flaw | None) -> list[Check]:
 def verdicts(flaw: Flaw | None = None, algorithm: str = "HS256", checks: list[Check] | None = None) -> Run:
     frozen = {
         "SECRET_KEY": fixed("SECRET_KEY"),
-        "PASSWORD_HASH_MEMORY_KIB": "64",
-        "PASSWORD_HASH_TIME_COST": "1",
-        "ALLOW_WEAK_PASSWORD_HASHING": "true",
+        **FAST_HASHING,
         **(flaw.environment if flaw else {}),
     }
     if frozen.get("JWT_ALGORITHM", algorithm) == "ES256":

@@ -17,13 +17,8 @@ from auth_conformance.demo import bundled
 from auth_conformance.engine import conduct
 from auth_conformance.model import Run
 from auth_conformance.settings import Settings
-from auth_conformance.testing import Edit, Flaw
+from auth_conformance.testing import FAST_HASHING, Edit, Flaw
 
-CHEAP = {
-    "PASSWORD_HASH_MEMORY_KIB": "64",
-    "PASSWORD_HASH_TIME_COST": "1",
-    "ALLOW_WEAK_PASSWORD_HASHING": "true",
-}
 # Each worker has a list of its own, as a module's global would be: one of them knows of the logout.
 FORGETFUL = Flaw(
     name="worker_local_revocation",
@@ -77,7 +72,7 @@ def served(settings: Settings) -> Iterator[str]:
 
 def verdicts(codes: set[str], flaw: Flaw | None = None) -> Run:
     checks = [check for code, check in catalog.load().items() if code in codes]
-    with bundled(flaw=flaw, extra=CHEAP) as (_, settings), served(settings) as url:
+    with bundled(flaw=flaw, extra=FAST_HASHING) as (_, settings), served(settings) as url:
         remote = settings.model_copy(
             update={"url": url, "restart": None, "allow_disruptive": True, "timeout": 20.0}
         )
@@ -107,7 +102,7 @@ def test_the_sound_app_holds_behind_two_workers_and_races_are_real() -> None:
 @pytest.mark.parametrize("code", ["LIF116"])
 def test_without_another_process_nothing_is_said_to_hold(code: str) -> None:
     check = catalog.load()[code]
-    with bundled(extra=CHEAP) as (app, settings):
+    with bundled(extra=FAST_HASHING) as (app, settings):
         alone = settings.model_copy(update={"restart": None})
         run = asyncio.run(conduct(alone, [check], app=app))
     assert run.results[0].name == "skipped"

@@ -13,16 +13,10 @@ from pathlib import Path
 from auth_conformance.demo import bundled
 from auth_conformance.engine import opened
 from auth_conformance.model import Result
-from auth_conformance.testing import FLAWS, Flaw, read_flaws
+from auth_conformance.testing import FAST_HASHING, FLAWS, Flaw, read_flaws
 from auth_fuzz import Budget, fuzz
 
 OWN = Path(__file__).parent / "flaws"
-# Fast hashing, and room for a search that logs in hundreds of times a minute.
-SETTINGS = {
-    "PASSWORD_HASH_MEMORY_KIB": "64",
-    "PASSWORD_HASH_TIME_COST": "1",
-    "ALLOW_WEAK_PASSWORD_HASHING": "true",
-}
 # Within so many requests of searching each flaw must be found, by folder. How long that takes is this machine's
 # business: the seconds only end what hangs.
 REQUESTS = {"grammars": 250, "operations": 150, "lifecycle": 1200, "differential": 300}
@@ -116,5 +110,5 @@ def searched(seed: int, budget: Budget, case: Case | None = None, only: list[str
             )
             return Outcome(hit, tuple(seen), time.monotonic() - began, door.scene.recorder.sent - before)
 
-    with bundled(flaw=case.flaw if case else None, extra=SETTINGS) as (app, settings):
+    with bundled(flaw=case.flaw if case else None, extra=FAST_HASHING) as (app, settings):
         return asyncio.run(search(app, settings))

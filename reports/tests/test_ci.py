@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 import yaml
 
+from auth_conformance.testing import FAST_HASHING
+
 CI = Path(__file__).parents[1] / "ci"
 ROOT = Path(__file__).parents[2]
 APP = "reference_app:create_app()"
 SECRETS = {
     "SECRET_KEY": "8f1d0c6a5b7e4f2390acde17b64f50d29e8c3b71a6f4d5e0",
-    "PASSWORD_HASH_MEMORY_KIB": "64",
-    "PASSWORD_HASH_TIME_COST": "1",
-    "ALLOW_WEAK_PASSWORD_HASHING": "true",
+    **FAST_HASHING,
 }
 
 

@@ -20,7 +20,7 @@ from auth_conformance.demo import bundled
 from auth_conformance.document import from_document, to_document
 from auth_conformance.engine import conduct
 from auth_conformance.model import Derivation, Expectation, Run
-from auth_conformance.testing import find_flaw
+from auth_conformance.testing import FAST_HASHING, find_flaw
 from auth_conformance.transports.wire import Served, serve_app
 from auth_reports.regression import NotWritten, export, regression
 
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 WEAK = {
     # The same in the run and behind the servers: a forged header may carry the key's id.
     "SECRET_KEY": hashlib.sha256(b"regression tests").hexdigest(),
-    "PASSWORD_HASH_MEMORY_KIB": "64",
-    "PASSWORD_HASH_TIME_COST": "1",
-    "ALLOW_WEAK_PASSWORD_HASHING": "true",
+    **FAST_HASHING,
 }
 
 

@@ -9,9 +9,9 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Expectation, Passed, Role, Verdict, Violation
-from auth_conformance.oracles.privilege import role_word
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Unclear
+from auth_conformance.probe.guarded import privileged_reads
 from auth_conformance.probe.refusal import Attempt, Refusal
 
 if TYPE_CHECKING:
@@ -137,12 +137,7 @@ class Claims(Refusal):
                 f"{self.witness.operation.name} refused a live credential ({plain.why or plain.status})."
             )
         self._own_rights = _rights(plain)
-        for operation in self.target.operations:
-            if operation.method != "GET" or "{" in operation.path:
-                continue
-            declared = operation.name in self.target.policy.privileged_operations
-            if not declared and role_word([operation.path, *operation.tags, *operation.scopes]) is None:
-                continue
+        for operation in privileged_reads(self.target):
             answer = await self.call(
                 operation, live, label=f"control: A at {operation.name}", role=Role.CONTROL
             )

@@ -148,11 +148,7 @@ class Evasion(Holdings, Knocking):
             ),
         ]
         found += [
-            Dodge(
-                f"the path {path}",
-                lambda account, password, path=path: _at(usual(account, password), lambda _: path),  # type: ignore[misc] # bound early on purpose
-            )
-            for path in _versions(login.operation.path)
+            Dodge(f"the path {path}", _elsewhere(usual, path)) for path in _versions(login.operation.path)
         ]
         found.append(
             Dodge(
@@ -434,6 +430,13 @@ def _versions(path: str) -> tuple[str, ...]:
     number = int(found[1])
     others = (number - 1, number + 1)
     return tuple(f"{path[: found.start()]}/v{other}{path[found.end() :]}" for other in others if other >= 0)
+
+
+def _elsewhere(
+    usual: Callable[[Account, Secret], HttpRequest], path: str
+) -> Callable[[Account, Secret], HttpRequest]:
+    """The usual login at another path."""
+    return lambda account, password: _at(usual(account, password), lambda _: path)
 
 
 def _at(request: HttpRequest, edit: Callable[[str], str]) -> HttpRequest:

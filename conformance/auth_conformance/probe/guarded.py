@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from auth_conformance.model import Role
 from auth_conformance.oracles.privilege import role_word
 from auth_conformance.probe.core import Answer, Core, Missing
-from auth_conformance.target import Operation
+from auth_conformance.target import Operation, Target
+
+
+def privileged_reads(target: Target) -> Iterator[Operation]:
+    """Operations that read, take no parameter in the path, and are for administrators: by policy, or by name."""
+    for operation in target.operations:
+        if operation.method != "GET" or "{" in operation.path:
+            continue
+        declared = operation.name in target.policy.privileged_operations
+        if declared or role_word([operation.path, *operation.tags, *operation.scopes]) is not None:
+            yield operation
 
 
 class Guarded(Core):
@@ -14,12 +26,7 @@ class Guarded(Core):
     async def guarded_read(self) -> tuple[Operation, Answer]:
         """Return an operation that an administrator may read and A may not, with its answer. Raises Missing."""
         admin, live = await self.credential(owner="admin"), await self.credential()
-        for operation in self.target.operations:
-            if operation.method != "GET" or "{" in operation.path:
-                continue
-            declared = operation.name in self.target.policy.privileged_operations
-            if not declared and role_word([operation.path, *operation.tags, *operation.scopes]) is None:
-                continue
+        for operation in privileged_reads(self.target):
             allowed = await self.call(
                 operation, admin, label=f"control: an administrator at {operation.name}", role=Role.CONTROL
             )

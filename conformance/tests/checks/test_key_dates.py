@@ -8,13 +8,8 @@ from auth_conformance import catalog
 from auth_conformance.demo import bundled
 from auth_conformance.engine import conduct
 from auth_conformance.model import Result
-from auth_conformance.testing import Edit, Flaw
+from auth_conformance.testing import FAST_HASHING, Edit, Flaw
 
-CHEAP = {
-    "PASSWORD_HASH_MEMORY_KIB": "64",
-    "PASSWORD_HASH_TIME_COST": "1",
-    "ALLOW_WEAK_PASSWORD_HASHING": "true",
-}
 WAS = """
         if key.expires_at is not None and key.expires_at <= utc_now():
 """
@@ -29,7 +24,7 @@ NOW = """
 def judged(condition: str) -> Result:
     edit = Edit("dependencies.py", WAS, NOW.replace("CONDITION", condition))
     flaw = Flaw("key_dates", "apikey", "", frozenset(), (edit,), {}, {})
-    with bundled(flaw=flaw, extra=CHEAP) as (app, settings):
+    with bundled(flaw=flaw, extra=FAST_HASHING) as (app, settings):
         return asyncio.run(conduct(settings, [catalog.load()["KEY111"]], app=app)).results[0]
 
 

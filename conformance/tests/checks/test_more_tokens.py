@@ -388,7 +388,7 @@ class Queried(Opaque):
                 [(value, name) for value, (name, _) in self.sessions.items()],
             )
             try:
-                row = table.execute(f"SELECT name FROM tokens WHERE value = '{text}'").fetchone()  # noqa: S608
+                row = table.execute(f"SELECT name FROM tokens WHERE value = '{text}'").fetchone()  # noqa: S608 - the flaw
             except sqlite3.Error:
                 row = None
         if row is None:

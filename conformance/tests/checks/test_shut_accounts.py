@@ -8,14 +8,9 @@ from auth_conformance import catalog
 from auth_conformance.demo import bundled
 from auth_conformance.engine import conduct
 from auth_conformance.probe import sockets
-from auth_conformance.testing import Edit, Flaw
+from auth_conformance.testing import FAST_HASHING, Edit, Flaw
 
-CHEAP = {
-    "PASSWORD_HASH_MEMORY_KIB": "64",
-    "PASSWORD_HASH_TIME_COST": "1",
-    "ALLOW_WEAK_PASSWORD_HASHING": "true",
-    "WEBSOCKET_CHECK_SECONDS": "0.2",
-}
+SETTINGS = {**FAST_HASHING, "WEBSOCKET_CHECK_SECONDS": "0.2"}
 # What is asked again is whether the login lives, which shutting an account does not end.
 LASTING = Flaw(
     name="lasting_socket",
@@ -37,7 +32,7 @@ LASTING = Flaw(
 def test_an_open_socket_that_outlives_its_account_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sockets, "PAUSES", (0.0, 0.5))
     monkeypatch.setattr(sockets, "LONGEST_AFTER_LOGOUT", 0.3)
-    with bundled(flaw=LASTING, extra=CHEAP) as (app, settings):
+    with bundled(flaw=LASTING, extra=SETTINGS) as (app, settings):
         run = asyncio.run(conduct(settings, [catalog.load()["LIF104"]], app=app))
     (result,) = run.results
     assert result.name == "failed", result.verdict.reason

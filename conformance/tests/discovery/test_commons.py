@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 APPS = {service.name: service.create_app for service in SERVICES}
 
 
-def pair(name: str, user: str = "username", password: str = "password") -> dict[str, str]:  # noqa: S107
+def pair(name: str, user: str = "username", password: str = "password") -> dict[str, str]:  # noqa: S107 - names of fields
     return {"username": name, "password": PEOPLE[name], "usernameField": user, "passwordField": password}
 
 

@@ -77,7 +77,7 @@ def notebook(ask: Ask, *, cookie: str = "", csrf_path: str = "", header: str = "
         return {"leafId": leaf_id, "heading": leaf.heading}
 
     @app.get("/v1/leaves/{leafId}")
-    def read(leafId: str, name: Annotated[str, Depends(caller)]) -> dict[str, str]:  # noqa: N803
+    def read(leafId: str, name: Annotated[str, Depends(caller)]) -> dict[str, str]:  # noqa: N803 - as services write it
         if leaves.get(leafId, ("", ""))[0] != name:
             raise HTTPException(404, "no")
         return {"leafId": leafId, "heading": leaves[leafId][1]}

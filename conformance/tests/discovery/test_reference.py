@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from auth_conformance.credentials import Kind
 from auth_conformance.discovery.writing import as_toml
 from auth_conformance.model import Need
+from auth_conformance.testing import FAST_HASHING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,11 +52,7 @@ def test_everything_is_found(
     monkeypatch.setenv("SECRET_KEY", secrets.token_urlsafe(48))
     monkeypatch.setenv("DATABASE_URL", f"sqlite+aiosqlite:///{tmp_path / 'reference.db'}")
     monkeypatch.setenv("JWT_ALGORITHM", algorithm)
-    for name, value in {
-        "ALLOW_WEAK_PASSWORD_HASHING": "true",
-        "PASSWORD_HASH_MEMORY_KIB": "8",
-        "PASSWORD_HASH_TIME_COST": "1",
-    }.items():
+    for name, value in FAST_HASHING.items():
         monkeypatch.setenv(name, value)
     if algorithm == "ES256":
         pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(

@@ -13,6 +13,7 @@ from auth_conformance.model import Result
 from auth_conformance.references import API, ASVS, CWE, WSTG
 from auth_conformance.runner import run_check
 from auth_conformance.sdk import Check
+from auth_conformance.testing import FAST_HASHING
 
 CATALOGUE = catalog.load()
 
@@ -54,8 +55,7 @@ def test_a_check_that_would_send_more_than_its_budget_is_stopped() -> None:
     small = replace(greedy, rule=replace(greedy.rule, budget=5))
 
     async def judged() -> Result:
-        cheap = {"PASSWORD_HASH_MEMORY_KIB": "64", "ALLOW_WEAK_PASSWORD_HASHING": "true"}
-        with bundled(extra=cheap) as (app, settings):
+        with bundled(extra=FAST_HASHING) as (app, settings):
             async with opened(settings, app=app) as door:
                 return await run_check(small, door.scene)
 

@@ -34,7 +34,7 @@ from auth_conformance.runner import run_all, run_check
 from auth_conformance.sdk import Check
 from auth_conformance.secret import Secret
 from auth_conformance.target import Operation, Target
-from auth_conformance.testing import find_flaw
+from auth_conformance.testing import FAST_HASHING, find_flaw
 from auth_conformance.transports.message import HttpRequest, RawReply
 from auth_conformance.transports.recorder import Recorder
 from auth_conformance.transports.redaction import Redactor
@@ -198,11 +198,7 @@ def test_no_secret_of_a_run_reaches_a_report(flaw: str | None, codes: set[str]) 
     async def whole() -> tuple[dict[str, str], set[str]]:
         with bundled(
             flaw=find_flaw(flaw) if flaw else None,
-            extra={
-                "PASSWORD_HASH_MEMORY_KIB": "64",
-                "PASSWORD_HASH_TIME_COST": "1",
-                "ALLOW_WEAK_PASSWORD_HASHING": "true",
-            },
+            extra=FAST_HASHING,
         ) as (app, settings):
             async with opened(settings, app=app) as door:
                 checks = [check for code, check in catalog.load().items() if code in codes]
