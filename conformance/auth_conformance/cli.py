@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ import click
 from auth_conformance import afterwards, catalog, fuzzing
 from auth_conformance.acceptance import BASELINE, WAIVERS
 from auth_conformance.console import Console
+from auth_conformance.loop import run_to_end
 from auth_conformance.model import Depth, Need, Run, Severity
 from auth_conformance.outputs import Refused, outputs, split, write_all
 from auth_conformance.sdk import Check
@@ -394,7 +394,7 @@ def look(settings: Settings) -> Any:
             return door.scene.target
 
     try:
-        return asyncio.run(discovered())
+        return run_to_end(discovered())
     except ConfigurationError as error:
         raise Refused(str(error)) from None
 
@@ -417,7 +417,7 @@ def conclude(
     )
     try:
         then = fuzzing.searching(settings, on_progress=console.search) if settings.fuzz else None
-        finished: Run = asyncio.run(
+        finished: Run = run_to_end(
             conduct(
                 settings,
                 checks,

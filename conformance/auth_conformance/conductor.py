@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.engine import opened, summary
+from auth_conformance.loop import run_to_end
 from auth_conformance.model import Result, TargetSummary
 from auth_conformance.runner import run_all
 
@@ -96,7 +97,7 @@ class Conductor:
                     self.target = summary(door.scene.target, door.scene.seen)
 
         try:
-            asyncio.run(main())
+            run_to_end(main())
         except BaseException as error:  # noqa: BLE001 - it must reach the thread that waits
             self._fail(error)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.discovery.asking import Scout
 from auth_conformance.discovery.document import base_paths, read_document
 from auth_conformance.discovery.locating import find_documents
+from auth_conformance.loop import run_to_end
 from auth_conformance.model import Result, Rule
 from auth_conformance.settings import ConfigurationError, Settings
 from auth_conformance.transports.asgi import AsgiTransport
@@ -93,7 +93,7 @@ def read_budget(settings: Settings) -> float:
 
 def operations(settings: Settings, app: object | None) -> list[str]:
     """The names of the documented operations: all that a collection of tests may ask a target for."""
-    return asyncio.run(_operations(settings, app))
+    return run_to_end(_operations(settings, app))
 
 
 async def _operations(settings: Settings, app: object | None) -> list[str]:

@@ -4,7 +4,6 @@ A target that mostly works costs as much as a sound one. So in a plain run each 
 catalogue, always the same, and two of them meet each check; `KILL_MATRIX=whole` sends everything at all.
 """
 
-import asyncio
 import os
 import random
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from services.serving import App, Message, Receive, Send
 from auth_conformance import catalog
 from auth_conformance.demo import bundled
 from auth_conformance.engine import conduct
+from auth_conformance.loop import run_to_end
 from auth_conformance.model import Run
 from auth_conformance.sdk import Check
 from auth_conformance.settings import ConfigurationError
@@ -71,7 +71,7 @@ def run_against(make: Callable[[App], App], checks: list[Check], *, from_the_sta
         honest_start = AsgiTransport.start
         patch.setattr(AsgiTransport, "start", start)
         hasty = settings.model_copy(update={"patience": 0.0})
-        return asyncio.run(conduct(hasty, checks, app=switch, on_target=throw))
+        return run_to_end(conduct(hasty, checks, app=switch, on_target=throw))
 
 
 def told(run: Run) -> str:

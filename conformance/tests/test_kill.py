@@ -7,7 +7,6 @@ catch it, its own check, and a sample of the others that is the flaw's own and a
 `KILL_MATRIX=whole` sends everything (`tox -e kill`).
 """
 
-import asyncio
 import hashlib
 import os
 import random
@@ -24,6 +23,7 @@ import auth_conformance
 from auth_conformance import catalog
 from auth_conformance.demo import bundled, package
 from auth_conformance.engine import conduct
+from auth_conformance.loop import run_to_end
 from auth_conformance.model import Impact, Run
 from auth_conformance.sdk import Check
 from auth_conformance.testing import FAST_HASHING, FLAWS, Edit, Flaw, StaleFlawError, load_flaws, seeded
@@ -98,7 +98,7 @@ def verdicts(flaw: Flaw | None = None, algorithm: str = "HS256", checks: list[Ch
         four_file = flaw is None or flaw.chapter == "source"
         policy = settings.policy.model_copy(update={"four_file": four_file and settings.policy.four_file})
         judged = settings.model_copy(update={"policy": policy})
-        return asyncio.run(conduct(judged, checks or sent_at(flaw), app=app))
+        return run_to_end(conduct(judged, checks or sent_at(flaw), app=app))
 
 
 def failed(run: Run) -> set[str]:

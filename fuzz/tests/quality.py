@@ -12,6 +12,7 @@ from pathlib import Path
 
 from auth_conformance.demo import bundled
 from auth_conformance.engine import opened
+from auth_conformance.loop import run_to_end
 from auth_conformance.model import Result
 from auth_conformance.testing import FAST_HASHING, FLAWS, Flaw, read_flaws
 from auth_fuzz import Budget, fuzz
@@ -111,4 +112,4 @@ def searched(seed: int, budget: Budget, case: Case | None = None, only: list[str
             return Outcome(hit, tuple(seen), time.monotonic() - began, door.scene.recorder.sent - before)
 
     with bundled(flaw=case.flaw if case else None, extra=FAST_HASHING) as (app, settings):
-        return asyncio.run(search(app, settings))
+        return run_to_end(search(app, settings))

@@ -1,0 +1,43 @@
+"""An event loop that ends: an application's tasks may refuse to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+# A task that swallows one cancellation, such as a driver that closes its connection after it, is cancelled again.
+_TIMES = 5
+# How long each cancellation may take to be obeyed, in seconds.
+_PATIENCE = 1.0
+
+
+def run_to_end(main: Coroutine[Any, Any, Result]) -> Result:
+    """Run `main` on a loop of its own, as `asyncio.run` does, and return what it returns or raise what it raises.
+
+    `asyncio.run` cancels once what is left over and waits for it without end. Here what is left over is cancelled
+    up to five times.
+    """
+
+    async def bounded() -> Result:
+        try:
+            return await main
+        finally:
+            own = asyncio.current_task()
+            await _end({task for task in asyncio.all_tasks() if task is not own})
+
+    return asyncio.run(bounded())
+
+
+async def _end(tasks: set[asyncio.Task[Any]]) -> None:
+    for _ in range(_TIMES):
+        if not tasks:
+            return
+        for task in tasks:
+            task.cancel()
+        done, tasks = await asyncio.wait(tasks, timeout=_PATIENCE)
+        for task in done:
+            if not task.cancelled():
+                task.exception()  # looked at: whatever it was, nobody waits for it

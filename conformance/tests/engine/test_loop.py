@@ -1,0 +1,40 @@
+"""A loop ends, whatever an application's tasks do with their cancellation."""
+
+import asyncio
+import time
+
+import pytest
+
+from auth_conformance.loop import run_to_end
+
+
+async def stubborn() -> None:
+    """What aiosqlite does when its thread has gone: it swallows the cancellation and waits for an answer."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.Event().wait()
+
+
+async def leaves_one_behind(tasks: list[asyncio.Task[None]]) -> str:
+    tasks.append(asyncio.create_task(stubborn()))
+    await asyncio.sleep(0)
+    return "done"
+
+
+def test_a_task_that_swallows_its_cancellation_is_cancelled_again() -> None:
+    tasks: list[asyncio.Task[None]] = []
+    started = time.monotonic()
+    assert run_to_end(leaves_one_behind(tasks)) == "done"
+    assert time.monotonic() - started < 5
+    assert tasks[0].cancelled()
+
+
+def test_what_is_raised_comes_out() -> None:
+    async def fails() -> None:
+        asyncio.get_running_loop().create_task(stubborn())
+        await asyncio.sleep(0)
+        raise LookupError("as it was")
+
+    with pytest.raises(LookupError, match="as it was"):
+        run_to_end(fails())
