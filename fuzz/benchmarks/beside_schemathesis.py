@@ -18,10 +18,10 @@ import httpx
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
-from quality import CASES, SETTINGS, Case, found
+from quality import CASES, Case, found
 
 from auth_conformance.demo import package
-from auth_conformance.testing import Flaw, environment, seeded
+from auth_conformance.testing import FAST_HASHING, Flaw, environment, seeded
 
 PEER_SECONDS = 20
 CHOSEN = (
@@ -46,7 +46,7 @@ def peer(flaw: Flaw | None, port: int) -> tuple[set[str], int, float]:
     """The checks that fail in a plain run, its cases, and its seconds."""
     with tempfile.TemporaryDirectory() as folder:
         values = {
-            **SETTINGS,
+            **FAST_HASHING,
             "SECRET_KEY": "tQ8vYb2nLr6XwZ4mHk9sPd3fGj7cVa5eUi1oRy0",
             "DATABASE_URL": f"sqlite+aiosqlite:///{folder}/app.db",
             **(flaw.environment if flaw else {}),

@@ -4,12 +4,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from quality import SETTINGS
 
+from auth_conformance.testing import FAST_HASHING
 from auth_fuzz.session import names
 
 APP = """
@@ -20,7 +19,7 @@ app = create_app()
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Path]:
+def project(tmp_path: Path) -> Path:
     (tmp_path / "shop.py").write_text(APP)
     return tmp_path
 
@@ -28,7 +27,7 @@ def project(tmp_path: Path) -> Iterator[Path]:
 def environment(project: Path) -> dict[str, str]:
     return {
         **os.environ,
-        **SETTINGS,
+        **FAST_HASHING,
         "SECRET_KEY": "tQ8vYb2nLr6XwZ4mHk9sPd3fGj7cVa5eUi1oRy0",
         "DATABASE_URL": f"sqlite+aiosqlite:///{project}/shop.db",
         "NO_COLOR": "1",

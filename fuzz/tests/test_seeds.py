@@ -4,11 +4,12 @@ import asyncio
 import re
 
 import pytest
-from quality import SECONDS, SETTINGS
+from quality import SECONDS
 
 from auth_conformance.demo import bundled
 from auth_conformance.engine import opened
 from auth_conformance.model import Result
+from auth_conformance.testing import FAST_HASHING
 from auth_conformance.transports.recorder import Recorder, Sent
 from auth_fuzz import Budget, fuzz
 
@@ -28,7 +29,7 @@ def sent_by(seed: int, search: str, requests: int, monkeypatch: pytest.MonkeyPat
             told.clear()
             return await fuzz(door.scene, Budget(SECONDS, requests), seed, only=[search])
 
-    with monkeypatch.context() as patch, bundled(extra=SETTINGS) as (app, settings):
+    with monkeypatch.context() as patch, bundled(extra=FAST_HASHING) as (app, settings):
         patch.setattr(Recorder, "send", send)
         asyncio.run(search_it(app, settings))
     return told
