@@ -12,6 +12,7 @@ from auth_conformance.model import (
     Expectation,
     Failed,
     Inconclusive,
+    Need,
     Passed,
     Role,
     Severity,
@@ -32,7 +33,7 @@ from auth_conformance.transports.message import HttpRequest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from auth_conformance.target import Operation
+    from auth_conformance.target import Form, Operation
 
 EVIL = "https://evil.example"
 Headers = tuple[tuple[str, str], ...]
@@ -59,6 +60,7 @@ class Forgeries:
     unsure: list[str] = field(default_factory=list)
     refused: int = 0
     reach: str = ""
+    remedy: str = ""
 
 
 # Minting is named so that it comes after Sessions, as everywhere else.
@@ -80,9 +82,7 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
             await self._forge_creations(mutation, bare, found)
             await self._forge_tokens(mutation, account, session, found)
         else:
-            self.notes.append(
-                "no operation that creates something is known: only login and logout were forged"
-            )
+            self._without_mutation(found)
         await self._forge_login(account, found)
         await self._forge_logout(account, found)
         closing = await self.sign_in(account, Kind.COOKIE)
@@ -99,7 +99,7 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
             return Failed(tuple(ordered), evidence, (*notes, *found.unsure))
         if found.unsure:
             more = f" (and {len(found.unsure) - 1} more)" if len(found.unsure) > 1 else ""
-            return Inconclusive(found.unsure[0] + more, "", evidence, notes)
+            return Inconclusive(found.unsure[0] + more, found.remedy, evidence, notes)
         if not found.refused:
             return Inconclusive("Nothing could be forged here.", "", evidence, notes)
         return Passed(f"{found.refused} {what} changed nothing.", evidence, notes)
@@ -122,6 +122,37 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
             if name is not None:
                 return Mutation(keys.create, keys.template, name, keys.identifier or "", listing=keys.listing)
         return None
+
+    def _without_mutation(self, found: Forgeries) -> None:
+        """Where nothing is known to create something: what pages could send all the same is not decided."""
+        target = self.target
+        flows = {item.operation.name for item in target.logins}
+        flows |= {item.operation.name for item in target.logouts}
+        flows |= {target.register.operation.name} if target.register is not None else set()
+        flows |= {target.refresh.operation.name} if target.refresh is not None else set()
+        flows |= {form.operation.name for form in self._forms()}
+        # Other methods than these a page sends only after it has asked (Fetch, CORS-preflight).
+        others = [item.name for item in self.target.operations if item.method == "POST"]
+        left = [name for name in others if name not in flows]
+        if left or not target.has_document:
+            what = left[0] if left else "What changes something"
+            found.unsure.append(f"{what} was not forged: nothing is known that shows what it changes")
+            found.remedy = self._remedy(Need.OBJECTS)
+        self.notes.append("no operation that creates something is known: only login and logout were forged")
+
+    def _forms(self) -> list[Form]:
+        """What asks for more than a cookie: the present password, or a token out of a mail."""
+        change, recovery, verification = (
+            self.target.password_change,
+            self.target.recovery,
+            self.target.verification,
+        )
+        found = [change.form] if change is not None else []
+        found += [recovery.ask.form, recovery.confirm.form] if recovery is not None else []
+        if verification is not None:
+            found += [verification.confirm.form]
+            found += [verification.ask.form] if verification.ask is not None else []
+        return found
 
     async def _must_create(self, mutation: Mutation, live: Credential) -> None:
         """The control: the honest request works, and is seen to work. Raises Unclear."""

@@ -41,6 +41,8 @@ class CsrfTokens(Sessions):
 
         chosen = "".join(self._another(character) for character in right)
         found = [
+            # A script of another site cannot send the rest either, where that is no form.
+            WrongToken("without its CSRF token", replace(live, companions=tuple(others)), harmless=True),
             WrongToken("with an empty CSRF token", carrying("")),
             WrongToken("with a made-up CSRF token", carrying(chosen)),
         ]

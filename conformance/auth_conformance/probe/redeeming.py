@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Jwt
-from auth_conformance.model import Role, Severity, Verdict
+from auth_conformance.model import Inconclusive, Role, Severity, Skipped, Verdict
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.knocking import Knocking, Tally, with_member
 from auth_conformance.secret import Secret
@@ -34,7 +35,12 @@ class Misuse:
 
 
 class Redeeming(Knocking):
-    """Takes tokens out of mails, and uses them otherwise than meant."""
+    """Takes tokens out of mails, and uses them otherwise than meant.
+
+    `_lent` are the declared accounts that were used, by label, with the passwords that they have by now.
+    """
+
+    _lent: Mapping[str, Account] = MappingProxyType({})
 
     async def must_redeem_once(self) -> Verdict:
         """No misuse of a reset token may change a password, as logging in shows."""
@@ -52,7 +58,7 @@ class Redeeming(Knocking):
                 self.notes.append(f"{misuse.words}: not tried: {reason}")
                 continue
             except Unclear as reason:
-                tally.doubt(f"{misuse.words}: {reason}")
+                tally.doubt(f"{misuse.words}: {reason}", _remedy_of(reason))
                 continue
             if second is None:
                 tally.doubt(f"{operation}: {misuse.words} changed a password once, and then not.")
@@ -65,6 +71,7 @@ class Redeeming(Knocking):
                 severity=misuse.severity,
             )
         await self._forged_host(tally)
+        await self._given_back()
         return self.concluded(tally, f"{tally.delivered} misuses of reset tokens changed nothing.")
 
     def _misuses(self) -> list[Misuse]:
@@ -82,9 +89,48 @@ class Redeeming(Knocking):
             Misuse("an unsigned token", self._unsigned, Severity.CRITICAL),
         ]
 
+    async def forgetful(self) -> Account:
+        """An account that forgets its password: a new one, or the last one again where there is no other.
+
+        Raises Missing where there is none at all.
+        """
+        try:
+            account = await self.victim()
+        except Missing:
+            if not self._lent:
+                raise
+            return list(self._lent.values())[-1]
+        if self.target.register is None:
+            self._lent = {**self._lent, account.label: account}
+        return account
+
+    def _now_has(self, account: Account, password: Secret) -> None:
+        if account.label in self._lent:
+            self._lent = {**self._lent, account.label: replace(account, password=password)}
+
+    async def _given_back(self) -> None:
+        """Give declared accounts the passwords back that the tester knows."""
+        confirm = self.recovery.confirm
+        for before in self.target.expendables():
+            now = self._lent.get(before.label, before)
+            if before.password is None or now.password == before.password:
+                continue
+            try:
+                token = await self.reset_token(now)
+            except Unclear as reason:
+                self.notes.append(f"{before.label} kept a password of the run's: {reason}")
+                continue
+            answer = await self.send(
+                confirm.request(token, before.password, now.address),
+                label=f"give {before.label} its password back",
+                operation=confirm.form.operation.name,
+            )
+            if not answer.reply.ok:
+                self.notes.append(f"{before.label} kept a password of the run's ({answer.status})")
+
     async def _honest_reset(self, tally: Tally) -> None:
         """The honest way works, and the answer to the request holds no token. Raises Missing or Unclear."""
-        account, ask = await self.victim(), self.recovery.ask
+        account, ask = await self.forgetful(), self.recovery.ask
         operation = ask.form.operation.name
 
         async def send() -> Answer:
@@ -138,24 +184,27 @@ class Redeeming(Knocking):
             role=Role.ATTACK,
             operation=login.operation.name,
         )
-        return (answer, tried) if await self.let_in(login, tried) is not None else None
+        if await self.let_in(login, tried) is None:
+            return None
+        self._now_has(owner, new)
+        return answer, tried
 
     async def _superseded(self) -> tuple[Answer, Answer] | None:
-        account = await self.victim()
+        account = await self.forgetful()
         older, newer = await self.reset_token(account), await self.reset_token(account)
         if older == newer:
             raise Missing("both messages hold the same token")
         return await self._redeem(account, account, older, "an older token")
 
     async def _used_twice(self) -> tuple[Answer, Answer] | None:
-        account = await self.victim()
+        account = await self.forgetful()
         token = await self.reset_token(account)
         if await self._redeem(account, account, token, "control: a token for the first time") is None:
             raise Unclear("the token did not work the first time")
         return await self._redeem(account, account, token, "a token for the second time")
 
     async def _after_change(self) -> tuple[Answer, Answer] | None:
-        account, change, login = await self.victim(), self.password_change, self.logins()[0]
+        account, change, login = await self.forgetful(), self.password_change, self.logins()[0]
         token, new = await self.reset_token(account), Secret(self.password())
         self.scene.recorder.redactor.learn(new)
         credential = await self.right_login(login, account, "before the change")
@@ -167,21 +216,26 @@ class Redeeming(Knocking):
         )
         if not answer.reply.ok:
             raise Unclear(f"the password could not be changed ({answer.why or answer.status})")
+        self._now_has(account, new)
         return await self._redeem(account, account, token, "a token from before the change")
 
     async def _for_another_account(self) -> tuple[Answer, Answer] | None:
-        account, other = await self.victim(), await self.victim()
+        account = await self.forgetful()
+        try:
+            other = await self.victim()
+        except Missing as reason:
+            raise Unclear("it takes two accounts that may be reset", _remedy_of(reason)) from reason
         token = await self.reset_token(account)
         return await self._redeem(other, other, token, "a token with another account's name", name=True)
 
     async def _of_other_purpose(self) -> tuple[Answer, Answer] | None:
-        account = await self.victim()
+        account = await self.forgetful()
         return await self._redeem(account, account, await self.verify_token(account), "a verification token")
 
     async def _too_old(self) -> tuple[Answer, Answer] | None:
         if not self.scene.recorder.clock.movable:
             raise Missing("the clock of this target cannot be moved")
-        account = await self.victim()
+        account = await self.forgetful()
         token = await self.reset_token(account)
         moved = (_CODE if len(token.reveal()) < _CODE_LENGTH else _HOUR) + _SLACK
         found = await self._redeem(
@@ -195,26 +249,26 @@ class Redeeming(Knocking):
 
     async def _reset_clock_followed(self, moved: float) -> bool:
         """CC: a token that is issued under the moved clock says so."""
-        account = await self.victim()
+        account = await self.forgetful()
         token = (await self.log_in(account, moved=moved)).credential.jwt
         issued = token.claims.get("iat") if token is not None else None
         now = self.scene.recorder.clock.now()
         return isinstance(issued, (int, float)) and issued - now > _FOLLOWED * moved
 
     async def _respelled_case(self) -> tuple[Answer, Answer] | None:
-        account = await self.victim()
+        account = await self.forgetful()
         token = (await self.reset_token(account)).reveal()
         if token.swapcase() == token:
             raise Missing("the token has no letters")
         return await self._redeem(account, account, Secret(token.swapcase()), "a token in another case")
 
     async def _cut(self) -> tuple[Answer, Answer] | None:
-        account = await self.victim()
+        account = await self.forgetful()
         token = (await self.reset_token(account)).reveal()
         return await self._redeem(account, account, Secret(token[:-1]), "a token without its last character")
 
     async def _unsigned(self) -> tuple[Answer, Answer] | None:
-        account = await self.victim()
+        account = await self.forgetful()
         token = Jwt.parse((await self.reset_token(account)).reveal())
         if token is None:
             raise Missing("reset tokens are no JWTs")
@@ -234,7 +288,7 @@ class Redeeming(Knocking):
         for header in ("X-Forwarded-Host", "Host"):
             answers: list[Answer] = []
             for _ in range(2):
-                account = await self.victim()
+                account = await self.forgetful()
 
                 async def send(account: Account = account, header: str = header) -> Answer:
                     return await self.send(
@@ -256,3 +310,8 @@ class Redeeming(Knocking):
                 tally.violate(operation, message, *answers)
             else:
                 tally.delivered += 1
+
+
+def _remedy_of(reason: Missing | Unclear) -> str:
+    told = reason.verdict
+    return told.remedy if isinstance(told, Skipped | Inconclusive) else ""

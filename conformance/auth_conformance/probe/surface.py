@@ -21,13 +21,18 @@ from auth_conformance.model import (
     Violation,
 )
 from auth_conformance.oracles.caches import by_cache
+from auth_conformance.oracles.canary import leaked
 from auth_conformance.oracles.normalise import masked
-from auth_conformance.probe.core import Answer, Core, Missing
+from auth_conformance.oracles.pointer import put
+from auth_conformance.probe.core import Answer, Core, Missing, Unclear
+from auth_conformance.probe.refusals import object_of
 from auth_conformance.target import Operation
 from auth_conformance.transports.message import HttpRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from auth_conformance.credentials import Credential
 
 MOST_OPERATIONS = 150
 # Files that stand beside applications, and the beginning of what proves them.
@@ -78,9 +83,13 @@ class Surface(Core):
         violations: list[Violation] = []
         doubts: list[str] = []
         undeclared: list[str] = []
-        refused = 0
         inventory = self._inventory()
+        touched, harmless = await self._touched(inventory)
+        violations += touched
+        refused = len(harmless)
         for operation in inventory[:MOST_OPERATIONS]:
+            if operation.name in harmless | {item.operation for item in touched}:
+                continue
             answer = await self._by_nobody(operation, f"a stranger calls {operation.name}")
             if answer.judgement is not None:
                 doubts.append(f"{operation.name}: {answer.why}")
@@ -121,6 +130,7 @@ class Surface(Core):
             for item in (*self.target.logins, self.target.register, self.target.refresh)
             if item is not None
         }
+        flows |= {step.operation.name for item in self.target.logins for step in item.before}
         # The token in the body is the credential there (RFC 7009 §2.1).
         flows |= {item.operation.name for item in self.target.logouts if item.refresh_field is not None}
         flows |= {self.target.public.name} if self.target.public is not None else set()
@@ -200,6 +210,94 @@ class Surface(Core):
             self.notes.append(told)
         elif (answer.status or 0) in (400, 404, 409, 415, 422):
             undeclared.append(told)
+
+    async def _touched(self, inventory: list[Operation]) -> tuple[list[Violation], set[str]]:
+        """Let a stranger change and delete an object that is there: what its owner reads afterwards decides (RR).
+
+        Returns what was changed, and the names of the operations that left it alone, whatever they answered.
+        """
+        objects = self.target.objects
+        known = {item.name for item in inventory if not item.security}
+        changes = [item for item in (objects.update, objects.delete) if item is not None] if objects else []
+        chosen = [item for item in changes if item.name in known]
+        if objects is None or not chosen:
+            return [], set()
+        try:
+            made = await self.call(
+                objects.create, label="a stranger creates an object", body=objects.template
+            )
+            if made.reply.ok:
+                self.notes.append(f"{objects.create.name} is for strangers: what they change may be theirs")
+                return [], set()
+            return await self._each_touched(chosen)
+        except (Missing, Unclear) as reason:
+            self.notes.append(f"whether strangers change what is there was not seen: {reason}")
+            return [], set()
+
+    async def _each_touched(self, changes: list[Operation]) -> tuple[list[Violation], set[str]]:
+        found: list[Violation] = []
+        harmless: set[str] = set()
+        for operation in changes:
+            touched, answer = await self._object_touched(operation, "a stranger calls")
+            if touched:
+                again, second = await self._object_touched(operation, "again: a stranger calls")
+                message = (
+                    f"{operation.name} did to an object of A what a stranger asked for ({answer.status})."
+                )
+                evidence = (answer.exchange, second.exchange)
+                if again:
+                    found.append(
+                        Violation(
+                            operation.name, message, Severity.CRITICAL, evidence, Expectation("refused")
+                        )
+                    )
+            elif answer.status in (401, 403, 404):
+                harmless.add(operation.name)
+            elif answer.reply.ok and await self._owner_can(operation):
+                self.notes.append(f"{operation.name} answers strangers {answer.status}, and does nothing")
+                harmless.add(operation.name)
+        return found, harmless
+
+    async def _owner_can(self, operation: Operation) -> bool:
+        """The control: the same call by the owner can be seen. What only hides an object shows nothing."""
+        touched, _ = await self._object_touched(operation, "control: A calls", await self.credential())
+        return touched
+
+    async def _object_touched(
+        self, operation: Operation, who: str, caller: Credential | None = None
+    ) -> tuple[bool, Answer]:
+        """Call it on a new object of A; whether A then finds it gone or changed. Raises Unclear."""
+        objects = self.target.objects
+        if objects is None:
+            raise Missing("No objects are known.")
+        values = {objects.id_parameter: await object_of(self, "a")}
+        before = await self._read_by_owner(values)
+        if not before.reply.ok:
+            raise Unclear(f"{objects.read.name} does not show its owner the object ({before.status})")
+        mark = self.canary()
+        body = put(dict(objects.template), objects.text_field, mark) if operation.method != "DELETE" else None
+        answer = await self.call(
+            operation,
+            caller,
+            label=f"{who} {operation.name} on what is there",
+            role=Role.CONTROL if caller is not None else Role.ATTACK,
+            values=values,
+            body=body,
+            fresh=who.startswith("again"),
+        )
+        after = await self._read_by_owner(values)
+        if after.judgement is not None or answer.judgement is not None:
+            raise Unclear(f"{operation.name}: {after.why or answer.why}")
+        return after.status in (404, 410) or leaked(mark, after.reply.text) is not None, answer
+
+    async def _read_by_owner(self, values: dict[str, str]) -> Answer:
+        objects = self.target.objects
+        if objects is None:
+            raise Missing("No objects are known.")
+        live = await self.credential()
+        return await self.call(
+            objects.read, live, label="the owner reads it", role=Role.CONTROL, values=values
+        )
 
     async def _beside(self, nowhere: Answer) -> list[Violation]:
         """Ask for what is often left beside an application: metrics, debuggers, files."""

@@ -1,0 +1,145 @@
+"""A club with opaque tokens and names of its own for everything; a test replaces one decision of its house."""
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
+from services.people import PEOPLE
+
+from auth_conformance import catalog
+from auth_conformance.engine import conduct
+from auth_conformance.model import Result
+from auth_conformance.settings import load
+
+SPARE = {"spare": "spare-Marble-Cascade-52"}
+MAILS: dict[str, str] = {}
+
+
+def last_mail(address: str) -> str | None:
+    """What the club wrote last to this address."""
+    return MAILS.get(address)
+
+
+class Credentials(BaseModel):
+    username: str
+    password: str
+
+
+class Slip(BaseModel):
+    text: str
+
+
+class Forgotten(BaseModel):
+    email: str
+
+
+class Renewal(BaseModel):
+    token: str
+    new_password: str
+
+
+@dataclass
+class Club:
+    """What the house decides; sound as it stands."""
+
+    people: dict[str, str] = field(default_factory=lambda: {**PEOPLE, **SPARE})
+    sessions: dict[str, str] = field(default_factory=dict)
+    slips: dict[str, tuple[str, str]] = field(default_factory=dict)
+    resets: dict[str, str] = field(default_factory=dict)
+
+    def may_remove(self, slip: str, name: str | None) -> bool:
+        """Whether this caller (None is a stranger) may take that slip down."""
+        return name is not None and self.slips.get(slip, ("", ""))[0] == name
+
+    def spent(self, token: str) -> None:
+        """What becomes of a reset token that was used."""
+        del self.resets[token]
+
+
+def create_app(club: Club) -> FastAPI:  # noqa: C901 - a service is many handlers
+    app = FastAPI()
+    bearer = HTTPBearer(auto_error=False, scheme_name="Badge")
+
+    async def member(badge: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> str:
+        name = club.sessions.get(badge.credentials) if badge is not None else None
+        if name is None:
+            raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
+        return name
+
+    Member = Annotated[str, Depends(member)]  # noqa: N806 - a type
+
+    @app.post("/login")
+    async def login(body: Credentials) -> dict[str, str]:
+        if not secrets.compare_digest(club.people.get(body.username, "").encode(), body.password.encode()):
+            raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
+        token = secrets.token_urlsafe(24)
+        club.sessions[token] = body.username
+        return {"access_token": token, "token_type": "bearer"}
+
+    @app.get("/me")
+    async def me(name: Member) -> dict[str, str]:
+        return {"username": name, "email": f"{name}@example.com"}
+
+    @app.post("/forgot", status_code=202)
+    async def forgot(body: Forgotten) -> dict[str, str]:
+        name = body.email.partition("@")[0]
+        if name in club.people:
+            token = secrets.token_urlsafe(24)
+            club.resets = {key: value for key, value in club.resets.items() if value != name}
+            club.resets[token] = name
+            MAILS[body.email] = f"Choose a new password: https://club.example/reset?token={token}"
+        return {"status": "ok"}
+
+    @app.post("/reset")
+    async def reset(body: Renewal) -> dict[str, str]:
+        if body.token not in club.resets:
+            raise HTTPException(400, "no")
+        name = club.resets[body.token]
+        club.people[name] = body.new_password
+        club.spent(body.token)
+        return {"status": "ok"}
+
+    @app.post("/slips", status_code=201)
+    async def pin(body: Slip, name: Member) -> dict[str, str]:
+        number = secrets.token_hex(8)
+        club.slips[number] = (name, body.text)
+        return {"id": number, "text": body.text}
+
+    @app.get("/slips/{slip_id}")
+    async def read(slip_id: str, name: Member) -> dict[str, str]:
+        owner, text = club.slips.get(slip_id, ("", ""))
+        if owner != name:
+            raise HTTPException(404, "nothing")
+        return {"id": slip_id, "text": text}
+
+    @app.delete("/slips/{slip_id}", status_code=204)
+    async def remove(slip_id: str, request: Request) -> None:
+        # No document tells that it looks at a badge.
+        name = club.sessions.get(request.headers.get("authorization", "").removeprefix("Bearer "))
+        if club.may_remove(slip_id, name):
+            club.slips.pop(slip_id, None)
+
+    return app
+
+
+def judged(code: str, club: Club, **configuration: Any) -> Result:
+    """The result of one check on this club, whose members alice and bob are known, and one more to spare."""
+    people: Mapping[str, dict[str, Any]] = {
+        "a": {"username": "alice", "password": {"env": "PASSWORD_OF_ALICE"}},
+        "b": {"username": "bob", "password": {"env": "PASSWORD_OF_BOB"}},
+        "spare": {
+            "username": "spare",
+            "email": "spare@example.com",
+            "password": {"env": "PASSWORD_OF_SPARE"},
+            "role": "expendable",
+        },
+    }
+    mailbox = {"app": f"{__name__}:last_mail"}
+    settings = load({"accounts": people, "mailbox": mailbox, **configuration}, start=Path("/"))
+    return asyncio.run(conduct(settings, [catalog.load()[code]], app=create_app(club))).results[0]

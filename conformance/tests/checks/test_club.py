@@ -1,0 +1,53 @@
+"""Vectors of several checks on a service unlike the reference app, sound and unsound in one way each."""
+
+import pytest
+from checks.club_app import SPARE, Club, judged
+
+from auth_conformance.model import Result, Severity
+
+
+@pytest.fixture(autouse=True)
+def password_of_the_spare(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PASSWORD_OF_SPARE", SPARE["spare"])
+
+
+def said(result: Result) -> str:
+    notes = getattr(result.verdict, "notes", ())
+    return f"{result.name} {result.severity}: {result.verdict.reason} {notes}"
+
+
+class OpenToStrangers(Club):
+    def may_remove(self, slip: str, name: str | None) -> bool:
+        return True
+
+
+class Reusable(Club):
+    def spent(self, token: str) -> None:
+        """Nothing."""
+
+
+def test_a_deletion_that_strangers_can_call_is_found_by_what_is_gone() -> None:
+    result = judged("AUZ112", OpenToStrangers())
+    assert (result.name, result.severity) == ("failed", Severity.CRITICAL), said(result)
+    assert "DELETE /slips/{slip_id} did to an object of A" in result.verdict.reason
+
+
+def test_a_deletion_that_answers_204_and_deletes_nothing_is_no_finding() -> None:
+    result = judged("AUZ112", Club())
+    assert "DELETE /slips" not in result.verdict.reason, said(result)
+    assert "answers strangers 204, and does nothing" in said(result)
+
+
+def test_one_account_is_enough_for_what_a_reset_token_does_to_it() -> None:
+    club = Reusable()
+    result = judged("CRD117", club)
+    assert (result.name, result.severity) == ("failed", Severity.HIGH), said(result)
+    assert "used already" in result.verdict.reason
+    assert club.people["spare"] == SPARE["spare"], "the password that the tester knows is back"
+
+
+def test_with_one_account_nothing_is_said_about_another() -> None:
+    result = judged("CRD117", Club())
+    assert result.name == "inconclusive", said(result)
+    assert "two accounts" in result.verdict.reason
+    assert "expendable" in getattr(result.verdict, "remedy", "")

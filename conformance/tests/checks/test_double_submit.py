@@ -1,0 +1,137 @@
+"""WEB104 where the CSRF token is in a cookie, too: compared with the header, bound to the session, or optional."""
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from fastapi import Depends, FastAPI, Form, HTTPException, Request, Response
+from fastapi.security import APIKeyCookie
+from services.people import PEOPLE
+
+from auth_conformance import catalog
+from auth_conformance.engine import conduct
+from auth_conformance.model import Result, Severity
+from auth_conformance.settings import load
+
+KEY = secrets.token_bytes(16)
+# Whether a change is meant, by the session and the CSRF token in cookie and header.
+Meant = Callable[[str, str, str], bool]
+
+
+def bound(session: str) -> str:
+    return hmac.new(KEY, session.encode(), hashlib.sha256).hexdigest()
+
+
+def agree(_: str, crumb: str, token: str) -> bool:
+    return bool(crumb) and crumb == token
+
+
+def agree_if_any(_: str, crumb: str, token: str) -> bool:
+    return not token or crumb == token
+
+
+def is_its_own(session: str, crumb: str, token: str) -> bool:
+    return hmac.compare_digest(bound(session), token) and crumb == token
+
+
+def tearoom(  # noqa: C901 - a service is many handlers
+    meant: Meant, *, crumb: str = "crumb", own: bool = False, same_site: str = "none", path: str = "/pots"
+) -> FastAPI:
+    app, sessions, pots = FastAPI(), dict[str, str](), dict[str, tuple[str, str]]()
+    scheme = APIKeyCookie(name="sid", auto_error=False)
+
+    def guest(sid: Annotated[str | None, Depends(scheme)]) -> str:
+        if sid not in sessions:
+            raise HTTPException(401, "no")
+        return sessions[sid]
+
+    Guest = Annotated[str, Depends(guest)]  # noqa: N806 - a type
+
+    @app.post("/login")
+    def login(
+        request: Request,
+        response: Response,
+        username: Annotated[str, Form()],
+        password: Annotated[str, Form()],
+    ) -> dict[str, str]:
+        if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+            raise HTTPException(403, "not from here")
+        if PEOPLE.get(username) != password:
+            raise HTTPException(401, "no")
+        sid = secrets.token_urlsafe(24)
+        sessions[sid] = username
+        response.set_cookie("sid", sid, httponly=True, secure=True, samesite=same_site)  # type: ignore[arg-type]
+        response.set_cookie(crumb, bound(sid) if own else secrets.token_hex(16), secure=True, path="/")
+        return {"hello": username}
+
+    @app.get("/me")
+    def me(name: Guest) -> dict[str, str]:
+        return {"username": name}
+
+    @app.post(path, status_code=201)
+    def brew(request: Request, name: Guest, tea: Annotated[str, Form()]) -> dict[str, str]:
+        sid, token = request.cookies["sid"], request.headers.get("x-csrf-token", "")
+        if not meant(sid, request.cookies.get(crumb, ""), token):
+            raise HTTPException(403, "not meant")
+        number = secrets.token_hex(8)
+        pots[number] = (name, tea)
+        return {"id": number, "tea": tea}
+
+    @app.get(path + "/{pot_id}")
+    def read(pot_id: str, name: Guest) -> dict[str, str]:
+        owner, tea = pots.get(pot_id, ("", ""))
+        if owner != name:
+            raise HTTPException(404, "nothing")
+        return {"id": pot_id, "tea": tea}
+
+    return app
+
+
+def judged(app: FastAPI) -> Result:
+    accounts = {
+        label: {"username": name, "password": {"env": f"PASSWORD_OF_{name}".upper()}}
+        for label, name in zip("ab", PEOPLE, strict=False)
+    }
+    settings = load({"accounts": accounts}, start=Path("/"))
+    return asyncio.run(conduct(settings, [catalog.load()["WEB104"]], app=app)).results[0]
+
+
+def said(result: Result) -> str:
+    return f"{result.name} {result.severity}: {result.verdict.reason} {getattr(result.verdict, 'notes', ())}"
+
+
+def test_a_token_that_is_only_compared_with_a_cookie_can_be_chosen() -> None:
+    result = judged(tearoom(agree))
+    assert (result.name, result.severity) == ("failed", Severity.LOW), said(result)
+    assert "not that the page knows the session's" in result.verdict.reason
+
+
+def test_a_cookie_that_nobody_else_can_plant_makes_the_comparison_enough() -> None:
+    result = judged(tearoom(agree, crumb="__Host-crumb"))
+    assert result.name == "passed", said(result)
+    assert "of the page's choice, in cookie and header" in said(result)
+
+
+def test_a_token_bound_to_the_session_passes() -> None:
+    result = judged(tearoom(is_its_own, own=True))
+    assert result.name == "passed", said(result)
+
+
+@pytest.mark.parametrize(("same_site", "severity"), [("none", Severity.HIGH), ("strict", Severity.MEDIUM)])
+def test_a_token_that_need_not_be_there_protects_nobody(same_site: str, severity: Severity) -> None:
+    result = judged(tearoom(agree_if_any, same_site=same_site))
+    assert (result.name, result.severity) == ("failed", severity), said(result)
+    assert "is carried out for a form" in result.verdict.reason
+
+
+def test_changes_that_nobody_could_see_are_not_called_defended() -> None:
+    # What is ordered may cost money: nothing is created there by a guess.
+    result = judged(tearoom(is_its_own, own=True, path="/orders"))
+    assert result.name == "inconclusive", said(result)
+    assert "POST /orders was not forged" in result.verdict.reason
+    assert "[objects]" in getattr(result.verdict, "remedy", "")
