@@ -237,11 +237,15 @@ def check_url(url: str) -> None:
 
 
 async def clean_up(scene: Scene) -> None:
-    """Delete the accounts that the run registered, where the service lets them delete themselves."""
+    """Delete what the run made for objects to stand in, and the accounts that it registered, where it may."""
     target, send = scene.target, scene.recorder.send
+    METER.set(None)
+    with contextlib.suppress(BudgetExceededError):
+        for operation, values, credential in reversed(scene.made_parents):
+            request = operation.request(values).with_headers(*credential.headers)
+            await send(request.with_query(*credential.query), label="clean up: delete what objects stood in")
     if target.delete_account is None:
         return
-    METER.set(None)
     declared = target.expendables()
     ours = [credential for account, credential in scene.made_accounts if account not in declared]
     login = next(iter(target.logins), None)

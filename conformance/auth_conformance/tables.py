@@ -350,6 +350,23 @@ class KeysSettings(Table):
     """The path parameter that names whose keys they are, where there is one."""
 
 
+class ParentSettings(Table):
+    """Where a person gets a value for a path parameter that stands above objects."""
+
+    parameter: str
+    """The name of the path parameter."""
+    operation: OperationName
+    """The operation whose reply holds it: a list of one's own, one's profile, or with POST a creation."""
+    value: Pointer
+    """Where the reply holds it."""
+    body: Members = Field(default_factory=dict)
+    """A body that creation takes."""
+    fresh: list[str] = Field(default_factory=list)
+    """The members of that body that have to be new each time, such as a name."""
+    delete: OperationName | None = None
+    """The operation that deletes what was created."""
+
+
 class ObjectsSettings(Table):
     """A collection whose objects belong to users."""
 
@@ -369,6 +386,10 @@ class ObjectsSettings(Table):
     """The operation that changes one; `PATCH` or `PUT` on the path of `read` where it is left out."""
     delete: OperationName | None = None
     """The operation that deletes one."""
+    parents: list[ParentSettings] = Field(default_factory=list)
+    """What stands above them in the path: a tenant, a project, a person; the outermost first."""
+    private: bool = False
+    """Whether people who have the same parent must not see each other's objects."""
 
 
 class CallSettings(Table):

@@ -390,8 +390,49 @@ class KeyManagement:
 
 
 @dataclass(frozen=True, slots=True)
+class Parent:
+    """What stands above objects in their paths, and where a caller gets one of their own.
+
+    `operation` makes one from `template`, with a new word in the members `fresh`, or lists or names it. `value`
+    points into its reply at what `parameter` takes. `delete` takes away what was made.
+    """
+
+    parameter: str
+    operation: Operation
+    value: str
+    template: Mapping[str, Any] = field(default_factory=dict)
+    fresh: tuple[str, ...] = ()
+    delete: Operation | None = None
+
+    @property
+    def makes(self) -> bool:
+        """Whether each caller makes one, which then is theirs alone."""
+        return self.operation.method == "POST"
+
+    def deletion(self, values: Mapping[str, str]) -> dict[str, str]:
+        """The path values that `delete` takes, which may name its parameter otherwise."""
+        last = (
+            self.delete.path.rpartition("{")[2].partition("}")[0]
+            if self.delete is not None
+            else self.parameter
+        )
+        return {**values, last: values[self.parameter]}
+
+    def body(self, word: str) -> dict[str, Any]:
+        """A body for a new one, called `word`."""
+        made = dict(self.template)
+        for name in self.fresh:
+            made = put(made, name, word)
+        return made
+
+
+@dataclass(frozen=True, slots=True)
 class Objects:
-    """A collection whose objects belong to users. `text_field` takes free text; `identifier` is a pointer."""
+    """A collection whose objects belong to users. `text_field` takes free text; `identifier` is a pointer.
+
+    `parents` are what stands above them, the outermost first. `private` says that people who have the same one
+    must not see what the others keep there.
+    """
 
     create: Operation
     read: Operation
@@ -403,6 +444,8 @@ class Objects:
     update: Operation | None = None
     delete: Operation | None = None
     provenance: Provenance = Provenance.OBSERVED
+    parents: tuple[Parent, ...] = ()
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.discovery.names import avoided, mentions, names, rank
-from auth_conformance.discovery.sampling import body_type, sample, with_body
+from auth_conformance.discovery.parents import Above, identifiers, parameters, take_down, ways_up
+from auth_conformance.discovery.sampling import body_type, free_text, sample, with_body
 from auth_conformance.discovery.schemas import Field, fields
 from auth_conformance.model import Provenance
-from auth_conformance.oracles.pointer import put, resolve, strings
+from auth_conformance.oracles.pointer import put
 from auth_conformance.target import Objects, Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from auth_conformance.credentials import Credential
     from auth_conformance.discovery.asking import Scout
     from auth_conformance.discovery.knowledge import Knowledge
-    from auth_conformance.transports.message import HttpRequest, RawReply
+    from auth_conformance.transports.message import HttpRequest
 
 _MOST = 4
-_FREE = 12
+_MOST_BELOW = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A creation with the operations on one of its objects."""
+    """A creation with the operations on one of its objects, and parameters that come before its id besides."""
 
     create: Operation
     read: Operation
     parameter: str
     text: Field
     score: int
+    more: tuple[str, ...] = ()
 
 
 async def find_objects(scout: Scout, known: Knowledge) -> None:
@@ -42,17 +44,29 @@ async def find_objects(scout: Scout, known: Knowledge) -> None:
     if owner is None or known.objects is not None:
         return
     for item in sorted(_collections(known), key=lambda found: -found.score)[:_MOST]:
-        objects = await _try(scout, known, item, owner)
+        objects = await _try(scout, known, item, owner, Above())
         if objects is not None:
-            known.objects = objects
-            known.say(
-                "objects",
-                f"{item.create.name}, {item.read.name} (text in {item.text.pointer}, "
-                f"id at {objects.identifier})",
-                Provenance.OBSERVED,
-                "what A created was read back" + (" and deleted again" if objects.delete else ""),
-            )
+            _settle(known, objects)
             return
+    for item in sorted(_below(known), key=lambda found: -found.score)[:_MOST_BELOW]:
+        for way in await ways_up(scout, known, item.create.path, item.more, owner):
+            objects = await _try(scout, known, item, owner, way)
+            await take_down(scout, way, owner)
+            if objects is not None:
+                _settle(known, objects)
+                return
+
+
+def _settle(known: Knowledge, objects: Objects) -> None:
+    known.objects = objects
+    above = [f"{parent.parameter} from {parent.operation.name}" for parent in objects.parents]
+    known.say(
+        "objects",
+        f"{objects.create.name}, {objects.read.name} (text in {objects.text_field}, "
+        f"{', '.join([*above, f'id at {objects.identifier}'])})",
+        Provenance.OBSERVED,
+        "what A created was read back" + (" and deleted again" if objects.delete else ""),
+    )
 
 
 def _collections(known: Knowledge) -> Iterator[Collection]:
@@ -60,73 +74,100 @@ def _collections(known: Knowledge) -> Iterator[Collection]:
         if "{" in create.path or avoided(create, "objects") or body_type(create) is None:
             continue
         read = _one_of(known, create, "GET")
-        text = _text(create)
-        if read is None or text is None:
+        found = read and _collection(known, create, read)
+        if found:
+            yield found
+
+
+def _below(known: Knowledge) -> Iterator[Collection]:
+    """Collections in whose paths something stands above the objects, and those that name the owner on reading."""
+    for create in known.by_method("POST"):
+        head, _, last = create.path.rstrip("/").rpartition("/")
+        if "}" in last or body_type(create) is None:
             continue
-        score = 4 * create.protected + 2 * (_one_of(known, create, "DELETE") is not None)
-        score += 2 * (rank(text.name, names("objects", "text")) is not None) + text.required
-        required = [item for item in fields(create.bodies[body_type(create) or ""]) if item.required]
-        yield Collection(create, read, read.path.split("{")[1].split("}")[0], text, score - len(required))
+        elsewhere = mentions(head, names("objects", "avoid_above")) or mentions(
+            last, names("objects", "avoid")
+        )
+        if elsewhere:
+            continue
+        if "{" in create.path:
+            read = _one_of(known, create, "GET")
+            found = read and _collection(known, create, read)
+            if found:
+                yield replace(found, score=found.score - 4 * create.path.count("{"))
+        elif _one_of(known, create, "GET") is None:
+            read = _named_by_two(known, last)
+            found = read and _collection(known, create, read)
+            if read and found:
+                yield replace(found, score=found.score - 4, more=tuple(parameters(read.path)[:-1]))
 
 
-def _one_of(known: Knowledge, create: Operation, method: str) -> Operation | None:
-    """The operation of that method on one object of the collection."""
-    prefix = create.path.rstrip("/") + "/{"
-    for operation in known.by_method(method):
-        path = operation.path.rstrip("/")
-        if path.startswith(prefix) and path.endswith("}") and path.count("{") == 1:
-            return operation
+def _named_by_two(known: Knowledge, last: str) -> Operation | None:
+    """`GET /repos/{owner}/{repo}` reads what `POST /user/repos` made: the name of the collection tells."""
+    for operation in known.by_method("GET"):
+        parts = operation.path.rstrip("/").split("/")
+        if len(parts) > 3 and parts[-3] == last and parts[-1][:1] == parts[-2][:1] == "{":
+            return operation if operation.path.count("{") == 2 else None
     return None
 
 
-def _text(create: Operation) -> Field | None:
-    """The member that takes free text."""
-    found = [
-        item
-        for item in fields(create.bodies[body_type(create) or ""])
-        if item.schema.get("type") == "string"
-        and not any(key in item.schema for key in ("enum", "const", "format", "pattern"))
-        and int(item.schema.get("maxLength", 999)) >= _FREE
-        and not mentions(
-            item.name, ("url", "uri", "image", "color", "password", "token", "id", "email", "phone", "date")
-        )
-    ]
-    wanted = names("objects", "text")
-    ranked = sorted(
-        found,
-        key=lambda item: (not item.required, 99 if (place := rank(item.name, wanted)) is None else place),
-    )
-    return ranked[0] if ranked else None
+def _collection(known: Knowledge, create: Operation, read: Operation) -> Collection | None:
+    schema = create.bodies[body_type(create) or ""]
+    text = free_text(schema)
+    if text is None:
+        return None
+    score = 4 * create.protected + 2 * (_one_of(known, create, "DELETE", read) is not None)
+    score += 2 * (rank(text.name, names("objects", "text")) is not None) + text.required
+    required = [item for item in fields(schema) if item.required]
+    return Collection(create, read, parameters(read.path)[-1], text, score - len(required))
+
+
+def _one_of(
+    known: Knowledge, create: Operation, method: str, read: Operation | None = None
+) -> Operation | None:
+    """The operation of that method on one object of the collection."""
+    if read is not None and f"{method} {read.path}" in known.operations:
+        return known.operations[f"{method} {read.path}"]
+    prefix = create.path.rstrip("/") + "/{"
+    for operation in known.by_method(method):
+        path = operation.path.rstrip("/")
+        if path.startswith(prefix) and path.endswith("}") and "/" not in path[len(prefix) :]:
+            return operation
+    return None
 
 
 def creation_requests(scout: Scout, known: Knowledge) -> list[HttpRequest]:
     """The requests that would create an object, in each collection that looks like one, likeliest first."""
     found = sorted(_collections(known), key=lambda item: -item.score)
-    return [_creation(scout, item, "cn" + secrets.token_hex(5))[0] for item in found[:_MOST]]
+    return [_creation(scout, item, "cn" + secrets.token_hex(5), {})[0] for item in found[:_MOST]]
 
 
-def _creation(scout: Scout, item: Collection, canary: str) -> tuple[HttpRequest, dict[str, Any]]:
+def _creation(
+    scout: Scout, item: Collection, canary: str, above: Mapping[str, str]
+) -> tuple[HttpRequest, dict[str, Any]]:
     media = body_type(item.create) or "application/json"
     made = sample(item.create.bodies[media], scout.rng)
     template: dict[str, Any] = made if isinstance(made, dict) else {}
-    return with_body(item.create.request(), media, put(template, item.text.pointer, canary)), template
+    request = item.create.request(above)
+    return with_body(request, media, put(template, item.text.pointer, canary)), template
 
 
-async def _try(scout: Scout, known: Knowledge, item: Collection, owner: Credential) -> Objects | None:
+async def _try(
+    scout: Scout, known: Knowledge, item: Collection, owner: Credential, way: Above
+) -> Objects | None:
     canary = "cn" + secrets.token_hex(5)
-    request, template = _creation(scout, item, canary)
+    request, template = _creation(scout, item, canary, way.values)
     created = (await scout.ask(request, f"create an object: {item.create.name}", credential=owner)).reply
     if not created.ok:
         return None
-    for pointer, value in _identifiers(created, item.parameter):
-        read = await scout.call(
-            item.read, f"read it: {item.read.name}", credential=owner, path_values={item.parameter: value}
-        )
+    for pointer, value in identifiers(created, item.parameter):
+        values = {**way.values, item.parameter: value}
+        read = await scout.call(item.read, f"read it: {item.read.name}", credential=owner, path_values=values)
         if not read.ok or canary not in read.text:
             continue
-        delete = _one_of(known, item.create, "DELETE")
+        delete = _one_of(known, item.create, "DELETE", item.read)
         if delete is not None:
-            values = {delete.path.split("{")[1].split("}")[0]: value}
+            values = {**way.values, parameters(delete.path)[-1]: value}
             gone = await scout.call(delete, f"delete it: {delete.name}", credential=owner, path_values=values)
             delete = delete if gone.ok else None
         return Objects(
@@ -137,26 +178,16 @@ async def _try(scout: Scout, known: Knowledge, item: Collection, owner: Credenti
             pointer,
             item.parameter,
             known.operations.get(f"GET {item.create.path}"),
-            _one_of(known, item.create, "PATCH")
-            or _one_of(known, item.create, "PUT")
-            or _one_of(known, item.create, "POST"),
+            next(
+                (
+                    found
+                    for method in ("PATCH", "PUT", "POST")
+                    if (found := _one_of(known, item.create, method, item.read)) is not None
+                ),
+                None,
+            ),
             delete,
             Provenance.OBSERVED,
+            way.parents,
         )
     return None
-
-
-def _identifiers(created: RawReply, parameter: str) -> list[tuple[str, str]]:
-    """Where the reply may name the new object, likeliest first, with what stands there."""
-    wanted = (parameter, *names("objects", "identifier"))
-    found = []
-    for pointer in strings(created.json):
-        name = pointer.rsplit("/", 1)[-1]
-        place = rank(name, wanted)
-        if place is None and name.lower().endswith("id"):
-            place = len(wanted)
-        if place is not None:
-            found.append((pointer.count("/"), place, pointer))
-    if not found and isinstance(created.json, (str, int)):
-        found.append((0, 0, ""))
-    return [(pointer, str(resolve(created.json, pointer))) for _, _, pointer in sorted(found)][:3]

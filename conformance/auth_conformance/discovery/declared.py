@@ -22,6 +22,7 @@ from auth_conformance.target import (
     LoginStep,
     Logout,
     Objects,
+    Parent,
     Refresh,
     Register,
     Witness,
@@ -278,6 +279,18 @@ def _declared_objects(known: Knowledge) -> None:
         or known.operations.get(f"PUT {read.path}"),
         _named(known, given.delete),
         Provenance.DECLARED,
+        tuple(
+            Parent(
+                item.parameter,
+                known.operation(item.operation, Provenance.DECLARED),
+                item.value,
+                filled(item.body),
+                tuple(item.fresh),
+                _named(known, item.delete),
+            )
+            for item in given.parents
+        ),
+        given.private,
     )
     known.say("objects", f"{given.create}, {given.read}", Provenance.DECLARED, _BECAUSE)
 

@@ -6,8 +6,8 @@ import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from auth_conformance.discovery.names import names, rank
-from auth_conformance.discovery.schemas import merged, type_of
+from auth_conformance.discovery.names import mentions, names, rank
+from auth_conformance.discovery.schemas import Field, fields, merged, type_of
 from auth_conformance.discovery.values import bounds, most_of, sample
 from auth_conformance.target import typed
 from auth_conformance.transports.message import HttpRequest
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from auth_conformance.target import Operation, Parameter
 
 _UUID_LENGTH = 36
+_FREE = 12
 
-__all__ = ["body_type", "build_request", "sample", "unguessable", "with_body"]
+__all__ = ["body_type", "build_request", "free_text", "sample", "unguessable", "with_body"]
 
 
 def build_request(
@@ -107,3 +108,23 @@ def unguessable(parameter: Parameter | None, rng: random.Random) -> str:
     if schema.get("enum") or schema.get("pattern") or most_of(schema) < _UUID_LENGTH:
         return _written(sample({key: item for key, item in schema.items() if key != "example"}, rng))
     return str(uuid.UUID(int=rng.getrandbits(128), version=4))
+
+
+def free_text(schema: Any) -> Field | None:
+    """The member of a body that takes free text."""
+    found = [
+        item
+        for item in fields(schema)
+        if item.schema.get("type") == "string"
+        and not any(key in item.schema for key in ("enum", "const", "format", "pattern"))
+        and int(item.schema.get("maxLength", 999)) >= _FREE
+        and not mentions(
+            item.name, ("url", "uri", "image", "color", "password", "token", "id", "email", "phone", "date")
+        )
+    ]
+    wanted = names("objects", "text")
+    ranked = sorted(
+        found,
+        key=lambda item: (not item.required, 99 if (place := rank(item.name, wanted)) is None else place),
+    )
+    return ranked[0] if ranked else None

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Logout,
         Mailing,
         Objects,
+        Parent,
         PasswordChange,
         Redemption,
         Refresh,
@@ -328,6 +329,26 @@ def _objects(target: Target, objects: Objects) -> Iterator[Line]:
     ):
         if operation is not None:
             yield name, operation.name, why
+    if objects.parents:
+        yield (
+            "parents",
+            [_parent(item) for item in objects.parents],
+            "what stands above the objects in their paths",
+        )
+    if objects.private:
+        yield "private", True, _GAVE
+
+
+def _parent(parent: Parent) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "parameter": parent.parameter,
+        "operation": parent.operation.name,
+        "value": parent.value,
+        "body": pruned(parent.template, parent.fresh),
+        "fresh": list(parent.fresh),
+        "delete": parent.delete.name if parent.delete is not None else "",
+    }
+    return {name: value for name, value in found.items() if value or name == "value"}
 
 
 def _sessions(target: Target, sessions: SessionManagement) -> Iterator[Line]:

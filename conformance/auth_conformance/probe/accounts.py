@@ -414,7 +414,7 @@ class Accounts(Sockets, Holdings, PendingTokens, Guarded):
         if objects is None or left is None:
             return []
         identifier, canary = left
-        views: list[tuple[Operation, dict[str, str]]] = [(objects.read, {objects.id_parameter: identifier})]
+        views: list[tuple[Operation, dict[str, str]]] = [(objects.read, self.at(identifier))]
         if objects.listing is not None:
             views.append((objects.listing, {}))
         found = []

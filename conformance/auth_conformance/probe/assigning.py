@@ -336,7 +336,7 @@ class Assigning(Accounts):
         identifier = resolve(made.reply.json, objects.identifier)
         if not isinstance(identifier, (str, int)):
             return None
-        values = {objects.id_parameter: str(identifier)}
+        values = self.at(str(identifier))
         read = await self.call(objects.read, live, label="what is it then?", role=Role.CONTROL, values=values)
         if objects.delete is not None:
             await self.call(objects.delete, live, label="clean up: delete the object", values=values)
@@ -351,7 +351,7 @@ class Assigning(Accounts):
         identifier = resolve(made.reply.json, objects.identifier)
         if not made.reply.ok or not isinstance(identifier, (str, int)):
             raise Unclear(f"{objects.create.name} made no object ({made.why or made.status}).")
-        values = {objects.id_parameter: str(identifier)}
+        values = self.at(str(identifier))
         shown = await self.call(
             objects.read, live, label="control: read it", role=Role.CONTROL, values=values
         )

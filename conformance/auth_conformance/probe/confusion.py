@@ -60,6 +60,8 @@ class Confusion(Tampering):
         reason = (
             f"{sent} requests that named the objects of two users showed and changed only the caller's own."
         )
+        if violations:
+            self.must_not_be_shared()
         return self.decided(violations, doubts, reason)
 
     async def _consistent(self, theirs: Belonging) -> None:
@@ -83,7 +85,7 @@ class Confusion(Tampering):
         body: dict[str, Any] = self._change(objects.update)
         for name, value in more.items():
             body = put(body, name, value)
-        bare = objects.update.request({objects.id_parameter: belonging.identifier})
+        bare = objects.update.request(self.at(belonging.identifier))
         return objects.update.carrying(bare, body)
 
     async def _mixtures(self, mine: Belonging, theirs: Belonging) -> list[Mixture]:
@@ -91,7 +93,7 @@ class Confusion(Tampering):
         objects = self._own_objects()
         names = list(dict.fromkeys((objects.id_parameter, "id")))
         own, foreign = theirs.identifier, mine.identifier
-        at_own = objects.read.request({objects.id_parameter: own})
+        at_own = objects.read.request(self.at(own))
         found: list[Mixture] = []
         for name in names:
             found += [

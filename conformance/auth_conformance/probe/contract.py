@@ -317,7 +317,7 @@ class Contracts(Refusal):
             identifier = await self._object_for_document()
         else:
             return None
-        return {objects.id_parameter: identifier} if identifier is not None else None
+        return self.at(identifier) if identifier is not None else None
 
     async def _object_for_document(self) -> str | None:
         objects = self.target.objects

@@ -23,6 +23,8 @@ from auth_conformance.oracles.entry import (
     sends_strangers_away,
 )
 from auth_conformance.oracles.places import found_at
+from auth_conformance.oracles.pointer import put
+from auth_conformance.probe.above import above_for, completed, taken_elsewhere, values_of, wanting
 from auth_conformance.probe.scene import Crash, Scene
 from auth_conformance.secret import Secret
 from auth_conformance.target import Account, Login, Operation, Witness, address_of, styled
@@ -339,6 +341,8 @@ class Core:
         patient: bool = True,
     ) -> Answer:
         """Send once; wait once for a short `Retry-After` if `patient`. What is sent is this check's evidence."""
+        if "{" in request.path and wanting(self.scene, request.path):
+            request = await completed(self, request)
         if request.source is None and request.path in self._limited_paths():
             # Newcomers and forgetful people seldom share an address: what limits one check's must not limit another's.
             request = replace(request, source=self.address)
@@ -413,9 +417,12 @@ class Core:
         fresh: bool = False,
         raw_wire: bool = False,
         edit: Callable[[HttpRequest], HttpRequest] | None = None,
+        again_below: int = 5,
     ) -> Answer:
         """Call an operation, with a credential or without; `edit` has the last word on the request."""
-        request = operation.request({**self._key_owner(operation, credential), **(values or {})})
+        above = await above_for(self, operation, credential)
+        body = self._called_anew(operation, body)
+        request = operation.request({**above, **self._key_owner(operation, credential), **(values or {})})
         if body is not None:
             request = operation.carrying(request, body)
         if credential is not None:
@@ -441,7 +448,34 @@ class Core:
         )
         if not (headers or query or moved or raw_wire or edit):
             self.scene.saw(operation.name, credential, answer.status)
+        if taken_elsewhere(self.scene, answer.request, answer.reply, above):
+            if again_below == 0:
+                raise Unclear(
+                    f"{operation.name} counts anew below each parent: ids do not tell objects apart."
+                )
+            return await self.call(
+                operation,
+                credential,
+                label=label,
+                role=role,
+                values=values,
+                headers=headers,
+                query=query,
+                body=body,
+                again_below=again_below - 1,
+            )
         return answer
+
+    def _called_anew(self, operation: Operation, body: object) -> object:
+        """The plain body of a creation with a text of its own: services may want titles that differ."""
+        objects = self.target.objects
+        if objects is None or operation.name != objects.create.name or body != dict(objects.template):
+            return body
+        return put(dict(objects.template), objects.text_field, self.word(12))
+
+    def at(self, identifier: str, like: str = "") -> dict[str, str]:
+        """The path values that lead to an object; `like` another one, whose place in the path a wrong id takes."""
+        return values_of(self.scene, identifier, like)
 
     def _key_owner(self, operation: Operation, credential: Credential | None) -> dict[str, str]:
         """Whose keys: some services name the owner in the path of their key management."""

@@ -191,7 +191,7 @@ class Floods(Refusal):
             made.append(answer)
             identifier = resolve(answer.reply.json, objects.identifier)
             if objects.delete is not None and isinstance(identifier, (str, int)):
-                values = {objects.id_parameter: str(identifier)}
+                values = self.at(str(identifier))
                 await self.call(objects.delete, live, label="take it away again", values=values)
         proof = (made[0].exchange, made[1].exchange)
         message = f"{objects.create.name} takes a body of {_BODY // 1_000_000} megabytes."

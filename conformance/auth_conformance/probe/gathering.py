@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import (
@@ -70,6 +70,7 @@ class Question:
 
     label: str
     query: tuple[tuple[str, str], ...] = ()
+    values: tuple[tuple[str, str], ...] = ()
 
 
 class Gathering(Isolation):
@@ -108,6 +109,8 @@ class Gathering(Isolation):
         reason = (
             f"{asked} questions to collections showed another user nothing of A's, and counted nothing of it."
         )
+        if violations:
+            self.must_not_be_shared()
         return self.decided(violations, doubts, reason)
 
     def _collections_of(self, listing: Operation) -> list[Operation]:
@@ -116,8 +119,8 @@ class Gathering(Isolation):
             operation
             for operation in self.target.operations
             if operation.method == "GET"
-            and "{" not in operation.path
             and operation.path.startswith(f"{listing.path.rstrip('/')}/")
+            and "{" not in operation.path.removeprefix(listing.path)
             and operation.name not in self.target.policy.public_operations
         ]
         return [listing, *beside][:MOST_COLLECTIONS]
@@ -154,6 +157,12 @@ class Gathering(Isolation):
         if operation is listing:
             owners = list(dict.fromkeys([*owners, *OWNER_PARAMETERS[:3]]))
         found = [Question("as it is")]
+        above = tuple(
+            (name, value)
+            for name, value in self.at(mine.identifier).items()
+            if f"{{{name}}}" in operation.path
+        )
+        found += [Question("within what is A's", values=above)] if above else []
         found += [Question(f"page {page + 1}", pair) for page, pair in enumerate(_pages(declared))]
         found += [Question(f"{name} is A's", ((name, value),)) for name in owners for value in whose]
         if owners:
@@ -173,7 +182,7 @@ class Gathering(Isolation):
         required = {item.name for item in operation.parameters if item.place == "query" and item.required}
         search = tuple((name, mine.canary[:8]) for name in sorted(required))
         return [
-            Question(item.label, (*item.query, *(pair for pair in search if pair[0] not in dict(item.query))))
+            replace(item, query=(*item.query, *(pair for pair in search if pair[0] not in dict(item.query))))
             for item in found
         ]
 
@@ -211,6 +220,7 @@ class Gathering(Isolation):
                 await self.credential(owner="b"),
                 label=label,
                 role=Role.ATTACK,
+                values=dict(question.values),
                 query=question.query,
                 fresh=bool(again),
             )

@@ -23,6 +23,7 @@ from auth_conformance.oracles.entry import Fingerprint
 from auth_conformance.oracles.identifiers import is_uuid, spellings
 from auth_conformance.oracles.normalise import masked
 from auth_conformance.oracles.pointer import put, resolve
+from auth_conformance.probe.above import shared
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.sessions import Sessions
 from auth_conformance.transports.recorder import BudgetExceededError
@@ -88,6 +89,7 @@ class Isolation(Sessions):
             await self._take_away(made)
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if violations:
+            self.must_not_be_shared()
             return Failed(tuple(violations), evidence, notes)
         if doubts:
             more = f" (and {len(doubts) - 1} more)" if len(doubts) > 1 else ""
@@ -97,6 +99,12 @@ class Isolation(Sessions):
             f"A read it at {objects.read.name} before and after."
         )
         return Passed(reason, evidence, notes)
+
+    def must_not_be_shared(self) -> None:
+        """See that nothing but their own access tells A and B apart. Raises Unclear where they may share by design."""
+        why = shared(self.scene)
+        if why is not None:
+            raise Unclear(*why)
 
     def _own_objects(self) -> Objects:
         objects = self.target.objects
@@ -131,7 +139,7 @@ class Isolation(Sessions):
             belonging.owner,
             label=f"control {when}: {belonging.owner.owner} reads an object of their own",
             role=Role.CONTROL,
-            values={objects.id_parameter: belonging.identifier},
+            values=self.at(belonging.identifier),
         )
         if not answer.reply.ok:
             raise Unclear(
@@ -152,7 +160,7 @@ class Isolation(Sessions):
             theirs.owner,
             label="control: b reads what does not exist",
             role=Role.CONTROL,
-            values={objects.id_parameter: self._absent_id(theirs.identifier)},
+            values=self.at(self._absent_id(theirs.identifier), theirs.identifier),
         )
         if absent.judgement is not None:
             raise Unclear(
@@ -175,7 +183,7 @@ class Isolation(Sessions):
         self, mine: Belonging, objects: Objects
     ) -> tuple[list[Violation], list[str], int]:
         """Ask without a credential. What everybody may read is declared so, or it is a finding."""
-        reach = Reach("a stranger reads it", objects.read, None, {objects.id_parameter: mine.identifier})
+        reach = Reach("a stranger reads it", objects.read, None, self.at(mine.identifier))
         outcome = await self._reach(reach, mine, None)
         if isinstance(outcome, Violation) and not objects.read.protected:
             raise Unclear(
@@ -189,7 +197,7 @@ class Isolation(Sessions):
     async def _reaches(self, mine: Belonging, theirs: Belonging) -> list[Reach]:
         """List the ways in which B may ask for A's object."""
         objects = self._own_objects()
-        values = {objects.id_parameter: mine.identifier}
+        values = self.at(mine.identifier)
         found = [
             Reach(f"b reads it with a {theirs.owner.carrier.kind.value}", objects.read, theirs.owner, values)
         ]
@@ -203,7 +211,11 @@ class Isolation(Sessions):
         found += self._elsewhere(mine, theirs)
         found += [
             Reach(
-                f"b reads it, id {how}", objects.read, theirs.owner, {objects.id_parameter: text}, core=False
+                f"b reads it, id {how}",
+                objects.read,
+                theirs.owner,
+                self.at(text, mine.identifier),
+                core=False,
             )
             for how, text in spellings(mine.identifier).items()
         ]
@@ -223,22 +235,26 @@ class Isolation(Sessions):
         for operation in known.values():
             if operation.name == objects.read.name or operation.name in ending:
                 continue
+            place = self.at(mine.identifier)
+            above = {name: value for name, value in place.items() if name != objects.id_parameter}
             names = [part.split("}")[0] for part in operation.path.split("{")[1:]]
             declared = {item.name: item for item in operation.parameters if item.place == "path"}
+            names = [name for name in names if name not in above]
             if names:
                 if all(_may_hold(declared.get(name), mine.identifier) for name in names):
-                    values = dict.fromkeys(names, mine.identifier)
+                    values = {**above, **dict.fromkeys(names, mine.identifier)}
                     found.append(
                         Reach(f"b asks {operation.name} for its id", operation, theirs.owner, values)
                     )
                 continue
             if operation.path.startswith(collection):
-                found.append(Reach(f"b calls {operation.name}", operation, theirs.owner))
+                found.append(Reach(f"b calls {operation.name}", operation, theirs.owner, above))
             found += [
                 Reach(
                     f"b asks {operation.name} with its id as {item.name}",
                     operation,
                     theirs.owner,
+                    above,
                     query=((item.name, mine.identifier),),
                 )
                 for item in operation.parameters
@@ -323,7 +339,7 @@ class Isolation(Sessions):
                     objects.delete,
                     belonging.owner,
                     label="clean up: delete the object",
-                    values={objects.id_parameter: belonging.identifier},
+                    values=self.at(belonging.identifier),
                 )
 
 

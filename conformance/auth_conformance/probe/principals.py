@@ -121,7 +121,7 @@ class Principals(Holdings):
         if objects is not None:
             try:
                 number = await object_of(self, "b")
-                found.append(("the object of B", objects.read, {objects.id_parameter: number}))
+                found.append(("the object of B", objects.read, self.at(number)))
             except (Missing, Unclear) as reason:
                 self.notes.append(f"no object of B: {reason}")
         declared = self.target.policy.privileged_operations

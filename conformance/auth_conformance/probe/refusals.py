@@ -343,13 +343,12 @@ class _Provoking(Minting):
             raise Missing("no objects of users are known")
         live = await self.credential()
         identifier = await object_of(self, "b")
-        parameter = objects.id_parameter
         await self._hang(
             "the object of another user",
             "right",
             objects.read,
             live,
-            values={parameter: identifier},
+            values=self.at(identifier),
             expected=NO_RIGHT,
             core=True,
         )
@@ -358,7 +357,7 @@ class _Provoking(Minting):
             "unknown",
             objects.read,
             live,
-            values={parameter: self._unknown_like(identifier)},
+            values=self.at(self._unknown_like(identifier), identifier),
         )
 
     async def _privileged(self) -> None:

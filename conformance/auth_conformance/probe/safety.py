@@ -110,7 +110,7 @@ class Safety(CrossSite):
         body = put(dict(objects.template), objects.text_field, self.word(14))
         answer = await self.call(objects.create, owner, label="an object that may be lost", body=body)
         identifier = resolve(answer.reply.json, objects.identifier)
-        return {objects.id_parameter: str(identifier)} if isinstance(identifier, (str, int)) else {}
+        return self.at(str(identifier)) if isinstance(identifier, (str, int)) else {}
 
     async def _state(self, credential: Credential, views: list[Operation]) -> State:
         baseline = await self.baseline(self.witness, credential)

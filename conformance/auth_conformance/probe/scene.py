@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from auth_conformance.credentials import Credential
 from auth_conformance.model import Exchange
 from auth_conformance.secret import Secret
-from auth_conformance.target import Account, Target
+from auth_conformance.target import Account, Operation, Target
 from auth_conformance.transports.message import HttpRequest, Transport
 from auth_conformance.transports.recorder import METER, Recorder
 from auth_conformance.transports.websocket import Opener
@@ -62,6 +62,11 @@ class Scene:
     refusals_seen: list[Exchange] = field(default_factory=list)
     made_accounts: list[tuple[Account, Credential | None]] = field(default_factory=list)
     waited: float = 0.0
+    # What stands above objects in their paths: by account, and by the id of an object. Who stands below the same.
+    parents: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    above: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    sharing: set[frozenset[str]] = field(default_factory=set)
+    made_parents: list[tuple[Operation, Mapping[str, str], Credential]] = field(default_factory=list)
     # Whom an operation answered how, for the matrix of who gets in where: (operation, caller) -> statuses.
     seen: dict[tuple[str, str], set[int]] = field(default_factory=dict)
     live: dict[Secret, str] = field(default_factory=dict)

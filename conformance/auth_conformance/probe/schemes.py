@@ -345,7 +345,7 @@ class Schemes(Refusal):
                     credential,
                     label=f"control: {owner} reads the object of {whose}",
                     role=Role.CONTROL,
-                    values={objects.id_parameter: identifier},
+                    values=self.at(identifier),
                 )
                 if answer.reply.ok is not (whose == owner):
                     self.notes.append(f"objects prove nothing here: {owner} reading that of {other}")
@@ -451,7 +451,7 @@ class Schemes(Refusal):
             owner: await self._sent_by_both(
                 pair,
                 objects.read,
-                values={objects.id_parameter: identifier},
+                values=self.at(identifier),
                 again=again,
             )
             for owner, identifier in owned.items()
@@ -476,7 +476,7 @@ class Schemes(Refusal):
                 await self.credential(owner=owner),
                 label=f"{owner} reads what was created",
                 role=Role.CONTROL,
-                values={objects.id_parameter: str(identifier)},
+                values=self.at(str(identifier)),
             )
             seen.append(read)
             if read.reply.ok:

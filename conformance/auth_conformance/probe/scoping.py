@@ -236,7 +236,7 @@ class Scoping(Minting):
         kept = [item.name for item in (objects.read, objects.update) if item is not None] if objects else []
         if objects is not None and operation.name in kept:
             identifier = await self.scene.once("an object for scopes", self._object_of_a)
-            values = {objects.id_parameter: identifier} if identifier else {}
+            values = self.at(identifier) if identifier else {}
         if self.scene.sampler is None:
             return operation.request(values)
         # The same chance each time: everybody sends the same request; other ids in it name nothing.

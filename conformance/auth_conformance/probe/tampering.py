@@ -74,6 +74,7 @@ class Tampering(Isolation):
             await self._take_away(made)
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if violations:
+            self.must_not_be_shared()
             return Failed(tuple(violations), evidence, notes)
         if doubts or not refused:
             reason = doubts[0] if doubts else "No operation that changes an object could be tried."
@@ -127,7 +128,7 @@ class Tampering(Isolation):
         one, collection = objects.read.path.rstrip("/"), objects.create.path.rstrip("/")
         if operation.path.rstrip("/") == one or operation.path.startswith(f"{one}/"):
             return Write(f"b calls {operation.name} for it", operation, core=False)
-        if "{" in operation.path or not operation.path.startswith(collection):
+        if operation.path.count("{") > collection.count("{") or not operation.path.startswith(collection):
             return None
         if self._id_list(operation) is None:
             return None
@@ -181,7 +182,7 @@ class Tampering(Isolation):
                 mine.owner,
                 label="control: the owner reads it again",
                 role=Role.CONTROL,
-                values={self._own_objects().id_parameter: mine.identifier},
+                values=self.at(mine.identifier),
             )
             if not after.reply.ok and after.status not in (404, 410):
                 return f"{write.label}: the owner could not look afterwards ({after.why or after.status})"
@@ -233,7 +234,7 @@ class Tampering(Isolation):
             mine.owner,
             label=f"control before: {mine.owner.owner} reads an object of their own",
             role=Role.CONTROL,
-            values={objects.id_parameter: mine.identifier},
+            values=self.at(mine.identifier),
         )
         if not answer.reply.ok:
             raise Unclear(
@@ -253,15 +254,18 @@ class Tampering(Isolation):
 
     def _written(self, write: Write, aim: Belonging, own: Belonging) -> HttpRequest:
         objects = self._own_objects()
+        place = self.at(aim.identifier)
         names = [part.split("}")[0] for part in write.operation.path.split("{")[1:]]
-        values = {names[0]: aim.identifier} if names else {}
+        own_name = next((name for name in names if name == objects.id_parameter or name not in place), "")
+        values = {**place, own_name: aim.identifier} if own_name else place
         if write.body is not None or (write.destroys and not write.bulk):
-            request = write.operation.request({objects.id_parameter: aim.identifier, **values})
+            request = write.operation.request(values)
             return request if write.body is None else write.operation.carrying(request, write.body)
         if write.bulk:
             ids = [_typed(own.identifier), _typed(aim.identifier)]
             member = self._id_list(write.operation)
-            return write.operation.request().with_json({member: ids} if member else ids)
+            bulk = write.operation.request(place)
+            return bulk.with_json({member: ids} if member else ids)
         if self.scene.sampler is None:
             return write.operation.request(values)
         chance = type(self.rng)(f"{self.scene.seed}:{write.operation.name}")

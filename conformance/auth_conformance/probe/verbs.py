@@ -219,7 +219,7 @@ class Verbs(Tampering):
         try:
             mine = await self._put_down("a", made)
             for verb, operation in verbs:
-                bare = operation.request({objects.id_parameter: mine.identifier})
+                bare = operation.request(self.at(mine.identifier))
                 for who in ("b", ""):
                     live = await self.credential(owner="b") if who else None
                     overrides = self._overrides(bare, verb, ("GET", "POST"))
@@ -237,6 +237,8 @@ class Verbs(Tampering):
                     for override in overrides:
                         mine = await self._put_down("a", made)
                         found = await self._one_claim(override, mine, live, body, verb)
+                        if found is not None and who:
+                            self.must_not_be_shared()
                         if found is not None:
                             return [replace(found, evidence=(after.exchange, *found.evidence))]
                     raise Unclear(
@@ -253,7 +255,7 @@ class Verbs(Tampering):
             mine.owner,
             label="control: the owner reads it again",
             role=Role.CONTROL,
-            values={objects.id_parameter: mine.identifier},
+            values=self.at(mine.identifier),
         )
 
     async def _one_claim(
@@ -265,7 +267,7 @@ class Verbs(Tampering):
         verb: str,
     ) -> Violation | None:
         objects = self._own_objects()
-        path = objects.read.request({objects.id_parameter: mine.identifier}).path
+        path = objects.read.request(self.at(mine.identifier)).path
         request = replace(override.request, path=path)
         if (
             verb != "DELETE"

@@ -17,8 +17,6 @@ from zoo.facts import Animal, Marks, animals, compare, learn, total
 from zoo.serving import running
 
 KNOWN: dict[str, set[str]] = {
-    # Two path parameters name a repository: objects have one identifier here.
-    "forge": {"create", "read", "identifier"},
     # The refresh cookie wants the CSRF claim of its own token in a header.
     "jwtcookie": {"refresh", "refresh_field"},
     # The provider's logout wants the client's id beside the refresh token.

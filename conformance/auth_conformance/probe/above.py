@@ -1,0 +1,125 @@
+"""What stands above an object in its path: each account's own, and that of each object that was made."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from auth_conformance.model import Need
+from auth_conformance.oracles.pointer import resolve, strings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from auth_conformance.credentials import Credential
+    from auth_conformance.probe.core import Core
+    from auth_conformance.probe.scene import Scene
+    from auth_conformance.target import Operation
+    from auth_conformance.transports.message import HttpRequest, RawReply
+
+
+def values_of(scene: Scene, identifier: str, like: str = "") -> dict[str, str]:
+    """The path values that lead to an object: its id, and what stood above it (or `like`) when it was made."""
+    objects = scene.target.objects
+    if objects is None:
+        return {}
+    return {**scene.above.get(like or identifier, {}), objects.id_parameter: identifier}
+
+
+def wanting(scene: Scene, path: str) -> bool:
+    """Whether a path still lacks what stands above the objects."""
+    objects = scene.target.objects
+    return objects is not None and any(f"{{{parent.parameter}}}" in path for parent in objects.parents)
+
+
+async def above_for(core: Core, operation: Operation, credential: Credential | None) -> Mapping[str, str]:
+    """What stands above the objects of the caller (strangers: of A), for operations on objects."""
+    objects = core.target.objects
+    if objects is None or not objects.parents:
+        return {}
+    on_objects = (objects.create, objects.read, objects.listing, objects.update, objects.delete)
+    if all(item is None or item.name != operation.name for item in on_objects):
+        return {}
+    caller = credential if credential is not None else await core.credential()
+    return await core.scene.once(("above", caller.owner), lambda: _learnt(core, caller))
+
+
+async def completed(core: Core, request: HttpRequest) -> HttpRequest:
+    """A request to an object or its collection, with what stands above those of the person whose login it carries."""
+    owner = _owner_of(core.scene, request)
+    if owner not in core.scene.parents and owner in core.target.accounts:
+        caller = await core.credential(owner=owner)
+        await core.scene.once(("above", owner), lambda: _learnt(core, caller))
+    path = request.path
+    for name, value in core.scene.parents.get(owner, {}).items():
+        path = path.replace(f"{{{name}}}", value)
+    return replace(request, path=path)
+
+
+def _owner_of(scene: Scene, request: HttpRequest) -> str:
+    """Whose live credential a request carries; A's where nobody's is found."""
+    texts = [str(value) for _, value in (*request.headers, *request.query)]
+    for secret, said in scene.live.items():
+        if any(secret.reveal() in text for text in texts):
+            return said.rpartition(" of ")[2]
+    return "a"
+
+
+async def _learnt(core: Core, credential: Credential) -> Mapping[str, str]:
+    objects = core.target.objects
+    found: dict[str, str] = {}
+    others = dict(core.scene.parents)
+    for parent in objects.parents if objects is not None else ():
+        answer = await core.call(
+            parent.operation,
+            credential,
+            label=f"what stands above the objects of {credential.owner}",
+            values=found,
+            body=parent.body(core.word(10)) if parent.makes and parent.operation.bodies else None,
+        )
+        value = resolve(answer.reply.json, parent.value)
+        if not answer.reply.ok or not isinstance(value, (str, int)):
+            return {}
+        found[parent.parameter] = str(value)
+        if parent.makes and parent.delete is not None:
+            core.scene.made_parents.append((parent.delete, parent.deletion(found), credential))
+        if not parent.makes:
+            listed = {str(item) for item in strings(answer.reply.json).values()}
+            core.scene.sharing |= {
+                frozenset((credential.owner, other))
+                for other, values in others.items()
+                if values.get(parent.parameter) in listed
+            }
+    core.scene.parents[credential.owner] = found
+    return found
+
+
+def taken_elsewhere(scene: Scene, request: HttpRequest, reply: RawReply, known: Mapping[str, str]) -> bool:
+    """Note what stands above a new object; whether its id names another one elsewhere."""
+    objects = scene.target.objects
+    if objects is None or not objects.parents or not reply.ok or request.method != objects.create.method:
+        return False
+    parts = re.split(r"\{(\w+)\}", objects.create.path)
+    pattern = "".join(
+        f"(?P<{part}>[^/]+)" if place % 2 else re.escape(part) for place, part in enumerate(parts)
+    )
+    match = re.fullmatch(pattern, request.path)
+    identifier = resolve(reply.json, objects.identifier)
+    if match is None or not isinstance(identifier, (str, int)):
+        return False
+    values = {**known, **match.groupdict()}
+    return scene.above.setdefault(str(identifier), values) != values
+
+
+def shared(scene: Scene) -> tuple[str, str] | None:
+    """Why another's object may be meant to be seen, and the lines that decide: A and B stand below the same."""
+    objects = scene.target.objects
+    if objects is None or objects.private or frozenset("ab") not in scene.sharing:
+        return None
+    names = ", ".join(parent.parameter for parent in objects.parents)
+    return (
+        f"A and B have the same {names} above their objects: whether they may see each other's, nothing says.",
+        "[objects]\nprivate = true  # if they must not, with the other lines of `init`; if they may, another b:\n"
+        + scene.target.remedies.get(Need.TWO_USERS, '[accounts.b]\nusername = "a person of another tenant"'),
+    )
