@@ -69,6 +69,7 @@ class Findings:
     doubts: list[str] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
     confirmed: set[str] = field(default_factory=set)
+    undecided: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,12 @@ class Privilege(Sessions):
         if findings.doubts:
             more = f" (and {len(findings.doubts) - 1} more)" if len(findings.doubts) > 1 else ""
             remedy = "" if "admin" in self.target.accounts else self.target.remedies.get(Need.ADMIN, "")
+            if findings.undecided:
+                listed = ", ".join(f'"{name}"' for name in findings.undecided)
+                remedy = (
+                    f"[policy]\nprivileged_operations = [{listed}]  # those that only administrators may call\n"
+                    f"public_operations = [{listed}]  # those that everybody may"
+                )
             return Inconclusive(findings.doubts[0] + more, remedy, evidence, notes)
         if "admin" in self.target.accounts and not findings.confirmed:
             reason = "The administrator got through nowhere: refusals of an ordinary user prove nothing."
@@ -338,11 +345,57 @@ class Privilege(Sessions):
             if allowed.reply.ok:
                 findings.confirmed.add(name)
                 self._spent = None  # what an administrator does to it, it may not survive
+        if (
+            last.reply.ok
+            and allowed is None
+            and await self._done_by_anybody(item, values, attackers[label], last, findings)
+        ):
+            return
         for label, answer in answers.items():
             self._weigh_refusal(item, label, answer, allowed, findings)
         if admin is None and not last.reply.ok:
             told = "refused an ordinary user; without an administrator that may be about the request"
             findings.doubts.append(f"{name} {told}")
+
+    async def _done_by_anybody(
+        self,
+        item: Privileged,
+        values: dict[str, str],
+        credential: Credential,
+        last: Answer,
+        findings: Findings,
+    ) -> bool:
+        """Whether A was let in where nobody can look at the effect, and no administrator may be sent to compare.
+
+        What is declared privileged is decided by A's success, twice, where a stranger gets something else; of what
+        is only named so the configuration has to say whether everybody may.
+        """
+        operation, name = item.operation, item.operation.name
+        refusal = any(Fingerprint.of(last.exchange.reply).akin(known) for known in self._own_voice_here)
+        if refusal or last.judgement is not None:
+            return False
+        if not item.declared:
+            findings.doubts.append(
+                f"{name} ({item.because}) let in an ordinary user ({last.status}), and nothing says who may"
+            )
+            findings.undecided.append(name)
+            return True
+        if self.scene.sampler is None:
+            return False
+        chance = type(self.rng)(
+            f"{self.scene.seed}:{name}:again"
+        )  # a second thing by the same name may be refused
+        request = self.scene.sampler(operation, chance, path_values=values)
+        stranger = await self._send_as(request, None, f"control: a stranger calls {name}", operation)
+        again = await self._send_as(
+            replace(request, fresh=True), credential, f"again: A at {name}", operation, Role.ATTACK
+        )
+        if not again.reply.ok or (stranger.reply.ok and _alike(stranger, again)):
+            return False
+        message = f"{name} ({item.because}) let in an ordinary user: a stranger gets {stranger.status}."
+        proof = (stranger.exchange, last.exchange, again.exchange)
+        findings.violations.append(Violation(name, message, None, proof, Expectation("refused")))
+        return True
 
     async def _had_effect(
         self,

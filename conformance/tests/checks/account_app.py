@@ -63,6 +63,7 @@ class House:
     failures: dict[str, int] = field(default_factory=dict)
     numbers: Any = field(default_factory=lambda: itertools.count(1))
     attributes: str = ATTRIBUTES
+    anybody_announces = False
 
     def check(self, name: str, password: str) -> None:
         """Whether the password is right, and how a wrong one is answered."""
@@ -185,6 +186,12 @@ def create_app(house: House) -> App:  # noqa: C901 - a service is many handlers
         house.sessions = {key: value for key, value in house.sessions.items() if value[0] != name}
         return Response(status_code=204)
 
+    def announce(request: Request, _: dict[str, Any]) -> Any:
+        name = house.caller(token_of(request))
+        if not house.anybody_announces:
+            house.guard(name)
+        return {"announced": True}
+
     def route(path: str, handler: Callable[[Request, dict[str, Any]], Any], method: str = "GET") -> Route:
         return Route(path, answered(handler), methods=[method])
 
@@ -200,6 +207,7 @@ def create_app(house: House) -> App:  # noqa: C901 - a service is many handlers
             route("/notes/{id}", read),
             route("/admin/people", people),
             route("/admin/people/{username}", drop, "DELETE"),
+            route("/admin/notices", announce, "POST"),
             route("/health", lambda *_: {"status": "ok"}),
         ]
     )

@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from checks.account_app import ATTRIBUTES, House, Refused, create_app, judged, known, violations
+from checks.account_app import ATTRIBUTES, House, Refused, create_app, judged, known, operation, violations
 from hostile import targets
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -359,6 +359,24 @@ class TestPrivilege:
             "DELETE /admin/people/{username}",
         }
         assert "its effect was seen" in str(violations(result))
+
+    @pytest.mark.parametrize("declared", [False, True])
+    @pytest.mark.parametrize("open_to_all", [False, True])
+    def test_a_creation_whose_effect_nobody_can_see(self, *, declared: bool, open_to_all: bool) -> None:
+        class Announces(House):
+            anybody_announces = open_to_all
+
+        announce = operation("POST /admin/notices")
+        policy = Policy(privileged_operations=frozenset({announce.name} if declared else ()))
+        target = known(operations=(*known().operations, announce), policy=policy)
+        result = judged("AUZ104", Announces(), target)
+        if not open_to_all:
+            expected = "passed"
+        else:
+            expected = "failed" if declared else "inconclusive"
+        assert result.name == expected, result.verdict.reason
+        if expected == "inconclusive":
+            assert 'privileged_operations = ["POST /admin/notices"]' in result.verdict.remedy
 
     def test_hiding_is_refusing(self) -> None:
         class Hides(House):
