@@ -323,6 +323,10 @@ class LogoutSettings(Table):
     """Which kind of credential it ends; in the order of the logins where it is left out."""
     refresh_field: str = ""
     """The member of its body that takes the refresh token."""
+    encoding: Literal["json", "form"] = "json"
+    """How its body is written, where the document does not say."""
+    extra: Members = Field(default_factory=dict)
+    """Further members that its body needs."""
 
 
 class KeysSettings(Table):

@@ -304,22 +304,21 @@ class Logout:
     """How a session is ended: by an operation that is called with the credential of `kind`.
 
     `refresh_field` names a body member that takes the refresh token, when the operation has one. A `token`
-    takes the access token where no refresh tokens are issued (RFC 7009 §2.1).
+    takes the access token where no refresh tokens are issued (RFC 7009 §2.1). `template` is what else the body needs.
     """
 
     operation: Operation
     kind: Kind
     refresh_field: str | None = None
     provenance: Provenance = Provenance.GUESSED
+    template: Mapping[str, Any] = field(default_factory=dict)
 
-    def body(
-        self, access: Secret, refresh: Secret | None, template: Mapping[str, object] | None = None
-    ) -> dict[str, object] | None:
+    def body(self, access: Secret, refresh: Secret | None) -> dict[str, object] | None:
         """What a logout carries beside the credential."""
         name = self.refresh_field
         if name is None or (refresh is None and name.rpartition("/")[2].lower() != "token"):
-            return None
-        return put(dict(template or {}), name, (refresh or access).reveal())
+            return dict(self.template) or None
+        return put(dict(self.template), name, (refresh or access).reveal())
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,7 +256,7 @@ class Stage:
             ),
             None,
         )
-        body = {logout.refresh_field: refresh.reveal()} if logout.refresh_field and refresh else None
+        body = logout.body(held.credential.value, refresh)
         answer = await self.searcher.call(
             logout.operation, held.credential, label=f"{name} logs out", body=body, moved=self.moved
         )

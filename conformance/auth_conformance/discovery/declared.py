@@ -12,6 +12,7 @@ from auth_conformance.discovery.doors import carrier_from
 from auth_conformance.discovery.insisting import insist
 from auth_conformance.discovery.lifecycle import deletion_operations, refresh_member
 from auth_conformance.discovery.registering import described_register
+from auth_conformance.discovery.sampling import FORM
 from auth_conformance.discovery.tokens import csrf_header_for, csrf_place, issued, refresh_pointer
 from auth_conformance.model import Provenance
 from auth_conformance.settings import ConfigurationError
@@ -319,5 +320,7 @@ def declared_logouts(known: Knowledge) -> None:
 
 def _log_out_by(known: Knowledge, given: LogoutSettings, operation: Operation, kind: Kind) -> None:
     field = given.refresh_field or refresh_member(operation)
-    known.logouts.append(Logout(operation, kind, field, Provenance.DECLARED))
+    if given.encoding == "form" and not operation.bodies:
+        operation = replace(operation, bodies={FORM: {}})
+    known.logouts.append(Logout(operation, kind, field, Provenance.DECLARED, filled(given.extra)))
     known.say("logout", f"{operation.name} ends a {kind.value} login", Provenance.DECLARED, _BECAUSE)

@@ -10,6 +10,7 @@ from auth_conformance.credentials import Credential, Kind
 from auth_conformance.discovery.asking import granted
 from auth_conformance.discovery.doors import slashed
 from auth_conformance.discovery.names import LAST_SEGMENT, avoided, likeness, mentions, names, rank
+from auth_conformance.discovery.providers import provider_logouts
 from auth_conformance.discovery.sampling import sample, with_body
 from auth_conformance.discovery.schemas import fields
 from auth_conformance.discovery.tokens import issued, refresh_cookie, refresh_pointer
@@ -163,7 +164,7 @@ async def find_logouts(scout: Scout, known: Knowledge, doorman: Doorman) -> None
     for login in known.logins:
         if any(item.kind is login.carrier.kind for item in known.logouts):
             continue
-        for operation in logout_operations(known, login)[:3]:
+        for operation in [*logout_operations(known, login)[:3], *provider_logouts(known, login)]:
             reply = await doorman.send(login, account)
             credential = login.read(reply, "a") if reply is not None else None
             if reply is None or credential is None:
@@ -260,8 +261,8 @@ async def _log_out(
     request = operation.request()
     for media, schema in list(operation.bodies.items())[:1]:
         made = sample(schema, scout.rng)
-        body = made if isinstance(made, dict) else {}
-        body = logout.body(credential.value, refresh, body) or body
+        logout = replace(logout, template=made if isinstance(made, dict) else {})
+        body = logout.body(credential.value, refresh)
         if body:
             request = with_body(request, media, body)
     reply = (await scout.ask(request, f"log out: {operation.name}", credential=credential)).reply

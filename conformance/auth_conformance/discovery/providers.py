@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from auth_conformance.discovery.document import joined
 from auth_conformance.discovery.logins import Attempt
 from auth_conformance.discovery.names import names
+from auth_conformance.discovery.sampling import FORM
 from auth_conformance.model import Provenance
 from auth_conformance.target import Operation
 from auth_conformance.transports.message import HttpRequest
@@ -16,6 +17,7 @@ from auth_conformance.transports.message import HttpRequest
 if TYPE_CHECKING:
     from auth_conformance.discovery.asking import Scout
     from auth_conformance.discovery.knowledge import Knowledge
+    from auth_conformance.target import Login
 
 # Swagger UI is told the public client's id, so that people can log in from the page.
 _CLIENT = re.compile(r"""["']?client_?[iI]d["']?\s*[:=]\s*["']([^"'<>\s]{1,100})["']""")
@@ -54,6 +56,25 @@ async def read_metadata(scout: Scout, known: Knowledge) -> None:
         reply = (await scout.ask(HttpRequest("GET", path), f"read the provider's metadata at {path}")).reply
         if reply.ok and isinstance(reply.json, dict):
             known.provider = reply.json
+
+
+def provider_logouts(known: Knowledge, login: Login) -> list[Operation]:
+    """The provider's own ways to end a session, which take the client's id and the refresh token in a form.
+
+    RFC 7009 names the member `token`; the logouts of providers that ask for it by POST call it `refresh_token`.
+    """
+    found = []
+    client = {key: {"const": value} for key, value in login.template.items() if key.startswith("client_")}
+    for endpoint, member in (("end_session_endpoint", "refresh_token"), ("revocation_endpoint", "token")):
+        path = own_path(known, known.provider.get(endpoint))
+        if path is not None:
+            body = {
+                "type": "object",
+                "required": [*client],
+                "properties": {**client, member: {"type": "string"}},
+            }
+            found.append(Operation("POST", path, bodies={FORM: body}, provenance=Provenance.OBSERVED))
+    return found
 
 
 def own_path(known: Knowledge, url: Any) -> str | None:

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
     from auth_conformance.target import Operation, Parameter
 
+FORM = "application/x-www-form-urlencoded"
 _UUID_LENGTH = 36
 _FREE = 12
 
-__all__ = ["body_type", "build_request", "free_text", "sample", "unguessable", "with_body"]
+__all__ = ["FORM", "body_type", "build_request", "free_text", "sample", "unguessable", "with_body"]
 
 
 def build_request(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from auth_conformance.discovery.sampling import FORM
+
 _FLOWS = {
     "password": "password",
     "implicit": "implicit",
@@ -20,7 +22,6 @@ _OF_SCHEMA = (
     "type", "format", "enum", "items", "default", "minimum", "maximum", "minLength", "maxLength", "pattern", "minItems",
     "maxItems", "uniqueItems", "multipleOf", "x-example",
 )  # fmt: skip
-_FORM = "application/x-www-form-urlencoded"
 
 
 def is_swagger(value: Any) -> bool:
@@ -96,7 +97,7 @@ def _operation(
             "properties": {str(item.get("name")): _schema(item) for item in form},
             "required": [str(item.get("name")) for item in form if item.get("required")],
         }
-        kinds = [kind for kind in media if "form" in kind] or [_FORM]
+        kinds = [kind for kind in media if "form" in kind] or [FORM]
         made["requestBody"] = {"required": True, "content": {kind: {"schema": schema} for kind in kinds}}
     made["responses"] = {
         str(status): _response(answer) for status, answer in _objects(described.get("responses")).items()

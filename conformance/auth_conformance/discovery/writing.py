@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from auth_conformance.discovery.access import labelled
 from auth_conformance.discovery.management import PURPOSES
+from auth_conformance.discovery.sampling import FORM
 from auth_conformance.discovery.toml import Line, table
 from auth_conformance.secret import Secret
 from auth_conformance.tables import Given
@@ -102,9 +103,15 @@ def _plain(value: Any) -> Any:
             return value
 
 
-def _logout(logout: Logout) -> dict[str, str]:
-    found = {"operation": logout.operation.name, "kind": logout.kind.value}
-    return {**found, "refresh_field": logout.refresh_field} if logout.refresh_field else found
+def _logout(logout: Logout) -> dict[str, Any]:
+    found: dict[str, Any] = {"operation": logout.operation.name, "kind": logout.kind.value}
+    extra = pruned(logout.template, (logout.refresh_field or "",))
+    more = {
+        "refresh_field": logout.refresh_field,
+        "encoding": "form" if list(logout.operation.bodies) == [FORM] else "",
+        "extra": extra,
+    }
+    return {**found, **{name: value for name, value in more.items() if value}}
 
 
 def _flows(target: Target) -> Iterator[str]:

@@ -55,7 +55,19 @@ def essence(target: Target) -> dict[str, Any]:
         "register": target.register and _sent(target.register.request(NAME, PASSWORD)),
         "refresh": target.refresh
         and (_sent(target.refresh.request(NEW)), target.refresh.token, target.refresh.refresh),
-        "logouts": [(item.operation.name, item.kind, item.refresh_field) for item in target.logouts],
+        "logouts": [
+            (
+                item.operation.name,
+                item.kind,
+                item.refresh_field,
+                _sent(
+                    item.operation.carrying(item.operation.request(), item.body(NEW, NEW))
+                    if item.refresh_field
+                    else item.operation.request()
+                ),
+            )
+            for item in target.logouts
+        ],
         "witness": target.witness and (target.witness.operation.name, target.witness.identity),
         "second": target.second and (target.second.operation.name, target.second.identity),
         "public": _named(target.public),
@@ -85,6 +97,11 @@ def essence(target: Target) -> dict[str, Any]:
             _named(objects.listing),
             _named(objects.update),
             _named(objects.delete),
+            [
+                (item.parameter, item.operation.name, item.value, set(item.fresh), _named(item.delete))
+                for item in objects.parents
+            ],
+            objects.private,
         ),
         "users": users
         and [

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
-from fastapi import Depends, FastAPI, Form, HTTPException, Request, Security
+from fastapi import Depends, FastAPI, Form, HTTPException, Request, Response, Security
 from fastapi.responses import JSONResponse
 from fastapi.security import OpenIdConnect
 from pydantic import BaseModel
@@ -159,12 +159,12 @@ def create_app() -> FastAPI:
     @app.post(f"{REALM}/protocol/openid-connect/logout", include_in_schema=False)
     def logout(
         client_id: Annotated[str, Form()] = "", refresh_token: Annotated[str, Form()] = ""
-    ) -> JSONResponse:
+    ) -> Response:
         claims = provider.read(refresh_token, ISSUER, "Refresh")
         if claims is None or client_id != CLIENT:
             return oauth_error(400, "invalid_grant", "Invalid refresh token")
         del provider.sessions[claims["sid"]]
-        return JSONResponse(None, 204)
+        return Response(status_code=204)
 
     @app.get("/v2/me", tags=["customer"])
     def me(name: Caller) -> dict[str, str]:

@@ -19,8 +19,6 @@ from zoo.serving import running
 KNOWN: dict[str, set[str]] = {
     # The refresh cookie wants the CSRF claim of its own token in a header.
     "jwtcookie": {"refresh", "refresh_field"},
-    # The provider's logout wants the client's id beside the refresh token.
-    "oidc": {"logout"},
 }
 MARKS: list[Marks] = []
 
