@@ -391,6 +391,12 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
                 return
             proofs += [answer.exchange, after.exchange]
         message = f"{logout.operation.name} ends the session for a page of another site."
+        # A link is followed with a lax cookie, a form of another site is sent without.
+        if found.reach == "strict" or (found.reach == "lax" and logout.operation.method == "POST"):
+            if self.target.policy.same_site_only:
+                self.notes.append(f"a forged logout is kept off by SameSite={found.reach} alone, as declared")
+                return
+            message = f"{message[:-1]}; only SameSite={found.reach} keeps browsers from it."
         found.violations.append(
             Violation(logout.operation.name, message, Severity.LOW, tuple(proofs), Expectation("refused"))
         )
