@@ -312,6 +312,8 @@ class RegisterSettings(Table):
     where it is left out."""
     extra: Members = Field(default_factory=dict)
     """Further members that the body needs; what the document knows of is filled in."""
+    confirmed: bool = False
+    """Whether a new account must redeem the token of a message before it can log in; needs `[mailbox]`."""
 
 
 class LogoutSettings(Table):

@@ -326,7 +326,8 @@ class Register:
     """How a stranger makes an account. `template` is a valid body; user and password fields are replaced.
 
     `user_style` is `email` or `name`. `also` lists further members that follow the user name, each with its
-    style: `email`, `name`, `phone`, or `password` for one that repeats the password.
+    style: `email`, `name`, `phone`, or `password` for one that repeats the password. `confirmed` says that a new
+    account has to redeem the token of a message before it can log in.
     """
 
     operation: Operation
@@ -337,6 +338,7 @@ class Register:
     template: Mapping[str, Any] = field(default_factory=dict)
     also: tuple[tuple[str, str], ...] = ()
     provenance: Provenance = Provenance.OBSERVED
+    confirmed: bool = False
 
     def request(self, username: str, password: Secret) -> HttpRequest:
         """The registration request."""

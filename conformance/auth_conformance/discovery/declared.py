@@ -211,6 +211,7 @@ def _register(known: Knowledge, given: RegisterSettings) -> Register:
         {**(described.template if described else {}), **filled(given.extra)},
         tuple(pair for pair in also if pair[0] not in (*own, *given.extra)),
         Provenance.DECLARED,
+        given.confirmed,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from auth_conformance.discovery.asking import granted
 from auth_conformance.discovery.lifecycle import deletion_operations
 from auth_conformance.discovery.registering import (
     make_account,
@@ -14,6 +15,9 @@ from auth_conformance.discovery.registering import (
     register_candidates,
 )
 from auth_conformance.model import Need, Provenance
+from auth_conformance.oracles.mail import read
+from auth_conformance.secret import Secret
+from auth_conformance.transports.mailbox import MailboxError
 
 if TYPE_CHECKING:
     from auth_conformance.discovery.access import Doorman
@@ -22,10 +26,15 @@ if TYPE_CHECKING:
     from auth_conformance.target import Account, Register
 
 _MOST = 3
-_BLOCKED = (
-    "# new accounts cannot log in at once (the address may have to be verified): give accounts that can\n"
-    '[accounts.a]\nusername = "alice"\npassword = { env = "A_PASSWORD" }'
+_TOKENS = 3
+_BLOCKED = "# new accounts cannot log in at once: "
+_MAILED = (
+    "if they get a message first, say where messages can be read\n"
+    '[mailbox]  # or app = "module:callable", command = "…", folder = "…"\n'
+    'url = "http://localhost:8025/last?to={recipient}"\n'
 )
+_CONFIRM = '[verification.confirm]\noperation = "POST /verify"\ntoken = "token"\n'
+_GIVEN = '# or give accounts that can\n[accounts.a]\nusername = "alice"\npassword = { env = "A_PASSWORD" }'
 
 FindLogins = Callable[[str], Awaitable[bool]]
 
@@ -41,7 +50,7 @@ async def settle(
         account = new_account(label, scout.run_id, register)
         if await make_account(scout, register, account) is None:
             continue
-        found = await _believed(known, doorman, register, account, find_logins)
+        found = await _believed(scout, known, doorman, register, account, find_logins)
         if found is not None:
             known.register = found
             known.say(
@@ -56,17 +65,49 @@ async def settle(
         return
 
 
-async def _believed(
-    known: Knowledge, doorman: Doorman, register: Register, account: Account, find_logins: FindLogins | None
+async def _believed(  # noqa: PLR0917 - who asks, and what is to be believed
+    scout: Scout,
+    known: Knowledge,
+    doorman: Doorman,
+    register: Register,
+    account: Account,
+    find_logins: FindLogins | None,
 ) -> Register | None:
-    """The registration under which the new account can log in: by its name, or by its e-mail address."""
+    """The registration under which the new account can log in: by its name, or by its e-mail address.
+
+    Where neither does at once, the token of the message that it got is redeemed before it tries again.
+    """
     turned = other_name(register, account)
-    for candidate, person in [(register, account), *([turned] if turned is not None else [])]:
-        known.accounts[account.label] = person
-        worked = await find_logins(account.label) if find_logins is not None and not known.logins else False
-        if worked or await doorman.log_in(account.label):
-            return replace(candidate, provenance=max_trust(register))
+    sides = [(register, account), *([turned] if turned is not None else [])]
+    for confirmed in (False, True):
+        if confirmed and not await confirm(scout, known, account):
+            return None
+        for candidate, person in sides:
+            known.accounts[account.label] = person
+            worked = (
+                await find_logins(account.label) if find_logins is not None and not known.logins else False
+            )
+            if worked or await doorman.log_in(account.label):
+                return replace(candidate, provenance=max_trust(register), confirmed=confirmed)
     return None
+
+
+async def confirm(scout: Scout, known: Knowledge, account: Account) -> bool:
+    """Redeem the token of the message that a new account got; whether that was granted."""
+    if known.mailbox is None or known.verification is None:
+        return False
+    try:
+        text = await known.mailbox.first_to(account.address)
+    except MailboxError as error:
+        known.say("mailbox", f"cannot be used: {error}", Provenance.OBSERVED)
+        return False
+    redeem = known.verification.confirm
+    for token in read(text or "").tokens[:_TOKENS]:
+        scout.learn(token)
+        request = redeem.request(Secret(token), None, account.address)
+        if granted((await scout.ask(request, f"confirm account {account.label}")).reply):
+            return True
+    return False
 
 
 def max_trust(register: Register) -> Provenance:
@@ -76,19 +117,23 @@ def max_trust(register: Register) -> Provenance:
 
 def _say_blocked(known: Knowledge, register: Register) -> None:
     known.register = None
-    known.remedies[Need.REGISTER] = _BLOCKED
+    mailed = _MAILED if known.mailbox is None else ""
+    mailed += _CONFIRM if known.verification is None else ""
+    known.remedies[Need.REGISTER] = _BLOCKED + mailed + _GIVEN
     known.say(
         "register",
         f"{register.operation.name} accepts strangers, but the new account cannot log in",
         Provenance.OBSERVED,
-        "perhaps the address has to be verified first",
+        "perhaps the address has to be verified first"
+        if known.mailbox is None
+        else "no message to it held a token that let it in",
     )
 
 
 async def verify_registration(scout: Scout, known: Knowledge, doorman: Doorman) -> None:
     """Register somebody to throw away, log in, and delete the account where that is possible."""
     declared = known.register is not None and known.register.provenance is Provenance.DECLARED
-    blocked = known.remedies.get(Need.REGISTER) == _BLOCKED
+    blocked = known.remedies.get(Need.REGISTER, "").startswith(_BLOCKED)
     if not known.logins or blocked or declared:
         return
     candidates = [known.register] if known.register is not None else register_candidates(known, scout.rng)
@@ -97,7 +142,7 @@ async def verify_registration(scout: Scout, known: Knowledge, doorman: Doorman) 
         account = new_account("x0", scout.run_id, register)
         if await make_account(scout, register, account) is None:
             continue
-        found = await _believed(known, doorman, register, account, None)
+        found = await _believed(scout, known, doorman, register, account, None)
         if found is None:
             known.accounts.pop("x0", None)
             _say_blocked(known, register)

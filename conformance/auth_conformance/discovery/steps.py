@@ -66,6 +66,8 @@ async def explore(scout: Scout, known: Knowledge) -> None:
         await settle_slashes(scout, known)
         known.accounts.update(given_accounts(known.settings.accounts))
         declared_flows(known)
+        open_mailbox(known)
+        find_recovery(known)
         await _get_in(scout, known, doorman)
         await _locked_document(scout, known, locked)
         await insist(scout, known)

@@ -300,6 +300,8 @@ def _register(target: Target, register: Register) -> Iterator[Line]:
     yield "password_field", register.password_field, "where the password goes"
     yield "user_style", register.user_style, "an e-mail address or a plain name"
     yield "also", dict(register.also), "members that follow from the user name, or repeat the password"
+    if register.confirmed:
+        yield "confirmed", True, "a new account could log in after the token of its message was redeemed"
     following = [name for name, _ in register.also]
     extra = pruned(register.template, (register.user_field, register.password_field, *following))
     if extra:

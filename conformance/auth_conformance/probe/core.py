@@ -26,6 +26,7 @@ from auth_conformance.oracles.places import found_at
 from auth_conformance.oracles.pointer import put
 from auth_conformance.probe.above import above_for, completed, taken_elsewhere, values_of, wanting
 from auth_conformance.probe.scene import Crash, Scene
+from auth_conformance.probe.welcome import welcome
 from auth_conformance.secret import Secret
 from auth_conformance.target import Account, Login, Operation, Witness, address_of, styled
 from auth_conformance.transports.message import HttpRequest, RawReply
@@ -322,6 +323,12 @@ class Core:
         if answer.reply.status is None or answer.reply.status >= 400:
             raise Unclear(
                 f"{register.operation.name} refused a new account ({answer.reply.error or answer.status})."
+            )
+        why = await welcome(self, account) if register.confirmed else ""
+        if why:
+            raise Unclear(
+                f"{register.operation.name} made an account that cannot log in: {why}.",
+                self._remedy(Need.MAILBOX),
             )
         return account
 

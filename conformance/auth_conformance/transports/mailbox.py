@@ -23,6 +23,7 @@ Lookup = Callable[[str], str | Awaitable[str | None] | None]
 _LONGEST = 1 << 18
 _NEWEST = 200
 _SECONDS = 10.0
+_EVERY = 0.05
 
 
 class MailboxError(Exception):
@@ -49,6 +50,14 @@ class Mailbox:
         if not isinstance(text, str):
             raise MailboxError(f"the mailbox returned {type(text).__name__} instead of text")
         return readable(text[:_LONGEST]) if text.strip() else None
+
+    async def first_to(self, address: str, within: float = 5.0) -> str | None:
+        """The message to an address that never got one: mail is sent after the answer. Raises MailboxError."""
+        waited = 0.0
+        while (text := await self.last_to(address)) is None and waited < within:
+            await asyncio.sleep(_EVERY)
+            waited += _EVERY
+        return text
 
 
 def from_command(command: str) -> Mailbox:

@@ -52,7 +52,8 @@ def essence(target: Target) -> dict[str, Any]:
             )
             for login in target.logins
         ],
-        "register": target.register and _sent(target.register.request(NAME, PASSWORD)),
+        "register": target.register
+        and (_sent(target.register.request(NAME, PASSWORD)), target.register.confirmed),
         "refresh": target.refresh
         and (_sent(target.refresh.request(NEW)), target.refresh.token, target.refresh.refresh),
         "logouts": [
