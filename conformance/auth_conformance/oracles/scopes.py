@@ -1,11 +1,85 @@
-"""What a login or refresh reply says that its token may do."""
+"""What a reply says that its credential may do, and where a request says what a new one may."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 # RFC 6749 §5.1 and RFC 8693 §4.2 say `scope`; `scopes` is FastAPI's tutorial, `scp` Microsoft's and Okta's.
 MEMBERS = ("scope", "scopes", "scp")
+# What else services call it where somebody makes a key.
+_OF_KEYS = (*MEMBERS, "permissions", "rights", "abilities", "capabilities", "privileges", "grants")
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeMember:
+    """The member of a creation that says what the new credential may do: a list, or one text with blanks.
+
+    `known` are the scopes that its schema names.
+    """
+
+    name: str
+    listed: bool
+    known: tuple[str, ...] = ()
+
+    def written(self, scopes: Iterable[str]) -> object:
+        """These scopes as the member takes them."""
+        return list(scopes) if self.listed else " ".join(scopes)
+
+    def stated(self, record: object) -> frozenset[str] | None:
+        """The scopes that a record names under the same member; None where it says nothing."""
+        value = record.get(self.name) if isinstance(record, Mapping) else None
+        return None if value is None else frozenset(_words(value))
+
+
+def scope_member(properties: Mapping[str, Any]) -> ScopeMember | None:
+    """The member of a body that takes scopes: one that lists fixed words, or one that is called like them."""
+    found = []
+    for name, schema in properties.items():
+        shapes = (
+            [schema, *(schema.get("anyOf") or schema.get("oneOf") or ())]
+            if isinstance(schema, Mapping)
+            else []
+        )
+        for shape in (item for item in shapes if isinstance(item, Mapping)):
+            items = shape.get("items")
+            inner = items if isinstance(items, Mapping) else {}
+            listed, called = shape.get("type") == "array", str(name).lower() in _OF_KEYS
+            if listed and isinstance(inner.get("enum"), list):
+                found.append((0, ScopeMember(str(name), True, tuple(map(str, inner["enum"])))))
+            elif called and (listed or (shape.get("type") == "string" and "enum" not in shape)):
+                given = (schema, shape, inner)
+                known = [
+                    word
+                    for one in given
+                    for key in ("examples", "example", "default")
+                    for word in _words(one.get(key))
+                ]
+                found.append((1, ScopeMember(str(name), listed, tuple(dict.fromkeys(known)))))
+    return min(found, key=lambda item: item[0])[1] if found else None
+
+
+def flow_scopes(document: Mapping[str, Any]) -> list[str]:
+    """The scopes that the OAuth2 schemes of an OpenAPI document name (OpenAPI 3.1 §4.8.27)."""
+    components = document.get("components")
+    schemes = components.get("securitySchemes") if isinstance(components, Mapping) else None
+    found: dict[str, None] = {}
+    for scheme in schemes.values() if isinstance(schemes, Mapping) else ():
+        flows = scheme.get("flows") if isinstance(scheme, Mapping) else None
+        for flow in flows.values() if isinstance(flows, Mapping) else ():
+            scopes = flow.get("scopes") if isinstance(flow, Mapping) else None
+            found |= dict.fromkeys(map(str, scopes)) if isinstance(scopes, Mapping) else {}
+    return list(found)
+
+
+def _words(value: object) -> list[str]:
+    """Every scope in a text, a list, or a list of examples of either."""
+    if isinstance(value, str):
+        return value.split()
+    if isinstance(value, list):
+        return [word for item in value for word in _words(item)]
+    return []
 
 
 def scopes_of(*places: Any) -> frozenset[str]:

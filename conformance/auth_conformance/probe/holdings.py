@@ -10,6 +10,7 @@ from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import Exchange, Outcome, Role, Severity, Violation
 from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.pointer import put, resolve
+from auth_conformance.oracles.scopes import scope_member
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.revocation import Revocation
 from auth_conformance.secret import Secret
@@ -235,11 +236,6 @@ def told_once(violations: list[Violation]) -> tuple[Violation, ...]:
 
 
 def rights_of(operation: Operation) -> dict[str, object]:
-    """Return the members of a key that list rights, with every right that the document knows."""
-    found: dict[str, object] = {}
-    properties = next(iter(operation.bodies.values()), {}).get("properties", {})
-    for name, member in properties.items():
-        items = member.get("items") if isinstance(member, dict) and member.get("type") == "array" else None
-        if isinstance(items, dict) and isinstance(items.get("enum"), list):
-            found[str(name)] = items["enum"]
-    return found
+    """Return the member of a key that lists rights, with every right that its schema names."""
+    member = scope_member(next(iter(operation.bodies.values()), {}).get("properties", {}))
+    return {member.name: member.written(member.known)} if member is not None and member.known else {}

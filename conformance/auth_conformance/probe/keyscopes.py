@@ -12,14 +12,16 @@ from auth_conformance.model import (
     Inconclusive,
     Need,
     Passed,
+    Provenance,
     Role,
     Verdict,
     Violation,
 )
 from auth_conformance.oracles.pointer import put, resolve, strings
 from auth_conformance.oracles.privilege import role_word
+from auth_conformance.oracles.scopes import ScopeMember, flow_scopes, scope_member, scopes_of
 from auth_conformance.probe.core import Answer, Missing, Unclear
-from auth_conformance.probe.holdings import Holdings, rights_of, told_once
+from auth_conformance.probe.holdings import Holdings, told_once
 from auth_conformance.probe.stored import Stored
 from auth_conformance.secret import Secret
 
@@ -51,21 +53,24 @@ class KeyScopes(Holdings, Stored):
         if keys is None:
             raise Missing("No operation that creates API keys is known.", self._remedy(Need.KEY_MANAGEMENT))
         login = await self.credential(self._login_kind())
-        field, scopes = next(iter(rights_of(keys.create).items()), ("", []))
+        member = scope_member(next(iter(keys.create.bodies.values()), {}).get("properties", {}))
+        scopes = await self._scope_names(keys, member, login) if member is not None else []
         made: list[Answer] = []
         violations: list[Violation] = []
         doubts: list[str] = []
         tried: list[str] = []
         try:
-            narrow = await self._narrow_keys(keys, login, field, scopes, made)
+            narrow = await self._narrow_keys(keys, login, member, scopes, made)
             witness, baseline = await self._key_witness(narrow[0].credential)
             await self.must_live(witness, narrow[0].credential, baseline, "before")
-            if field and len(narrow) > 1:
-                violations += await self._widened(keys, field, narrow, made, doubts)
+            if member is not None and len(narrow) > 1:
+                violations += await self._widened(keys, member, narrow, made, doubts)
                 tried.append("wider keys")
+            elif member is not None:
+                doubts.append(f"Wider keys were not tried: no two scopes for {member.name} are known.")
             else:
                 self.notes.append("not applicable: wider scopes (keys of this service have no scopes)")
-            violations += await self._for_another(keys, field, narrow, made)
+            violations += await self._for_another(keys, member, narrow, made)
             violations += await self._beyond_scope(narrow)
             violations += await self._as_administrator_by_key(narrow)
             tried += ["keys for another user", "changes beyond their scopes", "administration"]
@@ -78,23 +83,48 @@ class KeyScopes(Holdings, Stored):
         if violations:
             return Failed(told_once(violations), evidence, notes)
         if doubts:
-            return Inconclusive(doubts[0], "", evidence, notes)
+            return Inconclusive(doubts[0], _scopes_remedy(keys, member), evidence, notes)
         what = ", ".join(tried)
         return Passed(
             f"{len(narrow)} keys with as little as possible made nothing more: {what}.", evidence, notes
         )
 
+    async def _scope_names(self, keys: KeyManagement, member: ScopeMember, login: Credential) -> list[str]:
+        """What scopes may be called here: as the member, the configuration, the document or a login says."""
+        declared = keys.template.get(member.name) if keys.provenance is Provenance.DECLARED else None
+        found = [*member.known, *scopes_of({"scopes": declared})]
+        found += [scope for operation in self.target.operations for scope in operation.scopes]
+        found += [scope for document in self.target.documents for scope in flow_scopes(document.raw)]
+        token = login.jwt
+        found += sorted(scopes_of(dict(token.claims) if token is not None else None))
+        if len(set(found)) < 2 and keys.listing is not None and "{" not in keys.listing.path:
+            listed = await self.call(keys.listing, login, label="which scopes do keys have?")
+            found += [
+                scope
+                for record in _records(listed.reply.json)
+                for scope in sorted(member.stated(record) or ())
+            ]
+        return list(dict.fromkeys(found))
+
     async def _narrow_keys(
-        self, keys: KeyManagement, login: Credential, field: str, scopes: Any, made: list[Answer]
+        self,
+        keys: KeyManagement,
+        login: Credential,
+        member: ScopeMember | None,
+        scopes: list[str],
+        made: list[Answer],
     ) -> list[Narrow]:
-        """One key per single scope that A may give; one as it comes where keys have no scopes. Raises Unclear."""
+        """One key per single scope that A may give; one as it comes where that cannot be. Raises Unclear."""
         found: list[Narrow] = []
-        wanted = list(scopes)[:MOST_SCOPES] if field else [None]
-        for scope in wanted:
-            body = dict(keys.template) if scope is None else put(dict(keys.template), field, [scope])
-            answer = await self.call(keys.create, login, label=f"a key with only {scope}", body=body)
+        for scope in scopes[:MOST_SCOPES] or [""]:
+            body = dict(keys.template)
+            if member is not None and scope:
+                body = put(body, member.name, member.written([scope]))
+            answer = await self.call(
+                keys.create, login, label=f"a key with only {scope}".removesuffix(" with only "), body=body
+            )
             if (key := self._made_by(keys, answer, made)) is not None:
-                found.append(Narrow(str(scope or ""), key, answer))
+                found.append(Narrow(scope, key, answer))
         if not found:
             raise Unclear(f"{keys.create.name} made no key with a single scope.")
         return found
@@ -110,7 +140,7 @@ class KeyScopes(Holdings, Stored):
     async def _widened(
         self,
         keys: KeyManagement,
-        field: str,
+        member: ScopeMember,
         narrow: list[Narrow],
         made: list[Answer],
         doubts: list[str],
@@ -118,7 +148,7 @@ class KeyScopes(Holdings, Stored):
         """Each narrow key asks for all that A may give, at creation, by exchange, and by change."""
         everything = sorted(item.scope for item in narrow)
         # The control: A's login itself may give all of them.
-        body = put(dict(keys.template), field, everything)
+        body = put(dict(keys.template), member.name, member.written(everything))
         whole = await self.call(
             keys.create,
             await self.credential(self._login_kind()),
@@ -136,7 +166,7 @@ class KeyScopes(Holdings, Stored):
                     keys.create, item.credential, label=label, role=Role.ATTACK, body=body
                 )
                 wider = self._made_by(keys, answer, made) is not None
-                if not wider or not _holds_more(answer, field, item.scope):
+                if not wider or not _holds_more(answer, member, item.scope):
                     break
                 proof.append(answer.exchange)
             if len(proof) == 2:
@@ -146,11 +176,11 @@ class KeyScopes(Holdings, Stored):
                 violations.append(
                     Violation(keys.create.name, message, None, tuple(proof), Expectation("refused"))
                 )
-            violations += await self._rewritten(keys, field, item, everything)
+            violations += await self._rewritten(keys, member, item, everything)
         return violations
 
     async def _rewritten(
-        self, keys: KeyManagement, field: str, item: Narrow, everything: list[str]
+        self, keys: KeyManagement, member: ScopeMember, item: Narrow, everything: list[str]
     ) -> list[Violation]:
         """Change one's own scopes, where keys can be changed; what the owner reads afterwards counts (RR)."""
         change = self._at_record(keys, ("PATCH", "PUT"))
@@ -166,13 +196,13 @@ class KeyScopes(Holdings, Stored):
             label=f"a key with only {item.scope} changes its scopes",
             role=Role.ATTACK,
             values=values,
-            body={field: everything},
+            body={member.name: member.written(everything)},
         )
         seen = await self.call(
             read, await self.credential(self._login_kind()), label="the owner reads the key", values=values
         )
         record = seen.reply.json if "{" in read.path else _record(seen.reply.json, str(number))
-        if isinstance(record, dict) and set(record.get(field) or []) > {item.scope}:
+        if (member.stated(record) or frozenset()) > {item.scope}:
             message = f"{change.name} gave a key with only {item.scope} all scopes, on its own word."
             proof = (answer.exchange, seen.exchange)
             return [Violation(change.name, message, None, proof, Expectation("refused"))]
@@ -192,7 +222,7 @@ class KeyScopes(Holdings, Stored):
         )
 
     async def _for_another(
-        self, keys: KeyManagement, field: str, narrow: list[Narrow], made: list[Answer]
+        self, keys: KeyManagement, member: ScopeMember | None, narrow: list[Narrow], made: list[Answer]
     ) -> list[Violation]:
         """A key for B, on A's word: it counts when it works as B."""
         if "b" not in self.target.accounts:
@@ -204,7 +234,7 @@ class KeyScopes(Holdings, Stored):
         owners = dict.fromkeys([name for name in _OWNERS if name in known] or _OWNERS, number)
         names = await self._name_at_witness("b")
         for item in narrow:
-            own = {field: [item.scope]} if field else {}
+            own = {member.name: member.written([item.scope])} if member is not None and item.scope else {}
             body = {**keys.template, **own, **owners}
             answer = await self.call(
                 keys.create, item.credential, label="a key makes one for B", role=Role.ATTACK, body=body
@@ -348,20 +378,30 @@ class KeyScopes(Holdings, Stored):
         return []
 
 
-def _holds_more(answer: Answer, field: str, scope: str) -> bool:
+def _holds_more(answer: Answer, member: ScopeMember, scope: str) -> bool:
     """Whether the new key says that it may do more; a reply that does not say is taken at its word."""
-    stated = answer.reply.json.get(field) if isinstance(answer.reply.json, dict) else None
-    return stated is None or (isinstance(stated, list) and bool({str(item) for item in stated} - {scope}))
+    stated = member.stated(answer.reply.json)
+    return stated is None or bool(stated - {scope})
+
+
+def _scopes_remedy(keys: KeyManagement, member: ScopeMember | None) -> str:
+    if member is None:
+        return ""
+    example = '["…", "…"]' if member.listed else '"… …"'
+    return (
+        f'[keys]\ncreate = "{keys.create.name}"\n'
+        f"body = {{ {member.name} = {example} }}  # what else it needs, and every scope that A may give"
+    )
+
+
+def _records(listed: Any) -> list[Any]:
+    if isinstance(listed, dict):
+        return next((value for value in listed.values() if isinstance(value, list)), [])
+    return listed if isinstance(listed, list) else []
 
 
 def _record(listed: Any, number: str) -> Any:
-    items = (
-        listed
-        if isinstance(listed, list)
-        else next((value for value in listed.values() if isinstance(value, list)), [])
-        if isinstance(listed, dict)
-        else []
-    )
     return next(
-        (item for item in items if isinstance(item, dict) and number in map(str, item.values())), None
+        (item for item in _records(listed) if isinstance(item, dict) and number in map(str, item.values())),
+        None,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import Expectation, Need, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.pointer import resolve
-from auth_conformance.oracles.scopes import MEMBERS, scopes_of
+from auth_conformance.oracles.scopes import MEMBERS, ScopeMember, scope_member, scopes_of
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.holdings import told_once
 from auth_conformance.probe.minting import Minting
@@ -132,12 +132,11 @@ class Scoping(Minting):
         schemas = login.operation.bodies.values()
         return any("scope" in schema.get("properties", {}) for schema in schemas)
 
-    def _scope_member(self) -> str | None:
-        """Return the member of a key's creation that lists what it may do."""
+    def _scope_member(self) -> ScopeMember | None:
+        """Return the member of a key's creation that says what it may do."""
         keys = self.target.keys
-        schemas = keys.create.bodies.values() if keys is not None else ()
-        names = {str(name) for schema in schemas for name in schema.get("properties", {})}
-        return next((name for name in (*MEMBERS, "permissions") if name in names), None)
+        bodies = keys.create.bodies.values() if keys is not None else ()
+        return scope_member(next(iter(bodies), {}).get("properties", {}))
 
     async def _narrow_key(self, lacking: str, rest: Sequence[str]) -> list[Narrow]:
         member, keys = self._scope_member(), self.target.keys
@@ -145,7 +144,8 @@ class Scoping(Minting):
             return []
         login = await self.credential(self._login_kind())
         known = {scope for item in self.target.operations for scope in item.scopes}
-        body = {**keys.template, member: [scope for scope in rest if scope in known] or list(rest)[:1]}
+        kept = [scope for scope in rest if scope in known] or list(rest)[:1]
+        body = {**keys.template, member.name: member.written(kept)}
         answer = await self.call(keys.create, login, label=f"make a key without {lacking}", body=body)
         value = resolve(answer.reply.json, keys.value)
         if not answer.reply.ok or not isinstance(value, str):

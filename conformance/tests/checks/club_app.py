@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel, Field
 from services.people import PEOPLE
 
 from auth_conformance import catalog
@@ -35,6 +35,16 @@ class Slip(BaseModel):
     text: str
 
 
+class Wish(BaseModel):
+    label: str
+    permissions: list[str] = Field([], examples=[["slips:read", "slips:write", "keys"]])
+
+
+class PlainWish(BaseModel):
+    label: str
+    permissions: str
+
+
 class Forgotten(BaseModel):
     email: str
 
@@ -52,6 +62,14 @@ class Club:
     sessions: dict[str, str] = field(default_factory=dict)
     slips: dict[str, tuple[str, str]] = field(default_factory=dict)
     resets: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, tuple[str, str, list[str]]] = field(default_factory=dict)
+    wish: type[BaseModel] = Wish
+
+    def granted(self, held: list[str] | None, wanted: list[str]) -> list[str]:
+        """What a new key may do, asked for by one with these permissions, or by a member (None)."""
+        if held is not None and ("keys" not in held or not set(wanted) <= set(held)):
+            raise HTTPException(403, "not yours to give")
+        return wanted
 
     def may_remove(self, slip: str, name: str | None) -> bool:
         """Whether this caller (None is a stranger) may take that slip down."""
@@ -62,17 +80,47 @@ class Club:
         del self.resets[token]
 
 
-def create_app(club: Club) -> FastAPI:  # noqa: C901 - a service is many handlers
+def create_app(club: Club) -> FastAPI:  # noqa: C901, PLR0915 - a service is many handlers
     app = FastAPI()
     bearer = HTTPBearer(auto_error=False, scheme_name="Badge")
 
-    async def member(badge: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> str:
-        name = club.sessions.get(badge.credentials) if badge is not None else None
-        if name is None:
+    header = APIKeyHeader(name="X-Club-Key", auto_error=False, scheme_name="Key")
+
+    async def caller(
+        badge: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+        key: Annotated[str | None, Depends(header)],
+    ) -> tuple[str, list[str] | None]:
+        if key is not None and key in club.keys:
+            return club.keys[key][0], club.keys[key][2]
+        if badge is None or badge.credentials not in club.sessions:
             raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
-        return name
+        return club.sessions[badge.credentials], None
+
+    Caller = Annotated[tuple[str, list[str] | None], Depends(caller)]  # noqa: N806 - a type
+
+    async def member(who: Caller) -> str:
+        return who[0]
 
     Member = Annotated[str, Depends(member)]  # noqa: N806 - a type
+
+    async def make_key(body: Any, who: Caller) -> dict[str, Any]:
+        told = body.permissions
+        wanted = told.split() if isinstance(told, str) else told
+        granted = club.granted(who[1], wanted)
+        secret, number = f"club_{secrets.token_urlsafe(24)}", secrets.token_hex(6)
+        club.keys[secret] = (who[0], number, granted)
+        shown = " ".join(granted) if isinstance(told, str) else granted
+        return {"id": number, "label": body.label, "permissions": shown, "key": secret}
+
+    make_key.__annotations__["body"] = club.wish
+    app.post("/keys", status_code=201)(make_key)
+
+    @app.delete("/keys/{key_id}", status_code=204)
+    async def revoke(key_id: str, name: Member) -> None:
+        found = next((key for key, value in club.keys.items() if value[:2] == (name, key_id)), None)
+        if found is None:
+            raise HTTPException(404, "nothing")
+        del club.keys[found]
 
     @app.post("/login")
     async def login(body: Credentials) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Vectors of several checks on a service unlike the reference app, sound and unsound in one way each."""
 
 import pytest
-from checks.club_app import SPARE, Club, judged
+from checks.club_app import SPARE, Club, PlainWish, judged
 
 from auth_conformance.model import Result, Severity
 
@@ -51,3 +51,33 @@ def test_with_one_account_nothing_is_said_about_another() -> None:
     assert result.name == "inconclusive", said(result)
     assert "two accounts" in result.verdict.reason
     assert "expendable" in getattr(result.verdict, "remedy", "")
+
+
+class Generous(Club):
+    def granted(self, held: list[str] | None, wanted: list[str]) -> list[str]:
+        return wanted
+
+
+TOLD = {
+    "create": "POST /keys",
+    "carrier": "header X-Club-Key",
+    "body": {"label": "one", "permissions": "slips:read slips:write keys"},
+}
+
+
+@pytest.mark.parametrize("told", [{}, {"keys": TOLD}], ids=["listed", "one text"])
+def test_keys_with_scopes_of_the_service_own_names_do_not_widen_themselves(told: dict[str, object]) -> None:
+    wish = {"wish": PlainWish} if told else {}
+    sound = judged("KEY110", Club(**wish), **told)
+    assert sound.name == "passed", said(sound)
+    assert "wider keys" in sound.verdict.reason
+    result = judged("KEY110", Generous(**wish), **told)
+    assert (result.name, result.severity) == ("failed", Severity.HIGH), said(result)
+    assert "made a key with all scopes for a key that has only" in result.verdict.reason
+
+
+def test_scopes_that_nobody_names_are_asked_for() -> None:
+    result = judged("KEY110", Club(wish=PlainWish))
+    assert result.name == "inconclusive", said(result)
+    assert "no two scopes for permissions are known" in result.verdict.reason
+    assert "permissions = " in getattr(result.verdict, "remedy", "")
