@@ -19,6 +19,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from fastapi.dependencies import models
+
 FLAWS = Path(__file__).parent / "flaws"
 # Environment of the reference app: a test that logs in a hundred times does not wait for Argon2.
 FAST_HASHING = {
@@ -146,6 +148,14 @@ def seeded(package: Path, edits: tuple[Edit, ...] = ()) -> Iterator[ModuleType]:
         finally:
             for loaded in [key for key in sys.modules if key == name or key.startswith(f"{name}.")]:
                 del sys.modules[loaded]
+            _forget_callables()
+
+
+def _forget_callables() -> None:
+    """Let go of a copy that is done: FastAPI remembers thousands of callables, and each of them holds its module."""
+    for remembering in vars(models).values():
+        if hasattr(remembering, "cache_clear"):
+            remembering.cache_clear()
 
 
 @contextmanager

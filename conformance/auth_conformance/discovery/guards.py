@@ -7,6 +7,7 @@ import inspect
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from auth_conformance.discovery.routes import routes_of, source_of
 from auth_conformance.source.tree import Module
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from auth_conformance.model import SourceLine
 
 _DEEP = 12
+# What `_reads` said of a function. One dependency guards many routes, and reading its source is what takes long.
+_SEEN: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 _OF_HEADERS = frozenset(("authorization", "cookie"))
 
 
@@ -116,6 +119,16 @@ def _reads(call: Any) -> bool:
         inner = inner.func
     if not (inspect.isroutine(inner) or inspect.isclass(inner)):
         inner = vars(type(inner)).get("__call__", inner)
+    inner = getattr(inner, "__func__", inner)
+    try:
+        if inner not in _SEEN:
+            _SEEN[inner] = _source_reads(inner)
+        return _SEEN[inner]
+    except TypeError:  # What is no function, and what has slots, is neither hashable nor weakly held.
+        return _source_reads(inner)
+
+
+def _source_reads(inner: Any) -> bool:
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(inner)))
     except (OSError, TypeError, SyntaxError, ValueError):
