@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from auth_conformance.model import Failed, Inconclusive, Outcome, Passed, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.contract import ErrorCase, breach_of
@@ -14,7 +17,9 @@ from auth_conformance.probe.refusal import Refusal
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
-    from auth_conformance.target import Account
+    from collections.abc import Sequence
+
+    from auth_conformance.target import Account, Operation
     from auth_conformance.transports.message import HttpRequest
 
 # As many as the checklist allows for one operation, and for one whose lack of a limit is only noted.
@@ -24,6 +29,9 @@ _DECLARED = 200
 _PAGES = ("limit", "page_size", "per_page", "size", "count", "first")
 _HUGE = 1_000_000
 _BODY = 10_000_000
+_ITEMS, _BATCHES = 5_000, 2
+# What reaches people or money is not done five thousand times.
+_FAR = re.compile(r"(?i)invit|mail|send|notif|message|pay|order|charge|delete|remove|purge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,7 @@ class Floods(Refusal):
             limited.append(f"{flood.operation} after {sent}")
             violations += self._unusable_signal(flood, answer)
         violations += await self._unbounded()
+        violations += await self._batches(account)
         # Isolation: what one account or one address asked for does not keep another from its own.
         await self.must_live(self.witness, live, baseline, "after")
         evidence, notes = tuple(self.evidence[:6] + self.evidence[-12:]), tuple(self.notes)
@@ -142,6 +151,34 @@ class Floods(Refusal):
         message = f"{flood.operation} limits {flood.what} and does not say for how long: {fault}."
         return [Violation(flood.operation, message, Severity.LOW, (answer.exchange,))]
 
+    async def _batches(self, account: Account) -> list[Violation]:
+        """Five thousand items in one request, where an operation takes several (X does it)."""
+        found: list[Violation] = []
+        for operation, pointer, schema in batches(self.target.operations)[:_BATCHES]:
+            one = replace(operation, bodies={"application/json": schema})
+            request = self.scene.sampler(one, self.rng) if self.scene.sampler is not None else one.request()
+            item = json.loads(request.body or b"{}")
+            live = (await self.log_in(account)).credential
+            made = []
+            for number, size in enumerate((1, _ITEMS, _ITEMS)):
+                items = [item] * size
+                answer = await self.call(
+                    operation,
+                    live,
+                    label=f"{'again: ' * (number == 2)}{size} items at once",
+                    role=Role.ATTACK if number else Role.CONTROL,
+                    body=put({}, pointer, items) if pointer else items,
+                )
+                if not answer.reply.ok:
+                    break
+                made.append(answer.exchange)
+            if not made:
+                self.notes.append(f"{operation.name} took no batch of one: how many it takes was not seen")
+            elif len(made) == 3:
+                message = f"{operation.name} takes {_ITEMS} items in one request."
+                found.append(Violation(operation.name, message, None, tuple(made)))
+        return found
+
     async def _unbounded(self) -> list[Violation]:
         """A page of a million, and a body of ten megabytes."""
         objects = self.target.objects
@@ -196,3 +233,24 @@ class Floods(Refusal):
         proof = (made[0].exchange, made[1].exchange)
         message = f"{objects.create.name} takes a body of {_BODY // 1_000_000} megabytes."
         return [*found, Violation(objects.create.name, message, None, proof)]
+
+
+def batches(operations: Sequence[Operation]) -> list[tuple[Operation, str, Mapping[str, Any]]]:
+    """The operations that take several objects at once: each with where their list goes, and what is in it."""
+    found = []
+    for operation in operations:
+        schema = operation.bodies.get("application/json")
+        if (
+            operation.method not in ("POST", "PUT")
+            or "{" in operation.path
+            or not isinstance(schema, Mapping)
+        ):
+            continue
+        properties = schema.get("properties") or {}
+        required = [name for name in schema.get("required") or () if name in properties]
+        lists = {"": schema, **({f"/{required[0]}": properties[required[0]]} if len(required) == 1 else {})}
+        for pointer, listed in lists.items():
+            items = listed.get("items") if listed.get("type") == "array" else None
+            if isinstance(items, Mapping) and items.get("properties") and not _FAR.search(operation.path):
+                found.append((operation, pointer, items))
+    return found

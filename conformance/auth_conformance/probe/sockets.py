@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Credential, Kind
@@ -21,18 +22,19 @@ from auth_conformance.model import (
 )
 from auth_conformance.oracles.canary import leaked
 from auth_conformance.oracles.entry import failure
-from auth_conformance.oracles.normalise import shape
+from auth_conformance.oracles.normalise import masked, shape
 from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.holdings import told_once
 from auth_conformance.probe.minting import Minting
 from auth_conformance.probe.revocation import Revocation
+from auth_conformance.probe.socketdoors import Door, SocketDoors
 from auth_conformance.secret import Secret
 from auth_conformance.transports.message import HttpRequest
-from auth_conformance.transports.websocket import Talk
+from auth_conformance.transports.websocket import LISTEN, Talk
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from auth_conformance.target import WebSocketRoute
 
@@ -95,8 +97,10 @@ class Kept:
     exchange: Exchange
 
 
-class Sockets(Revocation, Minting):
-    """Speaks WebSocket."""
+class Sockets(SocketDoors, Revocation, Minting):
+    """Speaks WebSocket. `_doors` are the ways in beside that of requests, by path, as they were found."""
+
+    _doors: Mapping[str, Door] = MappingProxyType({})
 
     async def must_guard_sockets(self) -> Verdict:
         """A WebSocket must be for its caller only, from our own pages, and as long as the login lives."""
@@ -129,9 +133,9 @@ class Sockets(Revocation, Minting):
     async def _route(self, route: WebSocketRoute, doubts: list[str]) -> list[Violation]:
         violations = []
         stranger = await self._talk(route, "a stranger", None)
-        entrances = await self._entrances(route)
+        entrances = await self._entrances(route, stranger)
         if not entrances:
-            if stranger.opened and stranger.heard:
+            if stranger.opened and stranger.heard and not stranger.closed:
                 again = await self._talk(route, "again: a stranger", None)
                 if again.opened and again.heard:
                     return [self._socket_let_in(route, "a stranger", (stranger, again))]
@@ -143,6 +147,7 @@ class Sockets(Revocation, Minting):
         for entrance in entrances:
             if entrance.credential.carrier.kind is Kind.COOKIE and not violations:
                 violations += await self._foreign_pages(route, entrance, doubts)
+        violations += await self._ticket_reused(route, best, doubts)
         violations += await self._own_objects_only(route, best)
         violations += await self._socket_after_logout(route, best, doubts)
         again = await self._talk(
@@ -166,19 +171,21 @@ class Sockets(Revocation, Minting):
         message: str | None = None,
         meanwhile: Callable[[], Awaitable[None]] | None = None,
         role: Role = Role.ATTACK,
-        request: HttpRequest | None = None,
+        door: Door | None = None,
     ) -> Said:
         """Shake hands, say something and hear what comes."""
         if self.scene.sockets is None:
             raise Missing("Not tested: WebSockets cannot be opened here.")
-        bare = request or HttpRequest("GET", self._path(route))
+        bare, first = HttpRequest("GET", self._path(route)), tuple[str, ...]()
         if credential is not None:
-            bare = bare.with_headers(*credential.headers).with_query(*credential.query)
+            door = door or self._doors.get(route.path) or Door("as in requests")
+            shown = await self.with_ticket(door, credential)
+            bare, first = door.handshake(bare, shown), door.first(shown)
         if origin is not None:
             bare = bare.from_origin(origin)
         text = message if message is not None else self._message(route)
         pauses = PAUSES if meanwhile is not None else (0.0,)
-        talk = Talk(await self.scene.sockets(), (text,), meanwhile, text, pauses)
+        talk = Talk(await self.scene.sockets(), (*first, text), meanwhile, text, pauses, LISTEN)
         sent = await self.scene.recorder.send(
             bare, label=label, role=role, operation=f"WebSocket {route.path}", transport=talk
         )
@@ -210,7 +217,7 @@ class Sockets(Revocation, Minting):
     def _own_origin(self) -> str:
         return self.target.policy.origins[0] if self.target.policy.origins else self.scene.origin
 
-    async def _entrances(self, route: WebSocketRoute) -> list[Entrance]:
+    async def _entrances(self, route: WebSocketRoute, stranger: Said | None = None) -> list[Entrance]:
         """Find the ways in which a live credential opens the socket: as in requests, else in other usual places."""
         found: list[Entrance] = []
         for kind in self.kinds():
@@ -228,21 +235,54 @@ class Sockets(Revocation, Minting):
             )
             if said.opened and (said.heard or not said.closed):
                 found.append(Entrance(route, str(credential.carrier), credential, said))
-        if not found:
-            found += await self._other_entrances(route)
+        stranger = stranger or await self._talk(route, "control: a stranger", None, role=Role.CONTROL)
+        if all(stranger.opened and _words(item.good) == _words(stranger) for item in found):
+            # One that opens for everybody, and says the same or nothing, may wait for a first message.
+            refused = [item for item in found if item.good.closed and stranger.closed]
+            found = await self._other_entrances(route) or [item for item in found if item not in refused]
         return found
 
     async def _other_entrances(self, route: WebSocketRoute) -> list[Entrance]:
         live = await self.credential()
-        for name in ("token", "access_token", "ticket"):
-            moved = live.moved_to(replace(live.carrier, place="query", name=name, prefix=""))
-            said = await self._talk(
-                route, f"control: a token as {name} in the query", moved, role=Role.CONTROL
+        for door in self.doors(live):
+            said = await self._talk(route, f"control: by {door.how}", live, role=Role.CONTROL, door=door)
+            if not said.opened or not said.heard or said.closed:
+                continue
+            bland = await self._talk(
+                route, f"control: a bland one by {door.how}", self.bland(live), role=Role.CONTROL, door=door
             )
-            if said.opened and (said.heard or not said.closed):
+            if door.opening and not _words(said) - _words(bland):
+                continue  # it answers whatever is said
+            if door.carrier is not None and door.carrier.place == "query" and door.ticket is None:
                 self.notes.append(f"{route.path} takes its credential from the URL, which ends up in logs")
-                return [Entrance(route, f"query {name}", moved, said)]
+            self._doors = {**self._doors, route.path: door}
+            return [Entrance(route, door.how, live, said)]
         return []
+
+    async def _ticket_reused(
+        self, route: WebSocketRoute, best: Entrance, doubts: list[str]
+    ) -> list[Violation]:
+        """Open twice with one ticket, of B where there is one: a ticket is for one handshake."""
+        door = self._doors.get(route.path)
+        if door is None or door.ticket is None:
+            return []
+        proofs = []
+        for prefix in ("", "again: "):
+            owner = "b" if "b" in self.target.accounts else "a"
+            ticket = await self.with_ticket(door, await self.credential(owner=owner))
+            plain = replace(door, ticket=None)
+            first = await self._talk(
+                route, f"{prefix}control: a ticket", ticket, role=Role.CONTROL, door=plain
+            )
+            if not self._entered(first, best):
+                doubts.append(f"{route.path} did not open for a ticket of {owner}")
+                return []
+            second = await self._talk(route, f"{prefix}the same ticket once more", ticket, door=plain)
+            if not self._entered(second, best):
+                return []
+            proofs += [first.answer.exchange, second.answer.exchange]
+        message = f"{route.path} took a ticket of {door.ticket.name} twice, and tickets stand in logs."
+        return [Violation(f"WebSocket {route.path}", message, Severity.MEDIUM, tuple(proofs))]
 
     async def _wrong_ones(self, best: Entrance) -> list[Intruder]:
         wrong = [Intruder("a stranger"), Intruder("a junk credential", self.bland(best.credential))]
@@ -275,7 +315,11 @@ class Sockets(Revocation, Minting):
         """Whether the socket served them: it sent what it sends to its callers, not only that it refuses."""
         if not said.opened or not said.heard:
             return False
-        served = bool(said.kinds & best.good.kinds)
+        door = self._doors.get(best.route.path)
+        # Behind a first message a refusal often has the shape of its acknowledgement.
+        served = bool(
+            _words(said) & _words(best.good) if door and door.opening else said.kinds & best.good.kinds
+        )
         return served and not (said.closed and not best.good.closed)
 
     async def _refused(
@@ -362,7 +406,7 @@ class Sockets(Revocation, Minting):
         kind = best.credential.carrier.kind
         logout = next((item for item in self.target.logouts if item.kind is kind), None)
         account = await self.disposable("lifecycle")
-        if logout is None or account is None or best.how.startswith("query"):
+        if logout is None or account is None:
             self.notes.append(f"{route.path}: whether it ends with its login was not seen")
             return []
         session = await self.sign_in(account, kind)
@@ -387,7 +431,7 @@ class Sockets(Revocation, Minting):
                 continue
             kind = credential.carrier.kind
             fits = (item for item in await self._entrances(route) if item.credential.carrier.kind is kind)
-            best = next((item for item in fits if not item.how.startswith("query")), None)
+            best = next(fits, None)
             if best is not None:
                 return await self._outlived(replace(best, credential=credential), end, label, doubts)
         self.notes.append(f"{label}: no WebSocket opens for a login like this")
@@ -409,6 +453,11 @@ class Sockets(Revocation, Minting):
                 self.notes.append(f"{route.path} served its caller for {said.last:.0f} s after the end")
             return None
         return Kept(f"WebSocket {route.path}", said.last, said.answer.exchange)
+
+
+def _words(said: Said) -> frozenset[str]:
+    """What was heard, without what changes each time."""
+    return frozenset(masked(text) for text in said.heard)
 
 
 def _kind(text: str) -> str:

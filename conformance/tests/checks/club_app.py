@@ -64,6 +64,8 @@ class Club:
     resets: dict[str, str] = field(default_factory=dict)
     keys: dict[str, tuple[str, str, list[str]]] = field(default_factory=dict)
     wish: type[BaseModel] = Wish
+    most_at_once: int = 100
+    joins: bool = False
 
     def granted(self, held: list[str] | None, wanted: list[str]) -> list[str]:
         """What a new key may do, asked for by one with these permissions, or by a member (None)."""
@@ -130,6 +132,15 @@ def create_app(club: Club) -> FastAPI:  # noqa: C901, PLR0915 - a service is man
         club.sessions[token] = body.username
         return {"access_token": token, "token_type": "bearer"}
 
+    if club.joins:
+
+        @app.post("/register", status_code=201)
+        async def register(body: Credentials) -> dict[str, str]:
+            if body.username in club.people:
+                raise HTTPException(409, "taken")
+            club.people[body.username] = body.password
+            return {"username": body.username}
+
     @app.get("/me")
     async def me(name: Member) -> dict[str, str]:
         return {"username": name, "email": f"{name}@example.com"}
@@ -158,6 +169,14 @@ def create_app(club: Club) -> FastAPI:  # noqa: C901, PLR0915 - a service is man
         number = secrets.token_hex(8)
         club.slips[number] = (name, body.text)
         return {"id": number, "text": body.text}
+
+    @app.post("/slips/batch", status_code=201)
+    async def pin_many(body: list[Slip], name: Member) -> dict[str, int]:
+        if len(body) > club.most_at_once:
+            raise HTTPException(413, "fewer, please")
+        for slip in body:
+            club.slips[secrets.token_hex(8)] = (name, slip.text)
+        return {"pinned": len(body)}
 
     @app.get("/slips/{slip_id}")
     async def read(slip_id: str, name: Member) -> dict[str, str]:

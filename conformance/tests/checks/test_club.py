@@ -16,6 +16,10 @@ def said(result: Result) -> str:
     return f"{result.name} {result.severity}: {result.verdict.reason} {notes}"
 
 
+def broken(result: Result) -> list[str]:
+    return [item.message for item in getattr(result.verdict, "violations", ())]
+
+
 class OpenToStrangers(Club):
     def may_remove(self, slip: str, name: str | None) -> bool:
         return True
@@ -81,3 +85,12 @@ def test_scopes_that_nobody_names_are_asked_for() -> None:
     assert result.name == "inconclusive", said(result)
     assert "no two scopes for permissions are known" in result.verdict.reason
     assert "permissions = " in getattr(result.verdict, "remedy", "")
+
+
+def test_five_thousand_items_at_once_are_too_many() -> None:
+    sound = judged("WEB112", Club(joins=True))
+    assert "5000 items at once" in [item.label for item in getattr(sound.verdict, "evidence", ())]
+    result = judged("WEB112", Club(joins=True, most_at_once=1_000_000))
+    batch = "POST /slips/batch takes 5000 items in one request."
+    assert batch in broken(result), said(result)
+    assert batch not in broken(sound), said(sound)

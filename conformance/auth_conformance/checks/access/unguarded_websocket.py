@@ -30,7 +30,8 @@ async def unguarded_websocket(probe: Probe) -> Verdict:
 
     Why: dependencies that guard requests are not asked at a handshake unless they are written for it, CORS does not
         cover it, and browsers send the cookie along from every page. An open socket outlives its login.
-    How: find how a live credential opens it and what it then says. Strangers, junk and a broken signature try the same,
+    How: find how a live credential opens it (as in requests, in the query, for a ticket, as a subprotocol, in a first
+        message) and what it then says. A ticket is used twice. Strangers, junk and a broken signature try the same,
         and A's cookie from `https://evil.example` and `null`. A refused handshake, or a close before any data, is a
         refusal. A asks for B's object where the message has a place for an id. A login ends while its socket is open.
     Fix: authenticate before `await websocket.accept()`, compare `Origin` with your own where a cookie counts, close

@@ -1,0 +1,130 @@
+"""AUZ113 where the credential comes as a ticket, as a subprotocol, or in the first message."""
+
+import asyncio
+import json
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from fastapi import Depends, FastAPI, HTTPException, WebSocket, WebSocketDisconnect
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
+from services.people import PEOPLE
+
+from auth_conformance import catalog
+from auth_conformance.engine import conduct
+from auth_conformance.model import Result, Severity
+from auth_conformance.probe import sockets
+from auth_conformance.settings import load
+
+
+class Credentials(BaseModel):
+    username: str
+    password: str
+
+
+def ticker(door: str, *, reusable: bool = False, careless: bool = False) -> FastAPI:  # noqa: C901 - many handlers
+    """Prices over a WebSocket; `careless` takes any token, `reusable` any ticket again."""
+    app, sessions, tickets = FastAPI(), dict[str, str](), dict[str, str]()
+    bearer = HTTPBearer(auto_error=False)
+
+    def trader(token: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> str:
+        if token is None or token.credentials not in sessions:
+            raise HTTPException(401, "no")
+        return sessions[token.credentials]
+
+    Trader = Annotated[str, Depends(trader)]  # noqa: N806 - a type
+
+    @app.post("/login")
+    def login(body: Credentials) -> dict[str, str]:
+        if PEOPLE.get(body.username) != body.password:
+            raise HTTPException(401, "no")
+        token = secrets.token_urlsafe(24)
+        sessions[token] = body.username
+        return {"access_token": token}
+
+    @app.get("/me")
+    def me(name: Trader) -> dict[str, str]:
+        return {"username": name}
+
+    if door == "ticket":
+
+        @app.post("/prices/ticket")
+        def ticket(name: Trader) -> dict[str, str]:
+            value = secrets.token_urlsafe(18)
+            tickets[value] = name
+            return {"ticket": value}
+
+    async def shown(socket: WebSocket) -> str | None:
+        """The token that came, by the door of this house; a message only after the handshake."""
+        if door == "ticket":
+            value = socket.query_params.get("ticket", "")
+            return tickets.get(value) if reusable else tickets.pop(value, None)
+        if door == "protocol":
+            offered = socket.headers.get("sec-websocket-protocol", "").partition(", ")
+            return sessions.get(offered[2]) or ("anybody" if careless and offered[2] else None)
+        await socket.accept()
+        said = json.loads(await socket.receive_text())
+        token = said.get("token", "") if isinstance(said, dict) else ""
+        name = sessions.get(token) or ("anybody" if careless and token else None)
+        await socket.send_json({"type": "ready" if name else "refused"})
+        return name
+
+    @app.websocket("/prices")
+    async def prices(socket: WebSocket) -> None:
+        try:
+            if await shown(socket) is None:
+                await socket.close(1008)
+                return
+            if door != "message":
+                await socket.accept("bearer" if door == "protocol" else None)
+            while True:
+                await socket.receive_text()
+                await socket.send_json({"price": 7})
+        except WebSocketDisconnect:
+            return
+
+    return app
+
+
+def judged(app: FastAPI) -> Result:
+    accounts = {
+        label: {"username": name, "password": {"env": f"PASSWORD_OF_{name}".upper()}}
+        for label, name in zip("ab", PEOPLE, strict=False)
+    }
+    settings = load({"accounts": accounts}, start=Path("/"))
+    return asyncio.run(conduct(settings, [catalog.load()["AUZ113"]], app=app)).results[0]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "LISTEN", 0.05)
+
+
+def said(result: Result) -> str:
+    return f"{result.name} {result.severity}: {result.verdict.reason} {getattr(result.verdict, 'notes', ())}"
+
+
+@pytest.mark.parametrize("door", ["ticket", "protocol", "message"])
+def test_each_door_of_a_sound_house_is_found_and_passes(door: str) -> None:
+    result = judged(ticker(door))
+    assert result.name == "passed", said(result)
+    assert "/prices opened for a live credential only" in result.verdict.reason
+
+
+def test_a_ticket_that_opens_twice_is_found() -> None:
+    result = judged(ticker("ticket", reusable=True))
+    assert (result.name, result.severity) == ("failed", Severity.MEDIUM), said(result)
+    assert "took a ticket of POST /prices/ticket twice" in result.verdict.reason
+
+
+def test_any_token_in_the_subprotocol_is_found() -> None:
+    result = judged(ticker("protocol", careless=True))
+    assert (result.name, result.severity) == ("failed", Severity.HIGH), said(result)
+    assert "a junk credential" in result.verdict.reason
+
+
+def test_a_first_message_that_everybody_may_say_proves_nothing_and_passes_nothing() -> None:
+    result = judged(ticker("message", careless=True))
+    assert result.name == "inconclusive", said(result)
