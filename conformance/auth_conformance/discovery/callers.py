@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from auth_conformance.discovery.doors import doors, shut, slashed, stranger
@@ -90,7 +91,9 @@ async def _candidates(scout: Scout, known: Knowledge, credential: Credential) ->
         if slashed(operation.path, nobody):
             operation = replace(operation, path=operation.path + "/")  # noqa: PLW2901 - that is its path
             nobody = await stranger(scout, known, operation)
-        if not shut(scout, nobody):
+        # To strangers it may not even exist: then the document says that it is there, and wants a credential.
+        hidden = nobody.status == HTTPStatus.NOT_FOUND and operation.protected
+        if not shut(scout, nobody) and not hidden:
             continue
         mine = await scout.call(operation, f"{name} as a", credential=credential)
         if not scout.let_in(mine, nobody):
@@ -100,8 +103,8 @@ async def _candidates(scout: Scout, known: Knowledge, credential: Credential) ->
         theirs = await scout.call(operation, f"{name} as b", credential=other) if other is not None else None
         ranked = _naming(known, credential, mine, theirs)
         score = ranked[0][1] if ranked else 0
-        if nobody.ok or nobody.status in range(300, 400):
-            score -= 60  # a 200 or a redirect as a refusal: only if nothing clearer is there
+        if hidden or nobody.ok or nobody.status in range(300, 400):
+            score -= 60  # a 404, a 200 or a redirect as a refusal: only if nothing clearer is there
         found.append(Candidate(operation, tuple(pointer for pointer, _ in ranked[:4]), score))
         if _enough(found):
             break

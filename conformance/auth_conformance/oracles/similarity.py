@@ -8,12 +8,14 @@ its digits taken out, and after that proves nothing.
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.oracles.cookies import parse_set_cookie
 from auth_conformance.oracles.normalise import masked
+from auth_conformance.oracles.pointer import strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -75,6 +77,7 @@ def compare(left: Sequence[Seen], right: Sequence[Seen]) -> Comparison:
     if min(len(left), len(right)) < 2:
         raise ValueError("two answers of each kind are needed")
     differences, unstable = [], []
+    left, right = _without_changing_members(left, right)
     parts = [_parts(answer) for answer in (*left, *right)]
     sides = parts[: len(left)], parts[len(left) :]
     for name in dict.fromkeys(name for answer in parts for name in answer):
@@ -88,6 +91,47 @@ def compare(left: Sequence[Seen], right: Sequence[Seen]) -> Comparison:
         elif values[0][0] != values[1][0]:
             differences.append(Difference(name, values[0][0], values[1][0]))
     return Comparison(tuple(differences), tuple(unstable))
+
+
+def _without_changing_members(
+    left: Sequence[Seen], right: Sequence[Seen]
+) -> tuple[Sequence[Seen], Sequence[Seen]]:
+    """The answers without what changes by itself: members of JSON bodies on which answers of one kind disagree.
+
+    A trace id says nothing; how long it is stays, where all of one kind agree on that.
+    """
+    sides = [[(answer, _leaves(answer)) for answer in side] for side in (left, right)]
+    if not all(leaves for side in sides for _, leaves in side):
+        return left, right
+    changing = {
+        pointer
+        for side in sides
+        for pointer in set().union(*(leaves for _, leaves in side))
+        if not _agree(masked(leaves.get(pointer, ABSENT), answer.echoes) for answer, leaves in side)
+    }
+    same_length = {
+        pointer: all(_agree(str(len(leaves.get(pointer, ABSENT))) for _, leaves in side) for side in sides)
+        for pointer in changing
+    }
+
+    def stable(answer: Seen, leaves: dict[str, str]) -> Seen:
+        body = answer.body
+        for pointer in changing & leaves.keys():
+            text = json.dumps(leaves[pointer])
+            what = f"<{len(text)} changing>" if same_length[pointer] else "<changing>"
+            body = body.replace(text, json.dumps(what))
+        return replace(answer, body=body)
+
+    first, second = ([stable(answer, leaves) for answer, leaves in side] for side in sides)
+    return first, second
+
+
+def _leaves(answer: Seen) -> dict[str, str]:
+    try:
+        document = json.loads(answer.body)
+    except ValueError:
+        return {}
+    return {key: value for key, value in strings(document).items() if key and isinstance(value, str)}
 
 
 def _parts(answer: Seen) -> dict[str, str]:

@@ -9,6 +9,7 @@ from auth_conformance.model import Failed, Inconclusive, Need, Outcome, Passed, 
 from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.entry import classify
 from auth_conformance.oracles.pointer import resolve
+from auth_conformance.probe.above import above_for
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.refusal import Refusal
 
@@ -316,7 +317,7 @@ class Contracts(Refusal):
         elif objects.delete is not None and operation.name == objects.delete.name:
             identifier = await self._object_for_document()
         else:
-            return None
+            return await above_for(self, operation, await self.credential()) or None
         return self.at(identifier) if identifier is not None else None
 
     async def _object_for_document(self) -> str | None:
