@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from auth_conformance.probe.accounts import Accounts
 from auth_conformance.probe.advice import Advice
 from auth_conformance.probe.assigning import Assigning
 from auth_conformance.probe.barred import Barred
@@ -50,6 +49,7 @@ from auth_conformance.probe.limits import Limits
 from auth_conformance.probe.logs import Logs
 from auth_conformance.probe.minimal import Minimal
 from auth_conformance.probe.minting import Forge, Minting
+from auth_conformance.probe.namesakes import Namesakes
 from auth_conformance.probe.naming import Naming
 from auth_conformance.probe.origins import Origins
 from auth_conformance.probe.passwordends import PasswordEnds
@@ -129,7 +129,7 @@ class Probe(
     Fixation,
     Assigning,
     Likeness,
-    Accounts,
+    Namesakes,
     KeyEnds,
     Races,
     SessionList,

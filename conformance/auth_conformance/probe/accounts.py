@@ -1,4 +1,4 @@
-"""`must_lose_everything`, `must_follow_role`, `must_inherit_nothing`: accounts that are shut, lowered, recycled."""
+"""`must_lose_everything`, `must_follow_role`: accounts that are shut and lowered."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
-from auth_conformance.oracles.canary import leaked
-from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
 from auth_conformance.probe.guarded import Guarded
@@ -28,7 +26,6 @@ from auth_conformance.probe.sockets import Sockets
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
-    from auth_conformance.credentials import Credential
     from auth_conformance.target import Account, Operation, Switch, UserManagement
 
 
@@ -327,117 +324,6 @@ class Accounts(Sockets, Holdings, PendingTokens, Guarded):
         child = Holding("refreshed token", replace(holding.credential, value=renewal.access))
         found = await self._still_powerful([child], operation, allowed, lowered)
         return [replace(item, evidence=(answer.exchange, *item.evidence)) for item in found]
-
-    # Names that are given out again.
-
-    async def must_inherit_nothing(self) -> Verdict:
-        """Nothing of a deleted account may belong to a later one of the same name. Raises Missing or Unclear."""
-        users = self._manageable()
-        if self.target.delete_account is None and (users is None or users.delete is None):
-            self._no_way_to_end_accounts()
-        first = await self.expendable()
-        held = await self.holdings(first)
-        before = await self.facts_of(held[0].credential)
-        left = await self._left_behind(held[0].credential)
-        answer, name = await self._delete(users, held)
-        if answer is None:
-            raise Missing("No way to delete an account is known.")
-        doubts: list[str] = []
-        made, anew = await self._named_alike(first, name)
-        violations = await self.lived_on(
-            held,
-            "after somebody else had taken the name",
-            name,
-            doubts,
-            shown=(answer.exchange, made.exchange),
-        )
-        if anew is not None:
-            violations += await self._inherited(anew.credential, left, doubts)
-            after = await self.facts_of(anew.credential)
-            same = [
-                key
-                for key in ("id", "user_id", "sub", "uuid")
-                if key in before and before[key] == after.get(key)
-            ]
-            self.notes += [f"the later account got the same {key} as the deleted one" for key in same]
-            await self._must_be_live(anew, "after the replays")
-        told = (
-            "the later account saw nothing of it" if anew is not None else "its name is not given out again"
-        )
-        reason = (
-            f"{len(held)} credentials of a deleted account were refused once its name was asked for; {told}."
-        )
-        return self.decided(told_once(violations), doubts, reason)
-
-    async def _named_alike(self, first: Account, deletion: str) -> tuple[Answer, Session | None]:
-        """Register the name again with another password; None where it is not given out again. Raises Unclear."""
-        register = self.target.register
-        if register is None:
-            raise Missing("Nobody can register here.")
-        second = replace(first, label=f"{first.label}-again", password=Secret(self.password()))
-        made = await self.send(
-            register.request(second.username, second.password or Secret("")),
-            label="somebody else registers the name of the deleted account",
-            operation=register.operation.name,
-        )
-        if made.judgement is not None:
-            raise Unclear(
-                f"{register.operation.name} gave no clear answer to a name that was free again ({made.why})."
-            )
-        try:
-            anew = await self.log_in(second)
-        except Unclear as refusal:
-            if await self._logs_in(first, "log in to the deleted account") is not None:
-                raise Unclear(f"{deletion} answered with success, and the account is still there.") from None
-            self.notes.append(f"the name is not given out again: {refusal}")
-            return made, None
-        self.scene.made_accounts.append((second, anew.credential))
-        return made, anew
-
-    async def _left_behind(self, credential: Credential) -> tuple[str, str] | None:
-        """Create an object; return its identifier and its canary."""
-        objects = self.target.objects
-        if objects is None:
-            return None
-        canary = self.canary()
-        body = put(dict(objects.template), objects.text_field, canary)
-        answer = await self.call(
-            objects.create, credential, label="the first account creates an object", body=body
-        )
-        identifier = resolve(answer.reply.json, objects.identifier)
-        return (str(identifier), canary) if answer.reply.ok and isinstance(identifier, (str, int)) else None
-
-    async def _inherited(
-        self, credential: Credential, left: tuple[str, str] | None, doubts: list[str]
-    ) -> list[Violation]:
-        objects = self.target.objects
-        if objects is None or left is None:
-            return []
-        identifier, canary = left
-        views: list[tuple[Operation, dict[str, str]]] = [(objects.read, self.at(identifier))]
-        if objects.listing is not None:
-            views.append((objects.listing, {}))
-        found = []
-        for operation, values in views:
-            proofs: list[Exchange] = []
-            for prefix in ("", "again: "):
-                answer = await self.call(
-                    operation,
-                    credential,
-                    label=f"{prefix}the later account asks {operation.name}",
-                    role=Role.ATTACK,
-                    values=values,
-                    fresh=bool(prefix),
-                )
-                if answer.judgement is not None:
-                    doubts.append(f"{operation.name}: {answer.why}")
-                if leaked(canary, answer.reply.text) is None:
-                    break
-                proofs.append(answer.exchange)
-            else:
-                message = f"{operation.name} showed the later account what the deleted one had written."
-                found.append(Violation(operation.name, message, Severity.MEDIUM, tuple(proofs)))
-        return found
 
 
 def _says(answer: Answer, switch: Switch) -> bool:

@@ -102,7 +102,7 @@ class PasswordEnds(Holdings, Mailing):
         token = await self.reset_token(account)
         new = Secret(self.password())
         self.scene.recorder.redactor.learn(new)
-        request = recovery.confirm.request(token, new, account.username)
+        request = recovery.confirm.request(token, new, account.address)
         answer = await self.send(request, label="set a new password by mail", operation=name)
         if not answer.reply.ok:
             raise Unclear(f"{name} set no password ({answer.why or answer.status}).")

@@ -31,6 +31,10 @@ class Credentials(BaseModel):
     password: str
 
 
+class Rename(BaseModel):
+    username: str
+
+
 class Slip(BaseModel):
     text: str
 
@@ -66,6 +70,15 @@ class Club:
     wish: type[BaseModel] = Wish
     most_at_once: int = 100
     joins: bool = False
+    by_name: bool = False
+
+    def renamed(self, old: str, new: str) -> None:
+        """A member takes another name; whoever held a badge under the old one is still that member."""
+        self.people[new] = self.people.pop(old)
+        if not self.by_name:
+            self.sessions = {token: new if name == old else name for token, name in self.sessions.items()}
+            for kept in (self.keys, self.slips):
+                kept.update({key: (new, *rest) for key, (name, *rest) in kept.items() if name == old})
 
     def granted(self, held: list[str] | None, wanted: list[str]) -> list[str]:
         """What a new key may do, asked for by one with these permissions, or by a member (None)."""
@@ -94,7 +107,7 @@ def create_app(club: Club) -> FastAPI:  # noqa: C901, PLR0915 - a service is man
     ) -> tuple[str, list[str] | None]:
         if key is not None and key in club.keys:
             return club.keys[key][0], club.keys[key][2]
-        if badge is None or badge.credentials not in club.sessions:
+        if badge is None or club.sessions.get(badge.credentials) not in club.people:
             raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
         return club.sessions[badge.credentials], None
 
@@ -139,6 +152,13 @@ def create_app(club: Club) -> FastAPI:  # noqa: C901, PLR0915 - a service is man
             if body.username in club.people:
                 raise HTTPException(409, "taken")
             club.people[body.username] = body.password
+            return {"username": body.username}
+
+        @app.patch("/me")
+        async def rename(body: Rename, name: Member) -> dict[str, str]:
+            if body.username in club.people:
+                raise HTTPException(409, "taken")
+            club.renamed(name, body.username)
             return {"username": body.username}
 
     @app.get("/me")

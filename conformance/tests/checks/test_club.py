@@ -94,3 +94,12 @@ def test_five_thousand_items_at_once_are_too_many() -> None:
     batch = "POST /slips/batch takes 5000 items in one request."
     assert batch in broken(result), said(result)
     assert batch not in broken(sound), said(sound)
+
+
+def test_a_badge_that_goes_with_the_name_is_the_later_owner_of_it() -> None:
+    sound = judged("LIF112", Club(joins=True))
+    assert sound.name == "passed", said(sound)
+    assert "not its later owner's" in sound.verdict.reason
+    result = judged("LIF112", Club(joins=True, by_name=True))
+    assert (result.name, result.severity) == ("failed", Severity.HIGH), said(result)
+    assert "works as its later owner" in result.verdict.reason

@@ -1,0 +1,248 @@
+"""`must_inherit_nothing`: accounts whose name is given out again, after they were deleted or renamed (LIF112)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from auth_conformance.model import Exchange, Role, Severity, Verdict, Violation
+from auth_conformance.oracles.canary import leaked
+from auth_conformance.oracles.pointer import put, resolve
+from auth_conformance.probe.accounts import Accounts
+from auth_conformance.probe.core import Answer, Missing, Session, Unclear
+from auth_conformance.probe.holdings import told_once
+from auth_conformance.secret import Secret
+from auth_conformance.target import styled
+
+if TYPE_CHECKING:
+    from auth_conformance.credentials import Credential
+    from auth_conformance.target import Account, Operation, UserManagement
+
+
+@dataclass(frozen=True, slots=True)
+class Renaming:
+    """How people change the name that they log in with: `member` takes it, among `members`."""
+
+    operation: Operation
+    member: str
+    members: tuple[str, ...]
+
+
+class Namesakes(Accounts):
+    """Gives names out again, and sees what comes with them."""
+
+    async def must_inherit_nothing(self) -> Verdict:
+        """Nothing of an account may belong to a later one of its name, once it is deleted or renamed.
+
+        Raises Missing or Unclear.
+        """
+        users = self._manageable()
+        deletes = self.target.delete_account is not None or (users is not None and users.delete is not None)
+        renaming = self.renaming()
+        if not deletes and renaming is None:
+            self._no_way_to_end_accounts()
+        violations: list[Violation] = []
+        doubts: list[str] = []
+        told: list[str] = []
+        if deletes:
+            violations += await self._after_deletion(users, doubts, told)
+        if renaming is not None:
+            try:
+                violations += await self._after_renaming(renaming, doubts, told)
+            except Unclear as reason:
+                if not deletes:
+                    raise
+                self.notes.append(f"a name that was given up was not tried: {reason}")
+        return self.decided(told_once(violations), doubts, "; ".join(told) + ".")
+
+    async def _after_deletion(
+        self, users: UserManagement | None, doubts: list[str], told: list[str]
+    ) -> list[Violation]:
+        first = await self.expendable()
+        held = await self.holdings(first)
+        before = await self.facts_of(held[0].credential)
+        left = await self._left_behind(held[0].credential)
+        answer, name = await self._delete(users, held)
+        if answer is None:
+            raise Missing("No way to delete an account is known.")
+        made, anew = await self._named_alike(first, name)
+        violations = await self.lived_on(
+            held,
+            "after somebody else had taken the name",
+            name,
+            doubts,
+            shown=(answer.exchange, made.exchange),
+        )
+        if anew is not None:
+            violations += await self._inherited(anew.credential, left, doubts)
+            after = await self.facts_of(anew.credential)
+            same = [
+                key
+                for key in ("id", "user_id", "sub", "uuid")
+                if key in before and before[key] == after.get(key)
+            ]
+            self.notes += [f"the later account got the same {key} as the deleted one" for key in same]
+            await self._must_be_live(anew, "after the replays")
+        heir = (
+            "the later account saw nothing of it" if anew is not None else "its name is not given out again"
+        )
+        told.append(
+            f"{len(held)} credentials of a deleted account were refused once its name was asked for; {heir}"
+        )
+        return violations
+
+    # Names that are given up.
+
+    def renaming(self) -> Renaming | None:
+        """The operation by which people change the name that they log in with."""
+        register, witness = self.target.register, self.target.witness
+        if register is None or witness is None:
+            return None
+        member = register.user_field.rpartition("/")[2]
+        for operation in self.target.operations:
+            own = operation.path == witness.operation.path or operation.path.startswith(
+                f"{witness.operation.path}/"
+            )
+            schema = operation.bodies.get("application/json")
+            known = schema.get("properties") if isinstance(schema, Mapping) else None
+            changes = operation.method in ("PATCH", "PUT", "POST") and "{" not in operation.path
+            if own and changes and isinstance(known, Mapping) and member in known:
+                return Renaming(operation, member, tuple(str(name) for name in known))
+        return None
+
+    async def _rename(
+        self, renaming: Renaming, first: Account, credential: Credential
+    ) -> tuple[Account, Answer]:
+        """Give up the name; the account under its new one, and the answer. Raises Unclear when it is kept."""
+        register = self.target.register
+        style = register.user_style if register is not None else "name"
+        name = styled(f"r{self.scene.run_id}{self.word(8)}", style)
+        facts = await self.facts_of(credential)
+        required = renaming.operation.bodies["application/json"].get("required") or ()
+        body: dict[str, object] = {key: facts[key] for key in required if key in facts}
+        for key in renaming.members:
+            if "password" in key.lower() and "new" not in key.lower() and first.password is not None:
+                body[key] = first.password.reveal()
+        body[renaming.member] = name
+        answer = await self.call(
+            renaming.operation, credential, label="the account takes another name", body=body
+        )
+        second = replace(first, username=name, email=name if style == "email" else first.email)
+        self.scene.made_accounts = [
+            (second if made is first else made, known) for made, known in self.scene.made_accounts
+        ]
+        logged_in = await self._logs_in(second, "control: log in with the new name", Role.CONTROL)
+        if not answer.reply.ok or logged_in is None:
+            raise Unclear(f"{renaming.operation.name} gave no other name ({answer.why or answer.status}).")
+        return second, answer
+
+    async def _after_renaming(
+        self, renaming: Renaming, doubts: list[str], told: list[str]
+    ) -> list[Violation]:
+        """Somebody registers the name that was given up: what its first owner holds is not theirs."""
+        first = await self.expendable()
+        held = await self.holdings(first)
+        left = await self._left_behind(held[0].credential)
+        renamed, answer = await self._rename(renaming, first, held[0].credential)
+        own = await self._called_at_witness(await self.log_in(renamed))
+        made, anew = await self._named_alike(first, renaming.operation.name)
+        if anew is None:
+            told.append("a name that was given up is not given out again")
+            return []
+        theirs = await self._called_at_witness(anew)
+        if own is None or theirs is None or own == theirs:
+            raise Unclear("The two owners of a name cannot be told apart at the witness.")
+        violations = []
+        for holding in held:
+            found = await self.presented(holding, "of who gave the name up")
+            if found.accepted and found.principal == theirs:
+                message = f"The {holding.name} of who gave the name up works as its later owner."
+                proofs = (answer.exchange, made.exchange, *found.proofs)
+                violations.append(Violation(renaming.operation.name, message, None, proofs))
+            elif found.unclear:
+                doubts.append(found.unclear)
+        violations += await self._inherited(anew.credential, left, doubts)
+        await self._must_be_live(anew, "after the replays")
+        told.append("what the first owner of a name held was not its later owner's")
+        return violations
+
+    async def _called_at_witness(self, session: Session) -> str | None:
+        answer = await self.call(
+            self.witness.operation,
+            session.credential,
+            label="who is this?",
+            role=Role.CONTROL,
+            pointer=self.witness.identity or None,
+        )
+        return answer.exchange.reply.principal if answer.reply.ok else None
+
+    async def _named_alike(self, first: Account, deletion: str) -> tuple[Answer, Session | None]:
+        """Register the name again with another password; None where it is not given out again. Raises Unclear."""
+        register = self.target.register
+        if register is None:
+            raise Missing("Nobody can register here.")
+        second = replace(first, label=f"{first.label}-again", password=Secret(self.password()))
+        made = await self.send(
+            register.request(second.username, second.password or Secret("")),
+            label="somebody else registers the name of the deleted account",
+            operation=register.operation.name,
+        )
+        if made.judgement is not None:
+            raise Unclear(
+                f"{register.operation.name} gave no clear answer to a name that was free again ({made.why})."
+            )
+        try:
+            anew = await self.log_in(second)
+        except Unclear as refusal:
+            if await self._logs_in(first, "log in to the deleted account") is not None:
+                raise Unclear(f"{deletion} answered with success, and the account is still there.") from None
+            self.notes.append(f"the name is not given out again: {refusal}")
+            return made, None
+        self.scene.made_accounts.append((second, anew.credential))
+        return made, anew
+
+    async def _left_behind(self, credential: Credential) -> tuple[str, str] | None:
+        """Create an object; return its identifier and its canary."""
+        objects = self.target.objects
+        if objects is None:
+            return None
+        canary = self.canary()
+        body = put(dict(objects.template), objects.text_field, canary)
+        answer = await self.call(
+            objects.create, credential, label="the first account creates an object", body=body
+        )
+        identifier = resolve(answer.reply.json, objects.identifier)
+        return (str(identifier), canary) if answer.reply.ok and isinstance(identifier, (str, int)) else None
+
+    async def _inherited(
+        self, credential: Credential, left: tuple[str, str] | None, doubts: list[str]
+    ) -> list[Violation]:
+        objects = self.target.objects
+        if objects is None or left is None:
+            return []
+        identifier, canary = left
+        views: list[tuple[Operation, dict[str, str]]] = [(objects.read, self.at(identifier))]
+        if objects.listing is not None:
+            views.append((objects.listing, {}))
+        found = []
+        for operation, values in views:
+            proofs: list[Exchange] = []
+            for prefix in ("", "again: "):
+                answer = await self.call(
+                    operation,
+                    credential,
+                    label=f"{prefix}the later account asks {operation.name}",
+                    role=Role.ATTACK,
+                    values=values,
+                    fresh=bool(prefix),
+                )
+                if answer.judgement is not None:
+                    doubts.append(f"{operation.name}: {answer.why}")
+                if leaked(canary, answer.reply.text) is None:
+                    break
+                proofs.append(answer.exchange)
+            else:
+                message = f"{operation.name} showed the later account what the deleted one had written."
+                found.append(Violation(operation.name, message, Severity.MEDIUM, tuple(proofs)))
+        return found
