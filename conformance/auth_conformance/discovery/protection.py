@@ -42,16 +42,23 @@ class Proof:
     source: Operation | None = None
 
 
-async def find_protection(scout: Scout, known: Knowledge, doorman: Doorman) -> None:
-    """Complete the login by cookie with what changes need; one change is sent with each proof that there is."""
+async def find_protection(
+    scout: Scout, known: Knowledge, doorman: Doorman, *, logouts_only: bool = False
+) -> None:
+    """Complete the login by cookie with what changes need; one change is sent with each proof that there is.
+
+    Some services ask for it at the logout only: that is tried where everything else works with the session alone.
+    """
     login = next((item for item in known.logins if item.cookie is not None), None)
     session = known.credentials.get(("a", Kind.COOKIE))
     account = known.accounts.get("a")
     if login is None or session is None or account is None or account.password is None:
         return
-    if known.settings.login and login.csrf_header:
+    if (known.settings.login or logouts_only) and login.csrf_header:
         return
-    change = await _refused_change(scout, known, login, session)
+    creations = [] if logouts_only else creation_requests(scout, known)
+    requests = [*creations, *_logouts(known, login)]
+    change = await _refused_change(scout, known, session, requests[:2])
     if change is None:
         return
     request, refusal = change
@@ -91,19 +98,17 @@ async def _adopt(known: Knowledge, doorman: Doorman, login: Login, wanted: Login
             known.credentials[label, Kind.COOKIE] = credential
 
 
+def _logouts(known: Knowledge, login: Login) -> list[HttpRequest]:
+    return [
+        item.request() for item in logout_operations(known, login) if item.method in ("POST", "DELETE", "PUT")
+    ]
+
+
 async def _refused_change(
-    scout: Scout, known: Knowledge, login: Login, session: Credential
+    scout: Scout, known: Knowledge, session: Credential, requests: list[HttpRequest]
 ) -> tuple[HttpRequest, RawReply] | None:
     """A change that the session alone may not make; None when the first orderly one is made."""
-    requests = [
-        *creation_requests(scout, known),
-        *(
-            item.request()
-            for item in logout_operations(known, login)
-            if item.method == "POST" and "{" not in item.path
-        ),
-    ]
-    for request in requests[:2]:
+    for request in requests:
         reply = (await scout.ask(request, "a change with the session alone", credential=session)).reply
         if reply.ok:
             await _undo(scout, known, session, reply)

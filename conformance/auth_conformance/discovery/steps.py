@@ -94,6 +94,7 @@ async def explore(scout: Scout, known: Knowledge) -> None:
         declared_logouts(known)
     else:
         await _step(scout, known, partial(find_logouts, scout, known, doorman))
+        await _step(scout, known, partial(_shielded_logout, scout, known, doorman))
     find_user_management(known)
     await _step(scout, known, partial(find_sessions, scout, known))
     find_websockets(known)
@@ -115,6 +116,23 @@ async def _step(
         known.say(
             "discovery", f"stopped after {scout.used} requests", Provenance.OBSERVED, "its budget is used up"
         )
+
+
+async def _shielded_logout(scout: Scout, known: Knowledge, doorman: Doorman) -> None:
+    """Where the logout alone refuses a session: find out what it wants beside, and try it again with that."""
+    refused = [
+        item for item in known.logouts if item.kind is Kind.COOKIE and item.provenance is Provenance.GUESSED
+    ]
+    before = list(known.logins)
+    if not refused:
+        return
+    await find_protection(scout, known, doorman, logouts_only=True)
+    if known.logins != before:
+        known.logouts = [item for item in known.logouts if item not in refused]
+        known.facts = [
+            fact for fact in known.facts if fact.name != "logout" or fact.provenance is not Provenance.GUESSED
+        ]
+        await find_logouts(scout, known, doorman)
 
 
 async def _protected(scout: Scout, known: Knowledge, doorman: Doorman) -> bool:

@@ -26,8 +26,10 @@ class Leaf(BaseModel):
     heading: str
 
 
-def notebook(ask: Ask, *, cookie: str = "", csrf_path: str = "", header: str = "") -> FastAPI:  # noqa: C901 - a service is many handlers
-    """Sign-up and login under names of their own; `ask` says whether a change is meant."""
+def notebook(  # noqa: C901 - a service is many handlers
+    ask: Ask, *, cookie: str = "", csrf_path: str = "", header: str = "", logout_only: bool = False
+) -> FastAPI:
+    """Sign-up and login under names of their own; `ask` says whether a change is meant, or only a logout."""
     app, store = FastAPI(), Store()
     leaves: dict[str, tuple[str, str]] = {}
     tokens: dict[str, str] = {}
@@ -70,8 +72,16 @@ def notebook(ask: Ask, *, cookie: str = "", csrf_path: str = "", header: str = "
     def account(name: Annotated[str, Depends(caller)]) -> dict[str, str]:
         return {"handle": name}
 
+    if logout_only:
+
+        @app.delete("/v1/auth/session", status_code=204)
+        def sign_out(request: Request, _: Annotated[str, Depends(meant)]) -> None:
+            del store.sessions[request.cookies["nb"]]
+
+    writer = Depends(caller if logout_only else meant)
+
     @app.post("/v1/leaves", status_code=201)
-    def create(leaf: Leaf, name: Annotated[str, Depends(meant)]) -> dict[str, str]:
+    def create(leaf: Leaf, name: Annotated[str, writer]) -> dict[str, str]:
         leaf_id = secrets.token_hex(8)
         leaves[leaf_id] = (name, leaf.heading)
         return {"leafId": leaf_id, "heading": leaf.heading}
@@ -124,6 +134,17 @@ def test_what_a_change_needs_is_found(
     assert target.objects.identifier == "/leafId"
     assert target.register is not None
     assert (target.register.operation.path, target.register.user_field) == ("/v1/auth/enrol", "handle")
+
+
+def test_what_only_the_logout_needs_is_found(learn: Any) -> None:
+    place, header, more, ask = SHAPES[1]
+    target = learn(notebook(ask, **more, logout_only=True), accounts={}).target
+    (login,) = target.logins
+    assert (login.csrf, login.csrf_header) == (place, header)
+    assert target.objects is not None, "which needs nothing of it"
+    assert [(item.operation.name, item.provenance.value) for item in target.logouts] == [
+        ("DELETE /v1/auth/session", "observed")
+    ]
 
 
 def test_nothing_is_added_where_the_session_suffices(learn: Any) -> None:
