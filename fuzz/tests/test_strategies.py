@@ -1,5 +1,7 @@
 """The strategies stay inside their grammar, and our own parser survives what leaves it."""
 
+from dataclasses import replace
+
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +18,7 @@ from auth_fuzz.strategies import (
     key_attacks,
     token_attacks,
 )
+from auth_fuzz.strategies.jws import Edit, composed
 
 KEY = SigningKey("HS256", Secret("k" * 40))
 BEARER = Carrier(Kind.BEARER, "header", "Authorization", "Bearer")
@@ -70,6 +73,24 @@ def test_an_unlawful_token_is_unlike_the_live_one_and_a_lawful_one_verifies(atta
         assert KEY.verifies(parsed) or parsed.algorithm not in {"HS256", ""}
 
 
+@given(token_attacks(TOKENS))
+@settings(max_examples=100)
+def test_under_the_right_key_only_a_token_that_shows_what_is_wrong_is_unlawful(attack: Attack) -> None:
+    parsed = Jwt.parse(value_of(attack))
+    if attack.lawful or parsed is None or not KEY.verifies(parsed) or "crit" in parsed.header:
+        return
+    # RFC 7519 §4.1: what must be refused is in the claims, whatever the edits were called.
+    claims = parsed.claims
+    wrong = [
+        not isinstance(claims.get("sub"), str) or not claims["sub"],
+        claims.get("aud") != "api",
+        isinstance(claims.get("exp"), bool) or not isinstance(claims.get("exp"), int) or claims["exp"] < NOW,
+        "nbf" in claims,
+        parsed.header.get("alg") != "HS256",
+    ]
+    assert any(wrong), attack.says
+
+
 @given(
     st.one_of(key_attacks(KEYS), cookie_attacks(COOKIES), basic_attacks(BASIC), authorization_attacks(TOKENS))
 )
@@ -86,6 +107,19 @@ def test_attacks_can_be_put_on_the_wire_and_say_what_they_are(attack: Attack) ->
 @given(key_attacks(KEYS))
 def test_no_key_attack_is_the_live_key_itself(attack: Attack) -> None:
     assert [value for _, value in attack.headers] != [KEYS.text]
+
+
+def test_an_edit_that_a_later_one_undid_makes_no_token_unlawful() -> None:
+    live = Jwt.parse(TOKENS.text)
+    assert live is not None
+    rest = {name: value for name, value in live.claims.items() if name != "sub"}
+    gone = Edit("sub claim missing", lambda draft: replace(draft, claims=rest), unlawful=True)
+    other = Edit("sub claim of another", lambda draft: replace(draft, claims={**draft.claims, "sub": "b"}))
+    signed = Edit("signed with the key", lambda draft: replace(draft, resigned=True))
+    undone = composed(TOKENS, live, [gone, other, signed])
+    assert (undone.says, undone.lawful) == ("sub claim of another and signed with the key", True)
+    kept = composed(TOKENS, live, [other, gone, signed])
+    assert (kept.says, kept.lawful) == ("sub claim missing and signed with the key", False)
 
 
 def test_an_unsigned_token_is_found_and_told_in_few_words() -> None:

@@ -151,21 +151,30 @@ def token_attacks(material: Material) -> SearchStrategy[Attack]:
         # By itself a wrong claim is told from a right one most often: nothing else can be what refuses it.
         choices.append(claims.map(lambda edit: [edit, signed]))
     return st.one_of(
-        st.one_of(choices).map(lambda chosen: _composed(material, token, chosen)), _bytes(material)
+        st.one_of(choices).map(lambda chosen: composed(material, token, chosen)), _bytes(material)
     )
 
 
-def _composed(material: Material, token: Jwt, edits: list[Edit]) -> Attack:
+def composed(material: Material, token: Jwt, edits: list[Edit]) -> Attack:
+    """The token after these edits, and what is wrong with it; signed last."""
     draft = Draft(token.header, token.claims)
     ordered = sorted(edits, key=lambda edit: edit.says.startswith("signed"))
     for edit in ordered:
         draft = edit.apply(draft)
+    # A later edit may have undone an earlier one: what is no longer there makes no token unlawful.
+    left = [edit for edit in ordered if _parts(edit.apply(draft)) == _parts(draft)]
     text = _text(draft, token, material.key)
     headers, query = material.bearing(text)
-    lawful = text == token.text or (draft.resigned and not any(edit.unlawful for edit in edits))
-    grave = [edit.severity for edit in edits if edit.unlawful]
+    grave = [edit.severity for edit in left if edit.unlawful]
+    lawful = text == token.text or (draft.resigned and not grave)
     severity = max(grave) if draft.resigned and grave else None
-    return Attack(" and ".join(edit.says for edit in ordered), headers, query, lawful, severity)
+    return Attack(" and ".join(edit.says for edit in left), headers, query, lawful, severity)
+
+
+def _parts(draft: Draft) -> tuple[str, ...]:
+    """Header and payload as they will be written."""
+    plain = compact_json(dict(draft.header)), compact_json(dict(draft.claims))
+    return (*plain, draft.header_json or "", draft.claims_json or "")
 
 
 def _text(draft: Draft, token: Jwt, key: SigningKey | None) -> str:
