@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from auth_conformance.causes import causes
 from auth_conformance.model import (
     Failed,
     Finding,
@@ -93,6 +94,12 @@ class Console:
         failures = [result for result in run.results if isinstance(result.verdict, Failed)]
         for result in sorted(failures, key=lambda item: -item.severity.rank):
             self._failure(run, result)
+        for cause in causes(run):
+            if cause.source is not None and len(cause.codes) > 1:
+                place = " ".join(
+                    filter(None, (f"{cause.source.path}:{cause.source.line}", cause.source.function))
+                )
+                self._hanging("one line", f"{place} answers for {', '.join(cause.codes)}.", "red")
         for result in run.results:
             if isinstance(result.verdict, Inconclusive):
                 self._hanging(f"{result.rule.code} inconclusive", result.verdict.reason, "yellow")

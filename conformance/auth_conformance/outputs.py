@@ -61,7 +61,7 @@ def split(flags: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def write_all(run: Run, files: Mapping[str, Any]) -> list[str]:
     """Write what was asked for; returns a line for people about each. Raises Refused."""
-    from auth_reports.regression import export  # noqa: PLC0415 - a run without reports needs no Jinja2
+    from auth_reports.regression import export, told  # noqa: PLC0415 - a run without reports needs no Jinja2
     from auth_reports.writing import write  # noqa: PLC0415 - as above
 
     formats = {name: files.get(f"{name}_file") for name in ("json", "html", "sarif", "markdown")}
@@ -71,10 +71,7 @@ def write_all(run: Run, files: Mapping[str, Any]) -> list[str]:
         if folder is not None:
             written, left = export(run, folder)
             lines.append(f"Tests    {len(written)} in {folder}")
-            lines += [
-                f"         none for {item.finding.code} {item.finding.operation or ''}: {item.reason}"
-                for item in left
-            ]
+            lines += [f"         {line}" for line in told(left, run)]
     except OSError as error:
         raise Refused(f"The report cannot be written: {error}.") from None
     return lines

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from auth_conformance.causes import causes
 from auth_conformance.model import Errored, Inconclusive, Masked, Severity, Skipped
 
 if TYPE_CHECKING:
@@ -62,7 +63,12 @@ def _findings(run: Run) -> str:
         f"{_prose(rules[code].requirement)}\n\n{_prose(rules[code].why)}\n\n{_prose(rules[code].fix)}\n\n</details>"
         for code in fixes
     )
-    return f"### Findings\n\n{table}\n{left}\n{details}\n"
+    shared = "".join(
+        f"\n{_code(f'{cause.source.path}:{cause.source.line}')} answers for {', '.join(cause.codes)}: one cause.\n"
+        for cause in causes(run)
+        if cause.source is not None and len(cause.codes) > 1
+    )
+    return f"### Findings\n\n{table}\n{shared}{left}\n{details}\n"
 
 
 def _row(run: Run, finding: Finding) -> str:

@@ -22,7 +22,7 @@ from auth_conformance.engine import conduct
 from auth_conformance.model import Derivation, Expectation, Run
 from auth_conformance.testing import FAST_HASHING, find_flaw
 from auth_conformance.transports.wire import Served, serve_app
-from auth_reports.regression import NotWritten, export, regression
+from auth_reports.regression import NotWritten, export, regression, told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,11 +68,8 @@ def sound() -> Iterator[str]:
 
 def outcome(folder: Path, url: str) -> int:
     """The exit code of pytest on the exported files, in a process that knows nothing of ours."""
-    environment = {"BASE_URL": url, "PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [
-        *(sys.executable, "-m", "pytest", "-q", "."),
-        *("-p", "no:auth_conformance", "-p", "no:cacheprovider"),
-    ]
+    environment = {"BASE_URL": url, "PATH": os.environ["PATH"], "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."]
     (folder / "pytest.ini").write_text("[pytest]\n")
     done = subprocess.run(command, cwd=folder, env=environment, check=False, capture_output=True, timeout=120)
     assert done.returncode in (0, 1), done.stdout.decode()
@@ -142,12 +139,37 @@ def test_what_cannot_be_repeated_is_said(sample: ModuleType) -> None:
     assert "clock moved by 60 s" in refused.reason
 
 
+def test_a_websocket_and_what_no_request_shows_are_said(sample: ModuleType) -> None:
+    run = sample.run()
+    finding = run.findings[0]
+    lines = told(
+        [
+            made
+            for item in (
+                replace(finding, operation="WebSocket /live"),
+                replace(finding, evidence=(), operation=None),
+            )
+            if isinstance(made := regression(item, run), NotWritten)
+        ],
+        replace(run, command="auth-conformance demo --html x.html --flaw unsigned_token"),
+    )
+    again = f"test it again with `auth-conformance demo --flaw unsigned_token --only {finding.code}`"
+    assert [line.split(": ", 1)[0] for line in lines] == [
+        f"none for {finding.code} WebSocket /live",
+        f"none for {finding.code}",
+    ]
+    assert "httpx opens no WebSocket" in lines[0]
+    assert "no request shows it" in lines[1]
+    assert all(line.endswith(again) for line in lines)
+
+
 def test_a_forgery_without_a_recipe_is_not_written(sample: ModuleType) -> None:
     run = sample.run()
     finding = next(item for item in run.findings if item.code == "TOK110")
     refused = regression(finding, run)
     assert isinstance(refused, NotWritten)
-    assert "cannot be made" in refused.reason
+    assert "made anew" in refused.reason
+    assert "--only TOK110" in told([refused], run)[0]
 
 
 def test_hostile_texts_stay_inside_their_literals(sample: ModuleType, tmp_path: Path) -> None:

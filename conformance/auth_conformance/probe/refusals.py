@@ -540,7 +540,11 @@ class Refusals(Minting):
                     )
                 )
             elif item.core:
-                unsure.append(f"{item.cause}: {item.answer.why or item.answer.status}")
+                status = item.answer.status or 0
+                told = f"answered {status}"
+                if 200 <= status < 300:
+                    told += ": let in and not refused, which another check judges"
+                unsure.append(f"{_sentence(item.cause)}: {item.answer.why or told}")
             else:
                 self.notes.append(f"not judged: {item.cause} ({item.answer.why or item.answer.status})")
         self.notes += [f"not provoked: {reason}" for reason in gallery.absent]

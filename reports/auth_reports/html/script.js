@@ -49,7 +49,7 @@
   reveal();
 
   window.addEventListener("beforeprint", () => {
-    document.querySelectorAll("details").forEach((item) => { item.open = true; });
+    document.querySelectorAll("details:not(.deep, .proof details)").forEach((item) => { item.open = true; });
   });
 
   if (navigator.clipboard) {

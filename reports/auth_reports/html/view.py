@@ -8,6 +8,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from auth_conformance.causes import causes, in_source
 from auth_conformance.model import (
     Errored,
     Failed,
@@ -19,7 +20,8 @@ from auth_conformance.model import (
 from auth_reports.html.evidence import Budget, Pair, Step, pairs, proof, steps
 from auth_reports.html.matrices import Coverage, Entrances, coverage, entrances
 from auth_reports.html.text import Block, cut, prose, short, slug
-from auth_reports.regression import NotWritten, regression
+from auth_reports.regression import NotWritten, Regression, regression
+from auth_reports.regression.reasons import again
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -150,6 +152,7 @@ class Occurrence:
     left: int
     standing: str = "new"
     test: Download | None = None
+    untestable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +193,14 @@ class Group:
     guesses: tuple[str, ...]
     notes: tuple[str, ...]
     masks: tuple[Row, ...]
+    beside: tuple[str, ...]
+    in_source: tuple[str, ...]
+    again: tuple[str, ...]
+
+    @property
+    def place(self) -> str:
+        """The line that answers for all of it, without its folders; "" where several do or none is known."""
+        return self.places[0].where.rpartition("/")[2] if len(self.places) == 1 else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +285,7 @@ class Page:
     severities: tuple[tuple[Severity, int], ...]
     levels: tuple[Level, ...]
     groups: tuple[Group, ...]
+    causes: tuple[tuple[Group, ...], ...]
     unclear: tuple[Row, ...]
     untested: tuple[Gap, ...]
     absent: tuple[Gap, ...]
@@ -284,8 +296,6 @@ class Page:
     tested: Coverage
     entrances: Entrances
     standing: tuple[tuple[str, int], ...]
-    target_option: str
-    quoted_address: str
 
     @property
     def reached(self) -> int:
@@ -297,6 +307,8 @@ def page(run: Run, *, findings: Budget, others: Budget) -> Page:
     """Work out the whole page, with a budget for the evidence of findings and one for all other evidence."""
     found = _occurrences(run, findings)
     rows = _rows(run, others)
+    groups = {code: _group(run, code, items, rows) for code, items in found.items()}
+    together = tuple(tuple(groups[code] for code in cause.codes) for cause in causes(run))
     return Page(
         run=run,
         title=run.target.title or run.target.address,
@@ -309,7 +321,8 @@ def page(run: Run, *, findings: Budget, others: Budget) -> Page:
             for severity in reversed(Severity)
         ),
         levels=_levels(run, rows),
-        groups=tuple(_group(run, code, items, rows) for code, items in found.items()),
+        groups=tuple(group for members in together for group in members),
+        causes=together,
         unclear=tuple(row for row in rows if row.state in {INCONCLUSIVE, ERRORED}),
         untested=_gaps(rows, UNTESTED),
         absent=_gaps(rows, ABSENT),
@@ -320,9 +333,16 @@ def page(run: Run, *, findings: Budget, others: Budget) -> Page:
         tested=coverage(run),
         entrances=entrances(run),
         standing=_standing(run),
-        target_option="--auth-app" if run.target.kind == "app" else "--auth-url",
-        quoted_address=shlex.quote(run.target.address),
     )
+
+
+def _again(code: str, run: Run) -> tuple[str, ...]:
+    """The commands that test a rule again. The demo's application has no name that pytest could import."""
+    command = again(code, run)
+    if command.startswith("auth-conformance demo"):
+        return (command,)
+    option = "--auth-app" if run.target.kind == "app" else "--auth-url"
+    return (f"pytest {option} {shlex.quote(run.target.address)} -k {code}", command)
 
 
 def _standing(run: Run) -> tuple[tuple[str, int], ...]:
@@ -352,6 +372,7 @@ def _occurrences(run: Run, budget: Budget) -> dict[str, list[Occurrence]]:
     findings = run.findings
     for number, finding in enumerate(findings):
         share = budget.share(len(findings) - number)
+        test = regression(finding, run) if number < _TESTS else None
         chosen = pairs(finding.evidence, share, base=base)
         budget.give_back(share)
         shown = {side.number for pair in chosen for side in pair.sides}
@@ -370,16 +391,14 @@ def _occurrences(run: Run, budget: Budget) -> dict[str, list[Occurrence]]:
                 proof=proof(finding.evidence),
                 left=sum(item.number not in shown for item in finding.evidence),
                 standing=run.standing(finding),
-                test=_download(finding, run) if number < _TESTS else None,
+                test=_download(test) if isinstance(test, Regression) else None,
+                untestable=test.reason if isinstance(test, NotWritten) else "",
             )
         )
     return found
 
 
-def _download(finding: Finding, run: Run) -> Download | None:
-    made = regression(finding, run)
-    if isinstance(made, NotWritten):
-        return None
+def _download(made: Regression) -> Download:
     return Download(made.name, base64.b64encode(made.text.encode()).decode())
 
 
@@ -403,6 +422,11 @@ def _group(run: Run, code: str, items: list[Occurrence], rows: tuple[Row, ...]) 
             dict.fromkeys(short(note) for result in results for note in getattr(result.verdict, "notes", ()))
         ),
         masks=tuple(row for row in rows if row.masked_by == code),
+        beside=tuple(
+            other for cause in causes(run) if code in cause.codes for other in cause.codes if other != code
+        ),
+        in_source=in_source(rule, run),
+        again=_again(code, run),
     )
 
 

@@ -1,0 +1,141 @@
+"""A finding as a stand-alone pytest file: httpx only, credentials from the environment.
+
+The file repeats the exchanges that prove the finding, oldest first. What a reply issued (tokens, cookies,
+ids) is read from the new reply, and altered credentials are altered anew, so nothing in it is a secret and
+nothing in it expires. It fails while the flaw is there, and passes once the attack is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from auth_conformance.model import Outcome, Role
+from auth_reports.regression import reasons
+from auth_reports.regression.marks import MARK, asked, marks, shown
+from auth_reports.regression.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from auth_conformance.model import Exchange, Finding, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Regression:
+    """A test file: its `name`, its `text`, and the environment variables that it reads."""
+
+    name: str
+    text: str
+    environment: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotWritten:
+    """Why a finding has no test of its own."""
+
+    finding: Finding
+    reason: str
+
+
+def export(run: Run, folder: Path) -> tuple[list[Path], list[NotWritten]]:
+    """Write one file per finding into `folder`; say for which it cannot be done, and why. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    left: list[NotWritten] = []
+    for finding in run.findings:
+        made = regression(finding, run)
+        if isinstance(made, NotWritten):
+            left.append(made)
+            continue
+        path = folder / made.name
+        number = 1
+        while path in written:
+            number += 1
+            path = folder / made.name.replace(".py", f"_{number}.py")
+        path.write_text(made.text, encoding="utf-8", newline="\n")
+        written.append(path)
+    return written, left
+
+
+def told(left: Sequence[NotWritten], run: Run) -> list[str]:
+    """A line for people about each finding without a test: why, and what tests it again."""
+    return [
+        f"none for {' '.join(filter(None, (item.finding.code, item.finding.operation)))}: {item.reason}; "
+        f"test it again with `{reasons.again(item.finding.code, run)}`"
+        for item in left
+    ]
+
+
+def regression(finding: Finding, run: Run) -> Regression | NotWritten:
+    """The test of one finding, or why there is none."""
+    attack = _attack(finding)
+    named = finding.expected is not None and bool(finding.expected.about)
+    if (finding.operation or "").startswith("WebSocket "):
+        return NotWritten(finding, reasons.WEBSOCKET)
+    if attack is None:
+        return NotWritten(finding, reasons.without_attack(finding))
+    # What an expectation is about may come after the attack: then the attack is a step on the way to it.
+    before = [
+        item
+        for item in finding.evidence
+        if item.number < attack.number and (_prepares(item) or (named and item.role is Role.ATTACK))
+    ]
+    steps = sorted(
+        {item.number: item for item in (*finding.origins, *before)}.values(), key=lambda e: e.number
+    )
+    odd = next((item.special for item in (*steps, attack) if item.special), "")
+    if odd:
+        return NotWritten(finding, reasons.special(odd))
+    cut = next((item for item in (*steps, attack) if len(item.request.body or "") >= 8000), None)
+    if cut is not None:
+        return NotWritten(finding, f"the body of request {cut.number} is too long for a test")
+    unmade = _unmade(attack, steps)
+    if unmade:
+        return NotWritten(finding, reasons.unmade(unmade))
+    needed = {digest for item in (*steps, attack) for digest in asked(item)}
+    if finding.expected is not None and finding.expected.kind == "no secret":
+        needed |= shown(attack)
+    writer = Writer(run, needed)
+    for step in steps:
+        writer.step(step)
+    if not writer.attack(attack, finding.expected):
+        return NotWritten(
+            finding, f"what must be answered to request {attack.number} cannot be said without its secrets"
+        )
+    name = re.sub(r"\W+", "_", f"{finding.code} {attack.operation}".lower()).strip("_")[:80]
+    return Regression(
+        f"test_{name}.py", writer.file(finding, f"test_{name}"), tuple(sorted(writer.environment))
+    )
+
+
+def _attack(finding: Finding) -> Exchange | None:
+    evidence = finding.evidence
+    if finding.expected is not None:
+        about = next((item for item in evidence if item.number == finding.expected.about), None)
+        if about is not None:
+            return about
+        attacks = [item for item in evidence if item.role is Role.ATTACK]
+        return attacks[0] if attacks else (evidence[-1] if evidence else None)
+    wanted = (Outcome.ACCEPTED, Outcome.CRASHED)
+    found = [item for item in evidence if item.role is Role.ATTACK and item.outcome in wanted]
+    # Of several ways in, the one that is easiest to repeat: what follows from a live credential.
+    return min(
+        found, key=lambda item: (bool(item.special), not item.request.derived, item.number), default=None
+    )
+
+
+def _unmade(attack: Exchange, steps: Sequence[Exchange]) -> str:
+    """The attack's label, if it presents what no step has issued or shown alive and no recipe makes."""
+    alive = {digest for step in steps for digest in marks(step)}
+    recipes = {recipe.digest for recipe in attack.request.derived}
+    lost = {digest for _, value in attack.request.headers for digest in MARK.findall(value)} - alive - recipes
+    return attack.label if lost else ""
+
+
+def _prepares(exchange: Exchange) -> bool:
+    """Whether the attack needs it: a setup, or a control that shows that the honest twin gets in."""
+    refused = exchange.outcome is not None and exchange.outcome is not Outcome.ACCEPTED
+    return exchange.role is not Role.ATTACK and not refused

@@ -1,0 +1,61 @@
+"""The marks that stand for secrets in evidence, and what else of a reply later requests repeat."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from auth_conformance.model import Exchange
+
+MARK = re.compile(r"‹[^‹›\n]{0,2000}?sha256:([0-9a-f]{12})›")
+
+
+def asked(exchange: Exchange) -> set[str]:
+    """The secrets that a request needs."""
+    request = exchange.request
+    texts = [request.url, request.body or "", *(value for _, value in request.headers)]
+    return {digest for text in texts for digest in MARK.findall(text)} | {
+        item.base for item in request.derived
+    }
+
+
+def marks(exchange: Exchange) -> set[str]:
+    """The secrets in a request and its reply."""
+    return shown(exchange) | asked(exchange)
+
+
+def shown(exchange: Exchange) -> set[str]:
+    """The secrets in the reply alone."""
+    texts = [exchange.reply.body, *(value for _, value in exchange.reply.headers)]
+    return {digest for text in texts for digest in MARK.findall(text)}
+
+
+def quoted(text: str) -> str:
+    """Redacted JSON as JSON again: a mark of a JWT holds quotation marks."""
+    return MARK.sub(lambda match: f"‹sha256:{match[1]}›", text)
+
+
+def leaves(document: Any) -> Iterable[tuple[tuple[str | int, ...], Any]]:
+    """The leaves of a JSON document with their paths, the outer ones first."""
+    queue: list[tuple[tuple[str | int, ...], Any]] = [((), document)]
+    for _ in range(2000):
+        if not queue:
+            return
+        path, value = queue.pop(0)
+        if isinstance(value, dict):
+            queue += [((*path, key), inner) for key, inner in value.items()]
+        elif isinstance(value, list):
+            queue += [((*path, index), inner) for index, inner in enumerate(value)]
+        else:
+            yield path, value
+
+
+def names_something(value: Any) -> bool:
+    """Whether a value may be the id of something: a number, or a text of letters and digits without blanks."""
+    if isinstance(value, bool) or value is None:
+        return False
+    if isinstance(value, int):
+        return True
+    return isinstance(value, str) and bool(re.fullmatch(r"(?=.*\d)[\w-]{8,64}", value))

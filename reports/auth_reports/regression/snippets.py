@@ -1,0 +1,32 @@
+"""Helpers that a written test carries along, where it needs them."""
+
+from __future__ import annotations
+
+SEND = '''def send(method, path, *, headers=(), extra=None, **body):
+    """One request on a connection of its own: no cookie jar, no redirect."""
+    with httpx.Client(base_url=BASE_URL, follow_redirects=False, timeout=30) as client:
+        request = client.build_request(method, path, headers=[*headers, *(extra or {}).items()], **body)
+        return client.send(request)
+'''
+ALTERED = '''def altered(token, pieces, *, parts):
+    """The credential `token`, altered: texts and ranges of it (of its parts, or of its characters)."""
+    whole = token.split(".") if parts else token
+    slices = (piece if isinstance(piece, str) else whole[piece[0] : piece[1]] for piece in pieces)
+    return "".join(piece if isinstance(piece, str) else ".".join(piece) for piece in slices)
+'''
+
+
+PROBLEM = '''def problem(reply):
+    """The error in a body, or in its `detail`; empty where there is none."""
+    try:
+        body = reply.json()
+    except ValueError:
+        return {}
+    inner = body.get("detail") if isinstance(body, dict) and "error" not in body else body
+    return inner if isinstance(inner, dict) else {}
+'''
+COOKIE_LINE = '''def cookie_line(reply, name):
+    """The line that sets a cookie, in lower case; "" where none does."""
+    lines = (line.lower() for line in reply.headers.get_list("set-cookie"))
+    return next((line for line in lines if line.startswith(name.lower() + "=")), "")
+'''

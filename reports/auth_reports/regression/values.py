@@ -1,0 +1,132 @@
+"""Values of a test: which text came from which reply, from the environment, or is made anew."""
+
+from __future__ import annotations
+
+import json
+import keyword
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+from auth_reports.regression.literals import joined, kind, literal
+from auth_reports.regression.marks import MARK, quoted
+
+if TYPE_CHECKING:
+    from auth_conformance.model import Derivation, Exchange, Run
+
+
+@dataclass(slots=True)
+class Values:
+    """Writes texts, URLs and bodies as expressions; knows which value came from which reply."""
+
+    run: Run
+    needed: set[str]
+    environment: dict[str, str] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+    _names: dict[str, str] = field(default_factory=dict)
+    _ids: dict[str, str] = field(default_factory=dict)
+    _recipes: dict[str, Derivation] = field(default_factory=dict)
+    _taken: set[str] = field(
+        default_factory=lambda: {"altered", "cookie_line", "problem", "send", "os", "secrets", "httpx"}
+    )
+    _helpers: set[str] = field(default_factory=set)
+    _replies: dict[int, str] = field(default_factory=dict)
+
+    def _url(self, exchange: Exchange) -> str:
+        parts = urlsplit(exchange.request.url)
+        own = urlsplit(self.run.target.address) if self.run.target.kind == "url" else None
+        base = own.path.rstrip("/") if own else ""
+        path = parts.path.removeprefix(base) if base else parts.path
+        query = f"?{parts.query}" if parts.query else ""
+        pieces: list[str] = []
+        for index, segment in enumerate(path.split("/")):
+            pieces += [literal("/")] if index else []
+            pieces += (
+                [f"str({self._ids[segment]})"] if segment in self._ids else self._pieces(segment, "path")
+            )
+        return joined(pieces + self._pieces(query, "query"))
+
+    def _body(self, exchange: Exchange) -> list[str]:
+        body = exchange.request.body
+        if not body:
+            return []
+        media = next(
+            (value for name, value in exchange.request.headers if name.lower() == "content-type"), ""
+        )
+        if "json" in media:
+            try:
+                return [f"json={self._value(json.loads(quoted(body)))}"]
+            except ValueError:
+                pass
+        if "x-www-form-urlencoded" in media:
+            pairs = parse_qsl(body.replace("+", "%20"), keep_blank_values=True)
+            return [
+                "data={"
+                + ", ".join(f"{literal(key)}: {self._text(value, key)}" for key, value in pairs)
+                + "}"
+            ]
+        return [f"content=({self._text(body, 'body')}).encode(), extra={{'Content-Type': {literal(media)}}}"]
+
+    def _value(self, value: Any, name: str = "") -> str:
+        match value:
+            case dict():
+                members = (f"{literal(key)}: {self._value(inner, key)}" for key, inner in value.items())
+                return "{" + ", ".join(members) + "}"
+            case list():
+                return "[" + ", ".join(self._value(inner, name) for inner in value) + "]"
+            case str():
+                return self._ids.get(value) or self._text(value, name)
+            case int() if not isinstance(value, bool) and str(value) in self._ids:
+                return self._ids[str(value)]
+            case _:
+                return ascii(value)
+
+    def _text(self, text: str, name: str) -> str:
+        return joined(self._pieces(text, name))
+
+    def _pieces(self, text: str, name: str) -> list[str]:
+        found: list[str] = []
+        end = 0
+        for match in MARK.finditer(text):
+            found += self._plain(text[end : match.start()])
+            found.append(self._secret(match[1], name))
+            end = match.end()
+        return found + self._plain(text[end:])
+
+    def _plain(self, text: str) -> list[str]:
+        """Literal text; what carries the run's id is made unique, since names may be taken by now."""
+        run_id = self.run.run_id
+        if not text:
+            return []
+        if not run_id or run_id not in text:
+            return [literal(text)]
+        self._helpers.add("RUN")
+        found: list[str] = []
+        for index, piece in enumerate(text.split(run_id)):
+            found += (["RUN"] if index else []) + ([literal(piece)] if piece else [])
+        return found
+
+    def _secret(self, digest: str, name: str) -> str:
+        if digest in self._names:
+            return self._names[digest]
+        recipe = self._recipes.get(digest)
+        if recipe is not None:
+            base = self._secret(recipe.base, name)
+            self._helpers.add("altered")
+            self._names[digest] = self._unused("altered")
+            self.lines.append(
+                f"{self._names[digest]} = altered({base}, {list(recipe.pieces)!a}, parts={recipe.parts})"
+            )
+            return self._names[digest]
+        variable = self._unused(kind(name).upper())
+        self._names[digest] = variable
+        self.environment[variable] = digest
+        return variable
+
+    def _unused(self, wanted: str) -> str:
+        name, number = wanted, 1
+        while name in self._taken or keyword.iskeyword(name):
+            number += 1
+            name = f"{wanted}_{number}"
+        self._taken.add(name)
+        return name
