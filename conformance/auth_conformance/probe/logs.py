@@ -27,7 +27,7 @@ from auth_conformance.secret import Secret
 from auth_conformance.target import Account
 from auth_conformance.transports.asgi import AsgiTransport
 from auth_conformance.transports.inside import failing_route
-from auth_conformance.transports.journal import ACCESS, Journal, Line, open_journal
+from auth_conformance.transports.journal import Journal, Line, open_journal
 from auth_conformance.transports.message import HttpRequest
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 # Remembers a secret that is about to be spoken: what it is, and its text.
 Note = Callable[[str, Secret | None], None]
-# Loggers that tell of requests or of the machinery, and know no user.
-_MACHINERY = (ACCESS, "uvicorn", "asyncio", "sqlalchemy", "aiosqlite", "httpx", "httpcore", "stdout.access")
 _SHORTEST = 8
 # Wrong logins until a limit shows: strict ones do so at ten.
 _UNTIL_LIMITED = 14
@@ -391,7 +389,7 @@ class Logs(Described):
             account = Account("a name with line breaks", name, Secret(self.password()))
             answer, _login = await self.try_login(account, account.password, label="a login with line breaks")
             answers.append(answer)
-            lines = [line for line in journal.since(mark) if marker in line.text and _is_own(line)]
+            lines = [line for line in journal.since(mark) if marker in line.text and line.own]
             split = any(
                 f"\n{marker}x" in line.text
                 or f"\r{marker}x" in line.text
@@ -417,12 +415,8 @@ def _told(leak: Leak) -> str:
     return f"{_capital(leak.what)} stands {leak.how} in what {leak.where} writes."
 
 
-def _is_own(line: Line) -> bool:
-    return not line.source.startswith(_MACHINERY)
-
-
 def _own_lines(event: Event) -> list[Line]:
-    return [line for line in event.lines if _is_own(line) and any(name in line.text for name in event.who)]
+    return [line for line in event.lines if line.own and any(name in line.text for name in event.who)]
 
 
 def _indistinct(events: Sequence[Event]) -> list[Violation]:

@@ -20,10 +20,12 @@ from auth_conformance.model import (
     Violation,
 )
 from auth_conformance.oracles.pointer import resolve, strings
+from auth_conformance.probe.bookkeeping import Bookkeeping, one_charged, one_named
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.refusal import Attempt, Refusal
 from auth_conformance.probe.refusals import object_of
 from auth_conformance.secret import Secret
+from auth_conformance.transports.journal import Journal, open_journal
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Carrier
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from auth_conformance.target import Operation, Witness
 
 REFUSED = "refused"
+# Requests with two identities whose counting is watched.
+_COUNTED = 3
 # Members of a profile that take any text and are nobody's name to log in with.
 _FREE_TEXT = ("display", "full_name", "fullname", "first_name", "bio", "about", "nickname")
 
@@ -75,8 +79,11 @@ class Pair:
         return _where(self.first if self.first.owner == owner else self.second)
 
 
-class Schemes(Refusal):
-    """Sentences about several schemes."""
+class Schemes(Bookkeeping, Refusal):
+    """Sentences about several schemes. `_logged` is what was logged for requests with two identities."""
+
+    _journal: Journal | None = None
+    _logged: tuple[str, ...] = ()
 
     async def must_take_each_scheme(self) -> Verdict:
         """Each declared scheme, alone and in each declared place, lets its owner in."""
@@ -265,6 +272,13 @@ class Schemes(Refusal):
 
     async def must_not_mix_identities(self) -> Verdict:
         """Two people's credentials in one request are refused, or one of them decides for every layer."""
+        with open_journal(self.scene.recorder.transport, self.target.log_file) as journal:
+            self._journal = journal if journal.known else None
+            if self._journal is None:
+                self.notes.append("whom the log names was not seen: it cannot be read")
+            return await self._must_follow_one()
+
+    async def _must_follow_one(self) -> Verdict:
         people = {"a": await self._credentials_of("a"), "b": await self._credentials_of("b")}
         live, baseline = await self._first_that_works()
         names = {"a": baseline.principal, "b": await self._name_of("b")}
@@ -375,6 +389,7 @@ class Schemes(Refusal):
         *,
         again: bool = False,
     ) -> list[Layer]:
+        self._logged = ()
         layers = [await self._who_by_both(pair, names, again=again)]
         if self.target.second is not None and self.target.second.identity:
             layers.append(await self._who_by_both(pair, names, self.target.second, again=again))
@@ -383,7 +398,27 @@ class Schemes(Refusal):
             layers.append(await self._created_by_both(pair, again=again))
         if (layer := await self._profile_by_both(pair, again=again)) is not None:
             layers.append(layer)
-        return layers
+        return [*layers, *await self._booked(pair, layers[0], again=again)]
+
+    async def _booked(self, pair: Pair, identity: Layer, *, again: bool) -> list[Layer]:
+        """Whom the log names and whose limit is charged, where the request was not refused."""
+        if identity.winner == REFUSED:
+            return []
+        live = {owner: await self.credential(self._kind_at_witness(), owner) for owner in ("a", "b")}
+        found: list[Layer] = []
+        if self._journal is not None and self._logged:
+            written = self._logged
+            names = {owner: await self.names_in_lines(owner, who) for owner, who in live.items()}
+            named = one_named(written, names)
+            found += [Layer("the log", named, identity.answers, identity=True)] if named else []
+        before = {owner: await self.left_of(who) for owner, who in live.items()}
+        known = {owner: left for owner, left in before.items() if left is not None}
+        if len(known) < len(live):
+            return found
+        sent = [await self._sent_by_both(pair, self.witness.operation, again=again) for _ in range(_COUNTED)]
+        after = {owner: left for owner, who in live.items() if (left := await self.left_of(who)) is not None}
+        charged = one_charged(known, after, len(sent)) if len(after) == len(known) else None
+        return found + ([Layer("the rate limit", charged, tuple(sent), identity=True)] if charged else [])
 
     async def _profile_by_both(self, pair: Pair, *, again: bool) -> Layer | None:
         """Change the profile and see whose it was: what the owners read afterwards decides (RR)."""
@@ -491,6 +526,7 @@ class Schemes(Refusal):
         again: bool,
         **parts: object,
     ) -> Answer:
+        mark = self._journal.mark() if self._journal is not None else 0
         answer = await self.call(
             operation,
             label=f"{'again: ' if again else ''}{pair.words} at {operation.name}",
@@ -502,6 +538,8 @@ class Schemes(Refusal):
         )
         if answer.judgement is not None:
             raise Unclear(f"{operation.name}: {answer.why}")
+        if self._journal is not None and answer.reply.ok:
+            self._logged += tuple(line.text for line in self._journal.since(mark) if line.own)
         return answer
 
 
@@ -512,9 +550,11 @@ def _split(pair: Pair, layers: list[Layer]) -> Violation | None:
         if REFUSED in (layer.winner, identity.winner) or layer.winner == identity.winner:
             continue
         severity = Severity.HIGH if layer.identity else Severity.CRITICAL
-        message = f"With {pair.words}, {identity.name} says {identity.winner} and {layer.name} acts for {layer.winner}."
+        does = "names" if layer.identity else "acts for"
+        message = f"With {pair.words}, {identity.name} says {identity.winner} and {layer.name} {does} {layer.winner}."
         proof = (*identity.answers, *layer.answers)
-        return Violation(layer.name, message, severity, tuple(answer.exchange for answer in proof))
+        place = identity.name if layer.name.startswith("the ") else layer.name
+        return Violation(place, message, severity, tuple(answer.exchange for answer in proof))
     return None
 
 

@@ -21,6 +21,8 @@ from auth_conformance.transports.asgi import AsgiTransport
 App = Callable[..., Awaitable[None]]
 # Loggers of servers that would stand around the application outside this process.
 ACCESS, ERROR = "uvicorn.access", "uvicorn.error"
+# Loggers that tell of requests or of the machinery, and know no user.
+_MACHINERY = (ACCESS, "uvicorn", "asyncio", "sqlalchemy", "aiosqlite", "httpx", "httpcore", "stdout.access")
 _MOST = 20_000
 _LONGEST = 100_000
 _PLAIN = logging.Formatter("%(levelname)s %(name)s %(message)s")
@@ -32,6 +34,11 @@ class Line:
 
     source: str
     text: str
+
+    @property
+    def own(self) -> bool:
+        """Whether the application wrote it, and not the machinery around it, which knows no user."""
+        return not self.source.startswith(_MACHINERY)
 
 
 @dataclass(slots=True)

@@ -1,6 +1,7 @@
 """A service with three ways to sign in and one error body, and knobs that make it wrong in one way each."""
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -45,10 +46,13 @@ def create_app(  # noqa: C901, PLR0915 - a service is many handlers, and knobs a
     split: bool = False,
     painted_lock: bool = False,
     forgets_cookie: bool = False,
+    logs: int | None = None,
+    counts: int | None = None,
 ) -> FastAPI:
     app = FastAPI()
     sessions: dict[str, str] = {}
     drawers: dict[str, tuple[str, str]] = {}
+    used: dict[str, int] = {}
     bearer = HTTPBearer(auto_error=False, scheme_name="Token")
     key = APIKeyHeader(name="X-API-Key", auto_error=False, scheme_name="Key")
     cookie = APIKeyCookie(name="sid", auto_error=False, scheme_name="Session")
@@ -60,6 +64,7 @@ def create_app(  # noqa: C901, PLR0915 - a service is many handlers, and knobs a
 
     async def caller(
         request: Request,
+        response: Response,
         token: Annotated[Any, Depends(bearer)],
         api_key: Annotated[str | None, Depends(key)],
         sid: Annotated[str | None, Depends(cookie)],
@@ -78,10 +83,16 @@ def create_app(  # noqa: C901, PLR0915 - a service is many handlers, and knobs a
             found.append(sessions.get(sid))
         if not found or None in found:
             raise refuse(invalid)
-        if len(set(found)) > 1 and not split:
+        if len(set(found)) > 1 and not split and logs is None and counts is None:
             raise refuse()
-        name = found[-1 if request.url.path.startswith("/drawers") else 0]
+        name = found[-1 if split and request.url.path.startswith("/drawers") else 0]
         assert name is not None
+        if logs is not None:
+            logging.getLogger("mixed").warning("%s by %s", request.url.path, found[logs])
+        if counts is not None:
+            counted = found[counts] or ""
+            used[counted] = used.get(counted, 0) + 1
+            response.headers["X-RateLimit-Remaining"] = str(10_000 - used[counted])
         return name
 
     Caller = Annotated[str, Depends(caller)]  # noqa: N806 - a type

@@ -1,5 +1,6 @@
 """MIX101 and MIX104: each way in alone, and two people at once."""
 
+import pytest
 from checks.mixed_app import judged
 
 from auth_conformance.model import Severity
@@ -28,3 +29,12 @@ def test_layers_that_follow_different_people_are_the_worst() -> None:
     assert result.name == "failed", result.verdict.reason
     assert result.severity is Severity.CRITICAL
     assert "acts for" in result.verdict.reason
+
+
+@pytest.mark.parametrize(("knob", "layer"), [("logs", "the log"), ("counts", "the rate limit")])
+def test_a_log_and_a_limit_follow_whom_the_request_is_for(knob: str, layer: str) -> None:
+    sound = judged("MIX104", **{knob: 0})
+    assert sound.name == "passed", sound.verdict.reason
+    result = judged("MIX104", **{knob: -1})
+    assert (result.name, result.severity) == ("failed", Severity.HIGH), result.verdict.reason
+    assert f"and {layer} names" in result.verdict.reason
