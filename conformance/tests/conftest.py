@@ -6,12 +6,25 @@ same names work with `PYTHONPATH=conformance/tests`.
 """
 
 import gc
+import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
+
+import pytest
 
 _HERE = str(Path(__file__).parent)
 if _HERE not in sys.path:
     sys.path.append(_HERE)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the commands that tests start keep their bytecode: each would compile a thousand modules anew."""
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+        folder = tempfile.mkdtemp(prefix="auth-conformance-bytecode-")
+        os.environ["PYTHONPYCACHEPREFIX"] = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 def pytest_collection_finish() -> None:
