@@ -250,7 +250,7 @@ class Reticence(Described):
             ("an object for a password", lambda text: put({}, door.password_field, {"a": text})),
             ("the password in an unknown member", lambda text: {"unknown": text}),
             ("the password as a name of a member", lambda text: {text: 1}),
-            ("the password alone", lambda text: text),
+            ("the password as the whole body", lambda text: text),
         ]
         for label, body in others:
             secret = self.password()
