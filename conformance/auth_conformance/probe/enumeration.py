@@ -12,6 +12,7 @@ from auth_conformance.probe.knocking import with_member
 from auth_conformance.probe.likeness import Ask, Kinds
 from auth_conformance.probe.timing import Stopwatch, TwoKinds
 from auth_conformance.secret import Secret
+from auth_conformance.target import styled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -62,9 +63,16 @@ class Enumeration(Stopwatch):
             password = Secret(self.password())
             self.scene.recorder.redactor.learn(password)
             fresh = self.unborn(password)
+            extra: tuple[str, ...] = ()
             if register.user_style == "email":
                 again = register.request(known.username, password)
                 named = known
+                other = self.unborn(password).username
+                # A name or a telephone number that is taken as well may be told: only the address is asked about.
+                for member, style in register.also:
+                    if style in ("name", "phone"):
+                        taken = styled(other, style)
+                        again, extra = with_member(again, member, taken), (*extra, taken)
             else:
                 # Another name with the known address: a name that is taken may be told.
                 named = replace(self.unborn(password), email=known.address)
@@ -74,7 +82,7 @@ class Enumeration(Stopwatch):
                     Ask(
                         "register a fresh address", register.request(fresh.username, password), _echoes(fresh)
                     ),
-                    Ask("register a known address", again, _echoes(named)),
+                    Ask("register a known address", again, (*_echoes(named), *extra)),
                 )
             )
         return Kinds(

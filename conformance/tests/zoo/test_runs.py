@@ -35,6 +35,8 @@ LISTED = [animal for animal in BY_NAME.values() if animal.confirmed]
 CHEAP = {
     "conduit": ["TOK101", "TOK102", "TOK301", "ERR101", "WEB101"],
     "cookie": ["SES101", "SES102", "AUZ108", "AUZ109", "SES113"],
+    # A telephone number that is taken may be told: whether the address has an account is not.
+    "joiners": ["TOK101", "CRD111", "CRD106"],
     "jwtcookie": ["DOC102", "SES106", "MIX101", "SES105", "TOK110"],
     "partner": ["KEY101", "MIX101", "AUZ108", "DOC101", "ERR101"],
     "prefixed": ["MIX101", "SES105", "ERR101"],
