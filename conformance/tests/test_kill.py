@@ -79,8 +79,13 @@ def sent_at(flaw: Flaw | None) -> list[Check]:
     }
     if READERS & {Path(CATALOGUE[code].source).stem for code in near}:
         near |= set(catalog.ROOTS)
-    # What writes, waits or restarts costs seconds, and is sent by its own flaws often enough.
-    others = sorted(code for code in CATALOGUE.keys() - near if CATALOGUE[code].rule.impact is Impact.READS)
+    # What writes, waits, reads the source or starts the app again costs seconds, and is sent by its own flaws
+    # often enough.
+    others = sorted(
+        code
+        for code in CATALOGUE.keys() - near
+        if CATALOGUE[code].rule.impact is Impact.READS and CATALOGUE[code].rule.family != "SRC"
+    )
     near |= set(random.Random(f"{flaw.chapter}/{flaw.name}").sample(others, min(BYSTANDERS, len(others))))
     return [CATALOGUE[code] for code in sorted(near)]
 
