@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -12,6 +13,8 @@ Result = TypeVar("Result")
 _TIMES = 5
 # How long each cancellation may take to be obeyed, in seconds.
 _PATIENCE = 1.0
+# How long the threads of what was cancelled have to hand in their answers while the loop still takes them, in seconds.
+_LAST_ANSWERS = 0.2
 
 
 def run_to_end(main: Coroutine[Any, Any, Result]) -> Result:
@@ -26,9 +29,21 @@ def run_to_end(main: Coroutine[Any, Any, Result]) -> Result:
             return await main
         finally:
             own = asyncio.current_task()
-            await _end({task for task in asyncio.all_tasks() if task is not own})
+            left = {task for task in asyncio.all_tasks() if task is not own}
+            if left:
+                await _end(left)
+                await _let_go()
 
     return asyncio.run(bounded())
+
+
+async def _let_go() -> None:
+    """Close what cancelled tasks held, such as a database connection with its lock and its thread, in time.
+
+    A thread that answers a closed loop dies with a traceback in the user's terminal.
+    """
+    gc.collect()
+    await asyncio.sleep(_LAST_ANSWERS)
 
 
 async def _end(tasks: set[asyncio.Task[Any]]) -> None:

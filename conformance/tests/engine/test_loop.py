@@ -1,6 +1,7 @@
 """A loop ends, whatever an application's tasks do with their cancellation."""
 
 import asyncio
+import threading
 import time
 
 import pytest
@@ -38,3 +39,23 @@ def test_what_is_raised_comes_out() -> None:
 
     with pytest.raises(LookupError, match="as it was"):
         run_to_end(fails())
+
+
+def test_the_thread_of_a_cancelled_task_still_finds_the_loop() -> None:
+    answered: list[str] = []
+
+    def late(loop: asyncio.AbstractEventLoop) -> None:
+        time.sleep(0.05)
+        loop.call_soon_threadsafe(answered.append, "in time")
+
+    async def asks() -> None:
+        threading.Thread(target=late, args=(asyncio.get_running_loop(),)).start()
+        await asyncio.Event().wait()
+
+    async def main() -> asyncio.Task[None]:
+        left = asyncio.create_task(asks())
+        await asyncio.sleep(0)
+        return left
+
+    assert run_to_end(main()).cancelled()
+    assert answered == ["in time"]
