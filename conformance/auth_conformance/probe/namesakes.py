@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auth_conformance.model import Exchange, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.canary import leaked
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Renaming:
-    """How people change the name that they log in with: `member` takes it, among `members`."""
+    """How people change the name that they log in with: `member` takes it, in the object at `prefix`."""
 
     operation: Operation
+    prefix: str
     member: str
-    members: tuple[str, ...]
+    schema: Mapping[str, Any]
 
 
 class Namesakes(Accounts):
@@ -104,11 +105,13 @@ class Namesakes(Accounts):
             own = operation.path == witness.operation.path or operation.path.startswith(
                 f"{witness.operation.path}/"
             )
-            schema = operation.bodies.get("application/json")
-            known = schema.get("properties") if isinstance(schema, Mapping) else None
             changes = operation.method in ("PATCH", "PUT", "POST") and "{" not in operation.path
-            if own and changes and isinstance(known, Mapping) and member in known:
-                return Renaming(operation, member, tuple(str(name) for name in known))
+            if not own or not changes:
+                continue
+            for prefix, schema in _bodies(operation):
+                known = schema.get("properties") or {}
+                if member in known:
+                    return Renaming(operation, prefix, member, schema)
         return None
 
     async def _rename(
@@ -119,12 +122,15 @@ class Namesakes(Accounts):
         style = register.user_style if register is not None else "name"
         name = styled(f"r{self.scene.run_id}{self.word(8)}", style)
         facts = await self.facts_of(credential)
-        required = renaming.operation.bodies["application/json"].get("required") or ()
-        body: dict[str, object] = {key: facts[key] for key in required if key in facts}
-        for key in renaming.members:
-            if "password" in key.lower() and "new" not in key.lower() and first.password is not None:
-                body[key] = first.password.reveal()
-        body[renaming.member] = name
+        required = renaming.schema.get("required") or ()
+        inner: dict[str, object] = {key: facts[key] for key in required if key in facts}
+        for key in renaming.schema.get("properties") or ():
+            # Where a change asks for the present password; in an object of the profile it would set a new one.
+            confirms = "current" in key.lower() or (key.lower() == "password" and key in required)
+            if confirms and "password" in key.lower() and first.password is not None:
+                inner[key] = first.password.reveal()
+        inner[renaming.member] = name
+        body = {renaming.prefix: inner} if renaming.prefix else inner
         answer = await self.call(
             renaming.operation, credential, label="the account takes another name", body=body
         )
@@ -246,3 +252,14 @@ class Namesakes(Accounts):
                 message = f"{operation.name} showed the later account what the deleted one had written."
                 found.append(Violation(operation.name, message, Severity.MEDIUM, tuple(proofs)))
         return found
+
+
+def _bodies(operation: Operation) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The JSON body of an operation, and the objects right below it: each with its name, "" for the body."""
+    schema = operation.bodies.get("application/json")
+    if not isinstance(schema, Mapping):
+        return
+    yield "", schema
+    for name, inner in (schema.get("properties") or {}).items():
+        if isinstance(inner, Mapping) and inner.get("properties"):
+            yield str(name), inner

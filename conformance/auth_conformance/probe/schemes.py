@@ -391,8 +391,10 @@ class Schemes(Bookkeeping, Refusal):
     ) -> list[Layer]:
         self._logged = ()
         layers = [await self._who_by_both(pair, names, again=again)]
-        if self.target.second is not None and self.target.second.identity:
-            layers.append(await self._who_by_both(pair, names, self.target.second, again=again))
+        second = self.target.second
+        called = await self._called_by(second) if second is not None and second.identity else {}
+        if called:
+            layers.append(await self._who_by_both(pair, called, second, again=again))
         if owned:
             layers.append(await self._read_by_both(pair, owned, again=again))
             layers.append(await self._created_by_both(pair, again=again))
@@ -419,6 +421,17 @@ class Schemes(Bookkeeping, Refusal):
         after = {owner: left for owner, who in live.items() if (left := await self.left_of(who)) is not None}
         charged = one_charged(known, after, len(sent)) if len(after) == len(known) else None
         return found + ([Layer("the rate limit", charged, tuple(sent), identity=True)] if charged else [])
+
+    async def _called_by(self, witness: Witness) -> dict[str, str | None]:
+        """How another operation calls A and B, which may be otherwise than the witness; empty where it cannot tell."""
+        found: dict[str, str | None] = {}
+        for owner in ("a", "b"):
+            try:
+                live = await self.credential(self._kind_at_witness(), owner)
+                found[owner] = (await self.baseline(witness, live)).principal
+            except (Missing, Unclear):
+                return {}
+        return found if None not in found.values() and found["a"] != found["b"] else {}
 
     async def _profile_by_both(self, pair: Pair, *, again: bool) -> Layer | None:
         """Change the profile and see whose it was: what the owners read afterwards decides (RR)."""
