@@ -99,16 +99,21 @@ def answer(text: str, script: str, folder: Path, *flags: str) -> Any:
     return json.loads(unescape(found[1]))
 
 
+@pytest.fixture(scope="module")
+def own_hosts(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """What the browser asks for updates of its own, whatever it shows."""
+    folder = tmp_path_factory.mktemp("blank")
+    browse("<!DOCTYPE html><title>nothing</title>", folder)
+    return hosts(folder)
+
+
 @pytest.mark.parametrize("name", RUNS)
-def test_no_error_and_no_request(sample: ModuleType, name: str, tmp_path: Path) -> None:
+def test_no_error_and_no_request(sample: ModuleType, name: str, own_hosts: set[str], tmp_path: Path) -> None:
     dom, log = browse(page(sample, name), tmp_path)
     assert '<section id="findings"' in dom
     console = [line for line in log.splitlines() if ":CONSOLE" in line]
     assert not console, console
-    (tmp_path / "blank").mkdir()
-    browse("<!DOCTYPE html><title>nothing</title>", tmp_path / "blank")
-    # The browser asks for updates of its own, whatever it shows.
-    assert hosts(tmp_path) <= hosts(tmp_path / "blank")
+    assert hosts(tmp_path) <= own_hosts
 
 
 def test_the_filter_leaves_what_was_asked_for(sample: ModuleType, tmp_path: Path) -> None:
@@ -117,8 +122,13 @@ def test_the_filter_leaves_what_was_asked_for(sample: ModuleType, tmp_path: Path
     assert hidden is False
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["clean", "three"])
+def test_paper_holds_findings_and_not_each_proof(sample: ModuleType, tmp_path: Path) -> None:
+    paper = tmp_path / "page.pdf"
+    browse(page(sample, "three"), tmp_path, "--no-pdf-header-footer", f"--print-to-pdf={paper}")
+    assert 1 <= len(re.findall(rb"/Type /Page\b", paper.read_bytes())) < 15
+
+
+@pytest.mark.parametrize(("name", "scheme"), [("clean", "light"), ("three", "light"), ("three", "dark")])
 def test_nothing_stands_in_the_way_of_a_screen_reader(
     sample: ModuleType, name: str, scheme: str, tmp_path: Path
 ) -> None:
