@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from auth_conformance.credentials import Kind
 from auth_conformance.discovery.doors import doors, shut, slashed, stranger
 from auth_conformance.discovery.names import names, rank
 from auth_conformance.discovery.tokens import opaque
 from auth_conformance.model import Provenance, Role
+from auth_conformance.oracles.moments import moment
 from auth_conformance.oracles.places import found_at
 from auth_conformance.oracles.pointer import strings
 from auth_conformance.target import Operation, Witness
@@ -30,6 +33,9 @@ _PLENTY = 4
 _BEFORE = 60
 # How well a value names the caller: it is the user name, the token's subject, or merely another one for B.
 _EXACT, _SUBJECT, _DIFFERENT = 1000, 500, 300
+# Who merely has a key may go by a name that we do not know: a text of the reply that is another one for B. It goes
+# before the entry of a list, which changes with the list.
+_TEXT = 260
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +146,26 @@ def _naming(
             score = _EXACT if not others or str(others[pointer]).lower() == names_of["b"] else 0
         elif subject is not None and str(subject) == str(value):
             score = _SUBJECT
+        elif others and place is not None:
+            score = _DIFFERENT
         else:
-            score = _DIFFERENT if others and place is not None else 0
-        if score:
+            by_key = credential.carrier.kind is Kind.KEY and subject is None
+            score = _TEXT if others and by_key and _lasting(value) else 0
+            score -= 5 if re.search(r"\d", str(value)) else 0  # rather the owner than the number of one key
+        if score > 0:
             score += (40 - place) if place is not None else 0
             score -= 100 * sum(
                 1 for part in pointer.split("/") if part.isdecimal()
             )  # an entry of a list is luck
             found.append((pointer, score - pointer.count("/")))
     return sorted(found, key=lambda pair: -pair[1])
+
+
+def _lasting(value: str | int) -> bool:
+    """Whether a value may be a name: a text that is neither a moment nor random, as what a login leaves behind is."""
+    if not isinstance(value, str) or not any(map(str.isalpha, value)):
+        return False
+    return moment(value, time.time()) is None and not opaque(value)
 
 
 def _named_in_page(

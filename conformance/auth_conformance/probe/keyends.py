@@ -23,7 +23,7 @@ from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
-    from auth_conformance.target import KeyManagement, Operation
+    from auth_conformance.target import Account, KeyManagement, Operation
 
 # A revoked key may work so long where a cache is declared by nobody, in seconds (checklist LIF103).
 CACHED = 5.0
@@ -64,7 +64,7 @@ class KeyEnds(Holdings):
                 self.target.remedies.get(Need.KEY_MANAGEMENT, ""),
             )
         account = await self.disposable("keys") or self.account()
-        login = (await self.log_in(account)).credential
+        login = await self._keeper(account)
         violations: list[Violation] = []
         doubts: list[str] = []
         first, second = await self._make(login), await self._make(login)
@@ -87,6 +87,12 @@ class KeyEnds(Holdings):
             "and later; another key of the user went on."
         )
         return self.decided(told_once(violations), doubts, reason)
+
+    async def _keeper(self, account: Account) -> Credential:
+        """What this account makes keys with: a login of its own, or the key that it has where nobody logs in."""
+        if not self.target.logins:
+            return await self.credential(self._login_kind(), account.label)
+        return (await self.log_in(account)).credential
 
     async def _make(self, login: Credential) -> Made:
         credential, identifier = await self.key_of(login)
@@ -189,11 +195,15 @@ class KeyEnds(Holdings):
         """Let another user revoke a key: it must go on."""
         owner, other = await self.disposable("another user"), await self.disposable("keys")
         if owner is None or other is None:
-            self.notes.append("whether a stranger may revoke a key was not seen: nobody can register")
+            # The key is of this run: whoever's it is, nothing of theirs is lost.
+            owner, other = self.target.accounts.get("a"), self.target.accounts.get("b")
+        if owner is None or other is None:
+            self.notes.append("whether a stranger may revoke a key was not seen: there is no second user")
             return []
-        theirs = await self._make((await self.log_in(owner)).credential)
+        holder = await self._keeper(owner)
+        theirs = await self._make(holder)
         await self._must_open(theirs, "before another user's revocation")
-        stranger = (await self.log_in(other)).credential
+        stranger = await self._keeper(other)
         proofs: list[Exchange] = []
         for _ in range(2):
             answer = await self.call(
@@ -212,7 +222,7 @@ class KeyEnds(Holdings):
                 doubts.append(f"a key after another user's revocation: {after.why}")
                 return []
             proofs += [answer.exchange, after.exchange]
-            theirs = await self._make((await self.log_in(owner)).credential)
+            theirs = await self._make(holder)
         message = f"{revoke.name} revoked the API key of another user."
         return [Violation(revoke.name, message, None, tuple(proofs))]
 

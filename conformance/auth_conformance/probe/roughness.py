@@ -251,19 +251,29 @@ class Roughness(Knocking):
             self.notes.append("registration is not known: unusual names were not tried")
             return
         run = self.word(6)
-        names = (
-            (f"o'brien.{run}@example.com", f"{run}.{'a-rather-long-name-' * 2}of-somebody@mail.example.com")
-            if register.user_style == "email"
-            else (f"O'Brien{run}",)
-        )
-        for name in names:
-            await self._must_register(name, Severity.LOW, tally)
+        if register.user_style == "email":
+            for name in (
+                f"o'brien.{run}@example.com",
+                f"{run}.{'a-rather-long-name-' * 2}of-somebody@mail.example.com",
+            ):
+                await self._must_register(name, Severity.LOW, tally)
+        elif await self._takes_names_of_people(run):
+            await self._must_register(f"O'Brien{run}", Severity.LOW, tally)
+        else:
+            self.notes.append(
+                "user names have an alphabet of their own here: no name of a person was demanded"
+            )
         text = next(
             (key for key, value in register.template.items() if key in _TEXTS and isinstance(value, str)),
             None,
         )
         if text is not None:
             await self._display_name(text, tally)
+
+    async def _takes_names_of_people(self, run: str) -> bool:
+        """Whether a user name may be that of a person at all, and is no handle of few characters."""
+        answer, _ = await self.registered(Secret(self.password()), f"O Brien{run}", "register with a blank")
+        return answer.reply.ok
 
     async def _must_register(self, name: str, severity: Severity, tally: Tally) -> None:
         answers = []

@@ -11,7 +11,7 @@ from auth_conformance.sdk import API, ASVS, CWE, RFC, WSTG, Impact, Need, Probe,
     level=2,
     budget=160,
     impact=Impact.WRITES,
-    needs=(Need.OPENAPI, Need.LOGIN),
+    needs=(Need.OPENAPI,),
     references=(
         ASVS("10.3.2"),
         ASVS("8.2.1"),

@@ -11,7 +11,7 @@ from auth_conformance.sdk import API, ASVS, CWE, WSTG, Impact, Need, Probe, Seve
     level=1,
     budget=180,
     impact=Impact.WRITES,
-    needs=(Need.WITNESS, Need.LOGIN, Need.KEY_MANAGEMENT),
+    needs=(Need.WITNESS, Need.KEY_MANAGEMENT),
     references=(ASVS("7.4.1"), ASVS("6.5.6"), ASVS("13.3.4"), API(2), CWE(613), CWE(672), WSTG("SESS-06")),
 )
 async def revoked_key_alive(probe: Probe) -> Verdict:
