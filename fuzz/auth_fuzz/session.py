@@ -32,6 +32,8 @@ GRAMMAR = 0.12
 LIFECYCLE = 0.8
 DIFFERENTIAL = 0.3
 
+# No search may take more than this share of the run's seconds when others have used up its own.
+LEAST_SHARE = 0.05
 # So many requests a search may send when others have used up its share.
 LEAST = 40
 # What meeting the cast and settling what was found may send besides.
@@ -44,7 +46,7 @@ OnPart = Callable[[str, list[Result]], None]
 class Part:
     """One search of a run: what it is called, the rules it decides, its share of the budget, and how it runs.
 
-    `least` is how long it may take, in seconds, when others have used its share up.
+    `least` is how long it may take, in seconds, when others have used its share up; less in a short run.
     """
 
     name: str
@@ -130,7 +132,7 @@ async def _run(  # noqa: PLR0917 - what `fuzz` was given
             keep(part.name, ledger.results())
             continue
         share = part.weight / sum(item.weight for item in parts[number:])
-        seconds = max((end - time.monotonic()) * share, part.least)
+        seconds = max((end - time.monotonic()) * share, min(part.least, budget.seconds * LEAST_SHARE))
         bridge = Bridge(
             asyncio.get_running_loop(),
             time.monotonic() + seconds,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from quality import SECONDS
 
 from auth_conformance.engine import opened
 from auth_conformance.model import Result, Severity
@@ -23,7 +24,7 @@ from services.people import PEOPLE  # noqa: E402 - as above
 def searched(app: Any, accounts: dict[str, Any]) -> list[Result]:
     async def go() -> list[Result]:
         async with opened(load({"accounts": accounts}, start=Path(__file__).parent), app=app) as door:
-            return await fuzz(door.scene, Budget(seconds=10), 1)
+            return await fuzz(door.scene, Budget(SECONDS, 500), 1)
 
     return asyncio.run(go())
 

@@ -37,12 +37,18 @@ SAMPLE = frozenset(
         "differential/denylist_in_memory",  # FUZ403
     }
 )
+# Stories differ much in length: a plain run takes a seed under which one is short.
+SHORT = {
+    "lifecycle/reuse_ends_strangers": 3,
+    "lifecycle/stale_role": 4,
+    "lifecycle/reusable_refresh_token": 2,
+}
 # The whole of a run on the clean app: everything that a user's does.
-CLEAN = Budget(SECONDS, 6_000 if WHOLE else 1_000)
+CLEAN = Budget(SECONDS, 6_000 if WHOLE else 600)
 
 
 def seeds(case: Case) -> range:
-    first = int(hashlib.sha256(case.name.encode()).hexdigest(), 16) % SEEDS
+    first = SHORT.get(case.name, int(hashlib.sha256(case.name.encode()).hexdigest(), 16) % SEEDS)
     return range(SEEDS) if WHOLE else range(first, first + 1)
 
 
