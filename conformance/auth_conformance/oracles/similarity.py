@@ -98,7 +98,7 @@ def _without_changing_members(
 ) -> tuple[Sequence[Seen], Sequence[Seen]]:
     """The answers without what changes by itself: members of JSON bodies on which answers of one kind disagree.
 
-    A trace id says nothing; how long it is stays, where all of one kind agree on that.
+    A trace id beside a message says nothing; how long it is stays, where all of one kind agree on that.
     """
     sides = [[(answer, _leaves(answer)) for answer in side] for side in (left, right)]
     if not all(leaves for side in sides for _, leaves in side):
@@ -109,6 +109,8 @@ def _without_changing_members(
         for pointer in set().union(*(leaves for _, leaves in side))
         if not _agree(masked(leaves.get(pointer, ABSENT), answer.echoes) for answer, leaves in side)
     }
+    if not all(leaves.keys() - changing for side in sides for _, leaves in side):
+        return left, right  # nothing is left that says what happened: what changes may be the answer itself
     same_length = {
         pointer: all(_agree(str(len(leaves.get(pointer, ABSENT))) for _, leaves in side) for side in sides)
         for pointer in changing
