@@ -260,17 +260,12 @@ class Assigning(Accounts):
         """The operation that changes the account which the witness shows."""
         if self.target.witness is None or not self.target.logins:
             return None
-        path = self.witness.operation.path
-        operation = next(
-            (
-                found
-                for method in ("PATCH", "PUT")
-                if (found := self.target.operation(f"{method} {path}")) is not None
-            ),
-            None,
-        )
-        account = await self.disposable("profile") if operation is not None else None
-        if operation is None or account is None:
+        operation = await self._profile_operation()
+        if operation is None:
+            return None
+        account = await self.disposable("profile")
+        if account is None:
+            self.notes.append(f"{operation.name} was not tried: no account can be made for it")
             return None
         credential = (await self.log_in(account)).credential
         shown = await self.call(
@@ -297,6 +292,32 @@ class Assigning(Accounts):
             return answer, read, credential
 
         return Place(operation.name, _properties(operation), _members(shown), True, send)
+
+    async def _profile_operation(self) -> Operation | None:
+        """Return what changes the account: at the witness's own path, or by the members that the witness shows."""
+        changing = [operation for operation in self.target.operations if operation.method in {"PATCH", "PUT"}]
+        at_home = [operation for operation in changing if operation.path == self.witness.operation.path]
+        if at_home:
+            return at_home[0]
+        objects = self.target.objects
+        taken = (
+            {item.name for item in (objects.update,) if item is not None} if objects is not None else set()
+        )
+        elsewhere = [
+            operation
+            for operation in changing
+            if operation.protected and "{" not in operation.path and operation.name not in taken
+        ]
+        if not elsewhere:
+            return None
+        shown = await self.call(
+            self.witness.operation, await self.credential(), label="which members are shown?"
+        )
+        likeness = {
+            operation.name: len(_members(shown).keys() & _properties(operation)) for operation in elsewhere
+        }
+        best = max(elsewhere, key=lambda operation: likeness[operation.name])
+        return best if likeness[best.name] else None
 
     async def _as_caller(
         self, request: HttpRequest, credential: Credential, label: str, operation: Operation

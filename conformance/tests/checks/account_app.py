@@ -62,6 +62,7 @@ class House:
     notes: dict[str, tuple[str, str]] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     numbers: Any = field(default_factory=lambda: itertools.count(1))
+    profiles: dict[str, dict[str, str]] = field(default_factory=dict)
     attributes: str = ATTRIBUTES
     anybody_announces = False
 
@@ -115,6 +116,14 @@ class House:
             raise Refused(404)
         return text
 
+    def profile(self, name: str) -> dict[str, str]:
+        return self.profiles.setdefault(name, {"nickname": "nobody", "role": "member"})
+
+    def describe(self, name: str, body: dict[str, Any]) -> None:
+        """What a profile takes of what is sent."""
+        if "nickname" in body:
+            self.profile(name)["nickname"] = str(body["nickname"])
+
     def guard(self, name: str) -> None:
         if name != "root":
             raise Refused(403)
@@ -132,6 +141,8 @@ def create_app(house: House) -> App:  # noqa: C901 - a service is many handlers
                 found = handler(request, body)
             except Refused as refused:
                 return JSONResponse({"detail": refused.text}, refused.status)
+            except (ValueError, KeyError):
+                return JSONResponse({"detail": "no such body"}, 422)
             return found if isinstance(found, Response) else JSONResponse(found)
 
         return answer
@@ -162,7 +173,12 @@ def create_app(house: House) -> App:  # noqa: C901 - a service is many handlers
         return {"access_token": token, "refresh_token": following}
 
     def me(request: Request, _: dict[str, Any]) -> Any:
-        return {"username": house.caller(token_of(request))}
+        name = house.caller(token_of(request))
+        return {"username": name, **house.profile(name)}
+
+    def settings(request: Request, body: dict[str, Any]) -> Any:
+        house.describe(house.caller(token_of(request)), body)
+        return {"saved": True}
 
     def write(request: Request, body: dict[str, Any]) -> Any:
         number = str(next(house.numbers))
@@ -203,6 +219,7 @@ def create_app(house: House) -> App:  # noqa: C901 - a service is many handlers
             route("/logout", logout, "POST"),
             route("/refresh", refresh, "POST"),
             route("/me", me),
+            route("/settings/profile", settings, "PATCH"),
             route("/notes", write, "POST"),
             route("/notes/{id}", read),
             route("/admin/people", people),

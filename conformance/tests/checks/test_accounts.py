@@ -3,6 +3,7 @@
 import secrets
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from checks.account_app import ATTRIBUTES, House, Refused, create_app, judged, known, operation, violations
@@ -15,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from auth_conformance.credentials import Kind
-from auth_conformance.model import Need
+from auth_conformance.model import Need, Result
 from auth_conformance.probe import fixation, revocation, rotation, sessions, throttling
 from auth_conformance.target import Policy
 
@@ -548,3 +549,31 @@ class TestRefresh:
         target = known()
         cookies = tuple(login for login in target.logins if login.carrier.kind is Kind.COOKIE)
         assert judged("LIF107", House(), replace(target, logins=cookies)).name == "skipped"
+
+
+class TestProfile:
+    """A profile that is shown at one path and changed at another."""
+
+    CHANGED = operation(
+        "PATCH /settings/profile",
+        security=(frozenset({"x"}),),
+        bodies={"application/json": {"type": "object", "properties": {"nickname": {"type": "string"}}}},
+    )
+
+    def judged(self, house: House) -> Result:
+        return judged("AUZ105", house, known(operations=(*known().operations, self.CHANGED), objects=None))
+
+    def test_it_is_found_by_the_members_that_the_witness_shows(self) -> None:
+        class Trusting(House):
+            def describe(self, name: str, body: dict[str, Any]) -> None:
+                self.profile(name).update({key: body[key] for key in ("nickname", "role") if key in body})
+
+        result = self.judged(Trusting())
+        assert result.name == "failed", result.verdict.reason
+        assert [item.operation for item in result.findings] == ["PATCH /settings/profile"]
+        assert "role" in result.verdict.reason
+
+    def test_one_that_takes_only_what_is_meant_passes_and_is_named(self) -> None:
+        result = self.judged(House())
+        assert result.name == "passed", result.verdict.reason
+        assert "PATCH /settings/profile" in result.verdict.reason
