@@ -13,7 +13,7 @@ from auth_conformance.discovery.names import LAST_SEGMENT, avoided, likeness, me
 from auth_conformance.discovery.providers import provider_logouts
 from auth_conformance.discovery.sampling import sample, with_body
 from auth_conformance.discovery.schemas import fields
-from auth_conformance.discovery.tokens import issued, refresh_cookie, refresh_pointer
+from auth_conformance.discovery.tokens import issued, live_cookies, refresh_cookie, refresh_pointer
 from auth_conformance.model import Provenance
 from auth_conformance.secret import Secret
 from auth_conformance.target import Login, Logout, Operation, Refresh
@@ -31,14 +31,22 @@ _MOST = 6
 
 async def find_refresh(scout: Scout, known: Knowledge, doorman: Doorman) -> None:
     """Fill in `refresh`: a fresh refresh token is exchanged, and the new access token opens the witness."""
-    login = next((login for login in known.logins if login.carrier.kind is Kind.BEARER), None)
     account = known.accounts.get("a")
-    if login is None or account is None or known.refresh is not None:
+    if account is None or known.refresh is not None:
         return
-    reply = await doorman.send(login, account)
-    token = _refresh_token(login, reply) if reply is not None else None
-    if token is None:
-        return
+    # A login that sets a cookie is renewed by another cookie, if by anything.
+    for kind in (Kind.BEARER, Kind.COOKIE):
+        login = next((login for login in known.logins if login.carrier.kind is kind), None)
+        reply = await doorman.send(login, account) if login is not None else None
+        token = _refresh_token(login, reply) if login is not None and reply is not None else None
+        if login is None or token is None or (kind is Kind.COOKIE and not (token[1] and login.cookie)):
+            continue
+        await _try_refreshes(scout, known, login, token)
+        if known.refresh is not None:
+            return
+
+
+async def _try_refreshes(scout: Scout, known: Knowledge, login: Login, token: tuple[Secret, str]) -> None:
     tries = 0
     for refresh in _refreshes(known, login, token[1]):
         tries += 1
@@ -48,7 +56,7 @@ async def find_refresh(scout: Scout, known: Knowledge, doorman: Doorman) -> None
         answer = (
             await scout.ask(refresh.request(token[0]), f"refresh: {refresh.operation.name} ({refresh.place})")
         ).reply
-        read = _read_refresh(refresh, answer)
+        read = _read_refresh(refresh, login, answer)
         if read is None:
             continue
         for secret in [item for item in (read.read(answer) or ()) if item is not None]:
@@ -133,10 +141,18 @@ def _declared(operation: Operation, token: str, following: str | None) -> Iterat
             yield Refresh(operation, place, item.pointer, token, following, template)
 
 
-def _read_refresh(refresh: Refresh, answer: RawReply) -> Refresh | None:
-    """The refresh with the pointers at which this answer really holds its tokens."""
+def _read_refresh(refresh: Refresh, login: Login, answer: RawReply) -> Refresh | None:
+    """The refresh with the places at which this answer really holds its tokens."""
     if not answer.ok:
         return None
+    if login.carrier.kind is Kind.COOKIE:
+        renewed = next((cookie for cookie in live_cookies(answer) if cookie.name == login.cookie), None)
+        following = next((cookie for cookie in live_cookies(answer) if cookie.name == refresh.field), None)
+        if renewed is None:
+            return None
+        return replace(
+            refresh, token=f"cookie {renewed.name}", refresh=f"cookie {following.name}" if following else None
+        )
     found = [item for item in issued(answer) if item.pointer is not None]
     if not found:
         return None

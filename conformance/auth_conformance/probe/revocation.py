@@ -249,6 +249,7 @@ class Revocation(Rotation):
     async def _refresh_again(self, session: Session) -> list[Answer]:
         """Present the refresh token of the ended session; a second time only if it worked."""
         if session.refresh is None or self.target.refresh is None:
+            self.notes.append("nothing was renewed after the logout: no refresh token is known here")
             return []
         answer, renewal = await self.renew(
             session.refresh, "refresh after the logout", Role.ATTACK, fresh=True

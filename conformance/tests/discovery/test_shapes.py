@@ -198,3 +198,42 @@ def test_the_only_other_text_of_a_login_is_the_password(learn: Any) -> None:
 def test_what_may_end_a_login(name: str, found: bool) -> None:
     method, path = name.split()
     assert is_logout(Operation(method, path)) is found
+
+
+def test_a_session_cookie_is_renewed_by_another_cookie(learn: Any) -> None:
+    app, store = FastAPI(), Store()
+    renewable: dict[str, str] = {}
+
+    def opened(response: Response, name: str) -> None:
+        response.set_cookie("hd_sid", store.log_in(name, store.people[name]), httponly=True)
+        cookie = secrets.token_urlsafe(24)
+        renewable[cookie] = name
+        response.set_cookie("hd_refresh", cookie, path="/auth/refresh", httponly=True)
+
+    @app.post("/auth/login", status_code=204)
+    def login(body: Entrance, response: Response) -> None:
+        store.log_in(body.user, body.passphrase)
+        opened(response, body.user)
+
+    @app.post("/auth/refresh", status_code=204)
+    def renew(request: Request, response: Response) -> None:
+        name = renewable.pop(request.cookies.get("hd_refresh", ""), None)
+        if name is None:
+            raise HTTPException(401, "no")
+        opened(response, name)
+
+    @app.get("/whoami")
+    def me(request: Request) -> dict[str, str]:
+        name = store.owner(request.cookies.get("hd_sid"))
+        if name is None:
+            raise HTTPException(401, "no")
+        return {"user": name}
+
+    refresh = learn(app).target.refresh
+    assert refresh is not None
+    assert (refresh.operation.name, refresh.place, refresh.field) == (
+        "POST /auth/refresh",
+        "cookie",
+        "hd_refresh",
+    )
+    assert (refresh.token, refresh.refresh) == ("cookie hd_sid", "cookie hd_refresh")
