@@ -659,15 +659,16 @@ class Refusals(Minting):
 _NOT_JUDGED = "not judged"
 
 
-async def object_of(core: Core, owner: str) -> str:
-    """Create an object of `owner` and return its identifier. Raises Missing or Unclear."""
+async def object_of(core: Core, owner: str, mark: str = "") -> str:
+    """Create an object of `owner`, with `mark` as its text, and return its identifier. Raises Missing or Unclear."""
     objects = core.target.objects
     if objects is None:
         raise Missing("No objects of users are known.")
     credential = await core.credential(owner=owner)
-    answer = await core.call(
-        objects.create, credential, label=f"create an object of {owner}", body=dict(objects.template)
-    )
+    body = dict(objects.template)
+    if mark:
+        body = put(body, objects.text_field, mark)
+    answer = await core.call(objects.create, credential, label=f"create an object of {owner}", body=body)
     identifier = resolve(answer.reply.json, objects.identifier)
     if not answer.reply.ok or not isinstance(identifier, (str, int)):
         raise Unclear(

@@ -195,8 +195,50 @@ class Surface(Core):
         if hidden:
             self.notes.append(f"{operation.name} shows strangers a page")
             return None
-        return (
+        private = await self._shows_private(operation)
+        return private or (
             f"{operation.name}: answers strangers {answer.status}, and nothing says that it is meant for them"
+        )
+
+    async def _shows_private(self, operation: Operation) -> Violation | None:
+        """Whether it shows strangers what A has just written, which neither they nor B may read by its id."""
+        objects = self.target.objects
+        if objects is None or operation.method != "GET" or "{" in operation.path:
+            return None
+        proofs = []
+        try:
+            for prefix in ("", "again: "):
+                mark = self.canary()
+                values = {objects.id_parameter: await object_of(self, "a", mark)}
+                others: list[Credential | None] = [None]
+                if "b" in self.target.accounts:
+                    others.append(await self.credential(owner="b"))
+                closed = [
+                    await self.call(
+                        objects.read, other, label="control: is it private?", role=Role.CONTROL, values=values
+                    )
+                    for other in others
+                ]
+                if not all(answer.status in (401, 403, 404) for answer in closed):
+                    return None
+                answer = await self._by_nobody(
+                    operation, f"{prefix}a stranger looks for what A wrote", fresh=bool(prefix)
+                )
+                if leaked(mark, answer.reply.text) is None:
+                    return None
+                proofs += [closed[0].exchange, answer.exchange]
+        except (Missing, Unclear):
+            return None
+        message = (
+            f"{operation.name} shows strangers what A wrote a moment ago; by its id neither they "
+            "nor others read it."
+        )
+        return Violation(
+            operation.name,
+            message,
+            Severity.HIGH,
+            tuple(proofs),
+            Expectation("refused", about=proofs[-1].number),
         )
 
     def _unproved(self, operation: Operation, answer: Answer, undeclared: list[str]) -> None:

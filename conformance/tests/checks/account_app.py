@@ -116,6 +116,10 @@ class House:
             raise Refused(404)
         return text
 
+    def feed(self) -> list[str]:
+        """What strangers see of the notes."""
+        return [f"{len(self.notes)} notes"]
+
     def profile(self, name: str) -> dict[str, str]:
         return self.profiles.setdefault(name, {"nickname": "nobody", "role": "member"})
 
@@ -222,6 +226,7 @@ def create_app(house: House) -> App:  # noqa: C901 - a service is many handlers
             route("/settings/profile", settings, "PATCH"),
             route("/notes", write, "POST"),
             route("/notes/{id}", read),
+            route("/feed", lambda *_: house.feed()),
             route("/admin/people", people),
             route("/admin/people/{username}", drop, "DELETE"),
             route("/admin/notices", announce, "POST"),

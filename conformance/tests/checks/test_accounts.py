@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from auth_conformance.credentials import Kind
-from auth_conformance.model import Need, Result
+from auth_conformance.model import Need, Result, Severity
 from auth_conformance.probe import fixation, revocation, rotation, sessions, throttling
 from auth_conformance.target import Policy
 
@@ -577,3 +577,34 @@ class TestProfile:
         result = self.judged(House())
         assert result.name == "passed", result.verdict.reason
         assert "PATCH /settings/profile" in result.verdict.reason
+
+
+class TestFeed:
+    """An operation that says nothing about who may call it."""
+
+    def judged(self, house: House) -> Result:
+        return judged(
+            "AUZ112",
+            house,
+            known(operations=(*known().operations, operation("GET /feed")), has_document=True),
+        )
+
+    def test_what_one_person_keeps_is_not_for_strangers(self) -> None:
+        class Open(House):
+            def feed(self) -> list[str]:
+                return [text for _, text in self.notes.values()]
+
+        result = self.judged(Open())
+        assert [(item.operation, item.severity) for item in result.findings] == [("GET /feed", Severity.HIGH)]
+
+    def test_what_everybody_may_read_is_a_question(self) -> None:
+        class Magazine(House):
+            def feed(self) -> list[str]:
+                return [text for _, text in self.notes.values()]
+
+            def note(self, number: str, name: str | None) -> str:
+                return self.notes[number][1]
+
+        result = self.judged(Magazine())
+        assert result.name == "inconclusive", result.verdict.reason
+        assert "public_operations" in getattr(result.verdict, "remedy", "")
