@@ -145,6 +145,7 @@ def addressing(command: F) -> F:
         ),
         click.option(
             "--source",
+            "--auth-source",  # as pytest calls it
             metavar="PATH",
             help="Folder with the code of the service (default: where the application was imported from).",
         ),

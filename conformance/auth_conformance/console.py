@@ -100,11 +100,9 @@ class Console:
                     filter(None, (f"{cause.source.path}:{cause.source.line}", cause.source.function))
                 )
                 self._hanging("one line", f"{place} answers for {', '.join(cause.codes)}.", "red")
+        self._undecided(run)
         for result in run.results:
-            if isinstance(result.verdict, Inconclusive):
-                self._hanging(f"{result.rule.code} inconclusive", result.verdict.reason, "yellow")
-                self._remedy(result.verdict.remedy)
-            elif result.name == "errored":
+            if result.name == "errored":
                 self._hanging(
                     f"{result.rule.code} broke down", f"{result.verdict.reason} (our bug)", "magenta"
                 )
@@ -131,6 +129,20 @@ class Console:
                 f"{result.rule.title}: {findings[0].message}{_others(findings)}",
                 "red" if standing == "new" else "bright_black",
             )
+
+    def _undecided(self, run: Run) -> None:
+        """What could not be decided: one reason once, however many checks it stopped."""
+        reasons: dict[tuple[str, str], list[str]] = {}
+        for result in run.results:
+            if isinstance(result.verdict, Inconclusive):
+                reasons.setdefault((result.verdict.reason, result.verdict.remedy), []).append(
+                    result.rule.code
+                )
+        for (reason, remedy), codes in reasons.items():
+            more = f" and {len(codes) - 1} more" if len(codes) > 1 else ""
+            named = f" ({', '.join(codes)})" if more else ""
+            self._hanging(f"{codes[0]}{more} inconclusive", f"{reason}{named}", "yellow")
+            self._remedy(remedy)
 
     def _untested(self, run: Run) -> None:
         skipped = [
