@@ -30,5 +30,4 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_finish() -> None:
     """Collect garbage seldom: applications are built by the thousand here, and each search walks all that lives."""
     gc.collect()
-    gc.freeze()
     gc.set_threshold(100_000, 10, 5)

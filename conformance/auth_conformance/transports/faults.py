@@ -205,16 +205,16 @@ class Watch:
 
     def points(self) -> list[Point]:
         """The functions seen so far, those that wait for something first."""
+        # What was frozen, as servers do that load the application before they fork, is listed nowhere.
+        gc.unfreeze()
+        holders: dict[int, types.FunctionType] = {}
+        for item in gc.get_objects():
+            if type(item) is types.FunctionType:
+                holders.setdefault(id(item.__code__), item)
         found = []
         for code, depth in self._seen.items():
-            function = next(
-                (
-                    item
-                    for item in gc.get_referrers(code)
-                    if isinstance(item, types.FunctionType) and item.__code__ is code
-                ),
-                None,
-            )
+            # Code is equal to other code that does the same; which one ran is a matter of identity.
+            function = holders.get(id(code))
             if function is not None:
                 name = f"{function.__module__}.{function.__qualname__}"
                 found.append(Point(name, function, depth, rows=code in self._loaders))

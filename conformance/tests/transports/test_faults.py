@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from types import FunctionType
@@ -97,6 +98,15 @@ def test_what_a_sync_dependency_calls_in_its_worker_is_seen_and_can_be_broken() 
     good, names, bad = asyncio.run(ask())
     assert (good, bad) == (200, 500)
     assert {"caller", "plain"} <= names
+
+
+def test_functions_that_were_frozen_are_found() -> None:
+    watch = Watch(FastAPI())
+    watch.packages = frozenset({__name__.partition(".")[0]})
+    gc.freeze()
+    with watch.watching():
+        plain(1)
+    assert "plain" in {item.name.rpartition(".")[2] for item in watch.points()}
 
 
 # A store of sqlite3 is written in C: it can only be out of order where a dependency hands it out.
