@@ -65,8 +65,8 @@ def pytest_auth_report_write(config: pytest.Config, run: Run) -> None:
     if folder is None and not any(asked.values()):
         return
     # An unrelated pytest run must not import Jinja2.
-    from auth_reports.regression import export, told  # noqa: PLC0415
-    from auth_reports.writing import write  # noqa: PLC0415
+    from auth_reports.regression import export, told  # noqa: PLC0415 - a run without reports needs no Jinja2
+    from auth_reports.writing import write  # noqa: PLC0415 - as above
 
     for name, path in asked.items():
         try:

@@ -1,22 +1,18 @@
 """A service unlike the reference app: Starlette's sessions or ids of its own, login by form, keys in memory."""
 
-import asyncio
 import itertools
 import secrets
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
+from checks.judging import judged_as_found
 from fastapi import Depends, FastAPI, Form, HTTPException, Request, Response
 from fastapi.security import APIKeyCookie, APIKeyHeader
 from pydantic import BaseModel
 from services.people import PEOPLE
 from starlette.middleware.sessions import SessionMiddleware
 
-from auth_conformance import catalog
-from auth_conformance.engine import conduct
 from auth_conformance.model import Result
-from auth_conformance.settings import load
 
 
 class Wanted(BaseModel):
@@ -146,10 +142,4 @@ def create_app(  # noqa: C901, PLR0915 - a service is many handlers, and knobs a
 
 def judged(code: str, **knobs: Any) -> Result:
     """The result of one check on the service with these knobs."""
-    accounts = {
-        label: {"username": name, "password": {"env": f"PASSWORD_OF_{name}".upper()}}
-        for label, name in zip("ab", PEOPLE, strict=False)
-    }
-    settings = load({"accounts": accounts}, start=Path("/"))
-    run = asyncio.run(conduct(settings, [catalog.load()[code]], app=create_app(**knobs)))
-    return run.results[0]
+    return judged_as_found(code, create_app(**knobs))

@@ -2,6 +2,7 @@
 
 import pytest
 from checks.club_app import SPARE, Club, PlainWish, judged
+from checks.judging import said
 
 from auth_conformance.model import Result, Severity
 
@@ -9,11 +10,6 @@ from auth_conformance.model import Result, Severity
 @pytest.fixture(autouse=True)
 def password_of_the_spare(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PASSWORD_OF_SPARE", SPARE["spare"])
-
-
-def said(result: Result) -> str:
-    notes = getattr(result.verdict, "notes", ())
-    return f"{result.name} {result.severity}: {result.verdict.reason} {notes}"
 
 
 def broken(result: Result) -> list[str]:

@@ -1,26 +1,23 @@
 """WEB104 where the CSRF token is in a cookie, too: compared with the header, bound to the session, or optional."""
 
-import asyncio
 import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pytest
+from checks.judging import judged_as_found, said
 from fastapi import Depends, FastAPI, Form, HTTPException, Request, Response
 from fastapi.security import APIKeyCookie
 from services.people import PEOPLE
 
-from auth_conformance import catalog
-from auth_conformance.engine import conduct
 from auth_conformance.model import Result, Severity
-from auth_conformance.settings import load
 
 KEY = secrets.token_bytes(16)
 # Whether a change is meant, by the session and the CSRF token in cookie and header.
 Meant = Callable[[str, str, str], bool]
+SameSite = Literal["strict", "none"]
 
 
 def bound(session: str) -> str:
@@ -40,7 +37,12 @@ def is_its_own(session: str, crumb: str, token: str) -> bool:
 
 
 def tearoom(  # noqa: C901 - a service is many handlers
-    meant: Meant, *, crumb: str = "crumb", own: bool = False, same_site: str = "none", path: str = "/pots"
+    meant: Meant,
+    *,
+    crumb: str = "crumb",
+    own: bool = False,
+    same_site: SameSite = "none",
+    path: str = "/pots",
 ) -> FastAPI:
     app, sessions, pots = FastAPI(), dict[str, str](), dict[str, tuple[str, str]]()
     scheme = APIKeyCookie(name="sid", auto_error=False)
@@ -65,7 +67,7 @@ def tearoom(  # noqa: C901 - a service is many handlers
             raise HTTPException(401, "no")
         sid = secrets.token_urlsafe(24)
         sessions[sid] = username
-        response.set_cookie("sid", sid, httponly=True, secure=True, samesite=same_site)  # type: ignore[arg-type]
+        response.set_cookie("sid", sid, httponly=True, secure=True, samesite=same_site)
         response.set_cookie(crumb, bound(sid) if own else secrets.token_hex(16), secure=True, path="/")
         return {"hello": username}
 
@@ -93,16 +95,7 @@ def tearoom(  # noqa: C901 - a service is many handlers
 
 
 def judged(app: FastAPI) -> Result:
-    accounts = {
-        label: {"username": name, "password": {"env": f"PASSWORD_OF_{name}".upper()}}
-        for label, name in zip("ab", PEOPLE, strict=False)
-    }
-    settings = load({"accounts": accounts}, start=Path("/"))
-    return asyncio.run(conduct(settings, [catalog.load()["WEB104"]], app=app)).results[0]
-
-
-def said(result: Result) -> str:
-    return f"{result.name} {result.severity}: {result.verdict.reason} {getattr(result.verdict, 'notes', ())}"
+    return judged_as_found("WEB104", app)
 
 
 def test_a_token_that_is_only_compared_with_a_cookie_can_be_chosen() -> None:
@@ -123,7 +116,7 @@ def test_a_token_bound_to_the_session_passes() -> None:
 
 
 @pytest.mark.parametrize(("same_site", "severity"), [("none", Severity.HIGH), ("strict", Severity.MEDIUM)])
-def test_a_token_that_need_not_be_there_protects_nobody(same_site: str, severity: Severity) -> None:
+def test_a_token_that_need_not_be_there_protects_nobody(same_site: SameSite, severity: Severity) -> None:
     result = judged(tearoom(agree_if_any, same_site=same_site))
     assert (result.name, result.severity) == ("failed", severity), said(result)
     assert "is carried out for a form" in result.verdict.reason

@@ -1,22 +1,18 @@
 """AUZ113 where the credential comes as a ticket, as a subprotocol, or in the first message."""
 
-import asyncio
 import json
 import secrets
-from pathlib import Path
 from typing import Annotated
 
 import pytest
+from checks.judging import judged_as_found, said
 from fastapi import Depends, FastAPI, HTTPException, WebSocket, WebSocketDisconnect
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 from services.people import PEOPLE
 
-from auth_conformance import catalog
-from auth_conformance.engine import conduct
 from auth_conformance.model import Result, Severity
 from auth_conformance.probe import sockets
-from auth_conformance.settings import load
 
 
 class Credentials(BaseModel):
@@ -89,21 +85,12 @@ def ticker(door: str, *, reusable: bool = False, careless: bool = False) -> Fast
 
 
 def judged(app: FastAPI) -> Result:
-    accounts = {
-        label: {"username": name, "password": {"env": f"PASSWORD_OF_{name}".upper()}}
-        for label, name in zip("ab", PEOPLE, strict=False)
-    }
-    settings = load({"accounts": accounts}, start=Path("/"))
-    return asyncio.run(conduct(settings, [catalog.load()["AUZ113"]], app=app)).results[0]
+    return judged_as_found("AUZ113", app)
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sockets, "LISTEN", 0.05)
-
-
-def said(result: Result) -> str:
-    return f"{result.name} {result.severity}: {result.verdict.reason} {getattr(result.verdict, 'notes', ())}"
 
 
 @pytest.mark.parametrize("door", ["ticket", "protocol", "message"])
