@@ -132,13 +132,8 @@ class Console:
 
     def _undecided(self, run: Run) -> None:
         """What could not be decided: one reason once, however many checks it stopped."""
-        reasons: dict[tuple[str, str], list[str]] = {}
-        for result in run.results:
-            if isinstance(result.verdict, Inconclusive):
-                reasons.setdefault((result.verdict.reason, result.verdict.remedy), []).append(
-                    result.rule.code
-                )
-        for (reason, remedy), codes in reasons.items():
+        undecided = [result for result in run.results if isinstance(result.verdict, Inconclusive)]
+        for (reason, remedy), codes in _by_reason(undecided).items():
             more = f" and {len(codes) - 1} more" if len(codes) > 1 else ""
             named = f" ({', '.join(codes)})" if more else ""
             self._hanging(f"{codes[0]}{more} inconclusive", f"{reason}{named}", "yellow")
@@ -159,13 +154,7 @@ class Console:
             self._hanging(f"masked by {root}", ", ".join(codes), "bright_black")
         if self.quiet:
             return
-        reasons: dict[tuple[str, str], list[str]] = {}
-        for result in skipped:
-            if isinstance(result.verdict, Skipped):
-                reasons.setdefault((result.verdict.reason, result.verdict.remedy), []).append(
-                    result.rule.code
-                )
-        for (reason, remedy), codes in reasons.items():
+        for (reason, remedy), codes in _by_reason(skipped).items():
             self._hanging(", ".join(codes), reason, "bright_black")
             self._remedy(remedy)
 
@@ -197,6 +186,15 @@ class Console:
     def line(self, text: str, colour: str | None = None, *, bold: bool = False) -> None:
         """One line on standard output."""
         click.echo(click.style(text, fg=colour, bold=bold) if colour else text, color=self.coloured)
+
+
+def _by_reason(results: Iterable[Result]) -> dict[tuple[str, str], list[str]]:
+    """The codes of what was inconclusive or skipped, by reason and remedy."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for result in results:
+        if isinstance(result.verdict, (Inconclusive, Skipped)):
+            reasons.setdefault((result.verdict.reason, result.verdict.remedy), []).append(result.rule.code)
+    return reasons
 
 
 def _others(findings: list[Finding]) -> str:
