@@ -133,11 +133,7 @@ class Console:
     def _undecided(self, run: Run) -> None:
         """What could not be decided: one reason once, however many checks it stopped."""
         undecided = [result for result in run.results if isinstance(result.verdict, Inconclusive)]
-        for (reason, remedy), codes in _by_reason(undecided).items():
-            more = f" and {len(codes) - 1} more" if len(codes) > 1 else ""
-            named = f" ({', '.join(codes)})" if more else ""
-            self._hanging(f"{codes[0]}{more} inconclusive", f"{reason}{named}", "yellow")
-            self._remedy(remedy)
+        self._grouped(undecided, "inconclusive", "yellow")
 
     def _untested(self, run: Run) -> None:
         skipped = [
@@ -154,8 +150,13 @@ class Console:
             self._hanging(f"masked by {root}", ", ".join(codes), "bright_black")
         if self.quiet:
             return
-        for (reason, remedy), codes in _by_reason(skipped).items():
-            self._hanging(", ".join(codes), reason, "bright_black")
+        self._grouped(skipped, "not tested", "bright_black")
+
+    def _grouped(self, results: list[Result], word: str, colour: str) -> None:
+        for (reason, remedy), codes in _by_reason(results).items():
+            more = f" and {len(codes) - 1} more" if len(codes) > 1 else ""
+            named = f" ({', '.join(codes)})" if more else ""
+            self._hanging(f"{codes[0]}{more} {word}", reason.removeprefix("Not tested: ") + named, colour)
             self._remedy(remedy)
 
     def _severities(self, run: Run) -> None:

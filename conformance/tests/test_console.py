@@ -6,7 +6,7 @@ import pytest
 
 from auth_conformance import catalog
 from auth_conformance.console import Console
-from auth_conformance.model import Decision, Inconclusive, Result, Run, TargetSummary
+from auth_conformance.model import Decision, Inconclusive, Result, Run, Skipped, TargetSummary
 
 
 def undecided(**reasons: str) -> Run:
@@ -27,4 +27,17 @@ def test_one_reason_is_told_once_with_the_checks_that_it_stopped(capsys: pytest.
         "      nothing there = 1",
         "TOK102 inconclusive  slow",
         "      slow = 1",
+    ]
+
+
+def test_what_was_not_tested_is_grouped_alike_and_keeps_the_first_code_short(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = undecided(STO101="x", STO102="x", STO105="x")
+    skipped = Skipped("Not tested: needs db, which is not known.", "database = 1")
+    results = tuple(Result(item.rule, skipped, item.severity) for item in run.results)
+    Console().summary(Run(run.run_id, "1", run.started, run.finished, run.target, 3, results, run.decision))
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "STO101 and 2 more not tested  needs db, which is not known. (STO101, STO102, STO105)",
+        "      database = 1",
     ]
