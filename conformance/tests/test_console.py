@@ -9,6 +9,12 @@ from auth_conformance.console import Console
 from auth_conformance.model import Decision, Inconclusive, Result, Run, Skipped, TargetSummary
 
 
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines break where the terminal ends, and workers of xdist have another one."""
+    monkeypatch.setenv("COLUMNS", "110")
+
+
 def undecided(**reasons: str) -> Run:
     when = datetime(2026, 11, 26, tzinfo=UTC)
     rules = {code: catalog.load()[code].rule for code in reasons}
