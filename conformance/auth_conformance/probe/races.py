@@ -49,10 +49,15 @@ WINDOW = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Race:
-    """One round: the answers, and how many requests were in work at the same moment."""
+    """One round: the answers, and how many requests that no limit refused were in work at the same moment."""
 
     answers: tuple[Answer, ...]
     at_once: int
+
+    @property
+    def throttled(self) -> int:
+        """How many of the requests a limit refused: those were no attack."""
+        return sum(answer.outcome is Outcome.THROTTLED for answer in self.answers)
 
 
 class Races(Holdings, Reuse, Mailing):
@@ -66,6 +71,7 @@ class Races(Holdings, Reuse, Mailing):
         if not self.target.in_process and self.scene.wire is not None:
             inner = await self.scene.wire()
         volley = Volley(inner, len(requests))
+        seats = [volley.seat() for _ in requests]
 
         async def one(number: int, request: HttpRequest) -> Answer:
             sent = await self.scene.recorder.send(
@@ -73,7 +79,7 @@ class Races(Holdings, Reuse, Mailing):
                 label=f"{label} ({number + 1} of {len(requests)})",
                 role=Role.ATTACK,
                 operation=operation,
-                transport=volley,
+                transport=seats[number],
                 at_once=True,
             )
             judgement = failure(sent.exchange.reply)
@@ -83,9 +89,14 @@ class Races(Holdings, Reuse, Mailing):
         with self.scene.recorder.clock.moved(moved):
             answers = await asyncio.gather(*(one(number, item) for number, item in enumerate(requests)))
         self.evidence += [answer.exchange for answer in answers]
+        # What a limit refused was no attack, and no part of the race.
+        spans = [
+            seat.span
+            for seat, answer in zip(seats, answers, strict=True)
+            if seat.span is not None and answer.outcome is not Outcome.THROTTLED
+        ]
         # In this process a request is in work from its call on; elsewhere it may have waited in a queue.
-        spans = volley.spans if self.target.in_process else in_work(volley.spans, solo)
-        return Race(tuple(answers), most_at_once(spans))
+        return Race(tuple(answers), most_at_once(spans if self.target.in_process else in_work(spans, solo)))
 
     # Refresh tokens.
 
@@ -119,7 +130,7 @@ class Races(Holdings, Reuse, Mailing):
         masked, solo = await self._alone(account, kind)
         if masked is not None:
             return masked
-        overlaps: list[int] = []
+        races: list[Race] = []
         doubts: list[str] = []
         for number in range(ROUNDS):
             session = await self._family(account, kind)
@@ -130,13 +141,13 @@ class Races(Holdings, Reuse, Mailing):
                 self.refresh_flow.operation.name,
                 solo,
             )
-            overlaps.append(race.at_once)
+            races.append(race)
             violation = await self._children(race, session.credential.carrier.kind, number)
             if violation is not None:
                 return Failed((violation,), tuple(self.evidence), tuple(self.notes))
             doubts += self._crashes(race)
         verdict = self._raced(
-            overlaps, doubts, f"{TOGETHER} uses of one refresh token gave at most one living child"
+            races, doubts, f"{TOGETHER} uses of one refresh token gave at most one living child"
         )
         await self._still_refreshes(account, kind)
         return verdict
@@ -212,7 +223,7 @@ class Races(Holdings, Reuse, Mailing):
             reason = f"{name} answers a used token as a good one: CRD117 says whether it works."
             return Inconclusive(reason, "", tuple(self.evidence), tuple(self.notes))
         solo = max(0.001, min(answer.reply.took for answer in alone))
-        overlaps: list[int] = []
+        races: list[Race] = []
         doubts: list[str] = []
         for number in range(ROUNDS):
             token = await self.reset_token(account)
@@ -221,7 +232,7 @@ class Races(Holdings, Reuse, Mailing):
             source = f"{self.address.rpartition('.')[0]}.{number + 1}"
             requests = [replace(request, source=source) for _, request in pretended]
             race = await self.together_now(requests, f"round {number + 1}: one reset token", name, solo)
-            overlaps.append(race.at_once)
+            races.append(race)
             done = [answer for answer in race.answers if answer.judgement is None and answer.reply.ok]
             if len(done) > 1:
                 message = (
@@ -236,7 +247,7 @@ class Races(Holdings, Reuse, Mailing):
                 account = pretended[race.answers.index(done[0])][0]
             doubts += self._crashes(race)
         await self.log_in(account)
-        return self._raced(overlaps, doubts, f"{TOGETHER} uses of one reset token set at most one password")
+        return self._raced(races, doubts, f"{TOGETHER} uses of one reset token set at most one password")
 
     def _reset_to(self, account: Account, token: Secret) -> tuple[Account, HttpRequest]:
         """The account with a new password, and the request that would set it."""
@@ -253,29 +264,35 @@ class Races(Holdings, Reuse, Mailing):
         if renewal is None:
             raise Unclear("A new login could not refresh any more: refusals were refusals of everything.")
 
-    @staticmethod
-    def _crashes(race: Race) -> list[str]:
+    def _crashes(self, race: Race) -> list[str]:
+        """A crash of the service leaves a doubt; a limit is noted, and what it refused was no attack."""
+        if race.throttled:
+            label = race.answers[0].exchange.label.partition(" (")[0]
+            self.notes.append(
+                f"{label}: a limit of the service refused {race.throttled} of {len(race.answers)}"
+            )
         return [
             f"{answer.exchange.label}: {answer.why}"
             for answer in race.answers
-            if answer.outcome in (Outcome.CRASHED, Outcome.THROTTLED)
+            if answer.outcome is Outcome.CRASHED
         ][:1]
 
-    def _raced(self, overlaps: list[int], doubts: list[str], what: str) -> Verdict:
+    def _raced(self, races: list[Race], doubts: list[str], what: str) -> Verdict:
         evidence, notes = tuple(self.evidence), tuple(self.notes)
-        real = [count for count in overlaps if count > 1]
-        most = max(overlaps, default=0)
-        achieved = f"in {len(real)} of {len(overlaps)} rounds up to {most} requests were in work together"
+        real = sum(race.at_once > 1 for race in races)
+        most = max((race.at_once for race in races), default=0)
+        achieved = f"in {real} of {len(races)} rounds up to {most} requests were in work together"
         if doubts:
             return Inconclusive(f"{doubts[0]}; {achieved}", "", evidence, notes)
-        if len(real) < LEAST_ROUNDS:
-            return Inconclusive(
-                f"The service handled the requests one after the other: no race took place ({achieved}).",
-                "",
-                evidence,
-                notes,
-            )
-        return Passed(f"{what}; {achieved}.", evidence, notes)
+        if real >= LEAST_ROUNDS:
+            return Passed(f"{what}; {achieved}.", evidence, notes)
+        throttled = sum(race.throttled for race in races)
+        why = (
+            f"A limit of the service refused {throttled} of the requests: too few were left for a race"
+            if throttled
+            else "The service handled the requests one after the other: no race took place"
+        )
+        return Inconclusive(f"{why} ({achieved}).", "", evidence, notes)
 
     # Registrations.
 
@@ -285,28 +302,27 @@ class Races(Holdings, Reuse, Mailing):
         if register is None:
             raise Missing("Nobody can register here.", self.target.remedies.get(Need.REGISTER, ""))
         solo = await self._second_is_refused(register)
-        overlaps: list[int] = []
+        races: list[Race] = []
         crashed: list[Answer] = []
         moved = 0.0
         for number in range(ROUNDS):
             pretenders = self._pretenders(register)
             for _ in range(2):
                 race = await self._registration_race(register, pretenders, number, solo, moved)
-                throttled = sum(answer.outcome is Outcome.THROTTLED for answer in race.answers)
-                if len(race.answers) - throttled > 1 or not self.target.in_process:
+                if len(race.answers) - race.throttled > 1 or not self.target.in_process:
                     break
                 moved += WINDOW  # the service limits registrations by time: let that time pass for it
-            if len(race.answers) - throttled < 2:
+            races.append(race)
+            if len(race.answers) - race.throttled < 2:
                 self.notes.append(f"round {number + 1}: throttled")
                 break
-            overlaps.append(race.at_once)
             crashed += [answer for answer in race.answers if answer.outcome is Outcome.CRASHED]
             violation = await self._all_get_in(register, pretenders, race, moved)
             if violation is not None:
                 return Failed((violation,), tuple(self.evidence), tuple(self.notes))
         if crashed:
             return self._losers_crashed(register.operation.name, crashed)
-        return self._raced(overlaps, [], f"{REGISTRATIONS} registrations of one name made one account")
+        return self._raced(races, [], f"{REGISTRATIONS} registrations of one name made one account")
 
     def _losers_crashed(self, name: str, crashed: list[Answer]) -> Verdict:
         """Losers of the race must be refused: a 500 is a finding, no answer at all may be our load."""

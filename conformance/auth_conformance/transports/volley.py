@@ -21,7 +21,8 @@ class Volley:
     """Holds `count` requests until all are ready, then releases them; knows afterwards when each was in work.
 
     Over the wire all but the last byte of each has been sent by then, on a connection of its own. In this
-    process a request is in work from the moment that the application is called with it.
+    process a request is in work from the moment that the application is called with it. `spans` has an entry
+    for each reply, in the order in which they came; `seat` gives one request a door whose span is its own.
     """
 
     def __init__(self, inner: Transport, count: int) -> None:
@@ -41,8 +42,16 @@ class Volley:
         except TimeoutError:
             self._all_ready.set()
 
+    def seat(self) -> Seat:
+        """A transport for one of the requests, which remembers when that one was in work."""
+        return Seat(self)
+
     async def send(self, request: HttpRequest) -> RawReply:
         """Deliver once, together with the others."""
+        return (await self.timed(request))[0]
+
+    async def timed(self, request: HttpRequest) -> tuple[RawReply, Span | None]:
+        """Deliver once, together with the others; when it was in work is None where no reply came."""
         started = [0.0]
 
         async def release() -> None:
@@ -54,9 +63,27 @@ class Volley:
         else:
             await release()
             reply = await self._inner.send(request)
-        if started[0] and reply.status is not None:
-            ended = reply.ended or time.monotonic()
-            self.spans.append(Span(ended - reply.took if reply.ended else started[0], ended))
+        if not started[0] or reply.status is None:
+            return reply, None
+        ended = reply.ended or time.monotonic()
+        span = Span(ended - reply.took if reply.ended else started[0], ended)
+        self.spans.append(span)
+        return reply, span
+
+    async def close(self) -> None:
+        """Nothing of its own is held."""
+
+
+class Seat:
+    """One request's door to a volley."""
+
+    def __init__(self, volley: Volley) -> None:
+        self._volley = volley
+        self.span: Span | None = None
+
+    async def send(self, request: HttpRequest) -> RawReply:
+        """Deliver once, together with the others."""
+        reply, self.span = await self._volley.timed(request)
         return reply
 
     async def close(self) -> None:
