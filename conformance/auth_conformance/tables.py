@@ -574,6 +574,9 @@ class PolicySettings(Table):
     refusals: list[Literal["envelope", "redirect"]] = Field(default_factory=list)
     """How this service says no besides 401 and 403: `envelope` is a 2xx whose body says no, `redirect` a 3xx to a
     login page."""
+    error_members: list[str] = Field(default_factory=list)
+    """Texts that every error body must hold, at its top or inside `detail`, such as `["error", "message"]`; where it is
+    empty, what most errors of this service hold."""
     leeway: float = Field(default=60.0, ge=0)
     """Seconds of clock skew that a token may live on."""
     audience: list[str] = Field(default_factory=list)

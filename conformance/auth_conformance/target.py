@@ -662,6 +662,7 @@ class Policy:
     session_limit: int | None = None
     hide_docs: bool = False
     same_site_only: bool = False
+    error_members: tuple[str, ...] = ()
     request_limits: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -258,6 +258,7 @@ class Knowledge:
                 session_limit=policy.session_limit,
                 hide_docs=policy.hide_docs,
                 same_site_only=policy.same_site_only,
+                error_members=tuple(policy.error_members),
                 request_limits=dict(policy.request_limits),
             ),
             facts=tuple(self.facts),

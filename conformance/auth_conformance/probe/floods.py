@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.model import Failed, Inconclusive, Outcome, Passed, Role, Severity, Verdict, Violation
-from auth_conformance.oracles.contract import ErrorCase, breach_of
 from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.refusal import Refusal
@@ -144,11 +143,9 @@ class Floods(Refusal):
             name.lower().startswith(("ratelimit", "x-ratelimit-reset")) for name, _ in reply.headers
         ):
             return []
-        case = ErrorCase(
-            flood.what, "limit", reply.status or 0, reply.media_type, reply.json, dict(reply.headers)
+        message = (
+            f"{flood.operation} limits {flood.what} and does not say for how long: it has no Retry-After."
         )
-        fault = breach_of(case) or "it has no Retry-After"
-        message = f"{flood.operation} limits {flood.what} and does not say for how long: {fault}."
         return [Violation(flood.operation, message, Severity.LOW, (answer.exchange,))]
 
     async def _batches(self, account: Account) -> list[Violation]:

@@ -23,7 +23,13 @@ from auth_conformance.model import (
 )
 from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.challenge import parse_challenges
-from auth_conformance.oracles.contract import ErrorCase, breach_of, disagreements, read_error
+from auth_conformance.oracles.contract import (
+    ErrorCase,
+    breach_of,
+    contract_among,
+    disagreements,
+    read_error,
+)
 from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.probe.core import Answer, Core, Missing, Unclear
 from auth_conformance.probe.minting import Minting
@@ -308,7 +314,11 @@ class _Provoking(Minting):
             await self._hang("a wrong verb", "verb", replace(operation, method=verb), live)
 
     async def _input(self) -> None:
-        request, operation, text_field = await self._writable()
+        try:
+            request, operation, text_field = await self._writable()
+        except Missing:
+            await self._unparseable()
+            return
         json = "json" in str(request.header("content-type"))
         wrong = {"a missing field": request.with_json({}) if json else request.with_form(())}
         if json:
@@ -321,6 +331,18 @@ class _Provoking(Minting):
         )
         for cause, sent in wrong.items():
             await self._hang(cause, "input", operation, request=sent)
+
+    async def _unparseable(self) -> None:
+        """Send what is no JSON to any operation that takes it: nothing is changed by it. Raises Missing."""
+        for operation in self.target.operations:
+            takes = any("json" in media_type for media_type in operation.bodies)
+            if takes and operation.method in {"POST", "PUT", "PATCH"} and "{" not in operation.path:
+                live = await self.credential()
+                bare = operation.request().with_headers(*live.headers).with_query(*live.query)
+                broken = replace(bare.with_json({}), body=b'{"a":')
+                await self._hang("broken JSON", "input", operation, request=broken)
+                return
+        raise Missing("no operation that takes a body is known")
 
     async def _writable(self) -> tuple[HttpRequest, Operation, str]:
         """Find a request that takes a body, with its operation and the name of one of its fields."""
@@ -579,15 +601,29 @@ class Refusals(Minting):
         return f"answered {status}, not {words}"
 
     async def must_share_one_error_body(self) -> Verdict:
-        """Every error has `error` and `message`, in one place, with codes that tell causes apart."""
+        """Every error has the members of the others, in one place, with codes that tell causes apart.
+
+        Which members these are is declared, or what most errors hold. Raises Missing where errors are pages.
+        """
         gallery = await self.gallery()
         pairs = [(item, _case(item, item.answer)) for item in gallery.refusals]
-        together = {id(case): fault for case, fault in disagreements(case for _, case in pairs)}
+        cases = [case for _, case in pairs]
+        if cases and all(
+            "html" in media_type
+            for media_type in (gallery.good.media_type, *(case.media_type for case in cases))
+        ):
+            raise Missing(
+                "Not applicable: this service answers with pages for people, its errors included.",
+                applicable=False,
+            )
+        contract = contract_among(cases, self.target.policy.error_members)
+        together = {id(case): fault for case, fault in disagreements(cases)} if contract.common else {}
         violations: list[Violation] = []
         unsure: list[str] = []
         confirmed: set[int] = set()
         for item, case in pairs:
-            fault = breach_of(case) or together.get(id(case))
+            breach = breach_of(case, contract)
+            fault = breach.words if breach is not None else together.get(id(case))
             if fault is None or item.status in confirmed:
                 continue
             again = await self._refused_again(item)
@@ -597,9 +633,13 @@ class Refusals(Minting):
             confirmed.add(item.status)
             message = f"{item.status} ({item.cause}): {fault}."
             proof = (item.answer.exchange, again.exchange)
-            expected = Expectation("members", value="error message") if breach_of(case) else None
-            violations.append(Violation(item.answer.exchange.operation, message, None, proof, expected))
-        if not violations:
+            names = " ".join(contract.members)
+            # A regression test looks for texts: a list in their place is not shown by it.
+            shown = breach is not None and breach.body and contract.kind in {"", "a text"}
+            expected = Expectation("members", value=names) if shown else None
+            severity = breach.severity if breach is not None else None
+            violations.append(Violation(item.answer.exchange.operation, message, severity, proof, expected))
+        if not violations and contract.common:
             unsure += await self._unstable_codes(gallery)
         statuses = {item.status for item in gallery.refusals}
         groups = {item.group for item in gallery.refusals}
@@ -607,16 +647,26 @@ class Refusals(Minting):
             "a refused credential": "credential" in groups,
             "a refused right or an unknown thing": bool(groups & {"right", "unknown"}),
             "a wrong verb": "verb" in groups,
-            "bad input": "input" in groups,
+            "bad input": "input" in groups or self._takes_no_body(),
         }
         unsure += [f"No error answer to {name} was seen" for name, was_seen in wanted.items() if not was_seen]
         usual = (400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500)
         missing = [str(status) for status in usual if status not in statuses]
         self.notes.append(f"not provoked: {', '.join(missing)}")
-        shown = ", ".join(map(str, sorted(statuses)))
+        if not contract.common and not self.target.policy.error_members:
+            self.notes.append(
+                f"the errors of this service have {contract}: its own names are the rule (error_members sets others)"
+            )
+        seen = ", ".join(map(str, sorted(statuses)))
         return self._concluded_refusals(
-            violations, unsure, f"{len(pairs)} errors ({shown}) share one body of `error` and `message`."
+            violations, unsure, f"{len(pairs)} errors ({seen}) share one body of {contract}."
         )
+
+    def _takes_no_body(self) -> bool:
+        """Whether the document shows that nothing can be badly put in: no operation takes a body."""
+        operations = self.target.operations
+        logins = any(login.encoding in {"json", "form"} for login in self.target.logins)
+        return bool(operations) and not logins and not any(operation.bodies for operation in operations)
 
     async def _unstable_codes(self, gallery: Gallery) -> list[str]:
         """Codes that change from one time to the next, in words."""

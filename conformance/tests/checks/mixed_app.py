@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -154,9 +154,11 @@ def create_app(  # noqa: C901, PLR0915 - a service is many handlers, and knobs a
     return app
 
 
-def judged(code: str, *, listed: Sequence[str] = (), **knobs: Any) -> Result:
+def judged(
+    code: str, *, listed: Sequence[str] = (), policy: Mapping[str, Any] | None = None, **knobs: Any
+) -> Result:
     """The result of one check on the service with these knobs."""
-    return judged_all([code], create_app(**knobs), listed=listed)[0]
+    return judged_all([code], create_app(**knobs), listed=listed, policy=policy)[0]
 
 
 def judged_all(
@@ -164,6 +166,7 @@ def judged_all(
     app: Any,
     *,
     listed: Sequence[str] = (),
+    policy: Mapping[str, Any] | None = None,
     on_target: Callable[[Target], None] = lambda _: None,
 ) -> tuple[Result, ...]:
     """The results of these checks on one application."""
@@ -175,6 +178,8 @@ def judged_all(
         }
         for label, name in zip("ab", PEOPLE, strict=False)
     }
-    settings = load({"accounts": accounts, "policy": {"origins": list(listed)}}, start=Path("/"))
+    settings = load(
+        {"accounts": accounts, "policy": {"origins": list(listed), **(policy or {})}}, start=Path("/")
+    )
     chosen = [catalog.load()[code] for code in codes]
     return asyncio.run(conduct(settings, chosen, app=app, on_target=on_target)).results

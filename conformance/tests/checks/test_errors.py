@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from checks.mixed_app import create_app, judged, judged_all
 
+from auth_conformance.model import Severity
+
 
 @pytest.mark.parametrize("code", ["ERR101", "ERR103", "ERR104", "ERR108"])
 def test_the_sound_service_passes(code: str) -> None:
@@ -28,12 +30,18 @@ def test_a_wrong_credential_that_is_not_answered_401_fails(invalid: int) -> None
     assert f"answered {invalid}, not 401" in " ".join(finding.message for finding in result.findings)
 
 
-def test_the_defaults_of_the_framework_break_the_error_contract() -> None:
+def test_the_defaults_of_the_framework_have_a_list_where_others_have_a_text() -> None:
     result = judged("ERR104", one_body=False)
     assert result.name == "failed"
-    said = " ".join(finding.message for finding in result.findings)
-    assert "`detail` is a text" in said
-    assert "`detail` is a list" in said
+    (finding,) = result.findings
+    assert "422 (a missing field): `detail` is a list, elsewhere a text." in finding.message
+    assert finding.severity is Severity.LOW
+
+
+def test_declared_members_are_demanded() -> None:
+    result = judged("ERR104", one_body=False, policy={"error_members": ["error", "message"]})
+    assert {finding.severity for finding in result.findings} == {Severity.MEDIUM}
+    assert "`detail` is a text, and there is no `error`" in result.verdict.reason
 
 
 @pytest.mark.parametrize("crash_on", ["\ufffd", "Basic ", "%s%n"])

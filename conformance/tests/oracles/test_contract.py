@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auth_conformance.oracles.contract import ErrorCase, Nesting, breach_of, disagreements, read_error
+from auth_conformance.model import Severity
+from auth_conformance.oracles.contract import (
+    Breach,
+    Contract,
+    ErrorCase,
+    Nesting,
+    breach_of,
+    contract_among,
+    disagreements,
+    read_error,
+)
 
 GOOD = {"error": "not_found", "message": "There is no such page."}
 
@@ -18,6 +28,10 @@ def case(status: int = 404, document: Any = GOOD, **other: Any) -> ErrorCase:
         **other,
     }
     return ErrorCase(status=status, document=document, **values)
+
+
+def words(found: Breach | None) -> str | None:
+    return found.words if found is not None else None
 
 
 def test_both_nestings_are_read() -> None:
@@ -42,15 +56,60 @@ def test_both_nestings_are_read() -> None:
     ],
 )
 def test_what_breaks_the_contract_is_said(document: Any, said: str) -> None:
-    assert said in (breach_of(case(document=document)) or "")
+    assert said in (words(breach_of(case(document=document))) or "")
 
 
 def test_headers_belong_to_the_contract() -> None:
-    assert breach_of(case(405)) == "it names no method in Allow"
+    assert breach_of(case(405)) == Breach("it names no method in Allow", Severity.LOW, body=False)
     assert breach_of(case(405, headers={"Allow": "GET"})) is None
-    assert breach_of(case(429)) == "it has no Retry-After"
-    assert "text/html" in (breach_of(case(media_type="text/html")) or "")
+    assert words(breach_of(case(429))) == "it has no Retry-After"
+    assert "text/html" in (words(breach_of(case(media_type="text/html"))) or "")
+    assert breach_of(case(media_type="application/vnd.api+json")) is None
     assert breach_of(case(media_type="application/problem+json")) is None
+
+
+PROBLEM = {"type": "about:blank", "title": "Not Found", "status": 404, "detail": "No such page."}
+PLAIN = {"detail": "Not Found"}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [PROBLEM, PLAIN, {"errors": [{"title": "Not Found"}]}, {"message": "no", "statusCode": 404}, GOOD],
+)
+def test_whatever_all_errors_hold_is_the_contract(document: dict[str, Any]) -> None:
+    cases = [case(401, document), case(404, {**document, "trace": "x"}), case(422, document, group="input")]
+    contract = contract_among(cases)
+    assert not [found for found in cases if breach_of(found, contract) is not None]
+
+
+@pytest.mark.parametrize(
+    ("odd", "said", "severity"),
+    [
+        ({"message": "no"}, "no member `detail`", None),
+        ({"detail": {"code": "x"}}, "`detail` is an object, elsewhere a text", None),
+        # FastAPI's own answer to bad input.
+        ({"detail": [{"type": "missing"}]}, "`detail` is a list, elsewhere a text", Severity.LOW),
+        ([], "not a JSON object", None),
+    ],
+)
+def test_what_is_unlike_the_other_errors_is_found(odd: Any, said: str, severity: Severity | None) -> None:
+    cases = [case(401, PLAIN), case(404, PLAIN), case(405, PLAIN), case(422, odd, group="input")]
+    contract = contract_among(cases)
+    found = breach_of(cases[-1], contract)
+    assert found is not None
+    assert said in found.words
+    assert found.severity is severity
+    assert breach_of(cases[0], contract) is None
+
+
+def test_declared_members_stand_together_and_are_texts() -> None:
+    contract = contract_among([case(document=PLAIN)], ("code", "text"))
+    right = {"code": "gone", "text": "Nothing here."}
+    for document in (right, {"detail": right}):
+        assert breach_of(case(document=document), contract) is None
+    assert words(breach_of(case(document=PLAIN), contract)) == "there is no text `code`"
+    torn = {"code": "gone", "detail": {"text": "Nothing here."}}
+    assert "different places" in (words(breach_of(case(document=torn), contract)) or "")
 
 
 def test_mixed_nesting_is_found_where_it_differs() -> None:
@@ -80,6 +139,7 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_any_document_is_judged(document: Any) -> None:
-    said = breach_of(case(document=document))
-    assert said is None or said
+    for contract in (Contract(), contract_among([case(document=document)]), Contract(("title",))):
+        said = breach_of(case(document=document), contract)
+        assert said is None or said.words
     assert isinstance(disagreements([case(document=document)]), list)

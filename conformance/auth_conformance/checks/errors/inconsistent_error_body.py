@@ -25,13 +25,16 @@ from auth_conformance.sdk import ASVS, CWE, RFC, WSTG, Impact, Need, Probe, Seve
     ),
 )
 async def inconsistent_error_body(probe: Probe) -> Verdict:
-    """Each error must have one JSON body with the texts `error` and `message`, always in the same place.
+    """Each error must have one JSON body, with the same members in the same place.
 
     Why: a client that has to guess how an error looks treats some of them as success, and every second
         shape is a handler that nobody reviewed for what it gives away.
-    How: provoke 401 of each kind, 403, 404, 405, 409, 413, 415 and 422, and compare: media type, a code
-        without blanks, a message, the nesting, codes that differ where causes do, `Allow` beside 405.
+    How: provoke 401 of each kind, 403, 404, 405, 409, 413, 415 and 422, and compare: media type, the member
+        that carries the text, its kind and its nesting, and `Allow` beside 405. The names are the service's own
+        affair (RFC 9457 has its own) unless `policy.error_members` declares them; where they are `error` and
+        `message`, the code has no blanks, and codes differ where causes do. A list of mistakes where other
+        errors have a text is low, and so is a 405 that keeps the method to itself.
     Fix: register handlers for `StarletteHTTPException`, `RequestValidationError` and `Exception` that all
-        build the same body: FastAPI's own are `{"detail": "..."}`, a list, and plain text.
+        build the same body and keep the headers: FastAPI's own are `{"detail": "..."}`, a list, and plain text.
     """
     return await probe.must_share_one_error_body()
