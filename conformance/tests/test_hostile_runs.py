@@ -19,12 +19,22 @@ from auth_conformance.loop import run_to_end
 from auth_conformance.model import Run
 from auth_conformance.sdk import Check
 from auth_conformance.settings import ConfigurationError
-from auth_conformance.testing import FAST_HASHING
+from auth_conformance.testing import FAST_HASHING, Flaw, find_flaw
 from auth_conformance.transports.asgi import AsgiTransport
 
 WHOLE = os.environ.get("KILL_MATRIX") == "whole"
 # These let most requests through: a run goes all the way.
-LIVELY = ("half_broken", "logs_out", "slow", "spa", "stale_cache", "waf_on_attack", "waf_on_suspicion")
+LIVELY = (
+    "blocks_for_a_while",
+    "forgets_everybody",
+    "half_broken",
+    "logs_out",
+    "slow",
+    "spa",
+    "stale_cache",
+    "waf_on_attack",
+    "waf_on_suspicion",
+)
 MEETINGS = 2
 # Judged by what an HTTP answer says, these could speak about a target that refuses attacks for other reasons.
 FILTERED = {"TOK102", "TOK110", "TOK116", "KEY101"}
@@ -53,8 +63,14 @@ def sent_at(name: str) -> list[Check]:
     ]
 
 
-def run_against(make: Callable[[App], App], checks: list[Check], *, from_the_start: bool = False) -> Run:
-    with pytest.MonkeyPatch.context() as patch, bundled(extra=FAST_HASHING) as (app, settings):
+def run_against(
+    make: Callable[[App], App],
+    checks: list[Check],
+    *,
+    from_the_start: bool = False,
+    flaw: Flaw | None = None,
+) -> Run:
+    with pytest.MonkeyPatch.context() as patch, bundled(flaw=flaw, extra=FAST_HASHING) as (app, settings):
         switch = Switch(app, make(app))
         switch.thrown = from_the_start
 
@@ -99,6 +115,27 @@ def test_a_filter_in_front_does_not_pass_for_the_application(name: str) -> None:
     passed = {item.rule.code for item in run.results if item.name == "passed"}
     expected = FILTERED if name == "waf_on_attack" else {"TOK110"}
     assert not passed & expected, told(run)
+
+
+@pytest.mark.parametrize(
+    ("name", "flaw"),
+    [
+        ("blocks_for_a_while", "foreign_object_readable"),
+        ("blocks_for_a_while", "undeclared_surface.2"),
+        ("blocks_for_a_while", "other_serialisation"),
+        ("forgets_everybody", "assignable_privilege"),
+        ("forgets_everybody", "believed_identity_header.2"),
+        ("forgets_everybody", "half_checked_key.2"),
+        ("forgets_everybody", "selecting_key_id"),
+        ("forgets_everybody", "unsafe_get.2"),
+    ],
+)
+def test_a_flaw_is_not_passed_while_everybody_is_refused(name: str, flaw: str) -> None:
+    """A control before and one after a long series would not see it: there are controls in between."""
+    seeded = find_flaw(flaw)
+    own = sorted(seeded.caught_by)[:1]
+    run = run_against(TARGETS[name], [catalog.load()[code] for code in own], flaw=seeded)
+    assert {item.name for item in run.results} <= {"failed", "inconclusive"}, told(run)
 
 
 @pytest.mark.parametrize("name", ["drops", "throttled", "unavailable", "waf", "same_page", "same_json"])

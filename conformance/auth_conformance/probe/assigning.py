@@ -81,6 +81,7 @@ class Assigning(Accounts):
         tried = 0
         for place in places:
             for extra in self._extras(place):
+                await self.paced()
                 tried += 1
                 outcome = await self._added(place, extra)
                 if isinstance(outcome, Violation):

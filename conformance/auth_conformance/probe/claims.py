@@ -47,6 +47,7 @@ class Claims(Refusal):
         violations: list[Violation] = []
         doubts: list[str] = []
         for claim in claims:
+            await self.paced()
             outcome = await self._claimed(replace(claim, credential=live), baseline)
             if isinstance(outcome, Violation):
                 violations.append(outcome)
@@ -158,6 +159,7 @@ class Claims(Refusal):
             for item in claims
             if {name for name, _ in (*item.headers, *item.query)} & {*listed, "Cookie"}
         ):
+            await self.paced()
             answers = []
             for prefix in ("", "again: "):
                 answer = await self.call(

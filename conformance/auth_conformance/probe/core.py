@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 # How many requests of one check may be on their way at the same time.
 PARALLEL = 8
+# So many attacks at most between two controls: a service that refuses everybody for a while must not pass.
+EVERY = 10
 
 # How much of a public answer is worn as a token.
 _SHOWN = 500

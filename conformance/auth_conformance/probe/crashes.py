@@ -104,7 +104,7 @@ class Crashes(Refusal):
             await self.must_live(self.witness, live, baseline, when)
         earlier = list(self.scene.crashes)
         attempts = self._hostile_attempts(live)
-        answers = await self.together(self.witness, attempts, baseline)
+        answers = await self.together(self.witness, attempts, baseline, live)
         await self.must_live(self.witness, live, baseline, "after")
         answered = [*answers, *await self._hostile_passwords()]
         wires = {attempt.label for attempt in attempts if attempt.wire}

@@ -43,6 +43,7 @@ class Declared(Described):
         unsure: list[str] = []
         undeclared = [item for item in self.target.operations if not item.security]
         for operation in undeclared[:_OPEN]:
+            await self.paced()
             outcome = await self._enforced_in_silence(operation, live)
             if isinstance(outcome, Violation):
                 found.append(outcome)
@@ -121,6 +122,7 @@ class Declared(Described):
             if not declared:
                 continue
             for carrier in self.target.carriers:
+                await self.paced()
                 if carrier.scheme in declared:
                     continue
                 try:

@@ -40,18 +40,6 @@ _MOST = 40
 class Described(Refusals):
     """Sentences about what the document says."""
 
-    async def must_answer(self, when: str = "before") -> None:
-        """The target lives: the witness names its caller, or something public answers. Raises Unclear."""
-        if self.target.witness is not None and self.kinds():
-            live = await self.credential()
-            await self.must_live(self.witness, live, await self.baseline(self.witness, live), when)
-        elif self.target.public is not None:
-            await self.must_be_reachable()
-        else:
-            raise Unclear(
-                "Neither a protected nor a public operation is known that could show a living service."
-            )
-
     def account_name(self) -> str:
         """The user name of A; "" when no account is known."""
         account = self.target.accounts.get("a")

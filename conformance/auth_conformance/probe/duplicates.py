@@ -55,7 +55,7 @@ class Duplicates(Refusal):
             Attempt("A's cookie, then a wrong one", headers=_cookies((name, mine), (name, junk)), wire=True),
             Attempt("A's cookie in quotes", headers=_cookies((name, f'"{mine}"')), wire=True),
         ]
-        answers = await self.together(self.witness, [*deciding, *telling], baseline)
+        answers = await self.together(self.witness, [*deciding, *telling], baseline, live)
         await self.must_live(self.witness, live, baseline, "after")
         self.notes += [
             f"{attempt.label}: {answer.why}"

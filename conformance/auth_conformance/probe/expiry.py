@@ -95,7 +95,7 @@ class Expiry(Keeping, Minting):
         for seconds in self._lateness():
             claims = forge.late_claims(self._clock_now(), seconds, self.rng.randrange(1 << 30))
             attempts.append(Attempt(f"a token {_after(seconds)}", forge.credential(claims)))
-        answers = await self.together(self.witness, attempts, baseline)
+        answers = await self.together(self.witness, attempts, baseline, live)
         await self.must_live(self.witness, live, baseline, "after")
         late = [
             Late(seconds, attempt, answer)

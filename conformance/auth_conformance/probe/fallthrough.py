@@ -159,6 +159,7 @@ class Fallthrough(Sessions, Stored):
     async def _tried(self, bads: list[Bad], good: Credential) -> list[Trial]:
         trials: list[Trial] = []
         for bad in bads:
+            await self.paced()
             both_headers = bad.credential.headers and good.headers
             orders = ("bad", "good")[: 2 if both_headers and bad is bads[0] else 1]
             trials += [await self._at_witness(self.witness, bad, good, order) for order in orders]

@@ -94,6 +94,7 @@ class Gathering(Isolation):
             for operation in self._collections_of(objects.listing):
                 known = len(violations)
                 for question in await self._questions(mine, operation, objects.listing):
+                    await self.paced()
                     asked += 1
                     outcome = await self._question(operation, question, mine)
                     if isinstance(outcome, Violation):

@@ -38,7 +38,7 @@ class Headers(Placing):
         await self.must_live(self.witness, mine, baseline, "before")
         deciding, telling = _two_lines(mine, theirs, self.bland(mine), self.account("b").username)
         plain = Attempt("control: one line over the raw wire", mine, wire=True)
-        answers = await self.together(self.witness, [plain, *deciding, *telling], baseline)
+        answers = await self.together(self.witness, [plain, *deciding, *telling], baseline, mine)
         await self.must_live(self.witness, mine, baseline, "after")
         control, answers = answers[0], answers[1:]
         if not control.accepted:

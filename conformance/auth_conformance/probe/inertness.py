@@ -258,6 +258,7 @@ class Inertness(Described):
         asked = [(verb, "") for verb in (*_VERBS, "TRACE")]
         asked += [("GET", "x-evil"), ("GET", "x-http-method-override")]
         for verb, names in asked:
+            await self.paced()
             answer = await preflight(verb, names)
             speaks = speaks or speaks_cors(answer.reply)
             faults = self._generous(answer, implemented, names)

@@ -74,6 +74,7 @@ class Isolation(Sessions):
             refusals = await self._ways_to_refuse(theirs)
             violations, doubts, tried = await self._strangers_read(mine, objects)
             for reach in await self._reaches(mine, theirs):
+                await self.paced()
                 tried += 1
                 outcome = await self._reach(reach, mine, refusals)
                 if isinstance(outcome, Violation):

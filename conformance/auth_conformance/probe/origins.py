@@ -130,6 +130,7 @@ class Origins(Refusal):
         finds = _Finds()
         for stranger in strangers(listed, self.word(8)):
             for ask in asks:
+                await self.paced()
                 traces |= await self._try_origin(stranger, ask, live, finds)
         violations, unsure, judged = finds.violations, finds.unsure, finds.judged
         violations += await self._login_read(listed)

@@ -42,6 +42,7 @@ class Paths(Refusal, Guarded):
         doubts: list[str] = []
         routed = 0
         for way in self._ways(self.witness.operation):
+            await self.paced()
             seen = await self._as_owner(way, live, baseline)
             if seen is None:
                 continue
@@ -164,6 +165,7 @@ class Paths(Refusal, Guarded):
         operation, allowed = guarded
         wanted = masked(allowed.reply.text)
         for way in self._ways(operation):
+            await self.paced()
             proofs = []
             for prefix in ("", "again: "):
                 answer = await self.send(

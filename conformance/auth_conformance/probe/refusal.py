@@ -21,7 +21,7 @@ from auth_conformance.model import (
 from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.entry import Baseline
 from auth_conformance.oracles.normalise import members
-from auth_conformance.probe.core import PARALLEL, ROOTS, Answer, Core, Unclear
+from auth_conformance.probe.core import EVERY, PARALLEL, ROOTS, Answer, Core, Unclear
 from auth_conformance.target import Witness
 from auth_conformance.transports.message import HttpRequest
 
@@ -99,7 +99,7 @@ class Refusal(Core):
             masked = await self._controlled(witness, live, baseline, (controls, twin, must_hold), bland=bland)
             if masked is not None:
                 return masked
-            answers = await self.together(witness, attempts, baseline)
+            answers = await self.together(witness, attempts, baseline, live)
             await self.must_live(witness, live, baseline, "after")
             for attempt, answer in zip(attempts, answers, strict=True):
                 settle = self._settle_nobody if nobody_is_somebody else self._settle
@@ -230,6 +230,28 @@ class Refusal(Core):
             )
         return answer
 
+    async def must_answer(self, when: str = "before") -> None:
+        """The target lives: the witness names its caller, or something public answers. Raises Unclear."""
+        if self.target.witness is not None and self.kinds():
+            live = await self.credential()
+            await self.must_live(self.witness, live, await self.baseline(self.witness, live), when)
+        elif self.target.public is not None:
+            await self.must_be_reachable()
+        else:
+            raise Unclear(
+                "Neither a protected nor a public operation is known that could show a living service."
+            )
+
+    async def paced(self) -> None:
+        """Ask for the control of `must_answer` when ten requests in a row got nothing. Raises Unclear.
+
+        To be awaited before each attack of a long series: refusals by a service that refuses everybody for a
+        while prove nothing, and a control before and after the series may miss it.
+        """
+        last = self.evidence[-EVERY:]
+        if len(last) == EVERY and not any((item.reply.status or 0) // 100 == 2 for item in last):
+            await self.must_answer("between two parts of")
+
     async def _canonical(self, witness: Witness, live: Credential, baseline: Baseline) -> Masked | None:
         bland = Attempt("control: a bland wrong credential", self.bland(live))
         answer = await self.attempt(witness, bland, baseline, role=Role.CONTROL)
@@ -275,15 +297,25 @@ class Refusal(Core):
         witness: Witness,
         attempts: Sequence[Attempt],
         baseline: Baseline,
+        live: Credential,
     ) -> list[Answer]:
-        """Send all attempts, a few at a time, answers in the attempts' order."""
+        """Send all attempts, a few at a time; answers come in the attempts' order.
+
+        After every ten the live credential must get in: a service that refuses everybody for a while refuses
+        no attack. Raises Unclear.
+        """
         gate = asyncio.Semaphore(PARALLEL)
 
         async def one(attempt: Attempt) -> Answer:
             async with gate:
                 return await self.attempt(witness, attempt, baseline)
 
-        return list(await asyncio.gather(*(one(attempt) for attempt in attempts)))
+        answers: list[Answer] = []
+        for start in range(0, len(attempts), EVERY):
+            if start:
+                await self.must_live(witness, live, baseline, "between two parts of")
+            answers += await asyncio.gather(*(one(item) for item in attempts[start : start + EVERY]))
+        return answers
 
     async def _settle(
         self,

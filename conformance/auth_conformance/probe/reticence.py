@@ -167,6 +167,7 @@ class Reticence(Described):
         unsure: list[str] = []
         told = 0
         for utterance in await self._utterances():
+            await self.paced()
             self.scene.recorder.redactor.learn(Secret(utterance.secret))
             answer = await self._utter(utterance, "")
             how = leaked(utterance.secret, _whole(answer.reply))

@@ -59,6 +59,7 @@ class Safety(CrossSite):
         violations: list[Violation] = []
         called = 0
         for operation in self._worth_calling():
+            await self.paced()
             called += 1
             changed = await self._leaves_a_change(operation, account, kind, values, views)
             if changed is not None:

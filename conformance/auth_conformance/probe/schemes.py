@@ -112,6 +112,9 @@ class Schemes(Bookkeeping, Refusal):
                 self.notes.append(f"{where}: declared at neither operation that was asked")
                 continue
             found = await self._each_alone(credential, where)
+            if found[0]:
+                # Or does the service refuse everybody just now?
+                await self.must_live(self.witness, live, baseline, "beside")
             violations += found[0]
             unsure += found[1]
             if not found[0] and not found[1]:
@@ -293,6 +296,7 @@ class Schemes(Bookkeeping, Refusal):
         seen: list[tuple[Pair, list[Layer]]] = []
         for pair in pairs:
             try:
+                await self.paced()
                 layers = await self._layers_of(pair, names, owned)
             except Unclear as reason:
                 unsure.append(f"{pair.words}: {reason}")

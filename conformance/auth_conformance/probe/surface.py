@@ -24,7 +24,8 @@ from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.canary import leaked
 from auth_conformance.oracles.normalise import masked
 from auth_conformance.oracles.pointer import put
-from auth_conformance.probe.core import Answer, Core, Missing, Unclear
+from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.refusal import Refusal
 from auth_conformance.probe.refusals import object_of
 from auth_conformance.target import Operation
 from auth_conformance.transports.message import HttpRequest
@@ -73,7 +74,7 @@ class Reached:
     severity: Severity
 
 
-class Surface(Core):
+class Surface(Refusal):
     """Calls everything once, without a credential."""
 
     async def must_declare_its_surface(self) -> Verdict:
@@ -88,6 +89,7 @@ class Surface(Core):
         violations += touched
         refused = len(harmless)
         for operation in inventory[:MOST_OPERATIONS]:
+            await self.paced()
             if operation.name in harmless | {item.operation for item in touched}:
                 continue
             answer = await self._by_nobody(operation, f"a stranger calls {operation.name}")
@@ -348,6 +350,7 @@ class Surface(Core):
         for path, pattern, what, severity in _guesses():
             if path in known or f"GET {path}" in self.target.policy.public_operations:
                 continue
+            await self.paced()
             proofs = []
             for prefix in ("", "again: "):
                 request = replace(HttpRequest("GET", path), fresh=bool(prefix))

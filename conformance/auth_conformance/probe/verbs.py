@@ -102,6 +102,7 @@ class Verbs(Tampering):
         doubts: list[str] = []
         path = self.witness.operation.path
         for method, why in METHODS.items():
+            await self.paced()
             request = HttpRequest(method, path)
             for who, credential in (("a stranger", None), ("a wrong credential", self.bland(live))):
                 answer = await self._ask_as(

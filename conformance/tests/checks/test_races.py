@@ -2,12 +2,13 @@
 
 import asyncio
 
+from checks.judging import said
+
 from auth_conformance import catalog
 from auth_conformance.demo import bundled
 from auth_conformance.engine import conduct
 from auth_conformance.model import Result
 from auth_conformance.testing import FAST_HASHING, Flaw, find_flaw
-from checks.judging import said
 
 LIMITED = {**FAST_HASHING, "RATE_LIMIT_RECOVERY": "8/minute"}
 

@@ -303,6 +303,44 @@ def logs_out(app: App, uses: int = 3) -> App:
     return _in_front_of(app, answer)
 
 
+def blocks_for_a_while(app: App, refusals: int = 4, block: int = 12) -> App:
+    """After so many refusals refuse everybody's next `block` requests, with 403 in JSON; then begin anew."""
+    counted = left = 0
+    blocked = Reply.json(403, {"error": "blocked"})
+
+    async def answer(scope: Message, receive: Receive, send: Send) -> None:
+        nonlocal counted, left
+        if left:
+            left -= 1
+            await blocked.to(send)
+            return
+        reply = await _ask(app, scope, receive)
+        counted += reply.status in (401, 403)
+        if counted >= refusals:
+            counted, left = 0, block
+        await reply.to(send)
+
+    return _in_front_of(app, answer)
+
+
+def forgets_everybody(app: App, served: int = 25, refused: int = 15) -> App:
+    """Serve so many requests, then answer so many 401 whoever asks, and so on: a replica without the key."""
+    numbers = itertools.count()
+    refusal = Reply.json(
+        401,
+        {"error": "invalid_token", "message": "The token is not valid."},
+        **{"www-authenticate": "Bearer"},
+    )
+
+    async def answer(scope: Message, receive: Receive, send: Send) -> None:
+        if next(numbers) % (served + refused) < served:
+            await app(scope, receive, send)
+        else:
+            await refusal.to(send)
+
+    return _in_front_of(app, answer)
+
+
 NOTHING_MAY_PASS: Mapping[str, Callable[[App], App]] = {
     "drops": drops,
     "cuts_short": cuts_short,
@@ -332,6 +370,8 @@ TARGETS: Mapping[str, Callable[[App], App]] = {
     "half_broken": half_broken,
     "slow": slow,
     "logs_out": logs_out,
+    "blocks_for_a_while": blocks_for_a_while,
+    "forgets_everybody": forgets_everybody,
 }
 
 
