@@ -11,11 +11,12 @@ from auth_conformance.discovery.access import declared_csrf_header
 from auth_conformance.discovery.belongings import creation_requests
 from auth_conformance.discovery.lifecycle import logout_operations
 from auth_conformance.discovery.names import dangerous, mentions, names
-from auth_conformance.discovery.tokens import csrf_header_for, csrf_pointer, live_cookies
+from auth_conformance.discovery.tokens import csrf_header_for, csrf_pointer, live_cookies, names_csrf
 from auth_conformance.model import Provenance
 from auth_conformance.oracles.places import found_at
 from auth_conformance.oracles.pointer import resolve
 from auth_conformance.target import Operation
+from auth_conformance.transports.message import HttpRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -25,12 +26,22 @@ if TYPE_CHECKING:
     from auth_conformance.discovery.asking import Scout
     from auth_conformance.discovery.knowledge import Knowledge
     from auth_conformance.target import Login
-    from auth_conformance.transports.message import HttpRequest, RawReply
+    from auth_conformance.transports.message import RawReply
 
 # How a change is refused that does not say where it comes from: 419 is Laravel's.
 _REFUSALS = (400, 403, 419, 422)
 _SOURCES = 5
 _NAMED = re.compile(r"\bX-[A-Za-z][\w-]{2,40}\b", re.IGNORECASE)
+# Headers that every service grants to scripts: none of them takes a CSRF token.
+_COMMON = (
+    "accept",
+    "accept-language",
+    "authorization",
+    "content-language",
+    "content-type",
+    "x-csrf-token",
+    "x-requested-with",
+)
 _USUAL = ("X-CSRF-Token", "X-CSRFToken", "X-XSRF-TOKEN", "X-CSRF", "CSRF-Token")
 
 
@@ -62,12 +73,13 @@ async def find_protection(
     if change is None:
         return
     request, refusal = change
+    granted = await _granted_headers(scout, request)
     reply = await doorman.send(replace(login, csrf_from=None), account)
     fresh = replace(login, csrf=None, csrf_header="").read(reply, "a") if reply is not None else None
     if reply is None or fresh is None:
         return
     async for proof, said in _proofs(scout, known, reply, fresh):
-        for header in _headers(known, proof, refusal):
+        for header in _headers(known, proof, refusal, granted):
             wanted = replace(login, csrf=proof.place, csrf_header=header, csrf_from=proof.source)
             seen = replace(reply, later=(said,)) if proof.source is not None else reply
             better = wanted.read(seen, "a")
@@ -177,12 +189,29 @@ def _places(reply: RawReply, fresh: Credential) -> Iterator[str]:
         )
 
 
-def _headers(known: Knowledge, proof: Proof, refusal: RawReply) -> list[str]:
-    """The headers in which a proof may be wanted: declared, named by the refusal, usual, or called like a cookie."""
+async def _granted_headers(scout: Scout, change: HttpRequest) -> list[str]:
+    """The headers of its own that the service lets the scripts of other origins send with a change.
+
+    They are told to every origin, listed or not: the answer to a preflight names them (Fetch §3.2.3). One that is
+    named for CSRF says where the token goes; of the others the first few are tried.
+    """
+    preflight = HttpRequest("OPTIONS", change.path).with_headers(
+        ("Origin", "https://app.example"),
+        ("Access-Control-Request-Method", change.method),
+        ("Access-Control-Request-Headers", "x-csrf-token"),
+    )
+    reply = (await scout.ask(preflight, "which headers may scripts send with a change?")).reply
+    listed = re.findall(r"[\w-]+", reply.header("access-control-allow-headers") or "")
+    own = [item for item in listed if item.lower() not in _COMMON]
+    return sorted(own, key=lambda item: not names_csrf(item))[:_SOURCES]
+
+
+def _headers(known: Knowledge, proof: Proof, refusal: RawReply, granted: list[str]) -> list[str]:
+    """The headers in which a proof may be wanted: declared, told by the service, usual, or called like a cookie."""
     kind, _, name = proof.place.partition(" ")
     if kind == "value":
         return ["X-Requested-With"] if name == "XMLHttpRequest" else ["Origin"]
-    found = [declared_csrf_header(known), *_NAMED.findall(refusal.text)]
+    found = [declared_csrf_header(known), *_NAMED.findall(refusal.text), *granted]
     if kind == "header":
         found.append(name)
     found += [csrf_header_for(proof.place), *_USUAL]

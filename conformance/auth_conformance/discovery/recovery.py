@@ -234,7 +234,7 @@ def _redemptions(known: Knowledge) -> list[Redemption]:
         if operation.protected:
             continue
         members = places(operation)
-        token = next(iter(_named(members, "token")), None)
+        token = next(iter(_named(members, "token")), None) or _handed(operation, members)
         if token is None:
             continue
         repeated = (*names("fields", "confirm"), *names("recovery", "repeat"))
@@ -251,6 +251,25 @@ def _redemptions(known: Knowledge) -> list[Redemption]:
             )
         )
     return found
+
+
+def _handed(operation: Operation, members: list[Field]) -> Field | None:
+    """The only text that an operation named like a reset needs beside a new password, whatever it is called."""
+    if not likeness(operation, "recovery"):
+        return None
+    news = _new_passwords(members)
+    repeated = (*names("fields", "confirm"), *names("recovery", "repeat"))
+    others = [item for item in members if item.required and item not in news and not _is_user(item)]
+    others = [
+        item for item in others if rank(item.name, repeated) is None and item not in _current_named(members)
+    ]
+    texts = [item for item in others if item.schema.get("type", "string") == "string"]
+    return texts[0] if news and len(texts) == 1 == len(others) else None
+
+
+def _current_named(members: list[Field]) -> list[Field]:
+    found = _current(members)
+    return [found] if found is not None else []
 
 
 def _is_user(item: Field) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import pytest
 from discovery_people import Store
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.security import APIKeyCookie
 from pydantic import BaseModel
 
@@ -27,10 +28,20 @@ class Leaf(BaseModel):
 
 
 def notebook(  # noqa: C901 - a service is many handlers
-    ask: Ask, *, cookie: str = "", csrf_path: str = "", header: str = "", logout_only: bool = False
+    ask: Ask,
+    *,
+    cookie: str = "",
+    csrf_path: str = "",
+    header: str = "",
+    logout_only: bool = False,
+    granted: str = "",
 ) -> FastAPI:
     """Sign-up and login under names of their own; `ask` says whether a change is meant, or only a logout."""
     app, store = FastAPI(), Store()
+    if granted:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=["https://leaves.example"], allow_headers=["X-Trace", granted]
+        )
     leaves: dict[str, tuple[str, str]] = {}
     tokens: dict[str, str] = {}
     scheme = APIKeyCookie(name="nb", auto_error=False)
@@ -113,6 +124,12 @@ SHAPES: list[tuple[str, str, dict[str, Any], Ask]] = [
         "X-CSRF",
         {"header": "X-CSRF"},
         lambda request, token: request.headers.get("x-csrf") == token,
+    ),
+    (
+        "cookie nb_csrf",
+        "X-Notebook-Csrf",
+        {"cookie": "nb_csrf", "granted": "X-Notebook-Csrf"},
+        lambda request, token: request.headers.get("x-notebook-csrf") == token,
     ),
     (
         "value XMLHttpRequest",

@@ -31,6 +31,15 @@ class Change(BaseModel):
     newPassphrase: str  # noqa: N815 - as services write it
 
 
+class Lost(BaseModel):
+    user: str
+
+
+class Restoring(BaseModel):
+    slip: str
+    newPassphrase: str  # noqa: N815 - as services write it
+
+
 def fleet() -> FastAPI:  # noqa: C901 - a service is many handlers
     """Its document is at `/schema`, drivers join, refresh tokens are cookies, and sessions end."""
     app, store = FastAPI(openapi_url="/schema"), Store()
@@ -81,6 +90,14 @@ def fleet() -> FastAPI:  # noqa: C901 - a service is many handlers
         store.people[name] = body.newPassphrase
         return {"user": name}
 
+    @app.post("/drivers/lost", status_code=202)
+    def lost(body: Lost) -> dict[str, str]:
+        return {"sent": body.user}
+
+    @app.post("/drivers/restore")
+    def restore(body: Restoring) -> dict[str, str]:
+        raise HTTPException(400, body.slip)
+
     @app.get("/drivers/self")
     def me(name: Caller) -> dict[str, str]:
         return {"user": name}
@@ -102,6 +119,8 @@ def test_a_fleet_is_understood(learn: Any) -> None:
     assert [item.operation.name for item in target.logouts] == ["POST /session/end"]
     assert target.password_change is not None
     assert (target.password_change.current, target.password_change.new) == ("passphrase", "newPassphrase")
+    assert target.recovery is not None
+    assert (target.recovery.confirm.token, target.recovery.confirm.password) == ("slip", "newPassphrase")
     assert target.key_set is not None
     assert target.key_set.path == "/crypto/keys"
     assert not {Need.LOGOUT, Need.REGISTER, Need.PASSWORD_CHANGE, Need.REFRESH} & set(target.absent)
