@@ -34,6 +34,7 @@ from auth_conformance.tables import (
     MailboxSettings,
     ObjectsSettings,
     OperationName,
+    OtherIssuerSettings,
     PasswordChangeSettings,
     PolicySettings,
     RefreshSettings,
@@ -201,6 +202,8 @@ class Settings(BaseSettings):
     """In what a rotation of signing keys consists."""
     signing: SigningSettings | None = None
     """The key that signs access tokens."""
+    other_issuer: OtherIssuerSettings | None = None
+    """Another issuer whose tokens this service takes."""
     listener: ListenerSettings | None = None
     """Where to listen for callbacks of the target."""
     token_cache: str | None = None

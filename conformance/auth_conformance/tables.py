@@ -568,6 +568,19 @@ class SigningSettings(Table):
     """The `kid` that they carry."""
 
 
+class OtherIssuerSettings(Table):
+    """Another issuer that this service trusts, with a key of its own: opens the half of TOK209 that crosses them."""
+
+    name: str = Field(min_length=1)
+    """What its tokens say in `iss`."""
+    key: SecretByName
+    """Its secret, or its private key in PEM."""
+    algorithm: str = "HS256"
+    """The algorithm that its tokens name."""
+    key_id: str | None = None
+    """The `kid` that they carry."""
+
+
 class PolicySettings(Table):
     """Deliberate behaviour, declared so that it is no finding. Every default is the strict reading."""
 

@@ -729,6 +729,7 @@ class Target:
     replica: str | None = None
     rotation: tuple[Mapping[str, Secret], Mapping[str, Secret]] | None = None
     signing_keys: tuple[SigningKey, ...] = ()
+    other_issuer: tuple[str, SigningKey] | None = None
     public_keys: tuple[Mapping[str, Any], ...] = ()
     key_set: Operation | None = None
     listener: Listening | None = None

@@ -85,6 +85,7 @@ class Knowledge:
     verification: Verification | None = None
     mailbox: Mailbox | None = None
     signing_keys: list[SigningKey] = field(default_factory=list)
+    other_issuer: tuple[str, SigningKey] | None = None
     public_keys: list[Mapping[str, Any]] = field(default_factory=list)
     key_set: Operation | None = None
     credentials: dict[tuple[str, Kind], Credential] = field(default_factory=dict)
@@ -216,6 +217,7 @@ class Knowledge:
             replica=self.settings.replica,
             rotation=self._rotation(),
             signing_keys=tuple(self.signing_keys),
+            other_issuer=self.other_issuer,
             public_keys=tuple(self.public_keys),
             key_set=self.key_set,
             listener=self._listener(),

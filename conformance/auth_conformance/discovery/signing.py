@@ -44,6 +44,11 @@ async def find_signing_keys(scout: Scout, known: Knowledge, doorman: Doorman) ->
     """Fill in `signing_keys`. Raises ConfigurationError when the declared key did not sign A's token."""
     token = token_of(known)
     declared = known.settings.signing
+    other = known.settings.other_issuer
+    if other is not None:
+        theirs = SigningKey(other.algorithm, other.key.secret(), other.key_id, "your configuration")
+        scout.learn(theirs.secret.reveal())
+        known.other_issuer = other.name, theirs
     if declared is not None:
         key = SigningKey(declared.algorithm, declared.key.secret(), declared.key_id, "your configuration")
         scout.learn(key.secret.reveal())

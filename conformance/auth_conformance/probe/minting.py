@@ -122,6 +122,41 @@ class Minting(Refusal):
         honest = {key: value for key, value in self.fresh_claims(forge).items() if key not in names}
         return forge.credential({**honest, **claims})
 
+    async def crossed_issuers(self) -> list[Attempt]:
+        """Tokens of A that name one of two trusted issuers under the key of the other; none where one is known.
+
+        Each issuer has its own keys (RFC 8725 §3.8): else whoever runs one of them speaks for both. Raises as `forge`.
+        """
+        if self.target.other_issuer is None:
+            return []
+        name, key = self.target.other_issuer
+        own = await self.forge()
+        token = own.token.with_header(alg=key.algorithm)
+        token = token.with_header(kid=key.key_id) if key.key_id is not None else token.without_header("kid")
+        other = replace(own, key=key, token=token)
+        honest = await self.call(
+            self.witness.operation,
+            other.credential({**self.fresh_claims(own), "iss": name}),
+            label="control: a token of A that the other issuer signed",
+            role=Role.CONTROL,
+            pointer=self.witness.identity or None,
+        )
+        if not honest.reply.ok:
+            # Its people may be other people: the key is known all the same, or it is not.
+            self.notes.append(
+                f"an honest token of {name} with A's subject was not taken ({honest.why or honest.status})"
+            )
+        return [
+            Attempt(
+                "a token of this issuer that the other issuer signed",
+                other.credential(self.fresh_claims(own)),
+            ),
+            Attempt(
+                "a token of the other issuer that this issuer signed",
+                own.credential({**self.fresh_claims(own), "iss": name}),
+            ),
+        ]
+
     async def honest(self) -> Attempt:
         """The forge control of this check, for `controls=` of `must_refuse`."""
         forge = await self.forge()

@@ -46,7 +46,8 @@ async def foreign_issuer(probe: Probe) -> Verdict:
     Why: where a second issuer is trusted one day, or shares the key, whoever controls it names its subjects as
         it likes; a comparison by beginning or by part lets anybody be that issuer who owns a similar name.
     How: sign the caller's honest claims with the true key and another issuer: a stranger's, none, null, a
-        list, pieces and extensions of the right one, another case, another scheme, a slash, a user part.
+        list, pieces and extensions of the right one, another case, another scheme, a slash, a user part. Where
+        `other_issuer` is declared, each of the two issuers also names itself under the key of the other.
     Fix: `jwt.decode(token, key, algorithms=["HS256"], issuer="https://login.example", options={"require": ["iss"]})`.
     """
     token = probe.jwt_of(await probe.credential(Kind.BEARER))
@@ -64,6 +65,7 @@ async def foreign_issuer(probe: Probe) -> Verdict:
     attempts.append(
         Attempt("a signed token without iss", await probe.minted_without("iss"), severity=Severity.LOW)
     )
+    attempts += await probe.crossed_issuers()
     live = await probe.credential(Kind.BEARER)
     return await probe.must_refuse(attempts, credential=live, controls=(await probe.honest(),))
 
