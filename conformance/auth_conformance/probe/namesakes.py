@@ -97,10 +97,23 @@ class Namesakes(Accounts):
 
     def renaming(self) -> Renaming | None:
         """The operation by which people change the name that they log in with."""
-        register, witness = self.target.register, self.target.witness
-        if register is None or witness is None:
+        register = self.target.register
+        return self._changing(register.user_field) if register is not None else None
+
+    def readdressing(self) -> Renaming | None:
+        """The operation by which people change their e-mail address, whether they log in with it or not."""
+        register = self.target.register
+        if register is None:
             return None
-        member = register.user_field.rpartition("/")[2]
+        if register.user_style == "email":
+            return self.renaming()
+        address = next((name for name, style in register.also if style == "email"), None)
+        return self._changing(address) if address is not None else None
+
+    def _changing(self, field: str) -> Renaming | None:
+        witness, member = self.target.witness, field.rpartition("/")[2]
+        if witness is None:
+            return None
         for operation in self.target.operations:
             own = operation.path == witness.operation.path or operation.path.startswith(
                 f"{witness.operation.path}/"
@@ -114,13 +127,17 @@ class Namesakes(Accounts):
                     return Renaming(operation, prefix, member, schema)
         return None
 
-    async def _rename(
-        self, renaming: Renaming, first: Account, credential: Credential
+    async def rename(
+        self, renaming: Renaming, first: Account, credential: Credential, *, address: bool = False
     ) -> tuple[Account, Answer]:
-        """Give up the name; the account under its new one, and the answer. Raises Unclear when it is kept."""
+        """Give up the name, or only the `address`; the account as it is then, and the answer.
+
+        Raises Unclear when the old one is kept.
+        """
         register = self.target.register
         style = register.user_style if register is not None else "name"
-        name = styled(f"r{self.scene.run_id}{self.word(8)}", style)
+        only = address and style != "email"
+        name = styled(f"r{self.scene.run_id}{self.word(8)}", "email" if address else style)
         facts = await self.facts_of(credential)
         required = renaming.schema.get("required") or ()
         inner: dict[str, object] = {key: facts[key] for key in required if key in facts}
@@ -132,14 +149,24 @@ class Namesakes(Accounts):
         inner[renaming.member] = name
         body = {renaming.prefix: inner} if renaming.prefix else inner
         answer = await self.call(
-            renaming.operation, credential, label="the account takes another name", body=body
+            renaming.operation,
+            credential,
+            label=f"the account takes another {'e-mail address' if address else 'name'}",
+            body=body,
         )
-        second = replace(first, username=name, email=name if style == "email" else first.email)
+        if only:
+            second = replace(first, email=name)
+        else:
+            second = replace(first, username=name, email=name if style == "email" else first.email)
         self.scene.made_accounts = [
             (second if made is first else made, known) for made, known in self.scene.made_accounts
         ]
         logged_in = await self._logs_in(second, "control: log in with the new name", Role.CONTROL)
-        if not answer.reply.ok or logged_in is None:
+        taken = logged_in is not None
+        if only and taken:
+            session = await self.log_in(second)
+            taken = name in (await self.facts_of(session.credential)).values()
+        if not answer.reply.ok or not taken:
             raise Unclear(f"{renaming.operation.name} gave no other name ({answer.why or answer.status}).")
         return second, answer
 
@@ -150,7 +177,7 @@ class Namesakes(Accounts):
         first = await self.expendable()
         held = await self.holdings(first)
         left = await self._left_behind(held[0].credential)
-        renamed, answer = await self._rename(renaming, first, held[0].credential)
+        renamed, answer = await self.rename(renaming, first, held[0].credential)
         own = await self._called_at_witness(await self.log_in(renamed))
         made, anew = await self._named_alike(first, renaming.operation.name)
         if anew is None:

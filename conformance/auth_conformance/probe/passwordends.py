@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from auth_conformance.credentials import Kind
 from auth_conformance.model import Need, Role, Severity, Verdict, Violation
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
-from auth_conformance.probe.holdings import NAMES, Holding, Holdings, told_once
+from auth_conformance.probe.holdings import NAMES, Holding, told_once
 from auth_conformance.probe.mailing import Mailing
+from auth_conformance.probe.namesakes import Namesakes
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 OPTIONS = ("logout", "log_out", "sign_out", "signout", "revoke", "terminate", "other", "invalidate")
 
 
-class PasswordEnds(Holdings, Mailing):
-    """Gives expendable accounts new passwords."""
+class PasswordEnds(Namesakes, Mailing):
+    """Gives expendable accounts new passwords, and new addresses."""
 
     async def must_end_others(self) -> Verdict:
         """A new password must end the old one, and other logins. Raises Missing or Unclear."""
@@ -44,6 +45,11 @@ class PasswordEnds(Holdings, Mailing):
             done.append("a reset")
         else:
             self.notes.append("no mailbox or no reset is known: only the change was tried")
+        try:
+            violations += await self._readdressed()
+        except (Missing, Unclear) as reason_not:
+            # Where a new address has to be confirmed first, nothing has changed yet.
+            self.notes.append(f"a change of the e-mail address was not tried: {reason_not}")
         reason = f"After {' and '.join(done)} the old password and the other logins were refused; the new one works."
         return self.decided(told_once(violations), doubts, reason)
 
@@ -109,6 +115,40 @@ class PasswordEnds(Holdings, Mailing):
         violations = await self._old_is_dead(account, replace(account, password=new), answer, name)
         violations += await self._other_logins(others, "after the password was reset", name, answer, doubts)
         return violations
+
+    async def _readdressed(self) -> list[Violation]:
+        """Change the e-mail address: where it is the name, the old one is dead; other logins that go on are noted.
+
+        ASVS V7.4.3 wants other logins ended after a change of what people prove themselves by, which an address is
+        not. Raises Missing or Unclear.
+        """
+        renaming = self.readdressing()
+        if renaming is None:
+            raise Missing("no operation is known that changes it.")
+        name = renaming.operation.name
+        account = await self.expendable()
+        others = await self.holdings(account, keys=False)
+        session = await self.sign_in(account, self._login_kind(), [item.credential for item in others])
+        changed, answer = await self.rename(renaming, account, session.credential, address=True)
+        living = [
+            item.name
+            for item in others
+            if (await self.presented(item, "after the e-mail address was changed")).accepted
+        ]
+        if living:
+            self.notes.append(f"after {name} gave another e-mail address these go on: {', '.join(living)}")
+        if changed.username == account.username:
+            return []
+        proofs = []
+        for prefix in ("", "again: "):
+            tried, login = await self.try_login(
+                account, account.password, label=f"{prefix}log in with the old address", role=Role.ATTACK
+            )
+            if login.read(tried.reply, account.label) is None:
+                return []
+            proofs.append(tried.exchange)
+        message = f"After {name} gave another e-mail address the old one still logs in."
+        return [Violation(name, message, None, (answer.exchange, *proofs))]
 
     async def _old_is_dead(
         self, before: Account, after: Account, answer: Answer, name: str

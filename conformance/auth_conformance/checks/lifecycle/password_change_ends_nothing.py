@@ -9,7 +9,7 @@ from auth_conformance.sdk import API, ASVS, CWE, WSTG, Impact, Need, Probe, Seve
     title="Other logins outlive a new password",
     severity=Severity.MEDIUM,
     level=2,
-    budget=90,
+    budget=120,
     impact=Impact.DISRUPTS,
     needs=(Need.WITNESS, Need.LOGIN, Need.EXPENDABLE),
     references=(ASVS("7.4.3"), ASVS("7.2.4"), API(2), CWE(613), CWE(620), WSTG("SESS-06")),
@@ -22,7 +22,8 @@ async def password_change_ends_nothing(probe: Probe) -> Verdict:
     How: an expendable account is logged in by each way on other devices, changes its password on one, and the old
         password and what the others hold are presented again. Another account resets its password by mail likewise.
         The new password must work. After a change an operation that ends other logins is enough; after a reset it
-        is not. API keys that go on are noted.
+        is not. API keys that go on are noted, and so are logins that go on after a change of the e-mail address; where
+        that is the name to log in with, the old one must be dead.
     Fix: end the sessions in the transaction that sets the password:
         `await sessions.end_all(user.id, keep=current)`, and renew the current one.
     """
