@@ -13,6 +13,7 @@ import click
 from auth_conformance import afterwards, catalog, fuzzing
 from auth_conformance.acceptance import BASELINE, WAIVERS
 from auth_conformance.console import Console
+from auth_conformance.gate import INTERRUPTED
 from auth_conformance.loop import run_to_end
 from auth_conformance.model import Depth, Need, Run, Severity
 from auth_conformance.outputs import Refused, outputs, split, write_all
@@ -431,6 +432,9 @@ def conclude(
         )
     except ConfigurationError as error:
         raise Refused(str(error)) from None
+    except KeyboardInterrupt:
+        click.echo("auth-conformance: interrupted before anything was decided.", err=True)
+        sys.exit(INTERRUPTED)
     console.summary(finished, write_all(finished, files))
     sys.exit(finished.decision.exit_code)
 

@@ -154,6 +154,7 @@ class Collection:
         self.started = datetime.now(UTC)
         self.run_id = ""
         self.broken_off = False
+        self.untold: list[str] = []
         self._numbers = itertools.count(1)
 
     # Collection.
@@ -296,19 +297,22 @@ class Collection:
         self.requests += sum(result.requests for result in run.results)
         self.run_id = run.run_id
         for result in run.results:
-            earlier = self.results.get(result.rule.code)
-            if result.rule.family == fuzzing.FAMILY:
-                known = [earlier] if earlier is not None else []
-                self.results[result.rule.code] = fuzzing.merged([*known, self._renumbered(result)])
-                continue
-            # A rerun must not turn a security finding into a pass.
-            if (
-                earlier is not None
-                and isinstance(earlier.verdict, Failed)
-                and not isinstance(result.verdict, Failed)
-            ):
-                continue
-            self.results[result.rule.code] = self._renumbered(result)
+            self._keep(self._renumbered(result))
+
+    def _keep(self, result: Result) -> None:
+        earlier = self.results.get(result.rule.code)
+        if result.rule.family == fuzzing.FAMILY:
+            known = [earlier] if earlier is not None else []
+            self.results[result.rule.code] = fuzzing.merged([*known, result])
+            return
+        # A rerun must not turn a security finding into a pass.
+        if (
+            earlier is not None
+            and isinstance(earlier.verdict, Failed)
+            and not isinstance(result.verdict, Failed)
+        ):
+            return
+        self.results[result.rule.code] = result
 
     def _renumbered(self, result: Result) -> Result:
         numbers: dict[int, int] = {}
@@ -348,6 +352,8 @@ class Collection:
         """Stop the engine, and write the reports on the controller."""
         for conductor in self.conductors.values():
             conductor.stop()
+        if exitstatus == pytest.ExitCode.INTERRUPTED and not hasattr(self.config, "workerinput"):
+            self._tell_untold()
         if hasattr(self.config, "workerinput") or not self.results:
             return
         stopped = exitstatus == pytest.ExitCode.INTERRUPTED or session.shouldstop or session.shouldfail
@@ -355,12 +361,24 @@ class Collection:
         run = self._run(list(self.results.values()), interrupted=self.broken_off)
         self.config.hook.pytest_auth_report_write(config=self.config, run=run)
 
+    def _tell_untold(self) -> None:
+        """Keep what was decided before Ctrl-C and no item had come to ask for."""
+        for conductor in self.conductors.values():
+            for result in conductor.untold():
+                self.untold.append(result.rule.code)
+                self._keep(self._renumbered(result))
+
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """One sentence: what was decided, and how much could not be."""
         if not self.results:
             return
         decision: Decision = self._run(list(self.results.values()), interrupted=self.broken_off).decision
         terminalreporter.section(f"authentication: {decision.word}", sep="-")
+        for code in dict.fromkeys(self.untold):
+            # No item has spoken of these: Ctrl-C came before its turn.
+            for finding in self.results[code].findings:
+                title = self.results[code].rule.title
+                terminalreporter.line(f"{code} {finding.severity.value} {title}: {finding.message}")
         terminalreporter.line(decision.sentence)
 
 

@@ -41,6 +41,7 @@ class Conductor:
     target: TargetSummary | None = None
     _results: dict[str, Future[Result]] = field(default_factory=dict)
     _parts: dict[str, Future[list[Result]]] = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set)
     _then: Then | None = None
     _thread: threading.Thread | None = None
     _loop: asyncio.AbstractEventLoop | None = None
@@ -58,11 +59,30 @@ class Conductor:
 
     def result(self, code: str) -> Result:
         """The result of one check, when it is there."""
-        return self._results[code].result()
+        result = self._results[code].result()
+        self._told.add(code)
+        return result
 
     def part(self, name: str) -> list[Result]:
         """The results of one search, when they are there; none if it was left out."""
-        return self._parts[name].result()
+        results = self._parts[name].result()
+        self._told.add(name)
+        return results
+
+    def untold(self) -> list[Result]:
+        """What is decided by now and nobody has asked for."""
+        checks = [
+            future.result()
+            for code, future in self._results.items()
+            if code not in self._told and _decided(future)
+        ]
+        parts = [
+            result
+            for name, future in self._parts.items()
+            if name not in self._told and _decided(future)
+            for result in future.result()
+        ]
+        return [*checks, *parts]
 
     def deliver_part(self, name: str, results: list[Result]) -> None:
         """Hand over the results of one search."""
@@ -113,3 +133,7 @@ class Conductor:
         for future in waiting:
             if not future.done():
                 future.set_exception(error)
+
+
+def _decided(future: Future[Any]) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None

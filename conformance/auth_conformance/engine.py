@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 # Requests per second towards somebody else's machine, unless told otherwise (checklist §1.6).
 REMOTE_RATE = 5.0
+# Who pressed Ctrl-C waits no longer than this for the accounts of the run to be deleted, in seconds.
+CLEANING_UP = 5.0
 # Most requests of a run, unless told otherwise: without the checks that lock, delete or flood, and with them.
 USUAL, LARGEST = 3_000, 15_000
 
@@ -90,7 +92,7 @@ async def opened(
 
     `app` is an application object, used instead of `settings.app`; `mailbox` returns the last message
     to an address, used instead of `settings.mailbox`. Raises ConfigurationError when there is
-    no target or it cannot be used.
+    no target or it cannot be used. When the task is cancelled (Ctrl-C), cleaning up takes five seconds at most.
     """
     started = datetime.now(UTC)
     agent = f"auth-conformance/{version()}"
@@ -172,10 +174,16 @@ async def opened(
             app=app,
             ca_file=settings.ca_file,
         )
+        patience: float | None = None
         try:
             yield Opened(scene, settings, started)
+        except asyncio.CancelledError:
+            patience = CLEANING_UP
+            raise
         finally:
-            await clean_up(scene)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await clean_up(scene)
 
 
 async def _wire(
@@ -368,15 +376,19 @@ async def conduct(
         results.append(result)
         on_result(result)
 
-    async with opened(settings, app=app) as door:
-        scene = door.scene
-        on_target(scene.target)
-        try:
+    door: Opened | None = None
+    try:
+        async with opened(settings, app=app) as door:
+            scene = door.scene
+            on_target(scene.target)
             await run_all(checks, scene, keep)
             if then is not None:
                 await then(scene, keep)
-        except asyncio.CancelledError:
-            interrupted = True
+    except asyncio.CancelledError:
+        # Before the target was known there is nothing to report.
+        if door is None:
+            raise
+        scene, interrupted = door.scene, True
     return finished(
         summary(scene.target, scene.seen),
         results,

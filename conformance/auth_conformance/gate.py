@@ -40,7 +40,8 @@ def decide(
         new = "new " if new_only else ""
         sentence = f"{len(findings)} {new}finding{plural} of severity {fail_on.value} or above"
         also = _also(grave, findings, acceptances)
-        return Decision(FINDINGS, f"{sentence}; the worst is {worst.value}{also}.")
+        rest = " The run was interrupted: what was not tested is unknown." if interrupted else ""
+        return Decision(FINDINGS, f"{sentence}; the worst is {worst.value}{also}.{rest}")
     stale = [item for item in acceptances if item.kind == "waiver" and item.state == "stale"]
     if stale:
         names = ", ".join(f"{item.code} {item.operation}" for item in stale[:5])

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import contextlib
+import contextvars
 import sys
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from threading import Event
+from threading import Event, Thread
 from typing import Any, TypeVar
 
 from auth_conformance.transports.recorder import BudgetExceededError
 
 T = TypeVar("T")
+
+# A search that was broken off has so long to hand over what it knows, in seconds.
+GRACE = 2.0
 
 
 class HaltedError(Exception):
@@ -39,6 +45,7 @@ class Bridge:
     halted: Event = field(default_factory=Event)
     why: str = ""
     over: bool = False
+    _waits_for: concurrent.futures.Future[Any] | None = None
 
     @property
     def spent(self) -> bool:
@@ -65,9 +72,11 @@ class Bridge:
         self.halted.set()
 
     def end(self) -> None:
-        """End the search for good."""
+        """End the search for good, and with it the request that is under way."""
         self.over = True
         self.halt("the part has ended")
+        if self._waits_for is not None:
+            self._waits_for.cancel()
 
     def resume(self, deadline: float, requests: int) -> None:
         """Go on until `deadline` for so many requests, unless the search was ended from outside."""
@@ -81,8 +90,47 @@ class Bridge:
         if self.spent:
             work.close()
             raise HaltedError(self.why)
+        self._waits_for = waits_for = asyncio.run_coroutine_threadsafe(work, self.loop)
         try:
-            return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+            if self.over:
+                waits_for.cancel()  # it was ended in this very moment
+            return waits_for.result()
+        except concurrent.futures.CancelledError:
+            raise HaltedError(self.why) from None
         except BudgetExceededError as error:
             self.halt(str(error))
             raise HaltedError(str(error)) from None
+        finally:
+            self._waits_for = None
+
+
+async def in_thread(work: Callable[[], T], bridge: Bridge | None = None) -> T:
+    """Do `work`, which blocks, in a thread of its own, and return what it returns or raise what it raises.
+
+    When the task is cancelled, the search behind `bridge` is ended and has two seconds to come to its end.
+    A thread that takes longer is left behind: the pool of the loop would wait for it, and with it whoever pressed
+    Ctrl-C.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())  # looked at, if nobody waits
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001 - it must reach the task that waits
+            tell, told = future.set_exception, error
+        else:
+            tell, told = future.set_result, result  # type: ignore[assignment] # the other of the two
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(tell, told)
+
+    context = contextvars.copy_context()
+    Thread(target=context.run, args=(run,), name="auth-fuzz", daemon=True).start()
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        if bridge is not None:
+            bridge.end()
+        await asyncio.wait({future}, timeout=GRACE)
+        raise

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote
 
 from auth_conformance.transports.message import HttpRequest, RawReply
-from auth_fuzz.bridge import Bridge
+from auth_fuzz.bridge import Bridge, HaltedError
 from auth_fuzz.documents import encoded
 
 Handle = Callable[[HttpRequest], Coroutine[Any, Any, RawReply]]
@@ -121,8 +121,10 @@ class Source:
         elif self.bridge.spent:
             reply = RawReply(204)
         else:
-            work = self.handle(_request(environ))
-            reply = asyncio.run_coroutine_threadsafe(work, self.bridge.loop).result()
+            try:
+                reply = self.bridge.run(self.handle(_request(environ)))
+            except HaltedError:
+                reply = RawReply(204)
         headers = [pair for pair in reply.headers if pair[0].lower() in {"content-type", "location"}]
         start_response(f"{reply.status or 502} said", headers)
         return [reply.body]

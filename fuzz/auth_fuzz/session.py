@@ -15,7 +15,7 @@ from auth_conformance.model import Errored, Exchange, Failed, Result, Rule, Verd
 from auth_conformance.probe import Missing, Scene, Unclear
 from auth_conformance.transports.recorder import METER, BudgetExceededError
 from auth_fuzz import rules
-from auth_fuzz.bridge import Bridge, HaltedError
+from auth_fuzz.bridge import Bridge, HaltedError, in_thread
 from auth_fuzz.budget import Budget
 from auth_fuzz.differential import DIFFERENTIAL_RULES, Differential
 from auth_fuzz.engine import MissingExtraError, available, tidy, warm_up
@@ -57,8 +57,9 @@ class Part:
 
 
 def names(operations: Iterable[str]) -> list[str]:
-    """The names of the parts of a run against a service with these operations."""
-    return [*operations, *(part.name for part in _machines())]
+    """The names of the parts of a run against a service with these operations, in the order of the run."""
+    first, last = _machines()[:-1], _machines()[-1]
+    return [*(part.name for part in first), *operations, last.name]
 
 
 async def fuzz(
@@ -115,8 +116,9 @@ async def _run(  # noqa: PLR0917 - what `fuzz` was given
             grammars = importlib.import_module("auth_fuzz.grammars")
             importlib.import_module("auth_fuzz.machine")
             with tidy():
-                await asyncio.to_thread(grammars.warm_up)
-                await asyncio.to_thread(warm_up, asyncio.get_running_loop())
+                await in_thread(grammars.warm_up)
+                loop = asyncio.get_running_loop()
+                await in_thread(lambda: warm_up(loop))
         except (Missing, Unclear) as conclusion:
             verdict = conclusion.verdict
             trouble = (getattr(verdict, "reason", str(conclusion)), getattr(verdict, "remedy", ""))
@@ -205,7 +207,7 @@ def _operation_part(operation: Operation, weight: float) -> Part:
         found = OperationSearch(
             world, operation, ledger, bridge, seed=seed, examples=max(8, budget.examples // 8)
         )
-        await asyncio.to_thread(found.run)
+        await in_thread(found.run, bridge)
         entry = ledger.of(rules.REACH)
         entry.unit, entry.end = "operation", "reached"
         if found.reach.validated:
@@ -222,7 +224,7 @@ def _grammar_part(kind: Kind, rule: Rule, name: str) -> Part:
     async def search(world: World, ledger: Ledger, bridge: Bridge, budget: Budget, seed: int) -> None:
         from auth_fuzz.grammars import search_grammar
 
-        await asyncio.to_thread(search_grammar, world, ledger, bridge, kind, rule, seed, budget)
+        await in_thread(lambda: search_grammar(world, ledger, bridge, kind, rule, seed, budget), bridge)
 
     return Part(f"grammar of {name}", (rule, rules.CRASH), GRAMMAR, search, least=1.0)
 
@@ -236,7 +238,7 @@ async def _lifecycle(world: World, ledger: Ledger, bridge: Bridge, budget: Budge
     search = LifecycleSearch(
         world, ledger, bridge, seed=seed, examples=budget.examples, shrinking=budget.shrinking
     )
-    await asyncio.to_thread(search.run, STORY_RULES)
+    await in_thread(lambda: search.run(STORY_RULES), bridge)
 
 
 async def _differential(world: World, ledger: Ledger, bridge: Bridge, budget: Budget, seed: int) -> None:

@@ -57,6 +57,12 @@ def test_each_mix_has_its_exit_code(kinds: list[str], options: dict[str, bool], 
     assert gate.decide(results(*kinds), **options).exit_code == code
 
 
+def test_findings_of_an_interrupted_run_fail_and_are_not_said_to_be_all() -> None:
+    decision = gate.decide(results("passed", "failed"), interrupted=True)
+    assert decision.exit_code == 1
+    assert "interrupted" in decision.sentence
+
+
 def test_findings_below_the_threshold_do_not_fail_but_are_told() -> None:
     decision = gate.decide(
         results("passed") + results("failed", severity=Severity.LOW),
