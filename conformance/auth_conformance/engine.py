@@ -174,16 +174,23 @@ async def opened(
             app=app,
             ca_file=settings.ca_file,
         )
-        patience: float | None = None
-        try:
+        async with _cleaned_up(scene):
             yield Opened(scene, settings, started)
-        except asyncio.CancelledError:
-            patience = CLEANING_UP
-            raise
-        finally:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(patience):
-                    await clean_up(scene)
+
+
+@contextlib.asynccontextmanager
+async def _cleaned_up(scene: Scene) -> AsyncIterator[None]:
+    """Clean up at the end of the block; in a hurry if that was cancelled."""
+    patience: float | None = None
+    try:
+        yield
+    except asyncio.CancelledError:
+        patience = CLEANING_UP
+        raise
+    finally:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await clean_up(scene)
 
 
 async def _wire(
