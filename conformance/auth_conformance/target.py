@@ -698,6 +698,7 @@ class Source:
 class Target:
     """Everything that discovery and configuration know. Empty fields are unknown or absent.
 
+    `further` are other collections of people's own objects: who guards the first may forget the next.
     `absent` names features for which there is evidence of absence; a need that is neither met nor absent
     is something that the user could supply, and `remedies` says how.
     """
@@ -714,6 +715,7 @@ class Target:
     logouts: tuple[Logout, ...] = ()
     keys: KeyManagement | None = None
     objects: Objects | None = None
+    further: tuple[Objects, ...] = ()
     witness: Witness | None = None
     second: Witness | None = None
     public: Operation | None = None

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _MOST = 4
 _MOST_BELOW = 3
+# Collections besides the first one.
+_FURTHER = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,29 +41,36 @@ class Collection:
 
 
 async def find_objects(scout: Scout, known: Knowledge) -> None:
-    """Fill in `objects`: A creates one with a canary in it, reads the canary back, and deletes it."""
+    """Fill in `objects` and `further`: A creates one with a canary in it, reads the canary back, and deletes it."""
     owner = known.credential("a")
-    if owner is None or known.objects is not None:
+    told = known.objects is not None and known.objects.provenance is Provenance.DECLARED
+    if owner is None or known.further or (known.objects is not None and not told):
         return
     for item in sorted(_collections(known), key=lambda found: -found.score)[:_MOST]:
         objects = await _try(scout, known, item, owner, Above())
         if objects is not None:
             _settle(known, objects)
-            return
-    for item in sorted(_below(known), key=lambda found: -found.score)[:_MOST_BELOW]:
+    below = sorted(_below(known), key=lambda found: -found.score)
+    for item in below[:_MOST_BELOW]:
         for way in await ways_up(scout, known, item.create.path, item.more, owner):
             objects = await _try(scout, known, item, owner, way)
             await take_down(scout, way, owner)
             if objects is not None:
                 _settle(known, objects)
-                return
+                break
 
 
 def _settle(known: Knowledge, objects: Objects) -> None:
-    known.objects = objects
+    """Take the first collection as the one that every check looks at, the next few as further ones."""
+    if known.objects is None:
+        known.objects = objects
+    elif len(known.further) >= _FURTHER or objects.create.name == known.objects.create.name:
+        return
+    else:
+        known.further.append(objects)
     above = [f"{parent.parameter} from {parent.operation.name}" for parent in objects.parents]
     known.say(
-        "objects",
+        "objects" if known.objects is objects else "further objects",
         f"{objects.create.name}, {objects.read.name} (text in {objects.text_field}, "
         f"{', '.join([*above, f'id at {objects.identifier}'])})",
         Provenance.OBSERVED,

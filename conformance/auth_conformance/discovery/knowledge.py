@@ -73,6 +73,7 @@ class Knowledge:
     logouts: list[Logout] = field(default_factory=list)
     keys: KeyManagement | None = None
     objects: Objects | None = None
+    further: list[Objects] = field(default_factory=list)
     witness: Witness | None = None
     second: Witness | None = None
     public: Operation | None = None
@@ -202,6 +203,7 @@ class Knowledge:
             logouts=tuple(self.logouts),
             keys=self.keys,
             objects=self.objects,
+            further=tuple(self.further),
             witness=self.witness,
             second=self.second,
             public=self.public,

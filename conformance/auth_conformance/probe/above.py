@@ -42,7 +42,7 @@ async def above_for(core: Core, operation: Operation, credential: Credential | N
     if all(item is None or item.name != operation.name for item in on_objects):
         return {}
     caller = credential if credential is not None else await core.credential()
-    return await core.scene.once(("above", caller.owner), lambda: _learnt(core, caller))
+    return await core.scene.once(("above", objects.create.name, caller.owner), lambda: _learnt(core, caller))
 
 
 async def completed(core: Core, request: HttpRequest) -> HttpRequest:
@@ -50,7 +50,9 @@ async def completed(core: Core, request: HttpRequest) -> HttpRequest:
     owner = _owner_of(core.scene, request)
     if owner not in core.scene.parents and owner in core.target.accounts:
         caller = await core.credential(owner=owner)
-        await core.scene.once(("above", owner), lambda: _learnt(core, caller))
+        objects = core.target.objects
+        named = objects.create.name if objects is not None else ""
+        await core.scene.once(("above", named, owner), lambda: _learnt(core, caller))
     path = request.path
     for name, value in core.scene.parents.get(owner, {}).items():
         path = path.replace(f"{{{name}}}", value)

@@ -35,6 +35,9 @@ class Confusion(Tampering):
 
     async def must_not_confuse(self) -> Verdict:
         """What is authorised must be what is used. Needs objects and two users. Raises Missing or Unclear."""
+        return await self.in_each_collection(self._nothing_confused)
+
+    async def _nothing_confused(self) -> Verdict:
         made: list[Belonging] = []
         violations: list[Violation] = []
         doubts: list[str] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import (
@@ -14,6 +14,7 @@ from auth_conformance.model import (
     Need,
     Passed,
     Role,
+    Skipped,
     Verdict,
     Violation,
 )
@@ -29,7 +30,7 @@ from auth_conformance.probe.sessions import Sessions
 from auth_conformance.transports.recorder import BudgetExceededError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from auth_conformance.credentials import Credential
     from auth_conformance.target import Objects, Operation, Parameter
@@ -63,7 +64,53 @@ class Isolation(Sessions):
     """Makes objects of two users and asks for the first as the second."""
 
     async def must_not_reveal(self) -> Verdict:
-        """B and strangers must not get what A wrote into A's object. Needs objects and two users."""
+        """B and strangers must not get what A wrote into A's objects. Needs objects and two users."""
+        return await self.in_each_collection(self._nothing_revealed)
+
+    async def in_each_collection(self, judge: Callable[[], Awaitable[Verdict]]) -> Verdict:
+        """What `judge` says of the objects, and of those of each further collection. Raises Missing or Unclear.
+
+        A finding in one is a finding. What is unclear in a further one is told, and decides nothing: it may be no
+        collection of people's own objects at all.
+        """
+        scene, target = self.scene, self.target
+        verdict = await self._said_of_one(judge)
+        for objects in target.further:
+            self.scene = scene.about(objects)
+            self.target = self.scene.target
+            try:
+                more = await self._said_of_one(judge)
+            finally:
+                self.scene, self.target = scene, target
+            verdict = self._together(verdict, more, objects)
+        return verdict
+
+    async def _said_of_one(self, judge: Callable[[], Awaitable[Verdict]]) -> Verdict:
+        try:
+            return await judge()
+        except (Missing, Unclear) as unclear:
+            return unclear.verdict
+
+    def _together(self, verdict: Verdict, more: Verdict, objects: Objects) -> Verdict:
+        """Two verdicts as one; `more` is on a further collection."""
+        if isinstance(more, Inconclusive | Skipped):
+            self.notes.append(f"not judged: the objects of {objects.create.name}: {more.reason}")
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        match verdict, more:
+            case Failed(), Failed():
+                known = {item.operation for item in verdict.violations}
+                new = [item for item in more.violations if item.operation not in known]
+                return Failed((*verdict.violations, *new), evidence, notes)
+            case _, Failed():
+                return Failed(more.violations, evidence, notes)
+            case Passed(), Passed():
+                reason = f"{verdict.reason} Likewise the objects of {objects.create.name}."
+                return Passed(reason, evidence, notes)
+            case ((Passed() | Failed() | Inconclusive()), _):
+                return replace(verdict, evidence=evidence, notes=notes)
+        return verdict
+
+    async def _nothing_revealed(self) -> Verdict:
         objects = self._own_objects()
         made: list[Belonging] = []
         try:
@@ -209,6 +256,10 @@ class Isolation(Sessions):
                 other = await self.credential(kind, "b")
                 if other.carrier.place != "query":
                     found.append(Reach(f"b reads it with a {kind.value}", objects.read, other, values))
+        if objects.parents:
+            # Who looks at what stands above the object, and not at the object, lets B in below what is B's own.
+            below = self.at(mine.identifier, theirs.identifier)
+            found.append(Reach("b reads it below what is b's own", objects.read, theirs.owner, below))
         found += self._elsewhere(mine, theirs)
         found += [
             Reach(

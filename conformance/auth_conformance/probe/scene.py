@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from auth_conformance.credentials import Credential
 from auth_conformance.model import Exchange
 from auth_conformance.secret import Secret
-from auth_conformance.target import Account, Operation, Target
+from auth_conformance.target import Account, Objects, Operation, Target
 from auth_conformance.transports.message import HttpRequest, Transport
 from auth_conformance.transports.recorder import METER, Recorder
 from auth_conformance.transports.websocket import Opener
@@ -70,7 +70,20 @@ class Scene:
     # Whom an operation answered how, for the matrix of who gets in where: (operation, caller) -> statuses.
     seen: dict[tuple[str, str], set[int]] = field(default_factory=dict)
     live: dict[Secret, str] = field(default_factory=dict)
+    _about: dict[str, Scene] = field(default_factory=dict)
     _once: dict[object, asyncio.Future[Any]] = field(default_factory=dict)
+
+    def about(self, objects: Objects) -> Scene:
+        """The same scene where another collection is the one that checks look at; what is learned stays in it."""
+        if objects.create.name not in self._about:
+            self._about[objects.create.name] = replace(
+                self,
+                target=replace(self.target, objects=objects),
+                parents={},
+                above={},
+                sharing=set(),
+            )
+        return self._about[objects.create.name]
 
     def issued(self, credential: Credential) -> Credential:
         """Remember a credential as one that its owner holds; returns it."""

@@ -43,6 +43,8 @@ class Write:
     body: Any = None
     core: bool = True
     bulk: bool = False
+    # In the path stands what is above B's own objects: who looks at that alone lets B through to A's.
+    below_own: bool = False
 
     @property
     def destroys(self) -> bool:
@@ -54,7 +56,11 @@ class Tampering(Isolation):
     """Writes to what belongs to somebody else, and lets the owner look."""
 
     async def must_not_change(self) -> Verdict:
-        """B must not change, delete or add to A's object. Needs objects and two users."""
+        """B must not change, delete or add to A's objects. Needs objects and two users."""
+        return await self.in_each_collection(self._nothing_changed)
+
+    async def _nothing_changed(self) -> Verdict:
+        self._standing_pair: tuple[Belonging, Belonging] | None = None
         made: list[Belonging] = []
         violations: list[Violation] = []
         doubts: list[str] = []
@@ -91,6 +97,9 @@ class Tampering(Isolation):
         mild: list[Write] = []
         if objects.update is not None:
             body = self._change(objects.update)
+            if objects.parents:
+                label = f"b changes it with {objects.update.method} below what is b's own"
+                mild.append(Write(label, objects.update, body, below_own=True))
             mild.append(Write(f"b changes it with {objects.update.method}", objects.update, body))
             identity = await self._identity("b")
             declared = objects.update.bodies.get("application/json", {}).get("properties", {})
@@ -110,6 +119,8 @@ class Tampering(Isolation):
         harsh = [write for write in found[:MOST_WRITES] if write.destroys]
         if objects.delete is not None:
             harsh.append(Write("b deletes it", objects.delete))
+            if objects.parents:
+                harsh.append(Write("b deletes it below what is b's own", objects.delete, below_own=True))
         if len(found) > MOST_WRITES:
             self.notes.append(f"{len(found) - MOST_WRITES} further operations on an object were left out")
         if not mild and not harsh:
@@ -213,12 +224,10 @@ class Tampering(Isolation):
         self, write: Write, made: list[Belonging], *, anew: bool = False
     ) -> tuple[Belonging, Belonging]:
         """Return an object of A and one of B, new ones where the last were used up."""
-        pair = getattr(self, "_standing_pair", None)
+        pair = self._standing_pair
         if pair is None or anew or write.destroys or write.bulk:
             pair = (await self._put_down("a", made), await self._put_down("b", made))
-        self._standing_pair: tuple[Belonging, Belonging] | None = (
-            None if write.destroys or write.bulk else pair
-        )
+        self._standing_pair = None if write.destroys or write.bulk else pair
         return pair
 
     async def _known_to_owner(self, mine: Belonging) -> Standing:
@@ -254,7 +263,7 @@ class Tampering(Isolation):
 
     def _written(self, write: Write, aim: Belonging, own: Belonging) -> HttpRequest:
         objects = self._own_objects()
-        place = self.at(aim.identifier)
+        place = self.at(aim.identifier, own.identifier if write.below_own else "")
         names = [part.split("}")[0] for part in write.operation.path.split("{")[1:]]
         own_name = next((name for name in names if name == objects.id_parameter or name not in place), "")
         values = {**place, own_name: aim.identifier} if own_name else place

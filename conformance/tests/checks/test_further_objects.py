@@ -1,0 +1,115 @@
+"""AUZ101, AUZ102 and AUZ110 where people have objects of two kinds, and only those of the second can be reached."""
+
+import secrets
+from typing import Annotated, Any
+
+import pytest
+from checks.judging import judged_as_found, said
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
+from services.people import PEOPLE
+
+from auth_conformance.model import Failed, Passed
+
+Bearer = Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]
+
+
+class Person(BaseModel):
+    username: str
+    password: str
+
+
+class Titled(BaseModel):
+    title: str
+
+
+def planner(*, guarded: bool) -> FastAPI:  # noqa: C901 - a service is many handlers
+    """Teams, and plans below them. Unguarded, a plan is found by its id alone below any team of one's own."""
+    app = FastAPI()
+    logins: dict[str, str] = {}
+    teams: dict[str, dict[str, str]] = {}
+    plans: dict[str, dict[str, str]] = {}
+
+    def caller(bearer: Bearer) -> str:
+        if bearer.credentials not in logins:
+            raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
+        return logins[bearer.credentials]
+
+    Caller = Annotated[str, Depends(caller)]  # noqa: N806 - a type
+
+    def own_team(team: str, name: Caller) -> dict[str, str]:
+        if teams.get(team, {}).get("owner") != name:
+            raise HTTPException(404, "no team")
+        return teams[team]
+
+    Team = Annotated[dict[str, str], Depends(own_team)]  # noqa: N806 - a type
+
+    def plan_of(plan: str, team: Team) -> dict[str, str]:
+        found = plans.get(plan)
+        if found is None or (guarded and found["team"] != team["id"]):
+            raise HTTPException(404, "no plan")
+        return found
+
+    Plan = Annotated[dict[str, str], Depends(plan_of)]  # noqa: N806 - a type
+
+    @app.post("/login")
+    def login(who: Person) -> dict[str, str]:
+        if PEOPLE.get(who.username) != who.password:
+            raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
+        token = secrets.token_urlsafe(24)
+        logins[token] = who.username
+        return {"access_token": token}
+
+    @app.get("/me")
+    def me(name: Caller) -> dict[str, str]:
+        return {"username": name}
+
+    @app.post("/teams", status_code=201)
+    def make_team(body: Titled, name: Caller) -> dict[str, str]:
+        made = {"id": secrets.token_hex(6), "owner": name, "title": body.title}
+        teams[made["id"]] = made
+        return made
+
+    @app.get("/teams/{team}")
+    def read_team(team: Team) -> dict[str, str]:
+        return team
+
+    @app.patch("/teams/{team}")
+    def change_team(body: Titled, team: Team) -> dict[str, str]:
+        team["title"] = body.title
+        return team
+
+    @app.post("/teams/{team}/plans", status_code=201)
+    def make_plan(body: Titled, team: Team) -> dict[str, str]:
+        made = {"id": secrets.token_hex(6), "team": team["id"], "title": body.title}
+        plans[made["id"]] = made
+        return made
+
+    @app.get("/teams/{team}/plans/{plan}")  # noqa: FAST003 - the dependency takes it
+    def read_plan(plan: Plan) -> dict[str, str]:
+        return plan
+
+    @app.patch("/teams/{team}/plans/{plan}")  # noqa: FAST003 - the dependency takes it
+    def change_plan(body: Titled, plan: Plan) -> dict[str, str]:
+        plan["title"] = body.title
+        return plan
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("code", "operation"),
+    [("AUZ101", "GET /teams/{team}/plans/{plan}"), ("AUZ102", "PATCH /teams/{team}/plans/{plan}")],
+)
+def test_the_second_kind_of_object_is_judged_too(code: str, operation: str) -> None:
+    found: Any = judged_as_found(code, planner(guarded=False)).verdict
+    assert isinstance(found, Failed)
+    assert [violation.operation for violation in found.violations] == [operation]
+
+
+@pytest.mark.parametrize("code", ["AUZ101", "AUZ102", "AUZ110"])
+def test_sound_objects_of_two_kinds_pass(code: str) -> None:
+    result = judged_as_found(code, planner(guarded=True))
+    assert isinstance(result.verdict, Passed), said(result)
+    assert "Likewise the objects of POST /teams/{team}/plans." in result.verdict.reason
