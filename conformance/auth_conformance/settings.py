@@ -166,6 +166,8 @@ class Settings(BaseSettings):
     """A protected operation that names its caller."""
     second: WitnessSettings | None = None
     """Another protected operation, if possible of another router."""
+    key_witness: WitnessSettings | None = None
+    """The witness of API keys, where they open other operations than logins do."""
     public: OperationName | None = None
     """An operation that answers everybody."""
     refresh: RefreshSettings | None = None

@@ -698,6 +698,7 @@ class Source:
 class Target:
     """Everything that discovery and configuration know. Empty fields are unknown or absent.
 
+    `key_witness` is the witness of keys, where they open other operations than logins do.
     `further` are other collections of people's own objects: who guards the first may forget the next.
     `absent` names features for which there is evidence of absence; a need that is neither met nor absent
     is something that the user could supply, and `remedies` says how.
@@ -718,6 +719,7 @@ class Target:
     further: tuple[Objects, ...] = ()
     witness: Witness | None = None
     second: Witness | None = None
+    key_witness: Witness | None = None
     public: Operation | None = None
     delete_account: Operation | None = None
     users: UserManagement | None = None
@@ -768,6 +770,10 @@ class Target:
         found |= {kind for account in self.accounts.values() for kind in account.ready}
         return found | ({Kind.KEY} if self.keys is not None else set())
 
+    def shared_kinds(self) -> set[Kind]:
+        """The kinds of credential that the witness takes: not keys, where they have a witness of their own."""
+        return self.kinds() - ({Kind.KEY} if self.key_witness is not None else set())
+
     def met_needs(self) -> set[Need]:
         """The needs that are met: what a run can use without another line of configuration."""
         kinds = self.kinds()
@@ -777,7 +783,7 @@ class Target:
             Need.JWT: Kind.BEARER in kinds and Need.JWT not in self.absent,
             Need.API_KEY: Kind.KEY in kinds,
             Need.COOKIE: Kind.COOKIE in kinds,
-            Need.TWO_SCHEMES: len(kinds) > 1,
+            Need.TWO_SCHEMES: len(self.shared_kinds()) > 1,
             Need.TWO_USERS: {"a", "b"} <= self.accounts.keys(),
             Need.ADMIN: "admin" in self.accounts,
             Need.REGISTER: self.register,

@@ -167,6 +167,7 @@ def declared_flows(known: Knowledge) -> None:
     settings = known.settings
     known.witness = _witness(known, settings.witness, "witness")
     known.second = _witness(known, settings.second, "second protected operation")
+    known.key_witness = _witness(known, settings.key_witness, "witness of keys", opened=False)
     if settings.public is not None:
         known.public = known.operation(settings.public, Provenance.DECLARED)
         known.say("public operation", known.public.name, Provenance.DECLARED, _BECAUSE)
@@ -215,11 +216,13 @@ def _register(known: Knowledge, given: RegisterSettings) -> Register:
     )
 
 
-def _witness(known: Knowledge, given: WitnessSettings | None, purpose: str) -> Witness | None:
+def _witness(
+    known: Knowledge, given: WitnessSettings | None, purpose: str, *, opened: bool = True
+) -> Witness | None:
     if given is None:
         return None
     operation = known.operation(given.operation, Provenance.DECLARED)
-    if operation not in known.opened:
+    if opened and operation not in known.opened:
         known.opened.append(operation)
     at = f", names the caller at {given.identity}" if given.identity else ""
     known.say(purpose, operation.name + at, Provenance.DECLARED, _BECAUSE)

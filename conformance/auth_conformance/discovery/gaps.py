@@ -232,6 +232,10 @@ def _absent_credentials(known: Knowledge) -> dict[Need, str]:
     for need, kind in ((Need.BEARER, Kind.BEARER), (Need.API_KEY, Kind.KEY), (Need.COOKIE, Kind.COOKIE)):
         if kind not in kinds | declared and not (kind is Kind.KEY and known.keys is not None):
             found[need] = f"the document declares no {kind.value} credential, and no login issued one."
+    if known.key_witness is not None and len(known.target().shared_kinds()) == 1:
+        found[Need.TWO_SCHEMES] = (
+            "keys open other operations than logins do: none takes two kinds of credential."
+        )
     if len(kinds | declared) == 1 and known.keys is None:
         found[Need.TWO_SCHEMES] = (
             f"{next(iter(kinds)).value} is the only kind of credential that was declared or issued."

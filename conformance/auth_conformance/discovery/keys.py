@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.discovery.doors import stranger
+from auth_conformance.discovery.keydoors import find_key_witness, machine_doors
 from auth_conformance.discovery.knowledge import with_scheme
 from auth_conformance.discovery.names import IN_PATH, avoided, likeness, mentions, names, rank
 from auth_conformance.discovery.sampling import sample, with_body
@@ -110,10 +111,17 @@ async def _try(
         if carriers:
             value = pointer
             break
+    more = []
+    if value and carriers:
+        key = Credential(carriers[0], Secret(secret), "a")
+        more = await find_key_witness(scout, known, key, request, value)
     if revoke is not None and identifier is not None:
         key_id = str(resolve(reply.json, identifier))
         request = revoke.request({**values, parameter: key_id})
         gone = (await scout.ask(request, f"revoke the key again: {revoke.name}", credential=owner)).reply
+        for login, answer in more:
+            ending = revoke.request({**values, parameter: str(resolve(answer.json, identifier))})
+            await scout.ask(ending, f"revoke the key again: {revoke.name}", credential=login)
         revoke = revoke if gone.ok else None
     if not value:
         known.say("API keys", f"{operation.name} created something that opened nothing", Provenance.OBSERVED)
@@ -161,6 +169,7 @@ async def _carriers(scout: Scout, known: Knowledge, secret: str) -> list[Carrier
         if (carrier.place, carrier.name.lower()) not in spoken
     ]
     gates = [item.operation for item in (known.witness, known.second) if item is not None] or known.opened[:2]
+    gates += [operation for operation in machine_doors(known) if operation not in gates]
     found: list[Carrier] = []
     for operation in gates:
         nobody = await stranger(scout, known, operation)

@@ -76,6 +76,7 @@ class Knowledge:
     further: list[Objects] = field(default_factory=list)
     witness: Witness | None = None
     second: Witness | None = None
+    key_witness: Witness | None = None
     public: Operation | None = None
     delete_account: Operation | None = None
     users: UserManagement | None = None
@@ -206,6 +207,7 @@ class Knowledge:
             further=tuple(self.further),
             witness=self.witness,
             second=self.second,
+            key_witness=self.key_witness,
             public=self.public,
             delete_account=self.delete_account,
             users=self.users,

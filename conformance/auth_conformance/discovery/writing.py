@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 
 _GAVE = "what you gave"
 # What a target holds is written as it was found; everything else as it was given.
-_FOUND = frozenset({"url", "app", "openapi", "accounts", "login", "witness", "second", "public", "refresh"})
+_FOUND = frozenset(
+    {"url", "app", "openapi", "accounts", "login", "witness", "second", "key_witness", "public", "refresh"}
+)
 _FOUND |= {"logout", "register_", "delete_account", "keys", "objects", "users", "sessions", "websockets"}
 _FOUND |= {"password_change", "reset", "verification", "signing", "policy"}
 
@@ -119,6 +121,8 @@ def _flows(target: Target) -> Iterator[str]:
         yield table("[witness]", list(_witness(target, target.witness, "witness")))
     if target.second is not None:
         yield table("[second]", list(_witness(target, target.second, "second protected operation")))
+    if target.key_witness is not None:
+        yield table("[key_witness]", list(_witness(target, target.key_witness, "witness of keys")))
     if target.refresh is not None:
         yield table("[refresh]", _refresh(target, target.refresh))
     if target.register is not None:

@@ -134,7 +134,9 @@ class Core:
 
     @property
     def witness(self) -> Witness:
-        """The protected operation that names its caller. Raises Missing."""
+        """The protected operation that names its caller; for rules on keys one that takes keys. Raises Missing."""
+        if self._on_keys and self.target.key_witness is not None:
+            return self.target.key_witness
         if self.target.witness is None:
             raise Missing(
                 "No protected operation that names its caller was found.", self._remedy(Need.WITNESS)
@@ -144,7 +146,21 @@ class Core:
     @property
     def witnesses(self) -> tuple[Witness, ...]:
         """The witness and, where there is one, a second protected operation."""
+        if self._on_keys and self.target.key_witness is not None:
+            return (self.target.key_witness,)
         return tuple(item for item in (self.witness, self.target.second) if item is not None)
+
+    def witness_for(self, credential: Credential, witness: Witness) -> Witness:
+        """`witness`, or the one in its place that takes such a credential: keys may have a witness of their own."""
+        people, machines = self.target.witness, self.target.key_witness
+        if people is None or machines is None or witness not in (people, machines):
+            return witness
+        return machines if credential.carrier.kind is Kind.KEY else people
+
+    @property
+    def _on_keys(self) -> bool:
+        """Whether the rule is about API keys."""
+        return bool({Need.API_KEY, Need.KEY_MANAGEMENT} & set(self.rule.needs))
 
     def account(self, label: str = "a") -> Account:
         """An account by label (`a`, `b`, `admin`). Raises Missing."""
@@ -155,8 +171,8 @@ class Core:
         return account
 
     def kinds(self) -> tuple[Kind, ...]:
-        """The kinds of credential that this target accepts and that A can obtain."""
-        found = self.target.kinds()
+        """The kinds of credential that this target accepts where the rule looks, and that A can obtain."""
+        found = self.target.kinds() if self._on_keys else self.target.shared_kinds()
         return tuple(kind for kind in Kind if kind in found)
 
     def _remedy(self, need: Need) -> str:
@@ -497,6 +513,7 @@ class Core:
     async def baseline(self, witness: Witness, credential: Credential) -> Baseline:
         """What the live credential and strangers get from `witness`: learned once per run. Raises Unclear."""
         kind, owner = credential.carrier, credential.owner
+        witness = self.witness_for(credential, witness)
         return await self.scene.once(
             ("baseline", witness.operation.name, kind, owner), lambda: self._learn(witness, credential)
         )

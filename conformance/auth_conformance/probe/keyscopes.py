@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from auth_conformance.credentials import Credential
+from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import (
     Expectation,
     Failed,
@@ -262,7 +262,9 @@ class KeyScopes(Holdings, Stored):
         return []
 
     async def _name_at_witness(self, owner: str) -> str | None:
-        live = await self.credential(owner=owner)
+        # A witness of keys calls people otherwise than theirs does: there a key of the owner's tells the name.
+        kind = Kind.KEY if self.target.key_witness is not None else None
+        live = await self.credential(kind, owner)
         return (await self.baseline(self.witness, live)).principal
 
     async def _beyond_scope(self, narrow: list[Narrow]) -> list[Violation] | None:

@@ -214,6 +214,7 @@ class Refusal(Core):
         moved: float = 0.0,
     ) -> Answer:
         """SW: the live credential gets in, as its owner. Raises Unclear."""
+        witness = self.witness_for(live, witness)
         answer = await self.call(
             witness.operation,
             live,

@@ -105,14 +105,15 @@ class Respelled(Holdings):
     async def _shown(
         self, written: Credential, original: Credential, label: str, role: Role = Role.ATTACK
     ) -> Answer:
-        baseline = await self.baseline(self.witness, original)
+        witness = self.witness_for(original, self.witness)
+        baseline = await self.baseline(witness, original)
         return await self.call(
-            self.witness.operation,
+            witness.operation,
             written,
             label=label,
             role=role,
             baseline=baseline,
-            pointer=self.witness.identity or None,
+            pointer=witness.identity or None,
             fresh=True,
         )
 

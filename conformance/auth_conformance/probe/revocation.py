@@ -146,6 +146,7 @@ class Revocation(Rotation):
         self, witness: Witness, credential: Credential, label: str, role: Role = Role.ATTACK
     ) -> Answer:
         """Present a credential on a new connection, judged beside what a live one of its owner got."""
+        witness = self.witness_for(credential, witness)
         baseline = await self.baseline(witness, credential)
         return await self.call(
             witness.operation,
