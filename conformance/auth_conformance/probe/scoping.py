@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Credential, Kind
-from auth_conformance.model import Expectation, Need, Role, Severity, Verdict, Violation
+from auth_conformance.model import Exchange, Expectation, Need, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.pointer import resolve
 from auth_conformance.oracles.scopes import MEMBERS, ScopeMember, scope_member, scopes_of
 from auth_conformance.probe.core import Answer, Missing, Unclear
@@ -55,7 +55,8 @@ class Scoping(Minting):
             if not found and cache[lacking]:
                 proved.append(operation.name)
         violations += await self._asked_for_more(operations, granted)
-        if not proved:
+        violations += await self._refreshed_for_more(operations, granted)
+        if not proved and not violations:
             raise Missing(
                 "No credential with fewer scopes could be obtained.",
                 self.target.remedies.get(Need.SIGNING_KEY, ""),
@@ -251,6 +252,68 @@ class Scoping(Minting):
         answer = await self.call(objects.create, live, label="create an object", body=dict(objects.template))
         identifier = resolve(answer.reply.json, objects.identifier)
         return str(identifier) if answer.reply.ok and isinstance(identifier, (str, int)) else None
+
+    async def _refreshed_for_more(
+        self, operations: Sequence[Operation], granted: frozenset[str]
+    ) -> list[Violation]:
+        """Log in with less, and ask for the rest when the token is renewed (RFC 6749 §6)."""
+        refresh = self.target.refresh
+        readable = next(
+            (
+                (operation, scope)
+                for operation in operations
+                for scope in operation.scopes
+                if scope in granted and operation.method == "GET" and "{" not in operation.path
+            ),
+            None,
+        )
+        login = next(
+            (item for item in self.target.logins if item.encoding == "form" and self._takes_scope(item)), None
+        )
+        if refresh is None or readable is None or login is None or refresh.place not in ("form", "json"):
+            return []
+        operation, lacking = readable
+        rest = " ".join(sorted(granted - {lacking}))
+        less = replace(login, template={**login.template, "scope": rest})
+        wider = replace(refresh, template={**refresh.template, "scope": " ".join(sorted(granted))})
+        account, proofs = self.account(), list[Exchange]()
+        for prefix in ("", "again: "):
+            if account.password is None or not rest:
+                return []
+            request = less.request(account.username, account.password)
+            first = await self.send(
+                request, label=f"{prefix}log in without {lacking}", operation=login.operation.name
+            )
+            narrow, token = less.read(first.reply, "a"), less.read_refresh(first.reply)
+            scopes = scopes_of(first.reply.json, dict(narrow.jwt.claims) if narrow and narrow.jwt else None)
+            if narrow is None or token is None or lacking in scopes:
+                return []
+            for secret in (narrow.value, token):
+                self.scene.recorder.redactor.learn(secret)
+            renewed = await self.send(
+                wider.request(token),
+                label=f"{prefix}renew it, and ask for {lacking} as well",
+                role=Role.ATTACK,
+                operation=refresh.operation.name,
+            )
+            issued = refresh.read(renewed.reply)
+            if issued is None:
+                return []
+            self.scene.recorder.redactor.learn(issued[0])
+            barred = await self._asked(operation, narrow, f"{prefix}{operation.name} with the first token")
+            answer = await self._asked(
+                operation,
+                replace(narrow, value=issued[0]),
+                f"{prefix}{operation.name} with the renewed token",
+            )
+            if barred.reply.ok or not answer.reply.ok:
+                return []
+            proofs += [barred.exchange, renewed.exchange, answer.exchange]
+        message = (
+            f"{refresh.operation.name} gives a login without {lacking} a token that has it: "
+            f"{operation.name} answers then."
+        )
+        return [Violation(refresh.operation.name, message, None, tuple(proofs))]
 
     async def _asked_for_more(
         self, operations: Sequence[Operation], granted: frozenset[str]

@@ -1,0 +1,77 @@
+"""AUZ111 where nothing looks at scopes, where everything does, and where a renewed token has more than the first."""
+
+import secrets
+from typing import Annotated, Any
+
+import pytest
+from checks.judging import judged_as_found, said
+from fastapi import Depends, FastAPI, Form, HTTPException, Security
+from fastapi.security import OAuth2PasswordBearer, SecurityScopes
+from services.people import PEOPLE
+
+from auth_conformance.model import Failed, Passed
+
+SCOPES = {"who": "see who you are", "notes": "see notes"}
+
+
+def office(*, looked_at: bool = True, widened: bool = False) -> FastAPI:  # noqa: C901 - a service is many handlers
+    """Opaque tokens with scopes; `widened` believes the scopes that a renewal asks for."""
+    app = FastAPI()
+    access: dict[str, tuple[str, set[str]]] = {}
+    renewable: dict[str, tuple[str, set[str]]] = {}
+    bearer = OAuth2PasswordBearer(tokenUrl="token", scopes=SCOPES)
+
+    def caller(wanted: SecurityScopes, token: Annotated[str, Depends(bearer)]) -> str:
+        if token not in access:
+            raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
+        name, scopes = access[token]
+        if looked_at and not set(wanted.scopes) <= scopes:
+            raise HTTPException(403, "not with this token")
+        return name
+
+    def issued(name: str, scopes: set[str]) -> dict[str, str]:
+        token, renewal = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+        access[token] = renewable[renewal] = (name, scopes)
+        return {"access_token": token, "refresh_token": renewal, "scope": " ".join(sorted(scopes))}
+
+    @app.post("/token")
+    def log_in(
+        username: Annotated[str, Form()], password: Annotated[str, Form()], scope: Annotated[str, Form()] = ""
+    ) -> dict[str, str]:
+        if PEOPLE.get(username) != password:
+            raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
+        return issued(username, set(scope.split() or SCOPES) & set(SCOPES))
+
+    @app.post("/token/refresh")
+    def renew(refresh_token: Annotated[str, Form()], scope: Annotated[str, Form()] = "") -> dict[str, str]:
+        if refresh_token not in renewable:
+            raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
+        name, scopes = renewable.pop(refresh_token)
+        wanted = set(scope.split()) or scopes
+        return issued(name, wanted if widened else wanted & scopes)
+
+    @app.get("/me")
+    def me(name: Annotated[str, Security(caller, scopes=["who"])]) -> dict[str, str]:
+        return {"username": name}
+
+    @app.get("/notes")
+    def notes(name: Annotated[str, Security(caller, scopes=["notes"])]) -> list[str]:
+        return [f"a note of {name}"]
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("knobs", "operations"),
+    [({"looked_at": False}, ["GET /me", "GET /notes"]), ({"widened": True}, ["POST /token/refresh"])],
+    ids=["nothing looks at them", "more when renewed"],
+)
+def test_what_has_no_scope_for_it_and_gets_in_is_found(knobs: dict[str, bool], operations: list[str]) -> None:
+    found: Any = judged_as_found("AUZ111", office(**knobs)).verdict
+    assert isinstance(found, Failed)
+    assert sorted(violation.operation for violation in found.violations) == operations
+
+
+def test_scopes_that_are_looked_at_pass() -> None:
+    result = judged_as_found("AUZ111", office())
+    assert isinstance(result.verdict, Passed), said(result)
