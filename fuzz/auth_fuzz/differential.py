@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from auth_fuzz.world import World
 
 DIFFERENTIAL_RULES = (rules.SCHEMES, rules.SERVER, rules.RESTART)
+# What is compared where no client stands: a request in process, or the service before and after its restart.
+_NOT_FROM_OUTSIDE = {rules.SERVER: "the application called in process", rules.RESTART: "a restart"}
 _INTERACTIVE = {Kind.BEARER, Kind.COOKIE, Kind.BASIC}
 
 
@@ -288,6 +290,10 @@ class Differential:
             replace(item.exchange, outcome=Outcome.ACCEPTED) if item.reply.ok else item.exchange
             for item in answers
         )
+        if rule in _NOT_FROM_OUTSIDE:
+            evidence = tuple(
+                replace(item, special=item.special or _NOT_FROM_OUTSIDE[rule]) for item in evidence
+            )
         self.ledger.broken(rule, Violation(operation.name, message, None, evidence))
 
 

@@ -57,6 +57,8 @@ class Actor:
     former: list[Secret] = field(default_factory=list)
     identifier: str | None = None
     principal: str | None = None
+    # The reply that told `identifier`.
+    met: Exchange | None = None
     present: bool = True
     blocked: bool = False
 
@@ -206,11 +208,16 @@ class Stage:
         )
         return answer, self.searcher.renewal(answer)
 
+    def _got_in(self) -> None:
+        """The request that was told last is the one that should have been refused."""
+        self.exchanges[-1] = _admitted(self.exchanges[-1])
+
     def _judge_refresh(self, held: Held, given: bool) -> None:  # noqa: FBT001 - what came of it
         life, why = self.book.demand(held.holding)
         if held.holding.used and self.book.habits.refresh_rotates and not self.target.policy.refresh_window:
             life, why = Life.DEAD, "it was used before"
         if given and life is Life.DEAD:
+            self._got_in()
             raise BrokenError(
                 rules.ZOMBIE,
                 f"{held.holding.name} still gives new tokens, although {why}",
@@ -307,6 +314,7 @@ class Stage:
         )
         self.tell(f"somebody logs in as {name} with the former password", answer)
         if login.read(answer.reply, name) is not None:
+            self._got_in()
             raise BrokenError(
                 rules.ZOMBIE, f"{name}'s former password still logs in", login.operation.name, Severity.HIGH
             )
@@ -410,6 +418,8 @@ class Stage:
         if credential is None or actor.identifier is None or not actor.present:
             return False
         body = dict(switch.on if on else switch.off)
+        if actor.met is not None and actor.met not in self.exchanges:
+            self.exchanges.append(actor.met)
         answer = await self.searcher.call(
             switch.operation,
             credential,
@@ -461,7 +471,11 @@ class Stage:
         for item in opened:
             answer = await self._asks(guarded, item)
             if answer.reply.ok and (again := await self._asks(guarded, item)).reply.ok:
-                self.tell(f"{item.holding.name} asks what only administrators may", answer, again)
+                self.tell(
+                    f"{item.holding.name} asks what only administrators may",
+                    _accepted(answer),
+                    _accepted(again),
+                )
                 raise BrokenError(
                     rules.MISTAKEN,
                     f"{item.holding.name} keeps the rights of the role that was taken away",
@@ -608,8 +622,10 @@ class Stage:
     async def _dead_refresh(self, held: Held, why: str) -> None:
         answer, renewal = await self.renew(held, f"{held.holding.name} is presented")
         held.holding.used = True
+        # Told in any case: a refresh token that comes back may end other sessions (RFC 9700 §4.14.2).
+        self.tell(f"{held.holding.name} is presented", answer)
         if renewal is not None:
-            self.tell(f"{held.holding.name} is presented", _accepted(answer))
+            self._got_in()
             operation = self.target.refresh.operation.name if self.target.refresh else None
             raise BrokenError(
                 rules.ZOMBIE, f"{held.holding.name} still gives new tokens, although {why}", operation
@@ -669,6 +685,7 @@ class Troupe:
             account.password,
             identifier=str(identifier) if isinstance(identifier, (str, int)) else None,
             principal=answer.exchange.reply.principal,
+            met=answer.exchange,
         )
 
     async def disband(self) -> None:
@@ -707,7 +724,11 @@ class Troupe:
 
 
 def _accepted(answer: Answer) -> Answer:
-    return replace(answer, exchange=replace(answer.exchange, outcome=Outcome.ACCEPTED))
+    return replace(answer, exchange=_admitted(answer.exchange))
+
+
+def _admitted(exchange: Exchange) -> Exchange:
+    return replace(exchange, role=Role.ATTACK, outcome=Outcome.ACCEPTED)
 
 
 def _done(answer: Answer) -> bool:

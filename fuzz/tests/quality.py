@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 import tomllib
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from auth_conformance.model import Result
 from auth_conformance.testing import FAST_HASHING, FLAWS, Flaw, read_flaws
 from auth_fuzz import Budget, fuzz
 
+# Whether everything is measured, which takes about an hour, or a sample (CI).
+WHOLE = os.environ.get("FUZZ_MATRIX") == "whole"
 OWN = Path(__file__).parent / "flaws"
 # Within so many requests of searching each flaw must be found, by folder. How long that takes is this machine's
 # business: the seconds only end what hangs.

@@ -6,15 +6,13 @@ nine, and searches the clean app with ten seeds.
 """
 
 import hashlib
-import os
 
 import pytest
-from quality import CASES, SECONDS, Case, found, searched
+from quality import CASES, SECONDS, WHOLE, Case, found, searched
 
 from auth_conformance.model import Result, Severity
 from auth_fuzz import Budget
 
-WHOLE = os.environ.get("FUZZ_MATRIX") == "whole"
 SEEDS = 10
 ENOUGH = 9
 # What a plain run takes: something for every rule that flaws are seeded for, and the two that were found last.

@@ -30,6 +30,7 @@ class Writer(Values):
         if self._registers(exchange):
             for match in MARK.finditer(exchange.request.body or ""):
                 self._chosen(match[1])
+        self._choose_anew(exchange)
         reply = self._call(exchange)
         self._replies[exchange.number] = reply
         if exchange.role is Role.ATTACK:
@@ -135,6 +136,17 @@ class Writer(Values):
         if digest not in self._names:
             self._helpers.add("PASSWORD")
             self._names[digest] = "NEW_PASSWORD"
+
+    def _choose_anew(self, exchange: Exchange) -> None:
+        """The new password of a user who is logged in and gives the old one, too: it is the test's to choose."""
+        headers = " ".join(value for _, value in exchange.request.headers)
+        told = list(dict.fromkeys(MARK.findall(exchange.request.body or "")))
+        new = [digest for digest in told if digest not in self._names]
+        logged_in = any(digest in self._names for digest in MARK.findall(headers))
+        if exchange.role is Role.SETUP and logged_in and len(new) == 1 and len(told) > 1:
+            self._helpers.add("PASSWORD")
+            name = self._names[new[0]] = self._unused("changed_password")
+            self.lines.append(f"{name} = NEW_PASSWORD + {literal(str(len(self.lines)))}")
 
     def _learn(self, exchange: Exchange, reply: str) -> None:
         try:
