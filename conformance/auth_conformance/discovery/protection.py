@@ -12,7 +12,8 @@ from auth_conformance.discovery.belongings import creation_requests
 from auth_conformance.discovery.lifecycle import logout_operations
 from auth_conformance.discovery.names import dangerous, mentions, names
 from auth_conformance.discovery.tokens import csrf_header_for, csrf_pointer, live_cookies, names_csrf
-from auth_conformance.model import Provenance
+from auth_conformance.discovery.toml import Line, table
+from auth_conformance.model import Need, Provenance
 from auth_conformance.oracles.places import found_at
 from auth_conformance.oracles.pointer import resolve
 from auth_conformance.target import Operation
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 # How a change is refused that does not say where it comes from: 419 is Laravel's.
 _REFUSALS = (400, 403, 419, 422)
 _SOURCES = 5
+_SILENT = "if it wants a CSRF token: in which header, neither the document nor the answer to a preflight says"
 _NAMED = re.compile(r"\bX-[A-Za-z][\w-]{2,40}\b", re.IGNORECASE)
 # Headers that every service grants to scripts: none of them takes a CSRF token.
 _COMMON = (
@@ -51,6 +53,20 @@ class Proof:
 
     place: str
     source: Operation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A change that the session alone may not make, its refusal, and the headers that scripts may send with it.
+
+    `login` is the reply to a login since, `fresh` the session that it gave.
+    """
+
+    request: HttpRequest
+    refusal: RawReply
+    granted: list[str]
+    login: RawReply
+    fresh: Credential
 
 
 async def find_protection(
@@ -78,20 +94,44 @@ async def find_protection(
     fresh = replace(login, csrf=None, csrf_header="").read(reply, "a") if reply is not None else None
     if reply is None or fresh is None:
         return
-    async for proof, said in _proofs(scout, known, reply, fresh):
-        for header in _headers(known, proof, refusal, granted):
+    wanted = await _wanted(scout, known, login, Asked(request, refusal, granted, reply, fresh))
+    if wanted is not None:
+        await _adopt(known, doorman, login, wanted)
+    elif not logouts_only:
+        _ask_for_it(known, login, request, refusal)
+
+
+async def _wanted(scout: Scout, known: Knowledge, login: Login, asked: Asked) -> Login | None:
+    """The login with the proof that a change was not refused with; None where each was."""
+    async for proof, said in _proofs(scout, known, asked.login, asked.fresh):
+        for header in _headers(known, proof, asked.refusal, asked.granted):
             wanted = replace(login, csrf=proof.place, csrf_header=header, csrf_from=proof.source)
-            seen = replace(reply, later=(said,)) if proof.source is not None else reply
+            seen = replace(asked.login, later=(said,)) if proof.source is not None else asked.login
             better = wanted.read(seen, "a")
             if better is None or not better.companions:
                 continue
             for _, value in (*better.companions, *better.crumbs):
                 scout.learn(value)
-            answer = await scout.ask(request, f"a change with {header}", credential=better)
-            if _refuses_alike(answer.reply, refusal):
-                continue
-            await _adopt(known, doorman, login, wanted)
-            return
+            answer = await scout.ask(asked.request, f"a change with {header}", credential=better)
+            if not _refuses_alike(answer.reply, asked.refusal):
+                return wanted
+    return None
+
+
+def _ask_for_it(known: Knowledge, login: Login, request: HttpRequest, refusal: RawReply) -> None:
+    """Say what no request could find out: the name of a header that only the service's own page knows."""
+    name = f"{request.method} {request.path}"
+    known.say("CSRF", f"{name} answers {refusal.status} to the session alone", Provenance.OBSERVED, _SILENT)
+    lines: list[Line] = [
+        ("operation", login.operation.name, "the login that issues the cookie"),
+        ("encoding", login.encoding, "what it accepted"),
+        ("user_field", login.user_field, "where the user name goes"),
+        ("password_field", login.password_field, "where the password goes"),
+        ("cookie", login.cookie, "the cookie that authenticates"),
+        ("csrf", login.csrf or "/csrf_token", "where its reply holds the token that changes need"),
+        ("csrf_header", login.csrf_header or "X-CSRF-Token", f"put the header here that {name} wants"),
+    ]
+    known.remedies[Need.OBJECTS] = table("[[login]]", lines).rstrip()
 
 
 async def _adopt(known: Knowledge, doorman: Doorman, login: Login, wanted: Login) -> None:

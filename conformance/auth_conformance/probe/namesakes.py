@@ -114,12 +114,15 @@ class Namesakes(Accounts):
         witness, member = self.target.witness, field.rpartition("/")[2]
         if witness is None:
             return None
+        # Where the session is a resource, logging in is a POST to the very path that names the caller.
+        flows = {login.operation.name for login in self.target.logins}
+        flows |= {self.target.register.operation.name} if self.target.register is not None else set()
         for operation in self.target.operations:
             own = operation.path == witness.operation.path or operation.path.startswith(
                 f"{witness.operation.path}/"
             )
             changes = operation.method in ("PATCH", "PUT", "POST") and "{" not in operation.path
-            if not own or not changes:
+            if not own or not changes or operation.name in flows:
                 continue
             for prefix, schema in _bodies(operation):
                 known = schema.get("properties") or {}

@@ -11,6 +11,8 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.security import APIKeyCookie
 from pydantic import BaseModel
 
+from auth_conformance.model import Need
+
 Ask = Callable[[Request, str], bool]
 
 
@@ -177,3 +179,11 @@ def test_a_header_that_is_the_same_for_everybody_is_no_token(learn: Any) -> None
     guarded = learn(notebook(SHAPES[1][3], csrf_path="/v1/auth/csrf"), accounts={}).target
     assert guarded.logins[0].secret_proof
     assert guarded.logins[0].csrf_from is not None
+
+
+def test_a_header_that_nothing_names_is_asked_for(learn: Any) -> None:
+    ask: Ask = lambda request, token: request.headers.get("x-leaves-of-grass") == token  # noqa: E731 - one of many
+    lines = learn(notebook(ask, cookie="nb_csrf"), accounts={}).target.remedies[Need.OBJECTS]
+    assert 'operation = "POST /v1/auth/sign-in"' in lines
+    assert 'csrf = "cookie nb_csrf"' in lines
+    assert "put the header here that POST /v1/leaves wants" in lines
