@@ -24,7 +24,7 @@ from auth_conformance import catalog
 from auth_conformance.demo import bundled, package
 from auth_conformance.engine import conduct
 from auth_conformance.loop import run_to_end
-from auth_conformance.model import Impact, Run
+from auth_conformance.model import Failed, Impact, Run
 from auth_conformance.sdk import Check
 from auth_conformance.testing import FAST_HASHING, FLAWS, Edit, Flaw, StaleFlawError, load_flaws, seeded
 
@@ -110,6 +110,17 @@ def failed(run: Run) -> set[str]:
     return {result.rule.code for result in run.results if result.name == "failed"}
 
 
+def unproved(run: Run) -> set[str]:
+    """Findings about answers that show no exchange; what a source, a document or a database holds needs none."""
+    return {
+        result.rule.code
+        for result in run.results
+        if isinstance(result.verdict, Failed) and result.rule.family not in {"SRC", "DOC", "STO"}
+        for violation in result.verdict.violations
+        if not violation.evidence
+    }
+
+
 def told(run: Run) -> str:
     return "\n".join(
         f"{result.rule.code} {result.name}: {result.verdict.reason}"
@@ -144,6 +155,7 @@ def test_flaw_is_caught_by_exactly(flaw: Flaw) -> None:
     run = verdicts(flaw)
     assert failed(run) == flaw.caught_by, told(run)
     assert not run.count("errored"), told(run)
+    assert not unproved(run)
 
 
 @pytest.mark.parametrize(

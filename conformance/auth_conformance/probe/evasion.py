@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Kind
-from auth_conformance.model import Need, Outcome, Passed, Role, Verdict
+from auth_conformance.model import Need, Outcome, Passed, Role, Verdict, Violation
 from auth_conformance.oracles.naming import respelled
 from auth_conformance.oracles.normalise import masked
 from auth_conformance.probe.core import Missing, Unclear
@@ -298,6 +298,7 @@ class Evasion(Holdings, Knocking):
             raise
         await self._goes_on(session, blocked, tally)
         for holding in held:
+            asked = len(self.evidence)
             found = await self.presented(holding, "while failures are limited")
             if found.accepted:
                 tally.delivered += 1
@@ -306,7 +307,8 @@ class Evasion(Holdings, Knocking):
             else:
                 operation = blocked.answer.exchange.operation
                 message = f"{operation}: failed logins end the {holding.name} of the owner."
-                tally.violate(operation, message, blocked.answer)
+                proofs = (blocked.answer.exchange, *self.evidence[asked:])
+                tally.violations.append(Violation(operation, message, None, proofs))
         await self._from_elsewhere(login, blocked)
         await self._neighbour(login, neighbour, tally)
         await self._recovery_open(owner, tally)
@@ -317,12 +319,15 @@ class Evasion(Holdings, Knocking):
         )
 
     async def _goes_on(self, session: Credential, blocked: Blocked, tally: Tally) -> None:
+        asked = len(self.evidence)
         for _ in range(2):
             if await self.named(session) is not None:
                 tally.delivered += 1
                 return
         operation = blocked.answer.exchange.operation
-        tally.violate(operation, f"{operation}: failed logins end the session of the owner.", blocked.answer)
+        proofs = (blocked.answer.exchange, *self.evidence[asked:])
+        message = f"{operation}: failed logins end the session of the owner."
+        tally.violations.append(Violation(operation, message, None, proofs))
 
     async def _neighbour(self, login: Login, neighbour: Account, tally: Tally) -> None:
         try:

@@ -74,9 +74,11 @@ async def guessable_secret(probe: Probe) -> Verdict:
         return await _hit(probe, live, token, found.hit)
     key = next((key for key in probe.target.signing_keys if key.verifies(token)), None)
     if key is not None and (short := _too_short(key, token.algorithm)):
-        return Failed((Violation(probe.witness.operation.name, short, Severity.HIGH),))
+        short_one = Violation(probe.witness.operation.name, short, Severity.HIGH, tuple(probe.evidence[-1:]))
+        return Failed((short_one,), tuple(probe.evidence), tuple(probe.notes))
     known = " The known key is as long as the hash output." if key else ""
-    return Passed(f"The secret of {token.algorithm} is not among {found.tried} candidates.{known}")
+    reason = f"The secret of {token.algorithm} is not among {found.tried} candidates.{known}"
+    return Passed(reason, tuple(probe.evidence), tuple(probe.notes))
 
 
 async def _hit(probe: Probe, live: Credential, token: Jwt, hit: Guess) -> Verdict:
@@ -93,14 +95,9 @@ async def _hit(probe: Probe, live: Credential, token: Jwt, hit: Guess) -> Verdic
         if answer.accepted
         else f"though a token signed with it did not get in ({answer.why})"
     )
-    return Failed(
-        (
-            Violation(
-                probe.witness.operation.name,
-                f"The secret of {token.algorithm} is {hit.kind}, found after {hit.tried} guesses, {confirmed}.",
-            ),
-        )
-    )
+    message = f"The secret of {token.algorithm} is {hit.kind}, found after {hit.tried} guesses, {confirmed}."
+    violation = Violation(probe.witness.operation.name, message, None, (answer.exchange,))
+    return Failed((violation,), tuple(probe.evidence), tuple(probe.notes))
 
 
 async def _unset_secrets(probe: Probe, live: Credential, token: Jwt) -> Verdict:
