@@ -9,18 +9,25 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from functools import lru_cache
 from typing import Any
 
+# A target is hostile input: each pattern reads a text once, whatever stands in it. Hence the possessive `++`, and runs
+# of word characters and hyphens that are taken from their beginning only.
+_JWT = re.compile(r"(?<![\w-])((?:(?!eyJ)[\w-])*+)eyJ[\w-]{4,}+\.[\w-]*+\.[\w-]*+")
 # Patterns, not names of members: what a service calls its request id is its own business.
 _VOLATILE = [
-    (re.compile(r"eyJ[\w-]{4,}\.[\w-]*\.[\w-]*"), "<jwt>"),
     (re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE), "<uuid>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?"), "<time>"),
     (re.compile(r"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT"), "<time>"),
     (re.compile(r"\b1[5-9]\d{8}(?:\.\d+|\d{3})?\b"), "<time>"),
     (re.compile(r"\b[0-9a-f]{16,}\b", re.IGNORECASE), "<hex>"),
-    (re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{20,}(?![\w-])"), "<id>"),
 ]
+_RUN = re.compile(r"[\w-]{20,}+")
+_DIGIT, _LETTER = re.compile(r"\d"), re.compile(r"[A-Za-z]")
+_ID = 20
+# Most answers of a run are short, and many are equal. Of long ones, only the last few are worth their memory.
+_SHORT = 4_000
 
 # Characters of the notation itself; a hostile member name must not pretend to be structure.
 _STRUCTURAL = re.compile(r"[{}\[\],:]")
@@ -35,9 +42,27 @@ def masked(text: str, echoes: tuple[str, ...] = ()) -> str:
     """`text` with ids, times and tokens replaced, and every one of `echoes` (own input) too."""
     for echo in sorted((echo for echo in echoes if echo), key=len, reverse=True):
         text = text.replace(json.dumps(echo)[1:-1], "<echo>").replace(echo, "<echo>")
+    return _of_short(text) if len(text) <= _SHORT else _of_long(text)
+
+
+def _masked(text: str) -> str:
+    text = _JWT.sub(r"\1<jwt>", text)
     for pattern, name in _VOLATILE:
         text = pattern.sub(name, text)
-    return text
+    return _RUN.sub(_without_id, text)
+
+
+_of_short = lru_cache(maxsize=2_000)(_masked)
+_of_long = lru_cache(maxsize=4)(_masked)
+
+
+def _without_id(run: re.Match[str]) -> str:
+    """What stays of a run of word characters and hyphens: an id in it has digits and letters; hyphens before it stay."""
+    found = run[0]
+    word = found.lstrip("-")
+    if len(word) < _ID or _DIGIT.search(word) is None or _LETTER.search(word) is None:
+        return found
+    return f"{found[: -len(word)]}<id>"
 
 
 def digest(text: str, echoes: tuple[str, ...] = ()) -> str:

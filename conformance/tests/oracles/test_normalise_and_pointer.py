@@ -4,10 +4,11 @@ import json
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auth_conformance.oracles.normalise import digest, members, page_shape, shape
+from auth_conformance.oracles.normalise import digest, masked, members, page_shape, shape
 from auth_conformance.oracles.pointer import escape, put, resolve, strings
 
 JSON = st.recursive(
@@ -30,6 +31,20 @@ def test_ids_and_times_do_not_distinguish_two_answers() -> None:
 
 def test_an_echo_of_ones_own_input_does_not_distinguish_two_answers() -> None:
     assert digest('{"m":"no user ann"}', ("ann",)) == digest('{"m":"no user bob"}', ("bob",))
+
+
+def test_ids_and_tokens_are_replaced_where_they_stand() -> None:
+    token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0."
+    assert masked(f"x-{token} --a1{'z' * 20}- {'b' * 30} -{'7' * 30}") == "x-<jwt> --<id> <hex> -<hex>"
+    assert masked("eyJno-token eyJ.a.b " + "long-words-without-numbers") == (
+        "eyJno-token eyJ.a.b long-words-without-numbers"
+    )
+
+
+@pytest.mark.parametrize("piece", ["a-", "1-", "a1-", "eyJ", "eyJabcd.", "0b0e5c1e-8c8c-", "1-a"])
+def test_no_text_is_long_or_odd_enough_to_be_read_many_times(piece: str) -> None:
+    """With a pattern that begins anew at each piece this would take many minutes."""
+    assert len(masked(piece * 100_000 + "!")) <= len(piece) * 100_000 + 1
 
 
 def test_pages_are_alike_by_elements_and_fields_whatever_they_say() -> None:
