@@ -13,10 +13,15 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 _HERE = str(Path(__file__).parent)
 if _HERE not in sys.path:
     sys.path.append(_HERE)
+
+# What an example takes is the machine's business: tests run beside other work.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -28,6 +33,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Collect garbage seldom: applications are built by the thousand here, and each search walks all that lives."""
+    """Collect garbage seldom: applications are built by the thousand here, and each search walks all that lives.
+
+    What lives by now lives until the end: it is not walked again.
+    """
     gc.collect()
+    gc.freeze()
     gc.set_threshold(100_000, 10, 5)

@@ -57,7 +57,7 @@ _of_long = lru_cache(maxsize=4)(_masked)
 
 
 def _without_id(run: re.Match[str]) -> str:
-    """What stays of a run of word characters and hyphens: an id in it has digits and letters; hyphens before it stay."""
+    """What stays of a run of word characters and hyphens: an id has digits and letters; hyphens before it stay."""
     found = run[0]
     word = found.lstrip("-")
     if len(word) < _ID or _DIGIT.search(word) is None or _LETTER.search(word) is None:

@@ -17,7 +17,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-_START_WITHIN = 15.0
+_START_WITHIN = 60.0
 _STOP_WITHIN = 10.0
 
 

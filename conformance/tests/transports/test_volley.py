@@ -15,10 +15,13 @@ from auth_conformance.transports.wire import WireTransport, serve_app
 
 
 class Slow:
-    """Answers after a while; `waits` says whether it lets others go on meanwhile."""
+    """Answers after a while; `waits` says whether it lets others go on meanwhile.
 
-    def __init__(self, *, waits: bool) -> None:
-        self.waits = waits
+    With `heard`, it goes to work only when the answer before has been heard: so a busy machine changes nothing.
+    """
+
+    def __init__(self, *, waits: bool, heard: threading.Semaphore | None = None) -> None:
+        self.waits, self.heard = waits, heard
         self.inside = self.most = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -30,6 +33,7 @@ class Slow:
         if self.waits:
             await asyncio.sleep(0.05)
         else:
+            assert self.heard is None or self.heard.acquire(timeout=60)
             time.sleep(0.02)  # noqa: ASYNC251 - the service that blocks its loop is what is tested
         self.inside -= 1
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -68,7 +72,8 @@ def test_a_service_that_blocks_is_not_raced_in_process() -> None:
 
 def test_over_the_wire_only_work_counts_and_not_the_queue() -> None:
     # On a loop of its own: a service that blocks must not block whoever measures it.
-    app, url, done = Slow(waits=False), [""], threading.Event()
+    heard = threading.Semaphore(1)
+    app, url, done = Slow(waits=False, heard=heard), [""], threading.Event()
     ready = threading.Event()
 
     async def serve() -> None:
@@ -79,13 +84,18 @@ def test_over_the_wire_only_work_counts_and_not_the_queue() -> None:
 
     async def measure() -> Volley:
         made = Volley(WireTransport(url[0], agent="test"), 6)
-        await asyncio.gather(*(made.send(REQUEST) for _ in range(6)))
+
+        async def one() -> None:
+            await made.send(REQUEST)
+            heard.release()
+
+        await asyncio.gather(*(one() for _ in range(6)))
         return made
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(60)
         made = asyncio.run(measure())
     finally:
         done.set()
