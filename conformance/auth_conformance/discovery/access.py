@@ -11,6 +11,7 @@ from urllib.parse import urljoin
 from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.discovery.asking import granted
 from auth_conformance.discovery.doors import Opening, carrier_from, carriers_for, doors, open_door
+from auth_conformance.discovery.halfway import TOOK, halfway
 from auth_conformance.discovery.names import mentions, names, rank
 from auth_conformance.discovery.preludes import wants_csrf
 from auth_conformance.discovery.providers import own_path
@@ -207,6 +208,8 @@ class Doorman:
         self._known = known
         self._wrong: dict[str, int] = {}
         self.refusals: list[str] = []
+        # Whether a password was right and another step is to follow: no other way need be tried then.
+        self.halfway = False
         # What the last refusal said about the request, not about the password.
         self.wants_csrf = False
         self.wants_more = False
@@ -215,6 +218,8 @@ class Doorman:
 
     def may_try(self, account: Account) -> bool:
         """Whether another wrong login of this account can be afforded."""
+        if self.halfway:
+            return False
         return self._wrong.get(account.label, 0) < (_OWN_WRONG_TRIES if account.expendable else WRONG_TRIES)
 
     async def send(self, login: Login, account: Account, described: str = "") -> RawReply | None:
@@ -250,7 +255,11 @@ class Doorman:
         """Try an attempt and read what it issues: one login for each kind of credential that opens a door."""
         login = attempt.login()
         reply = await self.send(login, account, attempt.described)
-        return [] if reply is None else await self.read(login, reply, account)
+        found = [] if reply is None else await self.read(login, reply, account)
+        if reply is not None and not found:
+            sentence, self.halfway = halfway(self._known, login, reply)
+            self.refusals.append(sentence)
+        return found
 
     async def read(self, login: Login, reply: RawReply, account: Account) -> list[Login]:
         """The logins that a granted reply proves, with the credentials remembered."""
@@ -388,6 +397,9 @@ def cannot_log_in(known: Knowledge, label: str, refusals: Sequence[str]) -> Conf
     _, given = labelled(known.settings.accounts).get(label, ("", None))
     variable = given.password.env if given is not None and given.password is not None else ""
     tried = "; ".join(refusals[-2:])
+    if TOOK in tried.rpartition("; ")[2]:
+        tried = tried.rpartition("; ")[2]
+        return ConfigurationError(f"Account {label} ({account.username}) cannot log in: {tried}.")
     return ConfigurationError(
         f"Account {label} ({account.username}) cannot log in: {tried}. "
         f"Check the user name and {variable or 'the password'}, or say in [[login]] how people log in."

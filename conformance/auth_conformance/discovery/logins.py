@@ -97,6 +97,8 @@ def _attempt(
         user = handed.pop(0)
     if user is None and not handed:
         return None
+    if user is None and mentions(password.name, names("login", "factors")):
+        return None  # a second factor beside what the first step gave: no place for a password
     pointed = any(
         operation.path.endswith("/" + path.strip("/").rsplit("/", 1)[-1]) for path in known.token_paths
     )

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from auth_conformance.discovery.lifecycle import is_logout
 from auth_conformance.model import Need
+from auth_conformance.settings import ConfigurationError
 from auth_conformance.target import Operation
 
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
@@ -154,6 +155,35 @@ def test_a_revocation_by_the_book_is_a_logout(learn: Any) -> None:
     sent = [request for request, _ in lesson.log if request.path == "/oauth/revoke"]
     assert sent
     assert all((request.body or b"").decode().removeprefix("token=") not in tried for request in sent)
+
+
+class Second(BaseModel):
+    attempt: str
+    pin: str
+
+
+def test_a_second_step_is_told_and_no_password_lands_in_it(learn: Any) -> None:
+    app, store = FastAPI(), Store()
+    seen: list[str] = []
+
+    @app.post("/auth/login")
+    def first(body: Entrance) -> dict[str, str]:
+        store.log_in(body.user, body.passphrase)
+        return {"status": "pin", "attempt": secrets.token_urlsafe(18)}
+
+    @app.post("/auth/pin")
+    def second(body: Second) -> dict[str, str]:
+        seen.append(body.pin)
+        raise HTTPException(401, "no")
+
+    with pytest.raises(ConfigurationError) as caught:
+        learn(app)
+    said = str(caught.value)
+    assert "POST /auth/login took the password" in said
+    assert "POST /auth/pin takes attempt from it and asks for pin, which no account says" in said
+    assert "[[login.before]]" in said
+    assert not seen
+    assert not store.wrong
 
 
 class Visit(BaseModel):
