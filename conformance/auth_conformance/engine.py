@@ -26,6 +26,7 @@ from auth_conformance.probe import Scene
 from auth_conformance.runner import run_all
 from auth_conformance.settings import ConfigurationError, Settings
 from auth_conformance.transports.asgi import BASE_URL, AsgiTransport, LifespanFailedError
+from auth_conformance.transports.heap import share
 from auth_conformance.transports.http import HttpTransport
 from auth_conformance.transports.mailbox import Lookup, Mailbox
 from auth_conformance.transports.recorder import METER, BudgetExceededError, Recorder
@@ -103,6 +104,7 @@ async def opened(
         app = load_app(settings.app, settings.app_dir)
     if app is not None:
         kind, address = "app", settings.app or "application"
+        share()
         transport = AsgiTransport(app, timeout=settings.timeout, agent=agent)  # type: ignore[arg-type] # any ASGI app
         rate = settings.rate
     elif settings.url is not None:

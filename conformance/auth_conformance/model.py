@@ -492,7 +492,8 @@ class Run:
     finished: datetime
     target: TargetSummary
     level: int
-    results: tuple[Result, ...]
+    # Never spelled out: asyncio spells out what a task returned when the loop ends, and this is megabytes of evidence.
+    results: tuple[Result, ...] = field(repr=False)
     decision: Decision
     requests: int = 0
     command: str = ""

@@ -109,6 +109,7 @@ _LONG = 20
 _MOST = 16
 _INNER = bytes(value ^ 0x36 for value in range(256))
 _OUTER = bytes(value ^ 0x5C for value in range(256))
+_COMMON = "a common password"
 _NEVER = re.compile(r"^(?:https?|www|com|org|net|io|the|and|of|v\d+|api|app)$")
 
 
@@ -200,13 +201,21 @@ def guess(token: Jwt, words: Iterable[str] = ()) -> Guesses:
     hashed, message, wanted = HASHES[token.algorithm], token.signing_input, token.signature
     block = hashed(b"").block_size
     seen: set[bytes] = set()
-    for kind, secret in _candidates(words):
+    for kind, secret in _named(words):
         if secret in seen:
             continue
         seen.add(secret)
         if _hmac(secret, message, hashed, block) == wanted:
             return Guesses(Guess(secret, kind, len(seen)), len(seen))
-    return Guesses(None, len(seen))
+    tried = len(seen)
+    for secret in _common():
+        # Each of them comes once: to note two hundred thousand would take twenty mebibytes.
+        if secret in seen:
+            continue
+        tried += 1
+        if _hmac(secret, message, hashed, block) == wanted:
+            return Guesses(Guess(secret, _COMMON, tried), tried)
+    return Guesses(None, tried)
 
 
 def known_kind(secret: bytes, words: Iterable[str] = ()) -> str | None:
@@ -215,6 +224,12 @@ def known_kind(secret: bytes, words: Iterable[str] = ()) -> str | None:
 
 
 def _candidates(words: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    yield from _named(words)
+    for secret in _common():
+        yield _COMMON, secret
+
+
+def _named(words: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     for secret in unset():
         yield "what a missing setting turns into", secret
     for kind, texts in (
@@ -224,19 +239,31 @@ def _candidates(words: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         for text in texts:
             for secret in spellings(text):
                 yield kind, secret
-    for secret in _common():
-        yield "a common password", secret
 
 
 def cookie_secrets(words: Iterable[str]) -> Iterator[tuple[str, bytes, bool]]:
     """The same candidates; for the many common passwords rare ways to derive a key are not worth the time."""
     for kind, secret in _candidates(words):
-        yield kind, secret, kind != "a common password"
+        yield kind, secret, kind != _COMMON
+
+
+def _common() -> Iterator[bytes]:
+    """The byte texts of the common passwords, each once."""
+    texts, lengths = _packed()
+    start = 0
+    for length in lengths:
+        yield texts[start : start + length]
+        start += length
 
 
 @cache
-def _common() -> tuple[bytes, ...]:
-    return tuple(dict.fromkeys(secret for text in common_passwords() for secret in spellings(text)))
+def _packed() -> tuple[bytes, bytes]:
+    """The common byte texts end to end, and how long each is: a tenth of what as many objects take."""
+    found = dict.fromkeys(secret for text in common_passwords() for secret in spellings(text))
+    texts = bytearray()
+    for text in found:  # `join` would hold a buffer of 80 bytes for each
+        texts += text
+    return bytes(texts), bytes(map(len, found))
 
 
 def _spelt(word: str) -> Iterator[str]:

@@ -127,13 +127,9 @@ class Minimal(Sessions):
         own: set[str],
         private: dict[str, str],
     ) -> list[Violation]:
-        sent = " ".join(
-            [
-                kept.request.url,
-                *(str(value) for _, value in kept.request.headers),
-                (kept.request.body or b"").decode("utf-8", "replace"),
-            ]
-        )
+        request = kept.request
+        body = (request.body or b"").decode("utf-8", "replace")
+        sent = " ".join([request.url, *(str(value) for _, value in request.headers), body])
         text, name = kept.reply.text, kept.exchange.operation
         found: list[tuple[str, Severity]] = []
         for pointer, what in stored_material(kept.reply.json, text):

@@ -24,11 +24,23 @@ def digest_of(text: str) -> str:
 
 def derive(text: str, live: Sequence[str]) -> Derivation | None:
     """The recipe for `text` from one of the `live` credentials, youngest first; None when there is none."""
+    # A run learns thousands of credentials, and some attacks send a megabyte: what cannot be is said at a glance.
+    size, payload = len(text), _payload(text)
     for base in reversed(live):
-        found = _by_parts(text, base) if base.count(".") == 2 else _by_range(text, base)
+        if base.count(".") == 2:
+            found = _by_parts(text, base) if payload is not None and payload in base else None
+        else:
+            near = len(base) // 2 <= size <= len(base) + _LITERAL
+            found = _by_range(text, base) if near else None
         if found is not None:
             return found
     return None
+
+
+def _payload(text: str) -> str | None:
+    """The second part of a token with its dots, which every recipe by parts keeps; None for what is no token."""
+    parts = text.split(".", 3)
+    return f".{parts[1]}." if 2 <= len(parts) <= 3 else None
 
 
 def _by_parts(text: str, base: str) -> Derivation | None:

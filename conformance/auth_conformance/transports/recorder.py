@@ -7,6 +7,7 @@ import itertools
 import re
 import sys
 import time
+import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
@@ -72,11 +73,32 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One exchange of the run with its raw halves, for checks that read what others were answered."""
+    """One exchange of the run with its raw halves, for checks that read what others were answered.
 
-    request: HttpRequest
+    Some attacks send megabytes of one letter: `packed` is such a body, which `sent` is then without.
+    """
+
+    sent: HttpRequest
     reply: RawReply
     exchange: Exchange
+    packed: bytes | None = None
+
+    @property
+    def request(self) -> HttpRequest:
+        """The request as it was sent."""
+        return self.sent if self.packed is None else replace(self.sent, body=zlib.decompress(self.packed))
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes to keep this."""
+        return len(self.reply.body) + len(self.sent.body or b"") + len(self.packed or b"")
+
+    def smaller(self) -> Kept:
+        """The same with a large body of the request packed."""
+        body = self.sent.body or b""
+        if len(body) <= EXCERPT:
+            return self
+        return replace(self, sent=replace(self.sent, body=None), packed=zlib.compress(body, 1))
 
 
 class Archive:
@@ -91,16 +113,16 @@ class Archive:
 
         An attack on routing bears the name of the operation that it wants and goes elsewhere: not that one's reply.
         """
-        reply, size = kept.exchange.reply, len(kept.reply.body)
-        if size > min(LARGEST_KEPT, self._room) or not _addressed(kept):
+        reply = kept.exchange.reply
+        if len(kept.reply.body) > min(LARGEST_KEPT, self._room) or not _addressed(kept):
             return
         wordings = self._kept.setdefault((kept.exchange.operation, reply.status), {})
         if len(wordings) >= WORDINGS_KEPT and reply.digest not in wordings:
             return
         same = wordings.setdefault(reply.digest, [])
         if len(same) < KEPT_OF_A_WORDING:
-            same.append(kept)
-            self._room -= size
+            same.append(kept.smaller())
+            self._room -= same[-1].size
 
     def __iter__(self) -> Iterator[Kept]:
         """Every exchange that was kept, in the order of the run."""
@@ -321,11 +343,11 @@ def _asked(exchange: Exchange) -> set[str]:
 def _addressed(kept: Kept) -> bool:
     """Whether the request went to the operation that it is named for."""
     method, _, template = kept.exchange.operation.partition(" ")
-    path, slots = kept.request.path.split("?")[0].split("/"), template.split("/")
+    path, slots = kept.sent.path.split("?")[0].split("/"), template.split("/")
     same = len(path) == len(slots) and all(
         value == slot or ("{" in slot and value) for value, slot in zip(path, slots, strict=True)
     )
-    return same and kept.request.method == method
+    return same and kept.sent.method == method
 
 
 def _path_values(exchange: Exchange) -> set[str]:

@@ -69,7 +69,8 @@ class Redactor:
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
         self._learned: list[str] = []
-        self._longest_first: list[str] = []
+        # The spellings that end in the same characters, so that a text is searched once and not for each of them.
+        self._ending: dict[str, list[str]] = {}
         # What was shown for a text, and how many spellings were known then.
         self._seen: dict[str, tuple[str, int]] = {}
         self._in_order: list[str] = []
@@ -90,11 +91,12 @@ class Redactor:
             base64.b64encode(raw).decode(),
         }
         spellings.add(base64.urlsafe_b64encode(raw).rstrip(b"=").decode())
+        shown = mark(text)
         for spelling in spellings:
-            self._known[spelling] = mark(text)
+            if spelling not in self._known:
+                self._ending.setdefault(spelling[-_SHORTEST:], []).append(spelling)
+            self._known[spelling] = shown
         self._in_order += spellings
-        # Searched one by one: a pattern of all of them is compiled anew for each secret, and slower to search.
-        self._longest_first = sorted(self._known, key=len, reverse=True)
 
     def learn_header(self, name: str) -> None:
         """Treat the values of this header as credentials."""
@@ -102,9 +104,7 @@ class Redactor:
 
     def known_in(self, text: str, said: str = "") -> str | None:
         """The mark of a known secret that stands in `text` and not in `said`; None when there is none."""
-        return next(
-            (self._known[part] for part in self._longest_first if part in text and part not in said), None
-        )
+        return next((self._known[part] for part in self._within(text) if part not in said), None)
 
     def text(self, text: str) -> str:
         """`text` as it may be shown."""
@@ -116,10 +116,19 @@ class Redactor:
         self._seen[text] = shown, len(self._in_order)
         return shown
 
+    def _within(self, text: str) -> list[str]:
+        """The known spellings that stand in `text`, the longest first."""
+        found: set[str] = set()
+        for end in range(_SHORTEST, len(text) + 1):
+            # The end of a credential is random; its beginning is that of all tokens.
+            candidates = self._ending.get(text[end - _SHORTEST : end])
+            if candidates is not None:
+                found.update(item for item in candidates if text.endswith(item, 0, end))
+        return sorted(found, key=lambda item: (-len(item), item))
+
     def _hidden(self, text: str) -> str:
-        for spelling in self._longest_first:
-            if spelling in text:
-                text = text.replace(spelling, self._known[spelling])
+        for spelling in self._within(text):
+            text = text.replace(spelling, self._known[spelling])
         text = _JWT.sub(lambda match: mark(match[0]), text)
         text = _SECRET_MEMBER.sub(_hide_member, text)
         text = _TOKEN_LIKE.sub(_hide_token, text)

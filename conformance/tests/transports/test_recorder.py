@@ -51,6 +51,15 @@ def test_only_replies_of_an_operation_are_kept_for_it(
     assert bool(list(way.archive)) is kept
 
 
+def test_a_request_of_megabytes_takes_little_room_and_is_the_same_again() -> None:
+    way = recorder()
+    large = HttpRequest("POST", "/things", body=b"a" * 3_000_000)
+    asyncio.run(way.send(large, label="x"))
+    [kept] = way.archive
+    assert kept.request == large
+    assert kept.size < 30_000
+
+
 def test_the_login_that_issued_a_token_is_found_again() -> None:
     way = recorder()
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from auth_conformance.credentials import Jwt, SigningKey
 from auth_conformance.secret import Secret
-from auth_conformance.transports.redaction import Redactor
+from auth_conformance.transports.redaction import Redactor, mark
 
 SECRETS = st.text(st.characters(exclude_categories=("Cs",)), min_size=6, max_size=40)
 
@@ -79,3 +79,13 @@ def test_terminal_escapes_and_direction_overrides_are_spelled_out() -> None:
     shown = Redactor().text("\x1b[31mred\u202egnirts")
     assert "\x1b" not in shown
     assert "\u202e" not in shown
+
+
+def test_of_secrets_within_each_other_the_longest_is_named() -> None:
+    redactor = Redactor()
+    for secret in ("river-42", "the-river-42", "42-the-river-42-far"):
+        redactor.learn(Secret(secret))
+    shown = redactor.text("say 42-the-river-42-far, the-river-42 or river-42")
+    assert shown == f"say {mark('42-the-river-42-far')}, {mark('the-river-42')} or {mark('river-42')}"
+    assert redactor.known_in("of the-river-42", said="the-river-42") is None
+    assert redactor.known_in("of the-river-42", said="river-42") == mark("the-river-42")
