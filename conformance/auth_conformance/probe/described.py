@@ -22,13 +22,13 @@ from auth_conformance.oracles.schemas import CREDENTIAL, Fit, at, fit, json_sche
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.refusals import Refusals
 from auth_conformance.transports.message import HttpRequest
+from auth_conformance.transports.recorder import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from auth_conformance.target import Operation, Published
     from auth_conformance.transports.message import RawReply
-    from auth_conformance.transports.recorder import Kept
 
 # Documented operations that are read to see their answers; the run's own answers count as well.
 _READ = 30
@@ -153,7 +153,7 @@ class Described(Refusals):
             role=Role.ATTACK,
             operation=kept.exchange.operation,
         )
-        return replace(kept, request=request, reply=answer.reply, exchange=answer.exchange)
+        return Kept(request, answer.reply, answer.exchange)
 
     async def must_answer_as_described(self) -> Verdict:
         """Successful answers fit their documented schema and hold nothing else."""
