@@ -22,7 +22,6 @@ from auth_conformance.model import (
     Violation,
 )
 from auth_conformance.oracles.pointer import put, resolve
-from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.accounts import Accounts
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.holdings import told_once
@@ -32,7 +31,7 @@ from auth_conformance.target import Account, styled
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
-    from auth_conformance.target import Operation
+    from auth_conformance.target import Objects, Operation
     from auth_conformance.transports.message import HttpRequest
 
 Members = Sequence[tuple[str, Any]]
@@ -102,7 +101,37 @@ class Assigning(Accounts):
         )
 
     def _places(self) -> list[Callable[[], Awaitable[Place | None]]]:
-        return [self._at_registration, self._at_profile, self._at_creation, self._at_update, self._at_key]
+        further = [
+            self._in_collection(objects, make)
+            for objects in self.target.further
+            for make in (self._at_creation, self._at_update)
+        ]
+        first = [self._at_registration, self._at_profile, self._at_creation, self._at_update, self._at_key]
+        return [*first, *further]
+
+    def _in_collection(
+        self, objects: Objects, make: Callable[[], Awaitable[Place | None]]
+    ) -> Callable[[], Awaitable[Place | None]]:
+        """The same in a further collection; None, and a note, where it cannot be tried there."""
+
+        async def made() -> Place | None:
+            try:
+                with self.looking_at(objects):
+                    place = await make()
+            except (Missing, Unclear) as unclear:
+                self.notes.append(f"not judged: {objects.create.name}: {unclear.verdict.reason}")
+                return None
+            if place is None:
+                return None
+            there = place.send
+
+            async def send(extra: Extra) -> tuple[Answer, Answer | None, Credential | None]:
+                with self.looking_at(objects):
+                    return await there(extra)
+
+            return replace(place, send=send)
+
+        return made
 
     @staticmethod
     def _extras(place: Place) -> list[Extra]:
@@ -160,15 +189,10 @@ class Assigning(Accounts):
         members = dict(extra.members)
         if isinstance(members.get("user"), dict):
             members = members["user"]
-        now = {pointer.rsplit("/", 1)[-1]: value for pointer, value in flattened(read.reply.json).items()}
-        lists = read.reply.json if isinstance(read.reply.json, dict) else {}
+        now = _members(read)
         for name, value in members.items():
-            seen, before = (
-                (lists.get(name), place.shown.get(name))
-                if isinstance(value, list)
-                else (now.get(name), place.shown.get(name))
-            )
-            if name in {*now, *lists} and _same(seen, value) and not _same(before, value):
+            before = place.shown.get(name)
+            if name in now and _same(now[name], value) and not _same(before, value):
                 return f"{name} is read as what was sent, and is {json.dumps(before)} otherwise"
         return ""
 
@@ -304,10 +328,12 @@ class Assigning(Accounts):
         taken = (
             {item.name for item in (objects.update,) if item is not None} if objects is not None else set()
         )
+        taken |= self._flows()
+        # A session cookie is often not declared: what the witness shows tells whose the members are.
         elsewhere = [
             operation
             for operation in changing
-            if operation.protected and "{" not in operation.path and operation.name not in taken
+            if "{" not in operation.path and operation.name not in taken and operation.bodies
         ]
         if not elsewhere:
             return None
@@ -317,8 +343,19 @@ class Assigning(Accounts):
         likeness = {
             operation.name: len(_members(shown).keys() & _properties(operation)) for operation in elsewhere
         }
-        best = max(elsewhere, key=lambda operation: likeness[operation.name])
+        best = max(elsewhere, key=lambda operation: (likeness[operation.name], operation.protected))
         return best if likeness[best.name] else None
+
+    def _flows(self) -> set[str]:
+        """What takes a name or a password besides: logins, registration, changes and resets of passwords."""
+        target = self.target
+        found = {login.operation.name for login in target.logins}
+        found |= {logout.operation.name for logout in target.logouts}
+        found |= {target.register.operation.name} if target.register is not None else set()
+        found |= {target.password_change.form.operation.name} if target.password_change is not None else set()
+        if target.recovery is not None:
+            found |= {target.recovery.ask.form.operation.name, target.recovery.confirm.form.operation.name}
+        return found
 
     async def _as_caller(
         self, request: HttpRequest, credential: Credential, label: str, operation: Operation
@@ -434,7 +471,18 @@ def _properties(operation: Operation) -> frozenset[str]:
 
 
 def _members(answer: Answer) -> dict[str, Any]:
-    return dict(answer.reply.json) if isinstance(answer.reply.json, dict) else {}
+    """Return what a reply shows by name; of two members of one name the outer one, whatever envelope is around."""
+    found: dict[str, Any] = {}
+    level = [answer.reply.json]
+    while level:
+        inner: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                for name, value in item.items():
+                    found.setdefault(name, value)
+                inner += item.values()
+        level = inner
+    return found
 
 
 def _another(value: object) -> object:

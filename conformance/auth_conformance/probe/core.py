@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import random
 import secrets
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ from auth_conformance.probe.above import above_for, completed, taken_elsewhere, 
 from auth_conformance.probe.scene import Crash, Scene
 from auth_conformance.probe.welcome import welcome
 from auth_conformance.secret import Secret
-from auth_conformance.target import Account, Login, Operation, Witness, address_of, styled
+from auth_conformance.target import Account, Login, Objects, Operation, Witness, address_of, styled
 from auth_conformance.transports.message import HttpRequest, RawReply
 from auth_conformance.transports.recorder import Sent
 from auth_conformance.transports.wire import NoWire
@@ -169,6 +170,17 @@ class Core:
             need = {"a": Need.LOGIN, "b": Need.TWO_USERS}.get(label, Need.ADMIN)
             raise Missing(f"No account {label!r} is known.", self._remedy(need))
         return account
+
+    @contextlib.contextmanager
+    def looking_at(self, objects: Objects) -> Iterator[None]:
+        """Within it, the objects that this check looks at are those of another collection."""
+        scene, target = self.scene, self.target
+        self.scene = scene.about(objects)
+        self.target = self.scene.target
+        try:
+            yield
+        finally:
+            self.scene, self.target = scene, target
 
     def kinds(self) -> tuple[Kind, ...]:
         """The kinds of credential that this target accepts where the rule looks, and that A can obtain."""

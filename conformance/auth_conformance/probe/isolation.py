@@ -73,15 +73,10 @@ class Isolation(Sessions):
         A finding in one is a finding. What is unclear in a further one is told, and decides nothing: it may be no
         collection of people's own objects at all.
         """
-        scene, target = self.scene, self.target
         verdict = await self._said_of_one(judge)
-        for objects in target.further:
-            self.scene = scene.about(objects)
-            self.target = self.scene.target
-            try:
+        for objects in self.target.further:
+            with self.looking_at(objects):
                 more = await self._said_of_one(judge)
-            finally:
-                self.scene, self.target = scene, target
             verdict = self._together(verdict, more, objects)
         return verdict
 

@@ -1,4 +1,4 @@
-"""AUZ101, AUZ102 and AUZ110 where people have objects of two kinds, and only those of the second can be reached."""
+"""AUZ101, AUZ102, AUZ105 and AUZ110 where people have objects of two kinds, and those of the second are open."""
 
 import secrets
 from typing import Annotated, Any
@@ -7,7 +7,7 @@ import pytest
 from checks.judging import judged_as_found, said
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from services.people import PEOPLE
 
 from auth_conformance.model import Failed, Passed
@@ -24,12 +24,19 @@ class Titled(BaseModel):
     title: str
 
 
-def planner(*, guarded: bool) -> FastAPI:  # noqa: C901 - a service is many handlers
-    """Teams, and plans below them. Unguarded, a plan is found by its id alone below any team of one's own."""
+class Loose(Titled):
+    model_config = ConfigDict(extra="allow")
+
+
+def planner(*, guarded: bool, trusting: bool = False) -> FastAPI:  # noqa: C901 - a service is many handlers
+    """Teams, and plans below them in an envelope. Unguarded, a plan is found by its id alone below one's own team.
+
+    A `trusting` one takes whatever members a plan is made with.
+    """
     app = FastAPI()
     logins: dict[str, str] = {}
     teams: dict[str, dict[str, str]] = {}
-    plans: dict[str, dict[str, str]] = {}
+    plans: dict[str, dict[str, Any]] = {}
 
     def caller(bearer: Bearer) -> str:
         if bearer.credentials not in logins:
@@ -45,13 +52,13 @@ def planner(*, guarded: bool) -> FastAPI:  # noqa: C901 - a service is many hand
 
     Team = Annotated[dict[str, str], Depends(own_team)]  # noqa: N806 - a type
 
-    def plan_of(plan: str, team: Team) -> dict[str, str]:
+    def plan_of(plan: str, team: Team) -> dict[str, Any]:
         found = plans.get(plan)
         if found is None or (guarded and found["team"] != team["id"]):
             raise HTTPException(404, "no plan")
         return found
 
-    Plan = Annotated[dict[str, str], Depends(plan_of)]  # noqa: N806 - a type
+    Plan = Annotated[dict[str, Any], Depends(plan_of)]  # noqa: N806 - a type
 
     @app.post("/login")
     def login(who: Person) -> dict[str, str]:
@@ -81,19 +88,21 @@ def planner(*, guarded: bool) -> FastAPI:  # noqa: C901 - a service is many hand
         return team
 
     @app.post("/teams/{team}/plans", status_code=201)
-    def make_plan(body: Titled, team: Team) -> dict[str, str]:
-        made = {"id": secrets.token_hex(6), "team": team["id"], "title": body.title}
+    def make_plan(body: Loose, team: Team) -> dict[str, Any]:
+        more = (body.model_extra or {}) if trusting else {}
+        made = {"reviewer": team["owner"], "is_active": True, **more}
+        made |= {"id": secrets.token_hex(6), "team": team["id"], "title": body.title}
         plans[made["id"]] = made
-        return made
+        return {"ok": True, "result": made}
 
     @app.get("/teams/{team}/plans/{plan}")  # noqa: FAST003 - the dependency takes it
-    def read_plan(plan: Plan) -> dict[str, str]:
-        return plan
+    def read_plan(plan: Plan) -> dict[str, Any]:
+        return {"ok": True, "result": plan}
 
     @app.patch("/teams/{team}/plans/{plan}")  # noqa: FAST003 - the dependency takes it
-    def change_plan(body: Titled, plan: Plan) -> dict[str, str]:
+    def change_plan(body: Titled, plan: Plan) -> dict[str, Any]:
         plan["title"] = body.title
-        return plan
+        return {"ok": True, "result": plan}
 
     return app
 
@@ -113,3 +122,17 @@ def test_sound_objects_of_two_kinds_pass(code: str) -> None:
     result = judged_as_found(code, planner(guarded=True))
     assert isinstance(result.verdict, Passed), said(result)
     assert "Likewise the objects of POST /teams/{team}/plans." in result.verdict.reason
+
+
+def test_members_of_the_second_kind_of_object_may_not_be_set() -> None:
+    found: Any = judged_as_found("AUZ105", planner(guarded=True, trusting=True)).verdict
+    assert isinstance(found, Failed)
+    (violation,) = found.violations
+    assert violation.operation == "POST /teams/{team}/plans"
+    assert "reviewer is read as what was sent" in violation.message
+
+
+def test_members_in_an_envelope_are_known_before_they_are_compared() -> None:
+    result = judged_as_found("AUZ105", planner(guarded=True))
+    assert isinstance(result.verdict, Passed), said(result)
+    assert "POST /teams/{team}/plans" in result.verdict.reason
