@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 # So many steps make a story of one act, and of the later ones that mix everything.
 STEPS = 6
 LONGER = 12
-# So many stories are told in one act; the first of them is the plainest that there is.
+# So many stories are told in one act; the first of them is the plainest that there is. While there are moves that
+# no act was about yet, that one is enough: a short budget must not end before the last move had its turn.
 STORIES = 2
 # So many other moves are allowed in an act besides the one that it is about.
 _OTHERS = 3
@@ -122,11 +123,12 @@ class LifecycleSearch:
 
     def _search(self) -> None:
         machine = _machine(self)
-        for number, (allowed, subject, steps) in enumerate(self._acts(list(offered(self)))):
+        moves = list(offered(self))
+        for number, (allowed, subject, steps) in enumerate(self._acts(moves)):
             if self.best is not None or self.bridge.spent or self.stories >= self._examples:
                 return
             act = _act(machine, allowed, subject)
-            self._play(seed(f"{self._seed}:{number}")(act), steps)
+            self._play(seed(f"{self._seed}:{number}")(act), steps, 1 if number < len(moves) else STORIES)
 
     def _acts(self, moves: list[str]) -> Iterator[tuple[set[str], str, int]]:
         """Which moves are allowed, which one is likelier than the rest, and how long the stories are.
@@ -141,12 +143,12 @@ class LifecycleSearch:
             some = self._rng.sample(moves, min(2 * _OTHERS, len(moves)))
             yield {*some, *(before for one in some for before in _AFTER[one])}, some[0], LONGER
 
-    def _play(self, machine: type[RuleBasedStateMachine], steps: int) -> None:
+    def _play(self, machine: type[RuleBasedStateMachine], steps: int, stories: int) -> None:
         try:
             run_state_machine_as_test(
                 machine,
                 settings=settings(
-                    max_examples=min(STORIES, self._examples - self.stories),
+                    max_examples=min(stories, self._examples - self.stories),
                     stateful_step_count=steps,
                     database=None,
                     deadline=None,

@@ -253,7 +253,12 @@ class World:
             return False
         own = await self.searcher.call(listing, mine, label="a lists what is theirs")
         others = await self.searcher.call(listing, other, label="b lists what is theirs")
-        return own.reply.ok and identifier in own.reply.text and identifier not in others.reply.text
+        if own.reply.json is None or others.reply.json is None:
+            return own.reply.ok and identifier in own.reply.text and identifier not in others.reply.text
+        # Numbers are everywhere: a short one is the object's id only where the owner's list has it.
+        return own.reply.ok and bool(
+            _listed(own.reply.json, identifier) - _listed(others.reply.json, identifier)
+        )
 
     async def owner_view(self, person: Person, operation: Operation, identifier: str) -> Answer | None:
         """What the owner sees of one object: by its own address, else in the list."""
@@ -344,3 +349,14 @@ def _entries(value: Any) -> list[Any]:
 
 def _content(request: HttpRequest) -> Iterable[tuple[str, str | bytes]]:
     return (pair for pair in request.headers if pair[0].lower() == "content-type")
+
+
+def _listed(value: Any, identifier: str, *, inside: bool = False) -> set[str]:
+    """The names of the members that have that value in what is listed; "" for the elements themselves."""
+    if isinstance(value, list):
+        own = {"" for item in value if str(item) == identifier}
+        return own.union(*(_listed(item, identifier, inside=True) for item in value))
+    if not isinstance(value, dict):
+        return set()
+    here = {name for name, item in value.items() if inside and str(item) == identifier}
+    return here.union(*(_listed(item, identifier, inside=inside) for item in value.values()))

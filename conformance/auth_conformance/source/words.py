@@ -25,7 +25,8 @@ ABOUT = listed("""
     generator provider func function method attempts attempt window minimum maximum flow grant getter scope
     scopes claims payload encoding charset separator delimiter placeholder example examples help owner user
     create created update updated reset verify verified change changed missing present is has digits usage namespace
-    use pointer place parts part number numbers position domain samesite secure httponly transport env var variable
+    use supported pointer place parts
+    part number numbers position domain samesite secure httponly transport env var variable
     """)
 _SECRET = listed(
     "secret secrets password passwords passwd pwd passphrase token tokens apikey apikeys credential credentials "

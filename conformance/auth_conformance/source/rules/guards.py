@@ -24,6 +24,7 @@ _REFUSAL = re.compile(
     r"40[13]|Response|error|refus|unauthor|forbidden|denied|invalid|fail|anonym|guest|redirect", re.IGNORECASE
 )
 _EXPIRY = listed("exp expire expires expiry expiration expired expires_at")
+_OPEN_BY_NAME = listed("allow all")
 _NOW = ("datetime.datetime.utcnow", "datetime.datetime.now", "datetime.utcnow", "datetime.now")
 
 
@@ -178,6 +179,8 @@ class _Judge:
             for call, _ in module.calls:
                 if name_of(call.func) != function.name or module.function_of(call) is None:
                     continue
+                if _is_of_another_class(self.wiring.tree, module, call, function):
+                    continue
                 if isinstance(_bare(module, call), ast.Expr):
                     user = module.function_of(call)
                     return f"{user.name if user else 'its caller'} drops the result"
@@ -242,6 +245,9 @@ class _Judge:
         ]
         if any(name_of(item) in {"property", "cached_property"} for item in self.function.decorator_list):
             return  # a member of a caller that is known already
+        outer = self.module.parents.get(self.function)
+        if isinstance(outer, ast.ClassDef) and set(words(outer.name)) >= _OPEN_BY_NAME:
+            return  # a policy that says so: whoever names it has chosen it
         if (
             body
             and isinstance(body[0], ast.Return)
@@ -269,6 +275,39 @@ class _Judge:
 def _bare(module: Module, node: ast.AST) -> ast.AST:
     outer = module.parents.get(node, node)
     return module.parents.get(outer, outer) if isinstance(outer, ast.Await) else outer
+
+
+def _is_of_another_class(tree: Tree, module: Module, call: ast.Call, function: Function) -> bool:
+    """Whether a method of that name is called on an object that is made of another class in sight."""
+    outer = module.function_of(call)
+    if outer is None or not isinstance(call.func, ast.Attribute) or not isinstance(call.func.value, ast.Name):
+        return False
+    made = [
+        tree.find(module, module.dotted(part.value.func))
+        for part in ast.walk(outer)
+        if isinstance(part, ast.Assign)
+        and isinstance(part.value, ast.Call)
+        and any(name_of(target) == call.func.value.id for target in part.targets)
+    ]
+    return bool(made) and all(
+        item is not None
+        and isinstance(item[1], ast.ClassDef)
+        and not _inherits(tree, item[0], item[1], function)
+        for item in made
+    )
+
+
+def _inherits(tree: Tree, module: Module, node: ast.ClassDef, function: Function, depth: int = 4) -> bool:
+    """Whether a class, or one that it is made from, holds that very method."""
+    if function in node.body:
+        return True
+    for base in node.bases if depth else ():
+        found = tree.find(module, module.dotted(base))
+        if found is None or not isinstance(found[1], ast.ClassDef):
+            continue
+        if _inherits(tree, found[0], found[1], function, depth - 1):
+            return True
+    return False
 
 
 def _asks(function: Function, name: str) -> bool:
