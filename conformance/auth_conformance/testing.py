@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import marshal
 import os
 import re
 import sys
@@ -15,6 +16,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -135,6 +137,10 @@ def seeded(package: Path, edits: tuple[Edit, ...] = ()) -> Iterator[ModuleType]:
     with tempfile.TemporaryDirectory(prefix="auth-conformance-") as folder:
         copy = Path(folder) / name
         write_copy(package, copy, edits)
+        for path in copy.glob("*.py"):
+            cached = Path(importlib.util.cache_from_source(str(path)))
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            cached.write_bytes(_bytecode(path.name, path.read_text("utf-8")))
         spec = importlib.util.spec_from_file_location(
             name, copy / "__init__.py", submodule_search_locations=[str(copy)]
         )
@@ -149,6 +155,14 @@ def seeded(package: Path, edits: tuple[Edit, ...] = ()) -> Iterator[ModuleType]:
             for loaded in [key for key in sys.modules if key == name or key.startswith(f"{name}.")]:
                 del sys.modules[loaded]
             _forget_callables()
+
+
+@lru_cache(maxsize=64)
+def _bytecode(name: str, text: str) -> bytes:
+    """The file's bytecode as Python keeps it (PEP 552, unchecked): most files of a copy are as in the copy before."""
+    source = text.encode()
+    header = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + importlib.util.source_hash(source)
+    return header + marshal.dumps(compile(source, name, "exec", dont_inherit=True))
 
 
 def _forget_callables() -> None:
