@@ -11,9 +11,11 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import WorkStealingScheduling
 
 _HERE = str(Path(__file__).parent)
 if _HERE not in sys.path:
@@ -40,3 +42,12 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 10, 5)
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> WorkStealingScheduling | None:
+    """Let a worker that is done take over what waits at another.
+
+    xdist's usual way hands out hundreds of tests at a time, and with them all of the slow ones to one worker.
+    """
+    return WorkStealingScheduling(config, log) if config.getoption("dist") == "load" else None
