@@ -83,11 +83,26 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
             await self._forge_tokens(mutation, account, session, found)
         else:
             self._without_mutation(found)
+        await self._forge_further(live, bare, found)
         await self._forge_login(account, found)
         await self._forge_logout(account, found)
         closing = await self.sign_in(account, Kind.COOKIE)
         await self.must_live(self.witness, closing.credential, baseline, "after")
         return self._concluded_forgeries(found, "requests that a foreign page can send")
+
+    async def _forge_further(self, live: Credential, bare: Credential, found: Forgeries) -> None:
+        """Forge the creations of further collections: what guards one change may have been forgotten at the next."""
+        for objects in self.target.further:
+            if objects.create.method != "POST":
+                continue
+            with self.looking_at(objects):
+                mutation = self.mutation()
+                try:
+                    if mutation is not None:
+                        await self._must_create(mutation, live)
+                        await self._forge_creations(mutation, bare, found)
+                except Unclear as unclear:
+                    self.notes.append(f"not forged: {objects.create.name}: {unclear.verdict.reason}")
 
     def _concluded_forgeries(self, found: Forgeries, what: str) -> Verdict:
         evidence, notes = tuple(self.evidence), tuple(self.notes)
