@@ -47,3 +47,18 @@ def test_what_was_not_tested_is_grouped_alike_and_keeps_the_first_code_short(
         "STO101 and 2 more not tested  needs db, which is not known. (STO101, STO102, STO105)",
         "      database = 1",
     ]
+
+
+def test_a_long_search_says_in_a_pipe_every_ten_seconds_where_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = 0.0
+    monkeypatch.setattr("auth_conformance.console.time.monotonic", lambda: seconds)
+    console, quiet = Console(), Console(quiet=True)
+    for number in range(31):
+        seconds = float(number)
+        console.search(f"fuzzing {number}")
+        quiet.search("never")
+    told = capsys.readouterr()
+    assert told.err.splitlines() == ["fuzzing 11", "fuzzing 22"]
+    assert told.out == ""
