@@ -69,8 +69,23 @@ def issued(reply: RawReply) -> list[Issued]:
         worded = word.lower() in ("", "bearer", "token", "jwt")
         if named and worded and (opaque(rest) or Jwt.parse(rest) is not None):
             ranked.append((30, Issued(rest, pointer=f"header {name.title()}")))
+    if not ranked:
+        ranked = _named_only(reply)
     tokens = [item for _, item in sorted(ranked, key=lambda pair: pair[0])]
     return tokens[:3] + cookies[:3]
+
+
+def _named_only(reply: RawReply) -> list[tuple[int, Issued]]:
+    """What is named like a token and does not look like one: who counts sessions issues "S5001"."""
+    found = []
+    for pointer, value in strings(reply.json).items():
+        name = pointer.rsplit("/", 1)[-1]
+        place = rank(name, names("tokens", "access"))
+        if place is None or names_csrf(name) or rank(name, names("tokens", "never")) is not None:
+            continue
+        if isinstance(value, str) and _OPAQUE.fullmatch(value) is not None:
+            found.append((place, Issued(value, pointer=pointer)))
+    return found
 
 
 def refresh_pointer(reply: RawReply) -> str | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Outcome, Role, Verdict
-from auth_conformance.probe.core import Missing, Unclear
+from auth_conformance.probe.core import Unclear
 from auth_conformance.probe.knocking import Knocking, Tally, is_json, with_member
 from auth_conformance.secret import Secret
 
@@ -47,21 +47,14 @@ class Bounds(Knocking):
         await self.right_login(login, account, "before")
         for number, size in enumerate(_SIZES):
             # Four wrong passwords each: what limits guesses must not be what is measured.
-            account = await self._another_victim(account) if number else account
+            account = await self.another_victim() if number else account
             for sized in self._sized(login, account, size):
                 await self._weigh_size(sized, size, tally)
-        await self._leave_room(login, await self._another_victim(account), tally)
-        await self.right_login(login, await self.victim(), "after")
+        await self._leave_room(login, await self.another_victim(), tally)
+        await self.right_login(login, await self.another_victim(), "after")
         return self.concluded(
             tally, f"{tally.delivered} huge passwords took no longer than the same bytes elsewhere."
         )
-
-    async def _another_victim(self, account: Account) -> Account:
-        """A new expendable account; the same one again where there is no other."""
-        try:
-            return await self.victim()
-        except Missing:
-            return account
 
     def _sized(self, login: Login, account: Account, size: int) -> list[_Sized]:
         text, short = Secret("a1B-" * (size // 4)), Secret(self.password())
@@ -132,7 +125,7 @@ class Bounds(Knocking):
         alone = [await self._polled() for _ in range(_ROUNDS)]
         worst: list[float] = []
         for attempt in range(_TWICE):
-            others = [await self.victim() if attempt else account for _ in range(1)]
+            others = [await self.another_victim() if attempt else account for _ in range(1)]
             crowd = [self._one_of_many(login, others[0]) for _ in range(_TOGETHER)]
             busy = asyncio.gather(*crowd)
             polled = [await self._polled() for _ in range(_ROUNDS)]

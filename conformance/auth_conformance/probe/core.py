@@ -321,22 +321,40 @@ class Core:
             raise Missing("No login is known that could create a key.", self._remedy(Need.LOGIN))
         return kinds[0]
 
+    async def _declared_expendable(self) -> Account:
+        """A declared account that no check used, else one that another check used and that still logs in."""
+        given = self.target.expendables()
+        used = {made.label: made for made, _ in self.scene.made_accounts}
+        for account in given:
+            if account.label not in used:
+                self.scene.made_accounts.append((account, None))
+                self.scene.lent.add((self.rule.code, account.label))
+                return account
+        for account in (used[item.label] for item in given):
+            if (self.rule.code, account.label) not in self.scene.lent and await self._still_logs_in(account):
+                self.scene.lent.add((self.rule.code, account.label))
+                return account
+        raise Missing(
+            f"Nobody can register here, and this check needs another expendable account: {len(given)} are used up."
+            if given
+            else "Nobody can register here, and this check needs an expendable account.",
+            self._remedy(Need.EXPENDABLE)
+            or '[accounts.spare2]\nusername = "…"\npassword = { env = "SPARE2_PASSWORD" }\nrole = "expendable"',
+        )
+
+    async def _still_logs_in(self, account: Account) -> bool:
+        if not self.target.logins or account.password is None:
+            return False
+        answer, login = await self.try_login(
+            account, account.password, label=f"does {account.label} still log in?", role=Role.CONTROL
+        )
+        return login.read(answer.reply, account.label) is not None
+
     async def expendable(self) -> Account:
         """A new account that may be locked or deleted. Raises Missing without self-registration."""
         register = self.target.register
         if register is None:
-            for account in self.target.expendables():
-                if all(account is not made for made, _ in self.scene.made_accounts):
-                    self.scene.made_accounts.append((account, None))
-                    return account
-            given = len(self.target.expendables())
-            raise Missing(
-                f"Nobody can register here, and this check needs another expendable account: {given} are used up."
-                if given
-                else "Nobody can register here, and this check needs an expendable account.",
-                self._remedy(Need.EXPENDABLE)
-                or '[accounts.spare2]\nusername = "…"\npassword = { env = "SPARE2_PASSWORD" }\nrole = "expendable"',
-            )
+            return await self._declared_expendable()
         name = f"x{self.scene.run_id}{len(self.scene.made_accounts)}{self.word(5)}"
         username = styled(name, register.user_style)
         password = Secret(self.password())
@@ -414,7 +432,9 @@ class Core:
         exchange = replace(sent.exchange, outcome=judgement.outcome if judgement else None)
         answer = Answer(request, sent.reply, exchange, judgement)
         self.evidence.append(exchange)
-        if judgement is not None and judgement.outcome is Outcome.CRASHED:
+        # A server that is no proxy may hang up on CONNECT (RFC 9110 §9.3.6): Node.js does by itself.
+        broken = judgement is not None and judgement.outcome is Outcome.CRASHED
+        if broken and request.method != "CONNECT":
             self.scene.crashes.append(Crash(label, request, exchange, raw_wire, moved))
         if sent.reply.status == 401:
             self.scene.refusals_seen.append(exchange)

@@ -44,12 +44,13 @@ MISSING = object()
 
 @dataclass(frozen=True, slots=True)
 class Knock:
-    """One login that must not work: `request` makes it for an account."""
+    """One login that must not work: `request` makes it for an account. `of_two` needs two different passwords."""
 
     label: str
     request: Callable[[Account], HttpRequest]
     core: bool = True
     severity: Severity | None = None
+    of_two: bool = False
 
 
 @dataclass(slots=True)
@@ -221,9 +222,21 @@ class Knocking(Mailing):
 
     # Accounts.
 
+    _latest: Account | None = None
+
     async def victim(self) -> Account:
-        """A new account to be attacked. Raises Missing."""
-        return await self.expendable()
+        """A new account to be attacked, or a declared one that this check did not have yet. Raises Missing."""
+        self._latest = await self.expendable()
+        return self._latest
+
+    async def another_victim(self) -> Account:
+        """As `victim`; the last one again where there is no other. Raises Missing where there was none."""
+        try:
+            return await self.victim()
+        except Missing:
+            if self._latest is None:
+                raise
+            return self._latest
 
     async def registered(
         self, password: Secret, username: str | None = None, label: str = "register an account"

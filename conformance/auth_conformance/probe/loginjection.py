@@ -69,7 +69,7 @@ class LoginInjection(Knocking):
         operation = login.operation.name
         different: list[Answer] = []
         for _ in range(ROUNDS):
-            account = await self.victim()
+            account = await self.another_victim()
             pair = [
                 await self._typed(login, account.username + condition, account.password or Secret(""), words)
                 for words, condition in (

@@ -157,7 +157,7 @@ class PasswordEnds(Namesakes, Mailing):
         session = await self.log_in(after)
         await self._must_be_live(session, "with the new password")
         self.scene.made_accounts = [
-            (made, session.credential if made is before else known)
+            (after, session.credential) if made is before else (made, known)
             for made, known in self.scene.made_accounts
         ]
         proofs = []

@@ -39,8 +39,22 @@ class Passwords(Knocking):
         """Nothing but the right password of the right account logs in, in whatever type it comes."""
         other = await self.victim()
         tally = Tally()
+        twins = sorted(
+            account.label
+            for account in self.target.expendables()
+            if account.label != other.label and account.password == other.password
+        )
+        if twins and self.target.register is None:
+            tally.doubt(
+                f"The accounts {other.label} and {twins[0]} have the same password: whether the password of one "
+                "opens the other was not tried.",
+                f'[accounts.{twins[0].removeprefix("x-")}]\npassword = {{ env = "ANOTHER_PASSWORD" }}  # of its own',
+            )
         for login in self.logins():
-            await self.must_stay_out(login, self._wrong_knocks(login, other), self.victim, tally)
+            knocks = self._wrong_knocks(login, other)
+            await self.must_stay_out(
+                login, [item for item in knocks if not (twins and item.of_two)], self.victim, tally
+            )
             await self.right_login(login, other, "at the end")
         return self.concluded(
             tally, f"{tally.delivered} wrong passwords in {len(self.logins())} logins issued nothing."
@@ -55,11 +69,11 @@ class Passwords(Knocking):
 
             return make
 
-        def text(words: str, value: Callable[[Account], str]) -> Knock:
+        def text(words: str, value: Callable[[Account], str], *, of_two: bool = False) -> Knock:
             def make(account: Account) -> HttpRequest:
                 return login.request(account.username, Secret(value(account)))
 
-            return Knock(words, make)
+            return Knock(words, make, of_two=of_two)
 
         wrong = Secret(self.password())
         self.scene.recorder.redactor.learn(wrong)
@@ -67,11 +81,14 @@ class Passwords(Knocking):
             text("a wrong password", lambda _: wrong.reveal()),
             text("an empty password", lambda _: ""),
             text("a single blank as password", lambda _: " "),
-            text("the password of another account", lambda _: (other.password or wrong).reveal()),
+            text(
+                "the password of another account", lambda _: (other.password or wrong).reveal(), of_two=True
+            ),
             text("the user name as password", lambda account: account.username),
             Knock(
                 "the right password under another account's name",
                 lambda account: login.request(other.username, account.password or wrong),
+                of_two=True,
             ),
         ]
         if login.encoding in ("json", "form"):

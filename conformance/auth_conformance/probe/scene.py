@@ -41,6 +41,8 @@ class Scene:
 
     `ca_file` holds the authority that signed the target's certificate, where the usual ones did not.
 
+    `lent` are the declared expendable accounts that each check was given: (code, label).
+
     `sampler` makes a request that an operation's schemas allow: (operation, chance, path_values=...).
     """
 
@@ -61,6 +63,7 @@ class Scene:
     crashes: list[Crash] = field(default_factory=list)
     refusals_seen: list[Exchange] = field(default_factory=list)
     made_accounts: list[tuple[Account, Credential | None]] = field(default_factory=list)
+    lent: set[tuple[str, str]] = field(default_factory=set)
     waited: float = 0.0
     # What stands above objects in their paths: by account, and by the id of an object. Who stands below the same.
     parents: dict[str, Mapping[str, str]] = field(default_factory=dict)
