@@ -194,6 +194,14 @@ class Resting(Mailing, Stored):
             for row, column, value in dump.cells()
             if (row.table, column, value) not in before
         ]
+        # A signed token need not be stored. That the account is there shows that this is the service's database.
+        tokens = [session for session in sessions if session.credential.jwt is not None]
+        signed = len(tokens) == len(issued)
+        if not fresh and signed and any(value == account.username for _, _, value in dump.cells()):
+            raise Missing(
+                "Not applicable: a login issues signed tokens only, and stores nothing of them.",
+                applicable=False,
+            )
         if not fresh:
             return Inconclusive("Nothing new stands in the database after a login.", REMEDY)
         texts = {item.text for item in issued}
