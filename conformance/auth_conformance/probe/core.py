@@ -330,7 +330,7 @@ class Core:
                 self.scene.made_accounts.append((account, None))
                 self.scene.lent.add((self.rule.code, account.label))
                 return account
-        for account in (used[item.label] for item in given):
+        for account in (used[item.label] for item in given if item.label not in self.scene.lost):
             if (self.rule.code, account.label) not in self.scene.lent and await self._still_logs_in(account):
                 self.scene.lent.add((self.rule.code, account.label))
                 return account
@@ -348,7 +348,19 @@ class Core:
         answer, login = await self.try_login(
             account, account.password, label=f"does {account.label} still log in?", role=Role.CONTROL
         )
-        return login.read(answer.reply, account.label) is not None
+        let_in = login.read(answer.reply, account.label) is not None
+        if not let_in and answer.judgement is None:
+            self.scene.lost.add(account.label)  # locked, deleted, or its password was changed
+        return let_in
+
+    def now_known_by(self, account: Account, password: Secret) -> Account:
+        """The account with the password that was just set for it; whoever is lent it next must know that one."""
+        changed = replace(account, password=password)
+        self.scene.made_accounts = [
+            (changed if made.label == account.label else made, credential)
+            for made, credential in self.scene.made_accounts
+        ]
+        return changed
 
     async def expendable(self) -> Account:
         """A new account that may be locked or deleted. Raises Missing without self-registration."""

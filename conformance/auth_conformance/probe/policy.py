@@ -191,22 +191,28 @@ class PasswordPolicy(Knocking):
             credential = await self.right_login(login, account, "to change it")
             request = change.request(account.password, password)
             request = request.with_headers(*credential.headers).with_query(*credential.query)
-            return await self.send(request, label=label, operation=change.form.operation.name)
+            answer = await self.send(request, label=label, operation=change.form.operation.name)
+            if _taken(answer):
+                self.now_known_by(account, password)
+            return answer
 
-        return Entrance(change.form.operation.name, self.victim, choose)
+        return Entrance(change.form.operation.name, self.another_victim, choose)
 
     def _chosen_at_reset(self) -> Entrance:
         confirm = self.recovery.confirm
 
         async def choose(account: Account, password: Secret, label: str) -> Answer:
             token = await self.reset_token(account)
-            return await self.send(
+            answer = await self.send(
                 confirm.request(token, password, account.address),
                 label=label,
                 operation=confirm.form.operation.name,
             )
+            if _taken(answer):
+                self.now_known_by(account, password)
+            return answer
 
-        return Entrance(confirm.form.operation.name, self.victim, choose)
+        return Entrance(confirm.form.operation.name, self.another_victim, choose)
 
     # Nothing but length.
 
