@@ -18,13 +18,16 @@ import pytest
 import time_machine
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from secrecy import spellings_of_secrets, tellers
 
 import auth_conformance
 from auth_conformance import catalog
 from auth_conformance.demo import bundled, package
+from auth_conformance.document import from_document, to_document
 from auth_conformance.engine import conduct
 from auth_conformance.loop import run_to_end
 from auth_conformance.model import Failed, Impact, Run
+from auth_conformance.probe import Scene
 from auth_conformance.sdk import Check
 from auth_conformance.testing import FAST_HASHING, FLAWS, Edit, Flaw, StaleFlawError, load_flaws, seeded
 
@@ -90,7 +93,18 @@ def sent_at(flaw: Flaw | None) -> list[Check]:
     return [CATALOGUE[code] for code in sorted(near)]
 
 
-def verdicts(flaw: Flaw | None = None, algorithm: str = "HS256", checks: list[Check] | None = None) -> Run:
+def verdicts(
+    flaw: Flaw | None = None,
+    algorithm: str = "HS256",
+    checks: list[Check] | None = None,
+    secrets: set[str] | None = None,
+) -> Run:
+    """The run; `secrets` are filled with what it must not tell."""
+
+    async def learn(scene: Scene, _: object) -> None:
+        if secrets is not None:
+            secrets.update(spellings_of_secrets(scene.recorder.redactor))
+
     frozen = {
         "SECRET_KEY": fixed("SECRET_KEY"),
         **FAST_HASHING,
@@ -103,7 +117,7 @@ def verdicts(flaw: Flaw | None = None, algorithm: str = "HS256", checks: list[Ch
         four_file = flaw is None or flaw.chapter == "source"
         policy = settings.policy.model_copy(update={"four_file": four_file and settings.policy.four_file})
         judged = settings.model_copy(update={"policy": policy})
-        return run_to_end(conduct(judged, checks or sent_at(flaw), app=app))
+        return run_to_end(conduct(judged, checks or sent_at(flaw), app=app, then=learn))
 
 
 def failed(run: Run) -> set[str]:
@@ -132,16 +146,23 @@ def told(run: Run) -> str:
 @pytest.mark.parametrize(
     ("algorithm", "families"), [("HS256", ()), ("ES256", ("TOK", "MIX", "LIF")), ("RS256", ("TOK",))]
 )
-def test_the_clean_app_passes_everything_that_applies(algorithm: str, families: tuple[str, ...]) -> None:
+def test_the_clean_app_passes_everything_that_applies_and_no_report_tells_a_secret(
+    algorithm: str, families: tuple[str, ...]
+) -> None:
     """The algorithm matters to what reads tokens; everything else is asked once (all with the whole matrix)."""
     checks = [check for check in CATALOGUE.values() if WHOLE or not families or check.rule.family in families]
-    run = verdicts(algorithm=algorithm, checks=checks)
+    secrets: set[str] = set()
+    run = verdicts(algorithm=algorithm, checks=checks, secrets=secrets)
     undecided = {result.rule.code for result in run.results if result.name not in {"passed", "skipped"}}
     assert not undecided, told(run)
     untested = {
         result.rule.code for result in run.results if getattr(result.verdict, "applicable", False) is True
     }
     assert not untested, told(run)
+    assert len(secrets) > 20
+    assert not tellers(run, secrets)
+    data = to_document(run)
+    assert to_document(from_document(data)) == data
     if algorithm != "HS256":
         assert "TOK113" in {result.rule.code for result in run.results if result.name == "passed"}
 
