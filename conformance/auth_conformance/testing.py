@@ -23,6 +23,8 @@ from typing import Any
 
 from fastapi.dependencies import models
 
+from auth_conformance.source.tree import shown_as
+
 FLAWS = Path(__file__).parent / "flaws"
 # Environment of the reference app: a test that logs in a hundred times does not wait for Argon2.
 FAST_HASHING = {
@@ -134,7 +136,10 @@ def seeded(package: Path, edits: tuple[Edit, ...] = ()) -> Iterator[ModuleType]:
     The package must use relative imports and keep its state out of modules. Raises StaleFlawError.
     """
     name = f"{package.name}_seeded_{next(_NUMBERS)}"
-    with tempfile.TemporaryDirectory(prefix="auth-conformance-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="auth-conformance-") as folder,
+        shown_as(Path(folder) / name, package.name),
+    ):
         copy = Path(folder) / name
         write_copy(package, copy, edits)
         for path in copy.glob("*.py"):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from auth_conformance.discovery.references import References
 from auth_conformance.model import Provenance, SourceLine
+from auth_conformance.source.tree import relative
 from auth_conformance.target import Operation, Parameter, Schema
 
 if TYPE_CHECKING:
@@ -191,7 +192,4 @@ def source_of(function: Any) -> SourceLine | None:
         return None
     if file is None:
         return None
-    path = Path(file)
-    with contextlib.suppress(ValueError):
-        path = path.resolve().relative_to(Path.cwd())
-    return SourceLine(str(path), line, getattr(inner, "__qualname__", ""))
+    return SourceLine(relative(Path(file)), line, getattr(inner, "__qualname__", ""))

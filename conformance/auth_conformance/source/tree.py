@@ -9,10 +9,11 @@ import re
 import tokenize
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from auth_conformance.model import Severity
 from auth_conformance.secret import Secret
@@ -27,6 +28,8 @@ SKIPPED = listed(
     "__pycache__ docs examples benchmarks"
 )
 _TEST_FILE = re.compile(r"(test_.*|.*_test|tests|conftest)\.py")
+# Copies of packages that are tested in place of the originals, and how they are shown.
+_COPIES: dict[Path, str] = {}
 _NOSEC = re.compile(r"#\s*nosec:?\s*(?P<codes>[^#]*)")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -379,8 +382,26 @@ def _dotted_name(path: Path, base: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
 
 
+@contextmanager
+def shown_as(folder: Path, name: str) -> Iterator[None]:
+    """Show what lies in `folder` as lying in `name`: the place of a copy differs from run to run.
+
+    Baselines and code scanning recognise a finding of the source by its path.
+    """
+    place = folder.resolve()
+    _COPIES[place] = name
+    try:
+        yield
+    finally:
+        del _COPIES[place]
+
+
 def relative(path: Path) -> str:
     """A path as reports show it: relative to the working directory where it lies below it."""
+    with suppress(OSError, RuntimeError):
+        for folder, name in list(_COPIES.items()):
+            if path.resolve().is_relative_to(folder):
+                return PurePosixPath(name, *path.resolve().relative_to(folder).parts).as_posix()
     try:
         return path.resolve().relative_to(Path.cwd()).as_posix()
     except (
