@@ -48,7 +48,11 @@ class Changing(Knocking):
         for way in ways:
             await self._try_change(login, way, tally)
         if self.target.password_change is not None:
-            await self._change_for_another(login, self.password_change, tally)
+            try:
+                await self._change_for_another(login, self.password_change, tally)
+            except Missing as reason:
+                # What was found with one account counts; without a second one nothing is said of others.
+                tally.doubt(f"a change that names another account was not tried: {reason}", reason.remedy)
             await self._works(login, self.password_change)
         elif not ways and not tally.violations:
             raise Missing("No password change is known.", self._remedy(Need.PASSWORD_CHANGE))
@@ -201,7 +205,7 @@ class Changing(Knocking):
 
     async def _was_changed(self, login: Login, way: Change) -> tuple[Answer, Answer] | None:
         """Try on a new account; the answers when the new password logs in, None when the old one does."""
-        account, new = await self.victim(), Secret(self.password())
+        account, new = await self.another_victim(), Secret(self.password())
         self.scene.recorder.redactor.learn(new)
         credential = await self._credential(login, account, way.credential)
         request = way.request(account, new)
@@ -222,6 +226,7 @@ class Changing(Knocking):
             operation=login.operation.name,
         )
         if await self.let_in(login, tried) is not None:
+            self.now_known_by(account, new)
             return answer, tried
         await self.right_login(login, account, "the old password still works")
         return None
@@ -283,7 +288,7 @@ class Changing(Knocking):
 
     async def _works(self, login: Login, change: PasswordChange) -> None:
         """The honest change works: otherwise refusals prove nothing. Raises Unclear."""
-        account, new = await self.victim(), Secret(self.password())
+        account, new = await self.another_victim(), Secret(self.password())
         self.scene.recorder.redactor.learn(new)
         credential = await self.right_login(login, account, "before the honest change")
         answer = await self.send(
@@ -305,6 +310,7 @@ class Changing(Knocking):
                 f"{change.form.operation.name} did not change the password for who knows it "
                 f"({answer.why or answer.status})."
             )
+        self.now_known_by(account, new)
 
 
 def _alone(operation: Operation, account: Account, new: Secret) -> HttpRequest:
