@@ -82,7 +82,7 @@ def test_a_budget_that_cannot_be_read_is_refused() -> None:
 def test_pytest_has_one_item_per_operation_and_machine_also_with_several_workers(project: Path) -> None:
     (project / "conftest.py").write_text(LISTING)
     options = ["-q", "-p", "no:cacheprovider", "--auth-app", "shop:app", "--auth-fuzz", "--auth-only", "FUZ"]
-    chosen = ["--auth-fuzz-budget", "1s", "-k", "notes or cookie or lifecycle", "-n", "2"]
+    chosen = ["--auth-fuzz-budget", "3s", "-k", "notes or cookie or lifecycle", "-n", "2"]
     done = run(project, "pytest", *options, *chosen)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passed" in done.stdout
