@@ -8,6 +8,8 @@ from typing import Any
 
 # RFC 6749 §5.1 and RFC 8693 §4.2 say `scope`; `scopes` is FastAPI's tutorial, `scp` Microsoft's and Okta's.
 MEMBERS = ("scope", "scopes", "scp")
+# Where a key has one level out of several, it may be called otherwise, too.
+_LEVELS = ("role", "access", "access_level", "level", "permission", "scope_name")
 # What else services call it where somebody makes a key.
 _OF_KEYS = (*MEMBERS, "permissions", "rights", "abilities", "capabilities", "privileges", "grants")
 
@@ -16,15 +18,18 @@ _OF_KEYS = (*MEMBERS, "permissions", "rights", "abilities", "capabilities", "pri
 class ScopeMember:
     """The member of a creation that says what the new credential may do: a list, or one text with blanks.
 
-    `known` are the scopes that its schema names.
+    `known` are the scopes that its schema names. A `single` one takes just one of them.
     """
 
     name: str
     listed: bool
     known: tuple[str, ...] = ()
+    single: bool = False
 
     def written(self, scopes: Iterable[str]) -> object:
-        """These scopes as the member takes them."""
+        """These scopes as the member takes them; a single one takes the first."""
+        if self.single:
+            return next(iter(scopes), "")
         return list(scopes) if self.listed else " ".join(scopes)
 
     def stated(self, record: object) -> frozenset[str] | None:
@@ -57,6 +62,9 @@ def scope_member(properties: Mapping[str, Any]) -> ScopeMember | None:
                     for word in _words(one.get(key))
                 ]
                 found.append((1, ScopeMember(str(name), listed, tuple(dict.fromkeys(known)))))
+            elif isinstance(shape.get("enum"), list) and str(name).lower() in (*_OF_KEYS, *_LEVELS):
+                words = tuple(item for item in shape["enum"] if isinstance(item, str))
+                found.append((2, ScopeMember(str(name), False, words, single=True)))
     return min(found, key=lambda item: item[0])[1] if found else None
 
 

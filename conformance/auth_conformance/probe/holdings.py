@@ -236,6 +236,11 @@ def told_once(violations: list[Violation]) -> tuple[Violation, ...]:
 
 
 def rights_of(operation: Operation) -> dict[str, object]:
-    """Return the member of a key that lists rights, with every right that its schema names."""
+    """Return the member of a key that lists rights, with every right that its schema names.
+
+    Of levels of which a key has one, nobody knows which is the highest.
+    """
     member = scope_member(next(iter(operation.bodies.values()), {}).get("properties", {}))
-    return {member.name: member.written(member.known)} if member is not None and member.known else {}
+    if member is None or member.single or not member.known:
+        return {}
+    return {member.name: member.written(member.known)}

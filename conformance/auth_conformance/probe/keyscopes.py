@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import (
@@ -21,12 +20,12 @@ from auth_conformance.oracles.pointer import put, resolve, strings
 from auth_conformance.oracles.privilege import role_word
 from auth_conformance.oracles.scopes import ScopeMember, flow_scopes, scope_member, scopes_of
 from auth_conformance.probe.core import Answer, Missing, Unclear
-from auth_conformance.probe.holdings import Holdings, told_once
-from auth_conformance.probe.stored import Stored
+from auth_conformance.probe.holdings import told_once
+from auth_conformance.probe.keylevels import KeyLevels, Narrow, record_in, records_in
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
-    from auth_conformance.target import KeyManagement, Operation
+    from auth_conformance.target import KeyManagement
 
 # So many single scopes are tried; a key whose only scope is managing keys is the one that matters.
 MOST_SCOPES = 8
@@ -35,16 +34,7 @@ _OWNERS = ("user_id", "owner_id", "owner", "user", "account_id")
 _ADDRESS = ("email", "username", "login")
 
 
-@dataclass(frozen=True, slots=True)
-class Narrow:
-    """A key with one scope (or as it comes, where keys have none), and the answer that it came in."""
-
-    scope: str
-    credential: Credential
-    answer: Answer
-
-
-class KeyScopes(Holdings, Stored):
+class KeyScopes(KeyLevels):
     """Tries with a key what its owner's login may do and the key may not."""
 
     async def must_not_escalate_by_key(self) -> Verdict:
@@ -63,7 +53,10 @@ class KeyScopes(Holdings, Stored):
             narrow = await self._narrow_keys(keys, login, member, scopes, made)
             witness, baseline = await self._key_witness(narrow[0].credential)
             await self.must_live(witness, narrow[0].credential, baseline, "before")
-            if member is not None and len(narrow) > 1:
+            if member is not None and member.single and len(narrow) > 1:
+                violations += await self.levels_kept(keys, member, narrow, made)
+                tried.append("keys of another level")
+            elif member is not None and len(narrow) > 1:
                 violations += await self._widened(keys, member, narrow, made, doubts)
                 tried.append("wider keys")
             elif member is not None:
@@ -79,6 +72,7 @@ class KeyScopes(Holdings, Stored):
             violations += await self._as_administrator_by_key(narrow)
             tried.append("administration")
             violations += await self._account_by_key(tried)
+            await self._revokes_another(keys, narrow)
             await self.must_live(witness, narrow[0].credential, baseline, "after")
         finally:
             for answer in made:
@@ -105,7 +99,7 @@ class KeyScopes(Holdings, Stored):
             listed = await self.call(keys.listing, login, label="which scopes do keys have?")
             found += [
                 scope
-                for record in _records(listed.reply.json)
+                for record in records_in(listed.reply.json)
                 for scope in sorted(member.stated(record) or ())
             ]
         return list(dict.fromkeys(found))
@@ -127,19 +121,11 @@ class KeyScopes(Holdings, Stored):
             answer = await self.call(
                 keys.create, login, label=f"a key with only {scope}".removesuffix(" with only "), body=body
             )
-            if (key := self._made_by(keys, answer, made)) is not None:
+            if (key := self.made_by(keys, answer, made)) is not None:
                 found.append(Narrow(scope, key, answer))
         if not found:
             raise Unclear(f"{keys.create.name} made no key with a single scope.")
         return found
-
-    def _made_by(self, keys: KeyManagement, answer: Answer, made: list[Answer]) -> Credential | None:
-        value = resolve(answer.reply.json, keys.value)
-        if not answer.reply.ok or not isinstance(value, str) or not value:
-            return None
-        self.scene.recorder.redactor.learn(Secret(value))
-        made.append(answer)
-        return Credential(keys.carriers[0], Secret(value), "a")
 
     async def _widened(
         self,
@@ -159,7 +145,7 @@ class KeyScopes(Holdings, Stored):
             label="control: a key with all scopes",
             body=body,
         )
-        if self._made_by(keys, whole, made) is None:
+        if self.made_by(keys, whole, made) is None:
             doubts.append(f"{keys.create.name} makes no key with all scopes for A's login ({whole.status})")
         violations = []
         for item in narrow:
@@ -169,7 +155,7 @@ class KeyScopes(Holdings, Stored):
                 answer = await self.call(
                     keys.create, item.credential, label=label, role=Role.ATTACK, body=body
                 )
-                wider = self._made_by(keys, answer, made) is not None
+                wider = self.made_by(keys, answer, made) is not None
                 if not wider or not _holds_more(answer, member, item.scope):
                     break
                 proof.append(answer.exchange)
@@ -187,8 +173,8 @@ class KeyScopes(Holdings, Stored):
         self, keys: KeyManagement, member: ScopeMember, item: Narrow, everything: list[str]
     ) -> list[Violation]:
         """Change one's own scopes, where keys can be changed; what the owner reads afterwards counts (RR)."""
-        change = self._at_record(keys, ("PATCH", "PUT"))
-        read = self._at_record(keys, ("GET",)) or keys.listing
+        change = self.key_record(keys, ("PATCH", "PUT"))
+        read = self.key_record(keys, ("GET",)) or keys.listing
         number = resolve(item.answer.reply.json, keys.identifier) if keys.identifier else None
         if change is None or read is None or number is None:
             return []
@@ -205,25 +191,12 @@ class KeyScopes(Holdings, Stored):
         seen = await self.call(
             read, await self.credential(self._login_kind()), label="the owner reads the key", values=values
         )
-        record = seen.reply.json if "{" in read.path else _record(seen.reply.json, str(number))
+        record = seen.reply.json if "{" in read.path else record_in(seen.reply.json, str(number))
         if (member.stated(record) or frozenset()) > {item.scope}:
             message = f"{change.name} gave a key with only {item.scope} all scopes, on its own word."
             proof = (answer.exchange, seen.exchange)
             return [Violation(change.name, message, None, proof, Expectation("refused"))]
         return []
-
-    def _at_record(self, keys: KeyManagement, methods: tuple[str, ...]) -> Operation | None:
-        start = f"{keys.create.path.rstrip('/')}/{{"
-        return next(
-            (
-                operation
-                for operation in self.target.operations
-                if operation.method in methods
-                and operation.path.startswith(start)
-                and operation.path.endswith("}")
-            ),
-            None,
-        )
 
     async def _for_another(
         self, keys: KeyManagement, member: ScopeMember | None, narrow: list[Narrow], made: list[Answer]
@@ -243,7 +216,7 @@ class KeyScopes(Holdings, Stored):
             answer = await self.call(
                 keys.create, item.credential, label="a key makes one for B", role=Role.ATTACK, body=body
             )
-            key = self._made_by(keys, answer, made)
+            key = self.made_by(keys, answer, made)
             if key is None:
                 continue
             witness, _ = await self._key_witness(item.credential)
@@ -334,6 +307,28 @@ class KeyScopes(Holdings, Stored):
                     break
         return violations
 
+    async def _revokes_another(self, keys: KeyManagement, narrow: list[Narrow]) -> None:
+        """Whether one key of A ends another: noted, since neither has more rights after it."""
+        revoke = keys.revoke
+        if revoke is None or len(narrow) < 2 or "{" not in revoke.path:
+            return
+        one, other = narrow[0], narrow[-1]
+        number = resolve(other.answer.reply.json, keys.identifier) if keys.identifier else None
+        if number is None:
+            return
+        parameter = revoke.path.partition("{")[2].partition("}")[0]
+        answer = await self.call(
+            revoke,
+            one.credential,
+            label="a key revokes another key of its owner",
+            role=Role.ATTACK,
+            values={parameter: str(number)},
+        )
+        if answer.reply.ok:
+            self.notes.append(
+                f"a key with only {one.scope or 'what it comes with'} can revoke other keys of its owner"
+            )
+
     async def _account_by_key(self, tried: list[str]) -> list[Violation]:
         """Change password and address of an account made for it, by its key, without the current password."""
         account = await self.disposable("keys")
@@ -404,17 +399,4 @@ def _scopes_remedy(keys: KeyManagement, member: ScopeMember | None) -> str:
     return (
         f'[keys]\ncreate = "{keys.create.name}"\n'
         f"body = {{ {member.name} = {example} }}  # what else it needs, and every scope that A may give"
-    )
-
-
-def _records(listed: Any) -> list[Any]:
-    if isinstance(listed, dict):
-        return next((value for value in listed.values() if isinstance(value, list)), [])
-    return listed if isinstance(listed, list) else []
-
-
-def _record(listed: Any, number: str) -> Any:
-    return next(
-        (item for item in _records(listed) if isinstance(item, dict) and number in map(str, item.values())),
-        None,
     )

@@ -137,7 +137,9 @@ class Scoping(Minting):
         """Return the member of a key's creation that says what it may do."""
         keys = self.target.keys
         bodies = keys.create.bodies.values() if keys is not None else ()
-        return scope_member(next(iter(bodies), {}).get("properties", {}))
+        member = scope_member(next(iter(bodies), {}).get("properties", {}))
+        # A level may hold the others: which of them a key lacks cannot be told.
+        return None if member is not None and member.single else member
 
     async def _narrow_key(self, lacking: str, rest: Sequence[str]) -> list[Narrow]:
         member, keys = self._scope_member(), self.target.keys

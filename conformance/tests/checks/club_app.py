@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
@@ -49,6 +49,15 @@ class PlainWish(BaseModel):
     permissions: str
 
 
+class LevelWish(BaseModel):
+    label: str
+    access: Literal["look", "change"]
+
+
+class Permissions(BaseModel):
+    permissions: list[str]
+
+
 class Forgotten(BaseModel):
     email: str
 
@@ -71,6 +80,8 @@ class Club:
     most_at_once: int = 100
     joins: bool = False
     by_name: bool = False
+    keys_change: bool = False
+    keys_rename: bool = False
 
     def renamed(self, old: str, new: str) -> None:
         """A member takes another name; whoever held a badge under the old one is still that member."""
@@ -85,6 +96,10 @@ class Club:
         if held is not None and ("keys" not in held or not set(wanted) <= set(held)):
             raise HTTPException(403, "not yours to give")
         return wanted
+
+    def regranted(self, held: list[str] | None, wanted: list[str]) -> list[str]:
+        """What a key may do from now on, asked for as for a new one."""
+        return self.granted(held, wanted)
 
     def may_remove(self, slip: str, name: str | None) -> bool:
         """Whether this caller (None is a stranger) may take that slip down."""
@@ -119,16 +134,35 @@ def create_app(club: Club) -> FastAPI:  # noqa: C901, PLR0915 - a service is man
     Member = Annotated[str, Depends(member)]  # noqa: N806 - a type
 
     async def make_key(body: Any, who: Caller) -> dict[str, Any]:
-        told = body.permissions
+        word = "access" if club.wish is LevelWish else "permissions"
+        told = getattr(body, word)
         wanted = told.split() if isinstance(told, str) else told
         granted = club.granted(who[1], wanted)
         secret, number = f"club_{secrets.token_urlsafe(24)}", secrets.token_hex(6)
         club.keys[secret] = (who[0], number, granted)
         shown = " ".join(granted) if isinstance(told, str) else granted
-        return {"id": number, "label": body.label, "permissions": shown, "key": secret}
+        return {"id": number, "label": body.label, word: shown, "key": secret}
 
     make_key.__annotations__["body"] = club.wish
     app.post("/keys", status_code=201)(make_key)
+
+    if club.keys_change:
+
+        def own_key(number: str, name: str) -> str:
+            found = next((key for key, value in club.keys.items() if value[:2] == (name, number)), None)
+            if found is None:
+                raise HTTPException(404, "nothing")
+            return found
+
+        @app.get("/keys/{key_id}")
+        async def read_key(key_id: str, name: Member) -> dict[str, Any]:
+            return {"id": key_id, "permissions": club.keys[own_key(key_id, name)][2]}
+
+        @app.patch("/keys/{key_id}")
+        async def change_key(key_id: str, body: Permissions, who: Caller) -> dict[str, Any]:
+            key = own_key(key_id, who[0])
+            club.keys[key] = (who[0], key_id, club.regranted(who[1], body.permissions))
+            return {"id": key_id, "permissions": body.permissions}
 
     @app.delete("/keys/{key_id}", status_code=204)
     async def revoke(key_id: str, name: Member) -> None:
@@ -155,7 +189,10 @@ def create_app(club: Club) -> FastAPI:  # noqa: C901, PLR0915 - a service is man
             return {"username": body.username}
 
         @app.patch("/me")
-        async def rename(body: Rename, name: Member) -> dict[str, str]:
+        async def rename(body: Rename, who: Caller) -> dict[str, str]:
+            name, held = who
+            if held is not None and not club.keys_rename:
+                raise HTTPException(403, "not by key")
             if body.username in club.people:
                 raise HTTPException(409, "taken")
             club.renamed(name, body.username)

@@ -1,8 +1,9 @@
 """Vectors of several checks on a service unlike the reference app, sound and unsound in one way each."""
 
 import pytest
-from checks.club_app import SPARE, Club, PlainWish, judged
+from checks.club_app import SPARE, Club, LevelWish, PlainWish, judged
 from checks.judging import said
+from fastapi import HTTPException
 
 from auth_conformance.model import Result, Severity
 
@@ -74,6 +75,47 @@ def test_keys_with_scopes_of_the_service_own_names_do_not_widen_themselves(told:
     result = judged("KEY110", Generous(**wish), **told)
     assert (result.name, result.severity) == ("failed", Severity.HIGH), said(result)
     assert "made a key with all scopes for a key that has only" in result.verdict.reason
+
+
+class Rewriting(Club):
+    def regranted(self, held: list[str] | None, wanted: list[str]) -> list[str]:
+        return wanted
+
+
+class Ranked(Club):
+    def granted(self, held: list[str] | None, wanted: list[str]) -> list[str]:
+        if held == ["look"] and wanted != ["look"]:
+            raise HTTPException(403, "not yours to give")
+        return wanted
+
+
+def test_a_key_does_not_change_its_own_scopes() -> None:
+    sound = judged("KEY110", Club(keys_change=True))
+    assert sound.name == "passed", said(sound)
+    asked = [item.label for item in sound.verdict.evidence]
+    assert "a key with only slips:read changes its scopes" in asked
+    result = judged("KEY110", Rewriting(keys_change=True))
+    assert (result.name, result.severity) == ("failed", Severity.HIGH), said(result)
+    assert "all scopes, on its own word" in result.verdict.reason
+
+
+def test_a_key_does_not_change_its_owners_address() -> None:
+    sound = judged("KEY110", Club(joins=True))
+    assert sound.name == "passed", said(sound)
+    assert "a new address" in sound.verdict.reason
+    result = judged("KEY110", Club(joins=True, keys_rename=True))
+    assert (result.name, result.severity) == ("failed", Severity.HIGH), said(result)
+    assert "changed the address of its owner for a key" in result.verdict.reason
+
+
+def test_keys_of_one_level_out_of_several_do_not_make_each_other() -> None:
+    for house in (Club(wish=LevelWish), Ranked(wish=LevelWish)):
+        sound = judged("KEY110", house)
+        assert sound.name == "passed", said(sound)
+        assert "keys of another level" in sound.verdict.reason
+    result = judged("KEY110", Generous(wish=LevelWish))
+    assert (result.name, result.severity) == ("failed", Severity.HIGH), said(result)
+    assert "makes a key with change for one with look, and the reverse" in result.verdict.reason
 
 
 def test_scopes_that_nobody_names_are_asked_for() -> None:

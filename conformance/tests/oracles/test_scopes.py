@@ -23,7 +23,10 @@ WORDS = st.lists(st.text("abc:.", min_size=1), unique=True)
             ScopeMember("scopes", True, ("r",)),
         ),
         ({"type": "string", "examples": ["r w"]}, ScopeMember("scopes", False, ("r", "w"))),
-        ({"type": "string", "enum": ["all", "none"]}, None),
+        (
+            {"type": "string", "enum": ["all", "none"]},
+            ScopeMember("scopes", False, ("all", "none"), single=True),
+        ),
         ({"type": "integer"}, None),
         (True, None),
     ],

@@ -29,7 +29,8 @@ async def escalating_key(probe: Probe) -> Verdict:
         the password, is the account.
     How: make a key with each single scope, and let it make a key with all of them, change its own scopes, make a
         key for B, create what its scope does not cover, read what is for administrators, and set password and
-        address of an account of its own; what the owner reads afterwards decides.
+        address of an account of its own; what the owner reads afterwards decides. Where a key has one level out of
+        several, keys of two levels must not be able to make, or to become, each other.
     Fix: `if not set(body.scopes) <= principal.scopes: raise HTTPException(403)`, the owner from the credential and
         never from the body, and `require_login` (no keys) on password, address and MFA.
     """
