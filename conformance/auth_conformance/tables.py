@@ -207,8 +207,9 @@ class AccountSettings(Table):
     carrier: CarrierText | None = None
     """How the ready-made token or key travels, where no document says so."""
     role: Literal["", "a", "b", "admin", "expendable"] = ""
-    """Its part in the checks. An expendable account may be locked or changed by the run; several are allowed, and
-    none is needed where strangers may register."""
+    """Its part in the checks. An expendable account may be locked by the run, or have another password afterwards;
+    several are allowed, each with a password of its own (three serve nearly every check), and none is needed where
+    strangers may register."""
     email: str = ""
     """Where messages to this person arrive; the user name where it is left out."""
 
