@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Credential, Kind
-from auth_conformance.model import Failed, Passed, Role, Verdict, Violation
+from auth_conformance.model import Failed, Masked, Passed, Role, Verdict, Violation
 from auth_conformance.oracles.injection import Pause, delayed, error_text, pauses, phrases
 from auth_conformance.probe.refusal import Attempt, Refusal
 
@@ -27,7 +27,11 @@ class Injection(Refusal):
         live = await self.credential(Kind.KEY)
         attempts = list(self._phrases(live))
         twin = Attempt("control: the same bytes in X-Probe", live, headers=(("X-Probe", "' OR '1'='1"),))
-        verdict = await self.must_refuse(attempts, credential=live, twin=twin)
+        verdict = await self.must_refuse(
+            attempts, credential=live, twin=twin, must_hold=tuple(self._inert_phrases(live))
+        )
+        if isinstance(verdict, Masked):
+            return verdict
         found: list[Violation] = []
         baseline = await self.baseline(self.witness, live)
         found += await self._errors_shown(attempts, baseline)
@@ -44,6 +48,17 @@ class Injection(Refusal):
             reason = f"{verdict.reason} None of {len(pauses())} pairs was delayed, and no answer speaks SQL."
             return Passed(reason, evidence, notes)
         return verdict
+
+    def _inert_phrases(self, live: Credential) -> Iterator[Attempt]:
+        """The key changed where the phrases change it, by letters: where that gets in, no query is to blame."""
+        key, other = live.value.reveal(), self.word(8)
+        last = "k" if not key.endswith("k") else "q"
+        for label, text in (
+            ("the beginning of the key with other letters", f"{key[:6]}{other}"),
+            ("the key with another last character", f"{key[:-1]}{last}"),
+            ("the key with more letters behind it", f"{key}{other}"),
+        ):
+            yield Attempt(f"control: {label}", live.with_value(text))
 
     def _phrases(self, live: Credential) -> Iterator[Attempt]:
         key = live.value.reveal()

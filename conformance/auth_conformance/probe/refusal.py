@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from auth_conformance.credentials import Credential
+from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import (
     Failed,
     Inconclusive,
@@ -155,7 +155,8 @@ class Refusal(Core):
         for control in refused:
             answer = await self.attempt(witness, control, baseline, role=Role.CONTROL)
             if answer.accepted:
-                return Masked("TOK102", f"{control.label} is accepted already", tuple(self.evidence))
+                root = ROOTS[Kind.KEY] if live.carrier.kind is Kind.KEY else "TOK102"
+                return Masked(root, f"{control.label} is accepted already", tuple(self.evidence))
             if not answer.rejected:
                 raise Unclear(f"The control {control.label} was not refused: {answer.why}.")
         return None
