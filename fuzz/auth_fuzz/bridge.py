@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Event, Thread
 from typing import Any, TypeVar
 
@@ -119,11 +120,11 @@ async def in_thread(work: Callable[[], T], bridge: Bridge | None = None) -> T:
         try:
             result = work()
         except BaseException as error:  # noqa: BLE001 - it must reach the task that waits
-            tell, told = future.set_exception, error
+            tell = partial(future.set_exception, error)
         else:
-            tell, told = future.set_result, result  # type: ignore[assignment] # the other of the two
+            tell = partial(future.set_result, result)
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(tell, told)
+            loop.call_soon_threadsafe(tell)
 
     context = contextvars.copy_context()
     Thread(target=context.run, args=(run,), name="auth-fuzz", daemon=True).start()
