@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from auth_conformance.loop import run_to_end
 from auth_conformance.model import Depth, Need, Run, Severity
 from auth_conformance.outputs import Refused, outputs, split, write_all
 from auth_conformance.sdk import Check
+from auth_conformance.secret import without_secrets
 from auth_conformance.settings import (
     FILE_NAME,
     PROFILES,
@@ -424,7 +426,7 @@ def conclude(
                 settings,
                 checks,
                 app=app,
-                command=" ".join(["auth-conformance", *sys.argv[1:]]),
+                command=shlex.join(["auth-conformance", *without_secrets(sys.argv[1:])]),
                 on_target=lambda target: console.target(target, len(checks)),
                 on_result=console.progress,
                 then=then,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -33,7 +34,7 @@ from auth_conformance.model import (
     Skipped,
     TargetSummary,
 )
-from auth_conformance.secret import Secret
+from auth_conformance.secret import Secret, without_secrets
 from auth_conformance.settings import ConfigurationError, Settings, load
 from auth_conformance.tables import AccountSettings, Given
 
@@ -343,7 +344,7 @@ class Collection:
             started=self.started,
             requests=max((conductor.requests for conductor in self.conductors.values()), default=0)
             or self.requests,
-            command="pytest " + " ".join(self.config.invocation_params.args),
+            command=shlex.join(["pytest", *without_secrets(map(str, self.config.invocation_params.args))]),
             interrupted=interrupted,
         )
 

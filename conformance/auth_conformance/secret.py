@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Iterable
+
+# Options of other plugins may take a secret as their value; one that takes the name of a variable does not.
+_TAKES_SECRET = re.compile(r"--?[\w-]*(?:pass|secret|token|api-?key)[\w-]*(?<!-env)(?<!-file)", re.IGNORECASE)
+_IN_VALUE = re.compile(
+    r"(://[^:/@\s]*:)[^/@\s]+(?=@)|((?:pass\w*|secret|token|api_?key)=)[^&\s]+", re.IGNORECASE
+)
+_HIDDEN = "***"
 
 
 class Secret:
@@ -47,3 +56,21 @@ class Secret:
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("a Secret is never serialised")
+
+
+def without_secrets(words: Iterable[str]) -> list[str]:
+    """The words of a command line as a report may repeat them: stars for what an option or a URL gives away."""
+    found: list[str] = []
+    expected = False
+    for word in words:
+        name, sign, _ = word.partition("=")
+        if expected and not word.startswith("-"):
+            found.append(_HIDDEN)
+            expected = False
+            continue
+        expected = bool(_TAKES_SECRET.fullmatch(name)) and not sign
+        if sign and _TAKES_SECRET.fullmatch(name):
+            found.append(f"{name}={_HIDDEN}")
+        else:
+            found.append(_IN_VALUE.sub(lambda match: f"{match[1] or match[2]}{_HIDDEN}", word))
+    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,11 +16,11 @@ from auth_conformance.model import (
     Severity,
     Skipped,
 )
+from auth_reports.again import commands
 from auth_reports.html.evidence import Budget, Pair, Step, pairs, proof, steps
 from auth_reports.html.matrices import Coverage, Entrances, coverage, entrances
 from auth_reports.html.text import Block, cut, prose, short, slug
 from auth_reports.regression import NotWritten, Regression, regression
-from auth_reports.regression.reasons import again
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -336,15 +335,6 @@ def page(run: Run, *, findings: Budget, others: Budget) -> Page:
     )
 
 
-def _again(code: str, run: Run) -> tuple[str, ...]:
-    """The commands that test a rule again. The demo's application has no name that pytest could import."""
-    command = again(code, run)
-    if command.startswith("auth-conformance demo"):
-        return (command,)
-    option = "--auth-app" if run.target.kind == "app" else "--auth-url"
-    return (f"pytest {option} {shlex.quote(run.target.address)} -k {code}", command)
-
-
 def _standing(run: Run) -> tuple[tuple[str, int], ...]:
     """How many findings are new, known and waived, and how much of what was accepted has gone."""
     counts = [
@@ -426,7 +416,7 @@ def _group(run: Run, code: str, items: list[Occurrence], rows: tuple[Row, ...]) 
             other for cause in causes(run) if code in cause.codes for other in cause.codes if other != code
         ),
         in_source=in_source(rule, run),
-        again=_again(code, run),
+        again=commands(code, run),
     )
 
 

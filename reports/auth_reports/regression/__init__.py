@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Outcome, Role
+from auth_reports.again import again
 from auth_reports.regression import reasons
 from auth_reports.regression.marks import MARK, asked, marks, shown
 from auth_reports.regression.writer import Writer
@@ -64,7 +65,7 @@ def told(left: Sequence[NotWritten], run: Run) -> list[str]:
     """A line for people about each finding without a test: why, and what tests it again."""
     return [
         f"none for {' '.join(filter(None, (item.finding.code, item.finding.operation)))}: {item.reason}; "
-        f"test it again with `{reasons.again(item.finding.code, run)}`"
+        f"test it again with `{again(item.finding.code, run)}`"
         for item in left
     ]
 

@@ -1,29 +1,11 @@
-"""Why a finding has no test of its own, and what tests it again instead."""
+"""Why a finding has no test of its own."""
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from auth_conformance.model import Finding, Run
-
-# What decides which application the demo starts.
-_SHAPES = frozenset({"--flaw", "--algorithm"})
-
-
-def again(code: str, run: Run) -> str:
-    """The command that tests one rule once more: the demo's application has no name to import it by."""
-    if run.command.startswith("auth-conformance demo"):
-        words = run.command.split()
-        kept = [
-            part
-            for word, following in zip(words, [*words[1:], ""], strict=True)
-            if word in _SHAPES
-            for part in (word, following)
-        ]
-        return " ".join(["auth-conformance demo", *kept, f"--only {code}"])
-    return f"auth-conformance run {shlex.quote(run.target.address)} --only {code}"
+    from auth_conformance.model import Finding
 
 
 def without_attack(finding: Finding) -> str:
