@@ -780,7 +780,9 @@ class Target:
         found: dict[Need, object] = {
             Need.WITNESS: self.witness,
             Need.BEARER: Kind.BEARER in kinds,
-            Need.JWT: Kind.BEARER in kinds and Need.JWT not in self.absent,
+            Need.JWT: bool(kinds & {Kind.BEARER, Kind.COOKIE}) and Need.JWT not in self.absent,
+            # A bearer token, or a session cookie that is a JWT.
+            Need.TOKEN: Kind.BEARER in kinds or (Kind.COOKIE in kinds and Need.JWT not in self.absent),
             Need.API_KEY: Kind.KEY in kinds,
             Need.COOKIE: Kind.COOKIE in kinds,
             Need.TWO_SCHEMES: len(self.shared_kinds()) > 1,

@@ -157,7 +157,7 @@ JWS = _rule(
     ),
     fix="Decode with one algorithm, one key chosen by `kid`, and required, typed claims; refuse everything else.",
     references=(RFC(8725, "3.1"), RFC(7519, "4.1"), ASVS("9.1.1"), CWE(347)),
-    needs=(Need.WITNESS, Need.JWT),
+    needs=(Need.WITNESS, Need.BEARER, Need.JWT),
     impact=Impact.READS,
 )
 KEYS = _rule(

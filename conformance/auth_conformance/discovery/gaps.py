@@ -36,6 +36,11 @@ jwt
 operation = "POST /login"
 token = "/access_token"
 
+token
+[[login]]
+operation = "POST /login"
+token = "/access_token"
+
 api-key
 [accounts.a]
 key = { env = "A_KEY" }
@@ -232,6 +237,8 @@ def _absent_credentials(known: Knowledge) -> dict[Need, str]:
     for need, kind in ((Need.BEARER, Kind.BEARER), (Need.API_KEY, Kind.KEY), (Need.COOKIE, Kind.COOKIE)):
         if kind not in kinds | declared and not (kind is Kind.KEY and known.keys is not None):
             found[need] = f"the document declares no {kind.value} credential, and no login issued one."
+    if Need.BEARER in found and Need.JWT in found:
+        found[Need.TOKEN] = "no bearer token is declared or issued, and the session cookie is no JWT."
     if known.key_witness is not None and len(known.target().shared_kinds()) == 1:
         found[Need.TWO_SCHEMES] = (
             "keys open other operations than logins do: none takes two kinds of credential."

@@ -95,7 +95,8 @@ def environment_keys() -> Iterator[tuple[str, str]]:
 
 async def _from_library(scout: Scout, known: Knowledge, doorman: Doorman, token: Jwt) -> None:
     """Watch HMACs being made during one login of A: keys that stand in code or files are seen there."""
-    login = next((login for login in known.logins if login.carrier.kind is Kind.BEARER), None)
+    logins = {login.carrier.kind: login for login in reversed(known.logins)}
+    login = logins.get(Kind.BEARER, logins.get(Kind.COOKIE))
     account = known.accounts.get("a")
     if login is None or account is None or not token.algorithm.startswith("HS"):
         return

@@ -188,6 +188,11 @@ class Core:
         found = self.target.kinds() if self._on_keys else self.target.shared_kinds()
         return tuple(kind for kind in Kind if kind in found)
 
+    @property
+    def token_kind(self) -> Kind:
+        """The kind of credential that is a token: bearer, or the session cookie where no bearer token is known."""
+        return Kind.COOKIE if Kind.COOKIE in self.kinds() and Kind.BEARER not in self.kinds() else Kind.BEARER
+
     def _remedy(self, need: Need) -> str:
         return self.target.remedies.get(need, "")
 

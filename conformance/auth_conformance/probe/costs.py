@@ -12,7 +12,7 @@ import tracemalloc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from auth_conformance.credentials import Jwt, Kind, b64url, compact_json
+from auth_conformance.credentials import Jwt, b64url, compact_json
 from auth_conformance.model import Failed, Inconclusive, Outcome, Passed, Role, Verdict, Violation
 from auth_conformance.probe.core import Answer, hung_up
 from auth_conformance.probe.encryption import INFLATED, bombs, encrypted
@@ -53,7 +53,7 @@ class Costs(Refusal):
 
     async def must_stay_cheap(self) -> Verdict:
         """Refuse hostile tokens quickly, in little memory, and live on. Raises Missing or Unclear."""
-        live = await self.credential(Kind.BEARER)
+        live = await self.credential(self.token_kind)
         baseline = await self.baseline(self.witness, live)
         before = [await self.must_live(self.witness, live, baseline, "before") for _ in range(REPEATS)]
         violations: list[Violation] = []

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from auth_conformance.credentials import Credential, Jwt, Kind
+from auth_conformance.credentials import Credential, Jwt
 from auth_conformance.model import Failed, Inconclusive, Need, Passed, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.entry import Baseline
@@ -85,7 +85,7 @@ class Expiry(Keeping, Minting):
             raise Unclear(
                 "Issued tokens carry no exp, or none that is a number: there is no end to be late for."
             )
-        live = await self.credential(Kind.BEARER, fresh=True)
+        live = await self.credential(self.token_kind, fresh=True)
         baseline = await self.baseline(self.witness, live)
         await self.must_live(self.witness, live, baseline, "before")
         control = await self.attempt(self.witness, await self.honest(), baseline, role=Role.CONTROL)
@@ -124,12 +124,12 @@ class Expiry(Keeping, Minting):
             )
         farthest = late[-1].moved
         moved_session = await self.log_in(
-            self.account(), Kind.BEARER, moved=farthest, label="log in, by the moved clock"
+            self.account(), self.token_kind, moved=farthest, label="log in, by the moved clock"
         )
         await self.must_live(
             self.witness, moved_session.credential, baseline, "by the moved clock", moved=farthest
         )
-        fresh = await self.log_in(self.account(), Kind.BEARER)
+        fresh = await self.log_in(self.account(), self.token_kind)
         await self.must_live(self.witness, fresh.credential, baseline, "after")
         if any(item.answer.accepted for item in late):
             self._must_have_followed(
@@ -150,7 +150,7 @@ class Expiry(Keeping, Minting):
         await asyncio.sleep(max(0.0, end - self._clock_now() + seconds))
         attempt = Attempt(f"a token {_after(seconds)}", session.credential)
         late = Late(seconds, attempt, await self.attempt(self.witness, attempt, baseline))
-        fresh = await self.log_in(self.account(), Kind.BEARER)
+        fresh = await self.log_in(self.account(), self.token_kind)
         await self.must_live(self.witness, fresh.credential, baseline, "after")
         return await self._judged_late([late], baseline, "issued by the service, after waiting")
 
@@ -184,7 +184,7 @@ class Expiry(Keeping, Minting):
 
     async def _issued_until(self) -> tuple[Session, float]:
         """Issue a token now and say when it ends."""
-        session = await self.log_in(self.account(), Kind.BEARER)
+        session = await self.log_in(self.account(), self.token_kind)
         token = session.credential.jwt
         end = moment(token.claims.get("exp"), self._clock_now()) if token else None
         if end is None:

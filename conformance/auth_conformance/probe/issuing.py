@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # How long tokens may live, in seconds: access at level 1 and above it, and refresh (checklist TOK213).
 ACCESS_AT_FIRST, ACCESS, REFRESH = 3_600.0, 900.0, 30 * 86_400.0
+# How long a cookie may live that is the whole session and is never renewed (as SES115: NIST SP 800-63B-4 §2.2.3).
+SESSION = 43_200.0
 # What is issued and counted in whole seconds may be one off.
 ROUNDING = 2.0
 # How many logins a service on another machine is asked for.
@@ -38,7 +40,7 @@ class Issuing(Mailing, Unguessable, Refusal):
         self._must_log_in_for_tokens()
         account = self.account()
         sessions = [
-            await self.log_in(account, Kind.BEARER, label=f"log in as {account.label}{word}")
+            await self.log_in(account, self.token_kind, label=f"log in as {account.label}{word}")
             for word in ("", ", at once again", ", and again")
         ]
         tokens = [(session, self.jwt_of(session.credential)) for session in sessions]
@@ -62,7 +64,7 @@ class Issuing(Mailing, Unguessable, Refusal):
 
     def _must_log_in_for_tokens(self) -> None:
         """Raise Missing unless a login is known that issues bearer tokens."""
-        if self.target.login(Kind.BEARER) is None:
+        if self.target.login(self.token_kind) is None:
             raise Missing(
                 "Not tested: no login is known that issues bearer tokens.", self._remedy(Need.LOGIN)
             )
@@ -86,7 +88,10 @@ class Issuing(Mailing, Unguessable, Refusal):
 
     def _too_long(self, sessions: Sequence[Session]) -> Iterator[Violation]:
         policy = self.target.policy
-        access = policy.access_lifetime or (ACCESS if self.scene.level > 1 else ACCESS_AT_FIRST)
+        usual = ACCESS if self.scene.level > 1 else ACCESS_AT_FIRST
+        if self.token_kind is Kind.COOKIE and self.target.refresh is None:
+            usual = SESSION
+        access = policy.access_lifetime or usual
         limits = {"access": access, "refresh": policy.refresh_lifetime or REFRESH}
         for kind, limit in limits.items():
             lives = [life for name, token, _ in _jwts(sessions) if name == kind and (life := _life(token))]

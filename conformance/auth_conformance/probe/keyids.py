@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives import serialization
 
-from auth_conformance.credentials import Jwt, Kind
+from auth_conformance.credentials import Jwt
 from auth_conformance.model import Exchange, Failed, Inconclusive, Passed, Severity, Verdict, Violation
 from auth_conformance.probe.core import Answer
 from auth_conformance.probe.refusal import Attempt, Refusal
@@ -47,7 +47,7 @@ class KeyIds(Refusal):
 
     async def must_treat_key_id_as_index(self) -> Verdict:
         """Refuse every token whose key its own `kid` selected. Raises Missing or Unclear."""
-        live = await self.credential(Kind.BEARER)
+        live = await self.credential(self.token_kind)
         token = self.jwt_of(live)
         with _planted() as (path, content):
             vectors = [*_files(path, content), *_queries(), *_nothing(), *self._published_ids(token)]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from auth_conformance.credentials import Credential, Jwt, Kind, SigningKey
+from auth_conformance.credentials import Credential, Jwt, SigningKey
 from auth_conformance.model import Need, Role
 from auth_conformance.probe.core import Core, Missing, Unclear
 from auth_conformance.probe.refusal import Attempt, Refusal
@@ -101,7 +101,7 @@ class Minting(Refusal):
 
         Raises Missing without JWTs or without their key, Unclear when the target refuses what we mint.
         """
-        self.jwt_of(await self.credential(Kind.BEARER))
+        self.jwt_of(await self.credential(self.token_kind))
         if not self.target.signing_keys:
             raise Missing(
                 "Not tested: the key that signs the tokens is not known.",
@@ -164,7 +164,9 @@ class Minting(Refusal):
 
     async def issued_algorithms(self) -> set[str]:
         """The algorithms that the tokens of one login name."""
-        session = await self.log_in(self.account(), Kind.BEARER) if self.target.login(Kind.BEARER) else None
+        session = (
+            await self.log_in(self.account(), self.token_kind) if self.target.login(self.token_kind) else None
+        )
         texts = [session.refresh.reveal()] if session is not None and session.refresh is not None else []
         tokens = [Jwt.parse(text) for text in texts]
         return {token.algorithm for token in tokens if token is not None and token.algorithm}
@@ -212,9 +214,9 @@ class Minting(Refusal):
 
     async def _token_issued_now(self, prover: Core) -> tuple[Credential, float]:
         account = self.account()
-        if self.target.login(Kind.BEARER) is None or account.password is None:
-            return await self.credential(Kind.BEARER), 0.0
-        session = await prover.log_in(account, Kind.BEARER)
+        if self.target.login(self.token_kind) is None or account.password is None:
+            return await self.credential(self.token_kind), 0.0
+        session = await prover.log_in(account, self.token_kind)
         if self.target.in_process:
             return session.credential, 0.0
         # A second in the past: clocks of two machines never agree to the second.

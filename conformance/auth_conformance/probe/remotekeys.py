@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from auth_conformance.credentials import Jwt, Kind, SigningKey, attacker_keys, b64url, compact_json
+from auth_conformance.credentials import Jwt, SigningKey, attacker_keys, b64url, compact_json
 from auth_conformance.model import Failed, Need, Passed, Severity, Skipped, Verdict, Violation
 from auth_conformance.probe.core import Unclear
 from auth_conformance.probe.keyforms import certificate, public_jwk
@@ -53,7 +53,7 @@ class RemoteKeys(Refusal):
 
     async def must_not_fetch_keys(self) -> Verdict:
         """Refuse tokens under a key that their header points to, and ask nobody for it. Raises Missing or Unclear."""
-        live = await self.credential(Kind.BEARER)
+        live = await self.credential(self.token_kind)
         token = self.jwt_of(live)
         declared = self.target.listener
         bind, url = (declared.bind, declared.url) if declared else (("127.0.0.1", 0), "")

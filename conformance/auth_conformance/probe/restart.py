@@ -263,7 +263,7 @@ class Restart(Holdings, Minting):
             raise Missing("Not tested: how the signing key is rotated is not known.", ROTATION)
         forge = await self.forge()
         account = await self.disposable("lifecycle") or self.account()
-        session = await self.sign_in(account, Kind.BEARER)
+        session = await self.sign_in(account, self.token_kind)
         await self._must_be_live(session, "before")
         overlap, after = rotation
         violations: list[Violation] = []
@@ -287,9 +287,9 @@ class Restart(Holdings, Minting):
 
     async def _logged_in_there(self, place: Elsewhere, account: Account) -> Credential:
         """Log in at the second process: it lives, and its own tokens get in. Raises Unclear."""
-        login = self.target.login(Kind.BEARER)
+        login = self.target.login(self.token_kind)
         if login is None:
-            raise Missing("No bearer login is known.")
+            raise Missing("No login that issues tokens is known.")
         request = login.request(account.username, account.password or Secret(""))
         answer = await self._there(place, request, "log in", Role.CONTROL)
         credential = login.read(answer.reply, account.label)
@@ -328,7 +328,7 @@ class Restart(Holdings, Minting):
     async def _must_be_refused_there(
         self, place: Elsewhere, credential: Credential, label: str
     ) -> list[Violation]:
-        baseline = await self._baseline_there(place, await self.credential(Kind.BEARER))
+        baseline = await self._baseline_there(place, await self.credential(self.token_kind))
         request = self.witness.operation.request().with_headers(*credential.headers)
         proofs = []
         for prefix in ("", "again: "):

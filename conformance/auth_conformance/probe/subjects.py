@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from auth_conformance.credentials import Kind, compact_json
+from auth_conformance.credentials import compact_json
 from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.caches import by_cache
 from auth_conformance.probe.core import Answer, Missing, Unclear
@@ -50,8 +50,8 @@ class Subjects(Minting):
 
     async def _naming_claim(self, forge: Forge) -> tuple[str, object]:
         """The claim that names the caller, and B's value of it. Raises Missing or Unclear."""
-        other = self.jwt_of(await self.credential(Kind.BEARER, "b")).claims
-        again = self.jwt_of(await self.credential(Kind.BEARER, fresh=True)).claims
+        other = self.jwt_of(await self.credential(self.token_kind, "b")).claims
+        again = self.jwt_of(await self.credential(self.token_kind, fresh=True)).claims
         mine = forge.token.claims
         differing = [
             name

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from auth_conformance.credentials import Kind, compact_json
+from auth_conformance.credentials import compact_json
 from auth_conformance.model import Need, Severity
 from auth_conformance.probe.core import Missing, Session, Unclear
 from auth_conformance.probe.minting import Minting
@@ -106,7 +106,7 @@ class Times(Minting):
                 self._remedy(Need.SIGNING_KEY),
             )
         session = await self.log_in(
-            self.account(), Kind.BEARER, moved=HOUR, label="log in, an hour ahead of time"
+            self.account(), self.token_kind, moved=HOUR, label="log in, an hour ahead of time"
         )
         start = self.jwt_of(session.credential).claims.get("nbf")
         if start is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from auth_conformance.credentials import Credential, Jwt, Kind
+from auth_conformance.credentials import Credential, Jwt
 from auth_conformance.model import (
     Exchange,
     Failed,
@@ -60,7 +60,7 @@ class TokenKinds(Rotation, Mailing, Minting):
 
         Raises Missing when only one kind is issued, Unclear when a control fails.
         """
-        session = await self.sign_in(self.account(), Kind.BEARER)
+        session = await self.sign_in(self.account(), self.token_kind)
         others = {**self._other_kinds_of_token(session), **await self._mailed_tokens()}
         if not others:
             raise Missing(
@@ -88,17 +88,17 @@ class TokenKinds(Rotation, Mailing, Minting):
         return self._worst(verdicts)
 
     def _other_kinds_of_token(self, session: Session) -> dict[str, Secret]:
-        found = {"a refresh token as bearer": session.refresh} if session.refresh is not None else {}
+        found = {"a refresh token as access token": session.refresh} if session.refresh is not None else {}
         body = session.answer.reply.json
         identity = body.get(_ID_TOKEN) if isinstance(body, dict) else None
         if isinstance(identity, str) and identity and identity != session.credential.value.reveal():
             self.scene.recorder.redactor.learn(Secret(identity))
-            found["an id token as bearer"] = Secret(identity)
-        login = self.target.login(Kind.BEARER)
+            found["an id token as access token"] = Secret(identity)
+        login = self.target.login(self.token_kind)
         if login is not None and login.csrf:
             csrf = found_at(session.answer.reply, login.csrf)
             if isinstance(csrf, str) and csrf:
-                found["a CSRF token as bearer"] = Secret(csrf)
+                found["a CSRF token as access token"] = Secret(csrf)
         return found
 
     async def _mailed_tokens(self) -> dict[str, Secret]:
@@ -107,8 +107,8 @@ class TokenKinds(Rotation, Mailing, Minting):
         if self.target.mailbox is None:
             return found
         for words, known, ask in (
-            ("a reset token as bearer", self.target.recovery, self.reset_token),
-            ("a verification token as bearer", self.target.verification, self.verify_token),
+            ("a reset token as access token", self.target.recovery, self.reset_token),
+            ("a verification token as access token", self.target.verification, self.verify_token),
         ):
             account = await self.disposable("mailed tokens") if known is not None else None
             if account is None:
@@ -122,7 +122,7 @@ class TokenKinds(Rotation, Mailing, Minting):
     async def _presented_for_refresh(self, session: Session, others: Mapping[str, Secret]) -> Verdict:
         """Present what is no refresh token to the refresh operation, which works for one that is."""
         await self.bland_refusal()
-        sibling = await self.sign_in(self.account(), Kind.BEARER, [session.credential])
+        sibling = await self.sign_in(self.account(), self.token_kind, [session.credential])
         if sibling.refresh is None:
             raise Unclear("A login gave no refresh token, unlike the one before.")
         _, renewal = await self.renew(
@@ -132,7 +132,9 @@ class TokenKinds(Rotation, Mailing, Minting):
             raise Unclear(f"{self.refresh_flow.operation.name} refused a fresh refresh token.")
         tokens = {"an access token": session.credential.value}
         tokens |= {
-            name.removesuffix(" as bearer"): value for name, value in others.items() if "refresh" not in name
+            name.removesuffix(" as access token"): value
+            for name, value in others.items()
+            if "refresh" not in name
         }
         operation = self.refresh_flow.operation.name
         for name, value in tokens.items():
@@ -144,7 +146,9 @@ class TokenKinds(Rotation, Mailing, Minting):
                     f"{operation} gave {name} no clear answer ({answer.why or answer.status})."
                 )
             # Another one: a service that took it for a refresh token may count it as used.
-            again = await self.sign_in(self.account(), Kind.BEARER, [session.credential, sibling.credential])
+            again = await self.sign_in(
+                self.account(), self.token_kind, [session.credential, sibling.credential]
+            )
             second = again.credential.value if name == "an access token" else value
             confirmed, given = await self.renew(
                 second, f"again: {name} as refresh token", Role.ATTACK, fresh=True
@@ -181,7 +185,7 @@ class TokenKinds(Rotation, Mailing, Minting):
     async def _reset_by_token(self, name: str, confirm: Redemption, prefix: str) -> tuple[Exchange, ...]:
         """Reset the password of a new account by a token of its login; the proof when the new one logs in."""
         account = await self.expendable()
-        session = await self.sign_in(account, Kind.BEARER)
+        session = await self.sign_in(account, self.token_kind)
         value = session.refresh if "refresh" in name else session.credential.value
         if value is None:
             raise Missing("the login gives none")

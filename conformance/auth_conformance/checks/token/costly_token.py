@@ -23,7 +23,7 @@ from auth_conformance.sdk import (
     level=2,
     budget=120,
     impact=Impact.DISRUPTS,
-    needs=(Need.WITNESS, Need.BEARER),
+    needs=(Need.WITNESS, Need.TOKEN),
     references=(
         ASVS("15.2.2"),
         ASVS("2.4.1"),

@@ -11,7 +11,6 @@ from auth_conformance.sdk import (
     RFC,
     Attempt,
     Jwt,
-    Kind,
     Need,
     Probe,
     Severity,
@@ -54,7 +53,7 @@ async def degenerate_signature(probe: Probe) -> Verdict:
     Fix: do not verify by hand: `jwt.decode(token, key, algorithms=["ES256"])`; compare MACs in full with
         `hmac.compare_digest`.
     """
-    live = await probe.credential(Kind.BEARER)
+    live = await probe.credential(probe.token_kind)
     token = probe.jwt_of(live)
     modulus = await _modulus(probe, token)
     forged = degenerate(token, modulus)

@@ -11,7 +11,6 @@ from auth_conformance.sdk import (
     RFC,
     Attempt,
     Jwt,
-    Kind,
     Need,
     Probe,
     Severity,
@@ -52,7 +51,7 @@ async def embedded_key(probe: Probe) -> Verdict:
         signatures without the key are the control.
     Fix: choose the key from your own settings: `jwt.decode(token, KEYS[kid], algorithms=["ES256"])`.
     """
-    live = await probe.credential(Kind.BEARER)
+    live = await probe.credential(probe.token_kind)
     token = probe.jwt_of(live)
     keys = _keys(token)
     bare = [

@@ -9,7 +9,6 @@ from auth_conformance.sdk import (
     RFC,
     Attempt,
     Jwt,
-    Kind,
     Missing,
     Need,
     Probe,
@@ -46,7 +45,7 @@ async def encrypted_as_signed(probe: Probe) -> Verdict:
     Fix: verify with a function that knows signatures alone, `jwt.decode(token, key, algorithms=["RS256"])`, and
         use another key pair for encryption.
     """
-    live = await probe.credential(Kind.BEARER)
+    live = await probe.credential(probe.token_kind)
     token = probe.jwt_of(live)
     claims = compact_json(dict(token.claims)).encode()
     unsigned = Jwt.build({"alg": "none"}, token.claims).text.encode()

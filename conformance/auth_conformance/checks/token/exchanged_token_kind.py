@@ -22,7 +22,7 @@ from auth_conformance.sdk import (
     level=2,
     budget=70,
     impact=Impact.WRITES,
-    needs=(Need.WITNESS, Need.BEARER),
+    needs=(Need.WITNESS, Need.TOKEN),
     references=(
         ASVS("9.2.2"),
         ASVS("10.3.1"),
@@ -40,7 +40,7 @@ async def exchanged_token_kind(probe: Probe) -> Verdict:
 
     Why: a refresh token lives for weeks and is kept where access tokens are not; if it opens the API by
         itself, short lives and rotation protect nothing.
-    How: present refresh and id tokens as bearer, access tokens to the refresh operation, each of which works
+    How: present refresh and id tokens as access tokens, access tokens to the refresh operation, each of which works
         where it belongs, and both where passwords are reset: none may set one that logs in. With the true key,
         remove and change what marks a token as an access token.
     Fix: write the kind into the token and demand it: `if header["typ"] != "at+jwt": raise invalid_token()`.

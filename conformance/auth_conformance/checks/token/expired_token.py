@@ -23,7 +23,7 @@ from auth_conformance.sdk import (
     level=1,
     depth=Depth.GREY,
     budget=30,
-    needs=(Need.WITNESS, Need.BEARER),
+    needs=(Need.WITNESS, Need.TOKEN),
     references=(
         ASVS("9.2.1"),
         ASVS("7.4.1"),

@@ -10,7 +10,6 @@ from auth_conformance.sdk import (
     Depth,
     Failed,
     Jwt,
-    Kind,
     Missing,
     Need,
     Probe,
@@ -54,7 +53,7 @@ async def foreign_audience(probe: Probe) -> Verdict:
         key, or beside it, present a live token of the same issuer for another service (`foreign_token`).
     Fix: `jwt.decode(token, key, algorithms=["HS256"], audience="my-api", options={"require": ["aud"]})`.
     """
-    token = probe.jwt_of(await probe.credential(Kind.BEARER))
+    token = probe.jwt_of(await probe.credential(probe.token_kind))
     issued = token.claims.get("aud")
     named = [issued] if isinstance(issued, str) else issued
     if not isinstance(named, list) or not all(isinstance(name, str) and name for name in named) or not named:
@@ -75,7 +74,7 @@ async def foreign_audience(probe: Probe) -> Verdict:
         "the right audience as a member of an object": {right: right},
         "the right audience in a list in a list": [[right]],
     }
-    live = await probe.credential(Kind.BEARER)
+    live = await probe.credential(probe.token_kind)
     foreign = _issued_elsewhere(probe, live)
     try:
         await probe.forge()
@@ -113,7 +112,7 @@ async def _other_form(probe: Probe, named: list[str]) -> None:
     other = Attempt(
         "the right audience in the form that is not issued", await probe.minted(aud=form), core=False
     )
-    baseline = await probe.baseline(probe.witness, await probe.credential(Kind.BEARER))
+    baseline = await probe.baseline(probe.witness, await probe.credential(probe.token_kind))
     if not (await probe.attempt(probe.witness, other, baseline)).accepted:
         word = "list" if is_text else "text"
         probe.notes.append(
@@ -122,7 +121,7 @@ async def _other_form(probe: Probe, named: list[str]) -> None:
 
 
 async def _issued_without_audience(probe: Probe) -> Verdict:
-    session = await probe.log_in(probe.account(), Kind.BEARER)
+    session = await probe.log_in(probe.account(), probe.token_kind)
     operation = session.answer.exchange.operation
     declared = ", ".join(probe.target.policy.audience)
     because = f", though {declared} is declared" if declared else ": no other service may ever trust this key"

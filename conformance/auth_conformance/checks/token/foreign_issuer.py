@@ -9,7 +9,6 @@ from auth_conformance.sdk import (
     RFC,
     Attempt,
     Depth,
-    Kind,
     Missing,
     Need,
     Probe,
@@ -50,7 +49,7 @@ async def foreign_issuer(probe: Probe) -> Verdict:
         `other_issuer` is declared, each of the two issuers also names itself under the key of the other.
     Fix: `jwt.decode(token, key, algorithms=["HS256"], issuer="https://login.example", options={"require": ["iss"]})`.
     """
-    token = probe.jwt_of(await probe.credential(Kind.BEARER))
+    token = probe.jwt_of(await probe.credential(probe.token_kind))
     right = token.claims.get("iss")
     if not isinstance(right, str) or not right:
         raise Missing(
@@ -66,7 +65,7 @@ async def foreign_issuer(probe: Probe) -> Verdict:
         Attempt("a signed token without iss", await probe.minted_without("iss"), severity=Severity.LOW)
     )
     attempts += await probe.crossed_issuers()
-    live = await probe.credential(Kind.BEARER)
+    live = await probe.credential(probe.token_kind)
     return await probe.must_refuse(attempts, credential=live, controls=(await probe.honest(),))
 
 

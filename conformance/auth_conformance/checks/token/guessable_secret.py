@@ -34,7 +34,7 @@ from auth_conformance.sdk import (
     severity=Severity.CRITICAL,
     level=1,
     budget=24,
-    needs=(Need.WITNESS, Need.JWT),
+    needs=(Need.WITNESS, Need.BEARER, Need.JWT),
     references=(
         ASVS("9.1.1"),
         ASVS("11.2.3"),

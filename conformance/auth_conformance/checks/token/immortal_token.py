@@ -8,7 +8,6 @@ from auth_conformance.sdk import (
     Attempt,
     Depth,
     Failed,
-    Kind,
     Need,
     Probe,
     Severity,
@@ -46,7 +45,7 @@ async def immortal_token(probe: Probe) -> Verdict:
         null, empty, or under another name, while the same claims with `exp` get in.
     Fix: `jwt.decode(token, key, algorithms=["HS256"], options={"require": ["exp"]})`.
     """
-    token = probe.jwt_of(await probe.credential(Kind.BEARER))
+    token = probe.jwt_of(await probe.credential(probe.token_kind))
     if "exp" not in token.claims:
         return await _issued_without_end(probe)
     honest = await probe.honest()
@@ -58,12 +57,12 @@ async def immortal_token(probe: Probe) -> Verdict:
         Attempt("a signed token with EXP instead of exp", await probe.minted_without("exp", EXP=end)),
         Attempt("a signed token with expires instead of exp", await probe.minted_without("exp", expires=end)),
     )
-    live = await probe.credential(Kind.BEARER)
+    live = await probe.credential(probe.token_kind)
     return await probe.must_refuse(attempts, credential=live, controls=(honest,))
 
 
 async def _issued_without_end(probe: Probe) -> Verdict:
-    session = await probe.log_in(probe.account(), Kind.BEARER)
+    session = await probe.log_in(probe.account(), probe.token_kind)
     if "exp" in probe.jwt_of(session.credential).claims:
         raise Unclear("One issued token has an exp claim, another has none.")
     if any(

@@ -8,7 +8,6 @@ from auth_conformance.sdk import (
     Attempt,
     Credential,
     Jwt,
-    Kind,
     Missing,
     Need,
     Probe,
@@ -45,7 +44,7 @@ async def other_serialisation(probe: Probe) -> Verdict:
         parts, twice, with percent-encoded dots; with the true key also nested in another token.
     Fix: hand the text to one function that takes nothing else: `jwt.decode(token, key, algorithms=["HS256"])`.
     """
-    live = await probe.credential(Kind.BEARER)
+    live = await probe.credential(probe.token_kind)
     token = probe.jwt_of(live)
     attempts = [
         Attempt(f"a token repackaged: {label}", live.with_value(text))

@@ -6,7 +6,6 @@ from auth_conformance.sdk import (
     RFC,
     Attempt,
     Depth,
-    Kind,
     Missing,
     Need,
     Probe,
@@ -52,7 +51,7 @@ async def premature_token(probe: Probe) -> Verdict:
     except Missing:
         session, ahead = await probe.begun_later()
         early = Attempt(f"a token that the service issued for {ahead:g} s later", session.credential)
-        return await probe.must_refuse((early,), credential=await probe.credential(Kind.BEARER))
+        return await probe.must_refuse((early,), credential=await probe.credential(probe.token_kind))
     now = int(probe.scene.recorder.clock.now() + forge.offset)
     claims = probe.fresh_claims(forge)
     attempts = [

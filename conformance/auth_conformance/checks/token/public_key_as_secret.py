@@ -13,7 +13,6 @@ from auth_conformance.sdk import (
     WSTG,
     Attempt,
     Jwt,
-    Kind,
     Missing,
     Need,
     Probe,
@@ -57,7 +56,7 @@ async def public_key_as_secret(probe: Probe) -> Verdict:
         each under HS256, HS384 and HS512.
     Fix: name the one algorithm that you sign with: `jwt.decode(token, key, algorithms=["ES256"])`.
     """
-    live = await probe.credential(Kind.BEARER)
+    live = await probe.credential(probe.token_kind)
     token = probe.jwt_of(live)
     keys = await _keys(probe, token)
     forms = serialisations(keys[0], probe.target.public_keys)

@@ -7,7 +7,6 @@ from auth_conformance.sdk import (
     RFC,
     Attempt,
     Credential,
-    Kind,
     Need,
     Passed,
     Probe,
@@ -70,11 +69,11 @@ async def respelled_signature(probe: Probe) -> Verdict:
 
 async def _with_telling_signature(probe: Probe) -> Credential:
     """A live token whose signature has a character that plain base64 writes otherwise, if one comes soon."""
-    live = await probe.credential(Kind.BEARER)
+    live = await probe.credential(probe.token_kind)
     for _ in range(ISSUED):
         if uses_url_alphabet(probe.jwt_of(live)):
             break
-        live = await probe.credential(Kind.BEARER, fresh=True)
+        live = await probe.credential(probe.token_kind, fresh=True)
     else:
         probe.notes.append("no signature came that plain base64 writes otherwise: that spelling was not sent")
     return live

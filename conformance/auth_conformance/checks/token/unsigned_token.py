@@ -10,7 +10,6 @@ from auth_conformance.sdk import (
     WSTG,
     Attempt,
     Jwt,
-    Kind,
     Need,
     Probe,
     Severity,
@@ -62,7 +61,7 @@ async def unsigned_token(probe: Probe) -> Verdict:
         dozen odd ways, with an empty, a missing, a random and the original signature.
     Fix: name the algorithms that you accept: `jwt.decode(token, key, algorithms=["HS256"])`.
     """
-    live = await probe.credential(Kind.BEARER)
+    live = await probe.credential(probe.token_kind)
     token = probe.jwt_of(live)
     none = token.with_header(alg="none")
     texts = {

@@ -7,7 +7,6 @@ from auth_conformance.sdk import (
     RFC,
     WSTG,
     Attempt,
-    Kind,
     Need,
     Probe,
     Severity,
@@ -23,7 +22,7 @@ from auth_conformance.sdk import (
     severity=Severity.CRITICAL,
     level=1,
     budget=40,
-    needs=(Need.WITNESS, Need.BEARER),
+    needs=(Need.WITNESS, Need.TOKEN),
     references=(
         ASVS("9.1.1"),
         ASVS("6.8.2"),
@@ -44,14 +43,14 @@ async def unverified_signature(probe: Probe) -> Verdict:
         the header. The last base64url character is never touched: its low bits are padding.
     Fix: `jwt.decode(token, key, algorithms=["HS256"])`, and never `options={"verify_signature": False}`.
     """
-    live = await probe.credential(Kind.BEARER)
+    live = await probe.credential(probe.token_kind)
     token = live.jwt
     if token is None:
         return await probe.must_refuse(
             Attempt(f"an opaque token with its {place} character changed", live.with_value(text))
             for place, text in probe.respelled(live.value.reveal())
         )
-    sibling = (await probe.credential(Kind.BEARER, fresh=True)).jwt or token
+    sibling = (await probe.credential(probe.token_kind, fresh=True)).jwt or token
     signature = token.signature
     forged = {
         "one bit of the signature flipped": token.with_flipped_signature(),
@@ -64,7 +63,7 @@ async def unverified_signature(probe: Probe) -> Verdict:
     if sibling.signature != signature:
         forged["the signature of another token of the same user"] = token.with_signature(sibling.signature)
     if "b" in probe.target.accounts:
-        other = (await probe.credential(Kind.BEARER, "b")).jwt
+        other = (await probe.credential(probe.token_kind, "b")).jwt
         if other is not None:
             forged["the signature of another user's token"] = token.with_signature(other.signature)
             if other.claims.get("sub") is not None:

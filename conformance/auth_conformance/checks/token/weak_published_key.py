@@ -10,7 +10,6 @@ from auth_conformance.sdk import (
     RFC,
     Failed,
     Inconclusive,
-    Kind,
     Missing,
     Need,
     Passed,
@@ -90,7 +89,7 @@ def _keys_in(data: Any) -> list[Mapping[str, Any]]:
 
 
 async def _issued_headers(probe: Probe) -> list[Mapping[str, Any]]:
-    if Kind.BEARER not in probe.kinds():
+    if probe.token_kind not in probe.kinds():
         return []
-    token = (await probe.credential(Kind.BEARER)).jwt
+    token = (await probe.credential(probe.token_kind)).jwt
     return [token.header] if token is not None else []

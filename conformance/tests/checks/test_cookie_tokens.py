@@ -1,0 +1,164 @@
+"""Token checks where the session cookie is the JWT: no header ever carries one."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import jwt
+import pytest
+from fastapi import Depends, FastAPI, HTTPException, Response
+from fastapi.security import APIKeyCookie
+from pydantic import BaseModel
+from services.people import PEOPLE
+
+from auth_conformance import catalog
+from auth_conformance.engine import conduct
+from auth_conformance.model import Result
+from auth_conformance.settings import load
+
+KEY = secrets.token_hex(32)
+Read = Callable[[str], Mapping[str, Any]]
+# What is refused offline, what needs the true key, and what looks at all that a login gives.
+CODES = (
+    *("TOK102", "TOK110", "TOK112", "TOK119", "TOK124", "TOK127"),
+    *("TOK201", "TOK202", "TOK204", "TOK210", "TOK211", "TOK213"),
+)
+
+
+def strict(text: str) -> Mapping[str, Any]:
+    claims = jwt.decode(text, KEY, ["HS256"], options={"require": ["exp"]})
+    if claims["use"] != "access":
+        raise jwt.InvalidTokenError
+    return claims
+
+
+def for_anything(text: str) -> Mapping[str, Any]:
+    return jwt.decode(text, KEY, ["HS256"], options={"require": ["exp"]})
+
+
+def unsigned_too(text: str) -> Mapping[str, Any]:
+    if jwt.get_unverified_header(text)["alg"] == "none":
+        return jwt.decode(text, options={"verify_signature": False})
+    return strict(text)
+
+
+def without_an_end(text: str) -> Mapping[str, Any]:
+    claims = jwt.decode(text, KEY, ["HS256"])
+    if claims["use"] != "access":
+        raise jwt.InvalidTokenError
+    return claims
+
+
+def for_ever(text: str) -> Mapping[str, Any]:
+    claims = jwt.decode(text, KEY, ["HS256"], options={"verify_exp": False})
+    if claims["use"] != "access" or "exp" not in claims:
+        raise jwt.InvalidTokenError
+    return claims
+
+
+class Person(BaseModel):
+    username: str
+    password: str
+
+
+def pantry(  # noqa: C901 - a service is many handlers
+    read: Read = strict, *, lifetime: int = 600, renews: bool = True
+) -> FastAPI:
+    app = FastAPI()
+    cookie = APIKeyCookie(name="access_token", auto_error=False)
+
+    def caller(text: Annotated[str | None, Depends(cookie)]) -> str:
+        try:
+            name = read(text or "")["sub"]
+        except (jwt.InvalidTokenError, KeyError):
+            name = None
+        if name not in PEOPLE:
+            raise HTTPException(401, "no")
+        return str(name)
+
+    def token(name: str, use: str) -> str:
+        now = int(time.time())
+        claims = {"sub": name, "use": use, "jti": secrets.token_hex(8), "iat": now, "exp": now + lifetime}
+        return jwt.encode(claims, KEY)
+
+    def signed_in(response: Response, name: str) -> dict[str, str]:
+        response.headers["Cache-Control"] = "no-store"
+        for cookie_name, use, path in (
+            ("access_token", "access", "/"),
+            *([("refresh_token", "refresh", "/refresh")] if renews else []),
+        ):
+            response.set_cookie(
+                cookie_name, token(name, use), path=path, httponly=True, secure=True, samesite="strict"
+            )
+        return {"hello": name}
+
+    @app.post("/login")
+    def login(who: Person, response: Response) -> dict[str, str]:
+        if PEOPLE.get(who.username) != who.password:
+            raise HTTPException(401, "no")
+        return signed_in(response, who.username)
+
+    def refresh(
+        response: Response, text: Annotated[str | None, Depends(APIKeyCookie(name="refresh_token"))]
+    ) -> dict[str, str]:
+        try:
+            claims = jwt.decode(text or "", KEY, ["HS256"])
+        except jwt.InvalidTokenError:
+            raise HTTPException(401, "no") from None
+        if claims["use"] != "refresh":
+            raise HTTPException(401, "no")
+        return signed_in(response, claims["sub"])
+
+    if renews:
+        app.post("/refresh")(refresh)
+
+    @app.get("/me")
+    def me(name: Annotated[str, Depends(caller)]) -> dict[str, str]:
+        return {"username": name}
+
+    return app
+
+
+def judged(app: FastAPI, *codes: str) -> dict[str, Result]:
+    accounts = {
+        label: {"username": name, "password": {"env": f"PASSWORD_OF_{name}".upper()}}
+        for label, name in zip("ab", PEOPLE, strict=False)
+    }
+    settings = load({"accounts": accounts}, start=Path("/"))
+    checks = [catalog.load()[code] for code in codes]
+    return {result.rule.code: result for result in asyncio.run(conduct(settings, checks, app=app)).results}
+
+
+def test_tokens_in_a_cookie_are_forged_like_those_in_a_header() -> None:
+    results = judged(pantry(), *CODES, "TOK301", "TOK303")
+    told = {code: (result.name, result.verdict.reason) for code, result in results.items()}
+    assert {code: told[code] for code in CODES if told[code][0] != "passed"} == {}
+    # What is about the header stays where there is one.
+    assert {told[code][0] for code in ("TOK301", "TOK303")} == {"skipped"}
+
+
+@pytest.mark.parametrize(
+    ("read", "code"),
+    [
+        (unsigned_too, "TOK110"),
+        (without_an_end, "TOK202"),
+        (for_ever, "TOK201"),
+        (for_anything, "TOK210"),
+    ],
+)
+def test_what_a_careless_reader_of_cookies_takes(read: Read, code: str) -> None:
+    (result,) = judged(pantry(read), code).values()
+    assert result.name == "failed", result.verdict
+
+
+@pytest.mark.parametrize(
+    ("hours", "renews", "verdict"), [(8, True, "failed"), (8, False, "passed"), (13, False, "failed")]
+)
+def test_a_cookie_that_is_never_renewed_may_last_a_day_of_work(
+    hours: int, renews: bool, verdict: str
+) -> None:
+    (result,) = judged(pantry(lifetime=hours * 3_600, renews=renews), "TOK213").values()
+    assert result.name == verdict, result.verdict
