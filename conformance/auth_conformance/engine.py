@@ -263,8 +263,9 @@ async def clean_up(scene: Scene) -> None:
             await send(request.with_query(*credential.query), label="clean up: delete what objects stood in")
     if target.delete_account is None:
         return
-    declared = target.expendables()
-    ours = [credential for account, credential in scene.made_accounts if account not in declared]
+    # By label: the account may have another password by now, and is the user's all the same.
+    declared = {account.label for account in target.expendables()}
+    ours = [credential for account, credential in scene.made_accounts if account.label not in declared]
     login = next(iter(target.logins), None)
     with contextlib.suppress(BudgetExceededError):
         for label, account in target.accounts.items():

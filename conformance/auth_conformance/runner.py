@@ -17,6 +17,7 @@ from auth_conformance.model import (
     Inconclusive,
     Masked,
     Need,
+    Passed,
     Provenance,
     Result,
     Role,
@@ -96,6 +97,9 @@ async def run_check(check: Check, scene: Scene) -> Result:
         meter = Meter(rule.budget)
         METER.set(meter)
         verdict = await _decide(check, probe)
+    # What disrupts runs alone: no other check uses the account meanwhile.
+    if rule.impact is Impact.DISRUPTS and (told := await _given_back(scene, rule)):
+        verdict = _with_notes(verdict, told)
     if isinstance(verdict, Failed):
         verdict = _without_caches(verdict)
     if check.is_restated and isinstance(verdict, Failed):
@@ -141,6 +145,27 @@ async def _renewed(scene: Scene, rule: Rule) -> bool:
             return await Probe(scene, rule).forget_dead()
     except (Unclear, Missing, BudgetExceededError, TimeoutError):
         return False
+
+
+async def _given_back(scene: Scene, rule: Rule) -> list[str]:
+    """Undo what the check did to the passwords of declared accounts; what could not be undone."""
+    METER.set(None)
+    try:
+        async with asyncio.timeout(LONGEST):
+            return await Probe(scene, rule).passwords_back()
+    except (BudgetExceededError, TimeoutError) as error:
+        why = str(error) or "no answer in time"
+        return [f"spare accounts may have kept passwords that this run had set: {why}"]
+
+
+def _with_notes(verdict: Verdict, told: Sequence[str]) -> Verdict:
+    match verdict:
+        case Passed() | Failed() | Inconclusive():
+            return replace(verdict, notes=(*verdict.notes, *told))
+        case Skipped():
+            return replace(verdict, reason=f"{verdict.reason} Besides: {'; '.join(told)}.")
+        case _:
+            return verdict
 
 
 def _without_caches(verdict: Failed) -> Verdict:

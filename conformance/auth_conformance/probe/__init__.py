@@ -29,6 +29,7 @@ from auth_conformance.probe.faults import Faults
 from auth_conformance.probe.fixation import Fixation
 from auth_conformance.probe.floods import Floods
 from auth_conformance.probe.gathering import Gathering
+from auth_conformance.probe.givingback import GivingBack
 from auth_conformance.probe.guessing import Guessing
 from auth_conformance.probe.headers import Headers
 from auth_conformance.probe.hosts import Hosts
@@ -97,6 +98,7 @@ class Probe(
     Presenting,
     KeyScopes,
     CredentialFlows,
+    GivingBack,
     Barred,
     Schemes,
     Fallthrough,

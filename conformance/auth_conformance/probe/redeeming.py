@@ -71,7 +71,6 @@ class Redeeming(Knocking):
                 severity=misuse.severity,
             )
         await self._forged_host(tally)
-        await self._given_back()
         return self.concluded(tally, f"{tally.delivered} misuses of reset tokens changed nothing.")
 
     def _misuses(self) -> list[Misuse]:
@@ -105,28 +104,9 @@ class Redeeming(Knocking):
         return account
 
     def _now_has(self, account: Account, password: Secret) -> None:
+        self.now_known_by(account, password)
         if account.label in self._lent:
             self._lent = {**self._lent, account.label: replace(account, password=password)}
-
-    async def _given_back(self) -> None:
-        """Give declared accounts the passwords back that the tester knows."""
-        confirm = self.recovery.confirm
-        for before in self.target.expendables():
-            now = self._lent.get(before.label, before)
-            if before.password is None or now.password == before.password:
-                continue
-            try:
-                token = await self.reset_token(now)
-            except Unclear as reason:
-                self.notes.append(f"{before.label} kept a password of the run's: {reason}")
-                continue
-            answer = await self.send(
-                confirm.request(token, before.password, now.address),
-                label=f"give {before.label} its password back",
-                operation=confirm.form.operation.name,
-            )
-            if not answer.reply.ok:
-                self.notes.append(f"{before.label} kept a password of the run's ({answer.status})")
 
     async def _honest_reset(self, tally: Tally) -> None:
         """The honest way works, and the answer to the request holds no token. Raises Missing or Unclear."""

@@ -2,12 +2,13 @@
 
 import asyncio
 import itertools
+import secrets
 from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 from checks.judging import said
-from fastapi import FastAPI, Header, HTTPException, Response
+from fastapi import Depends, FastAPI, Header, HTTPException, Response
 from pydantic import BaseModel
 
 from auth_conformance import catalog
@@ -115,3 +116,67 @@ def test_where_two_people_are_needed_one_spare_is_not_lent_twice(monkeypatch: py
     result = judged(monkeypatch, {"CRD101"}, spares=1)["CRD101"]
     assert result.name == "skipped", said(result)
     assert "another expendable account: 1 are used up" in result.verdict.reason
+
+
+class Choice(BaseModel):
+    current: str
+    new: str
+
+
+def keeping_app(pins: dict[str, str], *, once: bool = False) -> FastAPI:
+    """Nobody registers here, any password may be chosen, and with `once` none is taken a second time."""
+    app = FastAPI()
+    tokens: dict[str, str] = {}
+    had = {name: [pin] for name, pin in pins.items()}
+
+    def caller(authorization: Annotated[str, Header()] = "") -> str:
+        if (name := tokens.get(authorization.removeprefix("Bearer "))) is None:
+            raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
+        return name
+
+    @app.post("/login")
+    async def enter(entry: Entry) -> dict[str, str]:
+        if pins.get(entry.who) != entry.pin:
+            raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
+        token = secrets.token_urlsafe(32)
+        tokens[token] = entry.who
+        return {"access_token": token}
+
+    @app.get("/me")
+    async def me(name: Annotated[str, Depends(caller)]) -> dict[str, str]:
+        return {"username": name}
+
+    @app.delete("/me", status_code=204)
+    async def leave(name: Annotated[str, Depends(caller)]) -> None:
+        del pins[name]
+
+    @app.put("/me/password", status_code=204)
+    async def choose(choice: Choice, name: Annotated[str, Depends(caller)]) -> None:
+        if pins[name] != choice.current or (once and choice.new in had[name]):
+            raise HTTPException(400, "no")
+        pins[name] = choice.new
+        had[name].append(choice.new)
+
+    return app
+
+
+@pytest.mark.parametrize("once", [False, True])
+def test_a_spare_account_keeps_its_own_password_and_its_account_or_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, *, once: bool
+) -> None:
+    pins = {name: PINS[name] for name in ("alice", "bob", "carol")}
+    accounts: dict[str, Any] = {}
+    for name, pin in pins.items():
+        monkeypatch.setenv(f"PIN_OF_{name.upper()}", pin)
+        accounts[name] = {"username": name, "password": {"env": f"PIN_OF_{name.upper()}"}}
+    accounts["carol"]["role"] = "expendable"
+    change = {"operation": "PUT /me/password", "current": "current", "new": "new"}
+    settings = load(
+        {"accounts": accounts, "allow_disruptive": True, "password_change": change}, start=Path("/")
+    )
+    result = asyncio.run(conduct(settings, [catalog.load()["CRD106"]], app=keeping_app(pins, once=once))).results[0]
+    assert result.name == "failed", said(result)
+    assert set(pins) == {"alice", "bob", "carol"}
+    assert (pins["carol"] == PINS["carol"]) is not once
+    told = [note for note in result.verdict.notes if "carol kept a password" in note]
+    assert bool(told) is once, result.verdict.notes
