@@ -43,13 +43,18 @@ class Accounts(Sockets, Holdings, PendingTokens, Guarded):
         doubts: list[str] = []
         ended: list[str] = []
         other = await self._watched()
-        violations += await self._socket_outlives(users, doubts)
         if users is not None and users.disable is not None:
             violations += await self._disabled(users, users.disable, doubts)
             ended.append(users.disable.operation.name)
-        if users is None or users.disable is None or not violations:
-            violations += await self._deleted(users, doubts)
-            ended.append("deletion")
+        try:
+            for who in self._deleters(users) if not violations else ():
+                violations += await self._deleted(who, doubts)
+                ended.append("deletion by an administrator" if who is not None else "deletion by its owner")
+            violations += await self._socket_outlives(users, doubts)
+        except Missing as reason_not:
+            if not ended:
+                raise
+            self.notes.append(f"not everything was tried: {reason_not}")
         if other is not None:
             await self._must_be_live(other, "after another account had ended")
         if violations:
@@ -58,6 +63,14 @@ class Accounts(Sockets, Holdings, PendingTokens, Guarded):
             return Inconclusive(doubts[0], "", tuple(self.evidence), tuple(self.notes))
         reason = f"After {' and '.join(ended)} every credential of the account was refused; another account went on."
         return Passed(reason, tuple(self.evidence), tuple(self.notes))
+
+    def _deleters(self, users: UserManagement | None) -> list[UserManagement | None]:
+        """By whom accounts are deleted: an administrator, and None for their owners, who have code of their own."""
+        found: list[UserManagement | None] = [users] if users is not None and users.delete is not None else []
+        found += [None] if self.target.delete_account is not None else []
+        if not found:
+            self.notes.append("no way to delete an account is known: disabling was tried only")
+        return found
 
     def _manageable(self) -> UserManagement | None:
         if self.target.users is None:
@@ -85,7 +98,7 @@ class Accounts(Sockets, Holdings, PendingTokens, Guarded):
         return session
 
     async def _disabled(self, users: UserManagement, switch: Switch, doubts: list[str]) -> list[Violation]:
-        account = await self.expendable()
+        account = await self.victim()
         held = await self.holdings(account)
         waiting = await self.pending(account)
         facts = await self.facts_of(held[0].credential)
@@ -188,7 +201,9 @@ class Accounts(Sockets, Holdings, PendingTokens, Guarded):
         )
 
     async def _deleted(self, users: UserManagement | None, doubts: list[str]) -> list[Violation]:
-        account = await self.expendable()
+        # Where there is no other spare account, the one that was enabled again.
+        enabled = users is not None and users.enable is not None
+        account = await (self.another_victim() if enabled else self.expendable())
         held = await self.holdings(account)
         waiting = await self.pending(account)
         answer, name = await self._delete(users, held)

@@ -222,23 +222,6 @@ class Knocking(Mailing):
 
     # Accounts.
 
-    _last_victim: Account | None = None
-
-    async def victim(self) -> Account:
-        """A new account to be attacked, or a declared one that this check did not have yet. Raises Missing."""
-        self._last_victim = await self.expendable()
-        return self._last_victim
-
-    async def another_victim(self) -> Account:
-        """As `victim`; the last one again where there is no other. Raises Missing where there was none."""
-        try:
-            return await self.victim()
-        except Missing:
-            if self._last_victim is None:
-                raise
-            latest = self._last_victim
-            return next((made for made, _ in self.scene.made_accounts if made.label == latest.label), latest)
-
     async def registered(
         self, password: Secret, username: str | None = None, label: str = "register an account"
     ) -> tuple[Answer, Account]:

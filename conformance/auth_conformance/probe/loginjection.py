@@ -42,7 +42,7 @@ class LoginInjection(Knocking):
     async def must_not_run_input(self) -> Verdict:
         """Nothing typed lets in, tells true from false, delays, or comes back as an error of a database."""
         tally, login = Tally(), self.logins()[0]
-        await self.must_stay_out(login, self._truths(login), self.victim, tally)
+        await self.must_stay_out(login, self._truths(login), self.another_victim, tally)
         await self._booleans(login, tally)
         await self._delayed_logins(login, tally)
         await self._other_inputs(tally)
@@ -127,7 +127,7 @@ class LoginInjection(Knocking):
         recovery = self.target.recovery
         if recovery is None:
             return
-        account = await self.victim()
+        account = await self.another_victim()
         new = Secret(self.password())
         for words, text in (("an alternative", "' OR '1'='1'--"), ("a wildcard", "%"), ("a backslash", "\\")):
             answer = await self.send(

@@ -36,13 +36,19 @@ class PasswordEnds(Namesakes, Mailing):
         doubts: list[str] = []
         done: list[str] = []
         if self.target.password_change is not None:
-            violations += await self._changed(doubts)
-            done.append("a change")
+            try:
+                violations += await self._changed(doubts)
+                done.append("a change")
+            except Unclear as problem:
+                doubts.append(str(problem))
         else:
             self.notes.append("no password change is known: only the reset was tried")
         if resettable:
-            violations += await self._reset(doubts)
-            done.append("a reset")
+            try:
+                violations += await self._reset(doubts)
+                done.append("a reset")
+            except Unclear as problem:
+                doubts.append(str(problem))  # what the change has shown stands
         else:
             self.notes.append("no mailbox or no reset is known: only the change was tried")
         try:
@@ -56,7 +62,7 @@ class PasswordEnds(Namesakes, Mailing):
     async def _changed(self, doubts: list[str]) -> list[Violation]:
         change = self.password_change
         name = change.form.operation.name
-        account = await self.expendable()
+        account = await self.victim()
         others = await self.holdings(account)
         session = await self.sign_in(account, self._login_kind(), [item.credential for item in others])
         await self._must_be_live(session, "before")
@@ -103,7 +109,7 @@ class PasswordEnds(Namesakes, Mailing):
     async def _reset(self, doubts: list[str]) -> list[Violation]:
         recovery = self.recovery
         name = recovery.confirm.form.operation.name
-        account = await self.expendable()
+        account = await self.another_victim()
         others = await self.holdings(account)
         token = await self.reset_token(account)
         new = Secret(self.password())
@@ -126,7 +132,7 @@ class PasswordEnds(Namesakes, Mailing):
         if renaming is None:
             raise Missing("no operation is known that changes it.")
         name = renaming.operation.name
-        account = await self.expendable()
+        account = await self.another_victim()
         others = await self.holdings(account, keys=False)
         session = await self.sign_in(account, self._login_kind(), [item.credential for item in others])
         changed, answer = await self.rename(renaming, account, session.credential, address=True)
@@ -157,7 +163,7 @@ class PasswordEnds(Namesakes, Mailing):
         session = await self.log_in(after)
         await self._must_be_live(session, "with the new password")
         self.scene.made_accounts = [
-            (after, session.credential) if made is before else (made, known)
+            (after, session.credential) if made.label == before.label else (made, known)
             for made, known in self.scene.made_accounts
         ]
         proofs = []

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from auth_conformance.model import Outcome, Role, Severity, Verdict
+from auth_conformance.model import Need, Outcome, Role, Severity, Verdict
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.knocking import MISSING, Knock, Knocking, Tally, with_member
 from auth_conformance.secret import Secret
@@ -39,6 +39,8 @@ class Passwords(Knocking):
         """Nothing but the right password of the right account logs in, in whatever type it comes."""
         other = await self.victim()
         tally = Tally()
+        if self.target.register is None and len(self.target.expendables()) < 2:
+            other = self._neighbour_of(other)
         twins = sorted(
             account.label
             for account in self.target.expendables()
@@ -53,12 +55,27 @@ class Passwords(Knocking):
         for login in self.logins():
             knocks = self._wrong_knocks(login, other)
             await self.must_stay_out(
-                login, [item for item in knocks if not (twins and item.of_two)], self.victim, tally
+                login, [item for item in knocks if not (twins and item.of_two)], self.another_victim, tally
             )
             await self.right_login(login, other, "at the end")
+        if not other.expendable:
+            self.forget_shared(other)  # a login may end the one before
         return self.concluded(
             tally, f"{tally.delivered} wrong passwords in {len(self.logins())} logins issued nothing."
         )
+
+    def _neighbour_of(self, spare: Account) -> Account:
+        """Who takes the part of the second person beside the only spare account: B, for one wrong login.
+
+        Raises Missing where B is not known, or has the same password.
+        """
+        other = self.target.accounts.get("b")
+        if other is None or other.password in (None, spare.password):
+            raise Missing(
+                "Nobody can register here, and this check needs two accounts with two passwords.",
+                self._remedy(Need.EXPENDABLE) or self._remedy(Need.TWO_USERS),
+            )
+        return other
 
     def _wrong_knocks(self, login: Login, other: Account) -> list[Knock]:
         def given(value: object) -> Callable[[Account], HttpRequest]:

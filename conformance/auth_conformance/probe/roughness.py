@@ -85,7 +85,7 @@ class Roughness(Knocking):
 
     async def _rarer_fields(self, login: Login, tally: Tally) -> None:
         """The fields of a password change and of a new key, as an account of its own."""
-        owner = await self.victim()
+        owner = await self.another_victim()
         credential = await self.right_login(login, owner, "to fill rarer fields")
 
         def sent(request: HttpRequest) -> HttpRequest:

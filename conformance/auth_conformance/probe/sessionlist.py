@@ -53,8 +53,9 @@ class SessionList(Holdings):
         violations += await self._administrator_ends(account, kind, doubts)
         violations += await self._beyond_limit(sessions.listing.name, kind)
         await self._must_be_live(await self.log_in(account, kind), "at the end")
-        if not account.expendable:
-            self.forget_shared(account)
+        for used in (account, self.target.accounts.get("b")):
+            if used is not None and not used.expendable:
+                self.forget_shared(used)
         reason = (
             f"{sessions.listing.name} shows the logins of its caller; ending them ended them, and nobody else's; "
             "what it lists is no credential."
@@ -170,8 +171,8 @@ class SessionList(Holdings):
         self, sessions: SessionManagement, viewer: Session, kind: Kind, doubts: list[str]
     ) -> list[Violation]:
         """End another user's login by its name, as this user: it must go on."""
-        other = await self.disposable("another user")
-        if sessions.end is None or other is None:
+        other = await self.disposable("another user") or self.target.accounts.get("b")
+        if sessions.end is None or other is None or other.password is None:
             self.notes.append("whether one may end another's login was not seen")
             return []
         proofs = []
@@ -201,7 +202,11 @@ class SessionList(Holdings):
                 else f"{limit} logins of one account are meant to live: too many to be opened here"
             )
             return []
-        account = await self.expendable()
+        try:
+            account = await self.expendable()
+        except Missing as reason:
+            self.notes.append(f"one login more than {limit} was not tried: {reason}")
+            return []
         opened: list[Session] = []
         for number in range(limit + 1):
             try:

@@ -28,6 +28,8 @@ NEXT_SECOND = 1.1
 class Sessions(Refusal):
     """Opens sessions apart from the ones that all checks share."""
 
+    _last_victim: Account | None = None
+
     async def disposable(self, purpose: str, kind: Kind | None = None) -> Account | None:
         """Return an account made for this purpose that can log in; None where nobody can register.
 
@@ -47,6 +49,21 @@ class Sessions(Refusal):
             return account
 
         return await self.scene.once(("disposable", purpose, kind), make)
+
+    async def victim(self) -> Account:
+        """A new account to be attacked, or a declared one that this check did not have yet. Raises Missing."""
+        self._last_victim = await self.expendable()
+        return self._last_victim
+
+    async def another_victim(self) -> Account:
+        """As `victim`; the last one again where there is no other. Raises Missing where there was none."""
+        try:
+            return await self.victim()
+        except Missing:
+            if self._last_victim is None:
+                raise
+            latest = self._last_victim
+            return next((made for made, _ in self.scene.made_accounts if made.label == latest.label), latest)
 
     def forget_shared(self, account: Account) -> None:
         """Let the next check log in anew: a logout may have ended more sessions of this account than its own."""

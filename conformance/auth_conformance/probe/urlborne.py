@@ -34,7 +34,7 @@ class UrlBorne(Knocking):
                 await self._documented_login(login, tally)
                 continue
             knocks = self._moved_logins(login)
-            await self.must_stay_out(login, knocks, self.victim, tally)
+            await self.must_stay_out(login, knocks, self.another_victim, tally)
         await self._register_by_url(tally)
         await self._change_by_url(tally)
         await self._reset_by_get(tally)
@@ -44,7 +44,7 @@ class UrlBorne(Knocking):
         )
 
     async def _documented_login(self, login: Login, tally: Tally) -> None:
-        account = await self.victim()
+        account = await self.another_victim()
         await self.right_login(login, account, "in the address")
         message = f"{login.operation.name} takes the password from the address."
         tally.violations.append(
@@ -91,7 +91,7 @@ class UrlBorne(Knocking):
         change = self.target.password_change
         if change is None:
             return
-        account, new = await self.victim(), Secret(self.password())
+        account, new = await self.another_victim(), Secret(self.password())
         credential = await self.right_login(self.logins()[0], account, "before a change")
         request = change.request(account.password, new)
         request = in_address(request).with_headers(*credential.headers)
@@ -107,7 +107,7 @@ class UrlBorne(Knocking):
         """The link of a mail may show a form; opening it must not set the password."""
         if self.target.recovery is None or self.target.mailbox is None:
             return
-        account, new = await self.victim(), Secret(self.password())
+        account, new = await self.another_victim(), Secret(self.password())
         try:
             token = await self.reset_token(account)
         except (Unclear, Missing) as reason:
@@ -141,6 +141,7 @@ class UrlBorne(Knocking):
             if await self.let_in(login, tried) is None:
                 tally.delivered += 1
                 return
+        self.now_known_by(account, password)
         tally.violate(
             operation,
             f"{operation} takes the password from the address: {words}.",
