@@ -22,6 +22,8 @@ from auth_conformance.probe.holdings import NAMES, Holding, Holdings, told_once
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from auth_conformance.credentials import Credential
     from auth_conformance.target import Account, KeyManagement, Operation
 
@@ -34,6 +36,12 @@ WARM = 10
 CONNECTIONS = 20
 # With two workers, six connections in a row all meet the one that knows once in 64 times.
 WORKERS = 6
+# Members of a key's record that switch it on or off, and the last part of paths that do.
+ON, OFF = (
+    ("is_active", "active", "enabled", "is_enabled"),
+    ("disabled", "is_disabled", "revoked", "is_revoked"),
+)
+SWITCHING = ("disable", "deactivate", "suspend", "revoke")
 # Bodies by which a service may bring a revoked key back to life.
 REVIVING: tuple[dict[str, object], ...] = (
     {"revoked": False, "is_active": True},
@@ -82,6 +90,8 @@ class KeyEnds(Holdings):
         await self._must_open(second, "after its sibling was revoked")
         if not violations:
             violations += await self._rotated(keys, second, login, doubts)
+        if not violations:
+            violations += await self._switched_off(keys.revoke, login, doubts)
         reason = (
             f"After {keys.revoke.name} the key was refused at once, {CONNECTIONS} times over new connections "
             "and later; another key of the user went on."
@@ -226,6 +236,50 @@ class KeyEnds(Holdings):
         message = f"{revoke.name} revoked the API key of another user."
         return [Violation(revoke.name, message, None, tuple(proofs))]
 
+    def _switches(self, revoke: Operation) -> Iterator[tuple[Operation, dict[str, object] | None]]:
+        """What switches a key off without deleting it: a member of its record, or an operation of that name."""
+        for operation in self.target.operations:
+            if operation.path == revoke.path and operation.method in ("PATCH", "PUT"):
+                properties = next(iter(operation.bodies.values()), {}).get("properties") or {}
+                switch = next((name for name in properties if name.lower() in (*ON, *OFF)), None)
+                if switch is not None:
+                    yield operation, {switch: switch.lower() in OFF}
+            last = operation.path.removeprefix(f"{revoke.path}/").lower()
+            if operation.method in ("POST", "PUT") and last in SWITCHING:
+                yield operation, None
+
+    async def _switched_off(self, revoke: Operation, login: Credential, doubts: list[str]) -> list[Violation]:
+        """A key that is switched off, and shown as such, is as dead as one that is deleted."""
+        for operation, body in self._switches(revoke):
+            made = await self._make(login)
+            await self._must_open(made, "before it is switched off")
+            values = self._naming(operation, made)
+            whole = body
+            if body is not None and operation.method == "PUT" and self.target.keys is not None:
+                whole = {**self.target.keys.template, **body}
+            answer = await self.call(operation, login, label="switch the key off", values=values, body=whole)
+            if not answer.reply.ok or (body is not None and not await self._shows(revoke, made, login, body)):
+                self.notes.append(f"{operation.name} switched no key off ({answer.status})")
+                continue
+            found = await self._dies(operation, made, answer, "switched off", doubts)
+            if found:
+                return found
+        return []
+
+    async def _shows(self, revoke: Operation, made: Made, login: Credential, body: dict[str, object]) -> bool:
+        """Whether the record of the key, or the list, shows what was set (RR)."""
+        keys = self.target.keys
+        reading = next(
+            (item for item in self.target.operations if (item.method, item.path) == ("GET", revoke.path)),
+            keys.listing if keys is not None else None,
+        )
+        if reading is None:
+            return False
+        values = self._naming(reading, made)
+        shown = await self.call(reading, login, label="read the key's record", values=values)
+        records = [item for item in _objects(shown.reply.json) if made.identifier in map(str, item.values())]
+        return any(all(item.get(name) == value for name, value in body.items()) for item in records)
+
     async def _rotated(
         self, keys: KeyManagement, made: Made, login: Credential, doubts: list[str]
     ) -> list[Violation]:
@@ -255,3 +309,13 @@ class KeyEnds(Holdings):
         fresh = replace(made, credential=replace(made.credential, value=Secret(value)))
         await self._must_open(fresh, "after the rotation")
         return await self._dies(rotate, made, answer, "rotated", doubts)
+
+
+def _objects(document: object) -> Iterator[dict[str, object]]:
+    """Every object in a JSON document."""
+    if isinstance(document, dict):
+        yield document
+    for item in (
+        document.values() if isinstance(document, dict) else document if isinstance(document, list) else ()
+    ):
+        yield from _objects(item)

@@ -9,7 +9,7 @@ from auth_conformance.sdk import API, ASVS, CWE, WSTG, Impact, Need, Probe, Seve
     title="Revoked API key still accepted",
     severity=Severity.HIGH,
     level=1,
-    budget=180,
+    budget=230,
     impact=Impact.WRITES,
     needs=(Need.WITNESS, Need.KEY_MANAGEMENT),
     references=(ASVS("7.4.1"), ASVS("6.5.6"), ASVS("13.3.4"), API(2), CWE(613), CWE(672), WSTG("SESS-06")),
@@ -22,7 +22,8 @@ async def revoked_key_alive(probe: Probe) -> Verdict:
     How: two keys are made, and one is used until every cache knows it, then revoked. It is presented 20 times
         over new connections, in each place that takes keys, and again for as long as it works: the report says
         until when. Its sibling must go on; another user must not be able to revoke it, nor may a change of the
-        key bring it back. A rotated key's old value is treated alike.
+        key bring it back. A rotated key's old value is treated alike, and so is a key that is switched off where
+        its record can be changed.
     Fix: look the key up on each request, `select(ApiKey).where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None))`,
         or drop it from a shared cache when it is revoked; no `lru_cache` around the look-up.
     """
