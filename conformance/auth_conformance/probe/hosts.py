@@ -50,7 +50,7 @@ class Hosts(Mailing):
 
     async def must_know_its_own_name(self) -> Verdict:
         """No answer, cookie or mail leads to the name that the client has used, and no redirect carries a key."""
-        await self._answers_still("before")
+        await self.must_answer("before")
         violations: list[Violation] = []
         unsure: list[str] = []
         delivered = 0
@@ -73,7 +73,7 @@ class Hosts(Mailing):
         violations += await self._wandering()
         mail = await self._mailed_link()
         violations += [mail] if mail is not None else []
-        await self._answers_still("after")
+        await self.must_answer("after")
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if violations:
             once: dict[str | None, Violation] = {}
@@ -88,15 +88,6 @@ class Hosts(Mailing):
                 "asked behind a server of our own: what stands in front of the public one was not seen",
             )
         return Passed(f"{delivered} requests by wrong names: nothing follows them.", evidence, notes)
-
-    async def _answers_still(self, when: str) -> None:
-        if self.target.witness is not None and self.kinds():
-            live = await self.credential()
-            await self.must_live(self.witness, live, await self.baseline(self.witness, live), when)
-        elif self.target.public is not None:
-            await self.must_be_reachable()
-        else:
-            raise Unclear("No operation is known that could show a living service.")
 
     def _named_places(self, key: str) -> list[tuple[str, HttpRequest]]:
         """Requests whose answers may hold absolute addresses."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Kind
-from auth_conformance.model import Need, Role, Severity, Verdict, Violation
+from auth_conformance.model import Exchange, Need, Role, Severity, Verdict, Violation
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
 from auth_conformance.probe.holdings import NAMES, Holding, told_once
 from auth_conformance.probe.mailing import Mailing
@@ -145,16 +145,23 @@ class PasswordEnds(Namesakes, Mailing):
             self.notes.append(f"after {name} gave another e-mail address these go on: {', '.join(living)}")
         if changed.username == account.username:
             return []
+        proofs = await self._still_lets_in(account, "the old address")
+        if not proofs:
+            return []
+        message = f"After {name} gave another e-mail address the old one still logs in."
+        return [Violation(name, message, None, (answer.exchange, *proofs))]
+
+    async def _still_lets_in(self, former: Account, what: str) -> list[Exchange]:
+        """The two answers that let in who logs in as before; none unless both did."""
         proofs = []
         for prefix in ("", "again: "):
             tried, login = await self.try_login(
-                account, account.password, label=f"{prefix}log in with the old address", role=Role.ATTACK
+                former, former.password, label=f"{prefix}log in with {what}", role=Role.ATTACK
             )
-            if login.read(tried.reply, account.label) is None:
+            if login.read(tried.reply, former.label) is None:
                 return []
             proofs.append(tried.exchange)
-        message = f"After {name} gave another e-mail address the old one still logs in."
-        return [Violation(name, message, None, (answer.exchange, *proofs))]
+        return proofs
 
     async def _old_is_dead(
         self, before: Account, after: Account, answer: Answer, name: str
@@ -166,14 +173,9 @@ class PasswordEnds(Namesakes, Mailing):
             (after, session.credential) if made.label == before.label else (made, known)
             for made, known in self.scene.made_accounts
         ]
-        proofs = []
-        for prefix in ("", "again: "):
-            tried, login = await self.try_login(
-                before, before.password, label=f"{prefix}log in with the old password", role=Role.ATTACK
-            )
-            if login.read(tried.reply, before.label) is None:
-                return []
-            proofs.append(tried.exchange)
+        proofs = await self._still_lets_in(before, "the old password")
+        if not proofs:
+            return []
         message = f"After {name} the old password still logs in."
         return [Violation(name, message, Severity.HIGH, (answer.exchange, *proofs))]
 
