@@ -4,21 +4,85 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 import httpx
 
 from auth_conformance.transports.http import build, read_bounded
-from auth_conformance.transports.message import HttpRequest, RawReply
+from auth_conformance.transports.message import ENDLESS, STREAM_FOR, HttpRequest, RawReply, media_type
+from auth_conformance.transports.stragglers import Stragglers, looked_at
 
 App = Callable[..., Awaitable[None]]
 BASE_URL = "https://testserver"
 
 
-# The address from which the request of this task comes.
-_SOURCE: ContextVar[str | None] = ContextVar("auth_conformance_source", default=None)
+Message = MutableMapping[str, Any]
+
+
+class _Line:
+    """The connection of one request: whether the client still listens, and what it has heard until now."""
+
+    def __init__(self, source: str | None) -> None:
+        self.source = source
+        self.over = asyncio.Event()
+        self.streams: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._head: Message = {}
+        self._body = bytearray()
+        self._left = False
+
+    def receiving(self, receive: Callable[[], Awaitable[Message]]) -> Callable[[], Awaitable[Message]]:
+        """Give `receive` of the application: the request, then the disconnect, as soon as there is one."""
+        complete = False
+
+        async def received() -> Message:
+            nonlocal complete
+            if complete or self.over.is_set():
+                await self.over.wait()
+                return {"type": "http.disconnect"}
+            message = await receive()
+            complete = not message.get("more_body", False)
+            return message
+
+        return received
+
+    def sending(self, send: Callable[[Message], Awaitable[None]]) -> Callable[[Message], Awaitable[None]]:
+        """Give `send` of the application: after the client has left it does nothing (ASGI specification 2.3)."""
+
+        async def sent(message: Message) -> None:
+            if self._left:
+                await asyncio.sleep(0)  # whoever sends without end must let others run
+                return
+            await send(message)
+            if message["type"] == "http.response.start":
+                self._head = message
+                if media_type(_pairs(message.get("headers", ()))) in ENDLESS:
+                    self.streams.set_result(None)
+            elif message["type"] == "http.response.body":
+                if self.streams.done():
+                    self._body += message.get("body", b"")
+                if not message.get("more_body", False):
+                    self.over.set()
+
+        return sent
+
+    def leave(self) -> None:
+        """Hang up."""
+        self._left = True
+        self.over.set()
+
+    def heard(self, limit: int) -> RawReply | None:
+        """What an endless stream has sent until now; None when this is none."""
+        if not self.streams.done():
+            return None
+        body = bytes(self._body[:limit])
+        return RawReply(self._head["status"], _pairs(self._head.get("headers", ())), body, truncated=True)
+
+
+# The connection that the request of this task came over.
+_LINE: ContextVar[_Line | None] = ContextVar("auth_conformance_line", default=None)
 
 
 class LifespanFailedError(RuntimeError):
@@ -41,12 +105,15 @@ class AsgiTransport:
         self._lifespan: asyncio.Task[None] | None = None
         self._events: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
         self._answers: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+        self._stragglers = Stragglers()
         self.state: dict[str, Any] = {}
 
-    async def _stated(self, scope: MutableMapping[str, Any], receive: object, send: object) -> None:
+    async def _stated(self, scope: Message, receive: Any, send: Any) -> None:
+        line = _LINE.get() or _Line(None)
+        caller = {"client": (line.source, 50000)} if line.source else {}
         # A request sees a copy of what start-up left (ASGI specification, Lifespan State).
-        caller = {"client": (source, 50000)} if (source := _SOURCE.get()) else {}
-        await self.app({**scope, **caller, "state": dict(self.state)}, receive, send)
+        scope = {**scope, **caller, "state": dict(self.state)}
+        await self.app(scope, line.receiving(receive), line.sending(send))
 
     async def start(self) -> None:
         """Run the application's start-up. Raises LifespanFailedError when it fails."""
@@ -91,18 +158,24 @@ class AsgiTransport:
         started = time.monotonic()
         if request.target is not None:
             return RawReply(None, error="this vector needs the raw wire", undelivered=True)
-        _SOURCE.set(request.source)
-        # In a task of its own: an application that swallows its cancellation must not keep the run.
+        line = _Line(request.source)
+        _LINE.set(line)
+        # In a task of its own: it goes on when we have left, as it does behind a server.
         call = asyncio.create_task(self._call(request), name="request")
-        call.add_done_callback(_looked_at)
         try:
-            done, _ = await asyncio.wait({call}, timeout=self._timeout)
+            either: set[asyncio.Future[Any]] = {call, line.streams}
+            await asyncio.wait(either, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED)
+            if not call.done() and line.streams.done():
+                await asyncio.wait({call}, timeout=min(STREAM_FOR, self._timeout))
         finally:
-            call.cancel()
-        if not done:
-            return RawReply(
-                None, error=f"no answer within {self._timeout:g} s", took=time.monotonic() - started
-            )
+            if not call.done():
+                line.leave()
+                self._stragglers.leave(call)
+        if not call.done():
+            took = time.monotonic() - started
+            if (heard := line.heard(request.limit)) is not None:
+                return replace(heard, took=took)
+            return RawReply(None, error=f"no answer within {self._timeout:g} s", took=took)
         try:
             return call.result()
         except (httpx.InvalidURL, UnicodeEncodeError, TypeError) as error:
@@ -119,29 +192,26 @@ class AsgiTransport:
         response = await self._transport.handle_async_request(build(BASE_URL, request, self._agent))
         body, truncated = await read_bounded(response, request.limit)
         ended = time.monotonic()
-        headers = tuple(
-            (key.decode("latin-1"), value.decode("latin-1")) for key, value in response.headers.raw
-        )
+        headers = _pairs(response.headers.raw)
         return RawReply(
             response.status_code, headers, body, took=ended - began, ended=ended, truncated=truncated
         )
 
     async def close(self) -> None:
         """Run the application's shutdown."""
+        await self._stragglers.close()
         await self._transport.aclose()
         if self._lifespan is None:
             return
         await self._events.put({"type": "lifespan.shutdown"})
-        self._lifespan.add_done_callback(_looked_at)
+        self._lifespan.add_done_callback(looked_at)
         await asyncio.wait({self._lifespan}, timeout=10)
         self._lifespan.cancel()
         self._lifespan = None
 
 
-def _looked_at(task: asyncio.Task[Any]) -> None:
-    """Take what a task raised, so that nobody is told that it was never retrieved."""
-    if not task.cancelled():
-        task.exception()
+def _pairs(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
+    return tuple((key.decode("latin-1"), value.decode("latin-1")) for key, value in headers)
 
 
 def _raised(task: asyncio.Task[None]) -> BaseException | None:

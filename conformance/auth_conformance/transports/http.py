@@ -11,7 +11,14 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from auth_conformance.transports.message import BODY_LIMIT, HttpRequest, RawReply
+from auth_conformance.transports.message import (
+    BODY_LIMIT,
+    ENDLESS,
+    STREAM_FOR,
+    HttpRequest,
+    RawReply,
+    media_type,
+)
 from auth_conformance.transports.tls import trusting
 
 if TYPE_CHECKING:
@@ -87,10 +94,16 @@ class HttpTransport:
             return RawReply(None, error="this vector needs the raw wire", undelivered=True)
         try:
             outgoing = build(self._base, request, self._agent)
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self._timeout) as patience:
                 response = await pool.handle_async_request(outgoing)
                 try:
-                    body, truncated = await read_bounded(response, request.limit)
+                    if media_type(response.headers.items()) in ENDLESS:
+                        patience.reschedule(None)
+                        body, truncated = await read_bounded(
+                            response, request.limit, min(STREAM_FOR, self._timeout)
+                        )
+                    else:
+                        body, truncated = await read_bounded(response, request.limit)
                 finally:
                     await response.aclose()
         except (TimeoutError, httpx.TimeoutException):
@@ -136,16 +149,22 @@ def build(base: str, request: HttpRequest, agent: str) -> httpx.Request:
     return httpx.Request(request.method, url, headers=headers, content=request.body)
 
 
-async def read_bounded(response: httpx.Response, limit: int = BODY_LIMIT) -> tuple[bytes, bool]:
-    """The body, decoded, at most `limit` bytes of it, and whether more was cut off."""
+async def read_bounded(
+    response: httpx.Response, limit: int = BODY_LIMIT, seconds: float | None = None
+) -> tuple[bytes, bool]:
+    """The body, decoded, at most `limit` bytes of it and what came within `seconds`; whether more was cut off."""
     stream = response.stream
     raw = bytearray()
     cut = False
-    async for chunk in _chunks(stream):
-        raw += chunk
-        if len(raw) > limit:
-            cut = True
-            break
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in _chunks(stream):
+                raw += chunk
+                if len(raw) > limit:
+                    cut = True
+                    break
+    except TimeoutError:
+        cut = True
     coding = response.headers.get("content-encoding", "identity").strip().lower()
     body = inflate(bytes(raw[:limit]), coding, limit)
     return body[:limit], cut or len(body) > limit

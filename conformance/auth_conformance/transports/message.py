@@ -12,10 +12,14 @@ from auth_conformance.oracles.cookies import parse_set_cookie
 from auth_conformance.oracles.places import found_at
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 # Replies are hostile input: no more than this many bytes of a body are read.
 BODY_LIMIT = 1 << 20
+# Answers that by their nature never end (WHATWG HTML, server-sent events; JSON lines; the push of browsers).
+ENDLESS = ("text/event-stream", "application/x-ndjson", "application/jsonl", "multipart/x-mixed-replace")
+# How long an endless answer is listened to after its head, in seconds.
+STREAM_FOR = 1.0
 _MARK = re.compile(r"(?:\{\{|%7B%7B)([\w-]+)(?:\}\}|%7D%7D)", re.IGNORECASE)
 
 
@@ -144,6 +148,12 @@ class HttpRequest:
         return tuple(pair for pair in self.headers if pair[0].lower() != name)
 
 
+def media_type(headers: Iterable[tuple[str, str]]) -> str:
+    """Content type without parameters, lower case; "" if there is none."""
+    found = next((value for name, value in headers if name.lower() == "content-type"), "")
+    return found.split(";")[0].strip().lower()
+
+
 @dataclass(frozen=True, slots=True)
 class RawReply:
     """One reply. `status` is None when none came, and `error` says why in a few words.
@@ -177,7 +187,7 @@ class RawReply:
     @property
     def media_type(self) -> str:
         """Content type without parameters, lower case; "" if there is none."""
-        return (self.header("content-type") or "").split(";")[0].strip().lower()
+        return media_type(self.headers)
 
     @property
     def text(self) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from auth_conformance.transports import frames
 from auth_conformance.transports.frames import Frame
 from auth_conformance.transports.message import HttpRequest, RawReply
+from auth_conformance.transports.stragglers import Stragglers
 from auth_conformance.transports.wire import App, WireTransport
 
 # How long a message is waited for, in seconds; a server that has not answered by then says nothing.
@@ -141,6 +142,7 @@ class AsgiSockets:
         self, app: App, *, state: MutableMapping[str, Any] | None = None, host: str = "testserver"
     ) -> None:
         self._app, self._state, self._host = app, state or {}, host
+        self._stragglers = Stragglers()
 
     async def open(self, request: HttpRequest) -> Socket | RawReply:
         """Call the application with a handshake."""
@@ -171,12 +173,13 @@ class AsgiSockets:
             "state": dict(self._state),
             "extensions": {"websocket.http.response": {}},
         }
-        socket = _AsgiSocket(self._app, scope)
+        socket = _AsgiSocket(self._app, scope, self._stragglers)
         return await socket.shake()
 
 
 class _AsgiSocket:
-    def __init__(self, app: App, scope: MutableMapping[str, Any]) -> None:
+    def __init__(self, app: App, scope: MutableMapping[str, Any], stragglers: Stragglers) -> None:
+        self._stragglers = stragglers
         self._to_app: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
         self._from_app: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
         self._task = asyncio.create_task(self._run(app, scope), name="websocket")
@@ -232,9 +235,7 @@ class _AsgiSocket:
         await self._to_app.put({"type": "websocket.disconnect", "code": 1001})
         done, _ = await asyncio.wait({self._task}, timeout=1)
         if not done:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            self._stragglers.leave(self._task)
 
 
 class WireSockets:

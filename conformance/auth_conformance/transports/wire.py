@@ -21,7 +21,14 @@ from urllib.parse import urlsplit
 import h11
 
 from auth_conformance.transports.http import inflate
-from auth_conformance.transports.message import BODY_LIMIT, HttpRequest, RawReply
+from auth_conformance.transports.message import (
+    BODY_LIMIT,
+    ENDLESS,
+    STREAM_FOR,
+    HttpRequest,
+    RawReply,
+    media_type,
+)
 from auth_conformance.transports.tls import trusting
 
 App = Callable[..., Awaitable[None]]
@@ -203,10 +210,17 @@ async def _answer(
     status: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
     body = bytearray()
+    end: float | None = None
+    cut = False
     while True:
         event = connection.next_event()
         if event is h11.NEED_DATA:
-            data = await reader.read(_CHUNK)
+            try:
+                async with asyncio.timeout_at(end):
+                    data = await reader.read(_CHUNK)
+            except TimeoutError:
+                cut = True
+                break
             if not data and status is None:
                 raise EOFError
             connection.receive_data(data)
@@ -215,6 +229,7 @@ async def _answer(
             headers = tuple(
                 (name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers.raw_items()
             )
+            end = _until(headers)
         elif isinstance(event, h11.Data):
             body += event.data
             if len(body) > BODY_LIMIT:
@@ -225,7 +240,12 @@ async def _answer(
         raise EOFError
     coding = next((value for name, value in headers if name.lower() == "content-encoding"), "identity")
     text = inflate(bytes(body[:BODY_LIMIT]), coding.strip().lower())
-    return status, headers, text[:BODY_LIMIT], len(body) > BODY_LIMIT or len(text) > BODY_LIMIT
+    return status, headers, text[:BODY_LIMIT], cut or len(body) > BODY_LIMIT or len(text) > BODY_LIMIT
+
+
+def _until(headers: tuple[tuple[str, str], ...]) -> float | None:
+    """When to stop reading an answer that never ends, on the loop's clock; None for one that does."""
+    return asyncio.get_running_loop().time() + STREAM_FOR if media_type(headers) in ENDLESS else None
 
 
 @contextlib.asynccontextmanager
