@@ -94,6 +94,11 @@ class Answer:
         return self.judgement.why if self.judgement else ""
 
     @property
+    def broke(self) -> bool:
+        """Whether the service broke over it. No answer in time is not that: it may just be busy."""
+        return self.outcome is Outcome.CRASHED and not self.reply.late
+
+    @property
     def accepted(self) -> bool:
         """Whether the caller got in."""
         return self.outcome is Outcome.ACCEPTED

@@ -237,7 +237,7 @@ class Crashes(Refusal):
         first, second = seen.answer, again
         if second.outcome is not Outcome.CRASHED:
             return f"it crashed once at {seen.label}, and then not ({second.why or second.status})"
-        if "no answer within" in first.why + second.why:
+        if not (first.broke and second.broke):
             return f"{seen.label}: no answer in time"
         if seen.operation != self.witness.operation.name:
             secret = {"authorization", "cookie", *(carrier.name.lower() for carrier in self.target.carriers)}

@@ -223,7 +223,7 @@ class Passwords(Knocking):
         for words, answer in tally.crashed:
             name = answer.exchange.operation
             again = await self._try(login, replace(answer.request, fresh=True), f"again: {words}", name)
-            if again.outcome is Outcome.CRASHED:
+            if answer.broke and again.broke:
                 tally.violate(name, f"{words}: no orderly answer.", answer, again, severity=Severity.MEDIUM)
         return self.concluded(tally, f"{tally.delivered} beginnings of long passwords were refused.")
 

@@ -141,8 +141,10 @@ class Roughness(Knocking):
                 )
                 for number in range(2)
             ]
-            if all(answer.outcome is Outcome.CRASHED for answer in answers):
+            if all(answer.broke for answer in answers):
                 tally.violate(login.operation.name, f"{login.operation.name} breaks on {words}.", *answers)
+            elif any(answer.reply.late for answer in answers):
+                tally.doubt(f"{login.operation.name}: {words} got no answer in time.")
             else:
                 tally.delivered += 1
 
@@ -184,8 +186,10 @@ class Roughness(Knocking):
         answer = await self._filled(entry, value, label)
         if answer.outcome is Outcome.CRASHED and not answer.reply.undelivered:
             again = await self._filled(entry, value, f"again: {label}")
-            if again.outcome is Outcome.CRASHED:
+            if answer.broke and again.broke:
                 tally.violate(entry.operation, f"{entry.operation} breaks on {label}.", answer, again)
+            elif answer.reply.late or again.reply.late:
+                tally.doubt(f"{entry.operation}: {label} got no answer in time.")
             else:
                 tally.doubt(f"{entry.operation}: {label} broke it once.")
             return

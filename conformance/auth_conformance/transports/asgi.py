@@ -12,7 +12,14 @@ from typing import Any
 import httpx
 
 from auth_conformance.transports.http import build, read_bounded
-from auth_conformance.transports.message import ENDLESS, STREAM_FOR, HttpRequest, RawReply, media_type
+from auth_conformance.transports.message import (
+    ENDLESS,
+    STREAM_FOR,
+    HttpRequest,
+    RawReply,
+    media_type,
+    no_answer,
+)
 from auth_conformance.transports.stragglers import Stragglers, looked_at
 
 App = Callable[..., Awaitable[None]]
@@ -175,7 +182,7 @@ class AsgiTransport:
             took = time.monotonic() - started
             if (heard := line.heard(request.limit)) is not None:
                 return replace(heard, took=took)
-            return RawReply(None, error=f"no answer within {self._timeout:g} s", took=took)
+            return no_answer(self._timeout, took)
         try:
             return call.result()
         except (httpx.InvalidURL, UnicodeEncodeError, TypeError) as error:

@@ -18,6 +18,7 @@ from auth_conformance.transports.message import (
     HttpRequest,
     RawReply,
     media_type,
+    no_answer,
 )
 from auth_conformance.transports.tls import trusting
 
@@ -107,9 +108,7 @@ class HttpTransport:
                 finally:
                     await response.aclose()
         except (TimeoutError, httpx.TimeoutException):
-            return RawReply(
-                None, error=f"no answer within {self._timeout:g} s", took=time.monotonic() - started
-            )
+            return no_answer(self._timeout, time.monotonic() - started)
         except (httpx.LocalProtocolError, httpx.InvalidURL, UnicodeEncodeError, TypeError) as error:
             return RawReply(None, error=f"our client refused to send it: {error}", undelivered=True)
         except httpx.ConnectError as error:

@@ -20,6 +20,7 @@ BODY_LIMIT = 1 << 20
 ENDLESS = ("text/event-stream", "application/x-ndjson", "application/jsonl", "multipart/x-mixed-replace")
 # How long an endless answer is listened to after its head, in seconds.
 STREAM_FOR = 1.0
+_LATE = "no answer within"
 _MARK = re.compile(r"(?:\{\{|%7B%7B)([\w-]+)(?:\}\}|%7D%7D)", re.IGNORECASE)
 
 
@@ -154,6 +155,11 @@ def media_type(headers: Iterable[tuple[str, str]]) -> str:
     return found.split(";")[0].strip().lower()
 
 
+def no_answer(within: float, took: float) -> RawReply:
+    """The reply that did not come in time; both in seconds."""
+    return RawReply(None, error=f"{_LATE} {within:g} s", took=took)
+
+
 @dataclass(frozen=True, slots=True)
 class RawReply:
     """One reply. `status` is None when none came, and `error` says why in a few words.
@@ -183,6 +189,11 @@ class RawReply:
     def header_lines(self, name: str) -> tuple[str, ...]:
         """All headers of that name, in order."""
         return tuple(value for key, value in self.headers if key.lower() == name.lower())
+
+    @property
+    def late(self) -> bool:
+        """Whether no answer came in time: a service that is busy is not broken."""
+        return self.status is None and (self.error or "").startswith(_LATE)
 
     @property
     def media_type(self) -> str:

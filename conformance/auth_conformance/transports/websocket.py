@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from auth_conformance.transports import frames
 from auth_conformance.transports.frames import Frame
-from auth_conformance.transports.message import HttpRequest, RawReply
+from auth_conformance.transports.message import HttpRequest, RawReply, no_answer
 from auth_conformance.transports.stragglers import Stragglers
 from auth_conformance.transports.wire import App, WireTransport
 
@@ -82,9 +82,7 @@ class Talk:
             async with asyncio.timeout(OPEN_WITHIN):
                 opened = await self.opener.open(request)
         except TimeoutError:
-            return RawReply(
-                None, error=f"no answer within {OPEN_WITHIN:g} s", took=time.monotonic() - started
-            )
+            return no_answer(OPEN_WITHIN, time.monotonic() - started)
         if isinstance(opened, RawReply):
             return opened
         code: int | None = None

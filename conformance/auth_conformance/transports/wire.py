@@ -28,6 +28,7 @@ from auth_conformance.transports.message import (
     HttpRequest,
     RawReply,
     media_type,
+    no_answer,
 )
 from auth_conformance.transports.tls import trusting
 
@@ -105,9 +106,7 @@ class WireTransport:
             async with asyncio.timeout(self._timeout):
                 status, headers, body, truncated = await self._exchange(request, release)
         except TimeoutError:
-            return RawReply(
-                None, error=f"no answer within {self._timeout:g} s", took=time.monotonic() - started
-            )
+            return no_answer(self._timeout, time.monotonic() - started)
         except _NoConnectionError as error:
             return RawReply(None, error=f"no connection: {error}", took=time.monotonic() - started)
         except h11.RemoteProtocolError as error:

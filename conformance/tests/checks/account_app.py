@@ -285,12 +285,12 @@ def known(**changes: Any) -> Target:
     return replace(target, **changes)
 
 
-def judged(code: str, house: House | App, target: Target | None = None) -> Result:
-    """The result of one check."""
+def judged(code: str, house: House | App, target: Target | None = None, *, timeout: float = 2) -> Result:
+    """The result of one check, whose requests wait `timeout` seconds for their answers."""
     app = create_app(house) if isinstance(house, House) else house
 
     async def run() -> Result:
-        transport = AsgiTransport(app, agent="tests", timeout=2)
+        transport = AsgiTransport(app, agent="tests", timeout=timeout)
         recorder = Recorder(transport, Redactor(), clock=Clock(movable=True))
         scene = Scene(target or known(), recorder, "run", patience=0.0, sampler=build_request)
         return await run_check(catalog.load()[code], scene)

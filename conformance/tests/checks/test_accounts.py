@@ -1,7 +1,9 @@
 """SES102-104, SES110, CRD109, CRD112, AUZ101, AUZ104, LIF101, LIF107: sound passes, wrong fails, unclear is neither."""
 
+import asyncio
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,12 +16,14 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
 
 from auth_conformance.credentials import Kind
 from auth_conformance.model import Need, Result, Severity
 from auth_conformance.probe import fixation, revocation, rotation, sessions, throttling
 from auth_conformance.target import Policy
 
+Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 CODES = ("SES102", "SES103", "SES104", "SES110", "CRD109", "CRD112", "AUZ101", "AUZ104", "LIF101", "LIF107")
 
 
@@ -608,3 +612,43 @@ class TestFeed:
         result = self.judged(Magazine())
         assert result.name == "inconclusive", result.verdict.reason
         assert "public_operations" in getattr(result.verdict, "remedy", "")
+
+
+class TestOddInput:
+    """What a service does with an empty name at login."""
+
+    def judged(self, oddly: Handler) -> Result:
+        house = create_app(House())
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http" or scope["path"] != "/login":
+                await house(scope, receive, send)
+                return
+            message = await receive()
+            body = message.get("body", b"")
+            empty = b'"username": ""' in body or b'"username":""' in body
+            if empty:
+                await oddly(scope, receive, send)
+                return
+            given = iter([message])
+
+            async def again() -> Message:
+                return next(given, None) or await receive()
+
+            await house(scope, again, send)
+
+        return judged("CRD124", app, timeout=0.2)
+
+    def test_a_crash_is_a_finding(self) -> None:
+        async def crash(scope: Scope, receive: Receive, send: Send) -> None:
+            await JSONResponse({"detail": "oops"}, 500)(scope, receive, send)
+
+        assert "POST /login breaks on the name at login: an empty text." in violations(self.judged(crash))
+
+    def test_no_answer_in_time_is_a_doubt(self) -> None:
+        async def hang(scope: Scope, receive: Receive, send: Send) -> None:
+            await asyncio.Event().wait()
+
+        found = violations(self.judged(hang))
+        assert found, "the names that registration stores are found as before"
+        assert not [message for message in found if "POST /login" in message]
