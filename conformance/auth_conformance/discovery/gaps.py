@@ -6,17 +6,19 @@ import random
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Kind
-from auth_conformance.discovery.lifecycle import is_logout
+from auth_conformance.discovery.lifecycle import deletion_operations, is_logout
 from auth_conformance.discovery.logins import attempts
 from auth_conformance.discovery.management import account_operations, session_listings
 from auth_conformance.discovery.names import IN_PATH, avoided, likeness, mentions
 from auth_conformance.discovery.recovery import PASSWORDS
 from auth_conformance.discovery.registering import register_candidates
+from auth_conformance.discovery.schemas import fields
 from auth_conformance.discovery.signing import token_of
 from auth_conformance.model import Need
 
 if TYPE_CHECKING:
     from auth_conformance.discovery.knowledge import Knowledge
+    from auth_conformance.target import Operation
 
 _LINES = """
 witness
@@ -211,7 +213,7 @@ def fill_gaps(known: Knowledge) -> None:
     for need, sentence in _absences(known).items():
         if need not in met or need is Need.JWT:
             known.absent.setdefault(need, sentence)
-    for need, lines in REMEDIES.items():
+    for need, lines in {**REMEDIES, **_named_remedies(known)}.items():
         if need not in known.absent and need not in met:
             known.remedies.setdefault(need, lines)
     for need in met - known.absent.keys():
@@ -251,7 +253,7 @@ def _absent_credentials(known: Knowledge) -> dict[Need, str]:
 
 
 def _absent_flows(known: Knowledge) -> dict[Need, str]:
-    if not known.has_document and not known.complete:
+    if (not known.has_document and not known.complete) or not _understood(known):
         return {}
     read = "every route of the application was read" if known.complete else "the document was read completely"
     found: dict[Need, str] = {}
@@ -265,7 +267,7 @@ def _absent_flows(known: Knowledge) -> dict[Need, str]:
     # Providers end sessions beside the document (OpenID RP-Initiated Logout §2.1, RFC 7009).
     elsewhere = any(known.provider.get(name) for name in ("end_session_endpoint", "revocation_endpoint"))
     logout = elsewhere or named("logout") or any(map(is_logout, known.operations.values()))
-    if not known.logouts and not logout:
+    if not known.logouts and not logout and not _wordless(known):
         found[Need.LOGOUT] = f"{read}, and no operation is named like a logout."
     issued_refresh = any(login.refresh for login in known.logins)
     if known.refresh is None and not issued_refresh and not named("refresh"):
@@ -281,6 +283,65 @@ def _absent_flows(known: Knowledge) -> dict[Need, str]:
     if not known.logins and known.credentials and not attempts(known, random.Random(0)):
         found[Need.LOGIN] = f"{read}, and no operation takes a name and a password."
     return found | _absent_management(known, read)
+
+
+def _understood(known: Knowledge) -> bool:
+    """Whether the lists of names speak the language of this service: they know what it calls its logins.
+
+    Where they do not, a name that is not found shows nothing: the operation may well be there.
+    """
+    return not known.logins or any(likeness(login.operation, "login") for login in known.logins)
+
+
+def _wordless(known: Knowledge) -> list[Operation]:
+    """Operations that might end a login, whatever they are called: a caller, and nothing told.
+
+    A creation of an object or a key takes a body, and what is done to one thing names it in its path.
+    """
+    return [
+        operation
+        for operation in known.by_method("POST", "DELETE")
+        if operation.security != ()
+        and "{" not in operation.path
+        and not any(item.required for schema in operation.bodies.values() for item in fields(schema))
+        and not any(item.required and item.place == "query" for item in operation.parameters)
+        and operation.name not in _flows(known)
+        and operation not in deletion_operations(known)
+    ]
+
+
+def _flows(known: Knowledge) -> set[str]:
+    """The names of the operations whose part is known."""
+    flows = {login.operation.name for login in known.logins}
+    flows |= {item.operation.name for item in (known.register, known.refresh) if item is not None}
+    flows |= {known.keys.create.name} if known.keys is not None else set()
+    return flows | ({known.objects.create.name} if known.objects is not None else set())
+
+
+def _named_remedies(known: Knowledge) -> dict[Need, str]:
+    """Lines with the operations of this service in them, where some have the shape that is looked for."""
+    found: dict[Need, str] = {}
+    wordless = _wordless(known)
+    if wordless:
+        choice = ", ".join(f'"{operation.name}"' for operation in wordless[:3])
+        found[Need.LOGOUT] = f"logout = [{choice}]  # the one that ends a login\n"
+    for operation in known.by_method("POST", "PUT"):
+        needed = [
+            item
+            for schema in operation.bodies.values()
+            for item in fields(schema)
+            if item.required and item.schema.get("type", "string") == "string"
+        ]
+        if operation.protected or "{" in operation.path or len(needed) != 2 or known.logins:
+            continue
+        media = next(iter(operation.bodies))
+        encoding = "json" if media.endswith("json") else "form"
+        found[Need.LOGIN] = (
+            f'[[login]]\noperation = "{operation.name}"  # if this is how people log in\n'
+            f'encoding = "{encoding}"\nuser_field = "{needed[0].name}"\npassword_field = "{needed[1].name}"\n'
+        )
+        break
+    return found
 
 
 def _absent_management(known: Knowledge, read: str) -> dict[Need, str]:

@@ -13,8 +13,16 @@ from auth_conformance.discovery.names import LAST_SEGMENT, avoided, likeness, me
 from auth_conformance.discovery.providers import provider_logouts
 from auth_conformance.discovery.sampling import sample, with_body
 from auth_conformance.discovery.schemas import fields
-from auth_conformance.discovery.tokens import issued, live_cookies, refresh_cookie, refresh_pointer
+from auth_conformance.discovery.tokens import (
+    issued,
+    live_cookies,
+    names_csrf,
+    opaque,
+    refresh_cookie,
+    refresh_pointer,
+)
 from auth_conformance.model import Provenance
+from auth_conformance.oracles.pointer import strings
 from auth_conformance.secret import Secret
 from auth_conformance.target import Login, Logout, Operation, Refresh
 
@@ -38,6 +46,8 @@ async def find_refresh(scout: Scout, known: Knowledge, doorman: Doorman) -> None
     for kind in (Kind.BEARER, Kind.COOKIE):
         login = next((login for login in known.logins if login.carrier.kind is kind), None)
         reply = await doorman.send(login, account) if login is not None else None
+        if login is not None and reply is not None:
+            login = _with_handed_back(known, login, reply)
         token = _refresh_token(login, reply) if login is not None and reply is not None else None
         if login is None or token is None or (kind is Kind.COOKIE and not (token[1] and login.cookie)):
             continue
@@ -72,6 +82,30 @@ async def _try_refreshes(scout: Scout, known: Knowledge, login: Login, token: tu
             return
 
 
+def _with_handed_back(known: Knowledge, login: Login, reply: RawReply) -> Login:
+    """`login` with the place of its refresh token, found by what takes it back.
+
+    Whatever it is called: besides the token a login hands out one more, and an operation that asks for no
+    credential takes just that, by the same name.
+    """
+    if login.refresh is not None or login.token is None:
+        return login
+    for pointer, value in strings(reply.json).items():
+        name = pointer.rsplit("/", 1)[-1]
+        if pointer == login.token or not (isinstance(value, str) and opaque(value)) or names_csrf(name):
+            continue
+        if any(_takes_back(operation, name) for operation in known.by_method("POST", "PUT")):
+            found = replace(login, refresh=pointer)
+            known.logins[known.logins.index(login)] = found
+            return found
+    return login
+
+
+def _takes_back(operation: Operation, name: str) -> bool:
+    needed = [item.name for item in _members(operation) if item.required]
+    return needed == [name] and "{" not in operation.path and not operation.protected
+
+
 def _refresh_token(login: Login, reply: RawReply) -> tuple[Secret, str] | None:
     secret = login.read_refresh(reply)
     if secret is not None:
@@ -90,6 +124,7 @@ def _refreshes(known: Knowledge, login: Login, cookie: str) -> Iterator[Refresh]
         and not avoided(operation, "refresh")
         and (
             likeness(operation, "refresh")
+            or _takes_back(operation, _like(login))
             or any(rank(item.name, wanted) is not None for item in _members(operation))
         )
     ]
@@ -128,10 +163,12 @@ def _members(operation: Operation) -> list[Any]:
 
 
 def _declared(operation: Operation, token: str, following: str | None) -> Iterator[Refresh]:
+    following_name = (following or "").rsplit("/", 1)[-1]
     for media, schema in operation.bodies.items():
         members = [item for item in fields(schema) if item.schema.get("type", "string") == "string"]
         named = [item for item in members if rank(item.name, names("tokens", "refresh")) is not None]
         named += [item for item in members if "token" in item.name.lower() and item not in named]
+        named += [item for item in members if item.name == following_name and item not in named]
         place = "json" if media.endswith("json") else "form"
         made = sample(schema, random.Random(0))
         template: Mapping[str, Any] = made if isinstance(made, dict) else {}
@@ -153,10 +190,14 @@ def _read_refresh(refresh: Refresh, login: Login, answer: RawReply) -> Refresh |
         return replace(
             refresh, token=f"cookie {renewed.name}", refresh=f"cookie {following.name}" if following else None
         )
-    found = [item for item in issued(answer) if item.pointer is not None]
+    found = [item.pointer for item in issued(answer) if item.pointer is not None]
     if not found:
         return None
-    return replace(refresh, token=found[0].pointer or "", refresh=refresh_pointer(answer))
+    # What stands where the login has it is the same thing, whatever it is called.
+    here = strings(answer.json)
+    token = login.token if login.token in found else found[0]
+    next_one = refresh_pointer(answer) or (login.refresh if login.refresh in here else None)
+    return replace(refresh, token=token or "", refresh=next_one)
 
 
 async def _opens(scout: Scout, known: Knowledge, login: Login, refresh: Refresh, answer: RawReply) -> bool:

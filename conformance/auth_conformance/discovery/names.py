@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 # Scores of `likeness`.
 LAST_SEGMENT, IN_PATH, IN_ID, IN_SUMMARY = 4, 3, 2, 1
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+# Latin letters with their accents: services are named in other languages too.
+_UPPER, _LOWER = "A-ZÀ-ÖØ-Þ", "a-zß-öø-ÿĀ-ž"
+_WORD = re.compile(rf"[{_UPPER}]+(?![{_LOWER}])|[{_UPPER}]?[{_LOWER}]+|\d+")
 
 
 @cache

@@ -224,6 +224,9 @@ def _spelled(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((bare, stem, f"{stem}_id", f"{stem}_slug", f"{stem}_uuid", f"{stem}_name")))
 
 
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
 def identifiers(created: RawReply, parameter: str) -> list[tuple[str, str]]:
     """Where the reply may name the new object, likeliest first, with what stands there."""
     wanted = (parameter, *names("objects", "identifier"), *names("objects", "called"))
@@ -237,6 +240,12 @@ def identifiers(created: RawReply, parameter: str) -> list[tuple[str, str]]:
             found.append((pointer.count("/"), place, pointer))
     if not found and isinstance(created.json, (str, int)):
         found.append((0, 0, ""))
+    if not found:
+        # Whatever it is called: the object that is read with it must show what was written into this one.
+        values = ((pointer, str(resolve(created.json, pointer))) for pointer in strings(created.json))
+        found = [
+            (pointer.count("/"), 0, pointer) for pointer, value in values if _IDENTIFIER.fullmatch(value)
+        ]
     return [(pointer, str(resolve(created.json, pointer))) for _, _, pointer in sorted(found)][:4]
 
 

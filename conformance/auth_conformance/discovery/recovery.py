@@ -27,7 +27,13 @@ if TYPE_CHECKING:
     from auth_conformance.tables import MailingSettings, RedemptionSettings
     from auth_conformance.target import Operation
 
-PASSWORDS = ("password", "passwd", "passwords", "passphrase")
+PASSWORDS = (
+    "password",
+    "passwd",
+    "passwords",
+    "passphrase",
+    *("passwort", "kennwort", "motdepasse", "depasse", "contrasena", "contraseña", "senha", "wachtwoord"),
+)
 _OLD = ("old", "current", "existing", "previous", "present", "former")
 _CHANGING = ("POST", "PUT", "PATCH")
 _ASKING = ("POST", "PUT", "GET")

@@ -348,9 +348,9 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
         for label, request in shapes:
             proofs = []
             for number in range(2):
-                sent = request.with_headers(*self._foreign()["of another site"])
+                planted = await self.planted(request)
                 answer = await self.send(
-                    sent,
+                    planted.with_headers(*self._foreign()["of another site"]),
                     label=f"{'again: ' * number}log in by {label} of another site",
                     role=Role.ATTACK,
                     operation=login.operation.name,

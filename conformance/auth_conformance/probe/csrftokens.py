@@ -6,14 +6,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Credential, Kind
+from auth_conformance.model import Role
+from auth_conformance.oracles.cookies import parse_set_cookie
 from auth_conformance.probe.core import Missing, Session, Unclear
 from auth_conformance.probe.sessions import Sessions
+from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from auth_conformance.target import Account
+    from auth_conformance.transports.message import HttpRequest
 
+# Shorter values of a page are words, and no secrets.
+_SECRET_FROM = 12
 Crumbs = tuple[tuple[str, str], ...]
 
 
@@ -91,3 +97,35 @@ class CsrfTokens(Sessions):
         except (Missing, Unclear):
             return None
         return credential if credential.companions else None
+
+    async def planted(self, request: HttpRequest) -> HttpRequest:
+        """`request` as a page of another site can cause it: what came before it was the attacker's own visit.
+
+        The values of that visit stand in the form; the cookies are those of another browser, and of these only
+        what browsers send from other sites.
+        """
+        if not request.before:
+            return request
+        values, _ = await self._visited(request)
+        _, cookies = await self._visited(request)
+        return replace(request, before=()).filled(values).with_cookies(cookies)
+
+    async def _visited(self, request: HttpRequest) -> tuple[dict[str, str], dict[str, str]]:
+        """What the steps before `request` give to a new visitor: values, and the cookies that travel across sites."""
+        values: dict[str, str] = {}
+        cookies: dict[str, str] = {}
+        crossing: dict[str, str] = {}
+        for step in request.before:
+            label = f"a visit: {step.request.method} {step.request.path}"
+            asked = step.request.filled(values).with_cookies(cookies)
+            reply = (await self.send(replace(asked, fresh=True), label=label, role=Role.CONTROL)).reply
+            values |= step.read(reply)
+            cookies |= reply.cookies
+            for line in reply.header_lines("set-cookie"):
+                cookie = parse_set_cookie(line)
+                if cookie is not None and cookie.same_site not in ("lax", "strict"):
+                    crossing |= {cookie.name: cookie.value}
+        for value in values.values():
+            if len(value) >= _SECRET_FROM:
+                self.scene.recorder.redactor.learn(Secret(value))
+        return values, crossing

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import pytest
 from checks.judging import judged_as_found, said
 from fastapi import Depends, FastAPI, Form, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse
 from fastapi.security import APIKeyCookie
 from services.people import PEOPLE
 
@@ -43,6 +44,7 @@ def tearoom(  # noqa: C901 - a service is many handlers
     own: bool = False,
     same_site: SameSite = "none",
     path: str = "/pots",
+    visits: Literal["none", "told apart", "alike"] = "none",
 ) -> FastAPI:
     app, sessions, pots = FastAPI(), dict[str, str](), dict[str, tuple[str, str]]()
     scheme = APIKeyCookie(name="sid", auto_error=False)
@@ -54,15 +56,34 @@ def tearoom(  # noqa: C901 - a service is many handlers
 
     Guest = Annotated[str, Depends(guest)]  # noqa: N806 - a type
 
+    visitors = dict[str, str]()
+
+    @app.get("/login", include_in_schema=False)
+    def page() -> HTMLResponse:
+        visit, token = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+        visitors[visit] = token
+        form = (
+            f'<form method="post" action="/login"><input type="hidden" name="csrf_token" value="{token}">'
+            '<input name="username"><input type="password" name="password"></form>'
+        )
+        answer = HTMLResponse(form)
+        answer.set_cookie("visit", visit, httponly=True, secure=True, samesite=same_site)
+        return answer
+
     @app.post("/login")
     def login(
         request: Request,
         response: Response,
         username: Annotated[str, Form()],
         password: Annotated[str, Form()],
+        csrf_token: Annotated[str, Form()] = "",
     ) -> dict[str, str]:
-        if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+        if visits == "none" and request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
             raise HTTPException(403, "not from here")
+        if visits == "told apart" and visitors.get(request.cookies.get("visit", "")) != csrf_token:
+            raise HTTPException(403, "no CSRF token of this visit")
+        if visits == "alike" and csrf_token not in visitors.values():
+            raise HTTPException(403, "no CSRF token of ours")
         if PEOPLE.get(username) != password:
             raise HTTPException(401, "no")
         sid = secrets.token_urlsafe(24)
@@ -120,6 +141,15 @@ def test_a_token_that_need_not_be_there_protects_nobody(same_site: SameSite, sev
     result = judged(tearoom(agree_if_any, same_site=same_site))
     assert (result.name, result.severity) == ("failed", severity), said(result)
     assert "is carried out for a form" in result.verdict.reason
+
+
+@pytest.mark.parametrize("same_site", ["none", "strict"])
+def test_a_login_form_is_forged_with_the_visit_of_another_browser(same_site: SameSite) -> None:
+    sound = judged(tearoom(is_its_own, own=True, same_site=same_site, visits="told apart"))
+    assert sound.name == "passed", said(sound)
+    alike = judged(tearoom(is_its_own, own=True, same_site=same_site, visits="alike"))
+    assert (alike.name, alike.severity) == ("failed", Severity.MEDIUM), said(alike)
+    assert "POST /login sets a session for a form" in alike.verdict.reason
 
 
 def test_changes_that_nobody_could_see_are_not_called_defended() -> None:
