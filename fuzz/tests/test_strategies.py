@@ -1,9 +1,14 @@
 """The strategies stay inside their grammar, and our own parser survives what leaves it."""
 
+import random
+import string
+from collections.abc import Callable
 from dataclasses import replace
 
-from hypothesis import find, given, settings
+import pytest
+from hypothesis import HealthCheck, Phase, find, given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from auth_conformance.credentials import Carrier, Credential, Jwt, Kind, SigningKey
 from auth_conformance.secret import Secret
@@ -107,6 +112,36 @@ def test_attacks_can_be_put_on_the_wire_and_say_what_they_are(attack: Attack) ->
 @given(key_attacks(KEYS))
 def test_no_key_attack_is_the_live_key_itself(attack: Attack) -> None:
     assert [value for _, value in attack.headers] != [KEYS.text]
+
+
+@pytest.mark.parametrize(("grammar", "kind"), [(key_attacks, Kind.KEY), (cookie_attacks, Kind.COOKIE)])
+def test_one_seed_draws_the_same_edits_of_whatever_letters_a_credential_has(
+    grammar: Callable[[Material], SearchStrategy[Attack]], kind: Kind
+) -> None:
+    chance = random.Random(1)
+
+    def drawn() -> list[str]:
+        """The attacks on two new credentials, which share a beginning as keys do."""
+        one, other = ("rk_" + "".join(chance.choices(string.ascii_letters, k=40)) for _ in range(2))
+        seen: list[str] = []
+
+        @seed(3)
+        @settings(
+            max_examples=200,
+            database=None,
+            phases=(Phase.generate,),
+            suppress_health_check=[HealthCheck.too_slow],
+        )
+        @given(grammar(Material(opaque(kind, one), opaque(kind, other))))
+        def attack_is_drawn(attack: Attack) -> None:
+            seen.append(attack.says)
+
+        attack_is_drawn()
+        return seen
+
+    first, *others = (drawn() for _ in range(4))
+    # A letter that an edit puts in the place of the same letter is no edit: another one stands there.
+    assert all(sum(a != b for a, b in zip(first, made, strict=True)) < 5 for made in others)
 
 
 def test_an_edit_that_a_later_one_undid_makes_no_token_unlawful() -> None:

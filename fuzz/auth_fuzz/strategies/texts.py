@@ -18,7 +18,11 @@ AFTER = ("a", "=", "%20", "%00", ".", ":", ";", ",", "/", "#", "_", "-", "AAAAAA
 
 
 def edited_texts(text: str, other: str | None) -> SearchStrategy[tuple[str, str]]:
-    """Texts near a live credential, each with the words for it; never the live one itself."""
+    """Texts near a live credential, each with the words for it; never a live one itself.
+
+    What is drawn depends on the length of the text alone, never on its letters: those are new in every run, and one
+    seed must search alike in all of them.
+    """
     length = len(text)
     choices: list[SearchStrategy[tuple[str, str]]] = [
         st.integers(0, length - 1).map(
@@ -65,7 +69,13 @@ def edited_texts(text: str, other: str | None) -> SearchStrategy[tuple[str, str]
                 )
             )
         )
-    return st.one_of(choices).filter(lambda pair: pair[1].strip() != text and pair[1] != (other or ""))
+
+    def unlike(pair: tuple[str, str]) -> tuple[str, str]:
+        """The pair, or where the edit changed nothing (a letter for itself) another one: a filter would draw again."""
+        same = pair[1].strip() == text or pair[1] == (other or "")
+        return (f"{AFTER[0]!r} after it", text + AFTER[0]) if same else pair
+
+    return st.one_of(choices).map(unlike)
 
 
 def key_attacks(material: Material) -> SearchStrategy[Attack]:
