@@ -33,6 +33,7 @@ from auth_conformance.model import (
     Rule,
     Run,
     Severity,
+    Signing,
     Skipped,
     SourceLine,
     TargetSummary,
@@ -210,6 +211,7 @@ def _exchange(exchange: Exchange) -> Json:
                     "base": recipe.base,
                     "parts": recipe.parts,
                     "pieces": [piece if isinstance(piece, str) else list(piece) for piece in recipe.pieces],
+                    **({"signed": _signed(recipe.signed)} if recipe.signed else {}),
                 }
                 for recipe in exchange.request.derived
             ],
@@ -261,7 +263,32 @@ def _read_exchange(item: Json) -> Exchange:
 
 def _read_recipe(item: Json) -> Derivation:
     pieces = tuple(piece if isinstance(piece, str) else (piece[0], piece[1]) for piece in item["pieces"])
-    return Derivation(item["digest"], item["base"], pieces, item["parts"])
+    signed = _read_signing(item["signed"]) if item.get("signed") else None
+    return Derivation(item["digest"], item["base"], pieces, item["parts"], signed)
+
+
+def _signed(signing: Signing) -> Json:
+    return {
+        "key": signing.key,
+        "algorithm": signing.algorithm,
+        "header": signing.header,
+        "claims": signing.claims,
+        "moments": dict(signing.moments),
+        "fresh": list(signing.fresh),
+        "without": list(signing.without),
+    }
+
+
+def _read_signing(item: Json) -> Signing:
+    return Signing(
+        item["key"],
+        item["algorithm"],
+        item["header"],
+        item["claims"],
+        tuple(item["moments"].items()),
+        tuple(item["fresh"]),
+        tuple(item["without"]),
+    )
 
 
 def _result(result: Result, pool: dict[int, Exchange]) -> Json:

@@ -153,17 +153,38 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Signing:
+    """How the claims of a live token were changed before they were signed again, with an HMAC.
+
+    `key` is the digest of the secret and `algorithm` the hash of the HMAC (`sha256`). `header` is the header's
+    JSON, "" where it is the live token's. `claims` is a JSON object of what was replaced or added, `moments` are
+    claims in seconds from now, those in `fresh` get a new random value, those in `without` are left out.
+    """
+
+    key: str
+    algorithm: str
+    header: str = ""
+    claims: str = "{}"
+    moments: tuple[tuple[str, int], ...] = ()
+    fresh: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Derivation:
     """How a credential that evidence shows as `digest` is made anew, without a secret in the recipe.
 
     `pieces` are joined. One is a literal text, or a range of characters (from, to) of the live credential
     that has the digest `base`; for a token in three parts the ranges are numbers of parts and `parts` holds.
+    As in Python, a range may end at a negative number, which counts from the end. A token that was signed again
+    has no pieces but `signed`.
     """
 
     digest: str
     base: str
     pieces: tuple[str | tuple[int, int], ...]
     parts: bool = False
+    signed: Signing | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,16 +13,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import jwt
 import pytest
 
 from auth_conformance import catalog
 from auth_conformance.demo import bundled
 from auth_conformance.document import from_document, to_document
 from auth_conformance.engine import conduct
-from auth_conformance.model import Derivation, Expectation, Run
+from auth_conformance.model import Derivation, Expectation, Failed, Role, Run, Signing
 from auth_conformance.testing import FAST_HASHING, find_flaw
 from auth_conformance.transports.wire import Served, serve_app
-from auth_reports.regression import NotWritten, export, regression, told
+from auth_reports.regression import LISTING, NotWritten, export, regression, told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,11 +77,12 @@ def outcome(folder: Path, url: str) -> int:
     return done.returncode
 
 
-def passes(path: Path, url: str) -> bool:
+def passes(path: Path, url: str, **environment: str) -> bool:
     """Whether one exported test passes, in this process: many of them are not worth a process each."""
     names: dict[str, Any] = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BASE_URL", url)
+        for name, value in {"BASE_URL": url, "SIGNING_KEY": WEAK["SECRET_KEY"], **environment}.items():
+            patch.setenv(name, value)
         exec(compile(path.read_text("utf-8"), path.name, "exec"), names)  # noqa: S102 - what users would run
     try:
         next(value for name, value in names.items() if name.startswith("test_"))()
@@ -107,9 +109,14 @@ FLAWS = [
     ("foreign_object_writable", "AUZ102"),
     ("inconsistent_error_body", "ERR104"),
     ("reusable_refresh_token", "LIF107"),
+    ("expired_token.2", "TOK201"),
 ]
 MORE_FLAWS = [
     ("token_outside_header", "TOK303"),
+    ("foreign_audience", "TOK208"),
+    ("unlisted_algorithm", "TOK112"),
+    ("respelled_signature", "TOK127"),
+    ("meaningless_token.2", "TOK101"),
     ("spreading_key", "KEY103"),
     ("excessive_response", "AUZ106"),
     ("undocumented_intake", "MIX106"),
@@ -126,12 +133,70 @@ def test_it_fails_on_the_flaw_and_passes_without(flaw: str, code: str, tmp_path:
     _, flawed = exported(flaw, code, tmp_path)
     assert not any(flawed)
     assert all(passes(path, sound) for path in tmp_path.glob("*.py"))
+    listing = (tmp_path / LISTING).read_text("utf-8")
+    assert all(f"`{path.name}`" in listing for path in tmp_path.glob("*.py"))
 
 
 def test_a_plain_pytest_runs_it(tmp_path: Path, sound: str) -> None:
     _, flawed = exported("unsigned_token", "TOK110", tmp_path)
     assert flawed == [False]
     assert outcome(tmp_path, sound) == 0
+
+
+def test_a_token_signed_with_the_secret_is_signed_anew(sample: ModuleType, tmp_path: Path) -> None:
+    run = sample.run()
+    finding = next(item for item in run.findings if item.code == "TOK110")
+    signing = Signing("c0ffee", "sha256", claims='{"aud":"\\"\\\\"}', moments=(("exp", -60),), fresh=("jti",))
+    recipe = Derivation("9d11e0c5aa42", "4f0c2a9be1d7", (), parts=True, signed=signing)
+    evidence = tuple(
+        replace(item, request=replace(item.request, derived=(recipe,) if item.role is Role.ATTACK else ()))
+        for item in finding.evidence
+    )
+    run = replace(
+        run,
+        results=tuple(
+            replace(
+                result,
+                verdict=replace(
+                    result.verdict,
+                    violations=tuple(
+                        replace(item, evidence=evidence) for item in result.verdict.violations[:1]
+                    ),
+                ),
+            )
+            for result in run.results
+            if result.rule.code == "TOK110" and isinstance(result.verdict, Failed)
+        ),
+    )
+    run = from_document(to_document(run))
+    made = regression(run.findings[0], run)
+    assert not isinstance(made, NotWritten), made
+    assert 'claims={"aud": "\\"\\\\"}, moments={"exp": -60}, fresh=["jti"]' in made.text
+    assert made.environment == ("SIGNING_KEY", "TOKEN")
+    path = tmp_path / made.name
+    path.write_text(made.text, "utf-8")
+    # Nothing in the finding shows that the key is the right one, so the test does: a wrong one would pass for ever.
+    names: dict[str, Any] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SIGNING_KEY", "wrong")
+        patch.setenv("TOKEN", "a.e30.c")
+        exec(compile(made.text, path.name, "exec"), names)  # noqa: S102 - what users would run
+    with pytest.raises(AssertionError, match="SIGNING_KEY is not the key"):
+        next(value for name, value in names.items() if name.startswith("test_"))()
+    forged = names["signed"](
+        "a.eyJqdGkiOiAxfQ.c", "key", algorithm="sha256", moments={"exp": 0}, fresh=["jti"]
+    )
+    read = jwt.decode(forged.replace("a.", "eyJhbGciOiJIUzI1NiJ9.", 1), options={"verify_signature": False})
+    assert read["jti"] != 1
+    assert read["exp"] > 1
+
+
+def test_what_has_no_test_is_listed_in_the_folder(sample: ModuleType, tmp_path: Path) -> None:
+    run = sample.run()
+    _, left = export(run, tmp_path)
+    listing = (tmp_path / LISTING).read_text("utf-8")
+    assert left
+    assert all(f"* {line}" in listing for line in told(left, run))
 
 
 def test_what_cannot_be_repeated_is_said(sample: ModuleType) -> None:
@@ -173,7 +238,7 @@ def test_a_forgery_without_a_recipe_is_not_written(sample: ModuleType) -> None:
     finding = next(item for item in run.findings if item.code == "TOK110")
     refused = regression(finding, run)
     assert isinstance(refused, NotWritten)
-    assert "made anew" in refused.reason
+    assert "takes more than a live one" in refused.reason
     assert "--only TOK110" in told([refused], run)[0]
 
 

@@ -106,6 +106,10 @@ class Scout:
         """Make sure that this secret appears in no evidence and no message."""
         self.recorder.redactor.learn(Secret(text))
 
+    def learn_key(self, text: str) -> None:
+        """The same for a secret that signs tokens."""
+        self.recorder.redactor.learn_key(Secret(text))
+
     def shown(self, reply: RawReply, length: int = 160) -> str:
         """Status and the beginning of a body, redacted, on one line: what an error message quotes."""
         if reply.status is None:

@@ -47,11 +47,11 @@ async def find_signing_keys(scout: Scout, known: Knowledge, doorman: Doorman) ->
     other = known.settings.other_issuer
     if other is not None:
         theirs = SigningKey(other.algorithm, other.key.secret(), other.key_id, "your configuration")
-        scout.learn(theirs.secret.reveal())
+        scout.learn_key(theirs.secret.reveal())
         known.other_issuer = other.name, theirs
     if declared is not None:
         key = SigningKey(declared.algorithm, declared.key.secret(), declared.key_id, "your configuration")
-        scout.learn(key.secret.reveal())
+        scout.learn_key(key.secret.reveal())
         if token is not None and not key.verifies(token):
             raise ConfigurationError(
                 f"The key in {declared.key.env} did not sign the tokens of this service "
@@ -71,7 +71,7 @@ async def find_signing_keys(scout: Scout, known: Knowledge, doorman: Doorman) ->
 
 
 def _found(scout: Scout, known: Knowledge, key: SigningKey, because: str) -> None:
-    scout.learn(key.secret.reveal())
+    scout.learn_key(key.secret.reveal())
     known.signing_keys.append(key)
     known.say("signing key", f"{key.algorithm}, {key.source}", Provenance.OBSERVED, because)
 

@@ -7,14 +7,37 @@ is never written out (it would expire, too).
 from __future__ import annotations
 
 import hashlib
+import hmac
+import json
+import re
 from collections.abc import Sequence
+from difflib import SequenceMatcher
+from functools import lru_cache
+from typing import Any
 
-from auth_conformance.model import Derivation
+from auth_conformance.credentials import Jwt, b64url, compact_json, unb64url
+from auth_conformance.model import Derivation, Signing
+from auth_conformance.secret import Secret
 
 # A literal longer than this could be a credential of its own (tokens in three parts have their own rule).
 _LITERAL = 12
+# A signature of no more different characters is the same over any payload: zeros, an empty one.
+_CONSTANT = 4
 # Below so many characters in common, a likeness is chance.
 _COMMON = 8
+
+# What clients send that have no credential: it is nobody's, and a recipe may name it.
+_NOTHING = frozenset(
+    {"null", "undefined", "None", "nil", "NaN", "true", "false", "[]", "{}", "[object Object]"}
+)
+# Behind the end of every token.
+_END = 1 << 20
+_HASHES = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
+# Claims that are new in each token (RFC 7519 §4.1.7), and claims that say whose it is.
+_FRESH = frozenset({"jti"})
+_PERSONAL = frozenset({"sub", "email", "username", "preferred_username", "name", "sid", "uid", "user_id"})
+# So many characters in common with a person's own claim are no chance.
+_OF_SOMEBODY = 4
 
 
 def digest_of(text: str) -> str:
@@ -24,6 +47,8 @@ def digest_of(text: str) -> str:
 
 def derive(text: str, live: Sequence[str]) -> Derivation | None:
     """The recipe for `text` from one of the `live` credentials, youngest first; None when there is none."""
+    if text in _NOTHING:
+        return Derivation(digest_of(text), "", (text,))
     # A run learns thousands of credentials, and some attacks send a megabyte: what cannot be is said at a glance.
     size, payload = len(text), _payload(text)
     for base in reversed(live):
@@ -35,6 +60,112 @@ def derive(text: str, live: Sequence[str]) -> Derivation | None:
         if found is not None:
             return found
     return None
+
+
+def derive_signed(text: str, live: Sequence[str], keys: Sequence[Secret], now: float) -> Derivation | None:
+    """The recipe for a token that one of the `keys` signed again; `now` is the moment of the request.
+
+    None where it is no such token, or follows from no live token without naming somebody: a test that
+    wrote another person's id down would soon attack nobody, and pass.
+    """
+    token = Jwt.parse(text)
+    if token is None or compact_json(token.claims).encode() != _decoded(token.payload_text):
+        return None
+    hash_name = _HASHES.get(str(token.header.get("alg")))
+    key = next((key for key in keys if hash_name and _made_by(key, token, hash_name)), None)
+    header = _decoded(token.header_text).decode("utf-8", "replace")
+    if key is None or hash_name is None or compact_json(token.header) != header:
+        return None
+    known = [parsed for item in live if item != text and (parsed := _parsed(item)) is not None]
+    # An access token and a refresh token often have the same claims, and different headers.
+    base = max(
+        reversed(known),
+        key=lambda item: (_alike(item, token), item.header_text == token.header_text),
+        default=None,
+    )
+    if base is None or _alike(base, token) * 2 < len(base.claims):
+        return None
+    changes = _changes(base, token, known, now)
+    if changes is None:
+        return None
+    signing = Signing(
+        key.digest, hash_name, "" if token.header_text == base.header_text else header, **changes
+    )
+    return Derivation(digest_of(text), digest_of(base.text), (), parts=True, signed=signing)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> Jwt | None:
+    return Jwt.parse(text) if text.startswith("ey") else None
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return unb64url(text)
+    except ValueError:
+        return b""
+
+
+def _made_by(key: Secret, token: Jwt, hash_name: str) -> bool:
+    secret = key.reveal().encode("utf-8", "surrogatepass")
+    # The text and not its bytes: another spelling of the signature may be the attack.
+    return b64url(hmac.digest(secret, token.signing_input, hash_name)) == token.signature_text
+
+
+def _alike(base: Jwt, token: Jwt) -> int:
+    """How many claims the two share; moments and what is fresh in every token count as shared."""
+    return sum(
+        value == token.claims.get(name) or (name in token.claims and (name in _FRESH or _moment(value)))
+        for name, value in base.claims.items()
+    )
+
+
+def _moment(value: object) -> bool:
+    """Whether a number is a time of our days, in whole seconds."""
+    return isinstance(value, int) and not isinstance(value, bool) and 10**9 < value < 10**10
+
+
+def _changes(base: Jwt, token: Jwt, known: Sequence[Jwt], now: float) -> dict[str, Any] | None:
+    """What was changed in `base`; None where a change speaks of somebody of the run."""
+    claims: dict[str, Any] = {}
+    moments: list[tuple[str, int]] = []
+    fresh: list[str] = []
+    for name, value in token.claims.items():
+        old = base.claims.get(name)
+        if old == value and type(old) is type(value):
+            continue
+        if _moment(value):
+            moments.append((name, round(value - now)))
+        elif name in _FRESH and isinstance(value, str) and isinstance(old, str):
+            fresh.append(name)
+        elif _of_somebody(name, value, old, known):
+            return None
+        else:
+            claims[name] = value
+    without = tuple(name for name in base.claims if name not in token.claims)
+    try:
+        json.dumps(claims, allow_nan=False)
+    except ValueError:
+        return None  # no number of JSON
+    return {
+        "claims": compact_json(claims),
+        "moments": tuple(moments),
+        "fresh": tuple(fresh),
+        "without": without,
+    }
+
+
+def _of_somebody(name: str, value: object, old: object, known: Sequence[Jwt]) -> bool:
+    """Whether a new value is another token's, or made from one that only this person has."""
+    others = [item.claims[name] for item in known if name in item.claims]
+    if value in others:
+        return True
+    personal = name in _PERSONAL or any(other != old for other in others)
+    if not personal or not isinstance(old, str) or not isinstance(value, str):
+        return personal and isinstance(old, int) and isinstance(value, str) and str(old) in value
+    one, other = old.casefold(), value.casefold()
+    match = SequenceMatcher(None, one, other, autojunk=False).find_longest_match()
+    return match.size >= min(_OF_SOMEBODY, max(len(one), 1))
 
 
 def _payload(text: str) -> str | None:
@@ -54,17 +185,49 @@ def _by_parts(text: str, base: str) -> Derivation | None:
             return None
         pieces = tuple(piece for piece in (before, (0, 3), after) if piece)
         return Derivation(digest_of(text), digest_of(base), pieces, parts=True)
-    if any(part != old[index] and old[index] in part for index, part in enumerate(new) if old[index]):
-        return None  # what surrounds a part would spell it out
     kept = [part == old[index] and bool(part) for index, part in enumerate(new)]
-    if not kept[1]:
+    spelled_out = any(
+        part != old[index] and old[index] in part for index, part in enumerate(new) if old[index]
+    )
+    if spelled_out or not kept[1]:
         return None
+    if len(new) == 3 and new[2] and not kept[2]:
+        if not kept[0] and len(set(new[2])) > _CONSTANT:
+            return None  # made for this very payload: over another one it is merely wrong
+        if kept[0] and old[2].startswith(new[2]):
+            # Cut off the end: how much is left depends on the payload, how much is gone does not.
+            return Derivation(digest_of(text), digest_of(base), ((0, len(text) - len(base)),))
+        if kept[0] and _bytes_of(new[2]) == _bytes_of(old[2]):
+            return _inserted(text, base)
+        if kept[0] and _agreement(new[2], old[2]) >= _COMMON:
+            return None  # a part of the true signature is the attack
+    return Derivation(digest_of(text), digest_of(base), _pieces(new, kept), parts=True)
+
+
+def _pieces(new: Sequence[str], kept: Sequence[bool]) -> tuple[str | tuple[int, int], ...]:
     written: list[str | tuple[int, int]] = []
     for index, part in enumerate(new):
         if index:
             written.append(".")
         written.append((index, index + 1) if kept[index] else part)
-    return Derivation(digest_of(text), digest_of(base), tuple(written), parts=True)
+    return tuple(written)
+
+
+def _bytes_of(signature: str) -> bytes:
+    """What a forgiving reader decodes: either alphabet of Base64, without what belongs to neither."""
+    return _decoded(re.sub(r"[^\w-]", "", signature.replace("+", "-").replace("/", "_"), flags=re.ASCII))
+
+
+def _inserted(text: str, base: str) -> Derivation | None:
+    """The same signature with something put into it; None where characters were exchanged for their likes.
+
+    Which characters have likes differs from signature to signature.
+    """
+    head, tail = _agreement(text, base), _agreement(text[::-1], base[::-1])
+    if head + tail < len(base) or len(text) - len(base) > _LITERAL or head == len(base):
+        return None
+    end = head - len(base)
+    return Derivation(digest_of(text), digest_of(base), ((0, end), text[head : len(text) + end], (end, _END)))
 
 
 def _by_range(text: str, base: str) -> Derivation | None:

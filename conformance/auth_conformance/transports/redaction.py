@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import quote
@@ -12,7 +13,7 @@ from urllib.parse import quote
 from auth_conformance.credentials import Jwt
 from auth_conformance.model import Derivation, Exchange
 from auth_conformance.secret import Secret
-from auth_conformance.transports.derivation import derive, digest_of
+from auth_conformance.transports.derivation import derive, derive_signed, digest_of
 
 # Header names whose value is a credential or may be one; everything that a carrier uses is added.
 _SECRET_HEADERS = {
@@ -69,6 +70,7 @@ class Redactor:
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
         self._learned: list[str] = []
+        self._keys: list[Secret] = []
         # The spellings that end in the same characters, so that a text is searched once and not for each of them.
         self._ending: dict[str, list[str]] = {}
         # What was shown for a text, and how many spellings were known then.
@@ -97,6 +99,12 @@ class Redactor:
                 self._ending.setdefault(spelling[-_SHORTEST:], []).append(spelling)
             self._known[spelling] = shown
         self._in_order += spellings
+
+    def learn_key(self, key: Secret) -> None:
+        """Remember a secret that signs tokens: what it signs anew has a recipe."""
+        self.learn(key)
+        if key not in self._keys:
+            self._keys.append(key)
 
     def learn_header(self, name: str) -> None:
         """Treat the values of this header as credentials."""
@@ -159,10 +167,20 @@ class Redactor:
             if name.lower() not in self._headers:
                 continue
             for text in presented(name, value):
-                recipe = None if text in self._known else derive(text, self._learned)
+                recipe = None if text in self._known else self._recipe(text)
                 if recipe is not None:
                     found[recipe.digest] = recipe
         return tuple(found.values())
+
+    def _recipe(self, text: str) -> Derivation | None:
+        found = derive(text, self._learned)
+        if found is not None or not self._keys:
+            return found
+        found = derive_signed(text, self._learned, self._keys, time.time())
+        if found is None or found.signed is None:
+            return None
+        written = found.signed.header + found.signed.claims
+        return found if self.text(written) == written else None
 
     def header(self, name: str, value: str) -> str:
         """A header value as it may be shown."""

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from auth_conformance.transports.derivation import derive, digest_of
+from auth_conformance.credentials import Jwt, SigningKey
+from auth_conformance.model import Derivation, Signing
+from auth_conformance.secret import Secret
+from auth_conformance.transports.derivation import derive, derive_signed, digest_of
 
 HEAD, CLAIMS, SIGNED = "eyJhbGciOiJIUzI1NiJ9", "eyJzdWIiOiJhbGljZSJ9", "XBV5of_gIHISSpLmhqjB6TIPZ30f"
 TOKEN = f"{HEAD}.{CLAIMS}.{SIGNED}"
@@ -30,3 +33,79 @@ def test_a_recipe_names_places_of_the_live_token(text: str, pieces: tuple[object
 def test_what_would_spell_a_part_out_has_no_recipe(text: str) -> None:
     recipe = derive(text, [TOKEN])
     assert recipe is None or not any(SIGNED in piece for piece in recipe.pieces if isinstance(piece, str))
+
+
+KEY = Secret("a secret that signs the tokens of this service")
+NOW = 1_800_000_000
+HONEST = {"sub": "alice", "tenant": "red", "aud": "shop", "iat": NOW - 5, "exp": NOW + 900, "jti": "one"}
+LIVE = Jwt.build({"alg": "HS256", "typ": "JWT"}, HONEST, SigningKey("HS256", KEY)).text
+
+
+def forged(header: dict[str, object] | None = None, **claims: object) -> Jwt:
+    token = Jwt.parse(LIVE)
+    assert token is not None
+    token = token.with_claims(**claims)
+    return (token.with_header(**header) if header else token).signed(SigningKey("HS256", KEY))
+
+
+@pytest.mark.parametrize(
+    ("token", "signing"),
+    [
+        (
+            forged(exp=NOW - 60, iat=NOW - 960, jti="two"),
+            {"moments": (("iat", -960), ("exp", -60)), "fresh": ("jti",)},
+        ),
+        (forged(exp=0), {"claims": '{"exp":0}'}),
+        (forged(aud="elsewhere"), {"claims": '{"aud":"elsewhere"}'}),
+        (forged(sub=""), {"claims": '{"sub":""}'}),
+        (forged({"alg": "HS512"}), {"algorithm": "sha512", "header": '{"alg":"HS512","typ":"JWT"}'}),
+        (forged().without_claims("exp").signed(SigningKey("HS256", KEY)), {"without": ("exp",)}),
+    ],
+)
+def test_a_token_signed_again_follows_from_the_live_one(token: Jwt, signing: dict[str, object]) -> None:
+    recipe = derive_signed(token.text, ["other", LIVE], [Secret("another"), KEY], NOW)
+    assert recipe is not None
+    assert recipe.base == digest_of(LIVE)
+    assert recipe.signed == Signing(**{"key": KEY.digest, "algorithm": "sha256", **signing})
+
+
+OTHER = Jwt.build({"alg": "HS256"}, {**HONEST, "sub": "bob", "tenant": "blue"}, SigningKey("HS256", KEY)).text
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        forged(sub="bob"),  # another person of this run
+        forged(sub="ALICE"),  # made from what only A has
+        forged(exp=float("nan")),  # no JSON
+        forged().with_flipped_signature(),
+        Jwt.raw('{"alg":"HS256"}', '{"sub":"alice","sub":"eve"}', SigningKey("HS256", KEY)),
+        Jwt.build({"alg": "HS256"}, {"a": 1}, SigningKey("HS256", KEY)),  # follows from nothing
+    ],
+)
+def test_what_a_test_could_not_repeat_has_no_recipe(token: Jwt) -> None:
+    assert derive_signed(token.text, [LIVE, OTHER], [KEY], NOW) is None
+
+
+def test_a_signature_is_written_down_only_where_any_would_do() -> None:
+    head, claims, signature = LIVE.split(".")
+    made = Jwt.parse(LIVE)
+    assert made is not None
+    bound = made.with_header(jwk={}).with_signature(bytes(range(32))).text
+    assert derive(bound, [LIVE]) is None  # over another payload it would merely be wrong
+    assert derive(made.with_header(alg="ES256").with_signature(bytes(64)).text, [LIVE]) is not None
+    assert derive(f"{head}.{claims}.{signature[:20]}", [LIVE]) == Derivation(
+        digest_of(f"{head}.{claims}.{signature[:20]}"), digest_of(LIVE), ((0, 20 - len(signature)),)
+    )
+    assert derive(made.with_signature(made.signature[:10]).text, [LIVE]) is None
+    spaced = f"{head}.{claims}.{signature[:9]}\n{signature[9:]}"
+    recipe = derive(spaced, [LIVE])
+    assert recipe is not None
+    longer = LIVE.replace(".", ".x", 1)
+    pieces = (piece if isinstance(piece, str) else longer[piece[0] : piece[1]] for piece in recipe.pieces)
+    assert "".join(pieces) == spaced.replace(".", ".x", 1)
+    assert derive(made.with_flipped_signature().text, [LIVE]) is not None
+
+
+def test_what_is_no_credential_is_written_down() -> None:
+    assert derive("undefined", []) == Derivation(digest_of("undefined"), "", ("undefined",))

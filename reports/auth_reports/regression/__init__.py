@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from auth_conformance.model import Outcome, Role
 from auth_reports.again import again
 from auth_reports.regression import reasons
+from auth_reports.regression.literals import comment
 from auth_reports.regression.marks import MARK, asked, marks, shown
 from auth_reports.regression.writer import Writer
 
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from auth_conformance.model import Exchange, Finding, Run
+
+
+# What tells a reader of the folder what is there, and what is not.
+LISTING = "auth-conformance-tests.md"
+# The mark of a token in three parts.
+_TOKENS = re.compile(r"‹jwt [^‹›\n]{0,2000}?sha256:([0-9a-f]{12})›")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +49,14 @@ class NotWritten:
 
 
 def export(run: Run, folder: Path) -> tuple[list[Path], list[NotWritten]]:
-    """Write one file per finding into `folder`; say for which it cannot be done, and why. Raises OSError."""
+    """Write one file per finding into `folder`; say for which it cannot be done, and why. Raises OSError.
+
+    A list beside them repeats both, for who reads the folder a year later.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     left: list[NotWritten] = []
+    made_of: list[str] = []
     for finding in run.findings:
         made = regression(finding, run)
         if isinstance(made, NotWritten):
@@ -58,7 +69,29 @@ def export(run: Run, folder: Path) -> tuple[list[Path], list[NotWritten]]:
             path = folder / made.name.replace(".py", f"_{number}.py")
         path.write_text(made.text, encoding="utf-8", newline="\n")
         written.append(path)
+        made_of.append(_listed(path.name, finding, made))
+    listing = folder / LISTING
+    listing.write_text(_listing(made_of, told(left, run), run), encoding="utf-8", newline="\n")
     return written, left
+
+
+def _listing(made: Sequence[str], missing: Sequence[str], run: Run) -> str:
+    lines = [
+        "# Regression tests of authentication",
+        "",
+        f"Written by auth-conformance from run {comment(run.run_id)}. Each file is a test of one finding:",
+        "it fails while the flaw is there. It needs pytest and httpx, and the service's address in `BASE_URL`.",
+        "",
+        *(made or ["No finding of the run has a test."]),
+    ]
+    if missing:
+        lines += ["", "## Findings without a test", "", *(f"* {line}" for line in missing)]
+    return "\n".join([*lines, ""])
+
+
+def _listed(name: str, finding: Finding, made: Regression) -> str:
+    needs = f" (reads {', '.join(made.environment)})" if made.environment else ""
+    return f"* `{name}`{needs}: {finding.code} {comment(finding.title)}, {comment(finding.operation or '')}"
 
 
 def told(left: Sequence[NotWritten], run: Run) -> list[str]:
@@ -84,8 +117,8 @@ def regression(finding: Finding, run: Run) -> Regression | NotWritten:
         for item in finding.evidence
         if item.number < attack.number and (_prepares(item) or (named and item.role is Role.ATTACK))
     ]
-    steps = sorted(
-        {item.number: item for item in (*finding.origins, *before)}.values(), key=lambda e: e.number
+    steps = _repeatable(
+        sorted({item.number: item for item in (*finding.origins, *before)}.values(), key=lambda e: e.number)
     )
     odd = next((item.special for item in (*steps, attack) if item.special), "")
     if odd:
@@ -134,6 +167,26 @@ def _unmade(attack: Exchange, steps: Sequence[Exchange]) -> str:
     recipes = {recipe.digest for recipe in attack.request.derived}
     lost = {digest for _, value in attack.request.headers for digest in MARK.findall(value)} - alive - recipes
     return attack.label if lost else ""
+
+
+def _repeatable(steps: Sequence[Exchange]) -> list[Exchange]:
+    """The steps without controls that show a token of our own, which no test can make.
+
+    Where a service issues tokens, one that no reply issued was written by the run, and would have expired.
+    """
+    issued: set[str] = set()
+    kept: list[Exchange] = []
+    for step in steps:
+        recipes = {recipe.digest for recipe in step.request.derived}
+        presented = {digest for _, value in step.request.headers for digest in _TOKENS.findall(value)}
+        if step.role is not Role.CONTROL or not issued or not presented - issued - recipes:
+            kept.append(step)
+        issued |= {
+            digest
+            for text in (step.reply.body, *(value for _, value in step.reply.headers))
+            for digest in _TOKENS.findall(text)
+        }
+    return kept
 
 
 def _prepares(exchange: Exchange) -> bool:

@@ -26,10 +26,10 @@ def special(what: str) -> str:
 
 
 def unmade(label: str) -> str:
-    """A forgery that does not follow from a live credential by cutting and joining."""
+    """A forgery that does not follow from a live credential by cutting, joining or signing with a secret."""
     return (
-        f"its credential ({label}) is made anew, not cut from a live one: a test that made it would hold a key or "
-        "the other user's token"
+        f"its credential ({label}) takes more than a live one and a secret: a key pair, another user's token, "
+        "or a part of a signature that differs each time"
     )
 
 

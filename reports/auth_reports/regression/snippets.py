@@ -30,3 +30,19 @@ COOKIE_LINE = '''def cookie_line(reply, name):
     lines = (line.lower() for line in reply.headers.get_list("set-cookie"))
     return next((line for line in lines if line.startswith(name.lower() + "=")), "")
 '''
+SIGNED = '''def signed(token, key, *, algorithm, claims=(), moments=(), fresh=(), without=(), header=None):
+    """The token with other claims, signed with `key`; `moments` are claims in seconds from now."""
+    old_header, payload, _ = token.split(".")
+    new = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    new.update(claims)
+    new.update({name: int(time.time()) + seconds for name, seconds in dict(moments).items()})
+    new.update({name: str(uuid.uuid4()) for name in fresh})
+    kept = json.dumps({name: value for name, value in new.items() if name not in without})
+    message = f"{encoded(header.encode()) if header else old_header}.{encoded(kept.encode())}"
+    return f"{message}.{encoded(hmac.digest(key.encode(), message.encode(), algorithm))}"
+
+
+def encoded(data):
+    """Base64url without padding."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+'''

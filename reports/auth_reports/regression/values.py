@@ -12,7 +12,10 @@ from auth_reports.regression.literals import joined, kind, literal
 from auth_reports.regression.marks import MARK, quoted
 
 if TYPE_CHECKING:
-    from auth_conformance.model import Derivation, Exchange, Run
+    from auth_conformance.model import Derivation, Exchange, Run, Signing
+
+# What a test imports, where it needs it.
+MODULES = ("base64", "hashlib", "hmac", "httpx", "json", "os", "secrets", "time", "uuid")
 
 
 @dataclass(slots=True)
@@ -27,7 +30,7 @@ class Values:
     _ids: dict[str, str] = field(default_factory=dict)
     _recipes: dict[str, Derivation] = field(default_factory=dict)
     _taken: set[str] = field(
-        default_factory=lambda: {"altered", "cookie_line", "problem", "send", "os", "secrets", "httpx"}
+        default_factory=lambda: {"altered", "cookie_line", "problem", "send", "signed", *MODULES}
     )
     _helpers: set[str] = field(default_factory=set)
     _replies: dict[int, str] = field(default_factory=dict)
@@ -110,6 +113,10 @@ class Values:
         if digest in self._names:
             return self._names[digest]
         recipe = self._recipes.get(digest)
+        if recipe is not None and recipe.signed is not None:
+            return self._signed(recipe, recipe.signed, name)
+        if recipe is not None and not recipe.base:
+            return literal("".join(piece for piece in recipe.pieces if isinstance(piece, str)))
         if recipe is not None:
             base = self._secret(recipe.base, name)
             self._helpers.add("altered")
@@ -122,6 +129,29 @@ class Values:
         self._names[digest] = variable
         self.environment[variable] = digest
         return variable
+
+    def _signed(self, recipe: Derivation, signing: Signing, name: str) -> str:
+        """A token that is signed anew: the key comes from the environment."""
+        base = self._secret(recipe.base, name)
+        if signing.key not in self._names:
+            self._names[signing.key] = variable = self._unused("SIGNING_KEY")
+            self.environment[variable] = signing.key
+        self._helpers.add("signed")
+        edits = [
+            f"{word}={self._value(value)}"
+            for word, value in (
+                ("claims", json.loads(signing.claims)),
+                ("moments", dict(signing.moments)),
+                ("fresh", list(signing.fresh)),
+                ("without", list(signing.without)),
+            )
+            if value
+        ]
+        edits += [f"header={literal(signing.header)}"] if signing.header else []
+        made = self._names[recipe.digest] = self._unused("forged")
+        arguments = [base, self._names[signing.key], f"algorithm={literal(signing.algorithm)}", *edits]
+        self.lines.append(f"{made} = signed({', '.join(arguments)})")
+        return made
 
     def _unused(self, wanted: str) -> str:
         name, number = wanted, 1

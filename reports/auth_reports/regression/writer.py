@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Expectation, Outcome, Role
 from auth_reports.regression.literals import comment, kind, literal
 from auth_reports.regression.marks import MARK, leaves, names_something, quoted, shown
-from auth_reports.regression.snippets import ALTERED, COOKIE_LINE, PROBLEM, SEND
+from auth_reports.regression.snippets import ALTERED, COOKIE_LINE, PROBLEM, SEND, SIGNED
 from auth_reports.regression.values import Values
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ _OUR_OWN = frozenset(
 class Writer(Values):
     """Writes steps as statements."""
 
+    # Digests of keys under which an honest control got in, and by their variables the keys that none shows to be right.
+    proved: set[str] = field(default_factory=set)
+    unproved: dict[str, str] = field(default_factory=dict)
+
     def step(self, exchange: Exchange) -> None:
         """One request on the way to the attack: it must do now what it did then."""
         if self._registers(exchange):
@@ -36,6 +40,7 @@ class Writer(Values):
         if exchange.role is Role.ATTACK:
             self.lines += [f"if not {reply}.is_success:", "    return  # refused: the flaw is gone"]
         elif exchange.reply.status is not None and exchange.reply.status < 400:
+            self.proved |= {recipe.signed.key for recipe in exchange.request.derived if recipe.signed}
             self.lines.append(
                 f"assert {reply}.status_code < 400, {literal('before the attack: ' + exchange.label)}"
             )
@@ -43,6 +48,7 @@ class Writer(Values):
 
     def attack(self, exchange: Exchange, expected: Expectation | None) -> bool:
         """The attack, and what a service without the flaw answers; whether that can be asserted."""
+        presented = {recipe.signed.key for recipe in exchange.request.derived if recipe.signed}
         reply = self._call(exchange)
         expected = expected or Expectation("no crash" if exchange.outcome is Outcome.CRASHED else "refused")
         asserted = [
@@ -54,6 +60,11 @@ class Writer(Values):
             )
         ]
         self.lines += asserted
+        self.unproved = {
+            variable: digest
+            for variable, digest in self.environment.items()
+            if digest in presented - self.proved
+        }
         return bool(asserted)
 
     @staticmethod
@@ -195,8 +206,7 @@ class Writer(Values):
             *needs,
             '"""',
             "",
-            "import os",
-            *(["import secrets"] if self._helpers & {"RUN", "PASSWORD"} else []),
+            *(f"import {name}" for name in self._modules()),
             "",
             "import httpx",
             "",
@@ -210,10 +220,31 @@ class Writer(Values):
         ]
         if "altered" in self._helpers:
             head += ["", ALTERED]
+        if "signed" in self._helpers:
+            head += ["", SIGNED]
         if "cookie_line" in self._helpers:
             head += ["", COOKIE_LINE]
         if "problem" in self._helpers:
             head += ["", PROBLEM]
         return "\n".join(
-            [*head, "", f"def {function}() -> None:", *(f"    {line}" for line in self.lines), ""]
+            [*head, "", f"def {function}() -> None:", *(f"    {line}" for line in self._body_lines()), ""]
         )
+
+    def _modules(self) -> list[str]:
+        """What is imported of the standard library, in order."""
+        needed = {"os"}
+        if self._helpers & {"RUN", "PASSWORD"}:
+            needed.add("secrets")
+        if "signed" in self._helpers:
+            needed |= {"base64", "hmac", "json", "time", "uuid"}
+        if self.unproved:
+            needed.add("hashlib")
+        return sorted(needed)
+
+    def _body_lines(self) -> list[str]:
+        """The statements; first, that the key is the one of the finding, where no accepted control shows it."""
+        return [
+            f"assert hashlib.sha256({variable}.encode()).hexdigest().startswith({literal(digest)}), "
+            f'"{variable} is not the key that the finding is about"'
+            for variable, digest in self.unproved.items()
+        ] + self.lines

@@ -83,7 +83,7 @@ async def guessable_secret(probe: Probe) -> Verdict:
 
 async def _hit(probe: Probe, live: Credential, token: Jwt, hit: Guess) -> Verdict:
     """Confirm with one forged token. What is known is known, even where something else refuses it."""
-    probe.scene.recorder.redactor.learn(Secret(hit.secret.decode("utf-8", "replace")))
+    probe.scene.recorder.redactor.learn_key(Secret(hit.secret.decode("utf-8", "replace")))
     end = token.claims.get("exp")
     longer = token.with_claims(exp=end + 60) if isinstance(end, int | float) else token
     forged = _mac(longer, hit.secret)
