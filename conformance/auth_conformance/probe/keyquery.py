@@ -7,19 +7,23 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import Failed, Inconclusive, Passed, Role, Verdict, Violation
 from auth_conformance.oracles.canary import leaked
 from auth_conformance.oracles.pointer import resolve
-from auth_conformance.probe.core import Unclear
-from auth_conformance.probe.placing import Placing
+from auth_conformance.oracles.scopes import scope_member
+from auth_conformance.probe.core import Missing, Unclear
+from auth_conformance.probe.expiry import Expiry
+from auth_conformance.probe.placing import QUERY_OF_KEYS, Placing
+from auth_conformance.probe.refusal import Attempt
 from auth_conformance.probe.schemes import declares
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from auth_conformance.credentials import Carrier
     from auth_conformance.probe.core import Answer
     from auth_conformance.target import Operation
     from auth_conformance.transports.message import HttpRequest
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
 _Lines = Callable[[], list[str]]
 
 
-class KeyQuery(Placing):
+class KeyQuery(Placing, Expiry):
     """Keys in URLs."""
 
     async def must_contain_query_keys(self) -> Verdict:
@@ -43,38 +47,96 @@ class KeyQuery(Placing):
             verdicts.append(await self.must_refuse(attempts, credential=live))
         if declared is not None:
             verdicts.append(await self._contained(live.moved_to(declared)))
-        else:
-            verdicts += await self._written_by_query(live)
+        verdicts += await self._changes_by_query(live, declared)
         verdict = self.gravest(verdicts)
-        if isinstance(verdict, Passed) and declared is not None:
-            note = f"the key may stand in the URL ({declared.name}), as declared; ASVS V14.2.1 advises against it"
-            return replace(verdict, notes=(*verdict.notes, note))
-        return verdict
+        if not isinstance(verdict, Passed):
+            return verdict
+        if declared is not None:
+            self.notes.append(
+                f"the key may stand in the URL ({declared.name}), as declared; ASVS V14.2.1 advises against it"
+            )
+        return replace(verdict, notes=tuple(dict.fromkeys((*verdict.notes, *self.notes))))
 
-    async def _written_by_query(self, live: Credential) -> list[Verdict]:
-        """Changes are made by handlers of their own: those must refuse a key in the URL, too."""
+    async def _changes_by_query(self, live: Credential, declared: Carrier | None) -> list[Verdict]:
+        """By a key that has the right to make the change, where one can be made: the usual one may only read."""
+        keys, objects = self.target.keys, self.target.objects
+        if keys is None or objects is None:
+            return await self._written_by_query(live, declared)
+        member = scope_member(next(iter(keys.create.bodies.values()), {}).get("properties", {}))
+        wanted = [item for item in objects.create.scopes if member is not None and item in member.known]
+        body = {member.name: member.written(wanted)} if member is not None and wanted else {}
+        try:
+            strong, made = await self.make_key(body=body)
+        except (Missing, Unclear) as reason:
+            self.notes.append(f"no key of its own was made for changes: {reason}")
+            return await self._written_by_query(live, declared)
+        try:
+            return await self._written_by_query(strong, declared)
+        finally:
+            await self.revoke_key(made)
+
+    async def _written_by_query(self, live: Credential, declared: Carrier | None) -> list[Verdict]:
+        """Changes are made by handlers of their own: those must refuse a key in the URL, too.
+
+        Beside two controls: the key in its own place may make that change, and a stranger may not.
+        """
         objects = self.target.objects
         if objects is None:
             return []
-        for attempt in self.key_in_query(live)[:2]:
-            proof = []
-            for again in (False, True):
-                answer = await self.call(
-                    objects.create,
-                    label=f"{'again: ' if again else ''}{attempt.label} of a change",
-                    role=Role.ATTACK,
-                    query=attempt.query,
-                    body=dict(objects.template),
-                    fresh=again,
-                )
-                proof.append(answer.exchange)
-                if not answer.reply.ok or resolve(answer.reply.json, objects.identifier) is None:
-                    break
-            else:
-                name = objects.create.name
-                violation = Violation(name, f"{name} let in {attempt.label}.", None, tuple(proof))
-                return [Failed((violation,), tuple(self.evidence), tuple(self.notes))]
-        return []
+        create = objects.create
+        attempts = [
+            item
+            for item in self.key_in_query(live)
+            if not self.declared_at("query", item.query[0][0], create)
+        ]
+        if declared is not None and not declares(create, declared):
+            label = f"the key in the query ({declared.name}), which this operation does not declare,"
+            attempts.append(Attempt(label, query=((declared.name, live.value.reveal()),)))
+        try:
+            own = await self._changing_request(create, "control: the key in its own place", credential=live)
+            # A wrong key, where nobody looks for one: whoever gets in is anybody.
+            wrong = ((QUERY_OF_KEYS[-1], self.bland(live).value.reveal()),)
+            stranger = await self._changing_request(create, "control: a stranger", query=wrong)
+        except Unclear as reason:
+            self.notes.append(f"no change was tried with the key in the query: {reason}")
+            return []
+        if not own.reply.ok or stranger.reply.ok:
+            why = f"a key gets {own.status} for it, and a stranger {stranger.status}"
+            self.notes.append(f"{create.name} shows nothing about keys in the query: {why}")
+            return []
+        tries = [await self._changed_by_query(create, attempt, objects.identifier) for attempt in attempts]
+        violations = [item for item in tries if isinstance(item, Violation)]
+        doubts = [item for item in tries if isinstance(item, str) and item]
+        after = await self._changing_request(
+            create, "control: the key in its own place, after", credential=live
+        )
+        if not after.reply.ok:
+            doubts.append(f"{create.name} refused the key in its own place afterwards ({after.status}).")
+        return [self.decided(violations, doubts, f"{create.name} took no key out of the query.")]
+
+    async def _changing_request(
+        self, create: Operation, label: str, *, role: Role = Role.CONTROL, again: bool = False, **parts: Any
+    ) -> Answer:
+        body = dict(self.target.objects.template) if self.target.objects is not None else {}
+        return await self.call(
+            create, label=f"{label}, at a change", role=role, body=body, fresh=again, **parts
+        )
+
+    async def _changed_by_query(
+        self, create: Operation, attempt: Attempt, identifier: str
+    ) -> Violation | str | None:
+        """A violation when something was made twice; a text when that is unclear, None when it was refused."""
+        proof = []
+        for prefix in ("", "again: "):
+            answer = await self._changing_request(
+                create, prefix + attempt.label, role=Role.ATTACK, again=bool(prefix), query=attempt.query
+            )
+            if answer.judgement is not None:
+                return f"{create.name}, {attempt.label}: {answer.why}"
+            if not answer.reply.ok or resolve(answer.reply.json, identifier) is None:
+                return None
+            proof.append(answer.exchange)
+        return Violation(create.name, f"{create.name} let in {attempt.label}.", None, tuple(proof))
 
     async def _contained(self, credential: Credential) -> Verdict:
         key = credential.value.reveal()
