@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,15 @@ from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.model import Outcome, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.pointer import resolve
 from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.mailing import Mailing
 from auth_conformance.probe.refusal import Attempt
-from auth_conformance.probe.sessions import Sessions
 from auth_conformance.probe.stored import Stored
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from auth_conformance.target import Account
 
 # How `interchangeable` in the policy spells the values.
 _WORDS = {Kind.BEARER: "token", Kind.KEY: "key", Kind.COOKIE: "session", Kind.BASIC: "password"}
@@ -33,7 +36,7 @@ class Token:
     home: Kind | None = None
 
 
-class Interchange(Sessions, Stored):
+class Interchange(Mailing, Stored):
     """Presents each value in the place of every other."""
 
     async def must_not_interchange(self) -> Verdict:
@@ -99,7 +102,10 @@ class Interchange(Sessions, Stored):
             found += [Token("the id of a key", "key id", str(number))] if number is not None else []
         if account.password is not None:
             found.append(Token("the password", "password", account.password.reveal(), Kind.BASIC))
-        self.notes.append("reset tokens were not presented elsewhere: none was asked for")
+        mailed = await self.mailed_tokens()
+        found += [Token(f"a {what}", what, text.reveal()) for what, text in mailed.items()]
+        if not mailed:
+            self.notes.append("mailed tokens were not presented elsewhere: no mailbox gives any")
         return found
 
     def _in_other_places(self, token: Token) -> Iterator[Attempt]:
@@ -125,12 +131,20 @@ class Interchange(Sessions, Stored):
                 f"{token.what} as {label} of Basic", headers=(("Authorization", f"Basic {encoded}"),)
             )
 
+    async def _guesser(self, kind: Kind) -> Account | None:
+        """Who may type three wrong passwords: an account made for it, else a spare one where locking is allowed."""
+        account = await self.disposable("interchange", kind)
+        if account is None and self.scene.allow_disruptive:
+            with contextlib.suppress(Missing):
+                account = await self.expendable()
+        return account
+
     async def _as_passwords(self) -> list[Violation]:
         """Log in with each value as password. It counts as a guess, so an account made for it tries its own."""
         kinds = [kind for kind in (Kind.BEARER, Kind.COOKIE) if self.target.login(kind) is not None]
-        account = await self.disposable("interchange", kinds[0] if kinds else None) if kinds else None
+        account = await self._guesser(kinds[0]) if kinds else None
         if account is None:
-            self.notes.append("no value was tried as a password: nobody can register here")
+            self.notes.append("no value was tried as a password: there is no account for wrong guesses")
             return []
         own: dict[str, Secret] = {}
         for kind in kinds:

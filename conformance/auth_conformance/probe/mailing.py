@@ -96,6 +96,29 @@ class Mailing(Sessions):
             raise Unclear(f"The message after {operation} holds nothing that looks like a token.")
         return Secret(letter.token)
 
+    async def mailed_tokens(self) -> dict[str, Secret]:
+        """A reset and a verification token of one account, unused, where a mailbox gives them.
+
+        Of an account made for it, else of A: what is not redeemed changes nothing.
+        """
+        found: dict[str, Secret] = {}
+        if self.target.mailbox is None:
+            return found
+        for words, known, ask in (
+            ("reset token", self.target.recovery, self.reset_token),
+            ("verification token", self.target.verification, self.verify_token),
+        ):
+            account = await self.disposable(f"mailed tokens of {self.rule.code}") or self.target.accounts.get(
+                "a"
+            )
+            if known is None or account is None:
+                continue
+            try:
+                found[words] = await ask(account)
+            except (Missing, Unclear) as reason:
+                self.notes.append(f"no {words} was presented elsewhere: {reason}")
+        return found
+
     async def verify_token(self, account: Account) -> Secret:
         """A fresh verification token of this account, out of its mail. Raises Missing or Unclear."""
         ask = self.verification.ask

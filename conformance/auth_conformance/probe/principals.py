@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import Exchange, Failed, Inconclusive, Passed, Role, Verdict, Violation
+from auth_conformance.oracles.canary import leaked
 from auth_conformance.oracles.pointer import strings
 from auth_conformance.oracles.privilege import role_word
 from auth_conformance.probe.core import Answer, Missing, Unclear
@@ -61,6 +62,7 @@ class Principals(Holdings):
             doubts += [
                 f"{what} by {cell.kind.value}: no clear answer" for cell in cells if cell.let_in is None
             ]
+        violations += await self._lists(lives, doubts)
         violations += self._identities(await self._profiles(lives))
         violations += await self._after_disabling(doubts)
         for live in lives:
@@ -135,6 +137,45 @@ class Principals(Holdings):
         ]
         found += [("an operation for administrators", item, {}) for item in guarded[:MOST_GUARDED]]
         return [item for item in found if all(declares(item[1], live.carrier) for live in lives)]
+
+    async def _lists(self, lives: list[Credential], doubts: list[str]) -> list[Violation]:
+        """The list of one's objects by each scheme: what one leaves out of B's, the others must, too.
+
+        A list that shows B's objects by every scheme is AUZ103's, and may be meant.
+        """
+        objects = self.target.objects
+        if objects is None or objects.listing is None:
+            return []
+        listing, canary = objects.listing, self.canary()
+        if not all(declares(listing, live.carrier) for live in lives):
+            return []
+        try:
+            await object_of(self, "b", canary)
+        except (Missing, Unclear) as reason:
+            self.notes.append(f"no object of B for the list: {reason}")
+            return []
+
+        async def listed(live: Credential, again: str = "") -> Answer:
+            label = f"{again}the list by {live.carrier.kind.value}"
+            return await self.call(listing, live, label=label, role=Role.ATTACK, fresh=bool(again))
+
+        answers = [(live, await listed(live)) for live in lives]
+        doubts += [answer.why for _, answer in answers if answer.judgement is not None]
+        telling = [(live, item) for live, item in answers if leaked(canary, item.reply.text) is not None]
+        silent = [
+            (live, item)
+            for live, item in answers
+            if item.reply.ok and leaked(canary, item.reply.text) is None
+        ]
+        if not telling or not silent:
+            return []
+        again = await listed(telling[0][0], "again: ")
+        if leaked(canary, again.reply.text) is None:
+            return []
+        by, besides = telling[0][0].carrier.kind.value, silent[0][0].carrier.kind.value
+        message = f"{listing.name} lists objects of B to A by {by}, and only A's own by {besides}."
+        proof = (silent[0][1].exchange, telling[0][1].exchange, again.exchange)
+        return [Violation(listing.name, message, None, proof)]
 
     async def _cell(
         self, live: Credential, operation: Operation, values: dict[str, str], what: str, again: str = ""

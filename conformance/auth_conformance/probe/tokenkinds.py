@@ -61,7 +61,8 @@ class TokenKinds(Rotation, Mailing, Minting):
         Raises Missing when only one kind is issued, Unclear when a control fails.
         """
         session = await self.sign_in(self.account(), self.token_kind)
-        others = {**self._other_kinds_of_token(session), **await self._mailed_tokens()}
+        mailed = {f"a {what} as access token": text for what, text in (await self.mailed_tokens()).items()}
+        others = {**self._other_kinds_of_token(session), **mailed}
         if not others:
             raise Missing(
                 "Not applicable: the login issues one kind of token only."
@@ -99,24 +100,6 @@ class TokenKinds(Rotation, Mailing, Minting):
             csrf = found_at(session.answer.reply, login.csrf)
             if isinstance(csrf, str) and csrf:
                 found["a CSRF token as access token"] = Secret(csrf)
-        return found
-
-    async def _mailed_tokens(self) -> dict[str, Secret]:
-        """Reset and verification tokens of an account made for it, where a mailbox gives them."""
-        found: dict[str, Secret] = {}
-        if self.target.mailbox is None:
-            return found
-        for words, known, ask in (
-            ("a reset token as access token", self.target.recovery, self.reset_token),
-            ("a verification token as access token", self.target.verification, self.verify_token),
-        ):
-            account = await self.disposable("mailed tokens") if known is not None else None
-            if account is None:
-                continue
-            try:
-                found[words] = await ask(account)
-            except (Missing, Unclear) as reason:
-                self.notes.append(f"{words} was not tried: {reason}")
         return found
 
     async def _presented_for_refresh(self, session: Session, others: Mapping[str, Secret]) -> Verdict:

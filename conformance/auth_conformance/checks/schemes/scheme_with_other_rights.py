@@ -9,7 +9,7 @@ from auth_conformance.sdk import API, ASVS, CWE, WSTG, Impact, Need, Probe, Seve
     title="User with more rights by one scheme than by another",
     severity=Severity.HIGH,
     level=2,
-    budget=70,
+    budget=80,
     impact=Impact.WRITES,
     needs=(Need.WITNESS, Need.TWO_USERS, Need.TWO_SCHEMES),
     references=(
@@ -27,9 +27,9 @@ async def scheme_with_other_rights(probe: Probe) -> Verdict:
 
     Why: each scheme has code of its own that turns a credential into a user. The one that was added last forgets
         what the others check: whether the account is active, and whose object it is.
-    How: ask by A's token, key and cookie who the caller is, for B's object, and for what is meant for
-        administrators, and compare the answers; then let an administrator disable an account, and present its
-        credentials of every kind. A key that may do less than its owner is no finding.
+    How: ask by A's token, key and cookie who the caller is, for B's object, for the list of objects, and for what
+        is meant for administrators, and compare the answers; then let an administrator disable an account, and
+        present its credentials of every kind. A key that may do less than its owner is no finding.
     Fix: one function that loads the user for every scheme, `load_active_user(user_id)`, and one dependency that all
         routers use; rights are asked of the user, not of the credential.
     """
