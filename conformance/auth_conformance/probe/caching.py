@@ -19,7 +19,7 @@ from auth_conformance.model import (
 )
 from auth_conformance.oracles.browser import cache_fault
 from auth_conformance.probe.core import Answer, Missing, Unclear
-from auth_conformance.probe.refusal import Refusal
+from auth_conformance.probe.sessions import Sessions
 from auth_conformance.target import Operation
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Private:
     carrier: str
 
 
-class Caching(Refusal):
+class Caching(Sessions):
     """Sentences about answers that must not be kept."""
 
     async def must_not_be_cached(self) -> Verdict:
@@ -61,8 +61,13 @@ class Caching(Refusal):
             violations.append(
                 Violation(operation, f"{operation} {faults[0][0]}.", faults[0][1], proof, expected)
             )
+        unsure: list[str] = []
         for kind in self.kinds():
-            leak = await self._served_to_others(await self.credential(kind))
+            try:
+                leak = await self._served_to_others(await self.credential(kind))
+            except Unclear as reason:
+                unsure.append(str(reason))
+                continue
             if leak is not None:
                 violations.append(leak)
         await self.must_live(self.witness, live, baseline, "after")
@@ -71,7 +76,9 @@ class Caching(Refusal):
             violations.sort(key=lambda item: -(item.severity or Severity.MEDIUM).rank)
             once = {violation.operation: violation for violation in reversed(violations)}
             ordered = sorted(once.values(), key=lambda item: -(item.severity or Severity.MEDIUM).rank)
-            return Failed(tuple(ordered), evidence, notes)
+            return Failed(tuple(ordered), evidence, (*notes, *unsure))
+        if unsure:
+            return Inconclusive(unsure[0], "", evidence, notes)
         if not found:
             return Inconclusive("No private answer could be had.", "", evidence, notes)
         return Passed(
@@ -85,6 +92,7 @@ class Caching(Refusal):
             if login.operation.name not in seen:
                 seen.add(login.operation.name)
                 found += await self._twice(login)
+        found += await self._renewed_twice()
         if self.target.keys is not None:
             made = [await self.make_key() for _ in range(2)]
             found.append(Private((made[0][1], made[1][1]), issues=True, carrier=""))
@@ -128,10 +136,44 @@ class Caching(Refusal):
                 self.scene.recorder.redactor.learn(refresh)
         return [Private((answers[0], answers[1]), issues=True, carrier="")]
 
+    async def _renewed_twice(self) -> list[Private]:
+        """What a refresh answers, of two sessions of their own: tokens, like those of the login (RFC 6749 §5.1)."""
+        flow = self.target.refresh
+        answers: list[Answer] = []
+        if flow is None:
+            return []
+        giving = next((item for item in self.target.logins if item.refresh), None)
+        kind = giving.carrier.kind if giving is not None else self._login_kind()
+        for number in range(2):
+            try:
+                session = await self.sign_in(self.account(), kind)
+            except (Missing, Unclear) as reason:
+                self.notes.append(f"what a refresh answers was not read: {reason}")
+                return []
+            if session.refresh is None:
+                return []
+            answer = await self.send(
+                flow.request(session.refresh),
+                label=f"{'again: ' * number}what a refresh answers",
+                role=Role.ATTACK,
+                operation=flow.operation.name,
+            )
+            given = flow.read(answer.reply)
+            if given is None:
+                self.notes.append(f"{flow.operation.name} renewed nothing ({answer.why or answer.status})")
+                return []
+            for secret in filter(None, given):
+                self.scene.recorder.redactor.learn(secret)
+            answers.append(answer)
+        return [Private((answers[0], answers[1]), issues=True, carrier="")]
+
     async def _served_to_others(self, live: Credential) -> Violation | None:
         """A's answer, fetched again by nobody and by B under the same URL: plain, and dressed up as a file."""
         path = self.witness.operation.path
-        if "{" in path:
+        if "{" in path or not self.witness.identity:
+            self.notes.append(
+                f"whether caches give to others what {live.carrier.kind.value} has fetched was not seen"
+            )
             return None
         dressed = [(path, True)]
         if live.carrier.kind is self.kinds()[0]:
@@ -146,6 +188,18 @@ class Caching(Refusal):
                 return Violation(self.witness.operation.name, message, Severity.CRITICAL, (*shown, *again))
         return None
 
+    async def _strangers_unnamed(self, operation: Operation, pointer: str | None) -> None:
+        """The control: under a URL that nobody has asked for yet, strangers are told no name. Raises Unclear."""
+        stranger = await self.call(
+            operation,
+            label="control: a stranger, a new URL",
+            role=Role.CONTROL,
+            query=(("cb", self.word(10)),),
+            pointer=pointer,
+        )
+        if stranger.exchange.reply.principal is not None:
+            raise Unclear(f"{operation.name} names its caller to strangers already: TOK101 says more.")
+
     async def _taken_over(self, path: str, live: Credential, *, plain: bool) -> tuple[Exchange, ...] | None:
         mark = ("cb", self.word(10))
         baseline = await self.baseline(self.witness, live)
@@ -158,23 +212,14 @@ class Caching(Refusal):
             )
 
         if plain:
-            # The control: under a URL that nobody has asked for yet, strangers are refused.
-            fresh = ("cb", self.word(10))
-            stranger = await self.call(
-                operation,
-                label="control: a stranger, a new URL",
-                role=Role.CONTROL,
-                query=(fresh,),
-                pointer=pointer,
-            )
-            if stranger.exchange.reply.principal is not None:
-                raise Unclear(f"{operation.name} names its caller to strangers already: TOK101 says more.")
+            await self._strangers_unnamed(operation, pointer)
         mine = await fetch(live, f"{live.owner} reads {path} by {live.carrier.kind.value}")
-        if (
-            not mine.reply.ok
-            or mine.exchange.reply.principal != baseline.principal
-            or baseline.principal is None
-        ):
+        if plain and mine.status in (400, 404, 422):
+            self.notes.append(f"{operation.name} takes no further query: it was not asked under a new URL")
+            return None
+        if plain and not mine.reply.ok:
+            raise Unclear(f"{live.owner} could not read {path} under a new URL ({mine.why or mine.status}).")
+        if baseline.principal is None or mine.exchange.reply.principal != baseline.principal:
             return None
         others: list[Credential | None] = [None] * (_TRIES if plain else 1)
         if plain and "b" in self.target.accounts:

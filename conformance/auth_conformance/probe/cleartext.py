@@ -93,7 +93,7 @@ class Cleartext(Refusal):
         if not await listens(host, _PLAIN):
             self.notes.append(f"nothing listens at {host}:{_PLAIN}")
             return []
-        transport = WireTransport(f"http://{host}", agent="auth-conformance")
+        transport = WireTransport(f"http://{host}:{_PLAIN}", agent="auth-conformance")
         answers = [await self._in_clear(transport) for _ in range(2)]
         name = self.witness.operation.name
         proof = tuple(answer.exchange for answer in answers)
@@ -102,7 +102,9 @@ class Cleartext(Refusal):
         operation = self.witness.operation
         secure = await self.call(operation, junk, label="control: the same over TLS", role=Role.CONTROL)
         same = (first.status, first.exchange.reply.shape) == (secure.status, secure.exchange.reply.shape)
-        if all(answer.status == 401 for answer in answers) and same:
+        alike = len({answer.status for answer in answers}) == 1 and not 300 <= (first.status or 300) < 400
+        # 426 asks for TLS (RFC 9110 §15.5.22).
+        if alike and same and first.status != 426:
             return [Violation(name, f"{name} is served in clear at port 80, too.", Severity.HIGH, proof)]
         if all(_to_https(answer) for answer in answers):
             return [Violation(name, f"{name} is redirected from http to https.", Severity.LOW, proof)]

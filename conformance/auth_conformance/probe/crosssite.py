@@ -355,6 +355,9 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
                     role=Role.ATTACK,
                     operation=login.operation.name,
                 )
+                if answer.judgement is not None:
+                    found.unsure.append(f"a login by {label} of another site: {answer.why}")
+                    break
                 issued = login.read(answer.reply, account.label)
                 if issued is None:
                     found.refused += 1
@@ -398,6 +401,9 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
                 baseline=baseline,
                 pointer=self.witness.identity or None,
             )
+            if after.accepted and answer.judgement is not None:
+                found.unsure.append(f"a forged logout: {answer.why}")
+                return
             if after.accepted:
                 found.refused += 1
                 return

@@ -35,12 +35,16 @@ _FAR = re.compile(r"(?i)invit|mail|send|notif|message|pay|order|charge|delete|re
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """One operation that is asked for often. `costly` ones have to be limited, others are noted."""
+    """One operation that is asked for often. `costly` ones have to be limited, others are noted.
+
+    `works` says that an answer other than 2xx or 3xx means that nothing was done.
+    """
 
     what: str
     operation: str
     request: HttpRequest
     costly: bool
+    works: bool = True
 
 
 class Floods(Refusal):
@@ -56,23 +60,32 @@ class Floods(Refusal):
         unsure: list[str] = []
         limited: list[str] = []
         floods = await self._floods(account)
-        for flood in floods:
+
+        async def flooded(flood: Flood) -> None:
             sent, answer = await self._flood(flood)
             if answer is None:
                 self._unlimited(flood, sent, violations)
-                continue
-            if answer.outcome is not Outcome.THROTTLED:
+            elif answer.outcome is Outcome.THROTTLED:
+                limited.append(f"{flood.operation} after {sent}")
+                violations.extend(self._unusable_signal(flood, answer))
+            elif answer.judgement is None:
+                unsure.append(f"{flood.operation} did nothing when it was asked ({answer.status}).")
+            else:
                 unsure.append(f"{flood.operation}: {answer.why} after {sent}")
-                continue
-            limited.append(f"{flood.operation} after {sent}")
-            violations += self._unusable_signal(flood, answer)
+
+        for flood in floods:
+            await flooded(flood)
         violations += await self._unbounded()
         violations += await self._batches(account)
+        told = self.evidence[:6] + self.evidence[6:][-12:]
+        # Last: whoever limits logins refuses them now.
+        for flood in self._logins(account):
+            await flooded(flood)
         # Isolation: what one account or one address asked for does not keep another from its own.
         await self.must_live(self.witness, live, baseline, "after")
-        evidence, notes = tuple(self.evidence[:6] + self.evidence[-12:]), tuple(self.notes)
+        evidence, notes = (*told, *self.evidence[-2:]), tuple(self.notes)
         if violations:
-            return Failed(tuple(violations), evidence, notes)
+            return Failed(tuple(violations), evidence, (*notes, *unsure))
         if unsure:
             return Inconclusive(unsure[0], "", evidence, notes)
         if not any(flood.costly for flood in floods):
@@ -87,7 +100,7 @@ class Floods(Refusal):
             password = Secret(self.password())
             self.scene.recorder.redactor.learn(password)
             request = register.request(account.username, password)
-            found.append(Flood("registrations", register.operation.name, request, costly=True))
+            found.append(Flood("registrations", register.operation.name, request, costly=True, works=False))
         if recovery is not None:
             ask = recovery.ask
             found.append(Flood("reset mails", ask.form.operation.name, ask.request(account), costly=True))
@@ -105,13 +118,26 @@ class Floods(Refusal):
         found.append(Flood("reads", self.witness.operation.name, reading, costly=False))
         return found
 
+    def _logins(self, account: Account) -> list[Flood]:
+        """Right logins: each is a slow hash, and few services limit them, so that only a declared limit must hold."""
+        if account.password is None:
+            return []
+        logins = {item.operation.name: item for item in reversed(self.target.logins)}
+        return [
+            Flood("right logins", name, item.request(account.username, account.password), costly=False)
+            for name, item in logins.items()
+        ]
+
     def _number(self, flood: Flood) -> int:
         declared = self.target.policy.request_limits.get(flood.operation)
         usual = _COSTLY if flood.costly else _CHEAP
         return usual if declared is None else min(_DECLARED, math.ceil(declared * 1.2))
 
     async def _flood(self, flood: Flood) -> tuple[int, Answer | None]:
-        """Ask until something other than an ordinary answer comes; how often, and that answer."""
+        """Ask until something other than an ordinary answer comes; how often, and that answer.
+
+        The first answer already, where it says that nothing was done.
+        """
         for number in range(1, self._number(flood) + 1):
             answer = await self.send(
                 flood.request,
@@ -120,7 +146,8 @@ class Floods(Refusal):
                 operation=flood.operation,
                 patient=False,
             )
-            if answer.judgement is not None:
+            idle = number == 1 and flood.works and not 200 <= (answer.status or 0) < 400
+            if answer.judgement is not None or idle:
                 return number, answer
         return self._number(flood), None
 

@@ -56,7 +56,7 @@ class Hosts(Mailing):
         delivered = 0
         key = self.canary()
         self.scene.recorder.redactor.learn(Secret(key))
-        for label, request in self._named_places(key):
+        for label, request in await self._named_places(key):
             for name in _NAMES if "slash" in label or "login" in label else _NAMES[:1] + _NAMES[3:]:
                 answer = await self._called(request, name, f"{label}, {name.label}")
                 if answer.status is None:
@@ -66,6 +66,9 @@ class Hosts(Mailing):
                 fault = self._follows(answer, key)
                 if fault is None:
                     continue
+                own = await self._called(request, Name(""), f"control: {label}, by its own name")
+                if "links" in fault[0] and self._follows(own, key) == fault:
+                    continue  # somebody wrote that address into what is shown
                 again = await self._called(request, name, f"again: {label}, {name.label}")
                 if self._follows(again, key) == fault:
                     found = self._misled(request, name, fault, (answer, again))
@@ -89,7 +92,7 @@ class Hosts(Mailing):
             )
         return Passed(f"{delivered} requests by wrong names: nothing follows them.", evidence, notes)
 
-    def _named_places(self, key: str) -> list[tuple[str, HttpRequest]]:
+    async def _named_places(self, key: str) -> list[tuple[str, HttpRequest]]:
         """Requests whose answers may hold absolute addresses."""
         found: list[tuple[str, HttpRequest]] = []
         # Only where keys are taken in the query is a query that comes back a key that comes back.
@@ -102,8 +105,16 @@ class Hosts(Mailing):
         path = witness.operation.path if witness is not None else plain
         slashed = path[:-1] if path.endswith("/") and len(path) > 1 else f"{path}/"
         found.append(("a slash too many", HttpRequest("GET", slashed, query)))
-        if witness is not None:
-            found.append(("the protected operation", witness.operation.request()))
+        if witness is not None and self.kinds():
+            # With a credential: links to oneself and to the next page stand in what strangers do not get.
+            live, objects = await self.credential(), self.target.objects
+            reads = [("the protected operation", witness.operation)]
+            if objects is not None and objects.listing is not None and "{" not in objects.listing.path:
+                reads.append(("a list", objects.listing))
+            found += [
+                (what, operation.request().with_headers(*live.headers).with_query(*live.query))
+                for what, operation in reads
+            ]
         found += [
             ("the document", HttpRequest("GET", item.path))
             for item in self.target.documents[:1]
@@ -144,6 +155,8 @@ class Hosts(Mailing):
                 return "redirects with the key of the request in the address", Severity.MEDIUM
             if self.target.address.startswith("https://") and location.startswith("http://"):
                 return "redirects from https to http", Severity.MEDIUM
+        if any(_LINK.search(line) for line in reply.header_lines("link")):
+            return "answers with links to it", Severity.MEDIUM
         if reply.ok and _LINK.search(reply.text[:200_000]):
             return "answers with links to it", Severity.MEDIUM
         return None

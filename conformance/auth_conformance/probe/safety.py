@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from auth_conformance.credentials import Kind
-from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.model import Failed, Inconclusive, Outcome, Passed, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.probe.core import Answer, Unclear
 from auth_conformance.probe.crosssite import CrossSite
@@ -28,6 +30,8 @@ _TELLING = re.compile(
 _ENDING = re.compile(r"log_?out|sign_?out|(?:^|[^a-z])(?:end|revoke)", re.IGNORECASE)
 _MAILED = re.compile(r"verif|confirm|activat", re.IGNORECASE)
 _MOST = 24
+# So many changes are tried as a read of the same path that has what their body would have in its query.
+_BOTH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +61,24 @@ class Safety(CrossSite):
             views = [item for item in views if item.name in stable]
             before = await self._state(credential, views)
         violations: list[Violation] = []
+        unsure: list[str] = []
         called = 0
-        for operation in self._worth_calling():
+        for operation, body in self._worth_calling():
             await self.paced()
             called += 1
-            changed = await self._leaves_a_change(operation, account, kind, values, views)
-            if changed is not None:
+            changed = await self._leaves_a_change((operation, body), account, kind, values, views)
+            if isinstance(changed, Violation):
                 violations.append(changed)
+            elif changed:
+                unsure.append(changed)
+        if not violations:
+            await self.must_answer("after")
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if violations:
-            return Failed(tuple(violations), evidence, notes)
+            return Failed(tuple(violations), evidence, (*notes, *unsure))
+        if unsure:
+            more = f" (and {len(unsure) - 1} more)" if len(unsure) > 1 else ""
+            return Inconclusive(unsure[0] + more, "", evidence, notes)
         if not called or not views:
             return Inconclusive(
                 "Nothing was found that could be called, or seen afterwards.", "", evidence, notes
@@ -74,8 +86,11 @@ class Safety(CrossSite):
         names = ", ".join(item.name for item in views)
         return Passed(f"{called} safe requests changed nothing in {names}.", evidence, notes)
 
-    def _worth_calling(self) -> list[Operation]:
-        """GETs whose names promise a change, and the paths of changes with GET and HEAD in place of their method."""
+    def _worth_calling(self) -> list[tuple[Operation, Operation | None]]:
+        """GETs whose names promise a change, and the paths of changes with GET and HEAD in place of their method.
+
+        Beside what takes a body stands the operation that does: its members go into the query.
+        """
         telling = [
             item
             for item in self.target.operations
@@ -83,15 +98,41 @@ class Safety(CrossSite):
             and _TELLING.search(f"{item.path} {item.summary} {item.operation_id}")
         ]
         reads = {item.path for item in self.target.operations if item.method == "GET"}
+        changes = [item for item in self.target.operations if item.method not in ("GET", "HEAD", "OPTIONS")]
         tampered = [
-            replace(item, method=method, bodies={}, source=None)
-            for item in self.target.operations
-            if item.method not in ("GET", "HEAD", "OPTIONS") and item.path not in reads
+            (replace(item, method=method, bodies={}, source=None), item if item.bodies else None)
+            for item in changes
+            if item.path not in reads
             for method in ("GET", "HEAD")
+        ]
+        # One handler for both methods reads what it needs from wherever it stands.
+        both = [
+            (replace(item, method="GET", bodies={}, source=None), item)
+            for item in changes
+            if item.path in reads and item.bodies and item.method == "POST"
         ]
         # Those that may end the session come last.
         telling.sort(key=lambda item: _ENDING.search(item.path) is not None)
-        return [*tampered[: 2 * _MOST : 1][:_MOST], *telling[:_MOST]]
+        return [*tampered[:_MOST], *both[:_BOTH], *((item, None) for item in telling[:_MOST])]
+
+    def _as_query(self, operation: Operation) -> tuple[tuple[str, str], ...]:
+        """What the body of a change would say, for its query; nothing where the password would be another."""
+        objects, change = self.target.objects, self.target.password_change
+        if change is not None and change.form.operation.name == operation.name:
+            return ()
+        if objects is not None and objects.create.name == operation.name:
+            body: object = put(dict(objects.template), objects.text_field, self.word(14))
+        elif self.scene.sampler is not None:
+            values = dict.fromkeys(_parameters(operation), "0")
+            sampled = self.scene.sampler(operation, self.rng, path_values=values)
+            try:
+                body = json.loads(sampled.body or b"{}")
+            except ValueError:
+                body = dict(parse_qsl((sampled.body or b"").decode("utf-8", "replace")))
+        else:
+            return ()
+        pairs = body.items() if isinstance(body, dict) else ()
+        return tuple((str(key), str(value)) for key, value in pairs if isinstance(value, (str, int, float)))
 
     def _views(self) -> list[Operation]:
         objects, keys, sessions = self.target.objects, self.target.keys, self.target.sessions
@@ -131,12 +172,14 @@ class Safety(CrossSite):
 
     async def _leaves_a_change(
         self,
-        operation: Operation,
+        called: tuple[Operation, Operation | None],
         account: Account,
         kind: Kind,
         values: Mapping[str, str],
         views: list[Operation],
-    ) -> Violation | None:
+    ) -> Violation | str | None:
+        """Call an operation (with the members of another's body) twice; what it changes, or why that is not known."""
+        operation, body = called
         proofs = []
         for number in range(2):
             credential = (
@@ -146,15 +189,20 @@ class Safety(CrossSite):
             )
             mine = {**values, **(await self._belongings(credential))}
             before = await self._state(credential, views)
+            if not before.alive:
+                return f"{operation.name} was not called: the session that was to call it did not see itself"
             path_values = {name: mine.get(name, "0") for name in _parameters(operation)}
             request = operation.request(path_values).with_headers(*replace(credential, companions=()).headers)
             answer = await self.send(
-                request.with_query(*credential.query),
+                request.with_query(*credential.query, *(self._as_query(body) if body is not None else ())),
                 label=f"{'again: ' * number}{operation.name}",
                 role=Role.ATTACK,
                 operation=operation.name,
             )
-            if not answer.reply.ok and not 300 <= (answer.status or 0) < 400:
+            if answer.outcome is Outcome.THROTTLED or answer.status is None:
+                return f"{operation.name}: {answer.why}"
+            # What broke down on the way may have changed something before.
+            if 400 <= answer.status < 500:
                 return None
             after = await self._state(credential, views)
             if after == before:

@@ -134,6 +134,22 @@ def test_five_thousand_items_at_once_are_too_many() -> None:
     assert batch not in broken(sound), said(sound)
 
 
+def test_what_refuses_every_time_took_nothing() -> None:
+    mails = "POST /forgot took 60 reset mails of a stranger without a limit."
+    assert mails in broken(judged("WEB112", Club(joins=True)))
+    result = judged("WEB112", Club(joins=True, mails=False))
+    assert not [message for message in broken(result) if "/forgot" in message], said(result)
+    assert "POST /forgot did nothing when it was asked (403)" in said(result)
+
+
+@pytest.mark.parametrize(("limit", "found"), [({"POST /login": 20}, True), ({}, False)])
+def test_right_logins_keep_the_limit_that_was_declared(limit: dict[str, int], found: bool) -> None:
+    result = judged("WEB112", Club(joins=True), policy={"request_limits": limit})
+    assert any("POST /login declares a limit of 20" in message for message in broken(result)) == found, said(
+        result
+    )
+
+
 def test_a_badge_that_goes_with_the_name_is_the_later_owner_of_it() -> None:
     sound = judged("LIF112", Club(joins=True))
     assert sound.name == "passed", said(sound)

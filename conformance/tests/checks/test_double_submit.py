@@ -45,6 +45,7 @@ def tearoom(  # noqa: C901 - a service is many handlers
     same_site: SameSite = "none",
     path: str = "/pots",
     visits: Literal["none", "told apart", "alike"] = "none",
+    breaks: bool = False,
 ) -> FastAPI:
     app, sessions, pots = FastAPI(), dict[str, str](), dict[str, tuple[str, str]]()
     scheme = APIKeyCookie(name="sid", auto_error=False)
@@ -79,7 +80,7 @@ def tearoom(  # noqa: C901 - a service is many handlers
         csrf_token: Annotated[str, Form()] = "",
     ) -> dict[str, str]:
         if visits == "none" and request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
-            raise HTTPException(403, "not from here")
+            raise HTTPException(500 if breaks else 403, "not from here")
         if visits == "told apart" and visitors.get(request.cookies.get("visit", "")) != csrf_token:
             raise HTTPException(403, "no CSRF token of this visit")
         if visits == "alike" and csrf_token not in visitors.values():
@@ -150,6 +151,12 @@ def test_a_login_form_is_forged_with_the_visit_of_another_browser(same_site: Sam
     alike = judged(tearoom(is_its_own, own=True, same_site=same_site, visits="alike"))
     assert (alike.name, alike.severity) == ("failed", Severity.MEDIUM), said(alike)
     assert "POST /login sets a session for a form" in alike.verdict.reason
+
+
+def test_a_login_that_breaks_down_was_not_refused() -> None:
+    result = judged(tearoom(is_its_own, own=True, breaks=True))
+    assert result.name == "inconclusive", said(result)
+    assert "a login by a form of another site" in result.verdict.reason
 
 
 def test_changes_that_nobody_could_see_are_not_called_defended() -> None:

@@ -19,6 +19,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth_conformance import catalog
 from auth_conformance.engine import conduct
@@ -49,14 +51,19 @@ def certificate(folder: Path, name: str = "localhost", days: int = 1) -> Path:
 
 
 @contextlib.contextmanager
-def served(file: Path, *, old: bool = False) -> Iterator[int]:
-    """The sound service behind TLS on a free port; `old` lets it agree to TLS 1.0 as well."""
+def served(file: Path | None, *, old: bool = False, app: ASGIApp | None = None) -> Iterator[int]:
+    """A service behind TLS on a free port, in clear without a file; `old` lets it agree to TLS 1.0 as well."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     options = {"ssl_ciphers": "ALL:@SECLEVEL=0"} if old else {}
     config = uvicorn.Config(
-        create_app(), host="127.0.0.1", port=port, log_level="error", ssl_certfile=str(file), **options
+        app or create_app(),
+        host="127.0.0.1",
+        port=port,
+        log_level="error",
+        ssl_certfile=str(file) if file is not None else None,
+        **options,
     )
     config.load()
     if old and config.ssl is not None:
@@ -85,6 +92,22 @@ def seen_from_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def closed(*_: object) -> bool:
     return False
+
+
+async def opened(*_: object) -> bool:
+    return True
+
+
+def forbidding(app: ASGIApp) -> ASGIApp:
+    """The service, which says 403 where it would say 401, as FastAPI's HTTPBearer did for years."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        async def changed(message: Message) -> None:
+            await send({**message, "status": 403} if message.get("status") == 401 else message)
+
+        await app(scope, receive, changed)
+
+    return answer
 
 
 def judged(port: int, **settings: Any) -> Result:
@@ -127,6 +150,20 @@ def test_old_versions_that_are_agreed_to_are_a_finding(tmp_path: Path) -> None:
         result = judged(port, ca_file=str(file))
     assert result.name == "failed", result.verdict.reason
     assert "agrees to TLS 1.0" in result.verdict.reason
+
+
+@pytest.mark.parametrize(("same", "verdict"), [(True, "failed"), (False, "passed")])
+def test_port_80_that_answers_as_the_service_does_is_the_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same: bool, verdict: str
+) -> None:
+    file, service = certificate(tmp_path), forbidding(create_app())
+    edge = PlainTextResponse("Use https.", 403)
+    with served(file, app=service) as port, served(None, app=service if same else edge) as plain:
+        monkeypatch.setattr(cleartext, "_PLAIN", plain)
+        monkeypatch.setattr(cleartext, "listens", opened)
+        result = judged(port, ca_file=str(file))
+    assert result.name == verdict, result.verdict.reason
+    assert ("is served in clear at port 80" in result.verdict.reason) == same
 
 
 def test_a_certificate_that_nobody_trusts_stops_a_run_that_was_not_told_to_accept_it(tmp_path: Path) -> None:

@@ -86,6 +86,10 @@ def _issuers(right: str) -> dict[str, object]:
     }
     parts = urlsplit(right)
     if parts.scheme in ("http", "https") and parts.netloc:
+        # RFC 7519 §2 compares StringOrURI as text: a host is folded by nobody.
+        values["the right issuer with its host in capitals"] = parts._replace(
+            netloc=parts.netloc.upper()
+        ).geturl()
         other = "http" if parts.scheme == "https" else "https"
         values["the right issuer with another scheme"] = parts._replace(scheme=other).geturl()
         values["the right issuer as user of another host"] = parts._replace(
