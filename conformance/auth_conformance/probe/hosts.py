@@ -63,16 +63,8 @@ class Hosts(Mailing):
                     unsure.append(f"{label}, {name.label}: {answer.why or 'no answer'}")
                     continue
                 delivered += 1
-                fault = self._follows(answer, key)
-                if fault is None:
-                    continue
-                own = await self._called(request, Name(""), f"control: {label}, by its own name")
-                if "links" in fault[0] and self._follows(own, key) == fault:
-                    continue  # somebody wrote that address into what is shown
-                again = await self._called(request, name, f"again: {label}, {name.label}")
-                if self._follows(again, key) == fault:
-                    found = self._misled(request, name, fault, (answer, again))
-                    violations += [found] if found is not None else []
+                found = await self._led_astray(request, name, answer, (label, key))
+                violations += [found] if found is not None else []
         violations += await self._wandering()
         mail = await self._mailed_link()
         violations += [mail] if mail is not None else []
@@ -91,6 +83,22 @@ class Hosts(Mailing):
                 "asked behind a server of our own: what stands in front of the public one was not seen",
             )
         return Passed(f"{delivered} requests by wrong names: nothing follows them.", evidence, notes)
+
+    async def _led_astray(
+        self, request: HttpRequest, name: Name, first: Answer, place: tuple[str, str]
+    ) -> Violation | None:
+        """What an answer does with the wrong name, if it does so twice; `place` is what was asked, and the key in it."""
+        label, key = place
+        fault = self._follows(first, key)
+        if fault is None:
+            return None
+        own = await self._called(request, Name(""), f"control: {label}, by its own name")
+        if self._follows(own, key) == fault and "links" in fault[0]:
+            return None  # somebody wrote that address into what is shown
+        again = await self._called(request, name, f"again: {label}, {name.label}")
+        if self._follows(again, key) != fault:
+            return None
+        return self._misled(request, name, fault, (first, again))
 
     async def _named_places(self, key: str) -> list[tuple[str, HttpRequest]]:
         """Requests whose answers may hold absolute addresses."""
