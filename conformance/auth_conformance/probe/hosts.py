@@ -87,7 +87,7 @@ class Hosts(Mailing):
     async def _led_astray(
         self, request: HttpRequest, name: Name, first: Answer, place: tuple[str, str]
     ) -> Violation | None:
-        """What an answer does with the wrong name, if it does so twice; `place` is what was asked, and the key in it."""
+        """What an answer does with the wrong name, if it does so twice; `place`: what was asked, and the key in it."""
         label, key = place
         fault = self._follows(first, key)
         if fault is None:
