@@ -200,6 +200,7 @@ def _exchange(exchange: Exchange) -> Json:
         "outcome": None if exchange.outcome is None else exchange.outcome.value,
         "took": round(exchange.took, 4),
         "special": exchange.special,
+        **({"together": exchange.together} if exchange.together else {}),
         "request": {
             "method": exchange.request.method,
             "url": exchange.request.url,
@@ -250,6 +251,7 @@ def _read_exchange(item: Json) -> Exchange:
         outcome=None if item["outcome"] is None else Outcome(item["outcome"]),
         took=item["took"],
         special=item.get("special", ""),
+        together=item.get("together", 0),
         request=Request(
             request["method"],
             request["url"],

@@ -236,6 +236,7 @@ class Exchange:
     """A request, its reply and what the reply was taken to mean. `took` is in seconds.
 
     `special` says what a plain HTTP client cannot repeat: a moved clock, bytes that clients normalise.
+    `together` is the number of the first of the requests that were sent at the same instant; 0 for one sent alone.
     """
 
     number: int
@@ -247,6 +248,7 @@ class Exchange:
     took: float
     outcome: Outcome | None = None
     special: str = ""
+    together: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,8 +259,9 @@ class Expectation:
     `cookie` (the line that sets the cookie `name` has the attribute `value`), `no cookie` (it has not), `text` (the
     body holds `value`), `no text`, `no secret` (none of those that were used or issued before), `members` (the body,
     or its `detail`, has each of the texts named in `value`), `alike` (status and body are those of the exchange with
-    the number `value`), or `status` (one of those in `value`, blanks between). `about` is the number of the exchange
-    whose reply is meant; 0 stands for the first attack.
+    the number `value`), `once` (of the requests that were sent together with it one gets an own value at the place
+    `name`, such as `/refresh_token` or `cookie NAME`), or `status` (one of those in `value`, blanks between). `about`
+    is the number of the exchange whose reply is meant; 0 stands for the first attack.
     """
 
     kind: str

@@ -169,7 +169,7 @@ class LifecycleSearch:
         evidence = tuple(stage.exchanges) if stage is not None else ()
         message = f"{broken.line}. The story: {told}" if told else f"{broken.line}."
         # What was ended wrongly must be alive: the last request of the story must be served.
-        expected = Expectation("status", "", "200") if broken.rule is KILLED else None
+        expected = Expectation("status", "", "200") if broken.rule is KILLED else broken.expected
         found = Violation(broken.operation, message, broken.severity, evidence, expected)
         self.ledger.broken(broken.rule, found)
 

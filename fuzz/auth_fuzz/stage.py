@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Credential, Jwt, Kind
-from auth_conformance.model import Exchange, Outcome, Role, Rule, Severity
+from auth_conformance.model import Exchange, Expectation, Outcome, Role, Rule, Severity
 from auth_conformance.oracles.pointer import resolve
 from auth_conformance.probe import Missing, Unclear
 from auth_conformance.secret import Secret
@@ -37,10 +37,17 @@ class BrokenError(Exception):
     """The service did what the model forbids; the text is the last line of the story."""
 
     def __init__(
-        self, rule: Rule, line: str, operation: str | None, severity: Severity | None = None
+        self,
+        rule: Rule,
+        line: str,
+        operation: str | None,
+        severity: Severity | None = None,
+        *,
+        expected: Expectation | None = None,
     ) -> None:
         super().__init__(line)
         self.rule, self.line, self.operation, self.severity = rule, line, operation, severity
+        self.expected = expected
 
 
 class OffStageError(Exception):
@@ -505,20 +512,32 @@ class Stage:
         pairs = await asyncio.gather(
             *(self.renew(held, f"client {number} refreshes") for number in (1, 2, 3))
         )
-        self.tell(f"three clients exchange {held.holding.name} at once", *(answer for answer, _ in pairs))
         given = [renewal for _, renewal in pairs if renewal is not None]
         held.holding.used = True
         distinct = {renewal.following.reveal() for renewal in given if renewal.following is not None}
-        if len(given) > 1 and len(distinct) > 1:
+        broken = len(given) > 1 and len(distinct) > 1
+        answers = _together(
+            *(_accepted(answer) if broken and made is not None else answer for answer, made in pairs)
+        )
+        self.tell(f"three clients exchange {held.holding.name} at once", *answers)
+        if broken:
             raise BrokenError(
                 rules.RACE,
                 f"{len(given)} clients got tokens of their own for one refresh token",
                 self.target.refresh.operation.name if self.target.refresh else None,
+                expected=Expectation("once", self._place_of_following(), about=answers[0].exchange.together),
             )
         for renewal in given:
             self._renewed(held, renewal)
         self.book.refreshed(held.holding)
         self.book.doubt_family(held.holding)
+
+    def _place_of_following(self) -> str:
+        """Where a refresh reply holds the next refresh token."""
+        flow = self.target.refresh
+        if flow is None or flow.place == "cookie":
+            return f"cookie {flow.field if flow is not None else ''}"
+        return flow.refresh or flow.token
 
     async def race_logout(self, held: Held, refresh: Held) -> None:
         """A logout and a refresh at once: in either order the session has ended."""
@@ -530,7 +549,8 @@ class Stage:
             self.renew(refresh, "refresh at the same time"),
         )
         self.tell(
-            f"{held.holding.name} is logged out while {refresh.holding.name} is exchanged", out, renewed
+            f"{held.holding.name} is logged out while {refresh.holding.name} is exchanged",
+            *_together(out, renewed),
         )
         if renewal is not None:
             self.book.refreshed(refresh.holding)
@@ -729,6 +749,12 @@ def _accepted(answer: Answer) -> Answer:
 
 def _admitted(exchange: Exchange) -> Exchange:
     return replace(exchange, role=Role.ATTACK, outcome=Outcome.ACCEPTED)
+
+
+def _together(*answers: Answer) -> list[Answer]:
+    """The answers to requests that were sent at the same instant, each with that fact."""
+    first = min(answer.exchange.number for answer in answers)
+    return [replace(answer, exchange=replace(answer.exchange, together=first)) for answer in answers]
 
 
 def _done(answer: Answer) -> bool:

@@ -40,6 +40,7 @@ KNOWN = (
     ("lifecycle/logout_that_ends_nothing", 1, "FUZ301", "lifecycle"),
     ("lifecycle/reusable_refresh_token", 1, "FUZ301 FUZ304", "lifecycle"),
     ("lifecycle/stale_role", 1, "FUZ303", "lifecycle"),
+    ("lifecycle/double_spent_token", 1, "FUZ304", "lifecycle"),
 )
 
 

@@ -58,6 +58,7 @@ MORE = [
     ("lifecycle/old_key_after_rotation", "FUZ301", 1),
     ("lifecycle/logout_that_ends_nothing", "FUZ301", 1),
     ("lifecycle/stale_role", "FUZ303", 1),
+    ("lifecycle/double_spent_token", "FUZ304", 1),
     ("differential/browsers_are_administrators", "FUZ401", 1),
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import os
 import subprocess
 import sys
@@ -15,12 +16,28 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request as Asked
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from auth_conformance import catalog
 from auth_conformance.demo import bundled
 from auth_conformance.document import from_document, to_document
 from auth_conformance.engine import conduct
-from auth_conformance.model import Derivation, Expectation, Failed, Role, Run, Signing
+from auth_conformance.model import (
+    Derivation,
+    Exchange,
+    Expectation,
+    Failed,
+    Finding,
+    Outcome,
+    Reply,
+    Request,
+    Role,
+    Run,
+    Signing,
+)
 from auth_conformance.testing import FAST_HASHING, find_flaw
 from auth_conformance.transports.wire import Served, serve_app
 from auth_reports.regression import LISTING, NotWritten, export, regression, told
@@ -296,3 +313,95 @@ def test_what_is_expected_is_asserted(sample: ModuleType, expected: Expectation,
     made = regression(replace(finding, evidence=evidence, expected=expected), run)
     assert not isinstance(made, NotWritten), made
     assert assertion in made.text
+
+
+# Requests that go out at the same instant.
+
+MARK = "‹sha256:{:012x}›".format
+
+
+def shop(*, careful: bool) -> Starlette:
+    """Refresh tokens, taken away as they are looked up or, without care, a while later."""
+    live: set[str] = set()
+    numbers = itertools.count(1)
+
+    def issue() -> str:
+        live.add(token := f"token-{next(numbers)}")
+        return token
+
+    async def log_in(_: Asked) -> Response:
+        return JSONResponse({"refresh_token": issue()})
+
+    async def refresh(request: Asked) -> Response:
+        token = (await request.json())["refresh_token"]
+        if token not in live:
+            return Response(status_code=401)
+        if careful:
+            live.discard(token)
+            return JSONResponse({"refresh_token": issue()})
+        await asyncio.sleep(0.2)
+        live.discard(token)
+        return JSONResponse({"refresh_token": issue()})
+
+    async def log_out(request: Asked) -> Response:
+        if careful:
+            live.clear()
+        return Response(status_code=204)
+
+    paths = {"/login": log_in, "/refresh": refresh, "/logout": log_out}
+    return Starlette(routes=[Route(path, act, methods=["POST"]) for path, act in paths.items()])
+
+
+def exchange(number: int, path: str, body: str, answer: str, **more: object) -> Exchange:
+    """One request as a report shows it."""
+    headers = (("content-type", "application/json"),)
+    request = Request("POST", f"http://h{path}", headers, body)
+    made = Exchange(
+        number, f"step {number}", Role.SETUP, f"POST {path}", request, Reply(200, headers, answer), 0.1
+    )
+    return replace(made, **more)  # type: ignore[arg-type] # fields of an exchange
+
+
+def token(number: int) -> str:
+    """A body with a refresh token in it."""
+    return f'{{"refresh_token": "{MARK(number)}"}}'
+
+
+LOGIN = exchange(1, "/login", "{}", token(1))
+TAKEN = {"role": Role.ATTACK, "outcome": Outcome.ACCEPTED}
+TWICE = (LOGIN, *(exchange(n, "/refresh", token(1), token(n), together=2, **TAKEN) for n in (2, 3, 4)))
+# A logout and a refresh at once; what the refresh gave is presented afterwards.
+STORY = (
+    LOGIN,
+    exchange(2, "/logout", "{}", "", together=2),
+    exchange(3, "/refresh", token(1), token(3), together=2),
+    exchange(4, "/refresh", token(3), token(4), **TAKEN),
+)
+
+
+def of(sample: ModuleType, evidence: tuple[Exchange, ...], expected: Expectation | None) -> Finding:
+    """A finding with that evidence."""
+    return replace(sample.run().findings[0], evidence=evidence, origins=(), expected=expected)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "expected"),
+    [(TWICE, Expectation("once", "/refresh_token", about=2)), (STORY, None)],
+    ids=["several are served", "a step of a story"],
+)
+def test_a_race_fails_on_the_flaw_and_passes_without(
+    evidence: tuple[Exchange, ...], expected: Expectation | None, sample: ModuleType, tmp_path: Path
+) -> None:
+    made = regression(of(sample, evidence, expected), sample.run())
+    assert not isinstance(made, NotWritten), made
+    path = tmp_path / made.name
+    path.write_text(made.text, encoding="utf-8")
+    for careful in (False, True):
+        with served(shop(careful=careful)) as url:
+            assert passes(path, url) is careful
+
+
+def test_a_place_that_no_client_reads_is_said(sample: ModuleType) -> None:
+    made = regression(of(sample, TWICE, Expectation("once", "query token", about=2)), sample.run())
+    assert isinstance(made, NotWritten)
+    assert "cannot be said" in made.reason

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Outcome, Role
@@ -132,9 +133,11 @@ def regression(finding: Finding, run: Run) -> Regression | NotWritten:
     needed = {digest for item in (*steps, attack) for digest in asked(item)}
     if finding.expected is not None and finding.expected.kind == "no secret":
         needed |= shown(attack)
-    writer = Writer(run, needed)
-    for step in steps:
-        writer.step(step)
+    groups = [list(group) for _, group in groupby(steps, key=lambda step: step.together or -step.number)]
+    once = finding.expected is not None and finding.expected.kind == "once"
+    writer = Writer(run, needed, raced=once or any(len(group) > 1 for group in groups))
+    for group in groups:
+        writer.step(*group)
     if not writer.attack(attack, finding.expected):
         return NotWritten(
             finding, f"what must be answered to request {attack.number} cannot be said without its secrets"

@@ -8,6 +8,17 @@ SEND = '''def send(method, path, *, headers=(), extra=None, **body):
         request = client.build_request(method, path, headers=[*headers, *(extra or {}).items()], **body)
         return client.send(request)
 '''
+# As SEND, for requests that wait for each other once they are ready to go.
+SEND_TOGETHER = SEND.replace("extra=None, **body", "extra=None, gate=None, **body").replace(
+    "        return client.send(request)\n",
+    "        if gate is not None:\n            gate.wait(30)\n        return client.send(request)\n",
+)
+AT_ONCE = '''def at_once(*calls):
+    """The replies to requests that are sent at the same instant, each by a thread of its own."""
+    gate = threading.Barrier(len(calls))
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(lambda call: call(gate), calls))
+'''
 ALTERED = '''def altered(token, pieces, *, parts):
     """The credential `token`, altered: texts and ranges of it (of its parts, or of its characters)."""
     whole = token.split(".") if parts else token

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from auth_conformance.model import Derivation, Exchange, Run, Signing
 
 # What a test imports, where it needs it.
-MODULES = ("base64", "hashlib", "hmac", "httpx", "json", "os", "secrets", "time", "uuid")
+MODULES = ("base64", "hashlib", "hmac", "httpx", "json", "os", "secrets", "threading", "time", "uuid")
 
 
 @dataclass(slots=True)
@@ -30,7 +30,10 @@ class Values:
     _ids: dict[str, str] = field(default_factory=dict)
     _recipes: dict[str, Derivation] = field(default_factory=dict)
     _taken: set[str] = field(
-        default_factory=lambda: {"altered", "cookie_line", "problem", "send", "signed", *MODULES}
+        default_factory=lambda: {
+            *("altered", "at_once", "cookie_line", "problem", "send", "signed", "turn"),
+            *MODULES,
+        }
     )
     _helpers: set[str] = field(default_factory=set)
     _replies: dict[int, str] = field(default_factory=dict)

@@ -9,28 +9,45 @@ from typing import TYPE_CHECKING
 from auth_conformance.model import Expectation, Outcome, Role
 from auth_reports.regression.literals import comment, kind, literal
 from auth_reports.regression.marks import MARK, leaves, names_something, quoted, shown
-from auth_reports.regression.snippets import ALTERED, COOKIE_LINE, PROBLEM, SEND, SIGNED
+from auth_reports.regression.snippets import (
+    ALTERED,
+    AT_ONCE,
+    COOKIE_LINE,
+    PROBLEM,
+    SEND,
+    SEND_TOGETHER,
+    SIGNED,
+)
 from auth_reports.regression.values import Values
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from auth_conformance.model import Exchange, Finding
 
 # What the client sets itself, and what describes a body that is written anew.
 _OUR_OWN = frozenset(
     {"accept-encoding", "connection", "content-length", "host", "user-agent", "content-type"}
 )
+# Who wins a race is chance: it is run so often, on an account of its own each time, by so many clients.
+_RACES = 3
+_CLIENTS = 10
 
 
 @dataclass(slots=True)
 class Writer(Values):
-    """Writes steps as statements."""
+    """Writes steps as statements. `raced` says that some of them go out at the same instant."""
 
+    raced: bool = False
     # Digests of keys under which an honest control got in, and by their variables the keys that none shows to be right.
     proved: set[str] = field(default_factory=set)
     unproved: dict[str, str] = field(default_factory=dict)
 
-    def step(self, exchange: Exchange) -> None:
-        """One request on the way to the attack: it must do now what it did then."""
+    def step(self, exchange: Exchange, *others: Exchange) -> None:
+        """One request on the way to the attack, or several at once: it must do now what it did then."""
+        if others:
+            self._race((exchange, *others))
+            return
         if self._registers(exchange):
             for match in MARK.finditer(exchange.request.body or ""):
                 self._chosen(match[1])
@@ -38,16 +55,56 @@ class Writer(Values):
         reply = self._call(exchange)
         self._replies[exchange.number] = reply
         if exchange.role is Role.ATTACK:
-            self.lines += [f"if not {reply}.is_success:", "    return  # refused: the flaw is gone"]
+            word = "continue" if self.raced else "return"
+            self.lines += [f"if not {reply}.is_success:", f"    {word}  # refused: the flaw is gone"]
         elif exchange.reply.status is not None and exchange.reply.status < 400:
             self.proved |= {recipe.signed.key for recipe in exchange.request.derived if recipe.signed}
+            if self.raced:
+                self.lines += [
+                    f"if turn and {reply}.status_code == 429:",
+                    "    return  # no more is let through",
+                ]
             self.lines.append(
                 f"assert {reply}.status_code < 400, {literal('before the attack: ' + exchange.label)}"
             )
         self._learn(exchange, reply)
 
+    def _race(self, exchanges: Sequence[Exchange]) -> None:
+        """Requests that go out at the same instant: what one of them issued exists only where it was served."""
+        calls = [f"lambda gate: send({self._sent(item)}, gate=gate)" for item in exchanges]
+        replies = [self._unused("reply") for _ in exchanges]
+        self._helpers.add("at_once")
+        self.lines.append(f"# at once: {comment(', '.join(item.label for item in exchanges))}")
+        self.lines.append(f"{', '.join(replies)} = at_once({', '.join(calls)})")
+        for item, reply in zip(exchanges, replies, strict=True):
+            self._replies[item.number] = reply
+            before = len(self.lines)
+            self._learn(item, reply)
+            if len(self.lines) > before:
+                self.lines[before:before] = [
+                    f"if not {reply}.is_success:",
+                    "    continue  # another was first",
+                ]
+
+    def _once(self, exchange: Exchange, expected: Expectation) -> bool:
+        """Several clients send the attack at once: one of them gets something, or all get the same."""
+        value = _found(expected.name)
+        if not value:
+            return False
+        self._helpers.add("at_once")
+        replies, given = self._unused("replies"), self._unused("given")
+        self.lines += [
+            f"# {_CLIENTS} clients at once: {comment(exchange.label)}",
+            f"{replies} = at_once(*[lambda gate: send({self._sent(exchange)}, gate=gate)] * {_CLIENTS})",
+            f"{given} = {{reply{value} for reply in {replies} if reply.is_success}}",
+            f"assert len({given}) <= 1, {literal('each got something of its own: ' + exchange.label)}",
+        ]
+        return True
+
     def attack(self, exchange: Exchange, expected: Expectation | None) -> bool:
         """The attack, and what a service without the flaw answers; whether that can be asserted."""
+        if expected is not None and expected.kind == "once":
+            return self._once(exchange, expected)
         presented = {recipe.signed.key for recipe in exchange.request.derived if recipe.signed}
         reply = self._call(exchange)
         expected = expected or Expectation("no crash" if exchange.outcome is Outcome.CRASHED else "refused")
@@ -121,6 +178,13 @@ class Writer(Values):
                 return []
 
     def _call(self, exchange: Exchange) -> str:
+        arguments, reply = self._sent(exchange), self._unused("reply")
+        self.lines.append(f"# {comment(exchange.label)}")
+        self.lines.append(f"{reply} = send({arguments})")
+        return reply
+
+    def _sent(self, exchange: Exchange) -> str:
+        """What `send` is given for a request."""
         request = exchange.request
         for recipe in request.derived:
             self._recipes[recipe.digest] = recipe
@@ -130,10 +194,7 @@ class Writer(Values):
             pairs = ", ".join(f"({literal(name)}, {self._text(value, name)})" for name, value in headers)
             arguments.append(f"headers=[{pairs}]")
         arguments += self._body(exchange)
-        reply = self._unused("reply")
-        self.lines.append(f"# {comment(exchange.label)}")
-        self.lines.append(f"{reply} = send({', '.join(arguments)})")
-        return reply
+        return ", ".join(arguments)
 
     def _registers(self, exchange: Exchange) -> bool:
         """Whether the step makes an account of this run: its name carries the run's id."""
@@ -207,17 +268,20 @@ class Writer(Values):
             '"""',
             "",
             *(f"import {name}" for name in self._modules()),
+            *(["from concurrent.futures import ThreadPoolExecutor"] if self.raced else []),
             "",
             "import httpx",
             "",
             f'BASE_URL = os.environ.get("BASE_URL", {literal(base)})',
-            *(["RUN = secrets.token_hex(3)"] if "RUN" in self._helpers else []),
+            *(["RUN = secrets.token_hex(3)"] if "RUN" in self._helpers and not self.raced else []),
             *(['NEW_PASSWORD = f"{secrets.token_urlsafe(18)}-7qX"'] if "PASSWORD" in self._helpers else []),
             *(f'{name} = os.environ["{name}"]' for name in self.environment),
             "",
             "",
-            SEND,
+            SEND_TOGETHER if self.raced else SEND,
         ]
+        if "at_once" in self._helpers:
+            head += ["", AT_ONCE]
         if "altered" in self._helpers:
             head += ["", ALTERED]
         if "signed" in self._helpers:
@@ -239,12 +303,34 @@ class Writer(Values):
             needed |= {"base64", "hmac", "json", "time", "uuid"}
         if self.unproved:
             needed.add("hashlib")
+        if self.raced:
+            needed.add("threading")
         return sorted(needed)
 
     def _body_lines(self) -> list[str]:
         """The statements; first, that the key is the one of the finding, where no accepted control shows it."""
-        return [
+        proof = [
             f"assert hashlib.sha256({variable}.encode()).hexdigest().startswith({literal(digest)}), "
             f'"{variable} is not the key that the finding is about"'
             for variable, digest in self.unproved.items()
-        ] + self.lines
+        ]
+        if not self.raced:
+            return proof + self.lines
+        anew = ["RUN = secrets.token_hex(3)"] if "RUN" in self._helpers else []
+        loop = f"for turn in range({_RACES}):  # who wins a race is chance"
+        return [*proof, loop, *(f"    {line}" for line in (*anew, *self.lines))]
+
+
+def _found(place: str) -> str:
+    """What reads a place in a reply, to be written behind the reply's name; "" for a place that none does."""
+    kind, _, name = place.partition(" ")
+    match kind:
+        case "cookie":
+            return f".cookies.get({literal(name)})"
+        case "header":
+            return f".headers.get({literal(name)})"
+        case pointer if pointer.startswith("/"):
+            parts = (part.replace("~1", "/").replace("~0", "~") for part in pointer[1:].split("/"))
+            return ".json()" + "".join(f"[{part if part.isdecimal() else literal(part)}]" for part in parts)
+        case _:
+            return ""
