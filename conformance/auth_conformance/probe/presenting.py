@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Credential, Kind
-from auth_conformance.model import Inconclusive, Masked, Outcome, Passed, Role, Verdict, Violation
+from auth_conformance.model import Inconclusive, Masked, Need, Outcome, Passed, Role, Verdict, Violation
 from auth_conformance.oracles.disclosure import Form, Search, is_slow_hash
 from auth_conformance.oracles.identifiers import is_uuid
 from auth_conformance.oracles.keys import public_start
@@ -20,12 +21,15 @@ from auth_conformance.probe.stored import Stored
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from auth_conformance.storage import Dump, Row
     from auth_conformance.target import Account
 
 # So many stored values are presented in each place, and so many where a failure counts as a guess.
 MOST, GUESSES = 12, 3
 SHORTEST = 8
+_USUAL = ("sha256", "sha512", "md5", "sha1")
 _DIGEST = re.compile(r"[0-9a-fA-F]{32,128}|[A-Za-z0-9+/_-]{22,88}={0,2}")
 
 
@@ -49,6 +53,8 @@ class Presenting(Holdings, Stored):
         issued["refresh token"] = [item.refresh for item in sessions.values() if item.refresh is not None]
         key = await self._key_beside(next(iter(sessions.values())))
         issued["key"] = [key] if key is not None else []
+        if self.target.database is None:
+            return await self._as_most_would_store(sessions, key)
         await self._ask_for_reset(account)
         dump = await self.stored()
         names = {account.username, *(await self.facts_of(next(iter(sessions.values())).credential)).values()}
@@ -70,6 +76,40 @@ class Presenting(Holdings, Stored):
             reason = f"{verdict.reason} Among the stored values were digests ({hashed})."
             return Passed(reason, tuple(self.evidence), tuple(self.notes))
         return self.joined(verdict, more)
+
+    async def _as_most_would_store(self, sessions: dict[Kind, Session], key: Secret | None) -> Verdict:
+        """Without the database: the digests that most services would store of what they have issued.
+
+        Raises Missing when none gets in: what is really stored is not known.
+        """
+        attempts: list[Attempt] = []
+        for session in sessions.values():
+            if session.credential.jwt is None and session.credential.carrier.kind is not Kind.BASIC:
+                attempts += _digested(session.credential, session.credential.carrier.kind.value)
+        if key is not None and self.target.keys is not None:
+            credential = Credential(self.target.keys.carriers[0], key)
+            attempts += _digested(credential, "key", public_start(key.reveal()))
+        violations: list[Violation] = []
+        flow = self.target.refresh
+        for session in sessions.values() if flow is not None else ():
+            for how, text in _digests(session.refresh.reveal()) if session.refresh is not None else ():
+                label = f"the {how} of a refresh token as refresh token"
+                answer, renewal = await self.renew(Secret(text), label, Role.ATTACK)
+                if renewal is not None and flow is not None:
+                    message = f"{flow.operation.name} gives tokens for the {how} of a refresh token."
+                    violations.append(Violation(flow.operation.name, message, None, (answer.exchange,)))
+        if attempts:
+            live = next(iter(sessions.values())).credential
+            verdict = self.joined(await self.must_refuse(attempts, credential=live), violations)
+            if not isinstance(verdict, Passed):
+                return verdict
+        elif violations:
+            return self.decided(violations, (), "")
+        raise Missing(
+            "Not tested: the database of the service is not known. Digests that most services would store of "
+            f"what they issue got in nowhere ({len(attempts)} attacks).",
+            self._remedy(Need.DATABASE),
+        )
 
     async def _all_logins(self, account: Account) -> dict[Kind, Session]:
         found: dict[Kind, Session] = {}
@@ -213,3 +253,26 @@ class Presenting(Holdings, Stored):
                 message = f"{name} sets a password for what stands in {item.place}."
                 return [Violation(name, message, None, (answer.exchange,))]
         return []
+
+
+def _digests(text: str) -> Iterator[tuple[str, str]]:
+    """The digests that services store of random secrets, as they write them."""
+    for name in _USUAL:
+        yield (
+            name.upper(),
+            hashlib.new(name, text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest(),
+        )
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    yield "SHA256 in base64", base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def _digested(credential: Credential, what: str, start: str = "") -> Iterator[Attempt]:
+    """A live credential's digests in its place; of a key also of its secret part, alone and behind the public one."""
+    text = credential.value.reveal()
+    parts = {"": text, "secret part of a ": text[len(start) :]} if start else {"": text}
+    for part, secret in parts.items():
+        for how, digest in _digests(secret):
+            label = f"the {how} of the {part}live {what} credential"
+            yield Attempt(label, credential.with_value(digest))
+            if start:
+                yield Attempt(f"{label}, behind its public part", credential.with_value(start + digest))

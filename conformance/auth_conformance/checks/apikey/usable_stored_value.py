@@ -12,7 +12,7 @@ from auth_conformance.sdk import API, ASVS, CWE, Depth, Impact, Need, Probe, Sev
     depth=Depth.GREY,
     impact=Impact.WRITES,
     budget=160,
-    needs=(Need.WITNESS, Need.LOGIN, Need.DATABASE),
+    needs=(Need.WITNESS, Need.LOGIN),
     references=(ASVS("11.4.2"), ASVS("13.3.1"), CWE(836), CWE(257), API(2)),
 )
 async def usable_stored_value(probe: Probe) -> Verdict:
@@ -22,7 +22,7 @@ async def usable_stored_value(probe: Probe) -> Verdict:
         kept for an old migration, gives that back to everybody with a backup.
     How: log in, create a key, ask for a reset, and read the rows of this account; then present every value in them
         as key, token and cookie, behind the prefix of a key and in base64, and the digests as refresh token,
-        password and reset token.
+        password and reset token. Without the database, the digests that most services would store.
     Fix: hash what was presented, always, and compare digests only:
         `where(ApiKey.key_digest == sha256(presented))`, without `or_(ApiKey.key_digest == presented)`.
     """
