@@ -64,6 +64,7 @@ class Namesakes(Accounts):
         held = await self.holdings(first)
         before = await self.facts_of(held[0].credential)
         left = await self._left_behind(held[0].credential)
+        waiting = [item for item in await self.pending(first) if item.resets]
         answer, name = await self._delete(users, held)
         if answer is None:
             raise Missing("No way to delete an account is known.")
@@ -85,6 +86,13 @@ class Namesakes(Accounts):
             ]
             self.notes += [f"the later account got the same {key} as the deleted one" for key in same]
             await self._must_be_live(anew, "after the replays")
+            when = "after somebody else had taken the name"
+            for item in waiting:
+                taken = await self.reopened(item, anew.account, when, doubts)
+                if taken is not None:
+                    message = f"A {item.name} of the deleted account set the password of the later one."
+                    proofs = (answer.exchange, made.exchange, *taken.proofs)
+                    violations.append(Violation(name, message, None, proofs))
         heir = (
             "the later account saw nothing of it" if anew is not None else "its name is not given out again"
         )

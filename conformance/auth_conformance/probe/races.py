@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import (
@@ -20,83 +19,28 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
-from auth_conformance.oracles.entry import Fingerprint, failure
-from auth_conformance.oracles.overlap import in_work, most_at_once
+from auth_conformance.oracles.entry import Fingerprint
 from auth_conformance.probe.core import Answer, Missing, Unclear
-from auth_conformance.probe.holdings import Holdings
 from auth_conformance.probe.mailing import Mailing
 from auth_conformance.probe.rotation import Reuse
+from auth_conformance.probe.slots import SlotRaces
+from auth_conformance.probe.volleys import ROUNDS, TOGETHER, Race
 from auth_conformance.secret import Secret
 from auth_conformance.target import Account
-from auth_conformance.transports.volley import Volley
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from auth_conformance.credentials import Kind
     from auth_conformance.probe.rotation import Renewal
     from auth_conformance.target import Register
     from auth_conformance.transports.message import HttpRequest
 
-ROUNDS = 5
-TOGETHER = 20
 REGISTRATIONS = 10
-# Rounds without overlap, or refused for their number, prove nothing; so many must have been real races.
-LEAST_ROUNDS = 2
 # What a limit of so many registrations per minute has forgotten, in seconds.
 WINDOW = 120.0
 
 
-@dataclass(frozen=True, slots=True)
-class Race:
-    """One round: the answers, and how many requests that no limit refused were in work at the same moment."""
-
-    answers: tuple[Answer, ...]
-    at_once: int
-
-    @property
-    def throttled(self) -> int:
-        """How many of the requests a limit refused: those were no attack."""
-        return sum(answer.outcome is Outcome.THROTTLED for answer in self.answers)
-
-
-class Races(Holdings, Reuse, Mailing):
-    """Sends requests together, and says whether they really were in work together."""
-
-    async def together_now(
-        self, requests: Sequence[HttpRequest], label: str, operation: str, solo: float, *, moved: float = 0.0
-    ) -> Race:
-        """Release all requests at one moment. `solo` is what one takes when it is alone, in seconds."""
-        inner = self.scene.recorder.transport
-        if not self.target.in_process and self.scene.wire is not None:
-            inner = await self.scene.wire()
-        volley = Volley(inner, len(requests))
-        seats = [volley.seat() for _ in requests]
-
-        async def one(number: int, request: HttpRequest) -> Answer:
-            sent = await self.scene.recorder.send(
-                replace(request, fresh=True),
-                label=f"{label} ({number + 1} of {len(requests)})",
-                role=Role.ATTACK,
-                operation=operation,
-                transport=seats[number],
-                at_once=True,
-            )
-            judgement = failure(sent.exchange.reply)
-            exchange = replace(sent.exchange, outcome=judgement.outcome if judgement else None)
-            return Answer(request, sent.reply, exchange, judgement)
-
-        with self.scene.recorder.clock.moved(moved):
-            answers = await asyncio.gather(*(one(number, item) for number, item in enumerate(requests)))
-        self.evidence += [answer.exchange for answer in answers]
-        # What a limit refused was no attack, and no part of the race.
-        spans = [
-            seat.span
-            for seat, answer in zip(seats, answers, strict=True)
-            if seat.span is not None and answer.outcome is not Outcome.THROTTLED
-        ]
-        # In this process a request is in work from its call on; elsewhere it may have waited in a queue.
-        return Race(tuple(answers), most_at_once(spans if self.target.in_process else in_work(spans, solo)))
+class Races(SlotRaces, Reuse, Mailing):
+    """Presents one value, or asks for one name, many times together."""
 
     # Refresh tokens.
 
@@ -104,7 +48,7 @@ class Races(Holdings, Reuse, Mailing):
         """A refresh token, and a reset token, presented many times at once works once. Raises Missing or Unclear."""
         verdicts: list[Verdict] = []
         left: list[Missing] = []
-        for race in (self._race_refreshes, self._race_resets):
+        for race in (self._race_refreshes, self._race_resets, self.race_slots):
             try:
                 verdicts.append(await race())
             except Missing as reason:
@@ -145,8 +89,8 @@ class Races(Holdings, Reuse, Mailing):
             violation = await self._children(race, session.credential.carrier.kind, number)
             if violation is not None:
                 return Failed((violation,), tuple(self.evidence), tuple(self.notes))
-            doubts += self._crashes(race)
-        verdict = self._raced(
+            doubts += self.crashes_of(race)
+        verdict = self.raced(
             races, doubts, f"{TOGETHER} uses of one refresh token gave at most one living child"
         )
         await self._still_refreshes(account, kind)
@@ -206,7 +150,7 @@ class Races(Holdings, Reuse, Mailing):
         """One reset token, and as many new passwords as requests: one of them may be said to be set."""
         confirm = self.recovery.confirm
         name = confirm.form.operation.name
-        account = await self.expendable()
+        account = await self.victim()
         token = await self.reset_token(account)
         alone = []
         for label in ("control: one reset", "control: the same token afterwards"):
@@ -219,6 +163,7 @@ class Races(Holdings, Reuse, Mailing):
                 )
             if answer is alone[0]:
                 await self.log_in(account)
+                self.now_known_by(account, account.password or Secret(""))
         if Fingerprint.of(alone[0].exchange.reply) == Fingerprint.of(alone[1].exchange.reply):
             reason = f"{name} answers a used token as a good one: CRD117 says whether it works."
             return Inconclusive(reason, "", tuple(self.evidence), tuple(self.notes))
@@ -234,6 +179,9 @@ class Races(Holdings, Reuse, Mailing):
             race = await self.together_now(requests, f"round {number + 1}: one reset token", name, solo)
             races.append(race)
             done = [answer for answer in race.answers if answer.judgement is None and answer.reply.ok]
+            if done:
+                account = pretended[race.answers.index(done[0])][0]
+                self.now_known_by(account, account.password or Secret(""))
             if len(done) > 1:
                 message = (
                     f"{name} said {len(done)} times that a password is set, for one token that was presented "
@@ -243,11 +191,9 @@ class Races(Holdings, Reuse, Mailing):
                 return Failed(
                     (Violation(name, message, None, proofs),), tuple(self.evidence), tuple(self.notes)
                 )
-            if done:
-                account = pretended[race.answers.index(done[0])][0]
-            doubts += self._crashes(race)
+            doubts += self.crashes_of(race)
         await self.log_in(account)
-        return self._raced(races, doubts, f"{TOGETHER} uses of one reset token set at most one password")
+        return self.raced(races, doubts, f"{TOGETHER} uses of one reset token set at most one password")
 
     def _reset_to(self, account: Account, token: Secret) -> tuple[Account, HttpRequest]:
         """The account with a new password, and the request that would set it."""
@@ -263,36 +209,6 @@ class Races(Holdings, Reuse, Mailing):
         )
         if renewal is None:
             raise Unclear("A new login could not refresh any more: refusals were refusals of everything.")
-
-    def _crashes(self, race: Race) -> list[str]:
-        """A crash of the service leaves a doubt; a limit is noted, and what it refused was no attack."""
-        if race.throttled:
-            label = race.answers[0].exchange.label.partition(" (")[0]
-            self.notes.append(
-                f"{label}: a limit of the service refused {race.throttled} of {len(race.answers)}"
-            )
-        return [
-            f"{answer.exchange.label}: {answer.why}"
-            for answer in race.answers
-            if answer.outcome is Outcome.CRASHED
-        ][:1]
-
-    def _raced(self, races: list[Race], doubts: list[str], what: str) -> Verdict:
-        evidence, notes = tuple(self.evidence), tuple(self.notes)
-        real = sum(race.at_once > 1 for race in races)
-        most = max((race.at_once for race in races), default=0)
-        achieved = f"in {real} of {len(races)} rounds up to {most} requests were in work together"
-        if doubts:
-            return Inconclusive(f"{doubts[0]}; {achieved}", "", evidence, notes)
-        if real >= LEAST_ROUNDS:
-            return Passed(f"{what}; {achieved}.", evidence, notes)
-        throttled = sum(race.throttled for race in races)
-        why = (
-            f"A limit of the service refused {throttled} of the requests: too few were left for a race"
-            if throttled
-            else "The service handled the requests one after the other: no race took place"
-        )
-        return Inconclusive(f"{why} ({achieved}).", "", evidence, notes)
 
     # Registrations.
 
@@ -322,7 +238,7 @@ class Races(Holdings, Reuse, Mailing):
                 return Failed((violation,), tuple(self.evidence), tuple(self.notes))
         if crashed:
             return self._losers_crashed(register.operation.name, crashed)
-        return self._raced(races, [], f"{REGISTRATIONS} registrations of one name made one account")
+        return self.raced(races, [], f"{REGISTRATIONS} registrations of one name made one account")
 
     def _losers_crashed(self, name: str, crashed: list[Answer]) -> Verdict:
         """Losers of the race must be refused: a 500 is a finding, no answer at all may be our load."""

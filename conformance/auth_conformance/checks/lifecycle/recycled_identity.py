@@ -29,9 +29,10 @@ async def recycled_identity(probe: Probe) -> Verdict:
     Why: a token whose subject is the user name is a token of whoever has the name. A stateless one within its
         tolerance is no excuse: it opens another person's account.
     How: an expendable account collects credentials of every kind and writes an object, and is deleted. Somebody
-        registers its name with another password. The old credentials are presented again, and the later account
-        looks for the object, by its id and in the list. Where people can change the name that they log in with, another
-        account gives its name up, and what it holds must not work as the later owner of the name.
+        registers its name with another password. The old credentials are presented again, a reset token that was
+        mailed before must not set the later account's password, and the later account looks for the object, by its
+        id and in the list. Where people can change the name that they log in with, another account gives its name
+        up, and what it holds must not work as the later owner of the name.
     Fix: let `sub` and every foreign key be an identifier that is never given out again, such as a random UUID
         (with SQLite's integers: `sqlite_autoincrement=True`), and delete what the account owned with it.
     """
