@@ -93,6 +93,8 @@ class Namesakes(Accounts):
                     message = f"A {item.name} of the deleted account set the password of the later one."
                     proofs = (answer.exchange, made.exchange, *taken.proofs)
                     violations.append(Violation(name, message, None, proofs))
+            if waiting and not violations:
+                await self._must_be_live(anew, "after the old tokens were redeemed")
         heir = (
             "the later account saw nothing of it" if anew is not None else "its name is not given out again"
         )

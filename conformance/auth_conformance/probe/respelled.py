@@ -10,7 +10,8 @@ from auth_conformance.model import Masked, Role, Verdict, Violation
 from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.respelling import token_respellings
 from auth_conformance.probe.core import Answer, Unclear
-from auth_conformance.probe.holdings import Holdings, told_once
+from auth_conformance.probe.holdings import told_once
+from auth_conformance.probe.respelledrefresh import RespelledRefresh
 
 if TYPE_CHECKING:
     from auth_conformance.model import Exchange
@@ -28,7 +29,7 @@ class Spelled:
     credential: Credential
 
 
-class Respelled(Holdings):
+class Respelled(RespelledRefresh):
     """Replays ended credentials as somebody else would write them."""
 
     async def must_stay_ended(self) -> Verdict:
@@ -41,6 +42,7 @@ class Respelled(Holdings):
             masked = await self._logout_respelled(logout, account, violations, doubts, tried)
             if masked is not None:
                 return masked
+            await self.refresh_respelled(logout, account, violations, doubts, tried)
         await self._key_respelled(account, violations, doubts, tried)
         if not account.expendable:
             self.forget_shared(account)

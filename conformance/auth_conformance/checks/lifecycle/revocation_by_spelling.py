@@ -9,7 +9,7 @@ from auth_conformance.sdk import API, ASVS, CWE, RFC, Impact, Need, Probe, Sever
     title="Ended credential accepted in another spelling",
     severity=Severity.HIGH,
     level=1,
-    budget=150,
+    budget=240,
     impact=Impact.WRITES,
     needs=(Need.WITNESS, Need.LOGIN, Need.LOGOUT),
     references=(
@@ -30,7 +30,8 @@ async def revocation_by_spelling(probe: Probe) -> Verdict:
         ECDSA by the second signature that verifies, which anybody can compute without a key.
     How: before a logout, find the spellings of a token, cookie and key that get in: padding, spare bits, the other
         base64 alphabet, the twin signature, words of the scheme, other places. Log out with the original, and
-        replay them all; log out with each of them, and replay the original. Revoke a key likewise.
+        replay them all; log out with each of them, and replay the original. Revoke a key likewise, and use up
+        and log out refresh tokens.
     Fix: revoke by what the token says, not by how it is written: its `jti` or `sid` in the session table; and
         refuse what is not canonical before verifying.
     """
