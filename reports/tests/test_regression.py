@@ -134,6 +134,9 @@ MORE_FLAWS = [
     ("unlisted_algorithm", "TOK112"),
     ("respelled_signature", "TOK127"),
     ("meaningless_token.2", "TOK101"),
+    ("believed_identity_header", "AUZ109"),
+    ("foreign_object_readable.3", "AUZ101"),
+    ("ignored_scope.2", "AUZ111"),
     ("spreading_key", "KEY103"),
     ("excessive_response", "AUZ106"),
     ("undocumented_intake", "MIX106"),
@@ -208,6 +211,49 @@ def test_a_token_signed_with_the_secret_is_signed_anew(sample: ModuleType, tmp_p
     assert read["exp"] > 1
 
 
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [(404, None), (200, Expectation("accepted")), (401, Expectation("status", value="401"))],
+)
+def test_a_test_that_would_pass_on_the_flaw_is_not_written(
+    sample: ModuleType, status: int, expected: Expectation | None
+) -> None:
+    run = sample.run()
+    finding = next(item for item in run.findings if item.evidence)
+    evidence = tuple(
+        replace(item, request=replace(item.request, headers=()), reply=replace(item.reply, status=status))
+        for item in finding.evidence
+    )
+    refused = regression(replace(finding, evidence=evidence, expected=expected), run)
+    assert isinstance(refused, NotWritten)
+    assert f"({status}) looks like that of a sound service" in refused.reason
+
+
+def test_an_id_in_the_other_case_is_still_the_id(sample: ModuleType) -> None:
+    run = sample.run()
+    finding = next(item for item in run.findings if item.evidence)
+    made = Exchange(
+        1,
+        "create",
+        Role.SETUP,
+        "POST /notes",
+        Request("POST", "https://h/notes", body="{}"),
+        Reply(201, body='{"id": "9b1c7a52-aaaa"}', media_type="application/json"),
+        0.0,
+    )
+    attack = replace(
+        finding.evidence[0],
+        number=2,
+        role=Role.ATTACK,
+        outcome=Outcome.ACCEPTED,
+        request=Request("GET", "https://h/notes/9B1C7A52-AAAA"),
+        reply=Reply(200),
+    )
+    written = regression(replace(finding, evidence=(made, attack)), run)
+    assert not isinstance(written, NotWritten), written
+    assert "\"/notes/\" + str(reply.json()['id']).upper()" in written.text
+
+
 def test_what_has_no_test_is_listed_in_the_folder(sample: ModuleType, tmp_path: Path) -> None:
     run = sample.run()
     _, left = export(run, tmp_path)
@@ -255,7 +301,7 @@ def test_a_forgery_without_a_recipe_is_not_written(sample: ModuleType) -> None:
     finding = next(item for item in run.findings if item.code == "TOK110")
     refused = regression(finding, run)
     assert isinstance(refused, NotWritten)
-    assert "takes more than a live one" in refused.reason
+    assert "takes more than a live" in refused.reason
     assert "--only TOK110" in told([refused], run)[0]
 
 
@@ -309,7 +355,11 @@ def test_a_recipe_is_written_as_code(sample: ModuleType) -> None:
 def test_what_is_expected_is_asserted(sample: ModuleType, expected: Expectation, assertion: str) -> None:
     run = sample.run()
     finding = next(item for item in run.findings if item.evidence)
-    evidence = tuple(replace(item, request=replace(item.request, headers=())) for item in finding.evidence)
+    status = 500 if expected.kind == "no crash" else 200
+    evidence = tuple(
+        replace(item, request=replace(item.request, headers=()), reply=replace(item.reply, status=status))
+        for item in finding.evidence
+    )
     made = regression(replace(finding, evidence=evidence, expected=expected), run)
     assert not isinstance(made, NotWritten), made
     assert assertion in made.text

@@ -146,8 +146,11 @@ class Cookies(Sessions):
                 # The same cookie, asked for once more by the same operation.
                 number = again.exchange.number
                 expected = Expectation("cookie", line.cookie.name, wanted, number) if wanted else None
-                if unwanted:
-                    expected = Expectation("no cookie", line.cookie.name, unwanted, number)
+                # Where the attribute is there, it is the value that must not be.
+                value = again.cookie.attribute(wanted.rstrip("=")) if wanted else None
+                if unwanted or value:
+                    bad = unwanted or f"{wanted}{value}"
+                    expected = Expectation("no cookie", line.cookie.name, bad, number)
                 proof = (line.exchange, again.exchange)
                 violations.append(Violation(line.operation, f"{told}.", severity, proof, expected))
         if violations:

@@ -36,6 +36,8 @@ _HASHES = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
 # Claims that are new in each token (RFC 7519 §4.1.7), and claims that say whose it is.
 _FRESH = frozenset({"jti"})
 _PERSONAL = frozenset({"sub", "email", "username", "preferred_username", "name", "sid", "uid", "user_id"})
+# Claims that say what a token is for (RFC 7519 §4.1, RFC 8693 §4.2): they differ, and are nobody's own.
+_SHARED = frozenset({"iss", "aud", "azp", "client_id", "scope", "scp", "scopes", "typ", "type"})
 # So many characters in common with a person's own claim are no chance.
 _OF_SOMEBODY = 4
 
@@ -158,9 +160,9 @@ def _changes(base: Jwt, token: Jwt, known: Sequence[Jwt], now: float) -> dict[st
 def _of_somebody(name: str, value: object, old: object, known: Sequence[Jwt]) -> bool:
     """Whether a new value is another token's, or made from one that only this person has."""
     others = [item.claims[name] for item in known if name in item.claims]
-    if value in others:
+    if value in others and name not in _SHARED:
         return True
-    personal = name in _PERSONAL or any(other != old for other in others)
+    personal = name in _PERSONAL or (name not in _SHARED and any(other != old for other in others))
     if not personal or not isinstance(old, str) or not isinstance(value, str):
         return personal and isinstance(old, int) and isinstance(value, str) and str(old) in value
     one, other = old.casefold(), value.casefold()

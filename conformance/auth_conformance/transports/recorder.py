@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from auth_conformance.clock import Clock
 from auth_conformance.model import Exchange, Reply, Request, Role
@@ -44,6 +44,7 @@ KEPT_OF_A_WORDING = 2
 ISSUING = 2_000
 _DIGEST = re.compile(r"sha256:([0-9a-f]{12})")
 # A value in a JSON body that may be the id of what was created.
+_NAME = re.compile(r"(?<![\w.+@-])(?=[\w.+@-]*\d)(?=[\w.+@-]*[A-Za-z])[\w.+@-]{8,254}(?![\w.+@-])")
 _ID = re.compile(r':\s*(?:"([\w-]{1,64})"|(\d{1,18})\b)')
 
 
@@ -206,12 +207,12 @@ class Recorder:
     def origins(self, evidence: Iterable[Exchange]) -> tuple[Exchange, ...]:
         """The exchanges that issued the credentials in `evidence`, and those in them, oldest first.
 
-        A password comes from nowhere but the registration that chose it.
+        A password comes from nowhere but the registration that chose it; so does an account that is only named.
         """
         issued = [self.redactor.again(exchange) for exchange in self._issued]
-        given = {exchange.number for exchange in evidence}
+        given = {exchange.number: exchange for exchange in evidence}
         found: dict[int, Exchange] = {}
-        open_ones = set[str]().union(*(_asked(exchange) for exchange in evidence))
+        open_ones = set[str]().union(*(_asked(exchange) | _named(exchange) for exchange in given.values()))
         known = set[str]()
         while open_ones:
             digest = open_ones.pop()
@@ -367,4 +368,12 @@ def _given(exchange: Exchange) -> set[str]:
     reply = exchange.reply
     texts = [reply.body, *(value for _, value in reply.headers)]
     ids = {f"id {value}" for pair in _ID.findall(reply.body) for value in pair if value}
-    return {digest for text in texts for digest in _DIGEST.findall(text)} | ids
+    names = _named(exchange) if exchange.label.startswith("register") else set()
+    return {digest for text in texts for digest in _DIGEST.findall(text)} | ids | names
+
+
+def _named(exchange: Exchange) -> set[str]:
+    """The words of a request that may name an account: the run's accounts have digits in their names."""
+    request = exchange.request
+    texts = [request.url, request.body or "", *(value for _, value in request.headers)]
+    return {f"name {word}" for text in texts for word in _NAME.findall(unquote(text))}

@@ -1,6 +1,7 @@
 """What the recorder keeps: replies by operation, where credentials came from, how altered ones follow."""
 
 import asyncio
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -73,6 +74,20 @@ def test_the_login_that_issued_a_token_is_found_again() -> None:
         used = HttpRequest("GET", "/me", headers=(("Authorization", f"Bearer {TOKEN}"),))
         sent = await way.send(used, label="attack", role=Role.ATTACK)
         assert [item.label for item in way.origins([sent.exchange])] == ["register", "log in"]
+
+    asyncio.run(run())
+
+
+def test_the_registration_of_an_account_that_is_only_named_is_found() -> None:
+    way = recorder()
+
+    async def run() -> None:
+        for name in ("ac1234a@example.com", "ac1234b@example.com"):
+            body = f"email={quote(name)}&password=hunter-2-{name[6]}".encode()
+            await way.send(HttpRequest("POST", "/register", body=body), label=f"register {name}")
+        named = HttpRequest("GET", "/me", headers=(("X-Forwarded-User", "ac1234b@example.com"),))
+        sent = await way.send(named, label="attack", role=Role.ATTACK)
+        assert [item.label for item in way.origins([sent.exchange])] == ["register ac1234b@example.com"]
 
     asyncio.run(run())
 

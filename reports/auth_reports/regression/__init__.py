@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from auth_conformance.model import Exchange, Finding, Run
+    from auth_conformance.model import Exchange, Expectation, Finding, Run
 
 
 # What tells a reader of the folder what is there, and what is not.
@@ -121,15 +121,9 @@ def regression(finding: Finding, run: Run) -> Regression | NotWritten:
     steps = _repeatable(
         sorted({item.number: item for item in (*finding.origins, *before)}.values(), key=lambda e: e.number)
     )
-    odd = next((item.special for item in (*steps, attack) if item.special), "")
-    if odd:
-        return NotWritten(finding, reasons.special(odd))
-    cut = next((item for item in (*steps, attack) if len(item.request.body or "") >= 8000), None)
-    if cut is not None:
-        return NotWritten(finding, f"the body of request {cut.number} is too long for a test")
-    unmade = _unmade(attack, steps)
-    if unmade:
-        return NotWritten(finding, reasons.unmade(unmade))
+    reason = _why_not(finding, run, attack, steps)
+    if reason:
+        return NotWritten(finding, reason)
     needed = {digest for item in (*steps, attack) for digest in asked(item)}
     if finding.expected is not None and finding.expected.kind == "no secret":
         needed |= shown(attack)
@@ -148,6 +142,22 @@ def regression(finding: Finding, run: Run) -> Regression | NotWritten:
     )
 
 
+def _why_not(finding: Finding, run: Run, attack: Exchange, steps: Sequence[Exchange]) -> str:
+    """Why these steps and this attack make no test, "" where they do."""
+    odd = next((item.special for item in (*steps, attack) if item.special), "")
+    if odd:
+        return reasons.special(odd)
+    cut = next((item for item in (*steps, attack) if len(item.request.body or "") >= 8000), None)
+    if cut is not None:
+        return f"the body of request {cut.number} is too long for a test"
+    unmade = _unmade(attack, steps, run, finding.expected)
+    if unmade:
+        return reasons.unmade(unmade)
+    if _ended(attack, steps):
+        return reasons.ENDED
+    return reasons.answered(attack.reply.status) if _holds(attack, finding.expected) else ""
+
+
 def _attack(finding: Finding) -> Exchange | None:
     evidence = finding.evidence
     if finding.expected is not None:
@@ -155,7 +165,8 @@ def _attack(finding: Finding) -> Exchange | None:
         if about is not None:
             return about
         attacks = [item for item in evidence if item.role is Role.ATTACK]
-        return attacks[0] if attacks else (evidence[-1] if evidence else None)
+        telling = [item for item in attacks if not _holds(item, finding.expected)]
+        return next(iter(telling or attacks or evidence[-1:]), None)
     wanted = (Outcome.ACCEPTED, Outcome.CRASHED)
     found = [item for item in evidence if item.role is Role.ATTACK and item.outcome in wanted]
     # Of several ways in, the one that is easiest to repeat: what follows from a live credential.
@@ -164,12 +175,72 @@ def _attack(finding: Finding) -> Exchange | None:
     )
 
 
-def _unmade(attack: Exchange, steps: Sequence[Exchange]) -> str:
-    """The attack's label, if it presents what no step has issued or shown alive and no recipe makes."""
+def _holds(attack: Exchange, expected: Expectation | None) -> bool:
+    """Whether the flawed service already answered as a sound one does: such a test would pass on the flaw."""
+    status = attack.reply.status
+    if status is None:
+        return False
+    kind = expected.kind if expected is not None else "refused"
+    if expected is None and attack.outcome is Outcome.CRASHED:
+        kind = "no crash"
+    match kind:
+        case "refused":
+            return not 200 <= status < 300
+        case "accepted":
+            return status < 400
+        case "no crash":
+            return status < 500
+        case "status":
+            return expected is not None and str(status) in expected.value.split()
+        case "cookie" | "no cookie" if expected is not None:
+            lines = [value.lower() for name, value in attack.reply.headers if name.lower() == "set-cookie"]
+            line = next((item for item in lines if item.startswith(f"{expected.name.lower()}=")), "")
+            return (expected.value.lower() in line) is (kind == "cookie")
+        case _:
+            return False
+
+
+def _unmade(attack: Exchange, steps: Sequence[Exchange], run: Run, expected: Expectation | None) -> str:
+    """The attack's label, if it presents what no step has issued or shown alive and no recipe makes.
+
+    In its body and its path that is a secret that nobody but the attack ever sent; any other one does where
+    the secret itself is what must not come back.
+    """
     alive = {digest for step in steps for digest in marks(step)}
-    recipes = {recipe.digest for recipe in attack.request.derived}
-    lost = {digest for _, value in attack.request.headers for digest in MARK.findall(value)} - alive - recipes
-    return attack.label if lost else ""
+    alive |= {recipe.digest for recipe in attack.request.derived}
+    lost = {digest for _, value in attack.request.headers for digest in MARK.findall(value)} - alive
+    if lost:
+        return attack.label
+    if expected is not None and expected.kind == "no secret":
+        return ""
+    rest = {
+        digest for text in (attack.request.url, attack.request.body or "") for digest in MARK.findall(text)
+    }
+    return attack.label if rest - alive and rest - alive - _sent_before(run) else ""
+
+
+def _sent_before(run: Run) -> set[str]:
+    """The secrets that the run sent or got on other occasions than an attack."""
+    shown = {
+        item.number: item
+        for result in run.results
+        for item in (*result.origins, *result.verdict.evidence)
+        if item.role is not Role.ATTACK
+    }
+    return {digest for item in shown.values() for digest in marks(item)}
+
+
+def _ended(attack: Exchange, steps: Sequence[Exchange]) -> bool:
+    """Whether a credential that was just issued is refused: what ended it in between is no step."""
+    last = steps[-1] if steps else None
+    presented = {digest for _, value in attack.request.headers for digest in MARK.findall(value)}
+    return (
+        attack.reply.status in (401, 403)
+        and last is not None
+        and bool(presented)
+        and presented <= shown(last)
+        and not attack.request.derived
+    )
 
 
 def _repeatable(steps: Sequence[Exchange]) -> list[Exchange]:

@@ -18,6 +18,11 @@ def without_attack(finding: Finding) -> str:
     )
 
 
+def answered(status: int | None) -> str:
+    """The reply looks sound, and the flaw is in what it did."""
+    return f"its own reply ({status}) looks like that of a sound service; what is wrong was seen elsewhere"
+
+
 def special(what: str) -> str:
     """The run did what a client outside cannot: it moved the service's clock, or wrote the bytes itself."""
     if what.startswith("clock"):
@@ -26,11 +31,12 @@ def special(what: str) -> str:
 
 
 def unmade(label: str) -> str:
-    """A forgery that does not follow from a live credential by cutting, joining or signing with a secret."""
+    """A secret that does not follow from a live credential by cutting, joining or signing with a secret."""
     return (
-        f"its credential ({label}) takes more than a live one and a secret: a key pair, another user's token, "
-        "or a part of a signature that differs each time"
+        f"what it sends ({label}) takes more than a live credential and a secret: a key pair, another user's "
+        "token, a part of a signature that differs each time, or a text that the report does not show"
     )
 
 
 WEBSOCKET = "httpx opens no WebSocket"
+ENDED = "the evidence does not hold what ended the credential that is refused in it"

@@ -47,10 +47,15 @@ class Values:
         pieces: list[str] = []
         for index, segment in enumerate(path.split("/")):
             pieces += [literal("/")] if index else []
-            pieces += (
-                [f"str({self._ids[segment]})"] if segment in self._ids else self._pieces(segment, "path")
-            )
+            pieces += self._segment(segment)
         return joined(pieces + self._pieces(query, "query"))
+
+    def _segment(self, segment: str) -> list[str]:
+        """A part of a path: an id of an earlier reply, also in the other case, or text."""
+        for known, spelled in ((segment, ""), (segment.lower(), ".upper()"), (segment.upper(), ".lower()")):
+            if known in self._ids:
+                return [f"str({self._ids[known]}){spelled}"]
+        return self._pieces(segment, "path")
 
     def _body(self, exchange: Exchange) -> list[str]:
         body = exchange.request.body

@@ -54,7 +54,7 @@ class Writer(Values):
         self._choose_anew(exchange)
         reply = self._call(exchange)
         self._replies[exchange.number] = reply
-        if exchange.role is Role.ATTACK:
+        if exchange.role is Role.ATTACK and 200 <= (exchange.reply.status or 0) < 300:
             word = "continue" if self.raced else "return"
             self.lines += [f"if not {reply}.is_success:", f"    {word}  # refused: the flaw is gone"]
         elif exchange.reply.status is not None and exchange.reply.status < 400:
@@ -105,6 +105,9 @@ class Writer(Values):
         """The attack, and what a service without the flaw answers; whether that can be asserted."""
         if expected is not None and expected.kind == "once":
             return self._once(exchange, expected)
+        if expected is not None and expected.kind == "no secret":
+            for match in MARK.finditer(exchange.request.body or ""):
+                self._chosen(match[1])
         presented = {recipe.signed.key for recipe in exchange.request.derived if recipe.signed}
         reply = self._call(exchange)
         expected = expected or Expectation("no crash" if exchange.outcome is Outcome.CRASHED else "refused")
