@@ -96,7 +96,7 @@ class Barred(Likeness, Throttling, Knocking):
         recovery = self.target.recovery
         if recovery is None:
             return None
-        account = await self.expendable()
+        account = await self.another_victim()
         model = (await self.reset_token(account)).reveal() if self.target.mailbox is not None else None
         new = Secret(self.password())
         name = recovery.confirm.form.operation.name
@@ -111,7 +111,7 @@ class Barred(Likeness, Throttling, Knocking):
         verification = self.target.verification
         if verification is None:
             return None
-        account = await self.expendable()
+        account = await self.another_victim()
         asked = self.target.mailbox is not None and verification.ask is not None
         model = (await self.verify_token(account)).reveal() if asked else None
         name = verification.confirm.form.operation.name
@@ -126,7 +126,7 @@ class Barred(Likeness, Throttling, Knocking):
         change = self.target.password_change
         if change is None or change.current is None:
             return None
-        account = await self.expendable()
+        account = await self.another_victim()
         credential = await self.right_login(self.distinct_logins()[0], account, "before guesses")
         new, name = Secret(self.password()), change.form.operation.name
 

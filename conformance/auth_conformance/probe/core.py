@@ -137,6 +137,16 @@ class Core:
         self.evidence: list[Exchange] = []
         self.notes: list[str] = []
 
+    @contextlib.contextmanager
+    def doubting(self, doubts: list[str], remedies: list[str] | None = None) -> Iterator[None]:
+        """A step within it that stays unclear leaves a doubt: what other steps have found stands."""
+        try:
+            yield
+        except Unclear as reason:
+            doubts.append(str(reason))
+            if remedies is not None and isinstance(reason.verdict, Inconclusive):
+                remedies.append(reason.verdict.remedy)
+
     # Facts about the target, or a conclusion that says what is missing.
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Carrier, Credential, Kind
-from auth_conformance.model import Outcome, Role, Severity, Verdict, Violation
+from auth_conformance.model import Inconclusive, Outcome, Passed, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.pointer import resolve
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.mailing import Mailing
@@ -55,12 +55,17 @@ class Interchange(Mailing, Stored):
             verdict = await self.must_refuse(
                 attempts, credential=next(iter(lives.values())), controls=controls
             )
-            logins = await self._as_passwords()
+            logins: list[Violation] = []
+            doubts: list[str] = []
+            with self.doubting(doubts):
+                logins = await self._as_passwords()
         finally:
             for answer in made:
                 await self.revoke_key(answer)
         if logins:
             return self.joined(verdict, logins)
+        if doubts and isinstance(verdict, Passed):
+            return Inconclusive(doubts[0], "", tuple(self.evidence), tuple(self.notes))
         return verdict
 
     async def _interchanged(self) -> dict[Kind, Credential]:

@@ -42,12 +42,18 @@ class KeyQuery(Placing, Expiry):
         declared = next(
             (item for item in self.target.carriers if item.kind is Kind.KEY and item.place == "query"), None
         )
-        verdicts = []
-        if attempts := self.key_in_query(live):
-            verdicts.append(await self.must_refuse(attempts, credential=live))
-        if declared is not None:
-            verdicts.append(await self._contained(live.moved_to(declared)))
-        verdicts += await self._changes_by_query(live, declared)
+        verdicts: list[Verdict] = []
+        doubts: list[str] = []
+        with self.doubting(doubts):
+            if attempts := self.key_in_query(live):
+                verdicts.append(await self.must_refuse(attempts, credential=live))
+        with self.doubting(doubts):
+            if declared is not None:
+                verdicts.append(await self._contained(live.moved_to(declared)))
+        with self.doubting(doubts):
+            verdicts += await self._changes_by_query(live, declared)
+        if doubts:
+            verdicts.append(Inconclusive(doubts[0], "", tuple(self.evidence), tuple(self.notes)))
         verdict = self.gravest(verdicts)
         if not isinstance(verdict, Passed):
             return verdict

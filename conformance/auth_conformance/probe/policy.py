@@ -158,7 +158,8 @@ class PasswordPolicy(Knocking):
                 Severity.LOW,
             ),
         ]
-        return found + derived
+        # Words of the context and leaked passwords are matters of level 2 (ASVS V6.2.11, V6.2.12).
+        return found + (derived if self.scene.level >= _SECOND_LEVEL else [])
 
     def _places_to_choose(self) -> list[Entrance]:
         found = [self._chosen_at_registration()] if self.target.register is not None else []
@@ -260,15 +261,19 @@ class PasswordPolicy(Knocking):
             return "".join(rng.choice(alphabet) for _ in range(count))
 
         lower = "bcdfghjklmnpqrstvwxz"
-        return [
+        found: list[tuple[str, str, Severity | None]] = [
             ("20 random lower-case letters", many(lower, 20), None),
             ("20 random digits", many("0123456789", 20), None),
             ("random letters with blanks", " ".join(many(lower, 4) for _ in range(4)), None),
             ("emoji", many("🦊🌵🎈🚲🧊🍋🪁🐙🌙🧵", 16), None),
             ("Cyrillic letters", many("бвгджзклмнпрстфхцчшщ", 16), None),
-            ("64 characters", many(lower + "23456789", 64), None),
-            ("64 letters of two bytes each", "é" * 60 + many("àèìòù", 4), None),
         ]
+        if self.scene.level >= _SECOND_LEVEL:  # ASVS V6.2.9
+            found += [
+                ("64 characters", many(lower + "23456789", 64), None),
+                ("64 letters of two bytes each", "é" * 60 + many("àèìòù", 4), None),
+            ]
+        return found
 
     async def _twice_as_long(self) -> None:
         """Twice the length that has to be allowed: where that is refused, it is told and no finding."""

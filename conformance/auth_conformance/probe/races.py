@@ -53,6 +53,8 @@ class Races(SlotRaces, Reuse, Mailing):
                 verdicts.append(await race())
             except Missing as reason:
                 left.append(reason)
+            except Unclear as reason:
+                verdicts.append(reason.verdict)  # what another race has shown stands
         if not verdicts:
             raise left[0]
         self.notes += [str(reason) for reason in left]

@@ -42,8 +42,10 @@ class Respelled(RespelledRefresh):
             masked = await self._logout_respelled(logout, account, violations, doubts, tried)
             if masked is not None:
                 return masked
-            await self.refresh_respelled(logout, account, violations, doubts, tried)
-        await self._key_respelled(account, violations, doubts, tried)
+            with self.doubting(doubts):
+                await self.refresh_respelled(logout, account, violations, doubts, tried)
+        with self.doubting(doubts):
+            await self._key_respelled(account, violations, doubts, tried)
         if not account.expendable:
             self.forget_shared(account)
         accepted = (

@@ -58,14 +58,16 @@ class Revocation(Rotation):
         account = await self.disposable("lifecycle") or self.account()
         violations: list[Violation] = []
         unclear: list[str] = []
+        remedies: list[str] = []
         proved: list[str] = []
         try:
             for logout in logouts:
-                cast = await self._open_sessions(logout.kind, account)
-                found, doubts = await self._one_logout(logout, cast)
-                violations += found
-                unclear += doubts
-                proved.append(f"{logout.operation.name} ({logout.kind.value})")
+                with self.doubting(unclear, remedies):
+                    cast = await self._open_sessions(logout.kind, account)
+                    found, doubts = await self._one_logout(logout, cast)
+                    violations += found
+                    unclear += doubts
+                    proved.append(f"{logout.operation.name} ({logout.kind.value})")
         finally:
             for used in (account, self.target.accounts.get("b")):
                 if used is not None and not used.expendable:
@@ -75,7 +77,8 @@ class Revocation(Rotation):
             return Failed(tuple(violations), evidence, notes)
         if unclear:
             more = f" (and {len(unclear) - 1} more)" if len(unclear) > 1 else ""
-            return Inconclusive(unclear[0] + more, "", evidence, notes)
+            remedy = next(filter(None, remedies), "")
+            return Inconclusive(unclear[0] + more, remedy, evidence, notes)
         reason = (
             f"After {' and '.join(proved)} the session was refused at once, {REPLAYS} times over new connections "
             f"and {self._logout_pause:g} s later; other sessions went on."

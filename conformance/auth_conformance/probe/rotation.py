@@ -138,13 +138,15 @@ class Reuse(Rotation):
         survivor = await self._family(account, kind)
         first = await self._reused(account, kind, 2)
         if first is not None:
-            second = await self._reused(account, kind, 3)
-            self._family_verdict(first, second)
-        await self._survivor(survivor)
-        await self._other_kinds(survivor.credential)
-        await self._other_caller(account, kind)
-        await self._wider_scope(account, kind)
-        await self._after_logout(account, kind)
+            with self.doubting(self._doubts):
+                second = await self._reused(account, kind, 3)
+                self._family_verdict(first, second)
+        with self.doubting(self._doubts):
+            await self._survivor(survivor)
+            await self._other_kinds(survivor.credential)
+        for step in (self._other_caller, self._wider_scope, self._after_logout):
+            with self.doubting(self._doubts):
+                await step(account, kind)
         lively = await self._family(account, kind)
         _, renewal = await self.renew(
             self._token_of(lively), "control: a new login can refresh", Role.CONTROL

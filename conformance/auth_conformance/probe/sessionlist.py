@@ -36,7 +36,8 @@ class SessionList(Holdings):
         kept = await self._view(account, kind, [viewer.credential, ended.credential])
         violations = await self._values_as_credentials(sessions, viewer)
         doubts: list[str] = []
-        violations += await self._stranger_ends(sessions, viewer, kind, doubts)
+        with self.doubting(doubts):
+            violations += await self._stranger_ends(sessions, viewer, kind, doubts)
         if sessions.end is None and sessions.end_all is None:
             message = f"{sessions.listing.name} lists logins, and no operation ends one."
             violations.append(Violation(sessions.listing.name, message, Severity.LOW))
@@ -50,8 +51,10 @@ class SessionList(Holdings):
                 doubts.append(f"{sessions.end_all.name} ended nothing ({answer.why or answer.status})")
             else:
                 violations += await self._ended(kept, sessions.end_all, answer, doubts)
-        violations += await self._administrator_ends(account, kind, doubts)
-        violations += await self._beyond_limit(sessions.listing.name, kind)
+        with self.doubting(doubts):
+            violations += await self._administrator_ends(account, kind, doubts)
+        with self.doubting(doubts):
+            violations += await self._beyond_limit(sessions.listing.name, kind)
         await self._must_be_live(await self.log_in(account, kind), "at the end")
         for used in (account, self.target.accounts.get("b")):
             if used is not None and not used.expendable:

@@ -44,6 +44,7 @@ class SlotRaces(Volleys):
         # The controls: one place that is free again is given once, and then there is none.
         await self._free(revoke, login, held.pop())
         if self._key_kept(keys, await self._one_more(keys, login), held) is None:
+            await self._holder_lives(login)
             raise Missing(f"Not applicable: a key that is revoked makes no room at {name}.", applicable=False)
         if self._key_kept(keys, await self._one_more(keys, login), held) is not None:
             raise Unclear(f"{name} refused one key, and then made one: its limit is not one of places.")
@@ -84,13 +85,18 @@ class SlotRaces(Volleys):
                 quickest = min(quickest, answer.reply.took)
                 continue
             again = await self._one_more(keys, login)
+            await self._holder_lives(login)
             refused = answer.judgement is None and again.judgement is None and not again.reply.ok
             if not held or not refused:
-                raise Missing(
+                raise Unclear(
                     f"{keys.create.name} stopped making keys without saying so twice ({answer.status}, {again.status})."
                 )
             return max(0.001, quickest)
         raise Missing(f"Not applicable: {MOST_SLOTS} keys of one account met no limit.", applicable=False)
+
+    async def _holder_lives(self, login: Credential) -> None:
+        """See that it is keys that are refused, and not their maker. Raises Unclear."""
+        await self.must_live(self.witness, login, await self.baseline(self.witness, login), "beside the keys")
 
     async def _one_more(self, keys: KeyManagement, login: Credential) -> Answer:
         return await self.call(

@@ -109,7 +109,7 @@ class Throttling(Sessions):
         return math.ceil(self.target.policy.throttle_limit * 1.5)
 
     async def _besiege(self, login: Login) -> Siege:
-        victim = await self.expendable()
+        victim = await self.victim()
         for when in ("before", "and again"):
             if await self._right(login, victim, f"control {when}: the right password") is None:
                 raise Unclear(f"{login.operation.name} refused the right password of a new account.")

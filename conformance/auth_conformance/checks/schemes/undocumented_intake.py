@@ -5,6 +5,7 @@ from auth_conformance.sdk import (
     ASVS,
     CWE,
     WSTG,
+    Inconclusive,
     Kind,
     Missing,
     Need,
@@ -45,6 +46,7 @@ async def undocumented_intake(probe: Probe) -> Verdict:
         OpenAPI document, and remove `request.cookies.get("access_token")` and its like.
     """
     verdicts: list[Verdict] = []
+    doubts: list[str] = []
     for kind in (Kind.BEARER, Kind.KEY):
         if kind not in probe.kinds():
             continue
@@ -53,7 +55,9 @@ async def undocumented_intake(probe: Probe) -> Verdict:
         except (Missing, Unclear) as reason:
             probe.notes.append(f"no {kind.value} credential: {reason}")
             continue
-        verdicts.append(await probe.must_refuse(probe.undocumented_places(live), credential=live))
+        with probe.doubting(doubts):
+            verdicts.append(await probe.must_refuse(probe.undocumented_places(live), credential=live))
+    verdicts += [Inconclusive(reason, evidence=tuple(probe.evidence)) for reason in doubts]
     if not verdicts:
         raise Missing("Not tested: no live token and no live key is known.")
     return probe.gravest(verdicts)
