@@ -11,9 +11,10 @@ import click
 
 from auth_conformance.acceptance import BASELINE, baseline_of, baseline_text, load_baseline
 from auth_conformance.console import printable
-from auth_conformance.document import from_document
+from auth_conformance.document import FORMAT, from_document
+from auth_conformance.misfit import misfit
 from auth_conformance.model import Run
-from auth_conformance.outputs import Refused, outputs, write_all
+from auth_conformance.outputs import Refused, checked, outputs, write_all
 from auth_conformance.settings import ConfigurationError
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -22,13 +23,48 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 def read_run(path: Path) -> Run:
     """The run in a JSON report. Raises Refused."""
     try:
-        return from_document(json.loads(path.read_text("utf-8")))
+        run = from_document(_document(path))
+    except KeyError as error:
+        raise _unread(path, f"something is missing: {error}") from None
+    except ValueError as error:
+        raise _unread(path, str(error)) from None
+    except (TypeError, AttributeError):
+        raise _unread(path, "a part of it has another form") from None
+    wrong = misfit(run, Run)
+    if wrong:
+        raise _unread(path, wrong)
+    return run
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """The JSON object in a file. Raises Refused."""
+    try:
+        # Some editors and shells put a byte order mark before UTF-8.
+        document = json.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise Refused(f"{path} cannot be read: {error.strerror}.") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Refused(
-            f"{path} is not a run that this version reads ({error}). Write one: run … --json {path}"
-        ) from None
+    except UnicodeDecodeError:
+        raise _unread(path, "it is not text in UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise _unread(path, f"it is no JSON, or was cut off: {error}") from None
+    except RecursionError:
+        raise _unread(path, "it is nested too deeply") from None
+    if not isinstance(document, dict):
+        raise _unread(path, "it holds no JSON object")
+    found = document.get("format")
+    if found != FORMAT:
+        said = f"its format is {found!r}" if found else "it does not say its format"
+        raise _unread(path, f"{said}, and this version reads {FORMAT!r}")
+    return document
+
+
+def _unread(path: Path, why: str) -> Refused:
+    return Refused(
+        printable(
+            f"{path} is not the JSON report of a run: {why[:300]}.\n"
+            "Write one: auth-conformance run TARGET --json run.json"
+        )
+    )
 
 
 @click.command()
@@ -36,10 +72,10 @@ def read_run(path: Path) -> Run:
 @outputs
 def report(run_file: Path, **files: Any) -> None:
     """Write other reports from the JSON report of a run."""
-    run = read_run(run_file)
     if not any(files.values()):
         raise Refused("Say what to write: --html FILE, --sarif FILE, --markdown FILE or --export-tests DIR.")
-    for line in write_all(run, files):
+    run = read_run(run_file)
+    for line in write_all(run, checked(files, run_file)):
         click.echo(line)
 
 

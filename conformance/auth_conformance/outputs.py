@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
     from auth_conformance.model import Run
 
 F = TypeVar("F", bound=Callable[..., Any])
+# The options that name a file or a folder to write.
+_OPTIONS = {
+    "json_file": "--json",
+    "html_file": "--html",
+    "sarif_file": "--sarif",
+    "markdown_file": "--markdown",
+    "test_folder": "--export-tests",
+}
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -53,10 +62,35 @@ def outputs(command: F) -> F:
 
 
 def split(flags: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The flags of `outputs`, and the others."""
-    names = {"json_file", "html_file", "sarif_file", "markdown_file", "sarif_anchor", "test_folder"}
+    """The flags of `outputs`, and the others. Raises Refused for what `checked` refuses."""
+    names = {*_OPTIONS, "sarif_anchor"}
     files = {name: value for name, value in flags.items() if name in names}
-    return files, {name: value for name, value in flags.items() if name not in names}
+    return checked(files), {name: value for name, value in flags.items() if name not in names}
+
+
+def checked(files: Mapping[str, Any], source: Path | None = None) -> dict[str, Any]:
+    """The flags, if each report can be written and none overwrites another; a run may have taken long by then.
+
+    `source` is the run that they are made from: only its own JSON may take its place. Raises Refused.
+    """
+    taken: dict[Path, str] = {} if source is None else {source.resolve(): "the run that is read"}
+    for name, option in _OPTIONS.items():
+        path: Path | None = files.get(name)
+        if path is None:
+            continue
+        if not path.name:
+            raise Refused(f"{option} names no file.")
+        place = path.resolve()
+        if place in taken and not (name == "json_file" and place == (source and source.resolve())):
+            raise Refused(f"{option} {path} would overwrite {taken[place]}: give each a name of its own.")
+        if not path.exists() or path.is_file():
+            taken[place] = option
+        folder = next(each for each in (place, *place.parents) if each.exists())
+        if folder != place and not folder.is_dir():
+            raise Refused(f"{option} {path} cannot be written: {folder} is no folder.")
+        if not os.access(folder, os.W_OK):
+            raise Refused(f"{option} {path} cannot be written: {folder} may not be written to.")
+    return dict(files)
 
 
 def write_all(run: Run, files: Mapping[str, Any]) -> list[str]:

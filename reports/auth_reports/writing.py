@@ -40,8 +40,15 @@ def write(run: Run, paths: Mapping[str, Path | None], *, anchor: str | None = No
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write `text` beside `path` and move it there: with the user's umask, which tempfile would not use."""
+    """Write `text` beside `path` and move it there: with the user's umask, which tempfile would not use.
+
+    A link stays a link, and what is no file (`/dev/stdout`, a pipe) is written to: moved upon, it would be gone.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8", newline="\n")
+        return
+    path = path.resolve()
     scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         scratch.write_text(text, encoding="utf-8", newline="\n")

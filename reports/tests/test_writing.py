@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,6 +30,25 @@ def test_hostile_texts_reach_the_disk(sample: ModuleType, tmp_path: Path) -> Non
     run = sample.run(sample.hostile(), note=" ".join(sample.HOSTILE))
     for path in writing.write(run, {"json": tmp_path / "r.json", "html": tmp_path / "r.html"}):
         assert path.read_bytes()
+
+
+def test_a_link_stays_a_link_and_a_pipe_is_written_to(sample: ModuleType, tmp_path: Path) -> None:
+    run = sample.run()
+    link, pipe = tmp_path / "link.md", tmp_path / "pipe"
+    link.symlink_to("file.md")
+    writing.write(run, {"markdown": link})
+    assert link.is_symlink()
+    text = (tmp_path / "file.md").read_text("utf-8")
+    assert "Authentication" in text
+    # A device or a pipe would be gone if a file were moved upon it.
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        writing.write(run, {"markdown": pipe})
+        assert os.read(reader, 1 << 20).decode() == text
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
 
 
 def test_a_failed_write_leaves_the_old_report(

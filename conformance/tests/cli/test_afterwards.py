@@ -3,10 +3,15 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
+
+from auth_conformance.cli import main
 
 SOON = (datetime.now(UTC) + timedelta(days=30)).date()
 
@@ -44,7 +49,8 @@ def test_every_format_is_made_from_the_json_report(runs: Path) -> None:
     assert (runs / "o.html").read_text("utf-8").startswith("<!DOCTYPE html>")
     assert json.loads((runs / "o.sarif").read_text("utf-8"))["runs"][0]["results"]
     assert "TOK110" in (runs / "o.md").read_text("utf-8")
-    assert [path.name for path in (runs / "tests").iterdir()] == ["test_tok110_get_users_me.py"]
+    assert [path.name for path in (runs / "tests").glob("*.py")] == ["test_tok110_get_users_me.py"]
+    assert "test_tok110_get_users_me.py" in (runs / "tests" / "auth-conformance-tests.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
@@ -52,17 +58,65 @@ def test_every_format_is_made_from_the_json_report(runs: Path) -> None:
     [
         (("report", "nowhere.json", "--html", "x.html"), "cannot be read"),
         (("report", "flawed.json"), "Say what to write"),
-        (("report", "notarun.json", "--html", "x.html"), "not a run"),
-        (("diff", "flawed.json", "notarun.json"), "not a run"),
-        (("baseline", "flawed.json", "--output", "notarun.json"), "not a baseline"),
+        (("report", "list.json", "--html", "x.html"), "it holds no JSON object"),
+        (("report", "flawed.json", "--html", "flawed.json"), "would overwrite the run that is read"),
+        (("report", "flawed.json", "--html", "x", "--sarif", "./x"), "--sarif x would overwrite --html"),
+        (("report", "flawed.json", "--html", "list.json/x.html"), "list.json is no folder"),
+        (("report", "flawed.json", "--html", ""), "--html names no file"),
+        (("diff", "flawed.json", "list.json"), "is not the JSON report of a run"),
+        (("baseline", "flawed.json", "--output", "list.json"), "not a baseline"),
+        (("demo", "--only", "TOK101", "--html", "list.json/x.html"), "list.json is no folder"),
     ],
 )
-def test_bad_input_is_one_sentence(runs: Path, arguments: tuple[str, ...], told: str) -> None:
-    (runs / "notarun.json").write_text("[1]")
-    done = command(*arguments, cwd=runs)
-    assert done.returncode == 2
+def test_bad_input_is_one_sentence(
+    runs: Path, arguments: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (runs / "list.json").write_text("[1]")
+    monkeypatch.chdir(runs)
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 2
     assert told in done.stderr
-    assert "Traceback" not in done.stderr
+    assert isinstance(done.exception, SystemExit)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda text, _: text[: len(text) // 2], "it is no JSON, or was cut off"),
+        (lambda _, __: "[" * 200_000, "it is nested too deeply"),
+        (lambda _, run: {**run, "format": "auth-conformance/run-2"}, "'auth-conformance/run-2'"),
+        (lambda _, __: {"runs": []}, "it does not say its format"),
+        (lambda _, run: {**run, "results": [{}]}, "something is missing: 'rule'"),
+        (lambda _, run: {**run, "results": "none"}, "a part of it has another form"),
+        (lambda _, run: {**run, "level": "three"}, "level is not a number"),
+        (lambda _, run: {**run, "started": "2026-01-01T00:00:00"}, "started has no time zone"),
+        (
+            lambda _, run: {**run, "target": {**run["target"], "address": None}},
+            "target.address is not a text",
+        ),
+        (lambda _, run: {**run, "target": {**run["target"], "title": 5}}, "target.title is not a text"),
+        (lambda _, run: {**run, "notes": [5]}, "notes[0] is not a text"),
+    ],
+)
+def test_a_spoiled_run_is_one_sentence(
+    runs: Path, tmp_path: Path, spoil: Callable[..., Any], told: str
+) -> None:
+    text = (runs / "flawed.json").read_text("utf-8")
+    made = spoil(text, json.loads(text))
+    path = tmp_path / "spoiled.json"
+    path.write_text(made if isinstance(made, str) else json.dumps(made), "utf-8")
+    done = CliRunner().invoke(main, ["report", str(path), "--html", str(tmp_path / "x.html")])
+    assert done.exit_code == 2, done.output
+    assert told in done.stderr
+    assert not (tmp_path / "x.html").exists()
+
+
+def test_a_byte_order_mark_is_no_fault(runs: Path, tmp_path: Path) -> None:
+    path = tmp_path / "bom.json"
+    path.write_text((runs / "clean.json").read_text("utf-8"), "utf-8-sig")
+    assert (
+        CliRunner().invoke(main, ["report", str(path), "--markdown", str(tmp_path / "x.md")]).exit_code == 0
+    )
 
 
 def test_two_runs_are_compared(runs: Path) -> None:
