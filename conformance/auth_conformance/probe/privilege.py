@@ -14,17 +14,14 @@ from auth_conformance.model import (
     Inconclusive,
     Need,
     Passed,
-    Provenance,
     Role,
     Verdict,
     Violation,
 )
 from auth_conformance.oracles.entry import Fingerprint
 from auth_conformance.oracles.normalise import masked
-from auth_conformance.oracles.privilege import GUESSES, role_word
-from auth_conformance.oracles.scopes import scopes_of
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
-from auth_conformance.probe.sessions import Sessions
+from auth_conformance.probe.ranks import Privileged, Ranks, parameters
 from auth_conformance.target import Operation
 
 if TYPE_CHECKING:
@@ -32,24 +29,7 @@ if TYPE_CHECKING:
     from auth_conformance.target import Account
     from auth_conformance.transports.message import HttpRequest
 
-READING = ("GET", "HEAD")
-# Changes first, then creations, then deletions from the leaves to the root: safe order.
-ORDER = {"GET": 0, "HEAD": 0, "PATCH": 1, "PUT": 1, "POST": 2, "DELETE": 3}
 MOST_PRIVILEGED = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Privileged:
-    """An operation that ordinary users must not call, and why we think so."""
-
-    operation: Operation
-    because: str
-    declared: bool
-
-    @property
-    def reads(self) -> bool:
-        """Whether calling it changes nothing."""
-        return self.operation.method in READING
 
 
 @dataclass(slots=True)
@@ -71,6 +51,15 @@ class Findings:
     confirmed: set[str] = field(default_factory=set)
     undecided: list[str] = field(default_factory=list)
 
+    def accuse(self, item: Privileged, message: str, proof: tuple[Exchange, ...]) -> None:
+        """A was let in: a finding, or a question where nothing but its place says that A must not be."""
+        name = item.operation.name
+        if item.suspected:
+            self.doubts.append(f"{message.removesuffix('.')}, and nothing says who may")
+            self.undecided.append(name)
+        else:
+            self.violations.append(Violation(name, message, None, proof, Expectation("refused")))
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -80,14 +69,14 @@ class Standing:
     own: str
 
 
-class Privilege(Sessions):
+class Privilege(Ranks):
     """Calls privileged operations with each credential of an ordinary user."""
 
     async def must_need_privilege(self) -> Verdict:
         """Privileged operations must refuse A, while an administrator gets through. Raises Missing or Unclear."""
         admin = await self.credential(owner="admin") if "admin" in self.target.accounts else None
-        operations = await self._privileged_set(with_admin=admin is not None)
         live = await self.credential()
+        operations = await self.privileged(admin, live)
         baseline = await self.baseline(self.witness, live)
         await self.must_live(self.witness, live, baseline, "before")
         self._own_voice_here = baseline.refusals
@@ -132,77 +121,6 @@ class Privilege(Sessions):
         )
         return Passed(reason, evidence, notes)
 
-    # Which operations, and who calls them.
-
-    async def _privileged_set(self, *, with_admin: bool) -> list[Privileged]:
-        policy = self.target.policy
-        flows = {login.operation.name for login in self.target.logins}
-        flows |= {logout.operation.name for logout in self.target.logouts}
-        granted = await self._scopes_of_a()
-        found: list[Privileged] = []
-        for operation in self.target.operations:
-            if operation.name in policy.privileged_operations:
-                found.append(Privileged(operation, "declared privileged", declared=True))
-            elif operation.name not in policy.public_operations | flows:
-                because = self._hint(operation, granted)
-                if because:
-                    found.append(Privileged(operation, because, declared=False))
-        known = {operation.name for operation in self.target.operations}
-        for name in sorted(policy.privileged_operations - known):
-            method, _, path = name.partition(" ")
-            operation = Operation(method, path, provenance=Provenance.DECLARED)
-            found.append(Privileged(operation, "declared privileged", declared=True))
-        hinted = any(not item.declared for item in found)
-        if not with_admin:
-            found = [item for item in found if item.declared]
-        else:
-            found += self._guessed(known)
-        if not found:
-            self._nothing_privileged(hinted=hinted)
-        return sorted(
-            found, key=lambda item: (ORDER.get(item.operation.method, 2), -item.operation.path.count("/"))
-        )
-
-    def _nothing_privileged(self, *, hinted: bool) -> None:
-        if hinted:
-            raise Missing(
-                "Operations for administrators were found, but no administrator is known to compare with.",
-                self.target.remedies.get(Need.ADMIN, ""),
-            )
-        raise Missing(
-            "No operation is declared privileged, and the document names none.",
-            '[policy]\nprivileged_operations = ["GET /admin/users"]',
-        )
-
-    @staticmethod
-    def _hint(operation: Operation, granted: frozenset[str]) -> str:
-        schemes = [name for alternative in operation.security or () for name in alternative]
-        word = role_word(
-            [operation.path, *operation.tags, *operation.scopes, operation.operation_id, *schemes]
-        )
-        if word is not None:
-            return f"the document says {word}"
-        missing = set(operation.scopes) - granted
-        return f"needs the scope {min(missing)}, which an ordinary user lacks" if granted and missing else ""
-
-    def _guessed(self, known: set[str]) -> list[Privileged]:
-        """Name undocumented places where administrators' operations often are; only GET."""
-        first = self.witness.operation.path.strip("/").split("/")
-        prefixes = ["", *(["/" + "/".join(first[:-1])] if len(first) > 1 else [])]
-        names = [
-            Operation("GET", f"{prefix}/{word}", provenance=Provenance.GUESSED)
-            for prefix in prefixes
-            for word in GUESSES
-        ]
-        return [Privileged(item, "guessed", declared=False) for item in names if item.name not in known]
-
-    async def _scopes_of_a(self) -> frozenset[str]:
-        if not self.target.logins:
-            return frozenset()
-        live = await self.credential()
-        token = live.jwt
-        return scopes_of(dict(token.claims) if token is not None else None)
-
     async def _credentials_of_a(self) -> dict[str, Credential]:
         """Return every kind of credential that A owns, the refresh token among them."""
         found: dict[str, Credential] = {}
@@ -230,7 +148,7 @@ class Privilege(Sessions):
         self, item: Privileged, attackers: dict[str, Credential], admin: Credential | None, findings: Findings
     ) -> None:
         operation, name = item.operation, item.operation.name
-        aimed = self._aim(operation, await self._victim()) if _parameters(operation) else {}
+        aimed = self._aim(operation, await self._victim()) if parameters(operation) else {}
         request = self._valid_request(operation, aimed)
         allowed = (
             await self._send_as(request, admin, f"control: an administrator calls {name}", operation)
@@ -336,11 +254,7 @@ class Privilege(Sessions):
             )
             if await self._same_answer(item, request, attackers[label], last, allowed):
                 message = f"{name} ({item.because}) answered an ordinary user with {label} as it does an administrator."
-                findings.violations.append(
-                    Violation(
-                        name, message, None, (allowed.exchange, *self._latest(1)), Expectation("refused")
-                    )
-                )
+                findings.accuse(item, message, (allowed.exchange, *self._latest(1)))
                 return
             if allowed.reply.ok:
                 findings.confirmed.add(name)
@@ -412,8 +326,7 @@ class Privilege(Sessions):
             message = (
                 f"{name} ({item.because}) worked for an ordinary user with {label}: its effect was seen."
             )
-            proof = (answer.exchange, *self._latest(2))
-            findings.violations.append(Violation(name, message, None, proof, Expectation("refused")))
+            findings.accuse(item, message, (answer.exchange, *self._latest(2)))
         else:
             findings.doubts.append(f"{name} had an effect for an ordinary user once, then not")
 
@@ -478,7 +391,7 @@ class Privilege(Sessions):
     def _aim(operation: Operation, victim: Victim | None) -> dict[str, str]:
         """Return path parameters that name the victim; none when that cannot be done for all of them."""
         values: dict[str, str] = {}
-        for name in _parameters(operation):
+        for name in parameters(operation):
             value = _fact(victim.facts, name) if victim is not None else None
             if value is None:
                 return {}
@@ -492,7 +405,7 @@ class Privilege(Sessions):
         seen = []
         for path in (operation.path, operation.path.rpartition("/")[0]) if admin is not None else ():
             view = self.target.operation(f"GET {path}")
-            if view is not None and set(_parameters(view)) <= values.keys():
+            if view is not None and set(parameters(view)) <= values.keys():
                 answer = await self.call(
                     view, admin, label="control: as an administrator sees it", values=values
                 )
@@ -533,10 +446,6 @@ class Privilege(Sessions):
 
 def _alike(left: Answer, right: Answer) -> bool:
     return left.status == right.status and masked(left.reply.text) == masked(right.reply.text)
-
-
-def _parameters(operation: Operation) -> list[str]:
-    return [part.split("}")[0] for part in operation.path.split("{")[1:]]
 
 
 def _facts(body: object, username: str) -> dict[str, str]:

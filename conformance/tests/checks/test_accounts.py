@@ -409,6 +409,38 @@ class TestPrivilege:
         judgement = judged("AUZ104", House(), replace(plain, policy=Policy(privileged_operations=changes)))
         assert judgement.name == "inconclusive"
 
+    @pytest.mark.parametrize(
+        ("guards_deletion", "expected"), [(True, "passed"), (False, "inconclusive")], ids=["sound", "flawed"]
+    )
+    def test_an_area_whose_name_says_nothing(self, *, guards_deletion: bool, expected: str) -> None:
+        """What refuses A and lets an administrator in is found by its answers, and so is what lies beneath it."""
+
+        class Forgetful(House):
+            def guard(self, name: str) -> None:
+                if guards_deletion or not self.deletes:
+                    super().guard(name)
+
+            deletes = False
+
+        house = Forgetful()
+        app = create_app(house)
+
+        async def renamed(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http" and scope["path"].startswith("/kontor/"):
+                house.deletes = scope["method"] == "DELETE"
+                scope = {**scope, "path": scope["path"].replace("/kontor/", "/admin/", 1)}
+            await app(scope, receive, send)
+
+        beneath = (operation("GET /kontor/people"), operation("DELETE /kontor/people/{username}"))
+        others = tuple(item for item in known().operations if "/admin/" not in item.path)
+        result = judged("AUZ104", renamed, known(operations=(*others, *beneath)))
+        assert result.name == expected, result.verdict.reason
+        if expected == "inconclusive":
+            assert "nothing says who may" in result.verdict.reason
+            assert 'privileged_operations = ["DELETE /kontor/people/{username}"]' in result.verdict.remedy
+        else:
+            assert result.verdict.reason.startswith("2 privileged operations refused")
+
     def test_nothing_named_is_nothing_tested(self) -> None:
         result = judged("AUZ104", House(), known(operations=()))
         assert result.name in {"skipped", "inconclusive", "passed"}
