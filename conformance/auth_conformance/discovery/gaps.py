@@ -6,7 +6,8 @@ import random
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Kind
-from auth_conformance.discovery.lifecycle import deletion_operations, is_logout
+from auth_conformance.discovery.endings import wordless
+from auth_conformance.discovery.lifecycle import is_logout
 from auth_conformance.discovery.logins import attempts
 from auth_conformance.discovery.management import account_operations, session_listings
 from auth_conformance.discovery.names import IN_PATH, avoided, likeness, mentions
@@ -18,7 +19,6 @@ from auth_conformance.model import Need
 
 if TYPE_CHECKING:
     from auth_conformance.discovery.knowledge import Knowledge
-    from auth_conformance.target import Operation
 
 _LINES = """
 witness
@@ -267,7 +267,7 @@ def _absent_flows(known: Knowledge) -> dict[Need, str]:
     # Providers end sessions beside the document (OpenID RP-Initiated Logout §2.1, RFC 7009).
     elsewhere = any(known.provider.get(name) for name in ("end_session_endpoint", "revocation_endpoint"))
     logout = elsewhere or named("logout") or any(map(is_logout, known.operations.values()))
-    if not known.logouts and not logout and not _wordless(known):
+    if not known.logouts and not logout and not wordless(known):
         found[Need.LOGOUT] = f"{read}, and no operation is named like a logout."
     issued_refresh = any(login.refresh for login in known.logins)
     if known.refresh is None and not issued_refresh and not named("refresh"):
@@ -293,37 +293,12 @@ def _understood(known: Knowledge) -> bool:
     return not known.logins or any(likeness(login.operation, "login") for login in known.logins)
 
 
-def _wordless(known: Knowledge) -> list[Operation]:
-    """Operations that might end a login, whatever they are called: a caller, and nothing told.
-
-    A creation of an object or a key takes a body, and what is done to one thing names it in its path.
-    """
-    return [
-        operation
-        for operation in known.by_method("POST", "DELETE")
-        if operation.security != ()
-        and "{" not in operation.path
-        and not any(item.required for schema in operation.bodies.values() for item in fields(schema))
-        and not any(item.required and item.place == "query" for item in operation.parameters)
-        and operation.name not in _flows(known)
-        and operation not in deletion_operations(known)
-    ]
-
-
-def _flows(known: Knowledge) -> set[str]:
-    """The names of the operations whose part is known."""
-    flows = {login.operation.name for login in known.logins}
-    flows |= {item.operation.name for item in (known.register, known.refresh) if item is not None}
-    flows |= {known.keys.create.name} if known.keys is not None else set()
-    return flows | ({known.objects.create.name} if known.objects is not None else set())
-
-
 def _named_remedies(known: Knowledge) -> dict[Need, str]:
     """Lines with the operations of this service in them, where some have the shape that is looked for."""
     found: dict[Need, str] = {}
-    wordless = _wordless(known)
-    if wordless:
-        choice = ", ".join(f'"{operation.name}"' for operation in wordless[:3])
+    endings = wordless(known)
+    if endings:
+        choice = ", ".join(f'"{operation.name}"' for operation in endings[:3])
         found[Need.LOGOUT] = f"logout = [{choice}]  # the one that ends a login\n"
     for operation in known.by_method("POST", "PUT"):
         needed = [

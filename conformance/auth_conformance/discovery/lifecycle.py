@@ -226,7 +226,7 @@ async def find_logouts(scout: Scout, known: Knowledge, doorman: Doorman) -> None
             credential = login.read(reply, "a") if reply is not None else None
             if reply is None or credential is None:
                 return
-            found = await _log_out(scout, operation, credential, login.read_refresh(reply))
+            found = await log_out(scout, operation, credential, login.read_refresh(reply))
             if found is not None and await _ended(scout, known, found, credential):
                 known.logouts.append(found)
                 known.say(
@@ -311,9 +311,10 @@ def refresh_member(operation: Operation) -> str | None:
     return named[0] if named else None
 
 
-async def _log_out(
+async def log_out(
     scout: Scout, operation: Operation, credential: Credential, refresh: Secret | None
 ) -> Logout | None:
+    """Call what may be a logout; return how it was called, None when it did not say yes."""
     logout = Logout(operation, credential.carrier.kind, refresh_member(operation), Provenance.OBSERVED)
     request = operation.request()
     for media, schema in list(operation.bodies.items())[:1]:
@@ -347,12 +348,16 @@ def _guess_logouts(known: Knowledge) -> None:
 
 
 def deletion_operations(known: Knowledge) -> list[Operation]:
-    """Operations by which people delete their own account."""
+    """Operations by which people delete their own account, by their names; or what is read to know who one is."""
+    own = known.witness.operation.path if known.witness is not None and known.witness.identity else None
     found = [
         operation
         for operation in known.by_method("DELETE")
         if "{" not in operation.path
-        and rank(operation.path.rstrip("/").rsplit("/", 1)[-1], names("delete_account")) is not None
+        and (
+            rank(operation.path.rstrip("/").rsplit("/", 1)[-1], names("delete_account")) is not None
+            or operation.path == own
+        )
         and not likeness(operation, "logout")
     ]
     found.sort(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.discovery.asking import granted
+from auth_conformance.discovery.endings import find_unnamed_logout
 from auth_conformance.discovery.lifecycle import deletion_operations
 from auth_conformance.discovery.registering import (
     make_account,
@@ -154,6 +155,7 @@ async def verify_registration(scout: Scout, known: Knowledge, doorman: Doorman) 
             Provenance.OBSERVED,
             "a new account logged in",
         )
+        await find_unnamed_logout(scout, known, doorman, account)
         await _delete(scout, known)
         break
     known.accounts.pop("x0", None)

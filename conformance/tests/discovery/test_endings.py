@@ -1,0 +1,98 @@
+"""What ends a login or an account without being called so: tried with an account of the run's own, and observed."""
+
+from typing import Annotated, Any
+
+import pytest
+from discovery_people import PASSWORDS, Store
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
+
+Sent = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
+
+
+class Guest(BaseModel):
+    username: str
+    password: str
+
+
+def hotel(  # noqa: C901 - a service is many handlers
+    store: Store, *, leave: tuple[str, str], sign_up: bool = True, works: bool = True
+) -> FastAPI:
+    """A login below /stay, `leave` (method and path) to end it, and a wave of the hand that does nothing."""
+    app = FastAPI()
+
+    def caller(sent: Sent) -> str:
+        name = store.owner(sent.credentials if sent else None)
+        if name is None or name not in store.people:
+            raise HTTPException(401, "no")
+        return name
+
+    Caller = Annotated[str, Depends(caller)]  # noqa: N806 - a type
+
+    if sign_up:
+
+        @app.post("/stay/guests", status_code=201)
+        def register(body: Guest) -> dict[str, str]:
+            if body.username in store.people:
+                raise HTTPException(409, "taken")
+            store.people[body.username] = body.password
+            return {"username": body.username}
+
+    @app.post("/stay/login")
+    def enter(body: Guest) -> dict[str, str]:
+        return {"access_token": store.log_in(body.username, body.password)}
+
+    @app.post("/stay/wave")
+    def wave(_: Caller) -> dict[str, bool]:
+        return {"waved": True}
+
+    @app.api_route(leave[1], methods=[leave[0]], status_code=204)
+    def go(_: Caller, sent: Sent) -> None:
+        if works and sent is not None:
+            del store.sessions[sent.credentials]
+
+    @app.get("/guest")
+    def me(name: Caller) -> dict[str, str]:
+        return {"username": name}
+
+    @app.delete("/guest", status_code=204)
+    def gone(name: Caller) -> None:
+        del store.people[name]
+
+    return app
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store(dict(PASSWORDS))
+
+
+@pytest.mark.parametrize("leave", [("DELETE", "/stay/login"), ("POST", "/stay/farewell")])
+def test_what_ends_a_login_is_a_logout(learn: Any, store: Store, leave: tuple[str, str]) -> None:
+    target = learn(hotel(store, leave=leave), kind="url").target
+    assert [item.operation.name for item in target.logouts] == [" ".join(leave)]
+    assert store.people.keys() >= PASSWORDS.keys(), "nothing was tried with the accounts that are not ours"
+
+
+def test_the_account_that_was_tried_with_is_deleted_at_its_own_address(learn: Any, store: Store) -> None:
+    target = learn(hotel(store, leave=("DELETE", "/stay/login")), kind="url").target
+    assert target.delete_account is not None
+    assert target.delete_account.name == "DELETE /guest"
+    assert store.people.keys() == PASSWORDS.keys()
+
+
+def test_the_deletion_of_what_a_login_makes_is_a_logout_that_may_not_work(learn: Any, store: Store) -> None:
+    target = learn(hotel(store, leave=("DELETE", "/stay/login"), works=False), kind="url").target
+    assert [item.operation.name for item in target.logouts] == ["DELETE /stay/login"]
+
+
+def test_what_ends_nothing_is_no_logout(learn: Any, store: Store) -> None:
+    target = learn(hotel(store, leave=("POST", "/stay/farewell"), works=False), kind="url").target
+    assert target.logouts == ()
+
+
+def test_nothing_is_tried_with_an_account_of_somebody(learn: Any, store: Store) -> None:
+    lesson = learn(hotel(store, leave=("POST", "/stay/farewell"), sign_up=False), kind="url")
+    assert lesson.target.logouts == ()
+    assert not {"POST /stay/wave", "POST /stay/farewell"} & set(lesson.names())
