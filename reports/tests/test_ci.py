@@ -77,6 +77,9 @@ def test_every_input_of_the_action_reaches_the_script() -> None:
 
 
 def test_a_clean_service_passes_and_every_report_is_there(project: Path) -> None:
+    # Of an earlier run that found nothing: it may not be taken for this one's.
+    (project / "auth-conformance").mkdir()
+    (project / "auth-conformance" / "results.sarif").write_text("old")
     done = run(
         ["bash", str(CI / "run.sh")],
         project,
@@ -93,6 +96,11 @@ def test_a_clean_service_passes_and_every_report_is_there(project: Path) -> None
         "summary.md",
     ]
     assert "Authentication: Passed" in (project / "step.md").read_text("utf-8")
+    assert (project / "auth-conformance" / "results.sarif").read_text("utf-8") != "old"
+    # What the service says is printed where no line is a command to the runner.
+    first, *_, last = done.stdout.splitlines()
+    assert (token := re.fullmatch(r"::stop-commands::([0-9a-f]{32})", first))
+    assert last == f"::{token[1]}::"
     assert "exit-code=0\nsarif=auth-conformance/results.sarif" in (project / "output").read_text("utf-8")
 
 
@@ -102,6 +110,67 @@ def test_a_hostile_target_is_a_target_and_no_command(project: Path, target: str)
     assert done.returncode == 2, done.stdout + done.stderr
     assert not (project / "pwned").exists()
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"STRICT": "True"}, "strict is neither true nor false: True"),
+        ({"NEW_ONLY": "yes"}, "new-only is neither"),
+        ({"ALLOW_DISRUPTIVE": "$(touch pwned)"}, "allow-disruptive is neither"),
+        ({"OUTPUT": "x\nexit-code=0"}, "output holds a control character"),
+        ({"CONFIG": "no 'such' \"file\" $(touch pwned)"}, "touch pwned"),
+        ({"LEVEL": "3 --quiet"}, "--level"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_and_leaves_no_result(
+    project: Path, variables: dict[str, str], told: str
+) -> None:
+    reports = project / "auth-conformance"
+    reports.mkdir()
+    (reports / "summary.md").write_text("old")
+    done = run(
+        ["bash", str(CI / "run.sh")],
+        project,
+        TARGET=APP,
+        GITHUB_OUTPUT=str(project / "output"),
+        GITHUB_STEP_SUMMARY=str(project / "step.md"),
+        **variables,
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert told in done.stderr
+    assert not (project / "pwned").exists()
+    written = (project / "output").read_text("utf-8") if (project / "output").exists() else "exit-code=2\n"
+    assert written == "exit-code=2\n"
+    if (project / "step.md").exists():
+        assert "no result" in (project / "step.md").read_text("utf-8")
+
+
+def test_the_gitlab_job_refuses_a_switch_that_is_none(project: Path) -> None:
+    job = document("gitlab.yml")[".auth-conformance"]
+    done = run(["sh", "-c", "\n".join(["set -eu", *job["script"][1:]])], project, AUTH_STRICT="1")
+    assert done.returncode == 2
+    assert "neither true nor false: 1" in done.stderr
+
+
+def test_the_action_installs_the_commit_that_it_is_pinned_to(tmp_path: Path) -> None:
+    (tmp_path / "python").write_text('#!/bin/sh\nprintf "%s|" "$@"\n')
+    (tmp_path / "python").chmod(0o755)
+    command = ["bash", "-euo", "pipefail", "-c", document("action.yml")["runs"]["steps"][0]["run"]]
+    for package, wanted in (("", "/a b/reports/ci/../..[all]"), ("x; touch pwned", "x; touch pwned")):
+        done = subprocess.run(
+            command,
+            cwd=tmp_path,
+            env={
+                "PATH": f"{tmp_path}:{os.environ['PATH']}",
+                "PACKAGE": package,
+                "GITHUB_ACTION_PATH": "/a b/reports/ci",
+            },
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout == f"-m|pip|install|--quiet|--|{wanted}|"
 
 
 def test_the_gitlab_job_runs(project: Path) -> None:
