@@ -186,9 +186,9 @@ class Described(Refusals):
             return Failed(_merged(found), evidence, notes)
         if vague:
             some = ", ".join(list(vague)[:5])
-            reason = (
-                f"{len(vague)} operations do not say what they answer ({some}), so that nothing is too much."
-            )
+            many = f"{len(vague)} operations do not say what they answer"
+            one = "One operation does not say what it answers"
+            reason = f"{one if len(vague) == 1 else many} ({some}), so that nothing is too much."
             return Inconclusive(reason, "", evidence, notes)
         if not judged:
             return Inconclusive("No answer with a documented schema was seen.", "", evidence, notes)
