@@ -98,7 +98,7 @@ def baseline(run_file: Path, output: Path, *, include_critical: bool) -> None:
         output.write_text(baseline_text(known), "utf-8")
     except OSError as error:
         raise Refused(f"{output} cannot be written: {error.strerror}.") from None
-    click.echo(f"Wrote {output}: {len(known)} findings are known.")
+    click.echo(f"Wrote {output}: {len(known)} known finding{'s' * (len(known) != 1)}.")
     for finding in critical:
         click.echo(
             printable(

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 _EVERY = 10.0
 # So many operations of further findings are named; the reports show them all.
 _NAMED = 4
-_ORDER = ("passed", "failed", "inconclusive", "errored", "masked", "skipped")
 
 
 class Console:
@@ -107,7 +106,7 @@ class Console:
                     f"{result.rule.code} broke down", f"{result.verdict.reason} (our bug)", "magenta"
                 )
         self._untested(run)
-        counts = [f"{run.count(name)} {name}" for name in _ORDER if run.count(name)]
+        counts = [f"{number} {name}" for name, number in run.tally]
         self.line("")
         self.line(
             f"{' · '.join(counts)}   {run.requests} requests in {(run.finished - run.started).total_seconds():.1f} s"

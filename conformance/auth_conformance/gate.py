@@ -36,18 +36,20 @@ def decide(
     findings = [finding for finding in grave if not _excused(finding, acceptances, new_only=new_only)]
     if findings:
         worst = max(finding.severity for finding in findings)
-        plural = "s" if len(findings) > 1 else ""
         new = "new " if new_only else ""
-        sentence = f"{len(findings)} {new}finding{plural} of severity {fail_on.value} or above"
+        sentence = f"{_counted(len(findings), f'{new}finding')} of severity {fail_on.value} or above"
         also = _also(grave, findings, acceptances)
         rest = " The run was interrupted: what was not tested is unknown." if interrupted else ""
         return Decision(FINDINGS, f"{sentence}; the worst is {worst.value}{also}.{rest}")
     stale = [item for item in acceptances if item.kind == "waiver" and item.state == "stale"]
     if stale:
-        names = ", ".join(f"{item.code} {item.operation}" for item in stale[:5])
+        names = ", ".join(f"{item.code} {item.operation}" for item in stale[:5]) + (
+            ", …" if len(stale) > 5 else ""
+        )
+        it = "it" if len(stale) == 1 else "them"
         return Decision(
             FINDINGS,
-            f"Nothing is left of what {len(stale)} waivers accept ({names}): remove them from the list.",
+            f"Nothing is left of what {_counted(len(stale), 'waiver')} accepted ({names}): remove {it} from the list.",
         )
     if interrupted:
         return Decision(INTERRUPTED, "The run was interrupted: what was not tested is unknown.")
@@ -87,33 +89,38 @@ def _without_findings(
         result for result in results if isinstance(result.verdict, Skipped) and result.verdict.applicable
     ]
     if errored:
-        sentence = f"{len(errored)} checks broke down on our side ({errored[0].rule.code}): please report it."
-        return Decision(INCOMPLETE, sentence)
+        broken = f"{_counted(len(errored), 'check')} broke down on our side ({errored[0].rule.code})"
+        return Decision(INCOMPLETE, f"{broken}: please report it.")
     if not decided and not unclear:
         first = f" {untested[0].rule.code}: {untested[0].verdict.reason.rstrip('.')}." if untested else ""
-        return Decision(UNUSABLE, f"None of {len(results)} checks could be executed.{first}")
+        return Decision(UNUSABLE, f"None of {_counted(len(results), 'check')} could be executed.{first}")
     if unclear and not allow_inconclusive:
-        codes = ", ".join(result.rule.code for result in unclear[:5])
-        return Decision(INCOMPLETE, f"{len(unclear)} checks could not be decided ({codes}).")
+        codes = ", ".join(result.rule.code for result in unclear[:5]) + (", …" if len(unclear) > 5 else "")
+        return Decision(INCOMPLETE, f"{_counted(len(unclear), 'check')} could not be decided ({codes}).")
     if not decided:
         return Decision(INCOMPLETE, "No check could be decided.")
     if strict and untested:
         return Decision(
             INCOMPLETE,
-            f"{len(untested)} checks were not tested, and strict demands all that apply.",
+            f"{_counted(len(untested), 'check')} not tested, and strict demands all that apply.",
         )
     below = [
         result
         for result in results
         if isinstance(result.verdict, Failed) and all(item.severity < fail_on for item in result.findings)
     ]
-    parts = [f"{sum(result.name == 'passed' for result in results)} checks passed"]
+    parts = [f"{_counted(sum(result.name == 'passed' for result in results), 'check')} passed"]
     if below:
         parts.append(f"{len(below)} failed below {fail_on.value}")
     if excused:
-        parts.append(f"{excused} findings were accepted before")
+        parts.append(f"{_counted(excused, 'finding')} accepted before")
     if unclear:
         parts.append(f"{len(unclear)} inconclusive, which was allowed")
     if untested:
-        parts.append(f"{len(untested)} were not tested")
+        parts.append(f"{len(untested)} not tested")
     return Decision(PASSED, ", ".join(parts) + ".")
+
+
+def _counted(count: int, what: str) -> str:
+    """A number and what it counts, as people say it."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -551,3 +551,13 @@ class Run:
     def count(self, name: str) -> int:
         """How many results have that verdict name."""
         return sum(result.name == name for result in self.results)
+
+    @property
+    def tally(self) -> tuple[tuple[str, int], ...]:
+        """How many results there are of each kind, in words for people; what was skipped is two things to them."""
+        untested = sum(isinstance(item.verdict, Skipped) and item.verdict.applicable for item in self.results)
+        found = [
+            (name, self.count(name)) for name in ("passed", "failed", "inconclusive", "errored", "masked")
+        ]
+        found += [("not tested", untested), ("not applicable", self.count("skipped") - untested)]
+        return tuple((name, number) for name, number in found if number)

@@ -34,11 +34,7 @@ def render(run: Run) -> str:
 
 
 def _head(run: Run) -> str:
-    counts = " · ".join(
-        f"{run.count(name)} {name}"
-        for name in ("passed", "failed", "inconclusive", "errored", "masked", "skipped")
-        if run.count(name)
-    )
+    counts = " · ".join(f"{number} {name}" for name, number in run.tally)
     return (
         f"## {_SIGNS.get(run.decision.word, '')} Authentication: {run.decision.word}\n\n"
         f"{_escaped(run.decision.sentence)}\n\n{counts or 'no results'} · target {_code(run.target.address)}\n"

@@ -25,6 +25,9 @@ from auth_conformance.probe.core import EVERY, PARALLEL, ROOTS, Answer, Core, Un
 from auth_conformance.target import Witness
 from auth_conformance.transports.message import HttpRequest
 
+# So many further ways in are named in a message; the evidence holds all.
+_NAMED = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -372,7 +375,9 @@ class Refusal(Core):
         merged = []
         for operation, group in groups.items():
             first = group[0][1]
-            others = "; ".join(attempt.label for attempt, _ in group[1:])
+            others = "; ".join(attempt.label for attempt, _ in group[1 : 1 + _NAMED])
+            if len(group) > 1 + _NAMED:
+                others += f"; and {len(group) - 1 - _NAMED} more"
             merged.append(
                 Violation(
                     operation,

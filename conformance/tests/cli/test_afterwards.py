@@ -137,7 +137,7 @@ def test_a_baseline_lets_known_findings_through(runs: Path) -> None:
     assert refused.returncode == 0
     assert "Left out: TOK110" in refused.stdout
     taken = command("baseline", "flawed.json", "--include-critical", cwd=runs)
-    assert "1 findings are known" in taken.stdout
+    assert "1 known finding." in taken.stdout
     again = ("demo", "--flaw", "unsigned_token", "--only", "TOK110", "--only", "TOK101")
     known = command(*again, "--new-only", cwd=runs)
     assert known.returncode == 0, known.stdout + known.stderr
@@ -156,7 +156,7 @@ def test_a_waiver_without_a_finding_fails(runs: Path, tmp_path: Path) -> None:
     assert "(waived)" in accepted.stdout
     stale = command(*few, cwd=runs)
     assert stale.returncode == 1
-    assert "remove them" in stale.stdout
+    assert "remove it" in stale.stdout
 
 
 def test_the_matrix_says_who_was_let_in(runs: Path) -> None:

@@ -111,7 +111,7 @@ def test_how_a_waiver_stands(result: Result, item: Waiver, state: str) -> None:
         (failing("GET /admin/users"), [waiver()], 0, "accepted before"),
         (failing("GET /admin/users", "GET /me"), [waiver()], 1, "1 more accepted"),
         (failing("GET /admin/users"), [waiver(expires=TODAY)], 1, "expired"),
-        (decided(Passed("ok")), [waiver()], 1, "remove them"),
+        (decided(Passed("ok")), [waiver()], 1, "remove it"),
         # A network error under a waiver still fails: nobody knows what it hides.
         (decided(Inconclusive("timed out")), [waiver()], 3, "could not be decided"),
     ],
