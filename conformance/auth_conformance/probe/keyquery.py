@@ -46,7 +46,8 @@ class KeyQuery(Placing, Expiry):
         doubts: list[str] = []
         with self.doubting(doubts):
             if attempts := self.key_in_query(live):
-                verdicts.append(await self.must_refuse(attempts, credential=live))
+                places = await self.witnesses_of(live)
+                verdicts.append(await self.must_refuse(attempts, credential=live, at=places))
         with self.doubting(doubts):
             if declared is not None:
                 verdicts.append(await self._contained(live.moved_to(declared)))

@@ -114,6 +114,24 @@ class Refusal(Core):
         self.notes += tally.notes
         return self._concluded(tally, " and ".join(witness.operation.name for witness in places))
 
+    async def witnesses_of(self, credential: Credential) -> tuple[Witness, ...]:
+        """The witness, and one operation of another router that lets this credential in, where there is one.
+
+        The second witness may ask for more than this credential can; then the list of objects serves.
+        """
+        first, *others = self.witnesses
+        listing = self.target.objects.listing if self.target.objects is not None else None
+        others += [Witness(listing, "")] if listing is not None else []
+        await self.baseline(first, credential)
+        for witness in others:
+            try:
+                await self.baseline(witness, credential)
+            except Unclear:
+                continue
+            return first, witness
+        self.notes.append("asked at one operation only: no other one lets this credential in")
+        return (first,)
+
     async def must_accept(
         self, attempts: Sequence[Attempt], *, credential: Credential, severity: Severity, passed: Passed
     ) -> Verdict:

@@ -36,7 +36,16 @@ _ERRORS = (
 # What a row keeps in place of a secret: long, in one word, and no address.
 _DIGEST = re.compile(r"[!-?A-~]{20,}")
 _ASKED = {"__call__", "__enter__", "__aenter__", "__getitem__", "__contains__"}
-FRAMEWORKS = {"fastapi", "starlette", "pydantic", "pydantic_core", "anyio", "httpx", "auth_conformance"}
+FRAMEWORKS = {
+    "fastapi",
+    "starlette",
+    "pydantic",
+    "pydantic_core",
+    "anyio",
+    "httpx",
+    "auth_conformance",
+    "time_machine",  # it stands in for the clock, which we read ourselves
+}
 
 
 class Manner(enum.Enum):

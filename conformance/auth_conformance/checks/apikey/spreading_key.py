@@ -21,7 +21,7 @@ from auth_conformance.sdk import (
     title="API key that spreads through URLs",
     severity=Severity.MEDIUM,
     level=1,
-    budget=80,
+    budget=110,
     impact=Impact.WRITES,
     needs=(Need.WITNESS, Need.API_KEY),
     references=(
@@ -40,7 +40,7 @@ async def spreading_key(probe: Probe) -> Verdict:
 
     Why: URLs are copied: into logs, histories, caches, referrers, and into the `Location` of a redirect. Each
         copy of this one is a key.
-    How: put the live key into the query under the usual names that are not declared, at the witness and at a
+    How: put the live key into the query under the usual names that are not declared, at two operations and at a
         change, which the key may make in its own place and a stranger may not. Where one is declared, read the
         witness, lists, the path with the other slash, an unknown path and a malformed body with the key in the
         query: it must come back nowhere, be logged nowhere, and the answers must say `no-store`.

@@ -23,7 +23,7 @@ from auth_conformance.sdk import (
     title="Credential accepted in a place that is not documented",
     severity=Severity.MEDIUM,
     level=2,
-    budget=100,
+    budget=190,
     needs=(Need.WITNESS,),
     references=(
         ASVS("6.3.4"),
@@ -41,7 +41,8 @@ async def undocumented_intake(probe: Probe) -> Verdict:
     Why: a fallback that nobody documented is one that nobody reviews: it escapes the filter of the logs, the
         rules of the gateway, and as a cookie it opens the door for requests that other sites start.
     How: put A's live token and key into the headers, cookies, query parameters, form and JSON members, scheme
-        words and Basic pairs that frameworks and tutorials use, leaving out what the document declares.
+        words and Basic pairs that frameworks and tutorials use, leaving out what the document declares, at two
+        operations.
     Fix: read credentials through the classes of `fastapi.security` only, so that each place stands in the
         OpenAPI document, and remove `request.cookies.get("access_token")` and its like.
     """
@@ -56,7 +57,10 @@ async def undocumented_intake(probe: Probe) -> Verdict:
             probe.notes.append(f"no {kind.value} credential: {reason}")
             continue
         with probe.doubting(doubts):
-            verdicts.append(await probe.must_refuse(probe.undocumented_places(live), credential=live))
+            places = probe.undocumented_places(live)
+            verdicts.append(
+                await probe.must_refuse(places, credential=live, at=await probe.witnesses_of(live))
+            )
     verdicts += [Inconclusive(reason, evidence=tuple(probe.evidence)) for reason in doubts]
     if not verdicts:
         raise Missing("Not tested: no live token and no live key is known.")

@@ -23,7 +23,7 @@ from auth_conformance.sdk import (
     title="Session id accepted outside the cookie",
     severity=Severity.MEDIUM,
     level=1,
-    budget=40,
+    budget=70,
     needs=(Need.WITNESS, Need.LOGIN, Need.COOKIE),
     references=(ASVS("14.2.1"), ASVS("3.3.4"), ASVS("6.3.4"), CWE(598), CWE(384), WSTG("SESS-04")),
 )
@@ -33,12 +33,12 @@ async def session_id_elsewhere(probe: Probe) -> Verdict:
     Why: an id in a URL lies in logs, histories and referrers, and a link with an id in it logs its reader in as
         the attacker. Outside the cookie, `HttpOnly`, `Secure` and `SameSite` protect nothing.
     How: present A's live id without the cookie: in the query under the usual names, behind a semicolon in the
-        path, in a form, in JSON, as bearer token and in headers.
+        path, in a form, in JSON, as bearer token and in headers, at two operations.
     Fix: `APIKeyCookie(name="__Host-session")` and no `request.query_params.get("session")` beside it. A token
         that is a bearer token on purpose is declared: `interchangeable = ["session as bearer"]`.
     """
     live = await probe.credential(Kind.COOKIE)
-    return await probe.must_refuse(_places(probe, live), credential=live)
+    return await probe.must_refuse(_places(probe, live), credential=live, at=await probe.witnesses_of(live))
 
 
 def _places(probe: Probe, live: Credential) -> list[Attempt]:
