@@ -123,16 +123,17 @@ async def run_check(check: Check, scene: Scene) -> Result:
 
 async def _decide(check: Check, probe: Probe) -> Verdict:
     rule = check.rule
+    deadline = asyncio.timeout(LONGEST)
     try:
-        async with asyncio.timeout(LONGEST):
+        async with deadline:
             return await check.procedure(probe)
     except (Unclear, Missing) as conclusion:
         return conclusion.verdict
     except BudgetExceededError as error:
         return Inconclusive(f"Stopped: {error}.", "budget = 6000  # requests for the whole run")
-    except TimeoutError:
-        return Inconclusive(f"Stopped after {LONGEST:g} s.", "timeout = 30  # seconds per request")
     except Exception as error:  # noqa: BLE001 - our bug must never read as the target's fault
+        if isinstance(error, TimeoutError) and deadline.expired():
+            return Inconclusive(f"Stopped after {LONGEST:g} s.", "timeout = 30  # seconds per request")
         lines = traceback.format_exception(error, limit=-8)
         return Errored(f"{type(error).__name__} in {rule.code}", "".join(lines))
 

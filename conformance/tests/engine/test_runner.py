@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from secrecy import reports, spellings_of_secrets, tellers
 
-from auth_conformance import catalog
+from auth_conformance import catalog, runner
 from auth_conformance.credentials import Carrier, Kind
 from auth_conformance.demo import bundled
 from auth_conformance.document import from_document, to_document
@@ -80,6 +80,21 @@ def test_our_own_exception_is_errored_and_never_the_targets_fault() -> None:
     result = run(made(broken))
     assert result.name == "errored"
     assert "KeyError" in getattr(result.verdict, "detail", "")
+
+
+@pytest.mark.parametrize(("longest", "name"), [(300.0, "errored"), (0.01, "inconclusive")])
+def test_only_our_own_deadline_says_that_a_check_was_stopped(
+    monkeypatch: pytest.MonkeyPatch, longest: float, name: str
+) -> None:
+    async def broken(probe: Probe) -> Verdict:
+        if longest < 1:
+            await asyncio.sleep(30)
+        raise TimeoutError("of something else")
+
+    monkeypatch.setattr(runner, "LONGEST", longest)
+    result = run(made(broken))
+    assert result.name == name
+    assert ("Stopped after" in result.verdict.reason) is (name == "inconclusive")
 
 
 @pytest.mark.parametrize(
