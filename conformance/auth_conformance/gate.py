@@ -95,7 +95,9 @@ def _without_findings(
         first = f" {untested[0].rule.code}: {untested[0].verdict.reason.rstrip('.')}." if untested else ""
         return Decision(UNUSABLE, f"None of {_counted(len(results), 'check')} could be executed.{first}")
     if unclear and not allow_inconclusive:
-        codes = ", ".join(result.rule.code for result in unclear[:5]) + (", …" if len(unclear) > 5 else "")
+        codes = ", ".join(sorted(result.rule.code for result in unclear)[:5]) + (
+            ", …" if len(unclear) > 5 else ""
+        )
         return Decision(INCOMPLETE, f"{_counted(len(unclear), 'check')} could not be decided ({codes}).")
     if not decided:
         return Decision(INCOMPLETE, "No check could be decided.")

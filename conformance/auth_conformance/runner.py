@@ -59,6 +59,43 @@ MEANS = frozenset(
     }
 )
 
+# What a need is called in a sentence.
+NEEDED = {
+    Need.WITNESS: "an operation that names its caller",
+    Need.BEARER: "a bearer token",
+    Need.JWT: "tokens that are JWTs",
+    Need.TOKEN: "a token",
+    Need.API_KEY: "an API key",
+    Need.COOKIE: "a session cookie",
+    Need.TWO_SCHEMES: "two kinds of credential",
+    Need.TWO_USERS: "two accounts",
+    Need.ADMIN: "the account of an administrator",
+    Need.REGISTER: "the operation that registers accounts",
+    Need.EXPENDABLE: "an account that may be lost",
+    Need.LOGIN: "the login",
+    Need.LOGOUT: "the logout",
+    Need.REFRESH: "the operation that refreshes tokens",
+    Need.KEY_MANAGEMENT: "the operations that make and revoke API keys",
+    Need.OBJECTS: "objects that belong to one user",
+    Need.OPENAPI: "the OpenAPI document",
+    Need.SIGNING_KEY: "the key that signs the tokens",
+    Need.PUBLIC_KEY: "the public key of the tokens",
+    Need.CLOCK: "a clock that can be moved",
+    Need.DATABASE: "the database",
+    Need.SOURCE: "the source code",
+    Need.IN_PROCESS: "the application in this process",
+    Need.LOGS: "what the service logs",
+    Need.USER_MANAGEMENT: "the operations that manage users",
+    Need.SESSION_LIST: "the list of a user's sessions",
+    Need.RESTART: "a second process of the service",
+    Need.LISTENER: "an address of ours that the service can reach",
+    Need.WEBSOCKET: "a WebSocket",
+    Need.PASSWORD_CHANGE: "the operation that changes the password",
+    Need.RESET: "the operations that reset a forgotten password",
+    Need.VERIFY: "the operation that confirms an address",
+    Need.MAILBOX: "the mail that the service sends",
+}
+
 OnResult = Callable[[Result], None]
 
 
@@ -71,10 +108,10 @@ def unmet(rule: Rule, target: Target, *, allow_disruptive: bool) -> Skipped | No
         if need in target.absent and need not in MEANS:
             return Skipped(f"Not applicable: {target.absent[need]}", applicable=False)
         remedy = target.remedies.get(need, "")
-        return Skipped(f"Not tested: needs {need.value}, which is not known for this target.", remedy)
+        return Skipped(f"Not tested: it needs {NEEDED[need]}, not known for this target.", remedy)
     if rule.impact is Impact.DISRUPTS and not allow_disruptive:
         return Skipped(
-            "Not tested: it locks, deletes or floods, and this target runs elsewhere.",
+            "Not tested: it locks, deletes or floods, and nobody has allowed that on this target.",
             "allow_disruptive = true  # or --allow-disruptive",
         )
     return None

@@ -87,7 +87,18 @@ def _item(result: Result) -> str:
     remedy = getattr(result.verdict, "remedy", "")
     word = "our bug: " if isinstance(result.verdict, Errored) else ""
     line = f"* **{result.rule.code}** {word}{_escaped(_short(result.verdict.reason))}"
-    return line + (f" — try {_code(remedy)}" if remedy else "")
+    return line + _remedy(remedy)
+
+
+def _remedy(text: str) -> str:
+    """The lines of configuration that would help, as they can be copied: a table's head has a line of its own."""
+    lines = [_visible(line) for line in text.splitlines() if line.strip()]
+    if len(lines) < 2:
+        return f" — try {_code(text)}" if lines else ""
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", text)), default=0))
+    language = "toml" if lines[0].startswith("[") or " = " in lines[0] else ""
+    block = (f"{fence}{language}", *lines, fence)
+    return "\n\n" + "\n".join(f"  {line}" for line in block)
 
 
 def _untested(run: Run) -> str:
@@ -105,7 +116,7 @@ def _untested(run: Run) -> str:
     if not reasons:
         return ""
     lines = (
-        f"* {', '.join(codes)}: {_escaped(reason)}" + (f" {_code(remedy)}" if remedy else "")
+        f"* {', '.join(codes)}: {_escaped(reason)}" + _remedy(remedy)
         for (reason, remedy), codes in reasons.items()
     )
     count = sum(len(codes) for codes in reasons.values())

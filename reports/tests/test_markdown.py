@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from markdown_it import MarkdownIt
 
-from auth_conformance.model import Acceptance
+from auth_conformance.model import Acceptance, Inconclusive
 from auth_reports import markdown
 
 if TYPE_CHECKING:
@@ -74,3 +74,15 @@ def test_waived_findings_are_listed_as_waived(sample: ModuleType) -> None:
     text = markdown.render(replace(run, acceptances=(waiver,)))
     assert "legacy client" in text
     assert f"| {finding.severity.value} | {finding.code}" not in text or len(run.findings) > 1
+
+
+def test_a_remedy_of_several_lines_can_be_copied(sample: ModuleType) -> None:
+    remedy = '[policy]\norigins = ["https://app.example.com"]  # `````'
+    unclear = sample._result(sample.rule("WEB101"), Inconclusive("Which origins?", remedy))
+    text = markdown.render(sample.run((unclear,)))
+    assert (
+        f"* **WEB101** Which origins?\n\n  ``````toml\n  {remedy.replace(chr(10), chr(10) + '  ')}\n  ``````\n"
+        in text
+    )
+    one = sample._result(sample.rule("WEB101"), Inconclusive("Slow.", "rate = 1"))
+    assert "Slow. — try `rate = 1`" in markdown.render(sample.run((one,))).replace("\\", "")

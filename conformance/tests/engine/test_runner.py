@@ -28,7 +28,7 @@ from auth_conformance.model import (
     Violation,
 )
 from auth_conformance.probe import Missing, Probe, Scene, Unclear
-from auth_conformance.runner import run_all, run_check
+from auth_conformance.runner import NEEDED, run_all, run_check
 from auth_conformance.sdk import Check
 from auth_conformance.target import Operation, Target
 from auth_conformance.testing import FAST_HASHING, find_flaw
@@ -215,3 +215,11 @@ def test_an_app_of_before_covers_no_flaw_of_the_bundled_one() -> None:
         assert access.filters == [*before, left_behind]
     finally:
         access.removeFilter(left_behind)
+
+
+def test_every_need_is_told_in_words() -> None:
+    assert NEEDED.keys() == set(Need)
+    assert all(
+        words.startswith(("a ", "an ", "the ", "two ", "tokens ", "objects ", "what "))
+        for words in NEEDED.values()
+    )
