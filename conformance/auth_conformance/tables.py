@@ -617,6 +617,8 @@ class PolicySettings(Table):
     """Wrong logins after which an account has to be throttled."""
     refresh_window: float = Field(default=0.0, ge=0)
     """Seconds in which a refresh token may be used twice."""
+    bound_refresh_tokens: bool = False
+    """Refresh tokens may be used again: only the client that they are bound to can (RFC 9700, section 2.2.2)."""
     stateless_tolerance: float = Field(default=0.0, ge=0)
     """Seconds that an access token may outlive its logout."""
     first_valid_wins: bool = False

@@ -648,6 +648,7 @@ class Policy:
     private_fields: frozenset[str] = frozenset()
     throttle_limit: int = 67
     refresh_window: float = 0.0
+    bound_refresh_tokens: bool = False
     stateless_tolerance: float = 0.0
     first_valid_wins: bool = False
     cross_site_cookie: bool = False

@@ -250,6 +250,7 @@ class Knowledge:
                 private_fields=frozenset(policy.private_fields),
                 throttle_limit=policy.throttle_limit,
                 refresh_window=policy.refresh_window,
+                bound_refresh_tokens=policy.bound_refresh_tokens,
                 stateless_tolerance=policy.stateless_tolerance,
                 first_valid_wins=policy.first_valid_wins,
                 cross_site_cookie=policy.cross_site_cookie,

@@ -71,6 +71,11 @@ class Races(SlotRaces, Reuse, Mailing):
             raise Missing(
                 "Not applicable: refresh tokens may come back within a declared window.", applicable=False
             )
+        if self.target.policy.bound_refresh_tokens:
+            raise Missing(
+                "Not applicable: refresh tokens may be used again by the client that they are bound to.",
+                applicable=False,
+            )
         account = await self.disposable("lifecycle") or self.account()
         kind = await self._refreshing_kind(account)
         masked, solo = await self._alone(account, kind)

@@ -160,6 +160,8 @@ class Reuse(Rotation):
             return Inconclusive(self._doubts[0], "", evidence, notes)
         operation = self.refresh_flow.operation.name
         reason = f"{operation}: used refresh tokens were refused in two families, and their reuse ended the family."
+        if any("declared as bound" in note for note in notes):
+            reason = f"{operation} gave tokens for refresh tokens only, in their scope, and to their owner."
         return Passed(reason, evidence, notes)
 
     async def _refreshing_kind(self, account: Account) -> Kind:
@@ -216,6 +218,8 @@ class Reuse(Rotation):
         operation = self.refresh_flow.operation.name
         session = await self._family(account, kind)
         chain = await self._chain(self._token_of(session), length)
+        if chain.reusable and self._bound():
+            return None
         if chain.reusable:
             message = f"{operation} accepts the same refresh token again and again: a copy works as long as it does."
             self._found.append(
@@ -231,6 +235,8 @@ class Reuse(Rotation):
         reuse, renewal = await self.renew(
             old, f"reuse R{number} after R{length} was issued", Role.ATTACK, fresh=True
         )
+        if renewal is not None and self._bound():
+            return None
         if renewal is not None:
             again, second = await self.renew(old, f"reuse R{number} again", Role.ATTACK, fresh=True)
             if second is not None:
@@ -255,6 +261,12 @@ class Reuse(Rotation):
         if chain.access is not None and session.credential.carrier.kind is Kind.BEARER:
             await self._note_access(replace(session.credential, value=chain.access))
         return reuse, newest, following is not None
+
+    def _bound(self) -> bool:
+        """Whether used refresh tokens may work again, by declaration; it is told then that they do."""
+        if self.target.policy.bound_refresh_tokens:
+            self.notes.append("used refresh tokens work again: they are declared as bound to their client")
+        return self.target.policy.bound_refresh_tokens
 
     async def _wait_out_grace(self) -> None:
         window = self.target.policy.refresh_window

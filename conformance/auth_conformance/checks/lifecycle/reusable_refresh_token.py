@@ -34,6 +34,7 @@ async def reusable_refresh_token(probe: Probe) -> Verdict:
         again. Present an access token and other credentials as refresh tokens, ask for a wider scope, and
         refresh beside another user's credential. Other logins of the user are watched.
     Fix: store refresh tokens by id, claim them with one `UPDATE ... WHERE used_at IS NULL RETURNING`, and when
-        that returns nothing, end the login: `await sessions.end(claims["sid"])`.
+        that returns nothing, end the login: `await sessions.end(claims["sid"])`. Tokens that only one client can
+        use, by a key or secret of its own, may be used again: `bound_refresh_tokens = true`.
     """
     return await probe.must_rotate()
