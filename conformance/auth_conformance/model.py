@@ -338,6 +338,12 @@ class Skipped:
     applicable: bool = True
     evidence: tuple[Exchange, ...] = ()
 
+    @property
+    def why(self) -> str:
+        """The reason where a heading says already that it was not tested, or does not apply."""
+        text = self.reason.removeprefix("Not tested: ").removeprefix("Not applicable: ")
+        return text[:1].upper() + text[1:]
+
 
 @dataclass(frozen=True, slots=True)
 class Errored:

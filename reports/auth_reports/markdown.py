@@ -105,8 +105,8 @@ def _untested(run: Run) -> str:
     reasons: dict[tuple[str, str], list[str]] = {}
     for result in run.results:
         match result.verdict:
-            case Skipped(applicable=True, reason=reason, remedy=remedy):
-                reasons.setdefault((reason, remedy), []).append(result.rule.code)
+            case Skipped(applicable=True, remedy=remedy) as skipped:
+                reasons.setdefault((skipped.why, remedy), []).append(result.rule.code)
             case Masked(by=root):
                 reasons.setdefault((f"Masked by {root}: fix that one first.", ""), []).append(
                     result.rule.code

@@ -180,7 +180,8 @@ def _notification(result: Result) -> Json | None:
         case _:
             return None
     remedy = getattr(verdict, "remedy", "")
-    text = f"{result.rule.code} {word}: {verdict.reason}" + (f" Set: {remedy}" if remedy else "")
+    reason = verdict.why if isinstance(verdict, Skipped) else verdict.reason
+    text = f"{result.rule.code} {word}: {reason}" + (f" Set: {remedy}" if remedy else "")
     return {
         "level": level,
         "message": {"text": text[:_LONGEST]},

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from auth_reports.html.text import cut, finalize, prose, short, spans, visible
+from auth_reports.html.text import cut, finalize, prose, remedy, short, spans, visible
 
 ANY = st.text(st.characters(codec=None, exclude_categories=()))
 
@@ -61,3 +61,16 @@ def test_backticks_mark_code() -> None:
         ("d`e", True),
         (" `f", False),
     ]
+
+
+def test_lines_of_configuration_are_code_and_the_rest_is_prose() -> None:
+    text = (
+        '[mailbox]  # one of two\napp = "m:f"  # called\n[[login]]\nOr name another account.\n# so\na.b = 1'
+    )
+    assert [(block.kind, block.code) for block in remedy(text)] == [
+        ("code", '[mailbox]  # one of two\napp = "m:f"  # called\n[[login]]'),
+        ("p", ""),
+        ("code", "# so\na.b = 1"),
+    ]
+    assert [block.kind for block in remedy("rate = 1")] == ["code"]
+    assert [block.kind for block in remedy("Ask again (rate = 1).")] == ["p"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from auth_conformance.model import Errored, Failed, Masked
+from auth_conformance.model import Errored, Failed, Masked, Skipped
 from auth_reports.html.evidence import Budget, Pair, Step, pairs, proof, steps
 from auth_reports.html.states import ERRORED, INCONCLUSIVE, State, state_of
-from auth_reports.html.text import Block, cut, prose, short, slug
+from auth_reports.html.text import Block, cut, remedy, short, slug
 
 if TYPE_CHECKING:
     from auth_conformance.model import Result, Rule, Run
@@ -75,14 +75,14 @@ def _row(result: Result, name: str, run: Run, budget: Budget) -> Row:
         seen |= {item.number: item for violation in verdict.violations for item in violation.evidence}
     evidence = tuple(seen[number] for number in sorted(seen))
     listed = steps(evidence, budget)
-    remedy = short(getattr(verdict, "remedy", ""), 2000)
+    advice = short(getattr(verdict, "remedy", ""), 2000)
     return Row(
         id=name,
         result=result,
         state=state,
-        reason=short(verdict.reason),
-        remedy=remedy,
-        remedy_blocks=prose(remedy),
+        reason=short(verdict.why if isinstance(verdict, Skipped) else verdict.reason),
+        remedy=advice,
+        remedy_blocks=remedy(advice),
         detail=budget.spend(cut(verdict.detail, 8000)) if isinstance(verdict, Errored) else "",
         notes=tuple(short(note) for note in getattr(verdict, "notes", ())),
         proof=proof(evidence),

@@ -17,7 +17,7 @@ from auth_reports.html.states import (
     UNTESTED,
     State,
 )
-from auth_reports.html.text import Block, prose
+from auth_reports.html.text import Block, remedy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -159,7 +159,7 @@ def gaps_of(rows: tuple[Row, ...], state: State) -> tuple[Gap, ...]:
     for row in rows:
         if row.state is state:
             found.setdefault((row.remedy, row.reason), []).append(row)
-    gaps = [Gap(reason, prose(remedy), tuple(members)) for (remedy, reason), members in found.items()]
+    gaps = [Gap(reason, remedy(advice), tuple(members)) for (advice, reason), members in found.items()]
     return tuple(sorted(gaps, key=lambda gap: -len(gap.rows)))
 
 

@@ -15,6 +15,8 @@ UNSEEN = re.compile(
     "\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e0fff]"
 )
 _SPAN = re.compile(r"(`+)(.+?)\1(?!`)", re.DOTALL)
+# A line of TOML: the head of a table, a comment, or a key with its value.
+_SETTING = re.compile(r"\[\[?[\w.\"' -]+\]\]?(?: *#.*)?|#.*|[\w.\"-]+ = .+")
 _BULLET = re.compile(r"(?:[-*]|\d+\.)\s+")
 
 
@@ -84,6 +86,12 @@ def prose(text: str) -> tuple[Block, ...]:
         else:
             blocks.append(_paragraph(lines))
     return tuple(blocks)
+
+
+def remedy(text: str) -> tuple[Block, ...]:
+    """Parse what to do: lines of configuration are code, that people copy, and the rest is prose."""
+    lines = text.splitlines()
+    return prose("\n".join(f"    {line}" if _SETTING.fullmatch(line) else line for line in lines))
 
 
 def _code(lines: list[str]) -> str:
