@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Carrier, Credential, Kind
@@ -14,6 +15,7 @@ from auth_conformance.discovery.sampling import sample, with_body
 from auth_conformance.discovery.schemas import fields, merged, type_of
 from auth_conformance.discovery.tokens import opaque
 from auth_conformance.model import Provenance
+from auth_conformance.oracles.advice import challenges_in
 from auth_conformance.oracles.pointer import resolve, strings
 from auth_conformance.secret import Secret
 from auth_conformance.target import KeyManagement, Operation
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from auth_conformance.transports.message import RawReply
 
 _MOST = 3
+_KEY_WORDS = ("Bearer", "ApiKey", "Token")
+_LOGIN_WORDS = ("basic", "digest", "negotiate")
 
 
 async def find_keys(scout: Scout, known: Knowledge) -> None:
@@ -126,9 +130,8 @@ async def _try(
     if not value:
         known.say("API keys", f"{operation.name} created something that opened nothing", Provenance.OBSERVED)
         return None
-    for carrier in carriers:
-        if carrier not in known.carriers:
-            known.carriers.append(carrier)
+    carriers = [_as_declared(known, carrier) for carrier in carriers]
+    known.carriers += [carrier for carrier in carriers if carrier not in known.carriers]
     listing = known.operations.get(f"GET {operation.path}")
     return KeyManagement(
         operation,
@@ -159,8 +162,9 @@ def _secrets(reply: RawReply) -> list[tuple[str, str]]:
 async def _carriers(scout: Scout, known: Knowledge, secret: str) -> list[Carrier]:
     """Every carrier in which the key opens the witness: header first, declared ones before usual ones."""
     declared = [carrier for carrier in known.carriers if carrier.kind is Kind.KEY]
+    words = await _words(scout, known)
     usual = [Carrier(Kind.KEY, "header", name) for name in names("keys", "headers")]
-    usual += [Carrier(Kind.KEY, "header", "Authorization", word) for word in ("Bearer", "ApiKey")]
+    usual += [Carrier(Kind.KEY, "header", "Authorization", word) for word in words]
     spoken = {(carrier.place, carrier.name.lower()) for carrier in declared}
     candidates = sorted(declared, key=lambda carrier: carrier.place != "header")
     candidates = candidates or [
@@ -183,6 +187,33 @@ async def _carriers(scout: Scout, known: Knowledge, secret: str) -> list[Carrier
         if found:
             return found
     return found
+
+
+def _as_declared(known: Knowledge, carrier: Carrier) -> Carrier:
+    """The carrier under the name of its scheme. A document has no place for the word before a key in Authorization.
+
+    The scheme that is declared for that header, and that no login uses, is this one; it is replaced.
+    """
+    taken = {login.carrier.scheme for login in known.logins}
+    same = (carrier.place, carrier.name.lower())
+    for declared in known.carriers:
+        bare = (declared.place, declared.name.lower()) == same and not declared.prefix
+        if not carrier.scheme and bare and declared.scheme and declared.scheme not in taken:
+            known.carriers.remove(declared)
+            return replace(carrier, scheme=declared.scheme)
+    return carrier
+
+
+async def _words(scout: Scout, known: Knowledge) -> list[str]:
+    """What may stand before a key in Authorization: the schemes of the challenges first (RFC 9110 §11.6.1)."""
+    found: list[str] = []
+    usual = {word.lower(): word for word in _KEY_WORDS}
+    for item in (known.witness, known.second):
+        if item is not None:
+            nobody = await stranger(scout, known, item.operation)
+            schemes = [item.scheme for item in challenges_in(nobody.header_lines("www-authenticate"))]
+            found += [usual.get(scheme, scheme.title()) for scheme in schemes if scheme not in _LOGIN_WORDS]
+    return list(dict.fromkeys([*found, *_KEY_WORDS]))
 
 
 def _revocation(known: Knowledge, create: Operation) -> tuple[Operation | None, str]:

@@ -243,7 +243,8 @@ class Core:
         kinds = self.kinds()
         if not kinds:
             raise Missing("No credential of any kind could be obtained.", self._remedy(Need.LOGIN))
-        return kinds[0]
+        # A key that was made for this run may have fewer rights than its owner: what a login gives comes first.
+        return next((kind for kind in kinds if kind is not Kind.KEY), kinds[0])
 
     async def _obtain(self, kind: Kind, owner: str) -> Credential:
         account = self.account(owner)

@@ -271,7 +271,7 @@ class PasswordPolicy(Knocking):
         if self.scene.level >= _SECOND_LEVEL:  # ASVS V6.2.9
             found += [
                 ("64 characters", many(lower + "23456789", 64), None),
-                ("64 letters of two bytes each", "é" * 60 + many("àèìòù", 4), None),
+                ("64 letters of two bytes each", many("àâäåæçèêëìîïñòôöøùûü", 64), None),
             ]
         return found
 

@@ -133,6 +133,11 @@ class Surface(Refusal):
             if item is not None
         }
         flows |= {step.operation.name for item in self.target.logins for step in item.before}
+        # Who forgot the password has no login, and who confirms an address may have none yet.
+        for flow in (self.target.recovery, self.target.verification):
+            flows |= (
+                {item.form.operation.name for item in (flow.ask, flow.confirm) if item} if flow else set()
+            )
         # The token in the body is the credential there (RFC 7009 §2.1).
         flows |= {item.operation.name for item in self.target.logouts if item.refresh_field is not None}
         flows |= {self.target.public.name} if self.target.public is not None else set()

@@ -21,7 +21,7 @@ from starlette.types import Message, Receive, Scope, Send
 from auth_conformance.credentials import Kind
 from auth_conformance.model import Need, Result, Severity
 from auth_conformance.probe import fixation, revocation, rotation, sessions, throttling
-from auth_conformance.target import Policy
+from auth_conformance.target import Form, Mailing, Policy, Recovery, Redemption
 
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 CODES = ("SES102", "SES103", "SES104", "SES110", "CRD109", "CRD112", "AUZ101", "AUZ104", "LIF101", "LIF107")
@@ -632,6 +632,28 @@ class TestFeed:
 
         result = self.judged(Open())
         assert [(item.operation, item.severity) for item in result.findings] == [("GET /feed", Severity.HIGH)]
+
+    @pytest.mark.parametrize(("known_flow", "expected"), [(True, "passed"), (False, "inconclusive")])
+    def test_who_forgot_the_password_is_a_stranger(self, *, known_flow: bool, expected: str) -> None:
+        house, ask, redeem = create_app(House()), operation("POST /hilfe"), operation("POST /hilfe/ende")
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http" and scope["path"].startswith("/hilfe"):
+                await JSONResponse({"status": "if there is an account, a mail is on its way"}, 202)(
+                    scope, receive, send
+                )
+            else:
+                await house(scope, receive, send)
+
+        flow = Recovery(Mailing(Form(ask), "email"), Redemption(Form(redeem), "code", "password"))
+        target = known(
+            operations=(*known().operations, ask, redeem),
+            has_document=True,
+            recovery=flow if known_flow else None,
+        )
+        result = judged("AUZ112", app, target)
+        assert result.name == expected, result.verdict.reason
+        assert known_flow or "POST /hilfe" in result.verdict.reason
 
     def test_what_everybody_may_read_is_a_question(self) -> None:
         class Magazine(House):

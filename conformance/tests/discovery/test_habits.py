@@ -13,7 +13,7 @@ import pytest
 from discovery_people import PASSWORDS, Store
 from fastapi import Depends, FastAPI, Form, Header, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
-from fastapi.security import APIKeyHeader, APIKeyQuery, HTTPBearer, OAuth2PasswordBearer
+from fastapi.security import APIKeyCookie, APIKeyHeader, APIKeyQuery, HTTPBearer, OAuth2PasswordBearer
 from pydantic import BaseModel, Field
 
 from auth_conformance.credentials import Kind
@@ -610,6 +610,48 @@ def test_keys_are_made_used_and_revoked(learn: Any) -> None:
     assert target.keys.revoke is not None
     assert revoked in (["17", "17"], ["17"])
     assert keys == {}
+
+
+@pytest.mark.parametrize("word", ["Token", "Studio"])
+def test_the_word_before_a_key_is_that_of_the_challenge(learn: Any, word: str) -> None:
+    """A document can declare a key in Authorization, and not what stands before it (RFC 9110 §11.6.1)."""
+    app, store = FastAPI(), Store()
+    keys: dict[str, str] = {}
+    cookie = APIKeyCookie(name="sid", auto_error=False)
+    header = APIKeyHeader(name="Authorization", scheme_name="AccessToken", auto_error=False)
+
+    def caller(
+        sid: Annotated[str | None, Depends(cookie)], sent: Annotated[str | None, Depends(header)]
+    ) -> str:
+        kind, _, key = (sent or "").partition(" ")
+        name = store.owner(sid) or (keys.get(key) if kind == word else None)
+        if name is None:
+            raise HTTPException(401, "no", {"WWW-Authenticate": f'{word} realm="studio"'})
+        return name
+
+    known_caller = Depends(caller)
+
+    @app.post("/login")
+    def login(body: Credentials, response: Response) -> dict[str, bool]:
+        response.set_cookie("sid", store.log_in(body.username, body.password), secure=True, httponly=True)
+        return {"welcome": True}
+
+    @app.get("/me")
+    def me(name: Annotated[str, known_caller]) -> dict[str, str]:
+        return {"username": name}
+
+    @app.post("/me/tokens", status_code=201)
+    def make(name: Annotated[str, known_caller]) -> dict[str, Any]:
+        key = "st_" + secrets.token_urlsafe(24)
+        keys[key] = name
+        return {"id": 17, "secret": key}
+
+    target = learn(app).target
+    assert target.keys is not None
+    assert [(str(item), item.scheme) for item in target.keys.carriers] == [
+        (f"header Authorization {word}", "AccessToken")
+    ]
+    assert [item for item in target.carriers if item.scheme == "AccessToken"] == list(target.keys.carriers)
 
 
 def test_the_signing_key_is_found_in_the_environment(learn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
