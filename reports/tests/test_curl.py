@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from auth_conformance.model import Request
+from auth_conformance.model import Derivation, Request, Signing
 from auth_reports.html.curl import curl
 
 if TYPE_CHECKING:
@@ -107,3 +108,34 @@ def test_no_shell_interprets_what_a_target_wrote(tmp_path: Path, path: str, valu
         "-H", "Authorization: Bearer live",
         "--data-raw", f"b{body}",
     ]  # fmt: skip
+
+
+def test_what_the_attacker_made_is_made_again() -> None:
+    live = "eyJhIjoxfQ.eyJiIjoyfQ.c2ln"
+    for recipe, wanted in (
+        (
+            Derivation("ba9876543210", "0123456789ab", ("e30'", ".", (1, 2), ".", ""), parts=True),
+            "e30'.eyJiIjoyfQ.",
+        ),
+        (
+            Derivation("ba9876543210", "0123456789ab", ((0, 4), "$(id)", (10, 26))),
+            "eyJh$(id).eyJiIjoyfQ.c2ln",
+        ),
+        (Derivation("ba9876543210", "", ("null",)), "null"),
+    ):
+        request = Request("GET", "https://h/", (("Authorization", f"Bearer {OTHER}"),), None, (recipe,))
+        ((name, text),) = curl(request).placeholders
+        assert name == "$TOKEN"
+        line = text[text.index("TOKEN=") :]
+        command = ["bash", "-c", f'{line}; printf %s "$TOKEN"']
+        done = subprocess.run(
+            command, env={"LIVE": live, "PATH": os.environ["PATH"]}, capture_output=True, check=True
+        )
+        assert done.stdout.decode() == wanted
+    signing = Signing("c0ffee", "sha256")
+    for recipe in (
+        Derivation("ba9876543210", "0123456789ab", (), parts=True, signed=signing),
+        Derivation("ba9876543210", "0123456789ab", ((0, -4),)),
+    ):
+        request = Request("GET", "https://h/", (("Authorization", f"Bearer {OTHER}"),), None, (recipe,))
+        assert "the exported test makes it" in curl(request).placeholders[0][1]

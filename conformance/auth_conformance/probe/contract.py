@@ -38,6 +38,9 @@ class _Try:
     credentials: tuple[Credential, ...] = ()
 
 
+_LEAVE = "not called without leave to disrupt"
+
+
 class Contracts(Refusal):
     """Sentences about the document."""
 
@@ -61,6 +64,8 @@ class Contracts(Refusal):
         for operation in declared[:_MOST]:
             try:
                 found = await self._enforced(operation)
+                if isinstance(found, str) and _LEAVE in found:
+                    remedy = remedy or "allow_disruptive = true  # or --allow-disruptive"
             except (Missing, Unclear) as error:
                 found = f"{operation.name}: {error}"
                 remedy = remedy or getattr(error.verdict, "remedy", "")
@@ -88,7 +93,7 @@ class Contracts(Refusal):
         harmless = {item.create.name for item in (self.target.objects, self.target.keys) if item is not None}
         alone = "{" not in operation.path and operation.method not in _SAFE and operation.name not in harmless
         if alone and operation.method == "DELETE" and not self.scene.allow_disruptive:
-            return f"{operation.name}: not called without leave to disrupt (allow_disruptive = true)"
+            return f"{operation.name}: {_LEAVE}"
         tries = await self._ways_to_lack(operation)
         answers = [await self._sent_lacking(operation, item) for item in tries]
         try:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from auth_reports.html.text import UNSEEN, visible
 
 if TYPE_CHECKING:
-    from auth_conformance.model import Request
+    from auth_conformance.model import Derivation, Request
 
 _LONGEST = 4000
 _OUR_OWN = frozenset({"accept-encoding", "connection", "content-length", "host", "user-agent"})
@@ -23,6 +23,7 @@ _OUR_OWN = frozenset({"accept-encoding", "connection", "content-length", "host",
 _DIGEST = re.compile(
     r"\u2039[^\u2039\x00\n]{0,2000}?sha256:[0-9a-f]{8,64}\u203a|Secret\(sha256:[0-9a-f]{8,64}\)|sha256:[0-9a-f]{8,64}"
 )
+_SHORT = re.compile(r"sha256:([0-9a-f]{12})")
 _FIELD = re.compile(r"[\"']?([A-Za-z][\w-]*)[\"']?\s*[=:]\s*[\"']?$")
 
 
@@ -108,8 +109,39 @@ def curl(request: Request, *, base: str | None = None) -> Curl:
                 ("$BODY", "the body of this request, too long for a command line: see the JSON report")
             )
         words.append(f"--data-raw {_quote(body)}")
-    legend = [(f"${name}", f"the value shown as {digest}") for digest, name in names.given.items()]
+    recipes = {recipe.digest: recipe for recipe in request.derived}
+    legend = [
+        (f"${name}", _made(name, recipes[short]) if short in recipes else f"the value shown as {digest}")
+        for digest, name in names.given.items()
+        for short in _SHORT.findall(digest)[-1:]
+    ]
     return Curl(" \\\n  ".join(words), (*legend, *extra))
+
+
+def _made(name: str, recipe: Derivation) -> str:
+    """How the attacker's value is made: nobody can look it up, and the live one that it follows from expires."""
+    live = f"a live credential in $LIVE (then: sha256:{recipe.base})"
+    if recipe.signed is not None:
+        return (
+            f"{live}, with other claims and signed with the key shown as sha256:{recipe.signed.key}; "
+            "the exported test makes it"
+        )
+    if any(piece[1] < 0 for piece in recipe.pieces if not isinstance(piece, str)):
+        return f"{live}, altered; the exported test makes it"
+    words = [
+        shlex.quote(piece)
+        if isinstance(piece, str)
+        else f'"$(printf %s "$LIVE" | cut {_range(piece, recipe)})"'
+        for piece in recipe.pieces
+        if piece
+    ]
+    line = f"{name}={''.join(words)}"
+    return f"made from {live}: {line}" if recipe.base else line
+
+
+def _range(piece: tuple[int, int], recipe: Derivation) -> str:
+    """What `cut` keeps: it counts from one, parts between dots or characters."""
+    return f"{'-d. -f' if recipe.parts else '-c'}{piece[0] + 1}-{piece[1]}"
 
 
 def _clean(text: str) -> str:
