@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Expectation, Need, Role, Severity, Verdict
+from auth_conformance.oracles.examples import EXAMPLE_NAMES, example_accounts
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.knocking import Knock, Knocking, Tally
 from auth_conformance.secret import Secret
@@ -24,6 +27,8 @@ _LEAST = 8  # ASVS V6.2.1
 _WISHED = 15  # NIST SP 800-63B-4 §3.1.1.2, for a password alone
 _SAMPLES = 12
 _SECOND_LEVEL = 2
+# So much of an example is read, and so many accounts in examples are tried.
+_EXAMPLE, _EXAMPLES = 100_000, 6
 
 
 @cache
@@ -291,6 +296,19 @@ class PasswordPolicy(Knocking):
 
     # What it came with.
 
+    def _example_accounts(self) -> list[tuple[str, str]]:
+        """The accounts in the examples of the source, where that is known: at its top, or that of its project."""
+        if self.target.source is None:
+            return []
+        root = Path(self.target.source.root)
+        project = any((root.parent / name).exists() for name in ("pyproject.toml", "setup.py", ".git"))
+        found: list[tuple[str, str]] = []
+        for folder in (root, *((root.parent,) if project else ())):
+            for name in EXAMPLE_NAMES:
+                with contextlib.suppress(OSError):
+                    found += example_accounts((folder / name).read_text("utf-8", "replace")[:_EXAMPLE])
+        return found[:_EXAMPLES]
+
     async def must_have_no_default_accounts(self) -> Verdict:
         """None of the accounts of templates and tutorials logs in, each tried once."""
         login, tally = self.logins()[0], Tally()
@@ -300,6 +318,7 @@ class PasswordPolicy(Knocking):
         pairs = [(name.format(domain=domain), password) for name, password in default_pairs()]
         if "@" in a.username:
             pairs = [(name if "@" in name else f"{name}@{domain}", password) for name, password in pairs]
+        pairs += self._example_accounts()
         pairs = [pair for pair in dict.fromkeys(pairs) if pair[0] not in mine]
 
         async def whoever() -> Account:

@@ -9,7 +9,7 @@ from auth_conformance.sdk import API, ASVS, CWE, WSTG, Impact, Need, Probe, Seve
     title="Factory account logs in",
     severity=Severity.CRITICAL,
     level=1,
-    budget=80,
+    budget=100,
     impact=Impact.DISRUPTS,
     needs=(Need.LOGIN,),
     references=(
@@ -26,7 +26,8 @@ async def default_account(probe: Probe) -> Verdict:
 
     Why: the names and passwords of first users stand in the documentation of every framework, and scanners
         try them within minutes of the first deployment.
-    How: try twenty published pairs of name and password once each, between logins that work.
+    How: try twenty published pairs of name and password once each, between logins that work, and those that stand
+        together in `.env.example` or its like, where the source is known.
     Fix: seed no `User(...)` in code or migrations; create the first administrator from environment variables that
         have no default, and refuse to start without them.
     """
