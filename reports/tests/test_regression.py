@@ -254,6 +254,38 @@ def test_an_id_in_the_other_case_is_still_the_id(sample: ModuleType) -> None:
     assert "\"/notes/\" + str(reply.json()['id']).upper()" in written.text
 
 
+def test_a_credential_that_was_ended_is_seen_alive_before(sample: ModuleType) -> None:
+    run = sample.run()
+    finding = next(item for item in run.findings if item.evidence)
+    key = "\u2039sha256:0123456789ab\u203a"
+    create = Exchange(
+        1,
+        "create a key",
+        Role.SETUP,
+        "POST /keys",
+        Request("POST", "https://h/keys", body="{}"),
+        Reply(201, body=f'{{"key": "{key}", "id": 7}}'),
+        0.0,
+    )
+    revoke = replace(
+        create, number=2, label="revoke", request=Request("DELETE", "https://h/keys/7"), reply=Reply(204)
+    )
+    attack = Exchange(
+        3,
+        "revoked key",
+        Role.ATTACK,
+        "GET /me",
+        Request("GET", "https://h/me", (("X-API-Key", key),)),
+        Reply(200),
+        0.0,
+        Outcome.ACCEPTED,
+    )
+    written = regression(replace(finding, code="LIF103", evidence=(create, revoke, attack)), run)
+    assert not isinstance(written, NotWritten), written
+    sent = [line.split('send("')[1].split(",")[0] for line in written.text.splitlines() if 'send("' in line]
+    assert sent == ['POST"', 'GET"', 'DELETE"', 'GET"']
+
+
 def test_what_has_no_test_is_listed_in_the_folder(sample: ModuleType, tmp_path: Path) -> None:
     run = sample.run()
     _, left = export(run, tmp_path)

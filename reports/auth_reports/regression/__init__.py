@@ -8,7 +8,7 @@ nothing in it expires. It fails while the flaw is there, and passes once the att
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -124,6 +124,8 @@ def regression(finding: Finding, run: Run) -> Regression | NotWritten:
     reason = _why_not(finding, run, attack, steps)
     if reason:
         return NotWritten(finding, reason)
+    if finding.code.startswith("LIF"):
+        steps = _lived(attack, steps)
     needed = {digest for item in (*steps, attack) for digest in asked(item)}
     if finding.expected is not None and finding.expected.kind == "no secret":
         needed |= shown(attack)
@@ -241,6 +243,22 @@ def _ended(attack: Exchange, steps: Sequence[Exchange]) -> bool:
         and presented <= shown(last)
         and not attack.request.derived
     )
+
+
+def _lived(attack: Exchange, steps: list[Exchange]) -> list[Exchange]:
+    """The steps, and between what issued the attack's credential and what ended it a use of it.
+
+    A credential that never lived is refused as well; and some services remember only what they have seen.
+    """
+    presented = {digest for _, value in attack.request.headers for digest in MARK.findall(value)}
+    if attack.request.method != "GET" or "{" in attack.operation or not presented:
+        return steps
+    place = next((index for index, step in enumerate(steps) if presented <= shown(step)), None)
+    ended = place is not None and place + 1 < len(steps)
+    if place is None or not ended or any(step.together for step in steps):
+        return steps
+    use = replace(attack, role=Role.CONTROL, label=f"control: {attack.operation} with it, before")
+    return [*steps[: place + 1], use, *steps[place + 1 :]]
 
 
 def _repeatable(steps: Sequence[Exchange]) -> list[Exchange]:
