@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from auth_conformance.oracles.pointer import strings
+from auth_conformance.oracles.standing import flattened
 
 # A number is taken for a time when it lies within this many seconds of now: thirty years.
 _HORIZON = 30 * 365 * 86_400
@@ -30,8 +30,8 @@ def moments(document: Any, now: float) -> list[Moment]:
     `expires_in` is the one duration with a protocol meaning (RFC 6749 §5.1) and counts from `now`.
     """
     found = []
-    for pointer, value in strings(document).items():
-        if isinstance(value, int) and pointer.endswith("/expires_in"):
+    for pointer, value in flattened(document).items():
+        if isinstance(value, int) and not isinstance(value, bool) and pointer.endswith("/expires_in"):
             at: float | None = now + value
         else:
             at = moment(value, now)

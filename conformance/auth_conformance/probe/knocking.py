@@ -258,13 +258,18 @@ class Knocking(Mailing):
         return found
 
     def concluded(self, tally: Tally, reason: str) -> Verdict:
-        """The verdict of a tally."""
+        """The verdict of a tally. What could not be decided beside it stands in the notes."""
         evidence, notes = tuple(self.evidence[-60:]), tuple(dict.fromkeys(self.notes))
+        doubts = tuple(dict.fromkeys(tally.doubts))
         if tally.violations:
-            return Failed(tuple(tally.violations), evidence, notes)
-        if tally.doubts or not tally.delivered:
-            first = tally.doubts[0] if tally.doubts else "Nothing could be delivered."
-            return Inconclusive(first, tally.remedies[0] if tally.remedies else "", evidence, notes)
+            return Failed(tuple(tally.violations), evidence, (*notes, *doubts))
+        if doubts or not tally.delivered:
+            first = doubts[0] if doubts else "Nothing could be delivered."
+            more = f" (and {len(doubts) - 1} more)" if len(doubts) > 1 else ""
+            remedy = tally.remedies[0] if tally.remedies else ""
+            return Inconclusive(
+                first.removesuffix(".") + more if more else first, remedy, evidence, (*notes, *doubts[1:])
+            )
         return Passed(reason, evidence, notes)
 
 

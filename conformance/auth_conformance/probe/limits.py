@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Jwt, Kind
 from auth_conformance.model import Failed, Inconclusive, Need, Passed, Role, Verdict, Violation
 from auth_conformance.oracles.caches import by_cache
-from auth_conformance.oracles.moments import Moment, moments
+from auth_conformance.probe.clockwork import told
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
 from auth_conformance.probe.expiry import Expiry
 from auth_conformance.probe.refusal import Attempt
@@ -180,10 +180,9 @@ class Limits(Sessions, Expiry):
         return Outcome(unclear=f"A session that was {how} is alive, and no {limit.name} limit is declared.")
 
     async def _clock_followed(self, account: Account, session: Session, moved: float) -> None:
-        """CC: what a login states by the moved clock has moved. Raises Unclear."""
-        ahead = await self.log_in(account, Kind.COOKIE, moved=moved, label="log in, by the moved clock")
-        now = self._clock_now()
-        self._must_have_followed(_told(session.answer, now), _told(ahead.answer, now), moved)
+        """CC: what the service states by the moved clock has moved. Raises Unclear."""
+        if not await self.clock_followed(account, moved, session.credential.carrier.kind):
+            self._must_have_followed([], [], moved)
 
     async def _ends_renewed(self, account: Account, refresh: Refresh, limit: Limit) -> Outcome:
         """Renew again and again until the family should be over."""
@@ -219,7 +218,7 @@ class Limits(Sessions, Expiry):
             proof.append(answer)
             token = found[1] or token
         first, last, now = proof[0], proof[-1], self._clock_now()
-        self._must_have_followed(_told(first, now), _told(last, now), limit.seconds - step)
+        self._must_have_followed(told(first, now), told(last, now), limit.seconds - step)
         name = refresh.operation.name
         message = f"{name} renews a login {_time(limit.seconds)} after it, {len(proof)} times in a row."
         if not limit.declared and limit.seconds < FOREVER:
@@ -237,22 +236,6 @@ class Limits(Sessions, Expiry):
         end = claims.get("exp")
         life = float(end) - self._clock_now() if isinstance(end, int | float) else limit.seconds / 10
         return min(max(life / 2, limit.seconds / (STEPS - 4)), 0.9 * life)
-
-
-def _told(answer: Answer, now: float) -> list[Moment]:
-    """Every moment that an answer states: its members, the claims of its tokens, and the ends of its cookies."""
-    found = [item for item in moments(answer.reply.json, now) if not item.pointer.endswith("/expires_in")]
-    body = answer.reply.json
-    for name, value in body.items() if isinstance(body, dict) else ():
-        token = Jwt.parse(value) if isinstance(value, str) else None
-        if token is not None:
-            found += [
-                replace(item, pointer=f"/{name}{item.pointer}") for item in moments(dict(token.claims), now)
-            ]
-    dates = {
-        name.lower(): value for name, value in answer.reply.headers if name.lower() in ("date", "expires")
-    }
-    return found + [replace(item, pointer=f"/headers{item.pointer}") for item in moments(dates, now)]
 
 
 def _time(seconds: float) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Jwt
 from auth_conformance.model import Inconclusive, Role, Severity, Skipped, Verdict
+from auth_conformance.probe.clockwork import Clockwork
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.knocking import Knocking, Tally, with_member
 from auth_conformance.secret import Secret
@@ -21,7 +22,6 @@ _HOUR = 3600.0
 _CODE = 600.0
 _CODE_LENGTH = 10
 _SLACK = 120.0
-_FOLLOWED = 0.8
 _ELSEWHERE = "elsewhere.invalid"
 
 
@@ -34,7 +34,7 @@ class Misuse:
     severity: Severity | None = None
 
 
-class Redeeming(Knocking):
+class Redeeming(Knocking, Clockwork):
     """Takes tokens out of mails, and uses them otherwise than meant.
 
     `_lent` are the declared accounts that were used, by label, with the passwords that they have by now.
@@ -223,17 +223,9 @@ class Redeeming(Knocking):
         )
         if found is None:
             return None
-        if not await self._reset_clock_followed(moved):
+        if not await self.clock_followed(await self.forgetful(), moved):
             raise Unclear("it works, but the service did not visibly follow the moved clock")
         return found
-
-    async def _reset_clock_followed(self, moved: float) -> bool:
-        """CC: a token that is issued under the moved clock says so."""
-        account = await self.forgetful()
-        token = (await self.log_in(account, moved=moved)).credential.jwt
-        issued = token.claims.get("iat") if token is not None else None
-        now = self.scene.recorder.clock.now()
-        return isinstance(issued, (int, float)) and issued - now > _FOLLOWED * moved
 
     async def _respelled_case(self) -> tuple[Answer, Answer] | None:
         account = await self.forgetful()

@@ -1,0 +1,38 @@
+"""Which moments a body states."""
+
+import pytest
+
+from auth_conformance.oracles.moments import moments, shift
+
+NOW = 1_795_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("value", "ahead"),
+    [
+        (NOW + 60, 60.0),
+        (NOW + 60.25, 60.25),
+        (int(NOW * 1000) + 5000, 5.0),
+        ("2026-11-18T11:06:40Z", 0.0),
+        ("2026-11-18T11:06:40", 0.0),
+        ("Wed, 18 Nov 2026 11:06:40 GMT", 0.0),
+    ],
+)
+def test_a_moment_in_any_notation(value: object, ahead: float) -> None:
+    assert [round(item.ahead, 3) for item in moments([{"at": value}], NOW)] == [ahead]
+
+
+@pytest.mark.parametrize("value", [17, 3.5, True, None, "soon", "17", [], {}])
+def test_no_moment(value: object) -> None:
+    assert moments({"at": value}, NOW) == []
+
+
+def test_what_is_left_of_a_token_counts_from_now() -> None:
+    assert [item.ahead for item in moments({"expires_in": 300}, NOW)] == [300.0]
+    assert moments({"expires_in": True}, NOW) == []
+
+
+def test_a_shift_is_seen_where_both_bodies_state_a_moment() -> None:
+    before, after = moments({"a": NOW, "b": NOW}, NOW), moments({"b": NOW + 50.5, "c": NOW + 90}, NOW)
+    assert shift(before, after) == 50.5
+    assert shift(moments({"a": NOW}, NOW), after) is None
