@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,6 +84,7 @@ class Club:
     by_name: bool = False
     keys_change: bool = False
     keys_rename: bool = False
+    tells_time: bool = False
 
     def renamed(self, old: str, new: str) -> None:
         """A member takes another name; whoever held a badge under the old one is still that member."""
@@ -200,8 +202,9 @@ def create_app(club: Club) -> FastAPI:  # noqa: C901, PLR0915 - a service is man
             return {"username": body.username}
 
     @app.get("/me")
-    async def me(name: Member) -> dict[str, str]:
-        return {"username": name, "email": f"{name}@example.com"}
+    async def me(name: Member) -> dict[str, Any]:
+        told = {"seen_at": time.time()} if club.tells_time else {}
+        return {"username": name, "email": f"{name}@example.com", **told}
 
     @app.post("/forgot", status_code=202)
     async def forgot(body: Forgotten) -> dict[str, str]:

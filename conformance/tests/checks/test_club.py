@@ -54,6 +54,15 @@ def test_with_one_account_nothing_is_said_about_another() -> None:
     assert "expendable" in getattr(result.verdict, "remedy", "")
 
 
+@pytest.mark.parametrize("tells_time", [True, False])
+def test_an_old_reset_token_is_a_finding_where_the_clock_is_seen_to_move(*, tells_time: bool) -> None:
+    """Members' badges are opaque: what shows that the service reads the moved clock is its own page about them."""
+    result = judged("CRD117", Club(joins=True, tells_time=tells_time))
+    found = [message for message in broken(result) if "an old token changed a password" in message]
+    assert bool(found) is tells_time, said(result)
+    assert ("did not visibly follow the moved clock" in said(result)) is not tells_time
+
+
 class Generous(Club):
     def granted(self, held: list[str] | None, wanted: list[str]) -> list[str]:
         return wanted
