@@ -28,7 +28,7 @@ def misfit(value: Any, form: Any, where: str = "") -> str:
     if form is Any or _is(value, form):
         naive = isinstance(value, datetime) and value.tzinfo is None
         return f"{where} has no time zone" if naive else ""
-    return f"{where} is not {_WORDS.get(form, form.__name__.lower())}"
+    return f"{where} is not {_WORDS.get(form) or str(getattr(form, '__name__', form)).lower()}"
 
 
 def _is(value: Any, form: Any) -> bool:
