@@ -96,7 +96,8 @@ def _waiver(entry: dict[str, Any], where: str, today: date, codes: set[str]) -> 
         )
     if expires > today + LONGEST:
         raise ConfigurationError(f"{where} ends on {expires}: a waiver ends within a year. Renew it then.")
-    if codes and entry["code"] not in codes:
+    # The rules of the search are another package's; a misspelt code would accept nothing and never grow stale.
+    if codes and entry["code"] not in codes and not entry["code"].startswith("FUZ"):
         raise ConfigurationError(f"{where}: there is no check {entry['code']}.")
     return Waiver(entry["code"], str(entry.get("operation", "*")), entry["reason"], entry["owner"], expires)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from auth_conformance import gate
+from auth_conformance import catalog, gate
 from auth_conformance.acceptance import Accepted, accept, given
 from auth_conformance.clock import Clock
 from auth_conformance.discovery import discover
@@ -359,7 +359,13 @@ def finished(
 
 def acceptances(settings: Settings) -> Accepted:
     """The waivers and the baseline that the settings name. Raises ConfigurationError."""
-    return given(settings.waivers, settings.baseline, new_only=settings.new_only, folder=Path.cwd())
+    return given(
+        settings.waivers,
+        settings.baseline,
+        new_only=settings.new_only,
+        folder=Path.cwd(),
+        codes=catalog.load(),
+    )
 
 
 async def conduct(

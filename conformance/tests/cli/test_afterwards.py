@@ -66,12 +66,18 @@ def test_every_format_is_made_from_the_json_report(runs: Path) -> None:
         (("diff", "flawed.json", "list.json"), "is not the JSON report of a run"),
         (("baseline", "flawed.json", "--output", "list.json"), "not a baseline"),
         (("demo", "--only", "TOK101", "--html", "list.json/x.html"), "list.json is no folder"),
+        (
+            ("demo", "--only", "TOK101", "--waivers", "typo.toml"),
+            "typo.toml, waiver 1: there is no check TOK999",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence(
     runs: Path, arguments: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (runs / "list.json").write_text("[1]")
+    waiver = f'code = "TOK999"\nreason = "a typing error"\nowner = "ann"\nexpires = {SOON}\n'
+    (runs / "typo.toml").write_text(f"[[waiver]]\n{waiver}")
     monkeypatch.chdir(runs)
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 2

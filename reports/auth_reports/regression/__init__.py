@@ -58,16 +58,19 @@ def export(run: Run, folder: Path) -> tuple[list[Path], list[NotWritten]]:
     written: list[Path] = []
     left: list[NotWritten] = []
     made_of: list[str] = []
+    # How many files have had the name: of thousands of findings none asks for all the others.
+    taken: dict[str, int] = {}
     for finding in run.findings:
         made = regression(finding, run)
         if isinstance(made, NotWritten):
             left.append(made)
             continue
-        path = folder / made.name
-        number = 1
-        while path in written:
-            number += 1
-            path = folder / made.name.replace(".py", f"_{number}.py")
+        name = made.name
+        while name in taken:
+            number = taken[made.name] = taken[made.name] + 1
+            name = made.name.replace(".py", f"_{number}.py")
+        taken[name] = 1
+        path = folder / name
         path.write_text(made.text, encoding="utf-8", newline="\n")
         written.append(path)
         made_of.append(_listed(path.name, finding, made))
