@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -99,3 +100,29 @@ def scopes_of(*places: Any) -> frozenset[str]:
             if isinstance(words, list) and words and all(isinstance(word, str) for word in words):
                 return frozenset(words)
     return frozenset()
+
+
+_READING = frozenset({"read", "reads", "reader", "readonly", "view", "viewer", "list", "get", "ro"})
+_MORE = frozenset(
+    {
+        "write",
+        "manage",
+        "admin",
+        "create",
+        "update",
+        "delete",
+        "edit",
+        "all",
+        "full",
+        "rw",
+        "readwrite",
+        "owner",
+    }
+)
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\*")
+
+
+def only_reads(scope: str) -> bool:
+    """Whether a scope says of itself that it allows to read, and nothing that it allows more."""
+    words = {word.lower() for word in _WORDS.findall(scope)}
+    return bool(words & _READING) and not words & _MORE and "*" not in words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Credential, Kind
@@ -18,7 +19,7 @@ from auth_conformance.model import (
 )
 from auth_conformance.oracles.pointer import put, resolve, strings
 from auth_conformance.oracles.privilege import role_word
-from auth_conformance.oracles.scopes import ScopeMember, flow_scopes, scope_member, scopes_of
+from auth_conformance.oracles.scopes import ScopeMember, flow_scopes, only_reads, scope_member, scopes_of
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.holdings import told_once
 from auth_conformance.probe.keylevels import KeyLevels, Narrow, record_in, records_in
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from auth_conformance.target import KeyManagement
 
 # So many single scopes are tried; a key whose only scope is managing keys is the one that matters.
+_READS = re.compile(r"\bread\b")
 MOST_SCOPES = 8
 MOST_GUARDED = 3
 _OWNERS = ("user_id", "owner_id", "owner", "user", "account_id")
@@ -114,15 +116,23 @@ class KeyScopes(KeyLevels):
     ) -> list[Narrow]:
         """One key per single scope that A may give; one as it comes where that cannot be. Raises Unclear."""
         found: list[Narrow] = []
-        for scope in scopes[:MOST_SCOPES] or [""]:
+        wanted = scopes[:MOST_SCOPES] or [""]
+        for scope in wanted:
             body = dict(keys.template)
             if member is not None and scope:
                 body = put(body, member.name, member.written([scope]))
             answer = await self.call(
                 keys.create, login, label=f"a key with only {scope}".removesuffix(" with only "), body=body
             )
-            if (key := self.made_by(keys, answer, made)) is not None:
-                found.append(Narrow(scope, key, answer))
+            if (key := self.made_by(keys, answer, made)) is None:
+                continue
+            stated = sorted(member.stated(answer.reply.json) or ()) if member is not None else []
+            held = stated[0] if not scope and len(stated) == 1 else scope
+            found.append(Narrow(held, key, answer))
+            # What reads has a sister that writes, as a rule: whether there is one, the service says.
+            sister = _READS.sub("write", held)
+            if len(wanted) == 1 and sister != held:
+                wanted.append(sister)
         if not found:
             raise Unclear(f"{keys.create.name} made no key with a single scope.")
         return found
@@ -243,16 +253,28 @@ class KeyScopes(KeyLevels):
     async def _beyond_scope(self, narrow: list[Narrow]) -> list[Violation] | None:
         """Create an object with a key whose only scope is not the one that the document asks for.
 
-        None where that cannot be tried.
+        Where the document asks for none, with a key whose scope says that it only reads. None where that cannot be
+        tried.
         """
         objects = self.target.objects
-        if objects is None or not objects.create.scopes:
-            self.notes.append("no change was tried beyond the scopes: the document names none for it")
+        asked = objects.create.scopes if objects is not None else ()
+        others = [item for item in narrow if (item.scope not in asked if asked else only_reads(item.scope))]
+        if objects is None or not others:
+            missing = (
+                f"no key without {asked[0]}" if asked else "the document names none, and no key only reads"
+            )
+            self.notes.append(f"no change was tried beyond the scopes: {missing}")
             return None
-        others = [item for item in narrow if item.scope not in objects.create.scopes]
-        if not others:
+        control = await self.call(
+            objects.create,
+            await self.credential(self._login_kind()),
+            label="control: the owner's login creates an object",
+            role=Role.CONTROL,
+            body=dict(objects.template),
+        )
+        if not control.reply.ok:
             self.notes.append(
-                f"no change was tried beyond the scopes: no key without {objects.create.scopes[0]}"
+                f"no change was tried beyond the scopes: {objects.create.name}: {control.status}"
             )
             return None
         for item in others:

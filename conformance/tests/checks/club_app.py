@@ -108,6 +108,10 @@ class Club:
         """Whether this caller (None is a stranger) may take that slip down."""
         return name is not None and self.slips.get(slip, ("", ""))[0] == name
 
+    def may_write(self, held: list[str] | None) -> bool:
+        """Whether a key with these permissions, or a member (None), may pin slips."""
+        return held is None or bool({"slips:write", "change"} & set(held))
+
     def spent(self, token: str) -> None:
         """What becomes of a reset token that was used."""
         del self.resets[token]
@@ -228,7 +232,10 @@ def create_app(club: Club) -> FastAPI:  # noqa: C901, PLR0915 - a service is man
         return {"status": "ok"}
 
     @app.post("/slips", status_code=201)
-    async def pin(body: Slip, name: Member) -> dict[str, str]:
+    async def pin(body: Slip, who: Caller) -> dict[str, str]:
+        name, held = who
+        if not club.may_write(held):
+            raise HTTPException(403, "this key only reads")
         number = secrets.token_hex(8)
         club.slips[number] = (name, body.text)
         return {"id": number, "text": body.text}

@@ -117,6 +117,21 @@ def test_a_key_does_not_change_its_owners_address() -> None:
     assert "changed the address of its owner for a key" in result.verdict.reason
 
 
+class WritingForReaders(Club):
+    def may_write(self, held: list[str] | None) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("told", [{}, {"keys": TOLD}], ids=["listed", "one text"])
+def test_a_key_that_says_it_reads_does_not_write(told: dict[str, object]) -> None:
+    """The document names no scope for the operation: the name of the key's own scope says what it may not."""
+    wish = {"wish": PlainWish} if told else {}
+    result = judged("KEY110", WritingForReaders(**wish), **told)
+    assert (result.name, result.severity) == ("failed", Severity.HIGH), said(result)
+    assert "POST /slips works with a key that has only slips:read" in result.verdict.reason
+    assert "changes beyond their scopes" in judged("KEY110", Club(**wish), **told).verdict.reason
+
+
 def test_keys_of_one_level_out_of_several_do_not_make_each_other() -> None:
     for house in (Club(wish=LevelWish), Ranked(wish=LevelWish)):
         sound = judged("KEY110", house)
