@@ -54,8 +54,9 @@ class Carrier:
 class Credential:
     """A value in its carrier. `owner` is the label of the account that it was issued to.
 
-    `companions` are further headers that must travel with it (a CSRF token beside a session cookie), `crumbs`
-    further cookies, by name and value: they share the one Cookie header.
+    `companions` are further headers that must travel with it (a CSRF token beside a session cookie); one that is
+    named `body NAME` is a member of the body instead. `crumbs` are further cookies, by name and value: they share
+    the one Cookie header.
     """
 
     carrier: Carrier
@@ -88,6 +89,13 @@ class Credential:
                 return (("Cookie", _encodable(line)), *self.companions)
             case _:
                 return beside
+
+    @property
+    def members(self) -> dict[str, str]:
+        """The members of the body that must travel with it."""
+        return {
+            name.removeprefix("body "): value for name, value in self.companions if name.startswith("body ")
+        }
 
     @property
     def query(self) -> tuple[tuple[str, str], ...]:

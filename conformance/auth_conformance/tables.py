@@ -265,6 +265,8 @@ class LoginSettings(Table):
     """Where the reply holds the CSRF token that changes with the cookie need; looked for where it is left out."""
     csrf_header: str = ""
     """The header that takes the CSRF token."""
+    csrf_field: str = ""
+    """The member of forms and bodies that takes it, where it is not a header."""
     csrf_from: OperationName | None = None
     """A GET that hands the CSRF token to a session, where the reply of the login does not hold it."""
 

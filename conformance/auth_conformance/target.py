@@ -179,7 +179,8 @@ class Login:
     `template` holds further members that the body needs, `headers` and `query` what else the request carries.
     `token`, `refresh` and `csrf` are places in the reply (`auth_conformance.oracles.places`); `cookie` is the
     name of the cookie that authenticates, when the credential is one, and `csrf_header` the header in which
-    changes made with it want the CSRF token; `csrf_from` is a GET that hands it out to a session, where the reply
+    changes made with it want the CSRF token, `csrf_field` the member of their bodies where it is not a header;
+    `csrf_from` is a GET that hands it out to a session, where the reply
     of the login does not. `before` are the steps that come first; their marks may stand in
     the template, the headers and the query. A field that only a step takes is "".
     """
@@ -201,6 +202,7 @@ class Login:
     media: str = ""
     provenance: Provenance = Provenance.OBSERVED
     csrf_from: Operation | None = None
+    csrf_field: str = ""
 
     def request(self, username: str, password: Secret) -> HttpRequest:
         """The login request, with the steps that come before it."""
@@ -241,7 +243,8 @@ class Login:
             return (), ()
         place, _, name = (self.csrf or "").partition(" ")
         crumbs = ((name, value),) if place == "cookie" else ()
-        return ((self.csrf_header or "X-CSRF-Token", unquote(value) if crumbs else value),), crumbs
+        name = f"body {self.csrf_field}" if self.csrf_field else self.csrf_header or "X-CSRF-Token"
+        return ((name, unquote(value) if crumbs else value),), crumbs
 
     def read_refresh(self, reply: RawReply) -> Secret | None:
         """The refresh token in a login or refresh reply, if there is one."""

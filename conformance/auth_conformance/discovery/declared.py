@@ -96,6 +96,7 @@ def _login(known: Knowledge, given: LoginSettings) -> Login:
         given.media,
         Provenance.DECLARED,
         csrf_from=known.operation(given.csrf_from, Provenance.DECLARED) if given.csrf_from else None,
+        csrf_field=given.csrf_field,
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from auth_conformance.credentials import Kind
 from auth_conformance.discovery.access import declared_csrf_header
@@ -17,7 +19,7 @@ from auth_conformance.model import Need, Provenance
 from auth_conformance.oracles.places import found_at
 from auth_conformance.oracles.pointer import resolve
 from auth_conformance.target import Operation
-from auth_conformance.transports.message import HttpRequest
+from auth_conformance.transports.message import MEMBER, HttpRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -45,6 +47,10 @@ _COMMON = (
     "x-requested-with",
 )
 _USUAL = ("X-CSRF-Token", "X-CSRFToken", "X-XSRF-TOKEN", "X-CSRF", "CSRF-Token")
+
+
+# What frameworks call the hidden field: Starlette and Flask, Django, Rails.
+_FIELDS = ("csrf_token", "csrfmiddlewaretoken", "authenticity_token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +109,22 @@ async def find_protection(
 
 async def _wanted(scout: Scout, known: Knowledge, login: Login, asked: Asked) -> Login | None:
     """The login with the proof that a change was not refused with; None where each was."""
-    async for proof, said in _proofs(scout, known, asked.login, asked.fresh):
-        for header in _headers(known, proof, asked.refusal, asked.granted):
-            wanted = replace(login, csrf=proof.place, csrf_header=header, csrf_from=proof.source)
+    async for proof, said in _proofs(scout, known, asked):
+        headers = _headers(known, proof, asked.refusal, asked.granted)
+        for header in (*headers, *_members(proof, asked.request)):
+            wanted = replace(login, csrf=proof.place, csrf_from=proof.source)
+            if header.startswith(MEMBER):
+                wanted = replace(wanted, csrf_header="", csrf_field=header.removeprefix(MEMBER))
+            else:
+                wanted = replace(wanted, csrf_header=header, csrf_field="")
             seen = replace(asked.login, later=(said,)) if proof.source is not None else asked.login
             better = wanted.read(seen, "a")
             if better is None or not better.companions:
                 continue
             for _, value in (*better.companions, *better.crumbs):
                 scout.learn(value)
-            answer = await scout.ask(asked.request, f"a change with {header}", credential=better)
+            label = f"a change with {header.removeprefix(MEMBER)}"
+            answer = await scout.ask(asked.request, label, credential=better)
             if not _refuses_alike(answer.reply, asked.refusal):
                 return wanted
     return None
@@ -129,7 +141,11 @@ def _ask_for_it(known: Knowledge, login: Login, request: HttpRequest, refusal: R
         ("password_field", login.password_field, "where the password goes"),
         ("cookie", login.cookie, "the cookie that authenticates"),
         ("csrf", login.csrf or "/csrf_token", "where its reply holds the token that changes need"),
-        ("csrf_header", login.csrf_header or "X-CSRF-Token", f"put the header here that {name} wants"),
+        (
+            "csrf_header",
+            login.csrf_header or "X-CSRF-Token",
+            f"put the header here that {name} wants, or csrf_field",
+        ),
     ]
     known.remedies[Need.OBJECTS] = table("[[login]]", lines).rstrip()
 
@@ -139,7 +155,8 @@ async def _adopt(known: Knowledge, doorman: Doorman, login: Login, wanted: Login
     origin = f" of {wanted.csrf_from.name}" if wanted.csrf_from is not None else ""
     known.say(
         "CSRF",
-        f"{wanted.csrf}{origin} → header {wanted.csrf_header}",
+        f"{wanted.csrf}{origin} → "
+        + (f"member {wanted.csrf_field} of bodies" if wanted.csrf_field else f"header {wanted.csrf_header}"),
         Provenance.OBSERVED,
         "a change was refused without it and not with it",
     )
@@ -185,9 +202,8 @@ def _refuses_alike(reply: RawReply, refusal: RawReply) -> bool:
     return reply.status is None or reply.status == refusal.status or reply.status in (401, 403, 419, 429)
 
 
-async def _proofs(
-    scout: Scout, known: Knowledge, reply: RawReply, fresh: Credential
-) -> AsyncIterator[tuple[Proof, RawReply]]:
+async def _proofs(scout: Scout, known: Knowledge, asked: Asked) -> AsyncIterator[tuple[Proof, RawReply]]:
+    reply, fresh = asked.login, asked.fresh
     for place in _places(reply, fresh):
         yield Proof(place), reply
     documented = [
@@ -195,9 +211,15 @@ async def _proofs(
         for item in known.by_method("GET")
         if "{" not in item.path and mentions(item.path, names("tokens", "csrf")) and not dangerous(item)
     ]
+    # The page with the form of this change stands below its path, or beside it.
+    forms = [
+        item
+        for item in known.by_method("GET")
+        if "{" not in item.path and item.path.startswith(f"{asked.request.path.rstrip('/')}/")
+    ][:2]
     shown = [item.operation for item in (known.witness, known.second) if item is not None]
     usual = [Operation("GET", path, provenance=Provenance.GUESSED) for path in names("csrf", "paths")]
-    for operation in [*documented, *shown, *([] if documented else usual)][:_SOURCES]:
+    for operation in [*documented, *forms, *shown, *([] if documented else usual)][:_SOURCES]:
         said = (await scout.ask(operation.request(), "a CSRF token for the session?", credential=fresh)).reply
         if said.ok and scout.exists(said, operation.path):
             for place in _places(said, fresh):
@@ -224,9 +246,19 @@ def _places(reply: RawReply, fresh: Credential) -> Iterator[str]:
     readable.sort(key=lambda item: not mentions(item.name, words))
     yield from dict.fromkeys(f"cookie {item.name}" for item in readable)
     if "html" in reply.media_type:
-        yield from (
-            f"input {name}" for name in ("csrf-token", "csrf_token") if found_at(reply, f"input {name}")
-        )
+        yield from (f"input {name}" for name in ("csrf-token", *_FIELDS) if found_at(reply, f"input {name}"))
+
+
+def _members(proof: Proof, change: HttpRequest) -> list[str]:
+    """The members of a change's body that may take a proof: those that it has, and what frameworks call them."""
+    kind, _, name = proof.place.partition(" ")
+    if kind == "value" or change.body is None:
+        return []
+    text = change.body.decode("utf-8", "replace")
+    listed = json.loads(text) if text.startswith("{") else dict(parse_qsl(text, keep_blank_values=True))
+    own = [item for item in listed if names_csrf(item)]
+    found = own or [*([name] if kind == "input" else []), *_FIELDS]
+    return [f"{MEMBER}{item}" for item in dict.fromkeys(found)]
 
 
 async def _granted_headers(scout: Scout, change: HttpRequest) -> list[str]:

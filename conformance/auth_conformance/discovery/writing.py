@@ -230,7 +230,12 @@ def _login(target: Target, login: Login) -> Iterator[Line]:
         ("refresh", login.refresh, "where the reply holds the refresh token"),
         ("cookie", login.cookie, "the cookie that authenticates"),
         ("csrf", login.csrf, "where the reply holds the CSRF token"),
-        ("csrf_header", login.csrf_header or None, "where changes made with the cookie carry it"),
+        (
+            "csrf_header",
+            None if login.csrf_field else login.csrf_header or None,
+            "where changes made with the cookie carry it",
+        ),
+        ("csrf_field", login.csrf_field or None, "where the bodies of changes carry it"),
         ("csrf_from", login.csrf_from.name if login.csrf_from else None, "it hands that token to a session"),
         ("headers", dict(login.headers), "further headers that it needs"),
         ("query", dict(login.query), "further parameters that it needs"),

@@ -120,7 +120,18 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
         return Passed(f"{found.refused} {what} changed nothing.", evidence, notes)
 
     def mutation(self) -> Mutation | None:
-        """The operation that creates an object, or a key: with a text by which its owner knows it again."""
+        """The operation that creates an object, or a key: with a text by which its owner knows it again.
+
+        A CSRF token in its body is no part of the template: it comes with the session, or does not.
+        """
+        found = self._mutation()
+        login = self.target.login(Kind.COOKIE)
+        if found is None or login is None or not login.csrf_field:
+            return found
+        template = {key: value for key, value in found.template.items() if key != login.csrf_field}
+        return replace(found, template=template)
+
+    def _mutation(self) -> Mutation | None:
         objects, keys = self.target.objects, self.target.keys
         if objects is not None and objects.create.method == "POST":
             return Mutation(
@@ -260,7 +271,11 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
     async def _forge_tokens(
         self, mutation: Mutation, account: Account, session: Session, found: Forgeries
     ) -> None:
-        """The honest request with a CSRF token that is not the session's: a header, so a page needs help to send it."""
+        """The honest request with a CSRF token that is not the session's.
+
+        A header a page needs help to send; the field of a form it sends as it likes.
+        """
+        form = any("form" in media for media in mutation.operation.bodies) and session.credential.members
         for wrong in await self.wrong_tokens(account, session):
             proofs: list[Exchange] = []
             for number in range(2):
@@ -283,11 +298,13 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
             name = mutation.operation.name
             if len(proofs) < 2:
                 continue
-            if wrong.harmless:
+            severity = self._grade(found.reach) if form and not wrong.planted else Severity.LOW
+            kept_off = severity is Severity.MEDIUM and self.target.policy.same_site_only
+            if wrong.harmless or kept_off:
                 self.notes.append(f"{name} is carried out {wrong.label}")
                 continue
             message = f"{name} is carried out {wrong.label}: what it checks is not that the page knows the session's."
-            found.violations.append(Violation(name, message, Severity.LOW, tuple(proofs)))
+            found.violations.append(Violation(name, message, severity, tuple(proofs)))
 
     async def _carried_out(
         self, mutation: Mutation, owner: Credential, sent: tuple[HttpRequest, str, str], found: Forgeries

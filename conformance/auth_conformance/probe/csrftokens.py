@@ -25,11 +25,15 @@ Crumbs = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class WrongToken:
-    """A live session with a CSRF token that is not its own. `harmless` ones are noted when they are taken."""
+    """A live session with a CSRF token that is not its own. `harmless` ones are noted when they are taken.
+
+    `planted` ones need a cookie that a page of another site cannot set.
+    """
 
     label: str
     credential: Credential
     harmless: bool = False
+    planted: bool = False
 
 
 class CsrfTokens(Sessions):
@@ -59,8 +63,9 @@ class CsrfTokens(Sessions):
             )
             # A cookie with this prefix cannot be planted by a sibling (RFC 6265bis §4.1.3.2).
             bound = all(key.startswith("__Host-") for key, _ in live.crumbs)
-            label = "with a CSRF token of the page's choice, in cookie and header"
-            found.append(WrongToken(label, carrying(chosen, planted), harmless=bound))
+            place = "field" if live.members else "header"
+            label = f"with a CSRF token of the page's choice, in cookie and {place}"
+            found.append(WrongToken(label, carrying(chosen, planted), harmless=bound, planted=True))
         found += await self._tokens_of_others(live, account, carrying)
         return found
 
@@ -75,7 +80,7 @@ class CsrfTokens(Sessions):
             if theirs.crumbs:
                 label = "with CSRF token and cookie of another user"
                 bound = all(key.startswith("__Host-") for key, _ in theirs.crumbs)
-                found.append(WrongToken(label, carrying(token, theirs.crumbs), harmless=bound))
+                found.append(WrongToken(label, carrying(token, theirs.crumbs), harmless=bound, planted=True))
         else:
             self.notes.append("the CSRF token of another user was not tried: nobody else could log in")
         logout = next((item for item in self.target.logouts if item.kind is Kind.COOKIE), None)

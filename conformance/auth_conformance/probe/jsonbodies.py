@@ -43,7 +43,7 @@ class JsonBodies(CrossSite):
         found = Forgeries(reach=reach)
         for shape in SIMPLE:
             text = self.word(14)
-            body = put(dict(mutation.template), mutation.text_field, text)
+            body = {**put(dict(mutation.template), mutation.text_field, text), **live.members}
             request = shaped(mutation.operation.request(), shape, body)
             await self._take_as_json(mutation, live, (request, text, shape.label), found)
         await self._must_create(mutation, live)

@@ -46,6 +46,10 @@ class Step:
         }
 
 
+# What a pair among headers is called that stands for a member of the body: `body csrf_token`.
+MEMBER = "body "
+
+
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
     """One request. `path` is the path as sent; header values may be raw bytes (obs-text, RFC 9110 §5.5).
@@ -85,8 +89,45 @@ class HttpRequest:
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
     def with_headers(self, *pairs: tuple[str, str | bytes]) -> Self:
-        """Append headers; existing ones of the same name stay (some attacks send two)."""
-        return replace(self, headers=(*self.headers, *pairs))
+        """Append headers; existing ones of the same name stay (some attacks send two).
+
+        A pair named `body NAME` is no header (their names have no blanks): it becomes that member of the body.
+        """
+        headers = tuple(pair for pair in pairs if not pair[0].startswith(MEMBER))
+        request = replace(self, headers=(*self.headers, *headers))
+        for name, value in pairs:
+            if name.startswith(MEMBER) and isinstance(value, str):
+                request = request.with_member(name.removeprefix(MEMBER), value)
+        return request
+
+    def with_member(self, name: str, value: str) -> Self:
+        """Put a member into the body, in the place of one of its name; a request that changes nothing stays as it is.
+
+        So does a body that is neither a form nor a JSON object.
+        """
+        if self.method in ("GET", "HEAD", "OPTIONS", "TRACE"):
+            return self
+        if self.body is None:
+            return self.with_form(((name, value),))
+        kind, pair = str(self.header("content-type") or "").lower(), urlencode(((name, value),)).encode()
+        if "json" in kind:
+            try:
+                data = json.loads(self.body)
+            except ValueError:
+                return self
+            body = json.dumps({**data, name: value}).encode() if isinstance(data, dict) else self.body
+        elif "urlencoded" in kind:
+            kept = [
+                part for part in self.body.split(b"&") if part.partition(b"=")[0] != pair.partition(b"=")[0]
+            ]
+            body = b"&".join((*filter(None, kept), pair))
+        elif "boundary=" in kind:
+            mark = b"--" + str(self.header("content-type")).partition("boundary=")[2].strip('" ').encode()
+            part = f'\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+            body = mark + part + self.body
+        else:
+            body = self.body
+        return replace(self, body=body)
 
     def from_origin(self, origin: str) -> Self:
         """The request as a page of `origin` sends it; a page has one origin."""

@@ -46,6 +46,7 @@ def tearoom(  # noqa: C901 - a service is many handlers
     path: str = "/pots",
     visits: Literal["none", "told apart", "alike"] = "none",
     breaks: bool = False,
+    field: Literal["", "cookie", "page"] = "",
 ) -> FastAPI:
     app, sessions, pots = FastAPI(), dict[str, str](), dict[str, tuple[str, str]]()
     scheme = APIKeyCookie(name="sid", auto_error=False)
@@ -90,7 +91,8 @@ def tearoom(  # noqa: C901 - a service is many handlers
         sid = secrets.token_urlsafe(24)
         sessions[sid] = username
         response.set_cookie("sid", sid, httponly=True, secure=True, samesite=same_site)
-        response.set_cookie(crumb, bound(sid) if own else secrets.token_hex(16), secure=True, path="/")
+        if field != "page":
+            response.set_cookie(crumb, bound(sid) if own else secrets.token_hex(16), secure=True, path="/")
         return {"hello": username}
 
     @app.get("/me")
@@ -98,13 +100,24 @@ def tearoom(  # noqa: C901 - a service is many handlers
         return {"username": name}
 
     @app.post(path, status_code=201)
-    def brew(request: Request, name: Guest, tea: Annotated[str, Form()]) -> dict[str, str]:
+    async def brew(request: Request, name: Guest, tea: Annotated[str, Form()]) -> dict[str, str]:
         sid, token = request.cookies["sid"], request.headers.get("x-csrf-token", "")
-        if not meant(sid, request.cookies.get(crumb, ""), token):
+        if field:
+            token = str((await request.form()).get("csrf_token", ""))
+        if not meant(sid, token if field == "page" else request.cookies.get(crumb, ""), token):
             raise HTTPException(403, "not meant")
         number = secrets.token_hex(8)
         pots[number] = (name, tea)
         return {"id": number, "tea": tea}
+
+    if field == "page":
+
+        @app.get(path + "/new")
+        def brewing(request: Request, _: Guest) -> HTMLResponse:
+            token = bound(request.cookies["sid"])
+            return HTMLResponse(
+                f'<form method="post"><input type="hidden" name="csrf_token" value="{token}"></form>'
+            )
 
     @app.get(path + "/{pot_id}")
     def read(pot_id: str, name: Guest) -> dict[str, str]:
@@ -151,6 +164,46 @@ def test_a_login_form_is_forged_with_the_visit_of_another_browser(same_site: Sam
     alike = judged(tearoom(is_its_own, own=True, same_site=same_site, visits="alike"))
     assert (alike.name, alike.severity) == ("failed", Severity.MEDIUM), said(alike)
     assert "POST /login sets a session for a form" in alike.verdict.reason
+
+
+# The token in a hidden field, which every page can write: whatever it is compared with.
+FIELDS = ("cookie", "page")
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_token_in_a_hidden_field_that_is_the_sessions_own_passes(field: Literal["cookie", "page"]) -> None:
+    result = judged(tearoom(is_its_own, own=True, field=field))
+    assert result.name == "passed", said(result)
+
+
+def of_anybody(_: str, __: str, token: str) -> bool:
+    return len(token) == len(bound(""))
+
+
+def any_word(_: str, __: str, token: str) -> bool:
+    return bool(token)
+
+
+@pytest.mark.parametrize(
+    ("meant", "same_site", "severity"),
+    [
+        (of_anybody, "none", Severity.HIGH),
+        (any_word, "none", Severity.HIGH),
+        (any_word, "strict", Severity.MEDIUM),
+    ],
+)
+def test_a_field_that_takes_the_token_of_another_session_protects_nobody(
+    meant: Meant, same_site: SameSite, severity: Severity
+) -> None:
+    result = judged(tearoom(meant, own=True, field="page", same_site=same_site))
+    assert (result.name, result.severity) == ("failed", severity), said(result)
+    assert "is carried out with" in result.verdict.reason
+
+
+def test_a_field_that_is_compared_with_a_cookie_needs_a_planted_one() -> None:
+    result = judged(tearoom(agree, field="cookie"))
+    assert (result.name, result.severity) == ("failed", Severity.LOW), said(result)
+    assert "of another user" in result.verdict.reason
 
 
 def test_a_login_that_breaks_down_was_not_refused() -> None:

@@ -44,4 +44,6 @@ class Material:
     def bearing(self, value: str) -> tuple[Headers, tuple[tuple[str, str], ...]]:
         """Headers and query that carry `value` as the live credential is carried."""
         credential = self.live.with_value(value)
-        return credential.headers, credential.query
+        # A CSRF token in the body is none of them.
+        headers = tuple(pair for pair in credential.headers if not pair[0].startswith("body "))
+        return headers, credential.query

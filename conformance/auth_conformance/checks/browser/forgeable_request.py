@@ -32,7 +32,8 @@ async def forgeable_request(probe: Probe) -> Verdict:
         host somewhere in the address, and by GET; and the honest request with a CSRF token that is empty, made
         up, another user's, an ended session's, or chosen for cookie and header alike. What the owner reads
         afterwards decides. The cookie's SameSite grades: where it alone keeps browsers from it, the finding is
-        medium; a wrong token in a header, which pages cannot set by themselves, is low.
+        medium; a wrong token in a header, which pages cannot set by themselves, is low; in the hidden field of
+        a form, which they can, it is as good as none.
     Fix: a token bound to the session in a header (`X-CSRF-Token`), checked in a dependency of every route
         that changes something, and a check of `Origin` and `Sec-Fetch-Site` at the login.
     """
