@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -9,9 +10,12 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Jwt
 from auth_conformance.model import Inconclusive, Role, Severity, Skipped, Verdict
+from auth_conformance.oracles.entropy import FEWEST, Sample, Weakness, estimate
 from auth_conformance.probe.clockwork import Clockwork
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.knocking import Knocking, Tally, with_member
+from auth_conformance.probe.mailing import LONGEST
+from auth_conformance.probe.unguessable import guessable, sample_of
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
@@ -41,6 +45,7 @@ class Redeeming(Knocking, Clockwork):
     """
 
     _lent: Mapping[str, Account] = MappingProxyType({})
+    _drawn: tuple[Sample, ...] = ()
 
     async def must_redeem_once(self) -> Verdict:
         """No misuse of a reset token may change a password, as logging in shows."""
@@ -71,6 +76,7 @@ class Redeeming(Knocking, Clockwork):
                 severity=misuse.severity,
             )
         await self._forged_host(tally)
+        await self._chance(tally)
         return self.concluded(tally, f"{tally.delivered} misuses of reset tokens changed nothing.")
 
     def _misuses(self) -> list[Misuse]:
@@ -124,6 +130,7 @@ class Redeeming(Knocking, Clockwork):
         if letter.token in answer.reply.text:
             message = f"{operation} answers with the very token that only the mail may hold."
             tally.violate(operation, message, answer, severity=Severity.CRITICAL)
+        self._drawn += (sample_of(self, letter.token, account),)
         changed = await self._redeem(account, account, Secret(letter.token), "control: the token of the mail")
         if changed is None:
             raise Unclear(
@@ -168,6 +175,34 @@ class Redeeming(Knocking, Clockwork):
             return None
         self._now_has(owner, new)
         return answer, tried
+
+    async def reset_token(self, account: Account, *, within: float = LONGEST) -> Secret:
+        """A fresh reset token of this account, kept as a sample of what is mailed. Raises Missing or Unclear."""
+        token = await super().reset_token(account, within=within)
+        self._drawn += (sample_of(self, token.reveal(), account),)
+        return token
+
+    async def _chance(self, tally: Tally) -> None:
+        """What was mailed shows no structure (ASVS V11.5.1). Codes that people type are short, and limited instead."""
+        if any(len(item.value) < _CODE_LENGTH or Jwt.parse(item.value) is not None for item in self._drawn):
+            self.notes.append("how the tokens are made was not judged: they are codes to type, or signed")
+            return
+        try:
+            while len(self._drawn) < FEWEST and self.target.register is not None:
+                await self.reset_token(await self.forgetful())
+        except (Missing, Unclear) as reason:
+            self.notes.append(f"how the tokens are made was not judged: {reason}")
+            return
+        if len(self._drawn) < FEWEST:
+            self.notes.append(f"how the tokens are made was not judged: {len(self._drawn)} were seen")
+            return
+        operation = self.recovery.ask.form.operation.name
+        found = await asyncio.to_thread(estimate, self._drawn)
+        # The 122 bits of a random UUID are plenty for half an hour.
+        if found.weakness is not Weakness.UUID:
+            violation = guessable(found, "reset tokens", operation, self.evidence[-1:])
+            tally.violations += [violation] if violation is not None else []
+            tally.delivered += violation is None
 
     async def _superseded(self) -> tuple[Answer, Answer] | None:
         account = await self.forgetful()

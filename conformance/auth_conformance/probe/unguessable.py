@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Exchange, Failed, Inconclusive, Passed, Severity, Verdict, Violation
-from auth_conformance.oracles.entropy import FEWEST, Sample, Weakness, estimate
+from auth_conformance.oracles.entropy import FEWEST, Estimate, Sample, Weakness, estimate
 from auth_conformance.probe.core import Core
 
 if TYPE_CHECKING:
@@ -23,9 +23,7 @@ class Unguessable(Core):
 
     def sample(self, value: str, account: Account, *more: str) -> Sample:
         """Note a value that was issued just now, with what is known of its owner; it is a secret."""
-        name = account.username
-        words = (name, name.partition("@")[0], *more)
-        return Sample(value, self.scene.recorder.clock.now(), tuple(dict.fromkeys(filter(None, words))))
+        return sample_of(self, value, account, *more)
 
     async def must_be_unguessable(
         self,
@@ -46,9 +44,22 @@ class Unguessable(Core):
             notes = (*notes, "they end with a checksum, which was not counted")
         if found.unsigned is not None:
             notes = (*notes, f"without what may be a signature: at most {found.unsigned:.0f} bits")
-        if found.weakness is None:
-            reason = f"No structure found in {found.samples} {what}: {found.words}."
-            return Passed(reason, evidence, notes)
-        message = f"{operation} issues {what} that can be guessed ({found.samples} seen): {found.words}."
-        violation = Violation(operation, message, _GRAVITY.get(found.weakness), tuple(proof))
-        return Failed((violation,), evidence, notes)
+        if (violation := guessable(found, what, operation, proof)) is not None:
+            return Failed((violation,), evidence, notes)
+        reason = f"No structure found in {found.samples} {what}: {found.words}."
+        return Passed(reason, evidence, notes)
+
+
+def sample_of(core: Core, value: str, account: Account, *more: str) -> Sample:
+    """A value that was issued just now, with what is known of its owner; it is a secret."""
+    name = account.username
+    words = (name, name.partition("@")[0], *more)
+    return Sample(value, core.scene.recorder.clock.now(), tuple(dict.fromkeys(filter(None, words))))
+
+
+def guessable(found: Estimate, what: str, operation: str, proof: Sequence[Exchange] = ()) -> Violation | None:
+    """The finding that values of this estimate are; `what` names them. None when they carry enough chance."""
+    if found.weakness is None:
+        return None
+    message = f"{operation} issues {what} that can be guessed ({found.samples} seen): {found.words}."
+    return Violation(operation, message, _GRAVITY.get(found.weakness), tuple(proof))

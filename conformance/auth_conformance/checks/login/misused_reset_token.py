@@ -34,7 +34,7 @@ async def misused_reset_token(probe: Probe) -> Verdict:
     How: with the tester's mailbox, use tokens that were superseded, used already, made worthless by a change
         of the password, sent with another account's name, meant for confirming an address, old, respelled,
         cut, or unsigned; ask for a reset with a forged Host and X-Forwarded-Host. What counts is which
-        password logs in.
+        password logs in. Twelve tokens are looked at for structure: the time, a counter, a digest of the name.
     Fix: store a digest of `secrets.token_urlsafe(32)` with account, purpose and expiry, delete the row in the
         statement that claims it and at every change of the password, and build the link from a setting, not
         from `request.base_url`.
