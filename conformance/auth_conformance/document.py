@@ -213,6 +213,7 @@ def _exchange(exchange: Exchange) -> Json:
                     "parts": recipe.parts,
                     "pieces": [piece if isinstance(piece, str) else list(piece) for piece in recipe.pieces],
                     **({"signed": _signed(recipe.signed)} if recipe.signed else {}),
+                    **({"case": recipe.case} if recipe.case else {}),
                 }
                 for recipe in exchange.request.derived
             ],
@@ -266,7 +267,7 @@ def _read_exchange(item: Json) -> Exchange:
 def _read_recipe(item: Json) -> Derivation:
     pieces = tuple(piece if isinstance(piece, str) else (piece[0], piece[1]) for piece in item["pieces"])
     signed = _read_signing(item["signed"]) if item.get("signed") else None
-    return Derivation(item["digest"], item["base"], pieces, item["parts"], signed)
+    return Derivation(item["digest"], item["base"], pieces, item["parts"], signed, item.get("case", ""))
 
 
 def _signed(signing: Signing) -> Json:

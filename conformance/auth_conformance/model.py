@@ -177,7 +177,8 @@ class Derivation:
     `pieces` are joined. One is a literal text, or a range of characters (from, to) of the live credential
     that has the digest `base`; for a token in three parts the ranges are numbers of parts and `parts` holds.
     As in Python, a range may end at a negative number, which counts from the end. A token that was signed again
-    has no pieces but `signed`.
+    has no pieces but `signed`. `case` is `lower`, `upper` or `swapcase` where all letters of the live credential are
+    written so before it is cut.
     """
 
     digest: str
@@ -185,6 +186,7 @@ class Derivation:
     pieces: tuple[str | tuple[int, int], ...]
     parts: bool = False
     signed: Signing | None = None
+    case: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ MORE = [
     ("operations/combined_leg_ignored", "FUZ108", 1),
     ("token/unsigned_token", "FUZ201", 1),
     ("grammars/key_end_ignored", "FUZ202", 1),
+    ("grammars/key_folded", "FUZ202", 1),
     ("grammars/cookie_prefix_dropped", "FUZ203", 1),
     ("grammars/list_of_tokens", "FUZ204", 1),
     ("lifecycle/old_key_after_rotation", "FUZ301", 1),

@@ -32,6 +32,8 @@ _NOTHING = frozenset(
 )
 # A header that says that nobody signed: whatever stands in the place of the signature is no part of the attack.
 _UNSIGNED = re.compile(rb'"alg"\s*:\s*"none"', re.IGNORECASE)
+# How letters may be written otherwise: methods of texts.
+_CASES = ("lower", "upper", "swapcase")
 # Behind the end of every token.
 _END = 1 << 20
 _HASHES = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
@@ -60,7 +62,9 @@ def derive(text: str, live: Sequence[str]) -> Derivation | None:
             found = _by_parts(text, base) if payload is not None and payload in base else None
         else:
             near = len(base) // 2 <= size <= len(base) + _LITERAL
-            found = _by_range(text, base) if near else None
+            found = (_by_case(text, base) or _by_range(text, base)) if near else None
+            if found is not None and _borrows(found, base, live):
+                found = None
         if found is not None:
             return found
     return None
@@ -244,6 +248,20 @@ def _by_range(text: str, base: str) -> Derivation | None:
     pieces = (((0, head),) if head else ()) + ((middle,) if middle else ())
     pieces += ((len(base) - tail, len(base)),) if tail else ()
     return Derivation(digest_of(text), digest_of(base), pieces)
+
+
+def _borrows(recipe: Derivation, base: str, live: Sequence[str]) -> bool:
+    """Whether a literal is cut from another live credential: in the next run that one is another."""
+    cut = [piece for piece in recipe.pieces if isinstance(piece, str) and len(piece) >= _OF_SOMEBODY]
+    return any(piece in other for piece in cut for other in live if other != base)
+
+
+def _by_case(text: str, base: str) -> Derivation | None:
+    """The whole of a credential with its letters in another case."""
+    if len(text) != len(base) or text == base or text.lower() != base.lower():
+        return None
+    case = next((name for name in _CASES if getattr(base, name)() == text), None)
+    return Derivation(digest_of(text), digest_of(base), ((0, len(base)),), case=case) if case else None
 
 
 def _agreement(one: str, other: str) -> int:

@@ -35,6 +35,21 @@ def test_what_would_spell_a_part_out_has_no_recipe(text: str) -> None:
     assert recipe is None or not any(SIGNED in piece for piece in recipe.pieces if isinstance(piece, str))
 
 
+OPAQUE = "rk_Ab3dEf7h_Zz9yY8xX7wW6vV5uU4"
+
+
+@pytest.mark.parametrize("case", ["lower", "upper", "swapcase"])
+def test_a_key_in_another_case_has_a_recipe_without_its_letters(case: str) -> None:
+    recipe = derive(getattr(OPAQUE, case)(), [OPAQUE])
+    assert recipe is not None
+    assert (recipe.case, recipe.pieces) == (case, ((0, len(OPAQUE)),))
+
+
+def test_what_is_cut_from_two_keys_has_no_recipe() -> None:
+    other = "rk_Qq1wWw2e_Mm8nN7bB6vV5cC4xX3zZ"
+    assert derive(other[:11] + OPAQUE[11:], [other, OPAQUE]) is None
+
+
 KEY = Secret("a secret that signs the tokens of this service")
 NOW = 1_800_000_000
 HONEST = {"sub": "alice", "tenant": "red", "aud": "shop", "iat": NOW - 5, "exp": NOW + 900, "jti": "one"}

@@ -126,7 +126,7 @@ class Values:
         if recipe is not None and not recipe.base:
             return literal("".join(piece for piece in recipe.pieces if isinstance(piece, str)))
         if recipe is not None:
-            base = self._secret(recipe.base, name)
+            base = self._secret(recipe.base, name) + (f".{recipe.case}()" if recipe.case else "")
             self._helpers.add("altered")
             self._names[digest] = self._unused("altered")
             self.lines.append(
