@@ -9,7 +9,7 @@ import hashlib
 import random
 import secrets
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -122,6 +122,10 @@ class Session:
     credential: Credential
     refresh: Secret | None
     answer: Answer
+
+
+# How often one request waits for a limit: others that were under way may be let in first.
+_WAITS = 3
 
 
 class Core:
@@ -459,10 +463,9 @@ class Core:
             lost = None if self.target.in_process and not raw_wire else hung_up(seen, request)
             return sent, lost or (classify(seen, baseline) if baseline else failure(seen))
 
-        sent, judgement = await once()
-        throttled = judgement is not None and judgement.outcome is Outcome.THROTTLED
-        if patient and throttled and await self._waited(sent.reply):
-            sent, judgement = await once()
+        if not patient:
+            self.scene.recorder.pace.rushed()
+        sent, judgement = await self._let_through(request, once, _WAITS if patient else 0)
         exchange = replace(sent.exchange, outcome=judgement.outcome if judgement else None)
         answer = Answer(request, sent.reply, exchange, judgement)
         self.evidence.append(exchange)
@@ -480,13 +483,32 @@ class Core:
         found = {register.operation.path} if register is not None else set()
         return found | ({recovery.ask.form.operation.path} if recovery is not None else set())
 
-    async def _waited(self, reply: RawReply) -> bool:
+    async def _let_through(
+        self, request: HttpRequest, once: Callable[[], Awaitable[tuple[Sent, Judgement | None]]], waits: int
+    ) -> tuple[Sent, Judgement | None]:
+        """What `once` sends; sent again, at most `waits` times, while a limit worth waiting for refuses it."""
+        sent, judgement = await once()
+        for _ in range(waits):
+            throttled = judgement is not None and judgement.outcome is Outcome.THROTTLED
+            if not throttled or not await self._waited(request, sent.reply):
+                break
+            sent, judgement = await once()
+        return sent, judgement
+
+    async def _waited(self, request: HttpRequest, reply: RawReply) -> bool:
+        """Whether the limit is worth waiting for, and was waited for.
+
+        A limit that a plain read meets is one on everything that is asked: then the whole run slows down.
+        """
         try:
             seconds = float(reply.header("retry-after") or "1")
         except ValueError:
             return False
         if seconds > self.scene.patience or self.scene.waited > 10 * self.scene.patience:
             return False
+        if request.method in ("GET", "HEAD"):
+            self.scene.waited += self.scene.recorder.pace.hold(max(0.0, seconds))
+            return True
         self.scene.waited += seconds
         await asyncio.sleep(max(0.0, seconds))
         return True

@@ -103,6 +103,12 @@ class Isolation(Sessions):
                 return Passed(reason, evidence, notes)
             case ((Passed() | Failed() | Inconclusive()), _):
                 return replace(verdict, evidence=evidence, notes=notes)
+            case Skipped(applicable=False), Skipped():
+                return more if more.applicable else verdict
+            case Skipped(applicable=False), (Passed() | Inconclusive()):
+                # The first collection has nothing of the kind: then the others are all that there is to judge.
+                notes = (*notes, f"not judged: the first collection: {verdict.reason}")
+                return replace(more, evidence=evidence, notes=notes)
         return verdict
 
     async def _nothing_revealed(self) -> Verdict:

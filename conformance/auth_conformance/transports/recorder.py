@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import re
 import sys
-import time
 import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -20,6 +19,7 @@ from auth_conformance.model import Exchange, Reply, Request, Role
 from auth_conformance.oracles.normalise import digest, page_shape, shape
 from auth_conformance.oracles.places import found_at
 from auth_conformance.secret import Secret
+from auth_conformance.transports.pace import Pace
 
 if TYPE_CHECKING:
     from auth_conformance.transports.message import HttpRequest, RawReply, Transport
@@ -155,8 +155,7 @@ class Recorder:
         self.archive = Archive()
         self._numbers = itertools.count(1)
         self._issued: deque[Exchange] = deque(maxlen=ISSUING)
-        self._interval = 1 / rate if rate else 0.0
-        self._next = 0.0
+        self.pace = Pace(rate)
         self._limit = asyncio.Semaphore(concurrency)
 
     async def send(
@@ -262,20 +261,12 @@ class Recorder:
     ) -> RawReply:
         self.sent += 1
         if at_once:
+            self.pace.rushed()
             return await (transport or self.transport).send(request)
         async with self._limit:
-            await self._pace()
+            await self.pace.turn()
             with self.clock.moved(moved):
                 return await (transport or self.transport).send(request)
-
-    async def _pace(self) -> None:
-        if not self._interval:
-            return
-        now = time.monotonic()
-        start = max(now, self._next)
-        self._next = start + self._interval
-        if start > now:
-            await asyncio.sleep(start - now)
 
     def _shown_request(self, request: HttpRequest) -> Request:
         show = self.redactor

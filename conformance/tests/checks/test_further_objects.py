@@ -1,6 +1,7 @@
 """AUZ101, AUZ102, AUZ105 and AUZ110 where people have objects of two kinds, and those of the second are open."""
 
 import secrets
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
@@ -10,7 +11,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict
 from services.people import PEOPLE
 
-from auth_conformance.model import Failed, Passed
+from auth_conformance.model import Failed, Inconclusive, Passed, Skipped
+from auth_conformance.probe.isolation import Isolation
 
 Bearer = Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]
 
@@ -28,7 +30,11 @@ class Loose(Titled):
     model_config = ConfigDict(extra="allow")
 
 
-def planner(*, guarded: bool, trusting: bool = False) -> FastAPI:  # noqa: C901 - a service is many handlers
+def planner(  # noqa: C901 - a service is many handlers
+    *,
+    guarded: bool,
+    trusting: bool = False,
+) -> FastAPI:
     """Teams, and plans below them in an envelope. Unguarded, a plan is found by its id alone below one's own team.
 
     A `trusting` one takes whatever members a plan is made with.
@@ -136,3 +142,18 @@ def test_members_in_an_envelope_are_known_before_they_are_compared() -> None:
     result = judged_as_found("AUZ105", planner(guarded=True))
     assert isinstance(result.verdict, Passed), said(result)
     assert "POST /teams/{team}/plans" in result.verdict.reason
+
+
+def test_what_only_the_second_kind_of_object_allows_decides() -> None:
+    here: Any = SimpleNamespace(notes=[], evidence=[])
+    objects: Any = SimpleNamespace(create=SimpleNamespace(name="POST /teams/{team}/plans"))
+    nothing = Skipped("No operation changes an object.", applicable=False)
+    together = Isolation._together
+    passed = together(here, nothing, Passed("3 ways changed nothing."), objects)
+    assert isinstance(passed, Passed)
+    assert "not judged: the first collection: No operation changes an object." in passed.notes
+    assert isinstance(together(here, nothing, Inconclusive("gone"), objects), Inconclusive)
+    assert together(here, nothing, Skipped("none", applicable=False), objects) is nothing
+    # What could be judged with one more line of configuration is not judged by another collection.
+    missing = Skipped("The objects of b are not known.", "[objects]")
+    assert together(here, missing, Passed("3 ways changed nothing."), objects) is missing
