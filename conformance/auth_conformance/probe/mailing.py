@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # How often the mailbox is looked into, and how long at most, in seconds: mail is sent after the answer.
 _EVERY = 0.05
-LONGEST = 5.0
+_LONGEST = 5.0
 
 
 class Mailing(Sessions):
@@ -58,7 +58,7 @@ class Mailing(Sessions):
             raise Unclear(f"The mailbox cannot be used: {error}.", self._remedy(Need.MAILBOX)) from error
 
     async def mailed(
-        self, account: Account, send: Callable[[], Awaitable[Answer]], *, within: float = LONGEST
+        self, account: Account, send: Callable[[], Awaitable[Answer]], *, within: float = _LONGEST
     ) -> tuple[Answer, Letter]:
         """What `send` was answered, and the message that it led to. Raises Missing, or Unclear when none came."""
         before = await self.last_mail(account)
@@ -79,7 +79,7 @@ class Mailing(Sessions):
             self.scene.recorder.redactor.learn(Secret(token))
         return answer, letter
 
-    async def reset_token(self, account: Account, *, within: float = LONGEST) -> Secret:
+    async def reset_token(self, account: Account, *, within: float = _LONGEST) -> Secret:
         """A fresh password reset token of this account, out of its mail. Raises Missing or Unclear."""
         ask = self.recovery.ask
         operation = ask.form.operation.name

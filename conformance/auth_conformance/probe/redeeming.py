@@ -14,7 +14,6 @@ from auth_conformance.oracles.entropy import FEWEST, Sample, Weakness, estimate
 from auth_conformance.probe.clockwork import Clockwork
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.knocking import Knocking, Tally, with_member
-from auth_conformance.probe.mailing import LONGEST
 from auth_conformance.probe.unguessable import guessable, sample_of
 from auth_conformance.secret import Secret
 
@@ -176,9 +175,9 @@ class Redeeming(Knocking, Clockwork):
         self._now_has(owner, new)
         return answer, tried
 
-    async def reset_token(self, account: Account, *, within: float = LONGEST) -> Secret:
+    async def _draw(self, account: Account) -> Secret:
         """A fresh reset token of this account, kept as a sample of what is mailed. Raises Missing or Unclear."""
-        token = await super().reset_token(account, within=within)
+        token = await self.reset_token(account)
         self._drawn += (sample_of(self, token.reveal(), account),)
         return token
 
@@ -189,7 +188,7 @@ class Redeeming(Knocking, Clockwork):
             return
         try:
             while len(self._drawn) < FEWEST and self.target.register is not None:
-                await self.reset_token(await self.forgetful())
+                await self._draw(await self.forgetful())
         except (Missing, Unclear) as reason:
             self.notes.append(f"how the tokens are made was not judged: {reason}")
             return
@@ -206,21 +205,21 @@ class Redeeming(Knocking, Clockwork):
 
     async def _superseded(self) -> tuple[Answer, Answer] | None:
         account = await self.forgetful()
-        older, newer = await self.reset_token(account), await self.reset_token(account)
+        older, newer = await self._draw(account), await self._draw(account)
         if older == newer:
             raise Missing("both messages hold the same token")
         return await self._redeem(account, account, older, "an older token")
 
     async def _used_twice(self) -> tuple[Answer, Answer] | None:
         account = await self.forgetful()
-        token = await self.reset_token(account)
+        token = await self._draw(account)
         if await self._redeem(account, account, token, "control: a token for the first time") is None:
             raise Unclear("the token did not work the first time")
         return await self._redeem(account, account, token, "a token for the second time")
 
     async def _after_change(self) -> tuple[Answer, Answer] | None:
         account, change, login = await self.forgetful(), self.password_change, self.logins()[0]
-        token, new = await self.reset_token(account), Secret(self.password())
+        token, new = await self._draw(account), Secret(self.password())
         self.scene.recorder.redactor.learn(new)
         credential = await self.right_login(login, account, "before the change")
         request = change.request(account.password, new)
@@ -240,7 +239,7 @@ class Redeeming(Knocking, Clockwork):
             other = await self.victim()
         except Missing as reason:
             raise Unclear("it takes two accounts that may be reset", _remedy_of(reason)) from reason
-        token = await self.reset_token(account)
+        token = await self._draw(account)
         return await self._redeem(other, other, token, "a token with another account's name", name=True)
 
     async def _of_other_purpose(self) -> tuple[Answer, Answer] | None:
@@ -251,7 +250,7 @@ class Redeeming(Knocking, Clockwork):
         if not self.scene.recorder.clock.movable:
             raise Missing("the clock of this target cannot be moved")
         account = await self.forgetful()
-        token = await self.reset_token(account)
+        token = await self._draw(account)
         moved = (_CODE if len(token.reveal()) < _CODE_LENGTH else _HOUR) + _SLACK
         found = await self._redeem(
             account, account, token, f"a token {moved / 60:.0f} minutes old", moved=moved
@@ -264,19 +263,19 @@ class Redeeming(Knocking, Clockwork):
 
     async def _respelled_case(self) -> tuple[Answer, Answer] | None:
         account = await self.forgetful()
-        token = (await self.reset_token(account)).reveal()
+        token = (await self._draw(account)).reveal()
         if token.swapcase() == token:
             raise Missing("the token has no letters")
         return await self._redeem(account, account, Secret(token.swapcase()), "a token in another case")
 
     async def _cut(self) -> tuple[Answer, Answer] | None:
         account = await self.forgetful()
-        token = (await self.reset_token(account)).reveal()
+        token = (await self._draw(account)).reveal()
         return await self._redeem(account, account, Secret(token[:-1]), "a token without its last character")
 
     async def _unsigned(self) -> tuple[Answer, Answer] | None:
         account = await self.forgetful()
-        token = Jwt.parse((await self.reset_token(account)).reveal())
+        token = Jwt.parse((await self._draw(account)).reveal())
         if token is None:
             raise Missing("reset tokens are no JWTs")
         for words, forged in (
