@@ -18,6 +18,7 @@ from auth_conformance.transports.message import (
     HttpRequest,
     RawReply,
     media_type,
+    never_sent,
     no_answer,
 )
 from auth_conformance.transports.stragglers import Stragglers, looked_at
@@ -186,7 +187,7 @@ class AsgiTransport:
         try:
             return call.result()
         except (httpx.InvalidURL, UnicodeEncodeError, TypeError) as error:
-            return RawReply(None, error=f"our client refused to send it: {error}", undelivered=True)
+            return never_sent(error)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - what the application does is its answer
             name = type(error).__name__
             return RawReply(

@@ -18,6 +18,7 @@ from auth_conformance.transports.message import (
     HttpRequest,
     RawReply,
     media_type,
+    never_sent,
     no_answer,
 )
 from auth_conformance.transports.tls import trusting
@@ -110,7 +111,7 @@ class HttpTransport:
         except (TimeoutError, httpx.TimeoutException):
             return no_answer(self._timeout, time.monotonic() - started)
         except (httpx.LocalProtocolError, httpx.InvalidURL, UnicodeEncodeError, TypeError) as error:
-            return RawReply(None, error=f"our client refused to send it: {error}", undelivered=True)
+            return never_sent(error)
         except httpx.ConnectError as error:
             return RawReply(None, error=f"no connection: {error}", took=time.monotonic() - started)
         except (httpx.TransportError, OSError) as error:

@@ -21,6 +21,8 @@ ENDLESS = ("text/event-stream", "application/x-ndjson", "application/jsonl", "mu
 # How long an endless answer is listened to after its head, in seconds.
 STREAM_FOR = 1.0
 _LATE = "no answer within"
+# Where a message begins to quote what it is about, as in: Illegal header value b'Bearer …'.
+_QUOTED = re.compile(r"\b[bru]{0,2}['\"]|['\"]|\bbytearray\(")
 _MARK = re.compile(r"(?:\{\{|%7B%7B)([\w-]+)(?:\}\}|%7D%7D)", re.IGNORECASE)
 
 
@@ -199,6 +201,12 @@ def media_type(headers: Iterable[tuple[str, str]]) -> str:
 def no_answer(within: float, took: float) -> RawReply:
     """The reply that did not come in time; both in seconds."""
     return RawReply(None, error=f"{_LATE} {within:g} s", took=took)
+
+
+def never_sent(error: Exception) -> RawReply:
+    """The reply to what our own client refused to put on the wire: why, without the value that it quotes."""
+    why = _QUOTED.split(str(error), maxsplit=1)[0].strip(" :,") or type(error).__name__
+    return RawReply(None, error=f"our client refused to send it: {why}", undelivered=True)
 
 
 @dataclass(frozen=True, slots=True)
