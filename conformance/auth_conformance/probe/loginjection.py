@@ -68,6 +68,7 @@ class LoginInjection(Knocking):
         """A true and a false condition after a name that exists, three times: they must be refused alike."""
         operation = login.operation.name
         different: list[Answer] = []
+        classes: list[tuple[object, object]] = []
         for _ in range(ROUNDS):
             account = await self.another_victim()
             pair = [
@@ -83,7 +84,22 @@ class LoginInjection(Knocking):
             if _class(pair[0], account) == _class(pair[1], account):
                 tally.delivered += 1
                 return
+            for answer in pair:
+                if await self.let_in(login, answer) is None and not await self._is_own(login, answer):
+                    # A firewall that knows the one phrase and not the other tells nothing about the application.
+                    tally.doubt(
+                        f"{operation}: a condition after a name was refused by something before the service."
+                    )
+                    return
             different += pair
+            classes.append((_class(pair[0], account), _class(pair[1], account)))
+        by_status = all(
+            left.status != right.status for left, right in zip(different[::2], different[1::2], strict=True)
+        )
+        if not by_status and any(len(set(side)) > 1 for side in zip(*classes, strict=True)):
+            # A page with a number of its own each time, as of a firewall, differs from itself as well.
+            tally.doubt(f"{operation}: the answers to a condition after a name differ each time.")
+            return
         tally.violate(
             operation, f"{operation} tells a true condition in a name from a false one.", *different[:2]
         )

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
@@ -706,3 +706,54 @@ class TestOddInput:
         found = violations(self.judged(hang))
         assert found, "the names that registration stores are found as before"
         assert "POST /login breaks on the name at login: a NUL." not in found
+
+
+class TestConditions:
+    """A condition behind a name at the login: run by a database, or stopped by a firewall."""
+
+    def judged(self, answer: Callable[[bytes], Response | None]) -> Result:
+        house = create_app(House())
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http" or scope["path"] != "/login":
+                await house(scope, receive, send)
+                return
+            message = await receive()
+            stopped = answer(message.get("body", b""))
+            if stopped is not None:
+                await stopped(scope, receive, send)
+                return
+            given = iter([message])
+
+            async def again() -> Message:
+                return next(given, None) or await receive()
+
+            await house(scope, again, send)
+
+        return judged("CRD102", app)
+
+    def test_a_database_that_runs_it_is_a_finding(self) -> None:
+        def runs(body: bytes) -> Response | None:
+            return JSONResponse({"detail": "no such user"}, 401) if b"'1'='2" in body else None
+
+        # The honest house refuses the name with the true condition in other words.
+        assert "POST /login tells a true condition in a name from a false one." in violations(
+            self.judged(runs)
+        )
+
+    @pytest.mark.parametrize("known", [b"' AND '1'='1", b"' AND"])
+    def test_a_firewall_is_none(self, known: bytes) -> None:
+        def stops(body: bytes) -> Response | None:
+            page = f"<h1>Blocked</h1><p>Incident {secrets.token_hex(6)}</p>"
+            return HTMLResponse(page, 403) if known in body else None
+
+        result = self.judged(stops)
+        assert result.name == "inconclusive", result.verdict.reason
+
+    def test_neither_is_one_that_speaks_json_and_numbers_its_refusals(self) -> None:
+        def stops(body: bytes) -> Response | None:
+            refused = {"detail": f"blocked, incident {secrets.token_hex(6)}"}
+            return JSONResponse(refused, 403) if b"' AND" in body else None
+
+        result = self.judged(stops)
+        assert result.name == "inconclusive", result.verdict.reason
