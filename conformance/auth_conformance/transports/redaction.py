@@ -39,6 +39,11 @@ _SECRET_PARAMETER = re.compile(
 _JWT = re.compile(r"eyJ[\w-]*\.[\w-]*\.[\w-]*")
 # A long text of token characters, letters and digits mixed: unknown credentials in replies look like this.
 _TOKEN_LIKE = re.compile(r'"((?=[^"]*\d)(?=[^"]*[A-Za-z])[\w.~+/=-]{24,})"(?!\s*:)')
+# Proofs in pages (CSRF tokens, view states) stand in hidden fields and in `meta`.
+_FIELD = re.compile(r"<(?:input|meta)\b[^<>]{1,600}>", re.IGNORECASE)
+_PROOF = re.compile(r"""\btype\s*=\s*["']?hidden\b|csrf|xsrf|token""", re.IGNORECASE)
+_VALUE = re.compile(r"""(\b(?:value|content)\s*=\s*)("[^"]*"|'[^']*'|[^\s"'<>]+)""", re.IGNORECASE)
+_SHORTEST_PROOF = 8
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.+Z-]+")
 # Words that stand where secrets stand but are none: token types and the like.
@@ -47,6 +52,17 @@ _SHORTEST = 6
 # Most headers and many bodies come again and again: so many redacted texts are kept.
 _REMEMBERED = 4096
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def _hide_field(field: re.Match[str]) -> str:
+    return _VALUE.sub(_hide_value, field[0]) if _PROOF.search(field[0]) else field[0]
+
+
+def _hide_value(found: re.Match[str]) -> str:
+    value = found[2].strip("\"'")
+    if len(value) < _SHORTEST_PROOF or not any(map(str.isdigit, value)) or "‹" in value:
+        return found[0]
+    return f'{found[1]}"{mark(value)}"'
 
 
 def mark(text: str) -> str:
@@ -139,6 +155,7 @@ class Redactor:
             text = text.replace(spelling, self._known[spelling])
         text = _JWT.sub(lambda match: mark(match[0]), text)
         text = _SECRET_MEMBER.sub(_hide_member, text)
+        text = _FIELD.sub(_hide_field, text)
         text = _TOKEN_LIKE.sub(_hide_token, text)
         return visible(_SECRET_PARAMETER.sub(_hide_parameter, text))
 

@@ -89,3 +89,31 @@ def test_of_secrets_within_each_other_the_longest_is_named() -> None:
     assert shown == f"say {mark('42-the-river-42-far')}, {mark('the-river-42')} or {mark('river-42')}"
     assert redactor.known_in("of the-river-42", said="the-river-42") is None
     assert redactor.known_in("of the-river-42", said="river-42") == mark("the-river-42")
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        '<input type="hidden" name="csrf_token" value="{}">',
+        "<input name=authenticity value='{}' type=hidden>",
+        "<INPUT TYPE=hidden VALUE={} NAME=x>",
+        '<meta name="csrf-token" content="{}"/>',
+    ],
+)
+@pytest.mark.parametrize("value", ["IjQ4ZmY0.aGk.9b", "0f3c11aa22bb44dd"])
+def test_the_proofs_of_a_page_are_hidden(field: str, value: str) -> None:
+    shown = Redactor().text(f"<form>{field.format(value)}</form>")
+    assert value not in shown
+    assert "‹sha256:" in shown
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        '<input type="hidden" name="next" value="/account">',
+        '<input type="text" name="street" value="Lane 12345678">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+    ],
+)
+def test_what_a_page_says_otherwise_stays(field: str) -> None:
+    assert Redactor().text(field) == field
