@@ -19,7 +19,7 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
-from auth_conformance.oracles.pointer import put
+from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.oracles.standing import Standing, changed, flattened
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.isolation import Belonging, Isolation
@@ -76,6 +76,9 @@ class Tampering(Isolation):
                     doubts.append(outcome)
                 else:
                     self.notes.append(f"not judged: {outcome}")
+            planted = await self._put_below(made)
+            if isinstance(planted, Violation):
+                violations.append(planted)
         finally:
             await self._take_away(made)
         evidence, notes = tuple(self.evidence), tuple(self.notes)
@@ -219,6 +222,54 @@ class Tampering(Isolation):
         if attack.reply.ok:
             self.notes.append(f"{write.label}: answered {attack.status}, and nothing of the owner's changed")
         return None
+
+    async def _put_below(self, made: list[Belonging]) -> Violation | None:
+        """B creates an object below what is A's: it counts when A finds it there, twice."""
+        objects = self._own_objects()
+        if not objects.parents:
+            return None
+        mine, theirs = await self._put_down("a", made), await self._put_down("b", made)
+        place = self.at(mine.identifier)
+        if all(
+            place.get(item.parameter) == self.at(theirs.identifier).get(item.parameter)
+            for item in objects.parents
+        ):
+            self.notes.append("not judged: creating below what is A's: B's objects stand below the same")
+            return None
+        above = {name: value for name, value in place.items() if name != objects.id_parameter}
+        proofs: list[Exchange] = []
+        for turn in ("", "again: "):
+            canary = self.canary()
+            attack = await self.call(
+                objects.create,
+                theirs.owner,
+                label=f"{turn}b creates an object below what is a's",
+                role=Role.ATTACK,
+                values=above,
+                body=put(dict(objects.template), objects.text_field, canary),
+            )
+            number = resolve(attack.reply.json, objects.identifier)
+            if not attack.reply.ok or not isinstance(number, (str, int)):
+                return None
+            there = self.at(str(number), mine.identifier)
+            seen = await self.call(
+                objects.read,
+                mine.owner,
+                label="control: the owner of the place looks",
+                role=Role.CONTROL,
+                values=there,
+            )
+            if objects.delete is not None:
+                await self.call(
+                    objects.delete, mine.owner, label="clean up: delete what b put there", values=there
+                )
+            if not seen.reply.ok or canary not in seen.reply.text:
+                return None
+            proofs += [attack.exchange, seen.exchange]
+        message = (
+            f"{objects.create.name} put an object of another user's below what is A's: A finds it there."
+        )
+        return Violation(objects.create.name, message, None, tuple(proofs), Expectation("refused"))
 
     async def _pair(
         self, write: Write, made: list[Belonging], *, anew: bool = False

@@ -34,10 +34,11 @@ def planner(  # noqa: C901 - a service is many handlers
     *,
     guarded: bool,
     trusting: bool = False,
+    welcoming: bool = False,
 ) -> FastAPI:
     """Teams, and plans below them in an envelope. Unguarded, a plan is found by its id alone below one's own team.
 
-    A `trusting` one takes whatever members a plan is made with.
+    A `trusting` one takes whatever members a plan is made with, a `welcoming` one plans of anybody below any team.
     """
     app = FastAPI()
     logins: dict[str, str] = {}
@@ -94,10 +95,12 @@ def planner(  # noqa: C901 - a service is many handlers
         return team
 
     @app.post("/teams/{team}/plans", status_code=201)
-    def make_plan(body: Loose, team: Team) -> dict[str, Any]:
+    def make_plan(body: Loose, team: str, name: Caller) -> dict[str, Any]:
+        if not welcoming:
+            own_team(team, name)
         more = (body.model_extra or {}) if trusting else {}
-        made = {"reviewer": team["owner"], "is_active": True, **more}
-        made |= {"id": secrets.token_hex(6), "team": team["id"], "title": body.title}
+        made = {"reviewer": teams[team]["owner"], "is_active": True, **more}
+        made |= {"id": secrets.token_hex(6), "team": team, "title": body.title}
         plans[made["id"]] = made
         return {"ok": True, "result": made}
 
@@ -121,6 +124,13 @@ def test_the_second_kind_of_object_is_judged_too(code: str, operation: str) -> N
     found: Any = judged_as_found(code, planner(guarded=False)).verdict
     assert isinstance(found, Failed)
     assert [violation.operation for violation in found.violations] == [operation]
+
+
+def test_nobody_puts_an_object_below_what_is_anothers() -> None:
+    found: Any = judged_as_found("AUZ102", planner(guarded=True, welcoming=True)).verdict
+    assert isinstance(found, Failed)
+    assert [violation.operation for violation in found.violations] == ["POST /teams/{team}/plans"]
+    assert "A finds it there" in found.violations[0].message
 
 
 @pytest.mark.parametrize("code", ["AUZ101", "AUZ102", "AUZ110"])
