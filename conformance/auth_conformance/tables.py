@@ -360,10 +360,10 @@ class KeysSettings(Table):
 
 
 class ParentSettings(Table):
-    """Where a person gets a value for a path parameter that stands above objects."""
+    """Where a person gets a value for what stands above objects: a path parameter, or a member of a creation."""
 
     parameter: str
-    """The name of the path parameter."""
+    """The name of the path parameter, or the JSON pointer of the member: `/project_id`."""
     operation: OperationName
     """The operation whose reply holds it: a list of one's own, one's profile, or with POST a creation."""
     value: Pointer

@@ -395,8 +395,9 @@ class KeyManagement:
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """What stands above objects in their paths, and where a caller gets one of their own.
+    """What stands above objects, in their paths or in the body of a creation, and where a caller gets one of their own.
 
+    `parameter` is the name of a path parameter, or the JSON pointer of a member of the body.
     `operation` makes one from `template`, with a new word in the members `fresh`, or lists or names it. `value`
     points into its reply at what `parameter` takes. `delete` takes away what was made.
     """
@@ -407,6 +408,11 @@ class Parent:
     template: Mapping[str, Any] = field(default_factory=dict)
     fresh: tuple[str, ...] = ()
     delete: Operation | None = None
+
+    @property
+    def in_body(self) -> bool:
+        """Whether the body of a creation names it, and no path."""
+        return self.parameter.startswith("/")
 
     @property
     def makes(self) -> bool:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.discovery.names import avoided, mentions, names, rank
-from auth_conformance.discovery.parents import Above, identifiers, parameters, take_down, ways_up
+from auth_conformance.discovery.parents import Above, identifiers, parameters, take_down, ways_in, ways_up
 from auth_conformance.discovery.sampling import body_type, free_text, sample, with_body
 from auth_conformance.discovery.schemas import Field, fields
 from auth_conformance.model import Provenance
-from auth_conformance.oracles.pointer import put
+from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.target import Objects, Operation
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ async def find_objects(scout: Scout, known: Knowledge) -> None:
         return
     for item in sorted(_collections(known), key=lambda found: -found.score)[:_MOST]:
         objects = await _try(scout, known, item, owner, Above())
+        if objects is None:
+            objects = await _within(scout, known, item, owner)
         if objects is not None:
             _settle(known, objects)
     below = sorted(_below(known), key=lambda found: -found.score)
@@ -58,6 +60,16 @@ async def find_objects(scout: Scout, known: Knowledge) -> None:
             if objects is not None:
                 _settle(known, objects)
                 break
+
+
+async def _within(scout: Scout, known: Knowledge, item: Collection, owner: Credential) -> Objects | None:
+    """The objects of a collection whose creation names in its body what they belong to: a project, a post."""
+    for way in await ways_in(scout, known, item.create, owner):
+        objects = await _try(scout, known, item, owner, way)
+        await take_down(scout, way, owner)
+        if objects is not None:
+            return objects
+    return None
 
 
 def _settle(known: Knowledge, objects: Objects) -> None:
@@ -157,6 +169,10 @@ def _creation(
     media = body_type(item.create) or "application/json"
     made = sample(item.create.bodies[media], scout.rng)
     template: dict[str, Any] = made if isinstance(made, dict) else {}
+    for name, value in above.items():
+        if name.startswith("/"):
+            numbered = isinstance(resolve(template, name), int) and value.isdecimal()
+            template = put(template, name, int(value) if numbered else value)
     request = item.create.request(above)
     return with_body(request, media, put(template, item.text.pointer, canary)), template
 

@@ -66,6 +66,45 @@ async def ways_up(
     return found
 
 
+async def ways_in(scout: Scout, known: Knowledge, create: Operation, owner: Credential) -> list[Above]:
+    """How the members of a creation that name other objects get values of the caller's own; none without any.
+
+    Such a member is an id that must be there, and is called like a collection of the service.
+    """
+    media = body_type(create)
+    if media is None:
+        return []
+    named = [
+        (item, _collection_of(known, item.name)) for item in fields(create.bodies[media]) if item.required
+    ]
+    wanted = [(item, head) for item, head in named if head is not None and head != create.path.rstrip("/")]
+    found = [Above()] if wanted else []
+    for item, head in wanted[:_MOST]:
+        place = item.pointer if item.pointer.startswith("/") else f"/{item.pointer}"
+        grown = []
+        for way in found:
+            async for parent, value in _candidates(scout, known, owner, Spot(head, item.name, {})):
+                grown.append(
+                    Above((*way.parents, replace(parent, parameter=place)), {**way.values, place: value})
+                )
+        found = grown[:_MOST]
+    return found
+
+
+def _collection_of(known: Knowledge, member: str) -> str | None:
+    """The path of the collection that a member of a body names an object of: `project_id` of `/projects`."""
+    bare = plain(member)
+    stem = re.sub(r"_?(?:id|uuid|guid|slug|key)$", "", bare)
+    if not stem or stem == bare:
+        return None
+    for create in known.by_method("POST"):
+        path = create.path.rstrip("/")
+        last = plain(path.rsplit("/", 1)[-1])
+        if "{" not in path and last in (stem, f"{stem}s", f"{stem}es", f"{stem.removesuffix('y')}ies"):
+            return path
+    return None
+
+
 async def take_down(scout: Scout, way: Above, owner: Credential) -> None:
     """Delete what was made on the way up, the innermost first."""
     for parent in reversed(way.parents):

@@ -351,7 +351,7 @@ def _objects(target: Target, objects: Objects) -> Iterator[Line]:
         yield (
             "parents",
             [_parent(item) for item in objects.parents],
-            "what stands above the objects in their paths",
+            "what stands above the objects",
         )
     if objects.private:
         yield "private", True, _GAVE

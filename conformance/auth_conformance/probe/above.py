@@ -1,4 +1,4 @@
-"""What stands above an object in its path: each account's own, and that of each object that was made."""
+"""What stands above an object, in its path or in the body that makes it: each account's own, and each object's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Need
-from auth_conformance.oracles.pointer import resolve, strings
+from auth_conformance.oracles.pointer import put, resolve, strings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
     from auth_conformance.probe.core import Core
     from auth_conformance.probe.scene import Scene
-    from auth_conformance.target import Operation
+    from auth_conformance.target import Objects, Operation
     from auth_conformance.transports.message import HttpRequest, RawReply
 
 
@@ -25,6 +25,22 @@ def values_of(scene: Scene, identifier: str, like: str = "") -> dict[str, str]:
     if objects is None:
         return {}
     return {**scene.above.get(like or identifier, {}), objects.id_parameter: identifier}
+
+
+def standing_in(
+    operation: Operation, objects: Objects | None, above: Mapping[str, str], body: object
+) -> object:
+    """The body with what stands above the objects of the caller, where a creation or a change names it there."""
+    if objects is None or not isinstance(body, dict):
+        return body
+    written = {item.name for item in (objects.create, objects.update) if item is not None}
+    for parent in objects.parents if operation.name in written else ():
+        named = parent.in_body and parent.parameter in above
+        if named and (operation.name == objects.create.name or resolve(body, parent.parameter) is not None):
+            number = isinstance(resolve(dict(objects.template), parent.parameter), int)
+            value = above[parent.parameter]
+            body = put(body, parent.parameter, int(value) if number and value.isdecimal() else value)
+    return body
 
 
 def wanting(scene: Scene, path: str) -> bool:

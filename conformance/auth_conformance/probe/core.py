@@ -25,7 +25,14 @@ from auth_conformance.oracles.entry import (
 )
 from auth_conformance.oracles.places import found_at
 from auth_conformance.oracles.pointer import put
-from auth_conformance.probe.above import above_for, completed, taken_elsewhere, values_of, wanting
+from auth_conformance.probe.above import (
+    above_for,
+    completed,
+    standing_in,
+    taken_elsewhere,
+    values_of,
+    wanting,
+)
 from auth_conformance.probe.scene import Crash, Scene
 from auth_conformance.probe.welcome import welcome
 from auth_conformance.secret import Secret
@@ -535,6 +542,7 @@ class Core:
         """Call an operation, with a credential or without; `edit` has the last word on the request."""
         above = await above_for(self, operation, credential)
         body = self._called_anew(operation, body)
+        body = standing_in(operation, self.target.objects, {**above, **(values or {})}, body)
         request = operation.request({**above, **self._key_owner(operation, credential), **(values or {})})
         if body is not None:
             request = operation.carrying(request, body)

@@ -210,7 +210,8 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
             )
             if seen.reply.ok and text in seen.reply.text:
                 return True
-        above = [parent.parameter for parent in self.target.objects.parents] if self.target.objects else []
+        parents = self.target.objects.parents if self.target.objects else ()
+        above = [parent.parameter for parent in parents if not parent.in_body]
         if mutation.listing is not None and mutation.listing.path.count("{") <= len(above):
             seen = await self.call(mutation.listing, owner, label="the owner lists", role=Role.CONTROL)
             return seen.reply.ok and text in seen.reply.text

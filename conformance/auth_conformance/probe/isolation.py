@@ -257,7 +257,7 @@ class Isolation(Sessions):
                 other = await self.credential(kind, "b")
                 if other.carrier.place != "query":
                     found.append(Reach(f"b reads it with a {kind.value}", objects.read, other, values))
-        if objects.parents:
+        if any(not parent.in_body for parent in objects.parents):
             # Who looks at what stands above the object, and not at the object, lets B in below what is B's own.
             below = self.at(mine.identifier, theirs.identifier)
             found.append(Reach("b reads it below what is b's own", objects.read, theirs.owner, below))

@@ -100,7 +100,7 @@ class Tampering(Isolation):
         mild: list[Write] = []
         if objects.update is not None:
             body = self._change(objects.update)
-            if objects.parents:
+            if any(not parent.in_body for parent in objects.parents):
                 label = f"b changes it with {objects.update.method} below what is b's own"
                 mild.append(Write(label, objects.update, body, below_own=True))
             mild.append(Write(f"b changes it with {objects.update.method}", objects.update, body))
@@ -122,7 +122,7 @@ class Tampering(Isolation):
         harsh = [write for write in found[:MOST_WRITES] if write.destroys]
         if objects.delete is not None:
             harsh.append(Write("b deletes it", objects.delete))
-            if objects.parents:
+            if any(not parent.in_body for parent in objects.parents):
                 harsh.append(Write("b deletes it below what is b's own", objects.delete, below_own=True))
         if len(found) > MOST_WRITES:
             self.notes.append(f"{len(found) - MOST_WRITES} further operations on an object were left out")

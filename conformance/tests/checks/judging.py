@@ -12,13 +12,13 @@ from auth_conformance.model import Result
 from auth_conformance.settings import load
 
 
-def judged_as_found(code: str, app: Any) -> Result:
-    """The result of one check on `app`, whose people are those of `services.people`."""
+def judged_as_found(code: str, app: Any, **more: Any) -> Result:
+    """The result of one check on `app`, whose people are those of `services.people`; `more` is configuration."""
     accounts = {
         label: {"username": name, "password": {"env": f"PASSWORD_OF_{name}".upper()}}
         for label, name in zip("ab", PEOPLE, strict=False)
     }
-    settings = load({"accounts": accounts}, start=Path("/"))
+    settings = load({"accounts": accounts, **more}, start=Path("/"))
     return asyncio.run(conduct(settings, [catalog.load()[code]], app=app)).results[0]
 
 

@@ -6,8 +6,10 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from checks.boards_app import boards
 from discovery_people import PASSWORDS
 from services.catalogue import SERVICES
+from services.people import PEOPLE
 from zoo.essence import essence
 
 from auth_conformance.discovery.advising import doctor
@@ -38,6 +40,22 @@ def test_the_written_file_leads_to_the_same_target(name: str, learn: Any, tmp_pa
     assert len(again.log) < len(lesson.log)
     for line in text.splitlines():
         assert not line or line.startswith(("[", "#")) or "  # " in line
+
+
+def test_what_objects_belong_to_is_written_where_a_body_names_it(
+    learn: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts = {}
+    for label, (name, password) in zip("ab", PEOPLE.items(), strict=False):
+        monkeypatch.setenv(f"PASSWORD_OF_{name.upper()}", password)
+        accounts[label] = {"username": name, "password": {"env": f"PASSWORD_OF_{name.upper()}"}}
+    lesson = learn(boards(), accounts)
+    assert lesson.target.objects is not None
+    (parent,) = lesson.target.objects.parents
+    assert (parent.parameter, parent.operation.name) == ("/board_id", "POST /boards")
+    table = tomllib.loads(as_toml(lesson.target, lesson.settings))
+    table.pop("app")
+    assert essence(learn(boards(), **table).target) == essence(lesson.target)
 
 
 def test_doctor_says_what_is_missing_and_what_to_add(learn: Any) -> None:
