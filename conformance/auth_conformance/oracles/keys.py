@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 SEPARATORS = "_-.:"
 # A text in a list that is this long and begins the key is its public part, not chance.
 SHORTEST = 4
+_STARTS = 4
 _ALPHABETS = (
     string.digits,
     string.digits + "abcdef",
@@ -34,6 +35,15 @@ def public_start(key: str) -> str:
         index + 1 for index, character in enumerate(key) if character in SEPARATORS and index < len(key) / 2
     ]
     return key[: max(cuts, default=0)]
+
+
+def public_starts(key: str) -> list[str]:
+    """Every beginning of a key that may be its public part, shortest first; at most four.
+
+    Random secrets have separators of their own: which one ends the public part, one key does not tell.
+    """
+    cuts = [index + 1 for index, mark in enumerate(key) if mark in SEPARATORS and index < len(key) / 2]
+    return [key[:cut] for cut in cuts[:_STARTS]]
 
 
 def shown_parts(key: str, shown: Iterable[str]) -> list[str]:

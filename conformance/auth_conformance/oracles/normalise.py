@@ -12,9 +12,10 @@ import re
 from functools import lru_cache
 from typing import Any
 
-# A target is hostile input: each pattern reads a text once, whatever stands in it. Hence the possessive `++`, and runs
+# A target is hostile input: each pattern reads a text once, whatever stands in it. Hence the possessive `++` (not after
+# a group: Python before 3.11.5 has no match then), and runs
 # of word characters and hyphens that are taken from their beginning only.
-_JWT = re.compile(r"(?<![\w-])((?:(?!eyJ)[\w-])*+)eyJ[\w-]{4,}+\.[\w-]*+\.[\w-]*+")
+_JWT = re.compile(r"(?<![\w-])((?:(?!eyJ)[\w-])*)eyJ[\w-]{4,}+\.[\w-]*+\.[\w-]*+")
 # Patterns, not names of members: what a service calls its request id is its own business.
 _VOLATILE = [
     (re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE), "<uuid>"),

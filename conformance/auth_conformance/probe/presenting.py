@@ -12,7 +12,7 @@ from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import Inconclusive, Masked, Need, Outcome, Passed, Role, Verdict, Violation
 from auth_conformance.oracles.disclosure import Form, Search, is_slow_hash
 from auth_conformance.oracles.identifiers import is_uuid
-from auth_conformance.oracles.keys import public_start
+from auth_conformance.oracles.keys import public_start, public_starts
 from auth_conformance.oracles.moments import moment
 from auth_conformance.probe.core import Missing, Session, Unclear
 from auth_conformance.probe.holdings import Holdings
@@ -21,7 +21,7 @@ from auth_conformance.probe.stored import Stored
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from auth_conformance.storage import Dump, Row
     from auth_conformance.target import Account
@@ -88,7 +88,7 @@ class Presenting(Holdings, Stored):
                 attempts += _digested(session.credential, session.credential.carrier.kind.value)
         if key is not None and self.target.keys is not None:
             credential = Credential(self.target.keys.carriers[0], key)
-            attempts += _digested(credential, "key", public_start(key.reveal()))
+            attempts += _digested(credential, "key", public_starts(key.reveal()))
         violations: list[Violation] = []
         flow = self.target.refresh
         for session in sessions.values() if flow is not None else ():
@@ -266,13 +266,15 @@ def _digests(text: str) -> Iterator[tuple[str, str]]:
     yield "SHA256 in base64", base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def _digested(credential: Credential, what: str, start: str = "") -> Iterator[Attempt]:
+def _digested(credential: Credential, what: str, starts: Sequence[str] = ()) -> Iterator[Attempt]:
     """A live credential's digests in its place; of a key also of its secret part, alone and behind the public one."""
     text = credential.value.reveal()
-    parts = {"": text, "secret part of a ": text[len(start) :]} if start else {"": text}
-    for part, secret in parts.items():
-        for how, digest in _digests(secret):
-            label = f"the {how} of the {part}live {what} credential"
-            yield Attempt(label, credential.with_value(digest))
-            if start:
+    for how, digest in _digests(text):
+        yield Attempt(f"the {how} of the live {what} credential", credential.with_value(digest))
+    for start in starts:
+        for part, secret in (("", text), ("secret part of a ", text[len(start) :])):
+            for how, digest in _digests(secret):
+                label = f"the {how} of the {part}live {what} credential"
+                if part:
+                    yield Attempt(label, credential.with_value(digest))
                 yield Attempt(f"{label}, behind its public part", credential.with_value(start + digest))

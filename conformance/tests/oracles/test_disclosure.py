@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auth_conformance.oracles.disclosure import WINDOW, Form, Search, Trace, gravest, is_slow_hash, shared
-from auth_conformance.oracles.keys import common_start, public_start, secret_bits, shown_parts
+from auth_conformance.oracles.keys import common_start, public_start, public_starts, secret_bits, shown_parts
 from auth_conformance.oracles.moments import moment, moments, shift
 
 SECRETS = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=24, max_size=64)
@@ -73,6 +73,12 @@ def test_the_gravest_comes_first() -> None:
     assert gravest([]) is None
     assert is_slow_hash("$2b$12$abc")
     assert not is_slow_hash(hashlib.sha256(b"").hexdigest())
+
+
+def test_every_separator_of_the_first_half_may_end_the_public_part() -> None:
+    assert public_starts("rk_ab12_x-y_z" + "q" * 30) == ["rk_", "rk_ab12_", "rk_ab12_x-", "rk_ab12_x-y_"]
+    assert public_starts("q" * 40) == []
+    assert len(public_starts("a_" * 20)) == 4
 
 
 @pytest.mark.parametrize(
