@@ -189,7 +189,11 @@ class Described(Refusals):
             many = f"{len(vague)} operations do not say what they answer"
             one = "One operation does not say what it answers"
             reason = f"{one if len(vague) == 1 else many} ({some}), so that nothing is too much."
-            return Inconclusive(reason, "", evidence, notes)
+            remedy = (
+                "# in the code of these operations: response_model=… or a return annotation\n"
+                'ignore = ["DOC110"]  # or without this check'
+            )
+            return Inconclusive(reason, remedy, evidence, notes)
         if not judged:
             return Inconclusive("No answer with a documented schema was seen.", "", evidence, notes)
         return Passed(f"{judged} answers have what is documented, and nothing else.", evidence, notes)
