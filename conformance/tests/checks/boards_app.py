@@ -1,20 +1,11 @@
 """Boards, and cards that name theirs in the body that makes them."""
 
 import itertools
-import secrets
 from typing import Annotated, Any
 
+from checks.desk import front_desk
 from fastapi import Depends, FastAPI, HTTPException
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
-from services.people import PEOPLE
-
-Bearer = Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]
-
-
-class Person(BaseModel):
-    username: str
-    password: str
 
 
 class Board(BaseModel):
@@ -30,36 +21,18 @@ class Changes(BaseModel):
     title: str
 
 
-def boards(*, guarded: bool = True, welcoming: bool = False) -> FastAPI:  # noqa: C901 - a service is many handlers
+def boards(*, guarded: bool = True, welcoming: bool = False) -> FastAPI:
     """Boards, and cards that name theirs. Unguarded, cards are shown to all; a `welcoming` board takes any card."""
     app = FastAPI()
-    logins: dict[str, str] = {}
     owners: dict[int, str] = {}
     cards: dict[int, dict[str, Any]] = {}
     numbers = itertools.count(41)
 
-    def caller(bearer: Bearer) -> str:
-        if bearer.credentials not in logins:
-            raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
-        return logins[bearer.credentials]
-
-    Caller = Annotated[str, Depends(caller)]  # noqa: N806 - a type
+    Caller = Annotated[str, Depends(front_desk(app))]  # noqa: N806 - a type
 
     def own(board: int, name: str) -> None:
         if owners.get(board) != name:
             raise HTTPException(404, "no board")
-
-    @app.post("/login")
-    def login(who: Person) -> dict[str, str]:
-        if PEOPLE.get(who.username) != who.password:
-            raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
-        token = secrets.token_urlsafe(24)
-        logins[token] = who.username
-        return {"access_token": token}
-
-    @app.get("/me")
-    def me(name: Caller) -> dict[str, str]:
-        return {"username": name}
 
     @app.post("/boards", status_code=201)
     def make_board(body: Board, name: Caller) -> dict[str, Any]:

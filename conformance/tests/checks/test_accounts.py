@@ -668,30 +668,33 @@ class TestFeed:
         assert "public_operations" in getattr(result.verdict, "remedy", "")
 
 
+def instead_at_login(answer: Callable[[bytes], Handler | None]) -> Handler:
+    """The house, where `answer` may give what answers a login with this body in its place."""
+    house = create_app(House())
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] != "/login":
+            await house(scope, receive, send)
+            return
+        message = await receive()
+        given = iter([message])
+
+        async def again() -> Message:
+            return next(given, None) or await receive()
+
+        await (answer(message.get("body", b"")) or house)(scope, again, send)
+
+    return app
+
+
 class TestOddInput:
     """What a service does with a NUL at login."""
 
     def judged(self, oddly: Handler) -> Result:
-        house = create_app(House())
+        def odd(body: bytes) -> Handler | None:
+            return oddly if b"\\u0000" in body else None
 
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != "http" or scope["path"] != "/login":
-                await house(scope, receive, send)
-                return
-            message = await receive()
-            body = message.get("body", b"")
-            odd = b"\\u0000" in body
-            if odd:
-                await oddly(scope, receive, send)
-                return
-            given = iter([message])
-
-            async def again() -> Message:
-                return next(given, None) or await receive()
-
-            await house(scope, again, send)
-
-        return judged("CRD124", app, timeout=0.2)
+        return judged("CRD124", instead_at_login(odd), timeout=0.2)
 
     def test_a_crash_is_a_finding(self) -> None:
         async def crash(scope: Scope, receive: Receive, send: Send) -> None:
@@ -712,25 +715,7 @@ class TestConditions:
     """A condition behind a name at the login: run by a database, or stopped by a firewall."""
 
     def judged(self, answer: Callable[[bytes], Response | None]) -> Result:
-        house = create_app(House())
-
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != "http" or scope["path"] != "/login":
-                await house(scope, receive, send)
-                return
-            message = await receive()
-            stopped = answer(message.get("body", b""))
-            if stopped is not None:
-                await stopped(scope, receive, send)
-                return
-            given = iter([message])
-
-            async def again() -> Message:
-                return next(given, None) or await receive()
-
-            await house(scope, again, send)
-
-        return judged("CRD102", app)
+        return judged("CRD102", instead_at_login(answer))
 
     def test_a_database_that_runs_it_is_a_finding(self) -> None:
         def runs(body: bytes) -> Response | None:

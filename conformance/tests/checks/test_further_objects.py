@@ -5,21 +5,13 @@ from types import SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
+from checks.desk import front_desk
 from checks.judging import judged_as_found, said
 from fastapi import Depends, FastAPI, HTTPException
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict
-from services.people import PEOPLE
 
 from auth_conformance.model import Failed, Inconclusive, Passed, Skipped
 from auth_conformance.probe.isolation import Isolation
-
-Bearer = Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]
-
-
-class Person(BaseModel):
-    username: str
-    password: str
 
 
 class Titled(BaseModel):
@@ -41,16 +33,10 @@ def planner(  # noqa: C901 - a service is many handlers
     A `trusting` one takes whatever members a plan is made with, a `welcoming` one plans of anybody below any team.
     """
     app = FastAPI()
-    logins: dict[str, str] = {}
     teams: dict[str, dict[str, str]] = {}
     plans: dict[str, dict[str, Any]] = {}
 
-    def caller(bearer: Bearer) -> str:
-        if bearer.credentials not in logins:
-            raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
-        return logins[bearer.credentials]
-
-    Caller = Annotated[str, Depends(caller)]  # noqa: N806 - a type
+    Caller = Annotated[str, Depends(front_desk(app))]  # noqa: N806 - a type
 
     def own_team(team: str, name: Caller) -> dict[str, str]:
         if teams.get(team, {}).get("owner") != name:
@@ -66,18 +52,6 @@ def planner(  # noqa: C901 - a service is many handlers
         return found
 
     Plan = Annotated[dict[str, Any], Depends(plan_of)]  # noqa: N806 - a type
-
-    @app.post("/login")
-    def login(who: Person) -> dict[str, str]:
-        if PEOPLE.get(who.username) != who.password:
-            raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
-        token = secrets.token_urlsafe(24)
-        logins[token] = who.username
-        return {"access_token": token}
-
-    @app.get("/me")
-    def me(name: Caller) -> dict[str, str]:
-        return {"username": name}
 
     @app.post("/teams", status_code=201)
     def make_team(body: Titled, name: Caller) -> dict[str, str]:

@@ -4,6 +4,7 @@ import secrets
 from typing import Annotated, Any
 
 import pytest
+from checks.desk import front_desk
 from checks.judging import judged_as_found, said
 from fastapi import Depends, FastAPI, HTTPException, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
@@ -17,25 +18,14 @@ Header = Annotated[str | None, Security(APIKeyHeader(name="X-Probe-Key", auto_er
 NUMBERS = {name: 7 * place + 31 for place, name in enumerate(PEOPLE)}
 
 
-class Person(BaseModel):
-    username: str
-    password: str
-
-
 class Wish(BaseModel):
     label: str
 
 
-def probes(*, cut: int = 0) -> FastAPI:  # noqa: C901 - a service is many handlers
+def probes(*, cut: int = 0) -> FastAPI:
     """Keys are compared without their last `cut` characters."""
     app = FastAPI()
-    logins: dict[str, str] = {}
     keys: dict[str, dict[str, Any]] = {}
-
-    def person(bearer: Bearer) -> str:
-        if bearer is None or bearer.credentials not in logins:
-            raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
-        return logins[bearer.credentials]
 
     def machine(value: Header) -> dict[str, Any]:
         for key in keys.values():
@@ -45,19 +35,7 @@ def probes(*, cut: int = 0) -> FastAPI:  # noqa: C901 - a service is many handle
                 return key
         raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
 
-    Caller = Annotated[str, Depends(person)]  # noqa: N806 - a type
-
-    @app.post("/login")
-    def login(who: Person) -> dict[str, str]:
-        if PEOPLE.get(who.username) != who.password:
-            raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
-        token = secrets.token_urlsafe(24)
-        logins[token] = who.username
-        return {"access_token": token}
-
-    @app.get("/staff/me")
-    def me(name: Caller) -> dict[str, str]:
-        return {"username": name}
+    Caller = Annotated[str, Depends(front_desk(app, me="/staff/me"))]  # noqa: N806 - a type
 
     @app.post("/staff/keys", status_code=201)
     def make(wish: Wish, name: Caller) -> dict[str, Any]:
