@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
 from dataclasses import replace
 from functools import cache
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.model import Expectation, Passed, Role, Verdict, Violation
 from auth_conformance.oracles.standing import flattened
-from auth_conformance.probe.core import Answer, Unclear
-from auth_conformance.probe.guarded import privileged_reads
+from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.guarded import Guarded, privileged_reads
 from auth_conformance.probe.refusal import Attempt, Refusal
 
 if TYPE_CHECKING:
@@ -31,13 +32,13 @@ def _listed() -> Mapping[str, Mapping[str, Sequence[object]]]:
     return tomllib.loads(text)
 
 
-class Claims(Refusal):
+class Claims(Refusal, Guarded):
     """Adds claims about identity, role and place to requests that are otherwise plain."""
 
     async def must_ignore_claims(self) -> Verdict:
         """Strangers stay strangers and A stays A, whoever a header, cookie or parameter names."""
         live, other = await self.credential(), await self.credential(owner="b")
-        claims = self._claims(await self._names_shown(other))
+        claims = self._claims(await self._names_shown(other), await self._ranks_shown())
         verdict = await self.must_refuse(claims, credential=live)
         if not isinstance(verdict, Passed):
             return verdict
@@ -71,15 +72,42 @@ class Claims(Refusal):
         ]
         return list(dict.fromkeys([baseline.principal or self.account("b").username, *found[:1]]))
 
+    async def _ranks_shown(self) -> list[str]:
+        """Return what the rank of an administrator is called: as the witness shows it, where there is one."""
+        if "admin" not in self.target.accounts:
+            return []
+        try:
+            admin = await self.credential(owner="admin")
+        except (Missing, Unclear):
+            return []
+        answer = await self.call(
+            self.witness.operation, admin, label="what is the rank of an administrator called?"
+        )
+        own = await self.call(self.witness.operation, await self.credential(), label="and that of A?")
+        mine, rights = flattened(own.reply.json), _rights(answer)
+        found: list[str] = []
+        for pointer, value in flattened(answer.reply.json).items():
+            if value is True and mine.get(pointer) is False:
+                # `staff: true` says that the rank is called staff.
+                found.append(pointer.rsplit("/", 1)[-1].removeprefix("is_"))
+            elif pointer in rights and isinstance(value, str) and value and mine.get(pointer) != value:
+                found.append(value)
+        found = [word for word in found if word.lower() != "admin"]
+        return list(dict.fromkeys(found))[:1]
+
     @staticmethod
-    def _claims(called: Sequence[str]) -> list[Attempt]:
-        """List the claims, one each in header, cookie and query. `called` is B's name, then B's identifier."""
+    def _claims(called: Sequence[str], ranks: Sequence[str]) -> list[Attempt]:
+        """List the claims, one each in header, cookie and query. `called` is B's name, then B's identifier.
+
+        `ranks` are further names of what `admin` means.
+        """
         listed = _listed()
         found: list[Attempt] = []
         for place, table in listed.items():
             # A name that says so takes an identifier, the others take the name that people are called by.
             pairs = [(str(name), called[-1 if "id" in str(name).lower() else 0]) for name in table["names"]]
             pairs += [(str(pair[0]), str(pair[1])) for pair in table["pairs"] if isinstance(pair, list)]
+            pairs += [(name, rank) for name, value in pairs if value == "admin" for rank in ranks]
             for name, value in pairs:
                 label = (
                     f"{name}: {value}" if place == "headers" else f"{place.removesuffix('s')} {name}={value}"
@@ -138,6 +166,9 @@ class Claims(Refusal):
                 f"{self.witness.operation.name} refused a live credential ({plain.why or plain.status})."
             )
         self._own_rights = _rights(plain)
+        if "admin" in self.target.accounts:
+            with contextlib.suppress(Missing, Unclear):
+                return (await self.guarded_read())[0]
         for operation in privileged_reads(self.target):
             answer = await self.call(
                 operation, live, label=f"control: A at {operation.name}", role=Role.CONTROL

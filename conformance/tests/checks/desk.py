@@ -1,7 +1,7 @@
 """The front desk of a small service: people log in and are known by a bearer token afterwards."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, HTTPException
@@ -17,8 +17,17 @@ class Person(BaseModel):
     password: str
 
 
-def front_desk(app: FastAPI, *, me: str = "/me") -> Callable[[Bearer], str]:
-    """Let `app` have a login and, at `me`, a page that names its caller. Returns the dependency that gives the name."""
+def front_desk(
+    app: FastAPI,
+    *,
+    me: str = "/me",
+    people: Mapping[str, str] = PEOPLE,
+    more: Callable[[str], dict[str, object]] = lambda _: {},
+) -> Callable[[Bearer], str]:
+    """Let `app` have a login and, at `me`, a page that names its caller and says `more` of them.
+
+    Returns the dependency that gives the name.
+    """
     logins: dict[str, str] = {}
 
     def caller(bearer: Bearer) -> str:
@@ -28,14 +37,14 @@ def front_desk(app: FastAPI, *, me: str = "/me") -> Callable[[Bearer], str]:
 
     @app.post("/login")
     def login(who: Person) -> dict[str, str]:
-        if PEOPLE.get(who.username) != who.password:
+        if people.get(who.username) != who.password:
             raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
         token = secrets.token_urlsafe(24)
         logins[token] = who.username
         return {"access_token": token}
 
     @app.get(me)
-    def page(name: Annotated[str, Depends(caller)]) -> dict[str, str]:
-        return {"username": name}
+    def page(name: Annotated[str, Depends(caller)]) -> dict[str, object]:
+        return {"username": name, **more(name)}
 
     return caller

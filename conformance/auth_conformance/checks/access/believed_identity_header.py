@@ -9,7 +9,7 @@ from auth_conformance.sdk import API, ASVS, CWE, WSTG, Need, Probe, Severity, Ve
     title="Identity or role taken from a plain header, cookie or parameter",
     severity=Severity.HIGH,
     level=2,
-    budget=150,
+    budget=340,
     needs=(Need.WITNESS, Need.TWO_USERS),
     references=(
         ASVS("4.1.3"),
