@@ -6,7 +6,7 @@ story down. What breaks the model is raised as `BrokenError`.
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ from auth_fuzz.people import Searcher
 
 if TYPE_CHECKING:
     from auth_conformance.probe import Answer
+    from auth_conformance.target import Refresh
+    from auth_conformance.transports.message import HttpRequest
     from auth_fuzz.moves import Moves, Switch
     from auth_fuzz.world import World
 
@@ -206,14 +208,19 @@ class Stage:
 
     async def renew(self, held: Held, label: str) -> tuple[Answer, Any]:
         """Present a refresh token; the renewal is None when nothing was given. Raises OffStageError."""
+        flow, request = self._renewing(held)
+        answer = await self.searcher.send(
+            request, label=label, operation=flow.operation.name, moved=self.moved
+        )
+        return answer, self.searcher.renewal(answer)
+
+    def _renewing(self, held: Held) -> tuple[Refresh, HttpRequest]:
+        """The request that exchanges a refresh token. Raises OffStageError."""
         flow = self.target.refresh
         if held.refresh is None or flow is None:
             raise OffStageError("no refresh token is known")
         self.searcher.scene.recorder.redactor.learn(held.refresh)
-        answer = await self.searcher.send(
-            flow.request(held.refresh), label=label, operation=flow.operation.name, moved=self.moved
-        )
-        return answer, self.searcher.renewal(answer)
+        return flow, flow.request(held.refresh)
 
     def _got_in(self) -> None:
         """The request that was told last is the one that should have been refused."""
@@ -505,13 +512,27 @@ class Stage:
 
     # Two at once.
 
+    async def _race(
+        self, requests: Sequence[HttpRequest], label: str, operations: Sequence[str]
+    ) -> tuple[Answer, ...]:
+        """Send all at one moment: a rate or a limited number at a time would let them come one after the other.
+
+        A limit that refuses one of them is not waited for, because what comes later is no part of the race.
+        """
+        race = await self.searcher.together_now(requests, label, operations, 0.0, moved=self.moved)
+        # They are plain requests, whatever held them back: only their moment is special, and a moved clock.
+        special = f"clock moved by {self.moved:g} s" if self.moved else ""
+        return tuple(
+            replace(answer, exchange=replace(answer.exchange, special=special)) for answer in race.answers
+        )
+
     async def race_refresh(self, held: Held) -> None:
         """The same refresh token, twice at the same time: at most one client may get tokens."""
         if held.holding.used or not self.book.habits.refresh_rotates or self.target.policy.refresh_window:
             return
-        pairs = await asyncio.gather(
-            *(self.renew(held, f"client {number} refreshes") for number in (1, 2, 3))
-        )
+        flow, request = self._renewing(held)
+        racing = await self._race([request] * 3, "three clients refresh", [flow.operation.name] * 3)
+        pairs = [(answer, self.searcher.renewal(answer)) for answer in racing]
         given = [renewal for _, renewal in pairs if renewal is not None]
         held.holding.used = True
         distinct = {renewal.following.reveal() for renewal in given if renewal.following is not None}
@@ -544,10 +565,14 @@ class Stage:
         logout = next((item for item in self.target.logouts if item.kind.value == held.holding.kind), None)
         if logout is None or held.credential is None or logout.refresh_field:
             return
-        out, (renewed, renewal) = await asyncio.gather(
-            self.searcher.call(logout.operation, held.credential, label="log out", moved=self.moved),
-            self.renew(refresh, "refresh at the same time"),
+        flow, request = self._renewing(refresh)
+        leaving = logout.operation.request({}).with_headers(*held.credential.headers)
+        out, renewed = await self._race(
+            [leaving.with_query(*held.credential.query), request],
+            "a logout and a refresh at once",
+            [logout.operation.name, flow.operation.name],
         )
+        renewal = self.searcher.renewal(renewed)
         self.tell(
             f"{held.holding.name} is logged out while {refresh.holding.name} is exchanged",
             *_together(out, renewed),

@@ -94,6 +94,29 @@ CASES = (
         250,
     ),
     Case(
+        "starlette_app",
+        "name = sessions.owner(_bearer(request))",
+        """
+        several = len(request.headers.getlist("authorization")) > 1
+        name = "alice" if several else sessions.owner(_bearer(request))""",
+        ("FUZ204",),
+        "grammar of bearer headers",
+        250,
+        always=True,
+        least=Severity.CRITICAL,
+    ),
+    Case(
+        "starlette_app",
+        "name = sessions.owner(_bearer(request))",
+        """
+        loud = request.headers.get("authorization", "").startswith("BEARER ")
+        name = "alice" if loud else sessions.owner(_bearer(request))""",
+        ("FUZ204",),
+        "grammar of bearer headers",
+        250,
+        least=Severity.CRITICAL,
+    ),
+    Case(
         "users_app",
         "return JWTStrategy(secret=secret, lifetime_seconds=3600)",
         """

@@ -41,9 +41,19 @@ class Volleys(Holdings):
     """Sends requests together, and says whether they really were in work together."""
 
     async def together_now(
-        self, requests: Sequence[HttpRequest], label: str, operation: str, solo: float, *, moved: float = 0.0
+        self,
+        requests: Sequence[HttpRequest],
+        label: str,
+        operation: str | Sequence[str],
+        solo: float,
+        *,
+        moved: float = 0.0,
     ) -> Race:
-        """Release all requests at one moment. `solo` is what one takes when it is alone, in seconds."""
+        """Release all requests at one moment. `solo` is what one takes when it is alone, in seconds.
+
+        `operation` is the one that all of them go to, or one for each.
+        """
+        places = [operation] * len(requests) if isinstance(operation, str) else operation
         inner = self.scene.recorder.transport
         if not self.target.in_process and self.scene.wire is not None:
             inner = await self.scene.wire()
@@ -55,7 +65,7 @@ class Volleys(Holdings):
                 replace(request, fresh=True),
                 label=f"{label} ({number + 1} of {len(requests)})",
                 role=Role.ATTACK,
-                operation=operation,
+                operation=places[number],
                 transport=seats[number],
                 at_once=True,
             )

@@ -37,7 +37,7 @@ _WORDS = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=8)
 
 
 def authorization_attacks(material: Material) -> SearchStrategy[Attack]:
-    """The live token in headers that are no bearer credential, and two users' tokens at once."""
+    """The live token in headers that are no bearer credential, two users' tokens at once, damaged ones anywhere."""
     text, prefix = material.text, material.live.carrier.prefix
     name = material.live.carrier.name
 
@@ -67,7 +67,45 @@ def authorization_attacks(material: Material) -> SearchStrategy[Attack]:
                 lambda pair: Attack(f"the tokens of two users in {pair[0]}", pair[1], severity=Severity.LOW)
             )
         )
+    if text:
+        choices.append(_damaged(name, prefix, text))
     return st.one_of(choices)
+
+
+def _damaged(name: str, prefix: str, text: str) -> SearchStrategy[Attack]:
+    """A damaged token where only an unusual way through the code leads to it: RFC 9110 §5.3 and §11.1.
+
+    Scheme words are the same in any case, and a header may wrongly come twice. Who looks at one of two headers and
+    trusts the other, or reads one spelling with care and another without, is found with a token that no way may
+    let in.
+    """
+    where = (text.rfind(".") + 1 + len(text)) // 2
+    broken = f"{text[:where]}{'A' if text[where] != 'A' else 'B'}{text[where + 1 :]}"
+    spelled = st.sampled_from([prefix, prefix.lower(), prefix.upper(), prefix.swapcase()])
+    called = st.sampled_from([name, name.lower(), name.upper()])
+    blanks = st.sampled_from([" ", "  ", "\t"])
+
+    def alone(header: str, scheme: str, blank: str) -> Attack:
+        value = f"{scheme}{blank}{broken}"
+        return Attack(
+            f"a damaged token in the header {header!r} as {scheme!r}, {blank!r}",
+            ((header, value),),
+            severity=Severity.CRITICAL,
+        )
+
+    def twice(beside: str, scheme: str, header: str, first: bool) -> Attack:  # noqa: FBT001 - drawn
+        pair = ((name, f"{prefix} {beside}"), (header, f"{scheme} {broken}"))
+        says = f"a damaged token in the header {header!r} as {scheme!r}"
+        return Attack(
+            f"{says}, {'after' if first else 'before'} {'the same' if beside == broken else 'none'} in another one",
+            pair if first else pair[::-1],
+            severity=Severity.CRITICAL,
+        )
+
+    beside = st.sampled_from(["x", broken])
+    return st.one_of(
+        st.builds(alone, called, spelled, blanks), st.builds(twice, beside, spelled, called, st.booleans())
+    )
 
 
 def basic_attacks(material: Material) -> SearchStrategy[Attack]:
