@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.errors import Flaky, HypothesisException, StopTest
 
 from auth_conformance.credentials import Credential, Jwt, Kind, SigningKey
-from auth_conformance.model import Outcome, Role, Rule, Severity, Violation
-from auth_conformance.probe import Attempt, Unclear
+from auth_conformance.model import Need, Outcome, Role, Rule, Severity, Violation
+from auth_conformance.probe import Attempt, Missing
 from auth_fuzz import rules
 from auth_fuzz.bridge import OverError
 from auth_fuzz.health import HEALTH
@@ -49,6 +49,13 @@ GRAMMARS: dict[tuple[Kind, Rule], Grammar] = {
 }
 
 
+# What the configuration must make known for a kind of credential to be there.
+_NEEDS = {
+    Kind.BEARER: Need.BEARER,
+    Kind.KEY: Need.API_KEY,
+    Kind.COOKIE: Need.COOKIE,
+    Kind.BASIC: Need.LOGIN,
+}
 # While there is budget a search that found nothing begins again, with other chance, so often in all.
 _ROUNDS = 5
 # Longest time, in seconds, to shrink a counterexample; as that and most requests, to send it twice more.
@@ -204,7 +211,7 @@ def warm_up() -> None:
 def search_grammar(  # noqa: PLR0917 - what every search takes
     world: World, ledger: Ledger, bridge: Bridge, kind: Kind, rule: Rule, seed: int, budget: Budget
 ) -> None:
-    """Search the grammar of a kind of credential. Blocks."""
+    """Search the grammar of a kind of credential. Blocks. Raises Missing where none is known."""
     if kind not in world.a.credentials:
-        raise Unclear(f"no {kind.value} credential is known")
+        raise Missing(f"no {kind.value} credential is known", world.target.remedies.get(_NEEDS[kind], ""))
     GrammarSearch(world, ledger, bridge, seed=seed, budget=budget).run(kind, rule, GRAMMARS[kind, rule])
