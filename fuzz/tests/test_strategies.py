@@ -12,6 +12,7 @@ from hypothesis.strategies import SearchStrategy
 
 from auth_conformance.credentials import Carrier, Credential, Jwt, Kind, SigningKey
 from auth_conformance.secret import Secret
+from auth_conformance.transports.derivation import derive
 from auth_fuzz.strategies import (
     Attack,
     Material,
@@ -188,3 +189,11 @@ def test_half_a_key_with_the_rest_of_another_is_found() -> None:
         lambda item: item.headers[0][1] == "rk_abcd1234_Qq1wW2",
     )
     assert "the rest of another user's" in attack.says
+
+
+@given(authorization_attacks(TOKENS))
+def test_a_damaged_token_follows_from_the_live_one_so_that_it_can_be_exported(attack: Attack) -> None:
+    if attack.says.startswith("a damaged token"):
+        values = [str(value).split()[1] for _, value in attack.headers]
+        assert TOKENS.text not in values
+        assert all(derive(value, [TOKENS.text]) for value in values)

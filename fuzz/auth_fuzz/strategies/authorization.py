@@ -79,8 +79,11 @@ def _damaged(name: str, prefix: str, text: str) -> SearchStrategy[Attack]:
     trusts the other, or reads one spelling with care and another without, is found with a token that no way may
     let in.
     """
-    where = (text.rfind(".") + 1 + len(text)) // 2
-    broken = f"{text[:where]}{'A' if text[where] != 'A' else 'B'}{text[where + 1 :]}"
+    front, dot, signature = text.rpartition(".")
+    where = len(text) // 2
+    opaque = f"{text[:where]}{'A' if text[where] != 'A' else 'B'}{text[where + 1 :]}"
+    # A signature that is the same every time: what follows from a live token can be exported as a test.
+    broken = f"{front}.{'A' * len(signature)}" if dot and signature else opaque
     spelled = st.sampled_from([prefix, prefix.lower(), prefix.upper(), prefix.swapcase()])
     called = st.sampled_from([name, name.lower(), name.upper()])
     blanks = st.sampled_from([" ", "  ", "\t"])
@@ -102,7 +105,7 @@ def _damaged(name: str, prefix: str, text: str) -> SearchStrategy[Attack]:
             severity=Severity.CRITICAL,
         )
 
-    beside = st.sampled_from(["x", broken])
+    beside = st.sampled_from(["null", broken])
     return st.one_of(
         st.builds(alone, called, spelled, blanks), st.builds(twice, beside, spelled, called, st.booleans())
     )
