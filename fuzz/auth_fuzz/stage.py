@@ -520,10 +520,12 @@ class Stage:
         A limit that refuses one of them is not waited for, because what comes later is no part of the race.
         """
         race = await self.searcher.together_now(requests, label, operations, 0.0, moved=self.moved)
-        # They are plain requests, whatever held them back: only their moment is special, and a moved clock.
+        # They are plain requests of the story, whatever held them back: only their moment is special, and a moved
+        # clock. What breaks the model is the attack, here or later.
         special = f"clock moved by {self.moved:g} s" if self.moved else ""
         return tuple(
-            replace(answer, exchange=replace(answer.exchange, special=special)) for answer in race.answers
+            replace(answer, exchange=replace(answer.exchange, special=special, role=Role.SETUP))
+            for answer in race.answers
         )
 
     async def race_refresh(self, held: Held) -> None:
