@@ -67,7 +67,7 @@ class KeyScopes(KeyLevels):
                 self.notes.append("not applicable: wider scopes (keys of this service have no scopes)")
             violations += await self._for_another(keys, member, narrow, made)
             tried.append("keys for another user")
-            beyond = await self._beyond_scope(narrow)
+            beyond = await self._beyond_scope(narrow, doubts)
             if beyond is not None:
                 violations += beyond
                 tried.append("changes beyond their scopes")
@@ -250,7 +250,7 @@ class KeyScopes(KeyLevels):
         live = await self.credential(kind, owner)
         return (await self.baseline(self.witness, live)).principal
 
-    async def _beyond_scope(self, narrow: list[Narrow]) -> list[Violation] | None:
+    async def _beyond_scope(self, narrow: list[Narrow], doubts: list[str]) -> list[Violation] | None:
         """Create an object with a key whose only scope is not the one that the document asks for.
 
         Where the document asks for none, with a key whose scope says that it only reads. None where that cannot be
@@ -287,6 +287,10 @@ class KeyScopes(KeyLevels):
                     role=Role.ATTACK,
                     body=dict(objects.template),
                 )
+                if answer.judgement is not None:
+                    doubts.append(
+                        f"{objects.create.name} with a key that has only {item.scope}: {answer.why}."
+                    )
                 if not answer.reply.ok or resolve(answer.reply.json, objects.identifier) is None:
                     break
                 proof.append(answer.exchange)

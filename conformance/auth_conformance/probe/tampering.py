@@ -79,6 +79,8 @@ class Tampering(Isolation):
             planted = await self._put_below(made)
             if isinstance(planted, Violation):
                 violations.append(planted)
+            elif planted is not None:
+                doubts.append(planted)
         finally:
             await self._take_away(made)
         evidence, notes = tuple(self.evidence), tuple(self.notes)
@@ -223,8 +225,8 @@ class Tampering(Isolation):
             self.notes.append(f"{write.label}: answered {attack.status}, and nothing of the owner's changed")
         return None
 
-    async def _put_below(self, made: list[Belonging]) -> Violation | None:
-        """B creates an object below what is A's: it counts when A finds it there, twice."""
+    async def _put_below(self, made: list[Belonging]) -> Violation | str | None:
+        """B creates an object below what is A's: it counts when A finds it there, twice; no answer is a doubt."""
         objects = self._own_objects()
         if not objects.parents:
             return None
@@ -248,6 +250,8 @@ class Tampering(Isolation):
                 values=above,
                 body=put(dict(objects.template), objects.text_field, canary),
             )
+            if attack.judgement is not None:
+                return f"creating below what is A's got no orderly answer ({attack.why})"
             number = resolve(attack.reply.json, objects.identifier)
             if not attack.reply.ok or not isinstance(number, (str, int)):
                 return None

@@ -21,8 +21,10 @@ class Changes(BaseModel):
     title: str
 
 
-def boards(*, guarded: bool = True, welcoming: bool = False) -> FastAPI:
-    """Boards, and cards that name theirs. Unguarded, cards are shown to all; a `welcoming` board takes any card."""
+def boards(*, guarded: bool = True, welcoming: bool = False, stumbles: int = 404) -> FastAPI:
+    """Boards, and cards that name theirs. Unguarded, cards are shown to all; a `welcoming` board takes any card.
+
+    `stumbles` is the status for a card on the board of another."""
     app = FastAPI()
     owners: dict[int, str] = {}
     cards: dict[int, dict[str, Any]] = {}
@@ -32,7 +34,7 @@ def boards(*, guarded: bool = True, welcoming: bool = False) -> FastAPI:
 
     def own(board: int, name: str) -> None:
         if owners.get(board) != name:
-            raise HTTPException(404, "no board")
+            raise HTTPException(stumbles, "no board")
 
     @app.post("/boards", status_code=201)
     def make_board(body: Board, name: Caller) -> dict[str, Any]:

@@ -85,6 +85,7 @@ class Club:
     keys_change: bool = False
     keys_rename: bool = False
     tells_time: bool = False
+    refuses_readers: int = 403
 
     def renamed(self, old: str, new: str) -> None:
         """A member takes another name; whoever held a badge under the old one is still that member."""
@@ -235,7 +236,7 @@ def create_app(club: Club) -> FastAPI:  # noqa: C901, PLR0915 - a service is man
     async def pin(body: Slip, who: Caller) -> dict[str, str]:
         name, held = who
         if not club.may_write(held):
-            raise HTTPException(403, "this key only reads")
+            raise HTTPException(club.refuses_readers, "this key only reads")
         number = secrets.token_hex(8)
         club.slips[number] = (name, body.text)
         return {"id": number, "text": body.text}

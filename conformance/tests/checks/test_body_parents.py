@@ -6,7 +6,7 @@ import pytest
 from checks.boards_app import boards
 from checks.judging import judged_as_found, said
 
-from auth_conformance.model import Failed, Passed
+from auth_conformance.model import Failed, Inconclusive, Passed
 
 
 @pytest.mark.parametrize("code", ["AUZ101", "AUZ102"])
@@ -52,3 +52,11 @@ def test_what_cards_belong_to_may_be_declared() -> None:
     assert isinstance(result.verdict, Passed), said(result)
     found: Any = judged_as_found("AUZ102", boards(welcoming=True), objects=declared).verdict
     assert isinstance(found, Failed)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_what_got_no_orderly_answer_was_not_refused(status: int) -> None:
+    """B's card on A's board meets a limit or a crash: that shows nothing about boards."""
+    result = judged_as_found("AUZ102", boards(stumbles=status))
+    assert isinstance(result.verdict, Inconclusive), said(result)
+    assert "creating below what is A's got no orderly answer" in result.verdict.reason

@@ -132,6 +132,13 @@ def test_a_key_that_says_it_reads_does_not_write(told: dict[str, object]) -> Non
     assert "changes beyond their scopes" in judged("KEY110", Club(**wish), **told).verdict.reason
 
 
+@pytest.mark.parametrize("status", [429, 500])
+def test_a_reading_key_that_meets_a_limit_or_a_crash_shows_nothing(status: int) -> None:
+    result = judged("KEY110", Club(refuses_readers=status))
+    assert result.name == "inconclusive", said(result)
+    assert "POST /slips with a key that has only slips:read" in result.verdict.reason
+
+
 def test_keys_of_one_level_out_of_several_do_not_make_each_other() -> None:
     for house in (Club(wish=LevelWish), Ranked(wish=LevelWish)):
         sound = judged("KEY110", house)
