@@ -11,7 +11,7 @@ from auth_conformance.discovery.parents import Above, identifiers, parameters, t
 from auth_conformance.discovery.sampling import body_type, free_text, sample, with_body
 from auth_conformance.discovery.schemas import Field, fields
 from auth_conformance.model import Provenance
-from auth_conformance.oracles.pointer import put, resolve
+from auth_conformance.oracles.pointer import put, put_alike
 from auth_conformance.target import Objects, Operation
 
 if TYPE_CHECKING:
@@ -171,8 +171,7 @@ def _creation(
     template: dict[str, Any] = made if isinstance(made, dict) else {}
     for name, value in above.items():
         if name.startswith("/"):
-            numbered = isinstance(resolve(template, name), int) and value.isdecimal()
-            template = put(template, name, int(value) if numbered else value)
+            template = put_alike(template, name, value, template)
     request = item.create.request(above)
     return with_body(request, media, put(template, item.text.pointer, canary)), template
 

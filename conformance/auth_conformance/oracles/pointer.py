@@ -32,6 +32,12 @@ def put(document: dict[str, Any], pointer: str, value: object) -> dict[str, Any]
     return copy
 
 
+def put_alike(document: dict[str, Any], pointer: str, text: str, like: Any) -> dict[str, Any]:
+    """`put`, as a number where `like` has one at the pointer and the text is one: ids travel as texts."""
+    number = isinstance(resolve(like, pointer), int) and text.isdecimal()
+    return put(document, pointer, int(text) if number else text)
+
+
 def strings(document: Any, limit: int = 2000) -> dict[str, str | int]:
     """Every text and integer in `document` by pointer, breadth first, at most `limit` of them."""
     found: dict[str, str | int] = {}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Need
-from auth_conformance.oracles.pointer import put, resolve, strings
+from auth_conformance.oracles.pointer import put_alike, resolve, strings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,9 +37,7 @@ def standing_in(
     for parent in objects.parents if operation.name in written else ():
         named = parent.in_body and parent.parameter in above
         if named and (operation.name == objects.create.name or resolve(body, parent.parameter) is not None):
-            number = isinstance(resolve(dict(objects.template), parent.parameter), int)
-            value = above[parent.parameter]
-            body = put(body, parent.parameter, int(value) if number and value.isdecimal() else value)
+            body = put_alike(body, parent.parameter, above[parent.parameter], dict(objects.template))
     return body
 
 
