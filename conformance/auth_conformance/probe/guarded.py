@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from auth_conformance.model import Role
 from auth_conformance.oracles.privilege import role_word
 from auth_conformance.probe.core import Answer, Core, Missing
 from auth_conformance.target import Operation, Target
 
+if TYPE_CHECKING:
+    from auth_conformance.credentials import Credential
+
 # Operations that nothing names as administrators' and that are asked all the same.
 _MOST_UNNAMED = 10
 
 
+def plain_reads(target: Target) -> Iterator[Operation]:
+    """Operations that read and take no parameter in the path."""
+    return (item for item in target.operations if item.method == "GET" and "{" not in item.path)
+
+
 def privileged_reads(target: Target) -> Iterator[Operation]:
     """Operations that read, take no parameter in the path, and are for administrators: by policy, or by name."""
-    for operation in target.operations:
-        if operation.method != "GET" or "{" in operation.path:
-            continue
+    for operation in plain_reads(target):
         declared = operation.name in target.policy.privileged_operations
         if declared or role_word([operation.path, *operation.tags, *operation.scopes]) is not None:
             yield operation
@@ -29,27 +36,26 @@ def perhaps_privileged(target: Target) -> Iterator[Operation]:
     named = list(privileged_reads(target))
     yield from named
     known = {item.name for item in named} | ({target.witness.operation.name} if target.witness else set())
-    others = (
-        item
-        for item in target.operations
-        if item.method == "GET" and "{" not in item.path and item.security and item.name not in known
-    )
+    others = (item for item in plain_reads(target) if item.security and item.name not in known)
     yield from islice(others, _MOST_UNNAMED)
 
 
 class Guarded(Core):
     """Finds operations that ask for more than a login."""
 
+    async def seen_by(self, credential: Credential, operation: Operation) -> Answer:
+        """What the owner of a credential gets at an operation."""
+        who = "an administrator" if credential.owner == "admin" else credential.owner.upper()
+        return await self.call(
+            operation, credential, label=f"control: {who} at {operation.name}", role=Role.CONTROL
+        )
+
     async def guarded_read(self) -> tuple[Operation, Answer]:
         """Return an operation that an administrator may read and A may not, with its answer. Raises Missing."""
         admin, live = await self.credential(owner="admin"), await self.credential()
         for operation in perhaps_privileged(self.target):
-            allowed = await self.call(
-                operation, admin, label=f"control: an administrator at {operation.name}", role=Role.CONTROL
-            )
-            refused = await self.call(
-                operation, live, label=f"control: A at {operation.name}", role=Role.CONTROL
-            )
+            allowed = await self.seen_by(admin, operation)
+            refused = await self.seen_by(live, operation)
             if allowed.reply.ok and refused.judgement is None and not refused.reply.ok:
                 return operation, allowed
         raise Missing(

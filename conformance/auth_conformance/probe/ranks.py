@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from auth_conformance.model import Need, Provenance, Role
+from auth_conformance.model import Need, Provenance
 from auth_conformance.oracles.privilege import GUESSES, role_word
 from auth_conformance.oracles.scopes import scopes_of
-from auth_conformance.probe.core import Answer, Missing
+from auth_conformance.probe.core import Missing
+from auth_conformance.probe.guarded import Guarded, plain_reads
 from auth_conformance.probe.sessions import Sessions
 from auth_conformance.target import Operation
 
@@ -38,7 +39,7 @@ class Privileged:
         return self.operation.method in READING
 
 
-class Ranks(Sessions):
+class Ranks(Sessions, Guarded):
     """Tells the operations of administrators from those of everybody."""
 
     async def privileged(self, admin: Credential | None, live: Credential) -> list[Privileged]:
@@ -102,20 +103,15 @@ class Ranks(Sessions):
         """What refuses A and lets an administrator in, whatever it is called, and what lies beneath the same path."""
         skipped = settled | self.target.policy.public_operations | {self.witness.operation.name}
         listed = [
-            item
-            for item in self.target.operations
-            if item.method == "GET"
-            and not parameters(item)
-            and item.name not in skipped
-            and item.security != ()
+            item for item in plain_reads(self.target) if item.name not in skipped and item.security != ()
         ]
         found: list[Privileged] = []
         open_to_a: list[str] = [self.witness.operation.path]
         for operation in listed[:MOST_READ]:
-            allowed = await self._seen_by(admin, operation, "an administrator")
+            allowed = await self.seen_by(admin, operation)
             if not allowed.reply.ok:
                 continue
-            answer = await self._seen_by(live, operation, "an ordinary user")
+            answer = await self.seen_by(live, operation)
             if answer.reply.ok:
                 open_to_a.append(operation.path)
             elif answer.status in _HIDDEN:
@@ -132,11 +128,6 @@ class Ranks(Sessions):
                 and not any(beneath(item.path, path) for path in open_to_a)
             ]
         return found
-
-    async def _seen_by(self, credential: Credential, operation: Operation, who: str) -> Answer:
-        return await self.call(
-            operation, credential, label=f"control: {who} reads {operation.name}", role=Role.CONTROL
-        )
 
     def _guessed(self, known: set[str]) -> list[Privileged]:
         """Name undocumented places where administrators' operations often are; only GET."""
