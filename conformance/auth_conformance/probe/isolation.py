@@ -167,18 +167,31 @@ class Isolation(Sessions):
 
     async def _put_down(self, label: str, made: list[Belonging]) -> Belonging:
         """Create an object with a canary in its text. Raises Unclear."""
-        objects = self._own_objects()
         owner = await self.credential(owner=label)
+        answer, belonging = await self.creates(owner, f"{label} creates an object")
+        if belonging is None:
+            name = self._own_objects().create.name
+            raise Unclear(f"{name} made no object of {label!r} ({answer.why or answer.status}).")
+        made.append(belonging)
+        return belonging
+
+    async def creates(
+        self,
+        owner: Credential,
+        label: str,
+        *,
+        role: Role = Role.SETUP,
+        above: Mapping[str, str] | None = None,
+    ) -> tuple[Answer, Belonging | None]:
+        """Create an object with a canary in its text, below what `above` names. None when none was made."""
+        objects = self._own_objects()
         canary = self.canary()
         body = put(dict(objects.template), objects.text_field, canary)
-        answer = await self.call(objects.create, owner, label=f"{label} creates an object", body=body)
+        answer = await self.call(objects.create, owner, label=label, role=role, values=above, body=body)
         identifier = resolve(answer.reply.json, objects.identifier)
         if not answer.reply.ok or not isinstance(identifier, (str, int)) or isinstance(identifier, bool):
-            raise Unclear(
-                f"{objects.create.name} made no object of {label!r} ({answer.why or answer.status})."
-            )
-        made.append(Belonging(owner, str(identifier), canary))
-        return made[-1]
+            return answer, None
+        return answer, Belonging(owner, str(identifier), canary)
 
     async def _reads_own(self, belonging: Belonging, when: str) -> Answer:
         """Let the owner read the object: it is there, and its canary shows. Raises Unclear."""

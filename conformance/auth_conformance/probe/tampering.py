@@ -19,7 +19,7 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
-from auth_conformance.oracles.pointer import put, resolve
+from auth_conformance.oracles.pointer import put
 from auth_conformance.oracles.standing import Standing, changed, flattened
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.isolation import Belonging, Isolation
@@ -241,21 +241,13 @@ class Tampering(Isolation):
         above = {name: value for name, value in place.items() if name != objects.id_parameter}
         proofs: list[Exchange] = []
         for turn in ("", "again: "):
-            canary = self.canary()
-            attack = await self.call(
-                objects.create,
-                theirs.owner,
-                label=f"{turn}b creates an object below what is a's",
-                role=Role.ATTACK,
-                values=above,
-                body=put(dict(objects.template), objects.text_field, canary),
-            )
+            label = f"{turn}b creates an object below what is a's"
+            attack, planted = await self.creates(theirs.owner, label, role=Role.ATTACK, above=above)
             if attack.judgement is not None:
                 return f"creating below what is A's got no orderly answer ({attack.why})"
-            number = resolve(attack.reply.json, objects.identifier)
-            if not attack.reply.ok or not isinstance(number, (str, int)):
+            if planted is None:
                 return None
-            there = self.at(str(number), mine.identifier)
+            there = self.at(planted.identifier, mine.identifier)
             seen = await self.call(
                 objects.read,
                 mine.owner,
@@ -267,7 +259,7 @@ class Tampering(Isolation):
                 await self.call(
                     objects.delete, mine.owner, label="clean up: delete what b put there", values=there
                 )
-            if not seen.reply.ok or canary not in seen.reply.text:
+            if not seen.reply.ok or planted.canary not in seen.reply.text:
                 return None
             proofs += [attack.exchange, seen.exchange]
         message = (

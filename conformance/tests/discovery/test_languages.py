@@ -13,11 +13,11 @@ from auth_conformance.model import Need
 
 class Anmeldung(BaseModel):
     benutzerName: str  # noqa: N815 - as services write it
-    kennWort: str  # noqa: N815
+    kennWort: str  # noqa: N815 - as services write it
 
 
 class Erneuerung(BaseModel):
-    erneuerungsToken: str  # noqa: N815
+    erneuerungsToken: str  # noqa: N815 - as services write it
 
 
 class Auftrag(BaseModel):
