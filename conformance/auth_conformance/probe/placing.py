@@ -31,7 +31,7 @@ HEADERS = (
 )
 SCHEMES = ("Token", "JWT", "ApiKey", "Key")
 COOKIES = ("access_token", "token", "jwt", "auth", "api_key")
-QUERY_OF_KEYS = ("api_key", "apikey", "key", "api-key", "x-api-key", "access_key", "token")
+QUERY_OF_KEYS = ("api_key", "apikey", "key", "api-key", "x-api-key", "access_key", "token", "access_token")
 QUERY_OF_TOKENS = ("access_token", "token", "jwt", "auth", "bearer")
 
 

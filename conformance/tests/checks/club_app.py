@@ -86,6 +86,7 @@ class Club:
     keys_rename: bool = False
     tells_time: bool = False
     refuses_readers: int = 403
+    key_in_query: str = ""
 
     def renamed(self, old: str, new: str) -> None:
         """A member takes another name; whoever held a badge under the old one is still that member."""
@@ -125,9 +126,11 @@ def create_app(club: Club) -> FastAPI:  # noqa: C901, PLR0915 - a service is man
     header = APIKeyHeader(name="X-Club-Key", auto_error=False, scheme_name="Key")
 
     async def caller(
+        request: Request,
         badge: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
         key: Annotated[str | None, Depends(header)],
     ) -> tuple[str, list[str] | None]:
+        key = key or request.query_params.get(club.key_in_query)
         if key is not None and key in club.keys:
             return club.keys[key][0], club.keys[key][2]
         if badge is None or club.sessions.get(badge.credentials) not in club.people:

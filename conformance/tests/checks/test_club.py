@@ -139,6 +139,14 @@ def test_a_reading_key_that_meets_a_limit_or_a_crash_shows_nothing(status: int) 
     assert "POST /slips with a key that has only slips:read" in result.verdict.reason
 
 
+@pytest.mark.parametrize("name", ["access_key", "access_token"])
+def test_a_key_in_a_query_that_no_document_names_is_found(name: str) -> None:
+    result = judged("KEY103", Club(key_in_query=name))
+    assert result.name == "failed", said(result)
+    assert f"the key in the query ({name})" in result.verdict.reason
+    assert judged("KEY103", Club()).name == "passed"
+
+
 def test_keys_of_one_level_out_of_several_do_not_make_each_other() -> None:
     for house in (Club(wish=LevelWish), Ranked(wish=LevelWish)):
         sound = judged("KEY110", house)
