@@ -1,6 +1,7 @@
 """LIF108 where the service limits how often a reset token may be presented."""
 
 import asyncio
+import re
 
 from checks.judging import said
 
@@ -28,4 +29,7 @@ def test_what_a_limit_let_through_is_a_race_and_the_rest_is_told() -> None:
 def test_what_a_limit_let_through_is_judged() -> None:
     result = raced(find_flaw("double_spent_token.2"))
     assert result.name == "failed", said(result)
-    assert "said 8 times that a password is set" in result.verdict.reason, said(result)
+    # How many of the eight that the limit let through read before the first had written is for the scheduler to say;
+    # that it was more than one is the flaw, and that it was no more than the limit is the point here.
+    told = re.search(r"said (\d+) times that a password is set", result.verdict.reason)
+    assert told is not None and 2 <= int(told[1]) <= 8, said(result)
