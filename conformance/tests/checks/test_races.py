@@ -32,4 +32,5 @@ def test_what_a_limit_let_through_is_judged() -> None:
     # How many of the eight that the limit let through read before the first had written is for the scheduler to say;
     # that it was more than one is the flaw, and that it was no more than the limit is the point here.
     told = re.search(r"said (\d+) times that a password is set", result.verdict.reason)
-    assert told is not None and 2 <= int(told[1]) <= 8, said(result)
+    assert told is not None, said(result)
+    assert 2 <= int(told[1]) <= 8, said(result)
