@@ -1,0 +1,47 @@
+"""What is known about a target: operations by role, how credentials travel, accounts, and policies.
+
+Discovery and configuration build a `Target`; the probe reads it. Flows turn accounts into requests and
+replies into credentials, without sending anything themselves.
+"""
+
+from auth_conformance.target.accounts import Account, SessionManagement, Switch, UserManagement, styled
+from auth_conformance.target.belongings import KeyManagement, Objects, Parent
+from auth_conformance.target.knowledge import Listening, Published, Source, Target, WebSocketRoute, Witness
+from auth_conformance.target.logins import Login, LoginStep, Logout, Refresh, Register, address_of
+from auth_conformance.target.operations import Form, Operation, Parameter, Schema, typed
+from auth_conformance.target.passwords import Mailing, PasswordChange, Recovery, Redemption, Verification
+from auth_conformance.target.policy import Policy
+
+__all__ = [
+    "Account",
+    "Form",
+    "KeyManagement",
+    "Listening",
+    "Login",
+    "LoginStep",
+    "Logout",
+    "Mailing",
+    "Objects",
+    "Operation",
+    "Parameter",
+    "Parent",
+    "PasswordChange",
+    "Policy",
+    "Published",
+    "Recovery",
+    "Redemption",
+    "Refresh",
+    "Register",
+    "Schema",
+    "SessionManagement",
+    "Source",
+    "Switch",
+    "Target",
+    "UserManagement",
+    "Verification",
+    "WebSocketRoute",
+    "Witness",
+    "address_of",
+    "styled",
+    "typed",
+]

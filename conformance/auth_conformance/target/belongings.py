@@ -1,0 +1,98 @@
+"""What people own at a service: API keys, and objects with what stands above them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from auth_conformance.credentials import Carrier
+from auth_conformance.model import Provenance
+from auth_conformance.oracles.pointer import put
+from auth_conformance.target.operations import Operation
+
+
+@dataclass(frozen=True, slots=True)
+class KeyManagement:
+    """How a user makes, lists and revokes API keys. Pointers are into the creation reply.
+
+    `listing` and `revoke` are None where the service has none; `revoke`'s path parameter is `id_parameter`.
+    `owner_parameter` is the one in all three paths that names whose keys they are, where there is one.
+    """
+
+    create: Operation
+    template: Mapping[str, Any]
+    value: str
+    carriers: tuple[Carrier, ...]
+    identifier: str | None = None
+    listing: Operation | None = None
+    revoke: Operation | None = None
+    id_parameter: str = ""
+    expiry_field: str | None = None
+    provenance: Provenance = Provenance.OBSERVED
+    owner_parameter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """What stands above objects, in their paths or in the body of a creation, and where a caller gets one of their own.
+
+    `parameter` is the name of a path parameter, or the JSON pointer of a member of the body.
+    `operation` makes one from `template`, with a new word in the members `fresh`, or lists or names it. `value`
+    points into its reply at what `parameter` takes. `delete` takes away what was made.
+    """
+
+    parameter: str
+    operation: Operation
+    value: str
+    template: Mapping[str, Any] = field(default_factory=dict)
+    fresh: tuple[str, ...] = ()
+    delete: Operation | None = None
+
+    @property
+    def in_body(self) -> bool:
+        """Whether the body of a creation names it, and no path."""
+        return self.parameter.startswith("/")
+
+    @property
+    def makes(self) -> bool:
+        """Whether each caller makes one, which then is theirs alone."""
+        return self.operation.method == "POST"
+
+    def deletion(self, values: Mapping[str, str]) -> dict[str, str]:
+        """The path values that `delete` takes, which may name its parameter otherwise."""
+        last = (
+            self.delete.path.rpartition("{")[2].partition("}")[0]
+            if self.delete is not None
+            else self.parameter
+        )
+        return {**values, last: values[self.parameter]}
+
+    def body(self, word: str) -> dict[str, Any]:
+        """A body for a new one, called `word`."""
+        made = dict(self.template)
+        for name in self.fresh:
+            made = put(made, name, word)
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """A collection whose objects belong to users. `text_field` takes free text; `identifier` is a pointer.
+
+    `parents` are what stands above them, the outermost first. `private` says that people who have the same one
+    must not see what the others keep there.
+    """
+
+    create: Operation
+    read: Operation
+    template: Mapping[str, Any]
+    text_field: str
+    identifier: str
+    id_parameter: str
+    listing: Operation | None = None
+    update: Operation | None = None
+    delete: Operation | None = None
+    provenance: Provenance = Provenance.OBSERVED
+    parents: tuple[Parent, ...] = ()
+    private: bool = False

@@ -1,0 +1,147 @@
+"""One operation of a service, and the request to it with values at their places."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from auth_conformance.model import Provenance, SourceLine
+from auth_conformance.oracles.pointer import put
+from auth_conformance.transports.message import HttpRequest
+
+Schema = Mapping[str, Any]
+
+# Headers that the suite sets itself, whatever a document says of them.
+_OURS = frozenset({"authorization", "cookie", "content-type", "accept", "host", "content-length"})
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A declared parameter: `place` is path, query, header or cookie."""
+
+    name: str
+    place: str
+    required: bool = False
+    schema: Schema = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation. `path` is the template as sent, base path included.
+
+    `security` holds the alternatives (OR), each a set of scheme names (AND); `()` means that the document
+    declares the operation open, None that nothing is declared about it. An empty alternative means
+    optional authentication. `bodies` maps media types to schemas with references resolved. `fixed` is what
+    every request to it carries besides a credential: place (header or query), name and value. `guard` is the
+    dependency that looks at its credential, which it may share with others.
+    """
+
+    method: str
+    path: str
+    operation_id: str = ""
+    summary: str = ""
+    tags: tuple[str, ...] = ()
+    security: tuple[frozenset[str], ...] | None = None
+    scopes: tuple[str, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    bodies: Mapping[str, Schema] = field(default_factory=dict)
+    responses: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Provenance = Provenance.OPENAPI
+    source: SourceLine | None = None
+    fixed: tuple[tuple[str, str, str], ...] = ()
+    guard: SourceLine | None = None
+
+    @property
+    def name(self) -> str:
+        """Method and path template, such as `GET /items/{item_id}`."""
+        return f"{self.method} {self.path}"
+
+    @property
+    def protected(self) -> bool:
+        """Whether the document demands a credential (optional authentication does not)."""
+        return bool(self.security) and all(self.security or ())
+
+    def request(self, values: Mapping[str, str] | None = None) -> HttpRequest:
+        """A bare request to this operation, path parameters taken from `values`."""
+        path = self.path
+        for name, value in (values or {}).items():
+            path = path.replace("{" + name + "}", value)
+        demanded = self._demanded()
+        named = {name.lower() for name, _ in demanded}
+        fixed = [item for item in self.fixed if item[0] == "query" or item[1].lower() not in named]
+        query = tuple((name, value) for place, name, value in fixed if place == "query")
+        headers = tuple((name, value) for place, name, value in fixed if place == "header")
+        return HttpRequest(self.method, path, query, (*demanded, *headers), json_type=self._json_type())
+
+    def _json_type(self) -> str:
+        plain = "application/json"
+        own = [media for media in self.bodies if media.partition(";")[0].endswith("+json")]
+        return own[0] if own and plain not in self.bodies else plain
+
+    def _demanded(self) -> tuple[tuple[str, str], ...]:
+        """Headers that the document demands and says a value for: a version of the interface, a tenant."""
+        found = []
+        for item in self.parameters:
+            if item.place != "header" or not item.required or item.name.lower() in _OURS:
+                continue
+            listed = item.schema.get("enum") or item.schema.get("examples") or [None]
+            value = item.schema.get(
+                "const", item.schema.get("default", item.schema.get("example", listed[0]))
+            )
+            if isinstance(value, str) and value.isascii() and value.isprintable():
+                found.append((item.name, value))
+        return tuple(found)
+
+    def carrying(self, request: HttpRequest, body: object) -> HttpRequest:
+        """`request` with a body in a media type that the operation takes: JSON unless it takes forms only."""
+        takes_json = any(media.endswith("json") for media in self.bodies)
+        form = "application/x-www-form-urlencoded" in self.bodies and not takes_json
+        if form and isinstance(body, Mapping):
+            return request.with_form(tuple((str(key), str(value)) for key, value in body.items()))
+        return request.with_json(body)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """An operation that takes values, each at a place of its own.
+
+    A place is the name of a body member (a JSON pointer below the top level), or `query:NAME` or `path:NAME`.
+    `encoding` of the body is `json` or `form`; `template` holds what the body needs besides.
+    """
+
+    operation: Operation
+    encoding: str = "json"
+    template: Mapping[str, Any] = field(default_factory=dict)
+
+    def request(self, values: Iterable[tuple[str | None, object]]) -> HttpRequest:
+        """The request with these values at these places; a value for no place is left out."""
+        body: dict[str, Any] = dict(self.template)
+        path: dict[str, str] = {}
+        query: list[tuple[str, str]] = []
+        for place, value in values:
+            kind, colon, name = (place or "").partition(":")
+            if not place:
+                continue
+            if colon and kind == "query":
+                query.append((name, str(value)))
+            elif colon and kind == "path":
+                path[name] = quote(str(value), safe="")
+            else:
+                body = put(body, place, value)
+        request = self.operation.request(path).with_query(*query)
+        if not body and not self.operation.bodies:
+            return request
+        if self.encoding == "form":
+            return request.with_form(tuple((str(key), str(value)) for key, value in body.items()))
+        return request.with_json(body)
+
+
+def typed(request: HttpRequest, media: str) -> HttpRequest:
+    """`request` with its JSON body under a media type of its own, such as `application/vnd.api+json`."""
+    if not media.endswith("json") or media == "application/json":
+        return request
+    kept = tuple(pair for pair in request.headers if pair[0].lower() != "content-type")
+    return dataclasses.replace(request, headers=(*kept, ("Content-Type", media)))
