@@ -1,26 +1,19 @@
-"""Sending one request and knowing what the reply means: the ground that all sentences stand on."""
+"""The ground that all sentences stand on: operations called with credentials, and what the replies mean.
+
+It stands on four smaller pieces: `answers`, `chance`, `sending` and `knowing`. Sentences import from here.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import contextlib
-import hashlib
-import random
-import secrets
-import string
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-from auth_conformance.credentials import Credential, Jwt, Kind
-from auth_conformance.model import Exchange, Inconclusive, Need, Outcome, Reply, Role, Skipped, Verdict
+from auth_conformance.credentials import Credential, Kind
+from auth_conformance.model import Need, Reply, Role
 from auth_conformance.oracles.entry import (
     Baseline,
     Fingerprint,
-    Judgement,
-    classify,
-    failure,
     sends_strangers_away,
 )
 from auth_conformance.oracles.places import found_at
@@ -33,30 +26,37 @@ from auth_conformance.probe.above import (
     values_of,
     wanting,
 )
-from auth_conformance.probe.scene import Crash, Scene
+from auth_conformance.probe.answers import Answer, Missing, Session, Unclear
+from auth_conformance.probe.knowing import Knowing
+from auth_conformance.probe.sending import LONGEST_BODY, LONGEST_HEADERS, hung_up
 from auth_conformance.probe.welcome import welcome
 from auth_conformance.secret import Secret
-from auth_conformance.target import Account, Login, Objects, Operation, Witness, address_of, styled
+from auth_conformance.target import Account, Login, Operation, Witness, address_of, styled
 from auth_conformance.transports.message import HttpRequest, RawReply
-from auth_conformance.transports.recorder import Sent
-from auth_conformance.transports.wire import NoWire
 
-if TYPE_CHECKING:
-    from auth_conformance.model import Rule
+__all__ = [
+    "CSRF_REMEDY",
+    "EVERY",
+    "LONGEST_BODY",
+    "LONGEST_HEADERS",
+    "PARALLEL",
+    "ROOTS",
+    "Answer",
+    "Core",
+    "Missing",
+    "Session",
+    "Unclear",
+    "hung_up",
+]
 
 # How many requests of one check may be on their way at the same time.
 PARALLEL = 8
 # So many attacks at most between two controls: a service that refuses everybody for a while must not pass.
 EVERY = 10
-
 # How much of a public answer is worn as a token.
 _SHOWN = 500
 # Whose failure makes any judgement about credentials of that kind meaningless (checklist §1.3 CR).
 ROOTS = {Kind.BEARER: "TOK101", Kind.KEY: "KEY101", Kind.COOKIE: "SES101", Kind.BASIC: "TOK101"}
-
-
-# Servers read no longer headers (uvicorn 64 kB, gunicorn and nginx 8), and need not take such bodies.
-LONGEST_HEADERS, LONGEST_BODY = 64_000, 500_000
 # Where changes with a session cookie are refused: what may be missing, and how to say it.
 CSRF_REMEDY = (
     '[[login]]\ncsrf = "/csrf_token"  # where the token stands that changes need: in the answer to the login,\n'
@@ -64,165 +64,8 @@ CSRF_REMEDY = (
 )
 
 
-class Unclear(Exception):  # noqa: N818 - a conclusion, not an error
-    """Raised where a sentence cannot go on: a control failed. The runner turns it into Inconclusive."""
-
-    def __init__(self, reason: str, remedy: str = "") -> None:
-        super().__init__(reason)
-        self.verdict: Verdict = Inconclusive(reason, remedy)
-
-
-class Missing(Exception):  # noqa: N818 - a conclusion, not an error
-    """Raised where something is needed that this target lacks. The runner turns it into Skipped."""
-
-    def __init__(self, reason: str, remedy: str = "", *, applicable: bool = True) -> None:
-        super().__init__(reason)
-        self.remedy = remedy
-        self.verdict: Verdict = Skipped(reason, remedy, applicable)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One reply, judged. `request` is what was sent, so that it can be sent again."""
-
-    request: HttpRequest
-    reply: RawReply
-    exchange: Exchange
-    judgement: Judgement | None = None
-
-    @property
-    def outcome(self) -> Outcome | None:
-        """What the reply means; None where no baseline applies."""
-        return self.judgement.outcome if self.judgement else None
-
-    @property
-    def why(self) -> str:
-        """The reason for the outcome."""
-        return self.judgement.why if self.judgement else ""
-
-    @property
-    def broke(self) -> bool:
-        """Whether the service broke over it. No answer in time is not that: it may just be busy."""
-        return self.outcome is Outcome.CRASHED and not self.reply.late
-
-    @property
-    def accepted(self) -> bool:
-        """Whether the caller got in."""
-        return self.outcome is Outcome.ACCEPTED
-
-    @property
-    def rejected(self) -> bool:
-        """Whether the application refused."""
-        return self.outcome is Outcome.REJECTED
-
-    @property
-    def status(self) -> int | None:
-        """The status; None when no reply came."""
-        return self.reply.status
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """What one login issued: the credential, the refresh token, and the answer it came in."""
-
-    account: Account
-    credential: Credential
-    refresh: Secret | None
-    answer: Answer
-
-
-# How often one request waits for a limit: others that were under way may be let in first.
-_WAITS = 3
-
-
-class Core:
-    """Sends, records and judges for one check. Chance comes from `rng`, seeded by run and code."""
-
-    def __init__(self, scene: Scene, rule: Rule) -> None:
-        self.scene = scene
-        self.rule = rule
-        self.target = scene.target
-        self.rng = random.Random(f"{scene.seed}:{rule.code}")
-        digest = hashlib.sha256(f"{scene.run_id}:{rule.code}".encode()).digest()
-        self.address = f"127.{1 + digest[0] % 254}.{digest[1]}.{1 + digest[2] % 254}"
-        self.evidence: list[Exchange] = []
-        self.notes: list[str] = []
-
-    @contextlib.contextmanager
-    def doubting(self, doubts: list[str], remedies: list[str] | None = None) -> Iterator[None]:
-        """A step within it that stays unclear leaves a doubt: what other steps have found stands."""
-        try:
-            yield
-        except Unclear as reason:
-            doubts.append(str(reason))
-            if remedies is not None and isinstance(reason.verdict, Inconclusive):
-                remedies.append(reason.verdict.remedy)
-
-    # Facts about the target, or a conclusion that says what is missing.
-
-    @property
-    def witness(self) -> Witness:
-        """The protected operation that names its caller; for rules on keys one that takes keys. Raises Missing."""
-        if self._on_keys and self.target.key_witness is not None:
-            return self.target.key_witness
-        if self.target.witness is None:
-            raise Missing(
-                "No protected operation that names its caller was found.", self._remedy(Need.WITNESS)
-            )
-        return self.target.witness
-
-    @property
-    def witnesses(self) -> tuple[Witness, ...]:
-        """The witness and, where there is one, a second protected operation."""
-        if self._on_keys and self.target.key_witness is not None:
-            return (self.target.key_witness,)
-        return tuple(item for item in (self.witness, self.target.second) if item is not None)
-
-    def witness_for(self, credential: Credential, witness: Witness) -> Witness:
-        """`witness`, or the one in its place that takes such a credential: keys may have a witness of their own."""
-        people, machines = self.target.witness, self.target.key_witness
-        if people is None or machines is None or witness not in (people, machines):
-            return witness
-        return machines if credential.carrier.kind is Kind.KEY else people
-
-    @property
-    def _on_keys(self) -> bool:
-        """Whether the rule is about API keys."""
-        return bool({Need.API_KEY, Need.KEY_MANAGEMENT} & set(self.rule.needs))
-
-    def account(self, label: str = "a") -> Account:
-        """An account by label (`a`, `b`, `admin`). Raises Missing."""
-        account = self.target.accounts.get(label)
-        if account is None:
-            need = {"a": Need.LOGIN, "b": Need.TWO_USERS}.get(label, Need.ADMIN)
-            raise Missing(f"No account {label!r} is known.", self._remedy(need))
-        return account
-
-    @contextlib.contextmanager
-    def looking_at(self, objects: Objects) -> Iterator[None]:
-        """Within it, the objects that this check looks at are those of another collection."""
-        scene, target = self.scene, self.target
-        self.scene = scene.about(objects)
-        self.target = self.scene.target
-        try:
-            yield
-        finally:
-            self.scene, self.target = scene, target
-
-    def kinds(self) -> tuple[Kind, ...]:
-        """The kinds of credential that this target accepts where the rule looks, and that A can obtain."""
-        found = self.target.kinds() if self._on_keys else self.target.shared_kinds()
-        return tuple(kind for kind in Kind if kind in found)
-
-    @property
-    def token_kind(self) -> Kind:
-        """The kind of credential that is a token: bearer, or the session cookie where no bearer token is known."""
-        return Kind.COOKIE if Kind.COOKIE in self.kinds() and Kind.BEARER not in self.kinds() else Kind.BEARER
-
-    def _remedy(self, need: Need) -> str:
-        return self.target.remedies.get(need, "")
-
-    # Credentials.
+class Core(Knowing):
+    """Obtains credentials, calls operations with them, and learns what the living and the dead are answered."""
 
     async def credential(
         self, kind: Kind | None = None, owner: str = "a", *, fresh: bool = False
@@ -425,100 +268,10 @@ class Core:
             )
         return account
 
-    # Sending.
-
-    async def send(
-        self,
-        request: HttpRequest,
-        *,
-        label: str,
-        role: Role = Role.SETUP,
-        operation: str | None = None,
-        baseline: Baseline | None = None,
-        pointer: str | None = None,
-        moved: float = 0.0,
-        raw_wire: bool = False,
-        patient: bool = True,
-    ) -> Answer:
-        """Send once; wait once for a short `Retry-After` if `patient`. What is sent is this check's evidence."""
+    async def _completed(self, request: HttpRequest) -> HttpRequest:
         if "{" in request.path and wanting(self.scene, request.path):
-            request = await completed(self, request)
-        if request.source is None and request.path in self._limited_paths():
-            # Newcomers and forgetful people seldom share an address: what limits one check's must not limit another's.
-            request = replace(request, source=self.address)
-        transport = None
-        if raw_wire:
-            transport = (
-                await self.scene.wire() if self.scene.wire else NoWire("this vector needs the raw wire")
-            )
-
-        async def once() -> tuple[Sent, Judgement | None]:
-            sent = await self.scene.recorder.send(
-                request,
-                label=label,
-                role=role,
-                operation=operation,
-                pointer=pointer,
-                transport=transport,
-                moved=moved,
-            )
-            seen = sent.exchange.reply
-            if seen.status == 501 and request.method not in ("GET", "POST"):
-                # RFC 9110 §15.6.2: how a server says that it does not know a method. Nothing has broken.
-                unknown = Judgement(Outcome.REJECTED, "501: the service does not know the method")
-                return sent, unknown if baseline else None
-            lost = None if self.target.in_process and not raw_wire else hung_up(seen, request)
-            return sent, lost or (classify(seen, baseline) if baseline else failure(seen))
-
-        if not patient:
-            self.scene.recorder.pace.rushed()
-        sent, judgement = await self._let_through(request, once, _WAITS if patient else 0)
-        exchange = replace(sent.exchange, outcome=judgement.outcome if judgement else None)
-        answer = Answer(request, sent.reply, exchange, judgement)
-        self.evidence.append(exchange)
-        # A server that is no proxy may hang up on CONNECT (RFC 9110 §9.3.6): Node.js does by itself.
-        broken = judgement is not None and judgement.outcome is Outcome.CRASHED
-        if broken and request.method != "CONNECT":
-            self.scene.crashes.append(Crash(label, request, exchange, raw_wire, moved))
-        if sent.reply.status == 401:
-            self.scene.refusals_seen.append(exchange)
-        return answer
-
-    def _limited_paths(self) -> set[str]:
-        """Where strangers register and ask for messages: services limit that by address."""
-        register, recovery = self.target.register, self.target.recovery
-        found = {register.operation.path} if register is not None else set()
-        return found | ({recovery.ask.form.operation.path} if recovery is not None else set())
-
-    async def _let_through(
-        self, request: HttpRequest, once: Callable[[], Awaitable[tuple[Sent, Judgement | None]]], waits: int
-    ) -> tuple[Sent, Judgement | None]:
-        """What `once` sends; sent again, at most `waits` times, while a limit worth waiting for refuses it."""
-        sent, judgement = await once()
-        for _ in range(waits):
-            throttled = judgement is not None and judgement.outcome is Outcome.THROTTLED
-            if not throttled or not await self._waited(request, sent.reply):
-                break
-            sent, judgement = await once()
-        return sent, judgement
-
-    async def _waited(self, request: HttpRequest, reply: RawReply) -> bool:
-        """Whether the limit is worth waiting for, and was waited for.
-
-        A limit that a plain read meets is one on everything that is asked: then the whole run slows down.
-        """
-        try:
-            seconds = float(reply.header("retry-after") or "1")
-        except ValueError:
-            return False
-        if seconds > self.scene.patience or self.scene.waited > 10 * self.scene.patience:
-            return False
-        if request.method in ("GET", "HEAD"):
-            self.scene.waited += self.scene.recorder.pace.hold(max(0.0, seconds))
-            return True
-        self.scene.waited += seconds
-        await asyncio.sleep(max(0.0, seconds))
-        return True
+            return await completed(self, request)
+        return request
 
     async def call(
         self,
@@ -693,64 +446,6 @@ class Core:
             )
         shown = answer.reply.text[:_SHOWN]
         return "".join(shown.split()) if shown.isascii() and shown.isprintable() else ""
-
-    # Values.
-
-    def jwt_of(self, credential: Credential) -> Jwt:
-        """The token in a credential. Raises Missing when it is opaque."""
-        token = credential.jwt
-        if token is None:
-            raise Missing(
-                "Not applicable: the tokens of this service are opaque, not JWTs.", applicable=False
-            )
-        return token
-
-    def respelled(self, text: str) -> list[tuple[str, str]]:
-        """`text` with one character changed at the start, in the middle and at the end, each with its place."""
-        places = {"first": 0, "middle": len(text) // 2, "last": len(text) - 1}
-        return [
-            (place, text[:index] + self._another(text[index]) + text[index + 1 :])
-            for place, index in places.items()
-            if self._another(text[index]) != text[index]
-        ]
-
-    def bland(self, credential: Credential) -> Credential:
-        """A wrong credential of the same shape: each letter, digit and sign replaced by another of its kind."""
-        return credential.with_value(
-            "".join(self._another(character) for character in credential.value.reveal())
-        )
-
-    def _another(self, character: str) -> str:
-        for alphabet in (string.ascii_lowercase, string.ascii_uppercase, string.digits):
-            if character in alphabet:
-                return self.rng.choice(alphabet.replace(character, ""))
-        return character
-
-    def word(self, length: int) -> str:
-        """Random lower-case letters from the check's own chance."""
-        return "".join(self.rng.choice(string.ascii_lowercase) for _ in range(length))
-
-    def password(self) -> str:
-        """A password that any sane policy takes: 20 characters of four kinds, with a canary in it."""
-        return f"{self.canary()}-Q{self.rng.randrange(10, 99)}"
-
-    def canary(self) -> str:
-        """Sixteen random characters that occur nowhere by chance: from the system, not from the seed."""
-        alphabet = string.ascii_letters + string.digits
-        return "".join(secrets.choice(alphabet) for _ in range(16))
-
-
-def hung_up(seen: Reply, request: HttpRequest) -> Judgement | None:
-    """Whether the server closed the connection on a request too long for it, before all of it was sent.
-
-    Its refusal (431, 413) is often lost then: the kernel drops what was sent to a client that is still
-    writing. What kills the service is seen by the control that follows.
-    """
-    headers = sum(len(name) + len(value) for name, value in request.headers)
-    long = headers + len(request.url) > LONGEST_HEADERS or len(request.body or b"") > LONGEST_BODY
-    if not long or seen.status is not None or not (seen.error or "").startswith("connection closed"):
-        return None
-    return Judgement(Outcome.INTERCEPTED, "the server hung up on a request of this length")
 
 
 def _own_voice(good: Reply, plain: list[Reply], junk: Reply) -> tuple[Fingerprint, ...]:

@@ -1,0 +1,161 @@
+"""Sending one request, waiting for a limit that lets up, and knowing what the reply means."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from auth_conformance.model import Exchange, Inconclusive, Outcome, Reply, Role
+from auth_conformance.oracles.entry import Baseline, Judgement, classify, failure
+from auth_conformance.probe.answers import Answer, Unclear
+from auth_conformance.probe.chance import Chance
+from auth_conformance.probe.scene import Crash, Scene
+from auth_conformance.transports.message import HttpRequest, RawReply
+from auth_conformance.transports.recorder import Sent
+from auth_conformance.transports.wire import NoWire
+
+if TYPE_CHECKING:
+    from auth_conformance.model import Rule
+
+# Servers read no longer headers (uvicorn 64 kB, gunicorn and nginx 8), and need not take such bodies.
+LONGEST_HEADERS, LONGEST_BODY = 64_000, 500_000
+# How often one request waits for a limit: others that were under way may be let in first.
+_WAITS = 3
+
+
+class Sending(Chance):
+    """Sends, records and judges for one check."""
+
+    if TYPE_CHECKING:
+        # What a path still lacks takes other requests to get: `Core` knows which.
+        async def _completed(self, request: HttpRequest) -> HttpRequest: ...
+
+    def __init__(self, scene: Scene, rule: Rule) -> None:
+        self.scene = scene
+        self.rule = rule
+        self.target = scene.target
+        self.rng = random.Random(f"{scene.seed}:{rule.code}")
+        digest = hashlib.sha256(f"{scene.run_id}:{rule.code}".encode()).digest()
+        self.address = f"127.{1 + digest[0] % 254}.{digest[1]}.{1 + digest[2] % 254}"
+        self.evidence: list[Exchange] = []
+        self.notes: list[str] = []
+
+    @contextlib.contextmanager
+    def doubting(self, doubts: list[str], remedies: list[str] | None = None) -> Iterator[None]:
+        """A step within it that stays unclear leaves a doubt: what other steps have found stands."""
+        try:
+            yield
+        except Unclear as reason:
+            doubts.append(str(reason))
+            if remedies is not None and isinstance(reason.verdict, Inconclusive):
+                remedies.append(reason.verdict.remedy)
+
+    async def send(
+        self,
+        request: HttpRequest,
+        *,
+        label: str,
+        role: Role = Role.SETUP,
+        operation: str | None = None,
+        baseline: Baseline | None = None,
+        pointer: str | None = None,
+        moved: float = 0.0,
+        raw_wire: bool = False,
+        patient: bool = True,
+    ) -> Answer:
+        """Send once; wait once for a short `Retry-After` if `patient`. What is sent is this check's evidence."""
+        request = await self._completed(request)
+        if request.source is None and request.path in self._limited_paths():
+            # Newcomers and forgetful people seldom share an address: what limits one check's must not limit another's.
+            request = replace(request, source=self.address)
+        transport = None
+        if raw_wire:
+            transport = (
+                await self.scene.wire() if self.scene.wire else NoWire("this vector needs the raw wire")
+            )
+
+        async def once() -> tuple[Sent, Judgement | None]:
+            sent = await self.scene.recorder.send(
+                request,
+                label=label,
+                role=role,
+                operation=operation,
+                pointer=pointer,
+                transport=transport,
+                moved=moved,
+            )
+            seen = sent.exchange.reply
+            if seen.status == 501 and request.method not in ("GET", "POST"):
+                # RFC 9110 §15.6.2: how a server says that it does not know a method. Nothing has broken.
+                unknown = Judgement(Outcome.REJECTED, "501: the service does not know the method")
+                return sent, unknown if baseline else None
+            lost = None if self.target.in_process and not raw_wire else hung_up(seen, request)
+            return sent, lost or (classify(seen, baseline) if baseline else failure(seen))
+
+        if not patient:
+            self.scene.recorder.pace.rushed()
+        sent, judgement = await self._let_through(request, once, _WAITS if patient else 0)
+        exchange = replace(sent.exchange, outcome=judgement.outcome if judgement else None)
+        answer = Answer(request, sent.reply, exchange, judgement)
+        self.evidence.append(exchange)
+        # A server that is no proxy may hang up on CONNECT (RFC 9110 §9.3.6): Node.js does by itself.
+        broken = judgement is not None and judgement.outcome is Outcome.CRASHED
+        if broken and request.method != "CONNECT":
+            self.scene.crashes.append(Crash(label, request, exchange, raw_wire, moved))
+        if sent.reply.status == 401:
+            self.scene.refusals_seen.append(exchange)
+        return answer
+
+    def _limited_paths(self) -> set[str]:
+        """Where strangers register and ask for messages: services limit that by address."""
+        register, recovery = self.target.register, self.target.recovery
+        found = {register.operation.path} if register is not None else set()
+        return found | ({recovery.ask.form.operation.path} if recovery is not None else set())
+
+    async def _let_through(
+        self, request: HttpRequest, once: Callable[[], Awaitable[tuple[Sent, Judgement | None]]], waits: int
+    ) -> tuple[Sent, Judgement | None]:
+        """What `once` sends; sent again, at most `waits` times, while a limit worth waiting for refuses it."""
+        sent, judgement = await once()
+        for _ in range(waits):
+            throttled = judgement is not None and judgement.outcome is Outcome.THROTTLED
+            if not throttled or not await self._waited(request, sent.reply):
+                break
+            sent, judgement = await once()
+        return sent, judgement
+
+    async def _waited(self, request: HttpRequest, reply: RawReply) -> bool:
+        """Whether the limit is worth waiting for, and was waited for.
+
+        A limit that a plain read meets is one on everything that is asked: then the whole run slows down.
+        """
+        try:
+            seconds = float(reply.header("retry-after") or "1")
+        except ValueError:
+            return False
+        if seconds > self.scene.patience or self.scene.waited > 10 * self.scene.patience:
+            return False
+        if request.method in ("GET", "HEAD"):
+            self.scene.waited += self.scene.recorder.pace.hold(max(0.0, seconds))
+            return True
+        self.scene.waited += seconds
+        await asyncio.sleep(max(0.0, seconds))
+        return True
+
+
+def hung_up(seen: Reply, request: HttpRequest) -> Judgement | None:
+    """Whether the server closed the connection on a request too long for it, before all of it was sent.
+
+    Its refusal (431, 413) is often lost then: the kernel drops what was sent to a client that is still
+    writing. What kills the service is seen by the control that follows.
+    """
+    headers = sum(len(name) + len(value) for name, value in request.headers)
+    long = headers + len(request.url) > LONGEST_HEADERS or len(request.body or b"") > LONGEST_BODY
+    if not long or seen.status is not None or not (seen.error or "").startswith("connection closed"):
+        return None
+    return Judgement(Outcome.INTERCEPTED, "the server hung up on a request of this length")
