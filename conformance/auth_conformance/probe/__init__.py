@@ -50,6 +50,7 @@ from auth_conformance.probe.limits import Limits
 from auth_conformance.probe.logs import Logs
 from auth_conformance.probe.minimal import Minimal
 from auth_conformance.probe.minting import Forge, Minting
+from auth_conformance.probe.mixing import Mixing
 from auth_conformance.probe.namesakes import Namesakes
 from auth_conformance.probe.naming import Naming
 from auth_conformance.probe.origins import Origins
@@ -73,7 +74,6 @@ from auth_conformance.probe.revocation import Revocation
 from auth_conformance.probe.rotation import Reuse
 from auth_conformance.probe.safety import Safety
 from auth_conformance.probe.scene import Scene
-from auth_conformance.probe.schemes import Schemes
 from auth_conformance.probe.scoping import Scoping
 from auth_conformance.probe.sessionlist import SessionList
 from auth_conformance.probe.sockets import Sockets
@@ -100,7 +100,7 @@ class Probe(
     CredentialFlows,
     GivingBack,
     Barred,
-    Schemes,
+    Mixing,
     Fallthrough,
     Interchange,
     Collecting,

@@ -18,7 +18,8 @@ from auth_conformance.model import (
     Violation,
 )
 from auth_conformance.oracles.advice import challenges_in, unaccepted, without_realm, wrong_error
-from auth_conformance.probe.refusals import NO_RIGHT, Refusals, challenge_fault
+from auth_conformance.probe.gallery import NO_RIGHT
+from auth_conformance.probe.refusals import Refusals, challenge_fault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,8 +17,9 @@ from auth_conformance.model import (
     Violation,
 )
 from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.mixing import Pair
 from auth_conformance.probe.refusal import Attempt
-from auth_conformance.probe.schemes import Pair, declares
+from auth_conformance.probe.schemes import declares
 from auth_conformance.probe.sessions import Sessions
 from auth_conformance.probe.stored import Stored
 

@@ -12,7 +12,7 @@ from auth_conformance.oracles.pointer import strings
 from auth_conformance.oracles.privilege import role_word
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.holdings import Holdings
-from auth_conformance.probe.refusals import object_of
+from auth_conformance.probe.objects import object_of
 from auth_conformance.probe.schemes import declares
 
 if TYPE_CHECKING:

@@ -1,9 +1,9 @@
-"""Several ways to sign in at one operation: each alone, and two of different people at once."""
+"""Several ways to sign in at one operation, each alone."""
 
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -15,75 +15,24 @@ from auth_conformance.model import (
     Need,
     Passed,
     Role,
-    Severity,
     Verdict,
     Violation,
 )
-from auth_conformance.oracles.pointer import resolve, strings
-from auth_conformance.probe.bookkeeping import Bookkeeping, one_charged, one_named
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.refusal import Attempt, Refusal
-from auth_conformance.probe.refusals import object_of
 from auth_conformance.secret import Secret
-from auth_conformance.transports.journal import Journal, open_journal
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Carrier
     from auth_conformance.oracles.entry import Baseline
     from auth_conformance.target import Operation, Witness
 
-REFUSED = "refused"
-# Requests with two identities whose counting is watched.
-_COUNTED = 3
-# Members of a profile that take any text and are nobody's name to log in with.
-_FREE_TEXT = ("display", "full_name", "fullname", "first_name", "bio", "about", "nickname")
-
 # What has to be known for a credential of a kind.
 _NEEDS = {Kind.BEARER: Need.BEARER, Kind.KEY: Need.API_KEY, Kind.COOKIE: Need.COOKIE}
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """Whose rights one layer applied to a request with two identities: `a`, `b`, `both` or `refused`."""
-
-    name: str
-    winner: str
-    answers: tuple[Answer, ...]
-    identity: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two credentials of different people in one request, in this order."""
-
-    first: Credential
-    second: Credential
-
-    @property
-    def words(self) -> str:
-        """The pair, for labels."""
-        return f"{_where(self.first)} of {self.first.owner} with {_where(self.second)} of {self.second.owner}"
-
-    @property
-    def headers(self) -> tuple[tuple[str, str | bytes], ...]:
-        """Both, in order; further headers of both, too."""
-        return (*self.first.headers, *self.second.headers)
-
-    @property
-    def query(self) -> tuple[tuple[str, str], ...]:
-        """The query of both."""
-        return (*self.first.query, *self.second.query)
-
-    def scheme_of(self, owner: str) -> str:
-        """Where the credential of `owner` stands."""
-        return _where(self.first if self.first.owner == owner else self.second)
-
-
-class Schemes(Bookkeeping, Refusal):
-    """Sentences about several schemes. `_logged` is what was logged for requests with two identities."""
-
-    _journal: Journal | None = None
-    _logged: tuple[str, ...] = ()
+class Schemes(Refusal):
+    """Sentences about several schemes."""
 
     async def must_take_each_scheme(self) -> Verdict:
         """Each declared scheme, alone and in each declared place, lets its owner in."""
@@ -273,327 +222,6 @@ class Schemes(Bookkeeping, Refusal):
             return Violation(name, message, None, (answer.exchange, again.exchange), Expectation("accepted"))
         return f"{name} with {where} answers {again.status}: it may lack a right or a CSRF token"
 
-    async def must_not_mix_identities(self) -> Verdict:
-        """Two people's credentials in one request are refused, or one of them decides for every layer."""
-        with open_journal(self.scene.recorder.transport, self.target.log_file) as journal:
-            self._journal = journal if journal.known else None
-            if self._journal is None:
-                self.notes.append("whom the log names was not seen: it cannot be read")
-            return await self._must_follow_one()
-
-    async def _must_follow_one(self) -> Verdict:
-        people = {"a": await self._credentials_of("a"), "b": await self._credentials_of("b")}
-        live, baseline = await self._first_that_works()
-        names = {"a": baseline.principal, "b": await self._name_of("b")}
-        if None in names.values() or names["a"] == names["b"]:
-            raise Unclear("The protected operation does not tell A and B apart.")
-        owned = await self._owned_objects()
-        pairs = self._pairs_of_people(people)
-        if not pairs:
-            raise Missing("Not tested: no two credentials of A and B fit into one request.")
-        violations: list[Violation] = []
-        unsure: list[str] = []
-        seen: list[tuple[Pair, list[Layer]]] = []
-        for pair in pairs:
-            try:
-                await self.paced()
-                layers = await self._layers_of(pair, names, owned)
-            except Unclear as reason:
-                unsure.append(f"{pair.words}: {reason}")
-                continue
-            seen.append((pair, layers))
-            split = _split(pair, layers)
-            if split is not None:
-                again = _split(pair, await self._layers_of(pair, names, owned, again=True))
-                if again is None or again.severity is not split.severity:
-                    unsure.append(f"{pair.words}: the layers disagreed once")
-                else:
-                    violations.append(replace(split, evidence=(*split.evidence, *again.evidence)[:12]))
-        violations += _reversals(seen) if not violations else []
-        await self.must_live(self.witness, live, baseline, "after")
-        evidence = tuple(self.evidence)
-        taken = [pair.words for pair, layers in seen if any(layer.winner != REFUSED for layer in layers)]
-        if taken:
-            self.notes.append(f"at level 3 these would have to be refused: {'; '.join(taken)}")
-        notes = tuple(self.notes)
-        if violations:
-            return Failed(tuple(violations), evidence, (*notes, *unsure))
-        if unsure:
-            return Inconclusive(f"{unsure[0]} (and {len(unsure) - 1} more).", "", evidence, notes)
-        how = f"{len(seen) - len(taken)} refused, {len(taken)} decided by one of the two for every layer"
-        return Passed(f"{len(seen)} requests with two identities: {how}.", evidence, notes)
-
-    async def _credentials_of(self, owner: str) -> list[Credential]:
-        found = []
-        for kind in self.kinds():
-            try:
-                credential = await self.credential(kind, owner)
-            except (Missing, Unclear) as reason:
-                self.notes.append(f"no {kind.value} credential of {owner}: {reason}")
-                continue
-            found += [
-                credential.moved_to(carrier) for carrier in self.target.carriers if carrier.kind is kind
-            ]
-        return found
-
-    async def _name_of(self, owner: str) -> str | None:
-        live = await self.credential(self._kind_at_witness(), owner)
-        return (await self.baseline(self.witness, live)).principal
-
-    def _kind_at_witness(self) -> Kind:
-        return next((kind for kind in self.kinds() if self._taken_at_witness(kind)), self.preferred())
-
-    def _taken_at_witness(self, kind: Kind) -> bool:
-        return any(
-            carrier.kind is kind and declares(self.witness.operation, carrier)
-            for carrier in self.target.carriers
-        )
-
-    async def _owned_objects(self) -> dict[str, str]:
-        """Make one object of each, which the other cannot read; empty where that cannot be shown."""
-        objects = self.target.objects
-        if objects is None:
-            return {}
-        owned = {owner: await object_of(self, owner) for owner in ("a", "b")}
-        for owner, other in (("a", "b"), ("b", "a")):
-            credential = await self.credential(owner=owner)
-            for whose, identifier in owned.items():
-                answer = await self.call(
-                    objects.read,
-                    credential,
-                    label=f"control: {owner} reads the object of {whose}",
-                    role=Role.CONTROL,
-                    values=self.at(identifier),
-                )
-                if answer.reply.ok is not (whose == owner):
-                    self.notes.append(f"objects prove nothing here: {owner} reading that of {other}")
-                    return {}
-        return owned
-
-    def _pairs_of_people(self, people: dict[str, list[Credential]]) -> list[Pair]:
-        """Find every two places that fit into one request, both ways round."""
-        main = {kind: carrier for carrier in reversed(self.target.carriers) for kind in (carrier.kind,)}
-        pairs = []
-        for first in people["a"]:
-            for second in people["b"]:
-                one, other = first.carrier, second.carrier
-                same_place = (one.place, one.name) == (other.place, other.name)
-                # A second place of one scheme is tried against its first place only.
-                spare = one.kind is not other.kind and (one != main[one.kind] or other != main[other.kind])
-                declared = all(declares(self.witness.operation, carrier) for carrier in (one, other))
-                if declared and not same_place and not spare:
-                    pairs.append(Pair(first, second))
-        return pairs
-
-    async def _layers_of(
-        self,
-        pair: Pair,
-        names: dict[str, str | None],
-        owned: dict[str, str],
-        *,
-        again: bool = False,
-    ) -> list[Layer]:
-        self._logged = ()
-        layers = [await self._who_by_both(pair, names, again=again)]
-        second = self.target.second
-        called = await self._called_by(second) if second is not None and second.identity else {}
-        if called:
-            layers.append(await self._who_by_both(pair, called, second, again=again))
-        if owned:
-            layers.append(await self._read_by_both(pair, owned, again=again))
-            layers.append(await self._created_by_both(pair, again=again))
-        if (layer := await self._profile_by_both(pair, again=again)) is not None:
-            layers.append(layer)
-        return [*layers, *await self._booked(pair, layers[0], again=again)]
-
-    async def _booked(self, pair: Pair, identity: Layer, *, again: bool) -> list[Layer]:
-        """Whom the log names and whose limit is charged, where the request was not refused."""
-        if identity.winner == REFUSED:
-            return []
-        live = {owner: await self.credential(self._kind_at_witness(), owner) for owner in ("a", "b")}
-        found: list[Layer] = []
-        if self._journal is not None and self._logged:
-            written = self._logged
-            names = {owner: await self.names_in_lines(owner, who) for owner, who in live.items()}
-            named = one_named(written, names)
-            found += [Layer("the log", named, identity.answers, identity=True)] if named else []
-        before = {owner: await self.left_of(who) for owner, who in live.items()}
-        known = {owner: left for owner, left in before.items() if left is not None}
-        if len(known) < len(live):
-            return found
-        sent = [await self._sent_by_both(pair, self.witness.operation, again=again) for _ in range(_COUNTED)]
-        after = {owner: left for owner, who in live.items() if (left := await self.left_of(who)) is not None}
-        charged = one_charged(known, after, len(sent)) if len(after) == len(known) else None
-        return found + ([Layer("the rate limit", charged, tuple(sent), identity=True)] if charged else [])
-
-    async def _called_by(self, witness: Witness) -> dict[str, str | None]:
-        """How another operation calls A and B, which may be otherwise than the witness; empty where it cannot tell."""
-        found: dict[str, str | None] = {}
-        for owner in ("a", "b"):
-            try:
-                live = await self.credential(self._kind_at_witness(), owner)
-                found[owner] = (await self.baseline(witness, live)).principal
-            except (Missing, Unclear):
-                return {}
-        return found if None not in found.values() and found["a"] != found["b"] else {}
-
-    async def _profile_by_both(self, pair: Pair, *, again: bool) -> Layer | None:
-        """Change the profile and see whose it was: what the owners read afterwards decides (RR)."""
-        found = self._profile_change()
-        if found is None:
-            return None
-        operation, field = found
-        text = f"conformance {self.word(12)}"
-        answer = await self._sent_by_both(pair, operation, body={field: text}, again=again)
-        if not answer.reply.ok:
-            return Layer(operation.name, REFUSED, (answer,))
-        seen = [answer]
-        for owner in ("a", "b"):
-            read = await self.call(
-                self.witness.operation,
-                await self.credential(owner=owner),
-                label=f"{owner} reads the profile",
-                role=Role.CONTROL,
-            )
-            seen.append(read)
-            if text in strings(read.reply.json).values():
-                return Layer(operation.name, owner, tuple(seen))
-        raise Unclear(f"neither profile shows what {operation.name} wrote")
-
-    def _profile_change(self) -> tuple[Operation, str] | None:
-        """The operation that changes what the witness shows, and a member that takes free text."""
-        for operation in self.target.operations:
-            if operation.method != "PATCH" or operation.path != self.witness.operation.path:
-                continue
-            for schema in operation.bodies.values():
-                for name in schema.get("properties") or {}:
-                    if any(word in name.lower() for word in _FREE_TEXT):
-                        return operation, str(name)
-        return None
-
-    async def _who_by_both(
-        self,
-        pair: Pair,
-        names: dict[str, str | None],
-        witness: Witness | None = None,
-        *,
-        again: bool,
-    ) -> Layer:
-        chosen = witness or self.witness
-        answer = await self._sent_by_both(
-            pair,
-            chosen.operation,
-            pointer=chosen.identity or None,
-            again=again,
-        )
-        principal = answer.exchange.reply.principal
-        if answer.reply.ok and witness is not None and principal not in names.values():
-            # It may name the caller in another way than the witness does.
-            raise Unclear(f"{chosen.operation.name} names {principal}")
-        winner = next((owner for owner, name in names.items() if name == principal and answer.reply.ok), None)
-        if winner is None and answer.reply.ok:
-            raise Unclear(f"{chosen.operation.name} answers {answer.status} and names neither")
-        return Layer(chosen.operation.name, winner or REFUSED, (answer,), identity=True)
-
-    async def _read_by_both(self, pair: Pair, owned: dict[str, str], *, again: bool) -> Layer:
-        objects = self.target.objects
-        if objects is None:
-            raise Unclear("no objects are known")
-        answers = {
-            owner: await self._sent_by_both(
-                pair,
-                objects.read,
-                values=self.at(identifier),
-                again=again,
-            )
-            for owner, identifier in owned.items()
-        }
-        readable = [owner for owner, answer in answers.items() if answer.reply.ok]
-        winner = "both" if len(readable) == len(owned) else (readable[0] if readable else REFUSED)
-        return Layer(objects.read.name, winner, tuple(answers.values()))
-
-    async def _created_by_both(self, pair: Pair, *, again: bool) -> Layer:
-        """Create one and see whose it is: what the owners read afterwards decides (RR)."""
-        objects = self.target.objects
-        if objects is None:
-            raise Unclear("no objects are known")
-        answer = await self._sent_by_both(pair, objects.create, body=dict(objects.template), again=again)
-        identifier = resolve(answer.reply.json, objects.identifier)
-        if not answer.reply.ok or identifier is None:
-            return Layer(objects.create.name, REFUSED, (answer,))
-        seen = [answer]
-        for owner in ("a", "b"):
-            read = await self.call(
-                objects.read,
-                await self.credential(owner=owner),
-                label=f"{owner} reads what was created",
-                role=Role.CONTROL,
-                values=self.at(str(identifier)),
-            )
-            seen.append(read)
-            if read.reply.ok:
-                return Layer(objects.create.name, owner, tuple(seen))
-        raise Unclear(f"neither can read what {objects.create.name} created")
-
-    async def _sent_by_both(
-        self,
-        pair: Pair,
-        operation: Operation,
-        *,
-        again: bool,
-        **parts: object,
-    ) -> Answer:
-        mark = self._journal.mark() if self._journal is not None else 0
-        answer = await self.call(
-            operation,
-            label=f"{'again: ' if again else ''}{pair.words} at {operation.name}",
-            role=Role.ATTACK,
-            headers=pair.headers,
-            query=pair.query,
-            fresh=again,
-            **parts,  # type: ignore[arg-type] # body, values and pointer go through as they are
-        )
-        if answer.judgement is not None:
-            raise Unclear(f"{operation.name}: {answer.why}")
-        if self._journal is not None and answer.reply.ok:
-            self._logged += tuple(line.text for line in self._journal.since(mark) if line.own)
-        return answer
-
-
-def _split(pair: Pair, layers: list[Layer]) -> Violation | None:
-    """Say how layers disagree about one request: identity against rights is the worst."""
-    identity, *others = layers
-    for layer in others:
-        if REFUSED in (layer.winner, identity.winner) or layer.winner == identity.winner:
-            continue
-        severity = Severity.HIGH if layer.identity else Severity.CRITICAL
-        does = "names" if layer.identity else "acts for"
-        message = f"With {pair.words}, {identity.name} says {identity.winner} and {layer.name} {does} {layer.winner}."
-        proof = (*identity.answers, *layer.answers)
-        place = identity.name if layer.name.startswith("the ") else layer.name
-        return Violation(place, message, severity, tuple(answer.exchange for answer in proof))
-    return None
-
-
-def _reversals(seen: list[tuple[Pair, list[Layer]]]) -> list[Violation]:
-    """Find pairs whose winning scheme changes when people change places: no precedence at all."""
-    winners: dict[tuple[frozenset[str], str], tuple[str, Pair, Layer]] = {}
-    found = []
-    for pair, layers in seen:
-        places = frozenset({_where(pair.first), _where(pair.second)})
-        for layer in layers:
-            if layer.winner not in ("a", "b"):
-                continue
-            scheme = pair.scheme_of(layer.winner)
-            known = winners.setdefault((places, layer.name), (scheme, pair, layer))
-            if known[0] != scheme:
-                message = (
-                    f"{layer.name} follows {known[0]} with {known[1].words}, and {scheme} with {pair.words}."
-                )
-                proof = tuple(answer.exchange for answer in (*known[2].answers, *layer.answers))
-                found.append(Violation(layer.name, message, Severity.HIGH, proof))
-    return found[:1]
-
 
 def declares(operation: Operation, carrier: Carrier) -> bool:
     """Tell whether the document says that this carrier alone is enough; nothing said is yes."""
@@ -607,7 +235,3 @@ def _spellings(carrier: Carrier) -> list[Carrier]:
     if carrier.place != "header" or carrier.kind is not Kind.KEY:
         return [carrier]
     return [carrier, replace(carrier, name=carrier.name.upper()), replace(carrier, name=carrier.name.lower())]
-
-
-def _where(credential: Credential) -> str:
-    return f"{credential.carrier.kind.value} in {credential.carrier.place} {credential.carrier.name}"

@@ -25,8 +25,8 @@ from auth_conformance.oracles.canary import leaked
 from auth_conformance.oracles.normalise import masked
 from auth_conformance.oracles.pointer import put
 from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.objects import object_of
 from auth_conformance.probe.refusal import Refusal
-from auth_conformance.probe.refusals import object_of
 from auth_conformance.target import Operation
 from auth_conformance.transports.message import HttpRequest
 
