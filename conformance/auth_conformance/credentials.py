@@ -174,8 +174,8 @@ class SigningKey:
             if algorithm in _HMAC:
                 return hmac.compare_digest(self.sign(token.signing_input, algorithm), token.signature)
             implementation = pyjwt.get_algorithm_by_name(algorithm)
-            private = serialization.load_pem_private_key(self.secret.reveal().encode(), password=None)
-            return bool(implementation.verify(token.signing_input, private.public_key(), token.signature))
+            public = _private(self.secret).public_key()
+            return bool(implementation.verify(token.signing_input, public, token.signature))
         except (ValueError, TypeError, NotImplementedError, pyjwt.PyJWTError, AttributeError):
             return False
 
@@ -190,6 +190,12 @@ def _with_low_s(signature: bytes, order: int) -> bytes:
 def _prepared(algorithm: str, secret: Secret) -> Any:
     """The key as PyJWT uses it; loading an RSA key checks its primes, which takes 40 ms each time."""
     return pyjwt.get_algorithm_by_name(algorithm).prepare_key(secret.reveal())
+
+
+@lru_cache(maxsize=32)
+def _private(secret: Secret) -> Any:
+    """The private key in a PEM text, loaded once for the same reason. Raises ValueError."""
+    return serialization.load_pem_private_key(secret.reveal().encode(), password=None)
 
 
 def attacker_keys() -> dict[str, SigningKey]:

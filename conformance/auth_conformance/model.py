@@ -154,10 +154,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """How the claims of a live token were changed before they were signed again, with an HMAC.
+    """How the claims of a live token were changed before they were signed again.
 
-    `key` is the digest of the secret and `algorithm` the hash of the HMAC (`sha256`). `header` is the header's
-    JSON, "" where it is the live token's. `claims` is a JSON object of what was replaced or added, `moments` are
+    `key` is the digest of the secret or of the private key in PEM; `algorithm` is the hash of an HMAC (`sha256`) or
+    the name of a signature by a private key (`ES256`, RFC 7518 §3.1). `header` is the header's JSON, "" where it is
+    the live token's. `claims` is a JSON object of what was replaced or added, `moments` are
     claims in seconds from now, those in `fresh` get a new random value, those in `without` are left out.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
+import json
 import os
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from auth_conformance import catalog
-from auth_conformance.demo import bundled
+from auth_conformance.demo import bundled, private_key
 from auth_conformance.document import from_document, to_document
 from auth_conformance.engine import conduct
 from auth_conformance.model import (
@@ -108,14 +109,16 @@ def passes(path: Path, url: str, **environment: str) -> bool:
     return True
 
 
-def exported(flaw: str, code: str, folder: Path) -> tuple[Run, list[bool]]:
+def exported(
+    flaw: str, code: str, folder: Path, algorithm: str = "HS256", **environment: str
+) -> tuple[Run, list[bool]]:
     """Export the findings of one check on the flawed service, and run the tests there."""
-    with bundled(flaw=find_flaw(flaw), extra=WEAK) as (app, settings):
+    with bundled(algorithm=algorithm, flaw=find_flaw(flaw), extra=WEAK) as (app, settings):
         run = from_document(to_document(asyncio.run(conduct(settings, [catalog.load()[code]], app=app))))
         written, left = export(run, folder)
         assert written, left
         with served(app) as url:
-            return run, [passes(path, url) for path in written]
+            return run, [passes(path, url, **environment) for path in written]
 
 
 # One of each kind of assertion and of each way to a credential; REGRESSION_MATRIX=whole proves them all.
@@ -209,6 +212,26 @@ def test_a_token_signed_with_the_secret_is_signed_anew(sample: ModuleType, tmp_p
     read = jwt.decode(forged.replace("a.", "eyJhbGciOiJIUzI1NiJ9.", 1), options={"verify_signature": False})
     assert read["jti"] != 1
     assert read["exp"] > 1
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "RS256"])
+def test_a_token_signed_with_the_private_key_is_signed_anew(algorithm: str, tmp_path: Path) -> None:
+    pem = tmp_path / "key.pem"
+    files = {"SIGNING_KEY_FILE": str(pem)}
+    key = private_key(algorithm)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(WEAK, "JWT_PRIVATE_KEY", key)
+        # As editors leave a file; and the service got its key without a line break.
+        pem.write_text(f"{key.strip()}\n", "utf-8")
+        run, flawed = exported("immortal_token", "TOK202", tmp_path, algorithm, **files)
+        assert flawed == [False]
+        (path,) = tmp_path.glob("*.py")
+        with bundled(algorithm=algorithm, extra=WEAK) as (app, _), served(app) as url:
+            assert passes(path, url, **files)
+            pem.write_text(private_key(algorithm), "utf-8")
+            assert not passes(path, url, **files)  # another key: a refusal would prove nothing
+    assert "a file in PEM with the key" in path.read_text("utf-8")
+    assert key.splitlines()[1] not in json.dumps(to_document(run))
 
 
 @pytest.mark.parametrize(

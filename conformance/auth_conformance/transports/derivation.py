@@ -15,8 +15,9 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Any
 
-from auth_conformance.credentials import Jwt, b64url, compact_json, unb64url
+from auth_conformance.credentials import Jwt, SigningKey, b64url, compact_json, unb64url
 from auth_conformance.model import Derivation, Signing
+from auth_conformance.oracles.respelling import ORDERS
 from auth_conformance.secret import Secret
 
 # A literal longer than this could be a credential of its own (tokens in three parts have their own rule).
@@ -37,6 +38,10 @@ _CASES = ("lower", "upper", "swapcase")
 # Behind the end of every token.
 _END = 1 << 20
 _HASHES = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
+# Signatures by a private key that a test can make again (RFC 7518 §3.1, RFC 8037 §3.1).
+_BY_PAIR = frozenset(
+    {"ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "EdDSA"}
+)
 # Claims that are new in each token (RFC 7519 §4.1.7), and claims that say whose it is.
 _FRESH = frozenset({"jti"})
 _PERSONAL = frozenset({"sub", "email", "username", "preferred_username", "name", "sid", "uid", "user_id"})
@@ -79,10 +84,9 @@ def derive_signed(text: str, live: Sequence[str], keys: Sequence[Secret], now: f
     token = Jwt.parse(text)
     if token is None or compact_json(token.claims).encode() != _decoded(token.payload_text):
         return None
-    hash_name = _HASHES.get(str(token.header.get("alg")))
-    key = next((key for key in keys if hash_name and _made_by(key, token, hash_name)), None)
+    key = next((key for key in keys if _made_by(key, token)), None)
     header = _decoded(token.header_text).decode("utf-8", "replace")
-    if key is None or hash_name is None or compact_json(token.header) != header:
+    if key is None or compact_json(token.header) != header:
         return None
     known = [parsed for item in live if item != text and (parsed := _parsed(item)) is not None]
     # An access token and a refresh token often have the same claims, and different headers.
@@ -91,13 +95,18 @@ def derive_signed(text: str, live: Sequence[str], keys: Sequence[Secret], now: f
         key=lambda item: (_alike(item, token), item.header_text == token.header_text),
         default=None,
     )
-    if base is None or _alike(base, token) * 2 < len(base.claims):
-        return None
+    if (
+        base is None
+        or _alike(base, token) * 2 < len(base.claims)
+        or base.signing_input == token.signing_input
+    ):
+        return None  # with nothing changed the signature itself is the attack
     changes = _changes(base, token, known, now)
     if changes is None:
         return None
+    algorithm = _HASHES.get(token.algorithm, token.algorithm)
     signing = Signing(
-        key.digest, hash_name, "" if token.header_text == base.header_text else header, **changes
+        key.digest, algorithm, "" if token.header_text == base.header_text else header, **changes
     )
     return Derivation(digest_of(text), digest_of(base.text), (), parts=True, signed=signing)
 
@@ -114,10 +123,22 @@ def _decoded(text: str) -> bytes:
         return b""
 
 
-def _made_by(key: Secret, token: Jwt, hash_name: str) -> bool:
-    secret = key.reveal().encode("utf-8", "surrogatepass")
-    # The text and not its bytes: another spelling of the signature may be the attack.
-    return b64url(hmac.digest(secret, token.signing_input, hash_name)) == token.signature_text
+def _made_by(key: Secret, token: Jwt) -> bool:
+    """Whether the signature is the one that this key makes, in its usual spelling: another one may be the attack."""
+    algorithm, spelled = token.algorithm, b64url(_decoded(token.signature_text))
+    if algorithm in _HASHES:
+        secret = key.reveal().encode("utf-8", "surrogatepass")
+        spelled = b64url(hmac.digest(secret, token.signing_input, _HASHES[algorithm]))
+        return spelled == token.signature_text
+    if algorithm not in _BY_PAIR or spelled != token.signature_text:
+        return False
+    return _is_lower(token) and SigningKey(algorithm, key).verifies(token)
+
+
+def _is_lower(token: Jwt) -> bool:
+    """Whether it is the lower of the two signatures that ECDSA knows, as we sign; true where there is but one."""
+    order, half = ORDERS.get(token.algorithm), len(token.signature) // 2
+    return order is None or int.from_bytes(token.signature[half:], "big") * 2 <= order
 
 
 def _alike(base: Jwt, token: Jwt) -> int:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from auth_conformance.credentials import Jwt, SigningKey
+from auth_conformance.credentials import Jwt, SigningKey, attacker_keys
 from auth_conformance.model import Derivation, Signing
+from auth_conformance.oracles.respelling import ORDERS
 from auth_conformance.secret import Secret
 from auth_conformance.transports.derivation import derive, derive_signed, digest_of
 
@@ -100,6 +103,34 @@ OTHER = Jwt.build({"alg": "HS256"}, {**HONEST, "sub": "bob", "tenant": "blue"}, 
 )
 def test_what_a_test_could_not_repeat_has_no_recipe(token: Jwt) -> None:
     assert derive_signed(token.text, [LIVE, OTHER], [KEY], NOW) is None
+
+
+@pytest.mark.parametrize("family", ["ES256", "RS256", "EdDSA"])
+def test_a_token_signed_again_by_the_private_key_follows_from_the_live_one(family: str) -> None:
+    key, stranger = (replace(attacker_keys()[family], source="") for _ in "ab")
+    live = Jwt.build({"alg": family, "kid": "one"}, HONEST, key)
+    late = live.with_claims(exp=NOW - 60, jti="two").signed(key)
+    recipe = derive_signed(late.text, [live.text], [KEY, stranger.secret, key.secret], NOW)
+    assert recipe is not None
+    assert recipe.signed == Signing(key.secret.digest, family, moments=(("exp", -60),), fresh=("jti",))
+    for other in (
+        live.with_claims(exp=NOW - 60).signed(stranger),
+        live.signed(key),  # nothing changed: where the signature is another, it is the attack
+        late.with_signature(late.signature + b"\0"),
+    ):
+        assert derive_signed(other.text, [live.text], [KEY, key.secret], NOW) is None
+
+
+def test_the_other_signature_of_ecdsa_has_no_recipe() -> None:
+    key = attacker_keys()["ES256"]
+    live = Jwt.build({"alg": "ES256"}, HONEST, key)
+    late = live.with_claims(exp=NOW - 60).signed(key)
+    half = len(late.signature) // 2
+    high = ORDERS["ES256"] - int.from_bytes(late.signature[half:], "big")
+    other = late.with_signature(late.signature[:half] + high.to_bytes(half, "big"))
+    assert key.verifies(other)
+    assert derive_signed(late.text, [live.text], [key.secret], NOW) is not None
+    assert derive_signed(other.text, [live.text], [key.secret], NOW) is None
 
 
 def test_a_signature_is_written_down_only_where_any_would_do() -> None:

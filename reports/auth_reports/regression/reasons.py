@@ -31,10 +31,11 @@ def special(what: str) -> str:
 
 
 def unmade(label: str) -> str:
-    """A secret that does not follow from a live credential by cutting, joining or signing with a secret."""
+    """A secret that does not follow from a live credential by cutting, joining or signing with the service's key."""
     return (
-        f"what it sends ({label}) takes more than a live credential and a secret: a key pair, another user's "
-        "token, a part of a signature that differs each time, or a text that the report does not show"
+        f"what it sends ({label}) takes more than a live credential and the service's key: a key of the attacker's "
+        "own, another user's token or name, a part of a signature that differs each time, or a text that the "
+        "report does not show"
     )
 
 

@@ -50,10 +50,27 @@ SIGNED = '''def signed(token, key, *, algorithm, claims=(), moments=(), fresh=()
     new.update({name: str(uuid.uuid4()) for name in fresh})
     kept = json.dumps({name: value for name, value in new.items() if name not in without})
     message = f"{encoded(header.encode()) if header else old_header}.{encoded(kept.encode())}"
-    return f"{message}.{encoded(hmac.digest(key.encode(), message.encode(), algorithm))}"
+    return f"{message}.{encoded(signature(key, message.encode(), algorithm))}"
 
 
 def encoded(data):
     """Base64url without padding."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+'''
+# By a hash's name it is an HMAC (RFC 7518 §3.2).
+SIGNATURE = '''def signature(key, message, algorithm):
+    """The HMAC of the message."""
+    return hmac.digest(key.encode(), message, algorithm)
+'''
+# Only some services take either of the two signatures that verify under ECDSA, so it is always the lower one.
+SIGNATURE_BY_PAIR = '''def signature(key, message, algorithm):
+    """The HMAC of the message, or the private key's signature: of the two that ECDSA knows the lower one."""
+    if algorithm.startswith("sha"):
+        return hmac.digest(key.encode(), message, algorithm)
+    signer = jwt.get_algorithm_by_name(algorithm)
+    loaded = signer.prepare_key(key)
+    made = signer.sign(message, loaded)
+    while algorithm.startswith("ES") and made[len(made) // 2] >= (1 if algorithm == "ES512" else 128):
+        made = signer.sign(message, loaded)
+    return made
 '''

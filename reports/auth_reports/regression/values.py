@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from auth_conformance.model import Derivation, Exchange, Run, Signing
 
 # What a test imports, where it needs it.
-MODULES = ("base64", "hashlib", "hmac", "httpx", "json", "os", "secrets", "threading", "time", "uuid")
+MODULES = ("base64", "hashlib", "hmac", "httpx", "json", "jwt", "os", "secrets", "threading", "time", "uuid")
 
 
 @dataclass(slots=True)
@@ -25,13 +25,15 @@ class Values:
     run: Run
     needed: set[str]
     environment: dict[str, str] = field(default_factory=dict)
+    # Variables that name a file, which holds what the variable of the second name stands for.
+    files: dict[str, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     _names: dict[str, str] = field(default_factory=dict)
     _ids: dict[str, str] = field(default_factory=dict)
     _recipes: dict[str, Derivation] = field(default_factory=dict)
     _taken: set[str] = field(
         default_factory=lambda: {
-            *("altered", "at_once", "cookie_line", "problem", "send", "signed", "turn"),
+            *("altered", "at_once", "cookie_line", "problem", "send", "signature", "signed", "turn"),
             *MODULES,
         }
     )
@@ -141,10 +143,13 @@ class Values:
     def _signed(self, recipe: Derivation, signing: Signing, name: str) -> str:
         """A token that is signed anew: the key comes from the environment."""
         base = self._secret(recipe.base, name)
+        pair = not signing.algorithm.startswith("sha")
         if signing.key not in self._names:
             self._names[signing.key] = variable = self._unused("SIGNING_KEY")
-            self.environment[variable] = signing.key
-        self._helpers.add("signed")
+            if pair:  # a text of many lines: pipelines hand it over as a file
+                self.files[f"{variable}_FILE"] = variable
+            self.environment[f"{variable}_FILE" if pair else variable] = signing.key
+        self._helpers |= {"signed", "signed by a pair"} if pair else {"signed"}
         edits = [
             f"{word}={self._value(value)}"
             for word, value in (

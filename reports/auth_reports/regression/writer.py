@@ -16,6 +16,8 @@ from auth_reports.regression.snippets import (
     PROBLEM,
     SEND,
     SEND_TOGETHER,
+    SIGNATURE,
+    SIGNATURE_BY_PAIR,
     SIGNED,
 )
 from auth_reports.regression.values import Values
@@ -121,7 +123,7 @@ class Writer(Values):
         ]
         self.lines += asserted
         self.unproved = {
-            variable: digest
+            self.files.get(variable, variable): digest
             for variable, digest in self.environment.items()
             if digest in presented - self.proved
         }
@@ -254,7 +256,8 @@ class Writer(Values):
     def file(self, finding: Finding, function: str) -> str:
         """The whole file."""
         needs = [
-            f"    {name}: the value that the report shows as sha256:{digest}"
+            f"    {name}: {'a file in PEM with the key' if name in self.files else 'the value'} "
+            f"that the report shows as sha256:{digest}"
             for name, digest in self.environment.items()
         ]
         base = "http://127.0.0.1:8000" if self.run.target.kind == "app" else self.run.target.address
@@ -272,13 +275,20 @@ class Writer(Values):
             "",
             *(f"import {name}" for name in self._modules()),
             *(["from concurrent.futures import ThreadPoolExecutor"] if self.raced else []),
+            *(["from pathlib import Path"] if self.files else []),
             "",
             "import httpx",
+            *(["import jwt  # PyJWT[crypto]"] if "signed by a pair" in self._helpers else []),
             "",
             f'BASE_URL = os.environ.get("BASE_URL", {literal(base)})',
             *(["RUN = secrets.token_hex(3)"] if "RUN" in self._helpers and not self.raced else []),
             *(['NEW_PASSWORD = f"{secrets.token_urlsafe(18)}-7qX"'] if "PASSWORD" in self._helpers else []),
-            *(f'{name} = os.environ["{name}"]' for name in self.environment),
+            *(
+                f'{self.files[name]} = Path(os.environ["{name}"]).read_text()'
+                if name in self.files
+                else f'{name} = os.environ["{name}"]'
+                for name in self.environment
+            ),
             "",
             "",
             SEND_TOGETHER if self.raced else SEND,
@@ -288,7 +298,8 @@ class Writer(Values):
         if "altered" in self._helpers:
             head += ["", ALTERED]
         if "signed" in self._helpers:
-            head += ["", SIGNED]
+            pair = "signed by a pair" in self._helpers
+            head += ["", SIGNED, "", SIGNATURE_BY_PAIR if pair else SIGNATURE]
         if "cookie_line" in self._helpers:
             head += ["", COOKIE_LINE]
         if "problem" in self._helpers:
@@ -313,15 +324,29 @@ class Writer(Values):
     def _body_lines(self) -> list[str]:
         """The statements; first, that the key is the one of the finding, where no accepted control shows it."""
         proof = [
-            f"assert hashlib.sha256({variable}.encode()).hexdigest().startswith({literal(digest)}), "
-            f'"{variable} is not the key that the finding is about"'
+            line
             for variable, digest in self.unproved.items()
+            for line in _is_key_of(digest, variable, pem=variable in self.files.values())
         ]
         if not self.raced:
             return proof + self.lines
         anew = ["RUN = secrets.token_hex(3)"] if "RUN" in self._helpers else []
         loop = f"for turn in range({_RACES}):  # who wins a race is chance"
         return [*proof, loop, *(f"    {line}" for line in (*anew, *self.lines))]
+
+
+def _is_key_of(digest: str, variable: str, *, pem: bool) -> list[str]:
+    """What asserts that a key is the one of the finding; a file may end in a line break that the key did not have."""
+    about = f'"{variable} is not the key that the finding is about"'
+    if not pem:
+        told = f"hashlib.sha256({variable}.encode()).hexdigest().startswith({literal(digest)})"
+        return [f"assert {told}, {about}"]
+    told = f"any(digest.startswith({literal(digest)}) for digest in digests)"
+    return [
+        f"spelled = ({variable}, {variable}.strip(), {variable}.strip() + {literal(chr(10))})",
+        "digests = [hashlib.sha256(text.encode()).hexdigest() for text in spelled]",
+        f"assert {told}, {about}",
+    ]
 
 
 def _found(place: str) -> str:
