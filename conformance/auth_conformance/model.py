@@ -15,6 +15,9 @@ from typing import TypeAlias
 
 from auth_conformance.references import Reference
 
+# How `Exchange.special` begins where something had been arranged inside the application.
+INSIDE = "inside:"
+
 
 @total_ordering
 class Severity(enum.Enum):
@@ -238,7 +241,8 @@ class Reply:
 class Exchange:
     """A request, its reply and what the reply was taken to mean. `took` is in seconds.
 
-    `special` says what a plain HTTP client cannot repeat: a moved clock, bytes that clients normalise.
+    `special` says what a plain HTTP client cannot repeat: a moved clock, bytes that clients normalise, and after the
+    word `INSIDE` what was arranged in the application's own process.
     `together` is the number of the first of the requests that were sent at the same instant; 0 for one sent alone.
     """
 

@@ -27,6 +27,7 @@ from auth_conformance.demo import bundled, private_key
 from auth_conformance.document import from_document, to_document
 from auth_conformance.engine import conduct
 from auth_conformance.model import (
+    INSIDE,
     Derivation,
     Exchange,
     Expectation,
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
 WEAK = {
     # The same in the run and behind the servers: a forged header may carry the key's id.
     "SECRET_KEY": hashlib.sha256(b"regression tests").hexdigest(),
+    # An administrator is nobody whom a test can register.
+    "ADMIN_PASSWORD": "the operator of the regression tests",
     **FAST_HASHING,
 }
 
@@ -99,7 +102,8 @@ def passes(path: Path, url: str, **environment: str) -> bool:
     """Whether one exported test passes, in this process: many of them are not worth a process each."""
     names: dict[str, Any] = {}
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"BASE_URL": url, "SIGNING_KEY": WEAK["SECRET_KEY"], **environment}.items():
+        known = {"SIGNING_KEY": WEAK["SECRET_KEY"], "PASSWORD": WEAK["ADMIN_PASSWORD"]}
+        for name, value in {"BASE_URL": url, **known, **environment}.items():
             patch.setenv(name, value)
         exec(compile(path.read_text("utf-8"), path.name, "exec"), names)  # noqa: S102 - what users would run
     try:
@@ -123,13 +127,15 @@ def exported(
 
 # One of each kind of assertion and of each way to a credential; REGRESSION_MATRIX=whole proves them all.
 FLAWS = [
-    ("key_shown_again", "KEY108"),
+    ("key_shown_again.2", "KEY108"),
     ("cookie_over_plain_http", "SES102"),
     ("forgeable_session", "SES101"),
     ("foreign_object_writable", "AUZ102"),
     ("inconsistent_error_body", "ERR104"),
     ("reusable_refresh_token", "LIF107"),
     ("expired_token.2", "TOK201"),
+    ("unguarded_privileged_function.2", "AUZ104"),
+    ("revealing_login_error.3", "CRD109"),
 ]
 MORE_FLAWS = [
     ("token_outside_header", "TOK303"),
@@ -146,6 +152,17 @@ MORE_FLAWS = [
     ("unchallenged_refusal", "ERR101"),
     ("cacheable_secret", "WEB108"),
     ("overgenerous_cors", "WEB103"),
+    ("key_shown_again", "KEY108"),
+    ("unguarded_privileged_function", "AUZ104"),
+    ("assignable_privilege", "AUZ105"),
+    ("revealing_login_error.2", "CRD109"),
+    ("known_address_told", "CRD111"),
+    ("trusted_host_header.2", "ERR107"),
+    ("echoed_credential.2", "ERR107"),
+    ("misleading_status.3", "ERR103"),
+    ("hidden_sessions.2", "LIF117"),
+    ("revoked_key_alive", "LIF104"),
+    ("unsafe_get.3", "WEB104"),
 ]
 
 
@@ -325,6 +342,30 @@ def test_what_cannot_be_repeated_is_said(sample: ModuleType) -> None:
     refused = regression(replace(finding, evidence=moved), run)
     assert isinstance(refused, NotWritten)
     assert "clock moved by 60 s" in refused.reason
+    arranged = tuple(replace(item, special=f"{INSIDE} a handler that raises") for item in finding.evidence)
+    refused = regression(replace(finding, evidence=arranged), run)
+    assert isinstance(refused, NotWritten)
+    assert "in the service's own process (a handler that raises)" in refused.reason
+
+
+def test_what_is_acted_on_must_have_come_from_somewhere(sample: ModuleType) -> None:
+    run = sample.run()
+    finding = next(item for item in run.findings if item.evidence)
+    path = "/notes/9b1c7a52-4f0c-4a9b-8e1d-7aaaaaaaaaaa"
+    attack = replace(
+        finding.evidence[0],
+        role=Role.ATTACK,
+        outcome=Outcome.ACCEPTED,
+        operation="DELETE /notes/{note_id}",
+        request=Request("DELETE", f"https://h{path}"),
+        reply=Reply(204),
+    )
+    refused = regression(replace(finding, evidence=(attack,), expected=None), run)
+    assert isinstance(refused, NotWritten)
+    assert "how that came into being is not in the evidence" in refused.reason
+    # A path that was made up is refused by a sound service as well.
+    crash = replace(attack, outcome=Outcome.CRASHED, reply=Reply(500))
+    assert not isinstance(regression(replace(finding, evidence=(crash,), expected=None), run), NotWritten)
 
 
 def test_a_websocket_and_what_no_request_shows_are_said(sample: ModuleType) -> None:

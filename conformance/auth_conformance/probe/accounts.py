@@ -129,7 +129,9 @@ class Accounts(Sockets, Holdings, PendingTokens, Guarded):
                 account, waiting, answer, "after the account was disabled", doubts
             )
         if not violations and users.enable is not None:
-            violations += await self._enabled(users.enable, account, held, facts, doubts)
+            violations += await self._enabled(
+                users.enable, account, held, facts, doubts, shut=answer.exchange
+            )
             if not violations:
                 violations += await self._redeemed_late(account, waiting, switch, doubts)
         return violations
@@ -179,7 +181,14 @@ class Accounts(Sockets, Holdings, PendingTokens, Guarded):
         return [Violation(kept.operation, message, Severity.MEDIUM, (ended[0].exchange, kept.exchange))]
 
     async def _enabled(
-        self, switch: Switch, account: Account, held: list[Holding], facts: dict[str, str], doubts: list[str]
+        self,
+        switch: Switch,
+        account: Account,
+        held: list[Holding],
+        facts: dict[str, str],
+        doubts: list[str],
+        *,
+        shut: Exchange,
     ) -> list[Violation]:
         answer = await self.as_administrator(switch, facts, "an administrator enables the account again")
         if not answer.reply.ok:
@@ -197,7 +206,7 @@ class Accounts(Sockets, Holdings, PendingTokens, Guarded):
             switch.operation.name,
             doubts,
             severity=Severity.MEDIUM,
-            shown=(answer.exchange,),
+            shown=(shut, answer.exchange),
         )
 
     async def _deleted(self, users: UserManagement | None, doubts: list[str]) -> list[Violation]:

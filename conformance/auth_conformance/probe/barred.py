@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from auth_conformance.model import Failed, Outcome, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.model import Exchange, Failed, Outcome, Passed, Role, Severity, Verdict, Violation
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.holdings import Holdings
 from auth_conformance.probe.knocking import Knocking
@@ -44,16 +44,17 @@ class Barred(Likeness, Throttling, Knocking):
         self.notes = [note for note in self.notes if "disabled and locked accounts" not in note]
         self.notes.append("locked accounts were not compared: locking one is left to CRD112")
         try:
-            account = await self._shut_account()
+            account, shut = await self._shut_account()
         except (Missing, Unclear) as reason:
             self.notes.append(f"disabled accounts were not compared: {reason}")
             return kinds
         login = self.distinct_logins()[0]
         pairs = tuple(self._pairs_for(login, account))
-        return [*kinds, Kinds(login.operation.name, "unknown names", "names of disabled accounts", pairs)]
+        words = "unknown names", "names of disabled accounts"
+        return [*kinds, Kinds(login.operation.name, *words, pairs, after=(shut,))]
 
-    async def _shut_account(self) -> Account:
-        """An account that an administrator has disabled. Raises Missing or Unclear."""
+    async def _shut_account(self) -> tuple[Account, Exchange]:
+        """An account that an administrator has disabled, and how. Raises Missing or Unclear."""
         users = self.target.users
         if users is None or users.disable is None or "admin" not in self.target.accounts:
             raise Missing("no way is known to disable an account")
@@ -64,7 +65,7 @@ class Barred(Likeness, Throttling, Knocking):
         answer = await keeper.as_administrator(users.disable, facts, "an administrator disables an account")
         if not answer.reply.ok:
             raise Unclear(f"{users.disable.operation.name} disabled nobody ({answer.why or answer.status})")
-        return account
+        return account, answer.exchange
 
     async def must_throttle_everything(self) -> Verdict:
         """Logins must be limited; so must be what else can be guessed: mailed codes and current passwords."""

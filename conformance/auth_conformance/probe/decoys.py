@@ -156,7 +156,7 @@ class Decoys(CrossSite):
         return await self.send(sent, label=label, role=role, operation=mutation.operation.name), text
 
     async def _came(self, mutation: Mutation, live: Credential, forged: tuple[Answer, str]) -> bool:
-        return await self._came_into_being(mutation, live, forged[1], forged[0])
+        return await self._came_into_being(mutation, live, forged[1], forged[0]) is not None
 
     async def _believed(
         self, mutation: Mutation, live: Credential, decoy: Decoy, shape: Simple | None

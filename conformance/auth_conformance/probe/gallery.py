@@ -46,7 +46,7 @@ class Refused:
     """One wrong request and its answer. `group` is what was wrong about it.
 
     `expected` are the statuses that would be right, None where this is nobody's business. `core` ones must be
-    judged for a PASS.
+    judged for a PASS. `after` is what came before it and made it wrong.
     """
 
     cause: str
@@ -54,6 +54,7 @@ class Refused:
     answer: Answer
     expected: frozenset[int] | None = None
     core: bool = False
+    after: tuple[Exchange, ...] = ()
 
     @property
     def status(self) -> int:
@@ -124,6 +125,7 @@ class Provoking(Minting):
         core: bool = False,
         pointer: str | None = None,
         request: HttpRequest | None = None,
+        after: tuple[Exchange, ...] = (),
         **parts: Any,
     ) -> Refused:
         if request is not None:
@@ -134,7 +136,7 @@ class Provoking(Minting):
             answer = await self.call(
                 operation, credential, label=f"refusal: {cause}", role=Role.ATTACK, pointer=pointer, **parts
             )
-        refused = Refused(cause, group, answer, expected, core)
+        refused = Refused(cause, group, answer, expected, core, after)
         self.hung.append(refused)
         return refused
 
@@ -256,7 +258,7 @@ class Provoking(Minting):
         logout = next((logout for logout in self.target.logouts if logout.kind is kind), None)
         if logout is not None:
             body = logout.body(leaving.credential.value, leaving.refresh)
-            await self.call(logout.operation, leaving.credential, label="log out", body=body)
+            ended = await self.call(logout.operation, leaving.credential, label="log out", body=body)
             await self._hang(
                 "an ended session",
                 "credential",
@@ -264,6 +266,7 @@ class Provoking(Minting):
                 leaving.credential,
                 expected=UNKNOWN_CALLER,
                 pointer=pointer,
+                after=(ended.exchange,),
             )
         else:
             self.absent.append("an ended session: no logout is known")
@@ -280,6 +283,7 @@ class Provoking(Minting):
                 staying.credential,
                 expected=GONE_CALLER,
                 pointer=pointer,
+                after=(deleted.exchange,),
             )
 
     async def _astray(self) -> None:

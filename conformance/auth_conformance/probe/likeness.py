@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import (
+    Exchange,
     Expectation,
     Failed,
     Inconclusive,
@@ -45,7 +46,8 @@ class Ask:
 class Kinds:
     """Requests of two kinds at one operation, to be sent in turn. `left` and `right` say what they are about.
 
-    `control` is awaited just before and just after them: it proves that what is known is known.
+    `control` is awaited just before and just after them: it proves that what is known is known. `after` is what made
+    an account what the words say.
     """
 
     operation: str
@@ -53,6 +55,7 @@ class Kinds:
     right: str
     pairs: tuple[tuple[Ask, Ask], ...]
     control: Callable[[], Awaitable[None]] | None = None
+    after: tuple[Exchange, ...] = ()
 
 
 class Likeness(Sessions):
@@ -82,7 +85,9 @@ class Likeness(Sessions):
                 message = f"{kind.operation} tells {kind.right} from {kind.left}: {told}."
                 first, second = evidence[:2]
                 expected = Expectation("alike", value=str(first.number), about=second.number)
-                violations.append(Violation(kind.operation, message, None, evidence, expected))
+                violations.append(
+                    Violation(kind.operation, message, None, (*kind.after, *evidence), expected)
+                )
             elif comparison.unstable:
                 parts = ", ".join(comparison.unstable)
                 doubts.append(

@@ -172,10 +172,10 @@ class Refusals(Minting):
                 ):
                     unsure.append(f"{item.cause}: {fault}, then {again.status}")
                     continue
-                proof = (item.answer.exchange, again.exchange)
+                proof = (*item.after, item.answer.exchange, again.exchange)
                 violations.append(
                     Violation(
-                        proof[0].operation,
+                        item.answer.exchange.operation,
                         f"{_sentence(item.cause)}: {fault}.",
                         None,
                         proof,
@@ -253,7 +253,7 @@ class Refusals(Minting):
                 continue
             confirmed.add(item.status)
             message = f"{item.status} ({item.cause}): {fault}."
-            proof = (item.answer.exchange, again.exchange)
+            proof = (*item.after, item.answer.exchange, again.exchange)
             names = " ".join(contract.members)
             # A regression test looks for texts: a list in their place is not shown by it.
             shown = breach is not None and breach.body and contract.kind in {"", "a text"}

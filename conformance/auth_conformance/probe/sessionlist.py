@@ -32,7 +32,7 @@ class SessionList(Holdings):
         account = await self.disposable("session list") or self.account()
         kind = self.target.logins[0].carrier.kind
         viewer = await self._view(account, kind, [])
-        ended, name = await self._named(sessions, account, kind, viewer)
+        ended, name, listed = await self._named(sessions, account, kind, viewer)
         kept = await self._view(account, kind, [viewer.credential, ended.credential])
         violations = await self._values_as_credentials(sessions, viewer)
         doubts: list[str] = []
@@ -43,7 +43,7 @@ class SessionList(Holdings):
             violations.append(Violation(sessions.listing.name, message, Severity.LOW))
         if sessions.end is not None:
             answer = await self._end(sessions.end, viewer, name, "end one login by its listed name")
-            violations += await self._ended(ended, sessions.end, answer, doubts)
+            violations += await self._ended(ended, sessions.end, answer, doubts, listed)
             await self._must_be_live(kept, "after another login had ended")
         if sessions.end_all is not None and not violations:
             answer = await self.call(sessions.end_all, viewer.credential, label="end all other logins")
@@ -82,19 +82,22 @@ class SessionList(Holdings):
 
     async def _listed(
         self, sessions: SessionManagement, session: Session, label: str
-    ) -> list[dict[str, Any]]:
+    ) -> tuple[list[dict[str, Any]], Exchange]:
         answer = await self.call(sessions.listing, session.credential, label=label, role=Role.CONTROL)
         if not answer.reply.ok:
             raise Unclear(f"{sessions.listing.name} listed nothing ({answer.why or answer.status}).")
-        return _items(answer.reply.json)
+        return _items(answer.reply.json), answer.exchange
 
     async def _named(
         self, sessions: SessionManagement, account: Account, kind: Kind, viewer: Session
-    ) -> tuple[Session, str]:
-        """Log in once more; return that login, and how the list names it: by what has been added. Raises Unclear."""
-        before = await self._listed(sessions, viewer, "list the logins")
+    ) -> tuple[Session, str, Exchange]:
+        """Log in once more; return that login, how the list names it (by what has been added), and the list.
+
+        Raises Unclear.
+        """
+        before, _ = await self._listed(sessions, viewer, "list the logins")
         session = await self._view(account, kind, [viewer.credential])
-        after = await self._listed(sessions, viewer, "list the logins after another one")
+        after, shown = await self._listed(sessions, viewer, "list the logins after another one")
         known = {str(item.get(sessions.identifier)) for item in before}
         added = [
             str(item[sessions.identifier])
@@ -103,16 +106,16 @@ class SessionList(Holdings):
         ]
         if not added:
             raise Unclear(f"{sessions.listing.name} does not show a login that has just been made.")
-        return session, added[0]
+        return session, added[0], shown
 
     async def _end(self, operation: Operation, session: Session, name: str, label: str) -> Answer:
         values = dict.fromkeys((part.split("}")[0] for part in operation.path.split("{")[1:]), name)
         return await self.call(operation, session.credential, label=label, values=values)
 
     async def _ended(
-        self, session: Session, operation: Operation, answer: Answer, doubts: list[str]
+        self, session: Session, operation: Operation, answer: Answer, doubts: list[str], *before: Exchange
     ) -> list[Violation]:
-        """Present what was ended: the credential, and its refresh token."""
+        """Present what was ended: the credential, and its refresh token. `before` led to the ending."""
         if answer.status in (401, 403):
             self.notes.append(
                 f"{operation.name} asks for more than a login ({answer.status}): termination was not seen"
@@ -129,7 +132,7 @@ class SessionList(Holdings):
             f"after {operation.name} had ended its login",
             operation.name,
             doubts,
-            shown=(answer.exchange,),
+            shown=(*before, answer.exchange),
         )
 
     async def _values_as_credentials(self, sessions: SessionManagement, viewer: Session) -> list[Violation]:
@@ -181,7 +184,7 @@ class SessionList(Holdings):
         proofs = []
         for _ in range(2):
             theirs = await self._view(other, kind, [])
-            session, name = await self._named(sessions, other, kind, theirs)
+            session, name, listed = await self._named(sessions, other, kind, theirs)
             answer = await self._end(sessions.end, viewer, name, "end another user's login")
             after = await self._replay_once(
                 self.witness, session.credential, "control: that login afterwards", Role.CONTROL
@@ -191,7 +194,7 @@ class SessionList(Holdings):
             if not after.rejected:
                 doubts.append(f"another user's login, after it was to be ended: {after.why}")
                 return []
-            proofs += [answer.exchange, after.exchange]
+            proofs += [listed, answer.exchange, after.exchange]
         message = f"{sessions.end.name} ended the login of another user."
         return [Violation(sessions.end.name, message, Severity.HIGH, tuple(proofs))]
 
@@ -228,7 +231,8 @@ class SessionList(Holdings):
         if len(opened) <= limit:
             return []
         message = f"{len(opened)} logins of one account live at the same time; {limit} are the limit."
-        return [Violation(operation, message, Severity.LOW, tuple(proofs[:2]))]
+        logins = [session.answer.exchange for session in opened]
+        return [Violation(operation, message, Severity.LOW, (*logins, *proofs[:2]))]
 
     async def _administrator_ends(self, account: Account, kind: Kind, doubts: list[str]) -> list[Violation]:
         users = self.target.users

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from auth_conformance.transports.inside import routed, routes
+from auth_conformance.transports.inside import arranged, routed, routes
 
 # What a lookup raises when its store is down; one exception is all of these, as far as they are loaded, so
 # that whatever the application is prepared for is what it meets.
@@ -247,7 +247,8 @@ def broken(point: Point, manner: Manner = Manner.RAISES) -> Iterator[Point]:
     _ARMED.append(_Armed(point, manner, whole))
     function.__code__ = _stand_in(original)  # pyright: ignore[reportAttributeAccessIssue] # no method
     try:
-        yield point
+        with arranged(f"a fault in {point.name}"):
+            yield point
     finally:
         function.__code__ = original  # pyright: ignore[reportAttributeAccessIssue]
         _set(_ARMED.pop().lost, forget=False)

@@ -8,9 +8,24 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
+from auth_conformance.model import INSIDE
+
 _WRAPPERS = 8
+# What has been arranged inside the application for the requests of now: nobody outside can repeat it.
+ARRANGED: ContextVar[str] = ContextVar("auth_conformance_arranged", default="")
+
+
+@contextlib.contextmanager
+def arranged(what: str) -> Iterator[None]:
+    """Requests of the block are recorded as answered by an application in which `what` had been arranged."""
+    token = ARRANGED.set(f"{INSIDE} {what}")
+    try:
+        yield
+    finally:
+        ARRANGED.reset(token)
 
 
 def routed(app: object) -> Any | None:
@@ -54,6 +69,7 @@ def failing_route(app: object, path: str, error: BaseException) -> Iterator[bool
     route = routing.Route(path, fail, methods=["GET", "POST"])
     inner.router.routes.insert(0, route)
     try:
-        yield True
+        with arranged("a handler that raises"):
+            yield True
     finally:
         inner.router.routes.remove(route)

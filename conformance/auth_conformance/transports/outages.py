@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from auth_conformance.transports.faults import FRAMEWORKS, Watch, injected
-from auth_conformance.transports.inside import routed, routes
+from auth_conformance.transports.inside import arranged, routed, routes
 
 _ABSENT = object()
 # Of the standard library only what holds data.
@@ -59,7 +59,8 @@ def down(app: object, store: Store) -> Iterator[Store]:
     store.fired = 0
     overrides[store.dependency] = lambda: _Down(store)
     try:
-        yield store
+        with arranged(f"an outage of {store.name}"):
+            yield store
     finally:
         if before is _ABSENT:
             del overrides[store.dependency]

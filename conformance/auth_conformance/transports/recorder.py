@@ -19,6 +19,7 @@ from auth_conformance.model import Exchange, Reply, Request, Role
 from auth_conformance.oracles.normalise import digest, page_shape, shape
 from auth_conformance.oracles.places import found_at
 from auth_conformance.secret import Secret
+from auth_conformance.transports.inside import ARRANGED
 from auth_conformance.transports.pace import Pace
 
 if TYPE_CHECKING:
@@ -42,9 +43,13 @@ KEPT_OF_A_WORDING = 2
 
 # So many exchanges that may have issued a credential are kept, to say where one in evidence came from.
 ISSUING = 2_000
+# So many replies to reads are remembered, too: an id may be told nowhere else.
+TELLING = 400
 _DIGEST = re.compile(r"sha256:([0-9a-f]{12})")
 # A value in a JSON body that may be the id of what was created.
 _NAME = re.compile(r"(?<![\w.+@-])(?=[\w.+@-]*\d)(?=[\w.+@-]*[A-Za-z])[\w.+@-]{8,254}(?![\w.+@-])")
+# An id that no two things share by chance, as origins are asked for it.
+_LONG_ID = re.compile(r"id (?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{12,64}")
 _ID = re.compile(r':\s*(?:"([\w-]{1,64})"|(\d{1,18})\b)')
 
 
@@ -155,6 +160,7 @@ class Recorder:
         self.archive = Archive()
         self._numbers = itertools.count(1)
         self._issued: deque[Exchange] = deque(maxlen=ISSUING)
+        self._told: deque[Exchange] = deque(maxlen=TELLING)
         self.pace = Pace(rate)
         self._limit = asyncio.Semaphore(concurrency)
 
@@ -196,11 +202,13 @@ class Recorder:
             request=self._shown_request(request),
             reply=self._shown_reply(reply, pointer),
             took=reply.took,
-            special=_special(request, moved, wire=transport is not None),
+            special=_special(request, moved, wire=transport is not None) or ARRANGED.get(),
         )
         self.archive.keep(Kept(request, reply, exchange))
         if role is Role.SETUP and request.method not in ("GET", "HEAD", "OPTIONS") and reply.ok:
             self._issued.append(exchange)
+        elif role is not Role.ATTACK and request.method == "GET" and reply.ok and reply.json is not None:
+            self._told.append(exchange)
         return Sent(exchange, reply)
 
     def origins(self, evidence: Iterable[Exchange]) -> tuple[Exchange, ...]:
@@ -218,9 +226,15 @@ class Recorder:
             known.add(digest)
             source = next((item for item in issued if digest in _given(item)), None)
             source = source or next((item for item in issued if digest in _asked(item)), None)
-            if source is not None and source.number not in given and source.number not in found:
-                found[source.number] = source
-                open_ones |= _asked(source) - known
+            sources = [source] if source is not None else []
+            if _LONG_ID.fullmatch(digest) and (source is None or digest in _asked(source)):
+                # What acts on a thing echoes its id: a read may have told it first.
+                told = (item for item in self._told if digest in _given(item) - _asked(item))
+                sources += [self.redactor.again(item) for item in itertools.islice(told, 1)]
+            for source in sources:
+                if source.number not in given and source.number not in found:
+                    found[source.number] = source
+                    open_ones |= _asked(source) - known
         return tuple(found[number] for number in sorted(found))
 
     async def _prepared(

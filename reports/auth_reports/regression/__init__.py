@@ -130,17 +130,24 @@ def regression(finding: Finding, run: Run) -> Regression | NotWritten:
     if finding.code.startswith("LIF"):
         steps = _lived(attack, steps)
     needed = {digest for item in (*steps, attack) for digest in asked(item)}
+    sought = set[str]()
     if finding.expected is not None and finding.expected.kind == "no secret":
-        needed |= shown(attack)
+        sought = shown(attack) - needed
+        needed |= sought
     groups = [list(group) for _, group in groupby(steps, key=lambda step: step.together or -step.number)]
     once = finding.expected is not None and finding.expected.kind == "once"
-    writer = Writer(run, needed, raced=once or any(len(group) > 1 for group in groups))
+    raced = once or any(len(group) > 1 for group in groups)
+    sent = {digest for item in (*steps, attack) if item.role is Role.ATTACK for digest in asked(item)}
+    writer = Writer(run, needed, raced=raced, free=sent - _sent_before(run), sought=sought)
+    if finding.expected is not None and finding.expected.kind == "alike":
+        writer.invent()
     for group in groups:
         writer.step(*group)
-    if not writer.attack(attack, finding.expected):
-        return NotWritten(
-            finding, f"what must be answered to request {attack.number} cannot be said without its secrets"
-        )
+    written = writer.attack(attack, finding.expected)
+    if writer.lost:
+        return NotWritten(finding, reasons.lost(writer.lost[0]))
+    if not written:
+        return NotWritten(finding, reasons.unsaid(attack.number))
     name = re.sub(r"\W+", "_", f"{finding.code} {attack.operation}".lower()).strip("_")[:80]
     return Regression(
         f"test_{name}.py", writer.file(finding, f"test_{name}"), tuple(sorted(writer.environment))

@@ -52,6 +52,11 @@ def leaves(document: Any) -> Iterable[tuple[tuple[str | int, ...], Any]]:
             yield path, value
 
 
+def made_up(text: str) -> bool:
+    """Whether a part of a path looks drawn by chance: a UUID, or long with letters and digits."""
+    return bool(re.fullmatch(r"(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{12,64}", text))
+
+
 def names_something(value: Any) -> bool:
     """Whether a value may be the id of something: a number, or a text of letters and digits without blanks."""
     if isinstance(value, bool) or value is None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from auth_conformance.model import INSIDE
+
 if TYPE_CHECKING:
     from auth_conformance.model import Finding
 
@@ -27,6 +29,10 @@ def special(what: str) -> str:
     """The run did what a client outside cannot: it moved the service's clock, or wrote the bytes itself."""
     if what.startswith("clock"):
         return f"it needs the service's own clock moved ({what})"
+    if what.startswith(INSIDE):
+        return (
+            f"it needs something arranged in the service's own process ({what.removeprefix(INSIDE).strip()})"
+        )
     return f"it needs bytes or a process of its own that a plain HTTP client cannot give ({what})"
 
 
@@ -37,6 +43,16 @@ def unmade(label: str) -> str:
         "own, another user's token or name, a part of a signature that differs each time, or a text that the "
         "report does not show"
     )
+
+
+def lost(segment: str) -> str:
+    """It acts on something whose id no step before tells."""
+    return f"it acts on {segment}, and how that came into being is not in the evidence"
+
+
+def unsaid(number: int) -> str:
+    """Nothing in a reply that a client could look at tells the flaw."""
+    return f"what must be answered to request {number} cannot be said: its secrets are left out, or other parts differ"
 
 
 WEBSOCKET = "httpx opens no WebSocket"

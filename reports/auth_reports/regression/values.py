@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from auth_reports.regression.literals import joined, kind, literal
-from auth_reports.regression.marks import MARK, quoted
+from auth_reports.regression.marks import MARK, made_up, quoted
 
 if TYPE_CHECKING:
     from auth_conformance.model import Derivation, Exchange, Run, Signing
@@ -38,6 +38,8 @@ class Values:
         }
     )
     _helpers: set[str] = field(default_factory=set)
+    # Ids in the paths of steps that no earlier reply told: of something that is not there any more.
+    lost: list[str] = field(default_factory=list)
     _replies: dict[int, str] = field(default_factory=dict)
 
     def _url(self, exchange: Exchange) -> str:
@@ -47,10 +49,20 @@ class Values:
         path = parts.path.removeprefix(base) if base else parts.path
         query = f"?{parts.query}" if parts.query else ""
         pieces: list[str] = []
-        for index, segment in enumerate(path.split("/")):
+        segments, slots = path.split("/"), exchange.operation.partition(" ")[2].split("/")
+        named = len(segments) == len(slots)
+        for index, segment in enumerate(segments):
             pieces += [literal("/")] if index else []
+            met = exchange.reply.status is not None and exchange.reply.status < 400
+            if met and named and slots[index].startswith("{") and self._unheard_of(segment):
+                self.lost.append(segment)
             pieces += self._segment(segment)
         return joined(pieces + self._pieces(query, "query"))
+
+    def _unheard_of(self, segment: str) -> bool:
+        """Whether it is the id of something, and no earlier reply told it."""
+        known = {segment, segment.lower(), segment.upper()} & self._ids.keys()
+        return not known and not MARK.search(segment) and self.run.run_id not in segment and made_up(segment)
 
     def _segment(self, segment: str) -> list[str]:
         """A part of a path: an id of an earlier reply, also in the other case, or text."""

@@ -25,7 +25,7 @@ from auth_reports.regression.values import Values
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from auth_conformance.model import Exchange, Finding
+    from auth_conformance.model import Derivation, Exchange, Finding
 
 # What the client sets itself, and what describes a body that is written anew.
 _OUR_OWN = frozenset(
@@ -33,6 +33,8 @@ _OUR_OWN = frozenset(
 )
 # Who wins a race is chance: it is run so often, on an account of its own each time, by so many clients.
 _RACES = 3
+# Characters that a chosen password has at least.
+_CHOSEN = 24
 _CLIENTS = 10
 
 
@@ -41,6 +43,13 @@ class Writer(Values):
     """Writes steps as statements. `raced` says that some of them go out at the same instant."""
 
     raced: bool = False
+    # Secrets that nobody but the attack ever sent: where all that counts is whether they come back, any will do.
+    free: set[str] = field(default_factory=set)
+    # Secrets that are read from a reply only to be looked for later: a service without the flaw may tell none.
+    sought: set[str] = field(default_factory=set)
+    _sought: set[str] = field(default_factory=set)
+    # The steps by their numbers.
+    _done: dict[int, Exchange] = field(default_factory=dict)
     # Digests of keys under which an honest control got in, and by their variables the keys that none shows to be right.
     proved: set[str] = field(default_factory=set)
     unproved: dict[str, str] = field(default_factory=dict)
@@ -56,6 +65,7 @@ class Writer(Values):
         self._choose_anew(exchange)
         reply = self._call(exchange)
         self._replies[exchange.number] = reply
+        self._done[exchange.number] = exchange
         if exchange.role is Role.ATTACK and 200 <= (exchange.reply.status or 0) < 300:
             word = "continue" if self.raced else "return"
             self.lines += [f"if not {reply}.is_success:", f"    {word}  # refused: the flaw is gone"]
@@ -110,6 +120,7 @@ class Writer(Values):
         if expected is not None and expected.kind == "no secret":
             for match in MARK.finditer(exchange.request.body or ""):
                 self._chosen(match[1])
+            self.invent(*exchange.request.derived)
         presented = {recipe.signed.key for recipe in exchange.request.derived if recipe.signed}
         reply = self._call(exchange)
         expected = expected or Expectation("no crash" if exchange.outcome is Outcome.CRASHED else "refused")
@@ -166,9 +177,13 @@ class Writer(Values):
             case "no text":
                 return [f"{self._text(expected.value, '')} not in {reply}.text"]
             case "no secret":
-                told = shown(exchange)
+                body = set(MARK.findall(exchange.reply.body))
                 return [
-                    f"{name} not in {reply}.text" for digest, name in self._names.items() if digest in told
+                    (f"{name} is None or " if name in self._sought else "")
+                    + f"{name} not in {reply}.text" * (digest in body)
+                    + f"{name} not in str({reply}.headers)" * (digest not in body)
+                    for digest, name in self._names.items()
+                    if digest in shown(exchange)
                 ]
             case "members":
                 self._helpers.add("problem")
@@ -176,9 +191,21 @@ class Writer(Values):
                     f"isinstance(problem({reply}).get({literal(name)}), str)"
                     for name in expected.value.split()
                 ]
-            case "alike" if expected.value.isdecimal() and int(expected.value) in self._replies:
-                other = self._replies[int(expected.value)]
-                return [f"({reply}.status_code, {reply}.text) == ({other}.status_code, {other}.text)"]
+            case "alike" if expected.value.isdecimal() and int(expected.value) in self._done:
+                twin = int(expected.value)
+                other = self._replies[twin]
+                # Of headers only whether they are there: the values of many are new each time.
+                reply_then, other_then = exchange.reply, self._done[twin].reply
+                names = sorted(_header_names(exchange) ^ _header_names(self._done[twin]))
+                if not names and (reply_then.status, reply_then.body) == (other_then.status, other_then.body):
+                    return []
+                return [
+                    f"({reply}.status_code, {reply}.text) == ({other}.status_code, {other}.text)",
+                    *(
+                        f"({literal(name)} in {reply}.headers) == ({literal(name)} in {other}.headers)"
+                        for name in names
+                    ),
+                ]
             case _:
                 return []
 
@@ -201,12 +228,26 @@ class Writer(Values):
         arguments += self._body(exchange)
         return ", ".join(arguments)
 
+    def invent(self, *recipes: Derivation) -> None:
+        """Choose what the attack made up, as long as what it made of it by these recipes."""
+        made = {recipe.digest for recipe in recipes}
+        sizes = {
+            recipe.base: max((piece[1] for piece in recipe.pieces if not isinstance(piece, str)), default=0)
+            for recipe in recipes
+        }
+        for digest in sorted(self.free - self._names.keys() - made):
+            self._helpers.add("PASSWORD")
+            size = sizes.get(digest, 0)
+            if 0 < size <= _CHOSEN:
+                self._names[digest] = f"NEW_PASSWORD[:{size}]"
+                continue
+            # No account's own: a wrong password is the one thing that it must not be.
+            name = self._names[digest] = self._unused("made_up")
+            self.lines.append(f"{name} = NEW_PASSWORD + {literal(str(len(self._names)))}")
+
     def _registers(self, exchange: Exchange) -> bool:
         """Whether the step makes an account of this run: its name carries the run's id."""
-        body = exchange.request.body or ""
-        return (
-            exchange.role is Role.SETUP and exchange.label.startswith("register") and self.run.run_id in body
-        )
+        return exchange.label.startswith("register") and self.run.run_id in (exchange.request.body or "")
 
     def _chosen(self, digest: str) -> None:
         """The password of an account that the test registers itself: any good one will do."""
@@ -236,6 +277,12 @@ class Writer(Values):
             if mark is not None and mark[1] in self.needed - self._names.keys():
                 variable = self._unused(kind(str(path[-1]) if path else "token"))
                 self._names[mark[1]] = variable
+                if mark[1] in self.sought:
+                    self._sought.add(variable)
+                    parent, _, member = expression.rpartition("[")
+                    expression = (
+                        f"{parent}.get({member[:-1]})" if path and isinstance(path[-1], str) else expression
+                    )
                 self.lines.append(f"{variable} = {expression}")
             elif mark is None and path and names_something(value):
                 self._ids.setdefault(str(value), expression)
@@ -333,6 +380,10 @@ class Writer(Values):
         anew = ["RUN = secrets.token_hex(3)"] if "RUN" in self._helpers else []
         loop = f"for turn in range({_RACES}):  # who wins a race is chance"
         return [*proof, loop, *(f"    {line}" for line in (*anew, *self.lines))]
+
+
+def _header_names(exchange: Exchange) -> set[str]:
+    return {name.lower() for name, _ in exchange.reply.headers}
 
 
 def _is_key_of(digest: str, variable: str, *, pem: bool) -> list[str]:
