@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from http import HTTPStatus
 
 from auth_conformance.catalog import LAST, ROOTS, masked_by
 from auth_conformance.model import (
@@ -38,6 +39,8 @@ from auth_conformance.transports.recorder import METER, BudgetExceededError, Met
 CONCURRENT = 8
 # No single check may take longer than this, in seconds.
 LONGEST = 300.0
+# A limit that lasts longer, in seconds, is not worth waiting for.
+_LONGEST_PATIENCE = 600
 # Families whose attacks are answered by what looks at the credential, whichever operation they are tried at.
 _OF_GUARDS = frozenset(("TOK", "KEY", "SES", "MIX"))
 
@@ -144,6 +147,8 @@ async def run_check(check: Check, scene: Scene) -> Result:
         verdict = replace(verdict, violations=plain)
     if not verdict.evidence and probe.evidence:
         verdict = replace(verdict, evidence=tuple(probe.evidence))
+    if isinstance(verdict, Inconclusive) and not verdict.remedy and "429" in verdict.reason:
+        verdict = replace(verdict, remedy=_patience_for(probe.evidence, scene.patience))
     verdict = _placed(_without_late_secrets(verdict, scene), scene.target, rule)
     return Result(
         rule=rule,
@@ -227,6 +232,23 @@ def _is_a_cache_s(violation: Violation) -> bool:
         item.role is Role.ATTACK and (item.reply.status or 500) < 400 and by_cache(item.reply)
         for item in violation.evidence
     )
+
+
+def _patience_for(seen: Sequence[Exchange], patience: float) -> str:
+    """The line of configuration that outlasts the limit which a check met last; "" where none would.
+
+    A limit says in seconds how long it lasts (RFC 9110 §10.2.3), and a run waits no longer than it was told to.
+    """
+    for exchange in reversed(seen):
+        if exchange.reply.status != HTTPStatus.TOO_MANY_REQUESTS:
+            continue
+        told = exchange.reply.header("retry-after") or ""
+        if not told.isdecimal():
+            return "rate = 1  # requests per second"
+        if patience < int(told) <= _LONGEST_PATIENCE:
+            return f"patience = {int(told) + 1}  # seconds: so long lasts the limit of {exchange.operation}"
+        return ""
+    return ""
 
 
 def _without_late_secrets(verdict: Verdict, scene: Scene) -> Verdict:

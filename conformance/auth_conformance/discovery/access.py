@@ -20,6 +20,7 @@ from auth_conformance.discovery.tokens import (
     csrf_header_for,
     csrf_place,
     issued,
+    kept,
     refresh_pointer,
 )
 from auth_conformance.model import Provenance
@@ -230,7 +231,7 @@ class Doorman:
         request = login.request(account.username, account.password)
         sent = await self._scout.ask(request, f"log in as {account.label}: {login.operation.name}")
         reply = sent.reply
-        found = issued(reply) if granted(reply) else []
+        found = _issued(login, reply) if granted(reply) else []
         for item in found:
             self._scout.learn(item.value)
         if (pointer := refresh_pointer(reply)) is not None:
@@ -263,7 +264,7 @@ class Doorman:
 
     async def read(self, login: Login, reply: RawReply, account: Account) -> list[Login]:
         """The logins that a granted reply proves, with the credentials remembered."""
-        items = issued(reply)
+        items = _issued(login, reply)
         tokens = [item for item in items if item.cookie is None]
         cookies = [item for item in items if item.cookie is not None]
         found: list[Login] = []
@@ -301,6 +302,7 @@ class Doorman:
             csrf=csrf,
             csrf_header=declared_csrf_header(self._known) or csrf_header_for(csrf) if csrf else "",
             provenance=Provenance.OBSERVED,
+            keeps_session=item.cookie is not None and item.cookie not in reply.cookies,
         )
         # The reply is read again, for the CSRF token that has to go wherever the session goes.
         again = made.read(reply, account.label)
@@ -354,6 +356,12 @@ class Doorman:
             elif not worked:
                 return False
         return worked
+
+
+def _issued(login: Login, reply: RawReply) -> list[Issued]:
+    """What a login issued; where that is nothing, and people are sent onwards, the cookie that they came with."""
+    found = issued(reply)
+    return found if found or not login.leads_on(reply) else kept(reply)
 
 
 def moved_to(known: Knowledge, path: str, reply: RawReply) -> str | None:

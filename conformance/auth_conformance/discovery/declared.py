@@ -143,6 +143,7 @@ async def _tried(
         login, refresh=login.refresh or (refresh_pointer(reply) if login.cookie is None else None)
     )
     if login.cookie is not None:
+        login = replace(login, keeps_session=login.cookie not in reply.cookies and login.leads_on(reply))
         login = _with_csrf(known, login, reply)
     credential = login.read(reply, "a")
     if credential is None:

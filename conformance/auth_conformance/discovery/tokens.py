@@ -75,6 +75,12 @@ def issued(reply: RawReply) -> list[Issued]:
     return tokens[:3] + cookies[:3]
 
 
+def kept(reply: RawReply) -> list[Issued]:
+    """The cookies of the visit before a login: what authenticates where the login itself issues nothing."""
+    cookies = {cookie.name: cookie for one in reply.earlier for cookie in live_cookies(one)}
+    return [Issued(item.value, cookie=name) for name, item in cookies.items() if not names_csrf(name)][:3]
+
+
 def _named_only(reply: RawReply) -> list[tuple[int, Issued]]:
     """What is named like a token and does not look like one: who counts sessions issues "S5001"."""
     found = []

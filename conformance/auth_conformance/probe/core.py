@@ -6,7 +6,7 @@ It stands on four smaller pieces: `answers`, `chance`, `sending` and `knowing`. 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from auth_conformance.credentials import Credential, Kind
@@ -62,6 +62,13 @@ CSRF_REMEDY = (
     '[[login]]\ncsrf = "/csrf_token"  # where the token stands that changes need: in the answer to the login,\n'
     'csrf_from = "GET /csrf"  # or to this\ncsrf_header = "X-CSRF-Token"  # and the header that takes it'
 )
+
+
+def another_spare(taken: Collection[str]) -> str:
+    """The lines that declare one more expendable account, under a name that none of the labels in `taken` has."""
+    names = (f"spare{number}" for number in range(1, len(taken) + 2))
+    name = next(name for name in names if f"x-{name}" not in taken)
+    return f'[accounts.{name}]\nusername = "…"\npassword = {{ env = "{name.upper()}_PASSWORD" }}\nrole = "expendable"'
 
 
 class Core(Knowing):
@@ -214,8 +221,7 @@ class Core(Knowing):
             f"Nobody can register here, and this check needs another expendable account: {len(given)} are used up."
             if given
             else "Nobody can register here, and this check needs an expendable account.",
-            self._remedy(Need.EXPENDABLE)
-            or '[accounts.spare2]\nusername = "…"\npassword = { env = "SPARE2_PASSWORD" }\nrole = "expendable"',
+            self._remedy(Need.EXPENDABLE) or another_spare({account.label for account in given}),
         )
 
     async def _still_logs_in(self, account: Account) -> bool:

@@ -29,6 +29,8 @@ _SAMPLES = 12
 _SECOND_LEVEL = 2
 # So much of an example is read, and so many accounts in examples are tried.
 _EXAMPLE, _EXAMPLES = 100_000, 6
+# So many passwords are guessed at a name that may be somebody's: fewer than lock an account anywhere usual.
+_GUESSES = 4
 
 
 @cache
@@ -320,6 +322,11 @@ class PasswordPolicy(Knocking):
             pairs = [(name if "@" in name else f"{name}@{domain}", password) for name, password in pairs]
         pairs += self._example_accounts()
         pairs = [pair for pair in dict.fromkeys(pairs) if pair[0] not in mine]
+        # Somebody may really be called so: no wrong login of this check may lock them out.
+        by_name: dict[str, list[tuple[str, str]]] = {}
+        for pair in pairs:
+            by_name.setdefault(pair[0], []).append(pair)
+        pairs = [pair for mentioned in by_name.values() for pair in mentioned[:_GUESSES]]
 
         async def whoever() -> Account:
             return a

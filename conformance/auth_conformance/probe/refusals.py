@@ -16,6 +16,7 @@ from auth_conformance.model import (
     Passed,
     Reply,
     Role,
+    Severity,
     Skipped,
     Verdict,
     Violation,
@@ -28,6 +29,7 @@ from auth_conformance.oracles.contract import (
     disagreements,
     read_error,
 )
+from auth_conformance.oracles.entry import sends_strangers_away
 from auth_conformance.probe.core import Answer, Missing
 from auth_conformance.probe.gallery import (
     HIDDEN_OR_UNKNOWN,
@@ -94,7 +96,10 @@ class Refusals(Minting):
                 and not any(name.lower() == "www-authenticate" for name, _ in proof[0].reply.headers)
             )
             expected = Expectation("header", "WWW-Authenticate") if missing else None
-            violations.append(Violation(operation, message, None, tuple(proof[:6]), expected))
+            # No client waits for the challenge of a page with a form, and a browser would ask for a password over it.
+            pages = all("html" in exchange.reply.media_type for exchange in proof)
+            severity = Severity.LOW if missing and pages else None
+            violations.append(Violation(operation, message, severity, tuple(proof[:6]), expected))
         injected = await self._injected_challenge()
         if injected is not None:
             violations.append(injected)
@@ -191,6 +196,10 @@ class Refusals(Minting):
             else:
                 self.notes.append(f"not judged: {item.cause} ({item.answer.why or item.answer.status})")
         self.notes += [f"not provoked: {reason}" for reason in gallery.absent]
+        if any(300 <= int(item.evidence[0].reply.status or 0) < 400 for item in violations if item.evidence):
+            self.notes.append(
+                'if strangers are meant to be redirected, declare: [policy] refusals = ["redirect"]'
+            )
         groups = {item.group for item in gallery.hung if item.cause in right}
         if self.target.objects is not None and "right" not in groups and not violations:
             unsure.append("No answer to a caller without the right could be judged")
@@ -208,6 +217,9 @@ class Refusals(Minting):
         if answer.judgement is not None or status == 0 or not gallery.own(answer.exchange):
             # Crashes are judged by ERR108, throttles say nothing, and others answer for themselves.
             return _NOT_JUDGED
+        form = item.answer.exchange.operation in {login.operation.name for login in self.target.logins}
+        if form and status < 400 and ("html" in answer.reply.media_type or status >= 300):
+            return _NOT_JUDGED  # the form again, for people: which status it has, no client asks
         if 200 <= status < 300:
             # What is open although the document protects it is for DOC101 to say.
             elsewhere = item.group == "right" or item.expected is HIDDEN_OR_UNKNOWN
@@ -217,9 +229,28 @@ class Refusals(Minting):
             return (
                 _NOT_JUDGED if let_in or same or "envelope" in policy else f"answered {status}, not {words}"
             )
-        if 300 <= status < 400 and "redirect" in policy:
-            return _NOT_JUDGED
+        if 300 <= status < 400:
+            # Whoever has no live session is shown where to get one: as declared, or as pages do it.
+            meant = "redirect" in policy
+            if item.group == "credential" and (meant or self._shown_the_login(answer, gallery)):
+                return None
+            if meant:
+                return _NOT_JUDGED
         return f"answered {status}, not {words}"
+
+    def _shown_the_login(self, answer: Answer, gallery: Gallery) -> bool:
+        """Whether a page refuses by a redirect to the one page of this origin to which it sends all strangers."""
+        asked = self.witness.operation.name
+        first = next((item.answer for item in gallery.hung if item.answer.exchange.operation == asked), None)
+        if first is None or "html" not in gallery.good.media_type:
+            return False
+        return sends_strangers_away(
+            gallery.good,
+            first.exchange.reply,
+            answer.exchange.reply,
+            path=answer.request.path,
+            origin=self.scene.origin,
+        )
 
     async def must_share_one_error_body(self) -> Verdict:
         """Every error has the members of the others, in one place, with codes that tell causes apart.

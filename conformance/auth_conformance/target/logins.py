@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.model import Provenance
@@ -69,7 +69,8 @@ class Login:
     name of the cookie that authenticates, when the credential is one, and `csrf_header` the header in which
     changes made with it want the CSRF token, `csrf_field` the member of their bodies where it is not a header;
     `csrf_from` is a GET that hands it out to a session, where the reply
-    of the login does not. `before` are the steps that come first; their marks may stand in
+    of the login does not. `keeps_session` says that no login renews the cookie: the one that a step before
+    set is what authenticates from then on. `before` are the steps that come first; their marks may stand in
     the template, the headers and the query. A field that only a step takes is "".
     """
 
@@ -91,6 +92,7 @@ class Login:
     provenance: Provenance = Provenance.OBSERVED
     csrf_from: Operation | None = None
     csrf_field: str = ""
+    keeps_session: bool = False
 
     def request(self, username: str, password: Secret) -> HttpRequest:
         """The login request, with the steps that come before it."""
@@ -114,7 +116,7 @@ class Login:
         if reply.status is None or reply.status >= 400:
             return None
         value = (
-            reply.cookies.get(self.cookie)
+            reply.cookies.get(self.cookie) or self._kept(reply)
             if self.cookie is not None
             else found_at(reply, self.token if self.token is not None else "")
         )
@@ -122,6 +124,20 @@ class Login:
             return None
         companions, crumbs = self._protection(reply)
         return Credential(self.carrier, Secret(value), owner, companions, crumbs)
+
+    def _kept(self, reply: RawReply) -> str | None:
+        """The cookie of the visit before the login, where this login was granted by sending people onwards."""
+        if not self.keeps_session or self.cookie is None or not self.leads_on(reply):
+            return None
+        return next(
+            (one.cookies[self.cookie] for one in reversed(reply.earlier) if self.cookie in one.cookies), None
+        )
+
+    def leads_on(self, reply: RawReply) -> bool:
+        """Whether a reply redirects to another page than those that asked for the password."""
+        own = {self.operation.path, *(step.operation.path for step in self.before)}
+        there = urlsplit(reply.header("location") or "").path
+        return reply.status in (302, 303) and bool(there) and there not in own
 
     def _protection(self, reply: RawReply) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
         """The CSRF header that goes with the session, and the cookie that it has to agree with."""

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from auth_conformance import catalog
 from auth_conformance.engine import conduct
 from auth_conformance.model import Result, Role
+from auth_conformance.probe.core import another_spare
 from auth_conformance.settings import load
 
 PINS = {
@@ -104,6 +105,11 @@ def test_spare_accounts_serve_several_checks_while_their_passwords_let_them_in(
         "CRD102": "passed",
         "CRD105": "passed",
     }, {code: said(item) for code, item in results.items()}
+
+
+def test_another_spare_is_asked_for_under_a_name_that_is_free() -> None:
+    assert another_spare({"x-dave", "x-spare1"}).startswith("[accounts.spare2]\n")
+    assert another_spare(set()).startswith("[accounts.spare1]\n")
 
 
 def test_two_spares_with_one_password_are_no_two_people(monkeypatch: pytest.MonkeyPatch) -> None:

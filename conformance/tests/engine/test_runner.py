@@ -223,3 +223,20 @@ def test_every_need_is_told_in_words() -> None:
         words.startswith(("a ", "an ", "the ", "two ", "tokens ", "objects ", "what "))
         for words in NEEDED.values()
     )
+
+
+def test_a_limit_that_outlasts_the_patience_of_a_run_names_the_line_that_waits_for_it() -> None:
+    async def meets_a_limit(probe: Probe) -> Verdict:
+        answer = await probe.send(
+            HttpRequest("POST", "/login"), label="the right password", operation="POST /login"
+        )
+        raise Unclear(f"POST /login refused the right password ({answer.why or answer.status}).")
+
+    for told, line in {"20": "patience = 21", "86400": "", "": "rate = 1"}.items():
+        headers = (("Retry-After", told),) if told else ()
+        met = scene(Always(RawReply(429, headers)))
+        met.patience = 0.5 if told else 0.0
+        result = run(made(meets_a_limit), met)
+        assert result.name == "inconclusive"
+        remedy = getattr(result.verdict, "remedy", "")
+        assert remedy.startswith(line) if line else not remedy, (told, remedy)
