@@ -5,6 +5,7 @@ The layout is published as `schema/run-1.json`; other formats can be made from i
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ from auth_conformance.model import (
     Failed,
     Impact,
     Inconclusive,
+    Mailed,
     Masked,
     Need,
     Outcome,
@@ -217,6 +219,11 @@ def _exchange(exchange: Exchange) -> Json:
                 }
                 for recipe in exchange.request.derived
             ],
+            **(
+                {"mailed": [asdict(item) for item in exchange.request.mailed]}
+                if exchange.request.mailed
+                else {}
+            ),
         },
         "reply": {
             "status": exchange.reply.status,
@@ -259,6 +266,7 @@ def _read_exchange(item: Json) -> Exchange:
             _pairs(request["headers"]),
             request["body"],
             tuple(_read_recipe(recipe) for recipe in request.get("derived", ())),
+            tuple(Mailed(**item) for item in request.get("mailed", ())),
         ),
         reply=Reply(**{**reply, "headers": _pairs(reply["headers"])}),
     )

@@ -194,10 +194,25 @@ class Derivation:
 
 
 @dataclass(frozen=True, slots=True)
+class Mailed:
+    """Where a secret that evidence shows as `digest` came from: out of a message, whose text is nobody else's business.
+
+    The message went to `address` after the exchange with the number `asked`; the secret stood behind `before` in it,
+    and is made of so many `digits`, or of other characters where that is 0.
+    """
+
+    digest: str
+    address: str
+    before: str
+    asked: int
+    digits: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One request as it may be shown: every secret replaced by its digest.
 
-    `derived` says how the altered credentials in it follow from live ones.
+    `derived` says how the altered credentials in it follow from live ones, `mailed` which of its secrets came by mail.
     """
 
     method: str
@@ -205,6 +220,7 @@ class Request:
     headers: tuple[tuple[str, str], ...] = ()
     body: str | None = None
     derived: tuple[Derivation, ...] = ()
+    mailed: tuple[Mailed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,8 +283,9 @@ class Expectation:
     body holds `value`), `no text`, `no secret` (none of those that were used or issued before), `members` (the body,
     or its `detail`, has each of the texts named in `value`), `alike` (status and body are those of the exchange with
     the number `value`), `once` (of the requests that were sent together with it one gets an own value at the place
-    `name`, such as `/refresh_token` or `cookie NAME`), or `status` (one of those in `value`, blanks between). `about`
-    is the number of the exchange whose reply is meant; 0 stands for the first attack.
+    `name`, such as `/refresh_token` or `cookie NAME`), `status` (one of those in `value`, blanks between) or
+    `no status` (none of them). `about` is the number of the exchange whose reply is meant; 0 stands for the first
+    attack.
     """
 
     kind: str

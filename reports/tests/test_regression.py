@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import json
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -249,6 +250,32 @@ def test_a_token_signed_with_the_private_key_is_signed_anew(algorithm: str, tmp_
             assert not passes(path, url, **files)  # another key: a refusal would prove nothing
     assert "a file in PEM with the key" in path.read_text("utf-8")
     assert key.splitlines()[1] not in json.dumps(to_document(run))
+
+
+def test_a_token_that_is_mailed_is_read_by_a_command(tmp_path: Path) -> None:
+    reader = tmp_path / "newest.py"
+    reader.write_text(
+        "import pathlib, sys\n"
+        "mails = sorted(pathlib.Path(sys.argv[1]).iterdir(), key=lambda path: path.stat().st_mtime_ns)\n"
+        "print(next((text for path in mails[::-1] if sys.argv[2] in (text := path.read_text())), ''))\n"
+    )
+
+    def tried(path: Path, app: Any, settings: Any) -> bool:
+        command = shlex.join([sys.executable, str(reader), settings.mailbox.folder])
+        with served(app) as url:
+            return passes(path, url, MAILBOX_COMMAND=command)
+
+    with bundled(flaw=find_flaw("password_change_ends_nothing"), extra=WEAK) as (app, settings):
+        run = asyncio.run(conduct(settings, [catalog.load()["LIF106"]], app=app))
+        mailed = next(item for item in run.findings if "by mail" in str([one.label for one in item.evidence]))
+        made = regression(mailed, from_document(to_document(run)))
+        assert not isinstance(made, NotWritten), made
+        assert made.environment == ("MAILBOX_COMMAND",)
+        path = tmp_path / made.name
+        path.write_text(made.text, "utf-8")
+        assert not tried(path, app, settings)
+    with bundled(extra=WEAK) as (app, settings):
+        assert tried(path, app, settings)
 
 
 @pytest.mark.parametrize(

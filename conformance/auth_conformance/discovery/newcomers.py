@@ -103,8 +103,10 @@ async def confirm(scout: Scout, known: Knowledge, account: Account) -> bool:
         known.say("mailbox", f"cannot be used: {error}", Provenance.OBSERVED)
         return False
     redeem = known.verification.confirm
-    for token in read(text or "").tokens[:_TOKENS]:
+    letter = read(text or "")
+    for token in letter.tokens[:_TOKENS]:
         scout.learn(token)
+        scout.recorder.learn_mail(token, account.address, letter.text)
         request = redeem.request(Secret(token), None, account.address)
         if granted((await scout.ask(request, f"confirm account {account.label}")).reply):
             return True

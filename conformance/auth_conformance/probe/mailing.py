@@ -76,7 +76,7 @@ class Mailing(Sessions):
             )
         letter = read(text or "")
         for token in letter.tokens:
-            self.scene.recorder.redactor.learn(Secret(token))
+            self.scene.recorder.learn_mail(token, account.address, letter.text, answer.exchange)
         return answer, letter
 
     async def reset_token(self, account: Account, *, within: float = _LONGEST) -> Secret:

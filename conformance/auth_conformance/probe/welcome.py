@@ -25,8 +25,9 @@ async def welcome(core: Core, account: Account) -> str:
         text = await mailbox.first_to(account.address)
     except MailboxError as error:
         return f"the mailbox cannot be used: {error}"
-    for token in read(text or "").tokens[:_TOKENS]:
-        core.scene.recorder.redactor.learn(Secret(token))
+    letter = read(text or "")
+    for token in letter.tokens[:_TOKENS]:
+        core.scene.recorder.learn_mail(token, account.address, letter.text)
         confirm = verification.confirm
         answer = await core.send(
             confirm.request(Secret(token), None, account.address),

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import re
 import sys
 import zlib
-from collections import deque
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from auth_conformance.clock import Clock
 from auth_conformance.model import Exchange, Reply, Request, Role
@@ -20,6 +17,7 @@ from auth_conformance.oracles.normalise import digest, page_shape, shape
 from auth_conformance.oracles.places import found_at
 from auth_conformance.secret import Secret
 from auth_conformance.transports.inside import ARRANGED
+from auth_conformance.transports.origins import Origins
 from auth_conformance.transports.pace import Pace
 
 if TYPE_CHECKING:
@@ -40,17 +38,6 @@ LARGEST_KEPT = 256_000
 LARGEST_ARCHIVE = 32_000_000
 WORDINGS_KEPT = 24
 KEPT_OF_A_WORDING = 2
-
-# So many exchanges that may have issued a credential are kept, to say where one in evidence came from.
-ISSUING = 2_000
-# So many replies to reads are remembered, too: an id may be told nowhere else.
-TELLING = 400
-_DIGEST = re.compile(r"sha256:([0-9a-f]{12})")
-# A value in a JSON body that may be the id of what was created.
-_NAME = re.compile(r"(?<![\w.+@-])(?=[\w.+@-]*\d)(?=[\w.+@-]*[A-Za-z])[\w.+@-]{8,254}(?![\w.+@-])")
-# An id that no two things share by chance, as origins are asked for it.
-_LONG_ID = re.compile(r"id (?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{12,64}")
-_ID = re.compile(r':\s*(?:"([\w-]{1,64})"|(\d{1,18})\b)')
 
 
 class BudgetExceededError(Exception):
@@ -159,8 +146,7 @@ class Recorder:
         self.sent = 0
         self.archive = Archive()
         self._numbers = itertools.count(1)
-        self._issued: deque[Exchange] = deque(maxlen=ISSUING)
-        self._told: deque[Exchange] = deque(maxlen=TELLING)
+        self._origins = Origins(redactor)
         self.pace = Pace(rate)
         self._limit = asyncio.Semaphore(concurrency)
 
@@ -205,37 +191,18 @@ class Recorder:
             special=_special(request, moved, wire=transport is not None) or ARRANGED.get(),
         )
         self.archive.keep(Kept(request, reply, exchange))
-        if role is Role.SETUP and request.method not in ("GET", "HEAD", "OPTIONS") and reply.ok:
-            self._issued.append(exchange)
-        elif role is not Role.ATTACK and request.method == "GET" and reply.ok and reply.json is not None:
-            self._told.append(exchange)
+        if reply.ok:
+            self._origins.keep(exchange, json=reply.json is not None)
         return Sent(exchange, reply)
 
-    def origins(self, evidence: Iterable[Exchange]) -> tuple[Exchange, ...]:
-        """The exchanges that issued the credentials in `evidence`, and those in them, oldest first.
+    def learn_mail(self, token: str, address: str, text: str, asked: Exchange | None = None) -> None:
+        """Remember a secret of a message to `address` that reads `text`. `asked` led to it; None: the registration."""
+        self.redactor.learn(Secret(token))
+        self._origins.learn_mail(token, address, text, asked)
 
-        A password comes from nowhere but the registration that chose it; so does an account that is only named.
-        """
-        issued = [self.redactor.again(exchange) for exchange in self._issued]
-        given = {exchange.number: exchange for exchange in evidence}
-        found: dict[int, Exchange] = {}
-        open_ones = set[str]().union(*(_asked(exchange) | _named(exchange) for exchange in given.values()))
-        known = set[str]()
-        while open_ones:
-            digest = open_ones.pop()
-            known.add(digest)
-            source = next((item for item in issued if digest in _given(item)), None)
-            source = source or next((item for item in issued if digest in _asked(item)), None)
-            sources = [source] if source is not None else []
-            if _LONG_ID.fullmatch(digest) and (source is None or digest in _asked(source)):
-                # What acts on a thing echoes its id: a read may have told it first.
-                told = (item for item in self._told if digest in _given(item) - _asked(item))
-                sources += [self.redactor.again(item) for item in itertools.islice(told, 1)]
-            for source in sources:
-                if source.number not in given and source.number not in found:
-                    found[source.number] = source
-                    open_ones |= _asked(source) - known
-        return tuple(found[number] for number in sorted(found))
+    def origins(self, evidence: Iterable[Exchange]) -> tuple[Exchange, ...]:
+        """The exchanges that issued the credentials in `evidence`, and those in them, oldest first."""
+        return self._origins.of(evidence)
 
     async def _prepared(
         self, request: HttpRequest, transport: Transport | None, moved: float
@@ -300,7 +267,8 @@ class Recorder:
         derived = show.derivations(
             [(name, value) for name, value in request.headers if isinstance(value, str)]
         )
-        return Request(request.method, show.text(url)[:EXCERPT], headers, body, derived)
+        url = show.text(url)[:EXCERPT]
+        return Request(request.method, url, headers, body, derived, self._origins.by_mail(url, body or ""))
 
     def _shown_reply(self, reply: RawReply, pointer: str | None) -> Reply:
         show = self.redactor
@@ -336,16 +304,6 @@ def _special(request: HttpRequest, moved: float, *, wire: bool) -> str:
     return "raw wire" if wire or request.target is not None else ""
 
 
-def _asked(exchange: Exchange) -> set[str]:
-    """What a request needs from earlier replies: digests of credentials, and the ids in its path."""
-    request = exchange.request
-    texts = [request.url, request.body or "", *(value for _, value in request.headers)]
-    bases = {recipe.base for recipe in request.derived if recipe.base}
-    made = {recipe.digest for recipe in request.derived}
-    digests = {digest for text in texts for digest in _DIGEST.findall(text)} | bases
-    return (digests - made) | _path_values(exchange)
-
-
 def _addressed(kept: Kept) -> bool:
     """Whether the request went to the operation that it is named for."""
     method, _, template = kept.exchange.operation.partition(" ")
@@ -354,31 +312,3 @@ def _addressed(kept: Kept) -> bool:
         value == slot or ("{" in slot and value) for value, slot in zip(path, slots, strict=True)
     )
     return same and kept.sent.method == method
-
-
-def _path_values(exchange: Exchange) -> set[str]:
-    path = urlsplit(exchange.request.url).path.split("/")
-    template = exchange.operation.partition(" ")[2].split("/")
-    if len(path) != len(template):
-        return set()
-    return {
-        f"id {value}"
-        for value, slot in zip(path, template, strict=True)
-        if slot.startswith("{") and value and "sha256:" not in value
-    }
-
-
-def _given(exchange: Exchange) -> set[str]:
-    """What a reply gives to later requests."""
-    reply = exchange.reply
-    texts = [reply.body, *(value for _, value in reply.headers)]
-    ids = {f"id {value}" for pair in _ID.findall(reply.body) for value in pair if value}
-    names = _named(exchange) if exchange.label.startswith("register") else set()
-    return {digest for text in texts for digest in _DIGEST.findall(text)} | ids | names
-
-
-def _named(exchange: Exchange) -> set[str]:
-    """The words of a request that may name an account: the run's accounts have digits in their names."""
-    request = exchange.request
-    texts = [request.url, request.body or "", *(value for _, value in request.headers)]
-    return {f"name {word}" for text in texts for word in _NAME.findall(unquote(text))}

@@ -8,7 +8,7 @@ nothing in it expires. It fails while the flaw is there, and passes once the att
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from auth_reports.again import again
 from auth_reports.regression import reasons
 from auth_reports.regression.literals import comment
 from auth_reports.regression.marks import MARK, asked, marks, shown
+from auth_reports.regression.steps import steps_to
 from auth_reports.regression.writer import Writer
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 # What tells a reader of the folder what is there, and what is not.
 LISTING = "auth-conformance-tests.md"
-# The mark of a token in three parts.
-_TOKENS = re.compile(r"‹jwt [^‹›\n]{0,2000}?sha256:([0-9a-f]{12})›")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,37 +109,16 @@ def told(left: Sequence[NotWritten], run: Run) -> list[str]:
 def regression(finding: Finding, run: Run) -> Regression | NotWritten:
     """The test of one finding, or why there is none."""
     attack = _attack(finding)
-    named = finding.expected is not None and bool(finding.expected.about)
     if (finding.operation or "").startswith("WebSocket "):
         return NotWritten(finding, reasons.WEBSOCKET)
     if attack is None:
         return NotWritten(finding, reasons.without_attack(finding))
-    # What an expectation is about may come after the attack: then the attack is a step on the way to it.
-    before = [
-        item
-        for item in finding.evidence
-        if item.number < attack.number and (_prepares(item) or (named and item.role is Role.ATTACK))
-    ]
-    steps = _repeatable(
-        sorted({item.number: item for item in (*finding.origins, *before)}.values(), key=lambda e: e.number)
-    )
+    steps = steps_to(attack, finding)
     reason = _why_not(finding, run, attack, steps)
     if reason:
         return NotWritten(finding, reason)
-    if finding.code.startswith("LIF"):
-        steps = _lived(attack, steps)
-    needed = {digest for item in (*steps, attack) for digest in asked(item)}
-    sought = set[str]()
-    if finding.expected is not None and finding.expected.kind == "no secret":
-        sought = shown(attack) - needed
-        needed |= sought
     groups = [list(group) for _, group in groupby(steps, key=lambda step: step.together or -step.number)]
-    once = finding.expected is not None and finding.expected.kind == "once"
-    raced = once or any(len(group) > 1 for group in groups)
-    sent = {digest for item in (*steps, attack) if item.role is Role.ATTACK for digest in asked(item)}
-    writer = Writer(run, needed, raced=raced, free=sent - _sent_before(run), sought=sought)
-    if finding.expected is not None and finding.expected.kind == "alike":
-        writer.invent()
+    writer = _writer(finding, run, attack, groups)
     for group in groups:
         writer.step(*group)
     written = writer.attack(attack, finding.expected)
@@ -152,6 +130,22 @@ def regression(finding: Finding, run: Run) -> Regression | NotWritten:
     return Regression(
         f"test_{name}.py", writer.file(finding, f"test_{name}"), tuple(sorted(writer.environment))
     )
+
+
+def _writer(finding: Finding, run: Run, attack: Exchange, groups: Sequence[Sequence[Exchange]]) -> Writer:
+    """What writes the test, and knows of each secret where it is from."""
+    told = [*(step for group in groups for step in group), attack]
+    expected = finding.expected.kind if finding.expected is not None else ""
+    needed = {digest for item in told for digest in asked(item)}
+    sought = shown(attack) - needed if expected == "no secret" else set[str]()
+    sent = {digest for item in told if item.role is Role.ATTACK for digest in asked(item)}
+    raced = expected == "once" or any(len(group) > 1 for group in groups)
+    writer = Writer(run, needed | sought, raced=raced, free=sent - _sent_before(run), sought=sought)
+    for letter in {item for step in told for item in step.request.mailed}:
+        writer.mailed.setdefault(letter.asked, []).append(letter)
+    if expected == "alike":
+        writer.invent()
+    return writer
 
 
 def _why_not(finding: Finding, run: Run, attack: Exchange, steps: Sequence[Exchange]) -> str:
@@ -204,10 +198,12 @@ def _holds(attack: Exchange, expected: Expectation | None) -> bool:
             return status < 500
         case "status":
             return expected is not None and str(status) in expected.value.split()
+        case "no status":
+            return expected is not None and str(status) not in expected.value.split()
         case "cookie" | "no cookie" if expected is not None:
             lines = [value.lower() for name, value in attack.reply.headers if name.lower() == "set-cookie"]
             line = next((item for item in lines if item.startswith(f"{expected.name.lower()}=")), "")
-            return (expected.value.lower() in line) is (kind == "cookie")
+            return (expected.value.lower() in line.partition(";")[2]) is (kind == "cookie")
         case _:
             return False
 
@@ -216,14 +212,18 @@ def _unmade(attack: Exchange, steps: Sequence[Exchange], run: Run, expected: Exp
     """The attack's label, if it presents what no step has issued or shown alive and no recipe makes.
 
     In its body and its path that is a secret that nobody but the attack ever sent; any other one does where
-    the secret itself is what must not come back.
+    the secret itself is what must not come back, or where it is wrong in two requests that are to look alike.
     """
-    alive = {digest for step in steps for digest in marks(step)}
+    # What only an attack presented was made up by it; what it was given is somebody's.
+    alive = {
+        digest for step in steps for digest in (shown(step) if step.role is Role.ATTACK else marks(step))
+    }
     alive |= {recipe.digest for recipe in attack.request.derived}
+    alive |= {item.digest for step in (*steps, attack) for item in step.request.mailed}
     lost = {digest for _, value in attack.request.headers for digest in MARK.findall(value)} - alive
     if lost:
         return attack.label
-    if expected is not None and expected.kind == "no secret":
+    if expected is not None and expected.kind in ("no secret", "alike"):
         return ""
     rest = {
         digest for text in (attack.request.url, attack.request.body or "") for digest in MARK.findall(text)
@@ -253,45 +253,3 @@ def _ended(attack: Exchange, steps: Sequence[Exchange]) -> bool:
         and presented <= shown(last)
         and not attack.request.derived
     )
-
-
-def _lived(attack: Exchange, steps: list[Exchange]) -> list[Exchange]:
-    """The steps, and between what issued the attack's credential and what ended it a use of it.
-
-    A credential that never lived is refused as well; and some services remember only what they have seen.
-    """
-    presented = {digest for _, value in attack.request.headers for digest in MARK.findall(value)}
-    if attack.request.method != "GET" or "{" in attack.operation or not presented:
-        return steps
-    place = next((index for index, step in enumerate(steps) if presented <= shown(step)), None)
-    ended = place is not None and place + 1 < len(steps)
-    if place is None or not ended or any(step.together for step in steps):
-        return steps
-    use = replace(attack, role=Role.CONTROL, label=f"control: {attack.operation} with it, before")
-    return [*steps[: place + 1], use, *steps[place + 1 :]]
-
-
-def _repeatable(steps: Sequence[Exchange]) -> list[Exchange]:
-    """The steps without controls that show a token of our own, which no test can make.
-
-    Where a service issues tokens, one that no reply issued was written by the run, and would have expired.
-    """
-    issued: set[str] = set()
-    kept: list[Exchange] = []
-    for step in steps:
-        recipes = {recipe.digest for recipe in step.request.derived}
-        presented = {digest for _, value in step.request.headers for digest in _TOKENS.findall(value)}
-        if step.role is not Role.CONTROL or not issued or not presented - issued - recipes:
-            kept.append(step)
-        issued |= {
-            digest
-            for text in (step.reply.body, *(value for _, value in step.reply.headers))
-            for digest in _TOKENS.findall(text)
-        }
-    return kept
-
-
-def _prepares(exchange: Exchange) -> bool:
-    """Whether the attack needs it: a setup, or a control that shows that the honest twin gets in."""
-    refused = exchange.outcome is not None and exchange.outcome is not Outcome.ACCEPTED
-    return exchange.role is not Role.ATTACK and not refused

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,14 @@ def shown(exchange: Exchange) -> set[str]:
 def quoted(text: str) -> str:
     """Redacted JSON as JSON again: a mark of a JWT holds quotation marks."""
     return MARK.sub(lambda match: f"‹sha256:{match[1]}›", text)
+
+
+def read_json(text: str) -> Any:
+    """Redacted JSON, read; None where it is none, or was cut."""
+    try:
+        return json.loads(quoted(text)) if text else None
+    except ValueError:
+        return None
 
 
 def leaves(document: Any) -> Iterable[tuple[tuple[str | int, ...], Any]]:

@@ -36,10 +36,34 @@ PROBLEM = '''def problem(reply):
     inner = body.get("detail") if isinstance(body, dict) and "error" not in body else body
     return inner if isinstance(inner, dict) else {}
 '''
+# The value may hold any word; and a cookie that is mended may get a prefix (RFC 6265bis §4.1.3).
 COOKIE_LINE = '''def cookie_line(reply, name):
-    """The line that sets a cookie, in lower case; "" where none does."""
+    """The attributes of a cookie that is set, in lower case; "" where none is. It may have got a prefix."""
     lines = (line.lower() for line in reply.headers.get_list("set-cookie"))
-    return next((line for line in lines if line.startswith(name.lower() + "=")), "")
+    names = tuple(prefix + name.lower() + "=" for prefix in ("", "__host-", "__secure-"))
+    return next((line.partition(";")[2] for line in lines if line.startswith(names)), "")
+'''
+MAILED = '''def message_to(address):
+    """The newest message to this person, which a command prints; "" where there is none."""
+    words = shlex.split(MAILBOX_COMMAND)
+    filled = [word.replace("{recipient}", address) for word in words]
+    command = filled if filled != words else [*words, address]
+    text = subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
+    if text.lower().startswith(("to:", "from:", "subject:", "mime-version:", "content-", "return-path:", "received:")):
+        message = email.message_from_string(text, policy=email.policy.default)
+        text = "\\n".join(part.get_content() for part in message.walk() if part.get_content_maintype() == "text")
+    return html.unescape(text)
+
+
+def mailed(address, before, earlier, *, secret=r"[\\w.~+/=-]+"):
+    """What follows the text `before` in a message to `address` that is not the `earlier` one."""
+    for _ in range(100):
+        text = message_to(address)
+        found = re.search(re.escape(before) + f"({secret})", text)
+        if text != earlier and found:
+            return found[1].rstrip(".")
+        time.sleep(0.1)
+    raise LookupError(f"no new message to {address} holds what was asked for")
 '''
 SIGNED = '''def signed(token, key, *, algorithm, claims=(), moments=(), fresh=(), without=(), header=None):
     """The token with other claims, signed with `key`; `moments` are claims in seconds from now."""

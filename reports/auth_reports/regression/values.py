@@ -12,10 +12,15 @@ from auth_reports.regression.literals import joined, kind, literal
 from auth_reports.regression.marks import MARK, made_up, quoted
 
 if TYPE_CHECKING:
-    from auth_conformance.model import Derivation, Exchange, Run, Signing
+    from auth_conformance.model import Derivation, Exchange, Mailed, Run, Signing
 
 # What a test imports, where it needs it.
-MODULES = ("base64", "hashlib", "hmac", "httpx", "json", "jwt", "os", "secrets", "threading", "time", "uuid")
+MODULES = (
+    *("base64", "email", "hashlib", "hmac", "html", "httpx", "json", "jwt", "os", "re", "secrets", "shlex"),
+    *("subprocess", "threading", "time", "uuid"),
+)
+# The variable of the environment that says how messages are read.
+MAILBOX = "MAILBOX_COMMAND"
 
 
 @dataclass(slots=True)
@@ -27,13 +32,26 @@ class Values:
     environment: dict[str, str] = field(default_factory=dict)
     # Variables that name a file, which holds what the variable of the second name stands for.
     files: dict[str, str] = field(default_factory=dict)
+    # By the numbers of the exchanges that asked for it: what came by mail.
+    mailed: dict[int, list[Mailed]] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     _names: dict[str, str] = field(default_factory=dict)
     _ids: dict[str, str] = field(default_factory=dict)
     _recipes: dict[str, Derivation] = field(default_factory=dict)
     _taken: set[str] = field(
         default_factory=lambda: {
-            *("altered", "at_once", "cookie_line", "problem", "send", "signature", "signed", "turn"),
+            *(
+                "altered",
+                "at_once",
+                "cookie_line",
+                "mailed",
+                "message_to",
+                "problem",
+                "send",
+                "signature",
+                "signed",
+                "turn",
+            ),
             *MODULES,
         }
     )

@@ -2,47 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Expectation, Outcome, Role
+from auth_reports.regression.layout import Layout
 from auth_reports.regression.literals import comment, kind, literal
-from auth_reports.regression.marks import MARK, leaves, names_something, quoted, shown
-from auth_reports.regression.snippets import (
-    ALTERED,
-    AT_ONCE,
-    COOKIE_LINE,
-    PROBLEM,
-    SEND,
-    SEND_TOGETHER,
-    SIGNATURE,
-    SIGNATURE_BY_PAIR,
-    SIGNED,
-)
-from auth_reports.regression.values import Values
+from auth_reports.regression.marks import MARK, leaves, names_something, read_json, shown
+from auth_reports.regression.values import MAILBOX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from auth_conformance.model import Derivation, Exchange, Finding
+    from auth_conformance.model import Derivation, Exchange
 
 # What the client sets itself, and what describes a body that is written anew.
 _OUR_OWN = frozenset(
     {"accept-encoding", "connection", "content-length", "host", "user-agent", "content-type"}
 )
-# Who wins a race is chance: it is run so often, on an account of its own each time, by so many clients.
-_RACES = 3
+# Who wins a race is chance: it is run by so many clients.
 # Characters that a chosen password has at least.
 _CHOSEN = 24
 _CLIENTS = 10
 
 
 @dataclass(slots=True)
-class Writer(Values):
-    """Writes steps as statements. `raced` says that some of them go out at the same instant."""
+class Writer(Layout):
+    """Writes steps as statements."""
 
-    raced: bool = False
     # Secrets that nobody but the attack ever sent: where all that counts is whether they come back, any will do.
     free: set[str] = field(default_factory=set)
     # Secrets that are read from a reply only to be looked for later: a service without the flaw may tell none.
@@ -50,9 +37,8 @@ class Writer(Values):
     _sought: set[str] = field(default_factory=set)
     # The steps by their numbers.
     _done: dict[int, Exchange] = field(default_factory=dict)
-    # Digests of keys under which an honest control got in, and by their variables the keys that none shows to be right.
+    # Digests of keys under which an honest control got in.
     proved: set[str] = field(default_factory=set)
-    unproved: dict[str, str] = field(default_factory=dict)
 
     def step(self, exchange: Exchange, *others: Exchange) -> None:
         """One request on the way to the attack, or several at once: it must do now what it did then."""
@@ -63,6 +49,12 @@ class Writer(Values):
             for match in MARK.finditer(exchange.request.body or ""):
                 self._chosen(match[1])
         self._choose_anew(exchange)
+        letters = [letter for letter in self.mailed.get(exchange.number, ()) if letter.digest in self.needed]
+        earlier = self._unused("earlier") if letters else ""
+        if letters:
+            self._helpers |= {"mailed"}
+            self.environment.setdefault(MAILBOX, "")
+            self.lines.append(f"{earlier} = message_to({self._text(letters[0].address, '')})")
         reply = self._call(exchange)
         self._replies[exchange.number] = reply
         self._done[exchange.number] = exchange
@@ -80,6 +72,11 @@ class Writer(Values):
                 f"assert {reply}.status_code < 400, {literal('before the attack: ' + exchange.label)}"
             )
         self._learn(exchange, reply)
+        for letter in letters:
+            name = self._names[letter.digest] = self._unused("mailed_token")
+            where = f"{self._text(letter.address, '')}, {literal(letter.before)}, {earlier}"
+            only = f', secret=r"\\d{{{letter.digits}}}"' if letter.digits else ""
+            self.lines.append(f"{name} = mailed({where}{only})")
 
     def _race(self, exchanges: Sequence[Exchange]) -> None:
         """Requests that go out at the same instant: what one of them issued exists only where it was served."""
@@ -149,6 +146,8 @@ class Writer(Values):
                 return [f"{reply}.status_code < 400"]
             case "no crash":
                 return [f"{reply}.status_code < 500"]
+            case "no status":
+                return [f"str({reply}.status_code) not in {expected.value.split()!a}"]
             case "status":
                 return [f"str({reply}.status_code) in {expected.value.split()!a}"]
             case _:
@@ -256,22 +255,19 @@ class Writer(Values):
             self._names[digest] = "NEW_PASSWORD"
 
     def _choose_anew(self, exchange: Exchange) -> None:
-        """The new password of a user who is logged in and gives the old one, too: it is the test's to choose."""
+        """The new password of who gives the old one, or a mailed token, too: it is the test's to choose."""
         headers = " ".join(value for _, value in exchange.request.headers)
         told = list(dict.fromkeys(MARK.findall(exchange.request.body or "")))
         new = [digest for digest in told if digest not in self._names]
         logged_in = any(digest in self._names for digest in MARK.findall(headers))
+        logged_in = logged_in or any(item.digest in self._names for item in exchange.request.mailed)
         if exchange.role is Role.SETUP and logged_in and len(new) == 1 and len(told) > 1:
             self._helpers.add("PASSWORD")
             name = self._names[new[0]] = self._unused("changed_password")
             self.lines.append(f"{name} = NEW_PASSWORD + {literal(str(len(self.lines)))}")
 
     def _learn(self, exchange: Exchange, reply: str) -> None:
-        try:
-            document = json.loads(quoted(exchange.reply.body)) if exchange.reply.body else None
-        except ValueError:
-            document = None
-        for path, value in leaves(document):
+        for path, value in leaves(read_json(exchange.reply.body)):
             expression = reply + ".json()" + "".join(f"[{part!a}]" for part in path)
             mark = MARK.fullmatch(value) if isinstance(value, str) else None
             if mark is not None and mark[1] in self.needed - self._names.keys():
@@ -300,104 +296,9 @@ class Writer(Values):
                     f"{variable} = {reply}.headers[{literal(name)}].removeprefix({literal(before)})"
                 )
 
-    def file(self, finding: Finding, function: str) -> str:
-        """The whole file."""
-        needs = [
-            f"    {name}: {'a file in PEM with the key' if name in self.files else 'the value'} "
-            f"that the report shows as sha256:{digest}"
-            for name, digest in self.environment.items()
-        ]
-        base = "http://127.0.0.1:8000" if self.run.target.kind == "app" else self.run.target.address
-        head = [
-            '"""' + comment(f"{finding.code} {finding.title}: {finding.operation or ''}").strip(),
-            "",
-            comment(finding.message),
-            "",
-            f"Written by auth-conformance from run {comment(self.run.run_id)}.",
-            "It fails while the flaw is there, and passes once it is mended.",
-            "Environment:",
-            f"    BASE_URL: where the service listens (default {comment(base)})",
-            *needs,
-            '"""',
-            "",
-            *(f"import {name}" for name in self._modules()),
-            *(["from concurrent.futures import ThreadPoolExecutor"] if self.raced else []),
-            *(["from pathlib import Path"] if self.files else []),
-            "",
-            "import httpx",
-            *(["import jwt  # PyJWT[crypto]"] if "signed by a pair" in self._helpers else []),
-            "",
-            f'BASE_URL = os.environ.get("BASE_URL", {literal(base)})',
-            *(["RUN = secrets.token_hex(3)"] if "RUN" in self._helpers and not self.raced else []),
-            *(['NEW_PASSWORD = f"{secrets.token_urlsafe(18)}-7qX"'] if "PASSWORD" in self._helpers else []),
-            *(
-                f'{self.files[name]} = Path(os.environ["{name}"]).read_text()'
-                if name in self.files
-                else f'{name} = os.environ["{name}"]'
-                for name in self.environment
-            ),
-            "",
-            "",
-            SEND_TOGETHER if self.raced else SEND,
-        ]
-        if "at_once" in self._helpers:
-            head += ["", AT_ONCE]
-        if "altered" in self._helpers:
-            head += ["", ALTERED]
-        if "signed" in self._helpers:
-            pair = "signed by a pair" in self._helpers
-            head += ["", SIGNED, "", SIGNATURE_BY_PAIR if pair else SIGNATURE]
-        if "cookie_line" in self._helpers:
-            head += ["", COOKIE_LINE]
-        if "problem" in self._helpers:
-            head += ["", PROBLEM]
-        return "\n".join(
-            [*head, "", f"def {function}() -> None:", *(f"    {line}" for line in self._body_lines()), ""]
-        )
-
-    def _modules(self) -> list[str]:
-        """What is imported of the standard library, in order."""
-        needed = {"os"}
-        if self._helpers & {"RUN", "PASSWORD"}:
-            needed.add("secrets")
-        if "signed" in self._helpers:
-            needed |= {"base64", "hmac", "json", "time", "uuid"}
-        if self.unproved:
-            needed.add("hashlib")
-        if self.raced:
-            needed.add("threading")
-        return sorted(needed)
-
-    def _body_lines(self) -> list[str]:
-        """The statements; first, that the key is the one of the finding, where no accepted control shows it."""
-        proof = [
-            line
-            for variable, digest in self.unproved.items()
-            for line in _is_key_of(digest, variable, pem=variable in self.files.values())
-        ]
-        if not self.raced:
-            return proof + self.lines
-        anew = ["RUN = secrets.token_hex(3)"] if "RUN" in self._helpers else []
-        loop = f"for turn in range({_RACES}):  # who wins a race is chance"
-        return [*proof, loop, *(f"    {line}" for line in (*anew, *self.lines))]
-
 
 def _header_names(exchange: Exchange) -> set[str]:
     return {name.lower() for name, _ in exchange.reply.headers}
-
-
-def _is_key_of(digest: str, variable: str, *, pem: bool) -> list[str]:
-    """What asserts that a key is the one of the finding; a file may end in a line break that the key did not have."""
-    about = f'"{variable} is not the key that the finding is about"'
-    if not pem:
-        told = f"hashlib.sha256({variable}.encode()).hexdigest().startswith({literal(digest)})"
-        return [f"assert {told}, {about}"]
-    told = f"any(digest.startswith({literal(digest)}) for digest in digests)"
-    return [
-        f"spelled = ({variable}, {variable}.strip(), {variable}.strip() + {literal(chr(10))})",
-        "digests = [hashlib.sha256(text.encode()).hexdigest() for text in spelled]",
-        f"assert {told}, {about}",
-    ]
 
 
 def _found(place: str) -> str:
