@@ -6,13 +6,13 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from auth_conformance.discovery.names import avoided, mentions, names, rank
+from auth_conformance.discovery.names import avoided, dangerous, mentions, names, rank
 from auth_conformance.discovery.parents import Above, identifiers, parameters, take_down, ways_in, ways_up
 from auth_conformance.discovery.sampling import body_type, free_text, sample, with_body
 from auth_conformance.discovery.schemas import Field, fields
 from auth_conformance.model import Provenance
 from auth_conformance.oracles.pointer import put, put_alike
-from auth_conformance.target import Objects, Operation
+from auth_conformance.target import Objects, Operation, Writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -88,6 +88,27 @@ def _settle(known: Knowledge, objects: Objects) -> None:
         Provenance.OBSERVED,
         "what A created was read back" + (" and deleted again" if objects.delete else ""),
     )
+
+
+def find_writings(scout: Scout, known: Knowledge) -> None:
+    """Fill in `writings`: changes that take a text beside those of the collections, and no flow's."""
+    flows = [item.operation for item in known.logins] + [item.operation for item in known.logouts]
+    flows += [known.register.operation] if known.register is not None else []
+    flows += [known.refresh.operation] if known.refresh is not None else []
+    flows += [known.password_change.form.operation] if known.password_change is not None else []
+    flows += [known.keys.create] if known.keys is not None else []
+    flows += [item.create for item in (known.objects, *known.further) if item is not None]
+    taken = {item.name for item in flows}
+    found = []
+    for operation in known.by_method("POST"):
+        media = body_type(operation)
+        if operation.name in taken or "{" in operation.path or media is None or dangerous(operation):
+            continue
+        text = free_text(operation.bodies[media])
+        made = sample(operation.bodies[media], scout.rng)
+        if text is not None and isinstance(made, dict) and not avoided(operation, "objects"):
+            found.append(Writing(operation, made, text.pointer))
+    known.writings = tuple(found[:_MOST])
 
 
 def _collections(known: Knowledge) -> Iterator[Collection]:

@@ -28,6 +28,7 @@ from auth_conformance.target import (
     Verification,
     WebSocketRoute,
     Witness,
+    Writing,
 )
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Knowledge:
     keys: KeyManagement | None = None
     objects: Objects | None = None
     further: list[Objects] = field(default_factory=list)
+    writings: tuple[Writing, ...] = ()
     witness: Witness | None = None
     second: Witness | None = None
     key_witness: Witness | None = None
@@ -205,6 +207,7 @@ class Knowledge:
             keys=self.keys,
             objects=self.objects,
             further=tuple(self.further),
+            writings=self.writings,
             witness=self.witness,
             second=self.second,
             key_witness=self.key_witness,

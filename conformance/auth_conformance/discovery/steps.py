@@ -17,7 +17,7 @@ from auth_conformance.discovery.access import (
     use_ready,
 )
 from auth_conformance.discovery.asking import ExhaustedError, Scout
-from auth_conformance.discovery.belongings import find_objects
+from auth_conformance.discovery.belongings import find_objects, find_writings
 from auth_conformance.discovery.callers import find_public, find_witnesses
 from auth_conformance.discovery.code import find_source
 from auth_conformance.discovery.declared import declared_flows, declared_logins, declared_logouts
@@ -34,6 +34,7 @@ from auth_conformance.discovery.logins import Attempt, attempts, completed
 from auth_conformance.discovery.management import find_sessions, find_user_management, find_websockets
 from auth_conformance.discovery.names import dangerous
 from auth_conformance.discovery.newcomers import settle, verify_registration
+from auth_conformance.discovery.pages import read_pages
 from auth_conformance.discovery.preludes import prepared, protected
 from auth_conformance.discovery.protection import find_protection
 from auth_conformance.discovery.providers import provider_attempts
@@ -78,6 +79,7 @@ async def explore(scout: Scout, known: Knowledge) -> None:
     _insist(known)
     if known.witness is None or known.second is None:
         await _step(scout, known, partial(_witnesses, scout, known))
+    await _step(scout, known, partial(read_pages, scout, known, doorman))
     await _step(scout, known, partial(find_public, scout, known), skip=known.public is not None)
     await _step(scout, known, partial(find_signing_keys, scout, known, doorman))
     await _step(scout, known, partial(find_public_keys, scout, known))
@@ -101,6 +103,7 @@ async def explore(scout: Scout, known: Knowledge) -> None:
     open_mailbox(known)
     find_recovery(known)
     find_source(known)
+    find_writings(scout, known)
     fill_gaps(known)
     known.say("discovery", f"{scout.used} requests", Provenance.OBSERVED)
 

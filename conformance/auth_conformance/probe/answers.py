@@ -57,6 +57,11 @@ class Answer:
         return self.outcome is Outcome.CRASHED and not self.reply.late
 
     @property
+    def granted(self) -> bool:
+        """Whether a change was granted as far as its answer tells: 2xx, or a redirect as browsers get it."""
+        return self.status is not None and 200 <= self.status < 400 and self.judgement is None
+
+    @property
     def accepted(self) -> bool:
         """Whether the caller got in."""
         return self.outcome is Outcome.ACCEPTED

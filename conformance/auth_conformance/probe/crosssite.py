@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -20,36 +21,23 @@ from auth_conformance.model import (
     Violation,
 )
 from auth_conformance.oracles.cookies import parse_set_cookie
-from auth_conformance.oracles.pointer import put, resolve
-from auth_conformance.probe.core import CSRF_REMEDY, Answer, Session, Unclear
+from auth_conformance.oracles.pointer import put
+from auth_conformance.probe.core import Answer, Missing, Session, Unclear
 from auth_conformance.probe.csrftokens import CsrfTokens
 from auth_conformance.probe.described import Described
 from auth_conformance.probe.minting import Minting
+from auth_conformance.probe.mutations import Mutation, Mutations
 from auth_conformance.probe.sessions import Sessions
 from auth_conformance.probe.simplerequests import SIMPLE, Simple, shaped
+from auth_conformance.secret import Secret
 from auth_conformance.target import Account
 from auth_conformance.transports.message import HttpRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from auth_conformance.target import Form, Operation
+    from auth_conformance.target import Form
 
 EVIL = "https://evil.example"
 Headers = tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Mutation:
-    """A request that creates something, and how its owner sees whether it did."""
-
-    operation: Operation
-    template: Mapping[str, object]
-    text_field: str
-    identifier: str
-    id_parameter: str = ""
-    read: Operation | None = None
-    listing: Operation | None = None
 
 
 @dataclass(slots=True)
@@ -64,7 +52,7 @@ class Forgeries:
 
 
 # Minting is named so that it comes after Sessions, as everywhere else.
-class CrossSite(Described, CsrfTokens, Sessions, Minting):
+class CrossSite(Described, Mutations, CsrfTokens, Sessions, Minting):
     """Sentences about requests that the user did not mean to send."""
 
     async def must_resist_forgery(self) -> Verdict:
@@ -81,9 +69,11 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
             await self._must_create(mutation, live)
             await self._forge_creations(mutation, bare, found)
             await self._forge_tokens(mutation, account, session, found)
-        else:
-            self._without_mutation(found)
+        written = await self._forge_writings(found)
+        if mutation is None:
+            self._without_mutation(found, written)
         await self._forge_further(live, bare, found)
+        await self._forge_change(found)
         await self._forge_login(account, found)
         await self._forge_logout(account, found)
         closing = await self.sign_in(account, Kind.COOKIE)
@@ -104,6 +94,76 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
                 except Unclear as unclear:
                     self.notes.append(f"not forged: {objects.create.name}: {unclear.verdict.reason}")
 
+    async def _forge_writings(self, found: Forgeries) -> set[str]:
+        """Forge whatever else leaves a text that its owner is shown; returns the names of what was forged."""
+        forged: set[str] = set()
+        if not self.target.writings:
+            return forged
+        try:
+            live = (await self.sign_in(await self.another_victim(), Kind.COOKIE)).credential
+        except Missing as reason:
+            self.notes.append(f"what leaves a text was not forged: {reason}")
+            return forged
+        for item in self.target.writings:
+            own = [seen for seen in self.target.operations if seen.name == f"GET {item.operation.path}"]
+            shown = (*own, *(witness.operation for witness in self.witnesses))
+            mutation = Mutation(item.operation, item.template, item.text_field, "", shown=shown)
+            try:
+                await self._must_create(mutation, live)
+            except Unclear as reason:
+                self.notes.append(f"not forged: {item.operation.name}: {reason}")
+                continue
+            await self._forge_creations(mutation, replace(live, companions=()), found)
+            forged.add(item.operation.name)
+        return forged
+
+    async def _forge_change(self, found: Forgeries) -> None:
+        """Change the password by a page of another site: what guards every other form may be forgotten here.
+
+        Where the present password is asked for, only who knows it can do that: a low finding.
+        """
+        change = self.target.password_change
+        if change is None or change.form.operation.method != "POST":
+            return
+        name, proofs = change.form.operation.name, []
+        try:
+            account = await self.another_victim()
+        except Missing as reason:
+            self.notes.append(f"{name} was not forged: {reason}")
+            return
+        for number in range(2):
+            new = Secret(self.password())
+            self.scene.recorder.redactor.learn(new)
+            session = await self.sign_in(account, Kind.COOKIE)
+            bare = replace(session.credential, companions=())
+            request = change.request(account.password, new)
+            if (request.body or b"")[:1] == b"{":
+                request = shaped(change.form.operation.request(), SIMPLE[0], json.loads(request.body or b""))
+            answer = await self.send(
+                request.with_headers(*bare.headers, *self._foreign()["of another site"]),
+                label=f"{'again: ' * number}change the password by a page of another site",
+                role=Role.ATTACK,
+                operation=name,
+            )
+            if answer.judgement is not None:
+                found.unsure.append(f"a forged change of the password: {answer.why}")
+                return
+            try:
+                after = await self.log_in(replace(account, password=new), Kind.COOKIE)
+            except Unclear:
+                found.refused += 1
+                return
+            account = self.now_known_by(account, new)
+            proofs += [answer.exchange, after.answer.exchange]
+        asked = change.current is not None
+        severity = Severity.LOW if asked else self._grade(found.reach)
+        if severity is not Severity.HIGH and self.target.policy.same_site_only:
+            self.notes.append(f"{name} is kept from forgery by SameSite={found.reach} alone, as declared")
+            return
+        message = f"{name} changes the password for a page of another site"
+        message += ", which has to know the present one." if asked else "."
+        found.violations.append(Violation(name, message, severity, tuple(proofs), Expectation("refused")))
+
     def _concluded_forgeries(self, found: Forgeries, what: str) -> Verdict:
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if found.violations:
@@ -119,52 +179,25 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
             return Inconclusive("Nothing could be forged here.", "", evidence, notes)
         return Passed(f"{found.refused} {what} changed nothing.", evidence, notes)
 
-    def mutation(self) -> Mutation | None:
-        """The operation that creates an object, or a key: with a text by which its owner knows it again.
-
-        A CSRF token in its body is no part of the template: it comes with the session, or does not.
-        """
-        found = self._mutation()
-        login = self.target.login(Kind.COOKIE)
-        if found is None or login is None or not login.csrf_field:
-            return found
-        template = {key: value for key, value in found.template.items() if key != login.csrf_field}
-        return replace(found, template=template)
-
-    def _mutation(self) -> Mutation | None:
-        objects, keys = self.target.objects, self.target.keys
-        if objects is not None and objects.create.method == "POST":
-            return Mutation(
-                objects.create,
-                objects.template,
-                objects.text_field,
-                objects.identifier,
-                objects.id_parameter,
-                objects.read,
-                objects.listing,
-            )
-        if keys is not None and keys.create.method == "POST" and keys.listing is not None:
-            name = next((key for key, value in keys.template.items() if isinstance(value, str)), None)
-            if name is not None:
-                return Mutation(keys.create, keys.template, name, keys.identifier or "", listing=keys.listing)
-        return None
-
-    def _without_mutation(self, found: Forgeries) -> None:
+    def _without_mutation(self, found: Forgeries, written: set[str]) -> None:
         """Where nothing is known to create something: what pages could send all the same is not decided."""
         target = self.target
         flows = {item.operation.name for item in target.logins}
         flows |= {item.operation.name for item in target.logouts}
         flows |= {target.register.operation.name} if target.register is not None else set()
         flows |= {target.refresh.operation.name} if target.refresh is not None else set()
-        flows |= {form.operation.name for form in self._forms()}
+        flows |= {form.operation.name for form in self._forms()} | written
         # Other methods than these a page sends only after it has asked (Fetch, CORS-preflight).
         others = [item.name for item in self.target.operations if item.method == "POST"]
         left = [name for name in others if name not in flows]
-        if left or not target.has_document:
+        if left or not (target.has_document or written):
             what = left[0] if left else "What changes something"
             found.unsure.append(f"{what} was not forged: nothing is known that shows what it changes")
             found.remedy = self._remedy(Need.OBJECTS)
-        self.notes.append("no operation that creates something is known: only login and logout were forged")
+        if not written:
+            self.notes.append(
+                "no operation that creates something is known: only login and logout were forged"
+            )
 
     def _forms(self) -> list[Form]:
         """What asks for more than a cookie: the present password, or a token out of a mail."""
@@ -179,43 +212,6 @@ class CrossSite(Described, CsrfTokens, Sessions, Minting):
             found += [verification.confirm.form]
             found += [verification.ask.form] if verification.ask is not None else []
         return found
-
-    async def _must_create(self, mutation: Mutation, live: Credential) -> None:
-        """The control: the honest request works, and is seen to work. Raises Unclear."""
-        text = self.word(14)
-        answer = await self.call(
-            mutation.operation,
-            live,
-            label="control: the honest request",
-            role=Role.CONTROL,
-            body=put(dict(mutation.template), mutation.text_field, text),
-        )
-        if not answer.reply.ok:
-            raise Unclear(
-                f"{mutation.operation.name} refused the honest request ({answer.why or answer.status}).",
-                CSRF_REMEDY,
-            )
-        if not await self._came_into_being(mutation, live, text, answer):
-            raise Unclear(f"{mutation.operation.name} created something that its owner cannot see.")
-
-    async def _came_into_being(
-        self, mutation: Mutation, owner: Credential, text: str, answer: Answer
-    ) -> Exchange | None:
-        """RR: the reply in which the owner finds what the request was to create."""
-        identifier = resolve(answer.reply.json, mutation.identifier) if mutation.identifier else None
-        if answer.reply.ok and mutation.read is not None and isinstance(identifier, (str, int)):
-            values = {mutation.id_parameter: str(identifier)}
-            seen = await self.call(
-                mutation.read, owner, label="the owner reads", role=Role.CONTROL, values=values
-            )
-            if seen.reply.ok and text in seen.reply.text:
-                return seen.exchange
-        parents = self.target.objects.parents if self.target.objects else ()
-        above = [parent.parameter for parent in parents if not parent.in_body]
-        if mutation.listing is not None and mutation.listing.path.count("{") <= len(above):
-            seen = await self.call(mutation.listing, owner, label="the owner lists", role=Role.CONTROL)
-            return seen.exchange if seen.reply.ok and text in seen.reply.text else None
-        return None
 
     def _reach_of_cookie(self, answer: Answer, live: Credential) -> str:
         """Where browsers send the session cookie: its SameSite, `absent` when it says nothing."""

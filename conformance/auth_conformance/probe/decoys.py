@@ -20,7 +20,8 @@ from auth_conformance.model import (
 )
 from auth_conformance.oracles.pointer import put
 from auth_conformance.probe.core import Answer, Missing, Unclear
-from auth_conformance.probe.crosssite import CrossSite, Mutation
+from auth_conformance.probe.crosssite import CrossSite
+from auth_conformance.probe.mutations import Mutation
 from auth_conformance.probe.simplerequests import SIMPLE, Simple, shaped
 
 if TYPE_CHECKING:

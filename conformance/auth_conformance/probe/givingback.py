@@ -53,7 +53,7 @@ class GivingBack(Mailing):
         request = request.with_headers(*credential.headers).with_query(*credential.query)
         name = change.form.operation.name
         answer = await self.send(request, label=f"give {own.label} its password back", operation=name)
-        if not answer.reply.ok:
+        if not answer.granted:
             raise Unclear(f"{name} answered {answer.why or answer.status}.")
 
     async def _back_by_reset(self, own: Account, now: Account) -> None:
@@ -64,5 +64,5 @@ class GivingBack(Mailing):
             label=f"give {own.label} its password back",
             operation=confirm.form.operation.name,
         )
-        if not answer.reply.ok:
+        if not answer.granted:
             raise Unclear(f"{confirm.form.operation.name} answered {answer.why or answer.status}.")

@@ -8,7 +8,8 @@ from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import Expectation, Need, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.pointer import put
 from auth_conformance.probe.core import Missing, Unclear
-from auth_conformance.probe.crosssite import EVIL, CrossSite, Forgeries, Mutation
+from auth_conformance.probe.crosssite import EVIL, CrossSite, Forgeries
+from auth_conformance.probe.mutations import Mutation
 from auth_conformance.probe.simplerequests import SIMPLE, shaped
 from auth_conformance.transports.message import HttpRequest
 

@@ -71,7 +71,7 @@ class PasswordEnds(Namesakes, Mailing):
         request = change.request(account.password, new)
         request = request.with_headers(*session.credential.headers).with_query(*session.credential.query)
         answer = await self.send(request, label="change the password", operation=name)
-        if not answer.reply.ok:
+        if not answer.granted:
             raise Unclear(f"{name} changed nothing ({answer.why or answer.status}).")
         changed = replace(account, password=new)
         violations = await self._old_is_dead(account, changed, answer, name)
@@ -116,7 +116,7 @@ class PasswordEnds(Namesakes, Mailing):
         self.scene.recorder.redactor.learn(new)
         request = recovery.confirm.request(token, new, account.address)
         answer = await self.send(request, label="set a new password by mail", operation=name)
-        if not answer.reply.ok:
+        if not answer.granted:
             raise Unclear(f"{name} set no password ({answer.why or answer.status}).")
         violations = await self._old_is_dead(account, replace(account, password=new), answer, name)
         violations += await self._other_logins(others, "after the password was reset", name, answer, doubts)

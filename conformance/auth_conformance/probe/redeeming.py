@@ -228,7 +228,7 @@ class Redeeming(Knocking, Clockwork):
             label="change the password",
             operation=change.form.operation.name,
         )
-        if not answer.reply.ok:
+        if not answer.granted:
             raise Unclear(f"the password could not be changed ({answer.why or answer.status})")
         self._now_has(account, new)
         return await self._redeem(account, account, token, "a token from before the change")

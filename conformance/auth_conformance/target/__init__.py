@@ -5,7 +5,7 @@ replies into credentials, without sending anything themselves.
 """
 
 from auth_conformance.target.accounts import Account, SessionManagement, Switch, UserManagement, styled
-from auth_conformance.target.belongings import KeyManagement, Objects, Parent
+from auth_conformance.target.belongings import KeyManagement, Objects, Parent, Writing
 from auth_conformance.target.knowledge import Listening, Published, Source, Target, WebSocketRoute, Witness
 from auth_conformance.target.logins import Login, LoginStep, Logout, Refresh, Register, address_of
 from auth_conformance.target.operations import Form, Operation, Parameter, Schema, typed
@@ -41,6 +41,7 @@ __all__ = [
     "Verification",
     "WebSocketRoute",
     "Witness",
+    "Writing",
     "address_of",
     "styled",
     "typed",

@@ -34,6 +34,15 @@ class KeyManagement:
 
 
 @dataclass(frozen=True, slots=True)
+class Writing:
+    """A change by which people leave a text of their own: the member that takes it, and what else the body holds."""
+
+    operation: Operation
+    template: Mapping[str, Any]
+    text_field: str
+
+
+@dataclass(frozen=True, slots=True)
 class Parent:
     """What stands above objects, in their paths or in the body of a creation, and where a caller gets one of their own.
 

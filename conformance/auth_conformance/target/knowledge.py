@@ -10,7 +10,7 @@ from auth_conformance.credentials import Carrier, Kind, SigningKey
 from auth_conformance.model import Fact, Need, Provenance
 from auth_conformance.secret import Secret
 from auth_conformance.target.accounts import Account, SessionManagement, UserManagement
-from auth_conformance.target.belongings import KeyManagement, Objects
+from auth_conformance.target.belongings import KeyManagement, Objects, Writing
 from auth_conformance.target.logins import Login, Logout, Refresh, Register
 from auth_conformance.target.operations import Operation
 from auth_conformance.target.passwords import PasswordChange, Recovery, Verification
@@ -82,6 +82,7 @@ class Target:
 
     `key_witness` is the witness of keys, where they open other operations than logins do.
     `further` are other collections of people's own objects: who guards the first may forget the next.
+    `writings` are other changes that leave a text of the caller's.
     `absent` names features for which there is evidence of absence; a need that is neither met nor absent
     is something that the user could supply, and `remedies` says how.
     """
@@ -99,6 +100,7 @@ class Target:
     keys: KeyManagement | None = None
     objects: Objects | None = None
     further: tuple[Objects, ...] = ()
+    writings: tuple[Writing, ...] = ()
     witness: Witness | None = None
     second: Witness | None = None
     key_witness: Witness | None = None

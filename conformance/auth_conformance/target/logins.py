@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,10 @@ from auth_conformance.secret import Secret
 from auth_conformance.target.accounts import styled
 from auth_conformance.target.operations import Operation, typed
 from auth_conformance.transports.message import HttpRequest, RawReply, Step
+
+# How much of a page is read in search of the field that asks for a password.
+_READ = 200_000
+_PASSWORD_FIELD = re.compile(r"""<input\b[^>]*\btype\s*=\s*["']?password\b""", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,7 @@ class Login:
 
     def read(self, reply: RawReply, owner: str) -> Credential | None:
         """The credential in a login reply; None when the login was refused or holds none."""
-        if reply.status is None or reply.status >= 400:
+        if reply.status is None or reply.status >= 400 or self._asks_again(reply):
             return None
         value = (
             reply.cookies.get(self.cookie) or self._kept(reply)
@@ -124,6 +129,11 @@ class Login:
             return None
         companions, crumbs = self._protection(reply)
         return Credential(self.carrier, Secret(value), owner, companions, crumbs)
+
+    def _asks_again(self, reply: RawReply) -> bool:
+        """Whether the answer is the form once more: pages may refuse with 200, and give every visitor a session."""
+        page = self.encoding == "form" and self.cookie is not None and "html" in reply.media_type
+        return page and reply.ok and _PASSWORD_FIELD.search(reply.text[:_READ]) is not None
 
     def _kept(self, reply: RawReply) -> str | None:
         """The cookie of the visit before the login, where this login was granted by sending people onwards."""

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+SPARE = {name: f"{name}-Quill-Orchard-52" for name in ("carol", "dave", "erin")}
 COOKIE = "__Host-lending"
 Held = dict[str, str]
 
@@ -30,13 +31,15 @@ async def sent(request: Request) -> dict[str, str]:
 
 
 class Lending:
-    """The site. `flaw`: `keeps` the session at the login, `logout` ends nothing, `open` leaves the change of the
-    passphrase without its token, `unasked` changes it without the old one."""
+    """The site. `flaw`: `keeps` the session at the login; `logout` ends nothing; `open` and `posts` are the change of
+    the passphrase and the form for loans without a token; `unasked` changes without the old passphrase, and
+    `outlives` is a change that ends no other session."""
 
     def __init__(self, flaw: str = "") -> None:
         self.flaw = flaw
         self.sessions: dict[str, Held] = {}
-        self.people = dict(PEOPLE)
+        self.people = PEOPLE | SPARE
+        self.loans: list[tuple[str, str]] = []
 
     def opened(self, answer: Response, **held: str) -> Response:
         sid = secrets.token_urlsafe(24)
@@ -79,7 +82,19 @@ class Lending:
         if "name" not in held:
             return self.away(request)
         hello = f"<h1>Good day, <b>{html.escape(held['name'])}</b></h1>"
-        return page(f"{hello}<a href='/account'>Account</a>{form('/leave', '', held)}")
+        mine = "".join(f"<li>{html.escape(title)}</li>" for name, title in self.loans if name == held["name"])
+        lend = form("/loans", '<input name="title" required>', held)
+        leave = form("/leave", "", held).replace(">Go<", ">Sign out<")
+        return page(f"{hello}<a href='/account'>Account</a><ul>{mine}</ul>{lend}{leave}")
+
+    async def lend(self, request: Request) -> Response:
+        held, body = self.held_by(request), await sent(request)
+        if "name" not in held:
+            return self.away(request)
+        if self.flaw != "posts" and body.get("_proof") != held["proof"]:
+            return page("The form has expired.", 400)
+        self.loans.append((held["name"], body.get("title", "")))
+        return RedirectResponse("/desk", 303)
 
     async def account(self, request: Request) -> Response:
         held = self.held_by(request)
@@ -98,6 +113,8 @@ class Lending:
         if self.flaw != "unasked" and self.people[name] != body.get("old"):
             return page("Wrong passphrase", 400)
         self.people[name] = body.get("new", "")
+        if self.flaw == "outlives":
+            return RedirectResponse("/account", 303)
         others = [
             sid for sid, other in self.sessions.items() if other is not held and other.get("name") == name
         ]
@@ -127,6 +144,7 @@ def pages_app(*, flaw: str = "") -> Starlette:
             Route("/desk", site.desk),
             Route("/account", site.account),
             Route("/account/passphrase", site.change, methods=["POST"]),
+            Route("/loans", site.lend, methods=["POST"]),
             Route("/leave", site.leave, methods=["POST"]),
         ]
     )

@@ -2,7 +2,12 @@
 
 import pytest
 from checks.judging import judged_as_found, said
-from checks.pages_app import pages_app
+from checks.pages_app import SPARE, pages_app
+
+from auth_conformance.discovery.knowledge import Knowledge
+from auth_conformance.discovery.lifecycle import is_logout
+from auth_conformance.discovery.pages import forms_in
+from auth_conformance.settings import load
 
 
 @pytest.mark.parametrize(("flaw", "name"), [("", "passed"), ("keeps", "failed")])
@@ -23,3 +28,42 @@ def test_pages_may_send_strangers_to_their_login() -> None:
 def test_a_page_without_a_challenge_is_a_small_matter() -> None:
     result = judged_as_found("ERR101", pages_app())
     assert (result.name, result.severity.name) == ("failed", "LOW"), said(result)
+
+
+def test_forms_tell_their_fields_their_token_and_what_their_button_says() -> None:
+    known = Knowledge(load({}), "url", "https://shop.example", None)
+    page = """<form method="post" action="https://elsewhere.example/x"><input name="a"></form>
+    <form method="post"><input type="hidden" name="_proof" value="Zk3v9QpLw8Xt2Rb7Nd5J">
+    <input type="hidden" name="v" value="2">
+    <textarea name="note" required></textarea><input type=submit value="Sign out"></form>"""
+    (form,) = forms_in(known, page, "/desk")
+    assert (form.operation.name, form.proof) == ("POST /desk", "_proof")
+    (schema,) = form.operation.bodies.values()
+    assert schema["properties"] == {"v": {"type": "string", "const": "2"}, "note": {"type": "string"}}
+    assert schema["required"] == ["v", "note"]
+    assert is_logout(form.operation)
+
+
+@pytest.mark.parametrize(
+    ("code", "flaw", "words"),
+    [
+        ("LIF101", "", ""),
+        ("LIF101", "logout", "accepted all"),
+        ("WEB104", "", ""),
+        (
+            "WEB104",
+            "open",
+            "changes the password for a page of another site, which has to know the present one",
+        ),
+        ("WEB104", "posts", "POST /loans is carried out for a form"),
+        ("CRD108", "unasked", "changed the password"),
+        ("LIF106", "", ""),
+        ("LIF106", "outlives", "after the password was changed"),
+    ],
+)
+def test_what_forms_do_is_judged(monkeypatch: pytest.MonkeyPatch, code: str, flaw: str, words: str) -> None:
+    for name, password in SPARE.items():
+        monkeypatch.setenv(f"PASSWORD_OF_{name.upper()}", password)
+    result = judged_as_found(code, pages_app(flaw=flaw), spares=tuple(SPARE), allow_disruptive=True)
+    assert result.name == ("failed" if flaw else "passed"), said(result)
+    assert words in result.verdict.reason, said(result)

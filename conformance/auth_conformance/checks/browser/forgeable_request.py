@@ -9,7 +9,7 @@ from auth_conformance.sdk import API, ASVS, CWE, RFC, WSTG, Impact, Need, Probe,
     title="Request that a page of another site can send with the user's cookie",
     severity=Severity.HIGH,
     level=1,
-    budget=150,
+    budget=220,
     needs=(Need.COOKIE, Need.LOGIN, Need.WITNESS),
     impact=Impact.DISRUPTS,
     references=(
