@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from auth_conformance.model import Acceptance, Finding, Result, Run, Severity
+from auth_conformance.model import Acceptance, Finding, Result, Run, Severity, TargetSummary
 from auth_conformance.settings import ConfigurationError
 
 WAIVERS = "auth-conformance-waivers.toml"
@@ -53,6 +53,29 @@ class Known:
     operation: str
     first_seen: date
     last_seen: date
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The findings of a baseline, and of which service: its `title`, "" in files that do not say so, and `address`."""
+
+    findings: tuple[Known, ...] = ()
+    title: str = ""
+    address: str = ""
+
+    def stranger(self, target: TargetSummary) -> str:
+        """Which other service it was written for, in words; "" where it may well be the one that was tested.
+
+        One service has many addresses, and a title of its own unless nobody gave it one.
+        """
+        told = {self.title, target.title}
+        if len(told) < 2 or told & _NO_TITLES:
+            return ""
+        return f"{self.title} ({self.address})"
+
+
+# What a document is called that nobody gave a title.
+_NO_TITLES = frozenset({"", "FastAPI"})
 
 
 def load_waivers(path: Path, *, today: date | None = None, codes: Iterable[str] = ()) -> list[Waiver]:
@@ -102,8 +125,8 @@ def _waiver(entry: dict[str, Any], where: str, today: date, codes: set[str]) -> 
     return Waiver(entry["code"], str(entry.get("operation", "*")), entry["reason"], entry["owner"], expires)
 
 
-def load_baseline(path: Path) -> list[Known]:
-    """The findings of a baseline. Raises ConfigurationError."""
+def load_baseline(path: Path) -> Baseline:
+    """Read a baseline. Raises ConfigurationError."""
     try:
         data = json.loads(path.read_text("utf-8"))
         if data["format"] != FORMAT:
@@ -111,7 +134,7 @@ def load_baseline(path: Path) -> list[Known]:
                 f"{path} is no baseline (its format is {data['format']!r}). "
                 "Write one: auth-conformance baseline run.json"
             )
-        return [
+        findings = [
             Known(
                 item["fingerprint"],
                 item["code"],
@@ -121,6 +144,7 @@ def load_baseline(path: Path) -> list[Known]:
             )
             for item in data["findings"]
         ]
+        return Baseline(tuple(findings), str(data.get("title", "")), str(data.get("address", "")))
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
     except (ValueError, KeyError, TypeError) as error:
@@ -145,8 +169,8 @@ def baseline_of(
     return known, critical
 
 
-def baseline_text(known: Sequence[Known]) -> str:
-    """The file."""
+def baseline_text(known: Sequence[Known], target: TargetSummary) -> str:
+    """The file, with the name of the service that it is about."""
     findings = [
         {
             "fingerprint": item.fingerprint,
@@ -157,7 +181,8 @@ def baseline_text(known: Sequence[Known]) -> str:
         }
         for item in known
     ]
-    return json.dumps({"format": FORMAT, "findings": findings}, indent=2) + "\n"
+    about = {"title": target.title, "address": target.address}
+    return json.dumps({"format": FORMAT, **about, "findings": findings}, indent=2) + "\n"
 
 
 def accept(
@@ -215,7 +240,7 @@ class Accepted:
     """What a run is told to accept. `new_only` gates on what the baseline does not know."""
 
     waivers: tuple[Waiver, ...] = ()
-    baseline: tuple[Known, ...] = ()
+    baseline: Baseline = Baseline()
     baselined: bool = False
     new_only: bool = False
 
@@ -234,5 +259,5 @@ def given(
             "new_only needs a baseline: write one with auth-conformance baseline run.json, and name it with --baseline."
         )
     machine = baseline or (BASELINE if new_only else None)
-    known = load_baseline(folder / machine) if machine is not None else []
-    return Accepted(tuple(people), tuple(known), machine is not None, new_only)
+    known = load_baseline(folder / machine) if machine is not None else Baseline()
+    return Accepted(tuple(people), known, machine is not None, new_only)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from auth_conformance.acceptance import BASELINE, baseline_of, baseline_text, load_baseline
+from auth_conformance.acceptance import BASELINE, Baseline, baseline_of, baseline_text, load_baseline
 from auth_conformance.console import printable
 from auth_conformance.document import FORMAT, from_document
 from auth_conformance.misfit import misfit
@@ -90,12 +90,20 @@ def baseline(run_file: Path, output: Path, *, include_critical: bool) -> None:
     """
     run = read_run(run_file)
     try:
-        before = load_baseline(output) if output.is_file() else []
+        before = load_baseline(output) if output.is_file() else Baseline()
     except ConfigurationError as error:
         raise Refused(str(error)) from None
-    known, critical = baseline_of(run, before, include_critical=include_critical)
+    stranger = before.stranger(run.target)
+    if stranger:
+        raise Refused(
+            printable(
+                f"{output} was written for another service, {stranger}, and its findings would be lost. "
+                "Name another file with --output, or remove this one."
+            )
+        )
+    known, critical = baseline_of(run, before.findings, include_critical=include_critical)
     try:
-        output.write_text(baseline_text(known), "utf-8")
+        output.write_text(baseline_text(known, run.target), "utf-8")
     except OSError as error:
         raise Refused(f"{output} cannot be written: {error.strerror}.") from None
     click.echo(f"Wrote {output}: {len(known)} known finding{'s' * (len(known) != 1)}.")

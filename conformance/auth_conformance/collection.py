@@ -16,11 +16,11 @@ import pytest
 from auth_conformance import catalog, fuzzing
 from auth_conformance.acceptance import BASELINE, WAIVERS, accept
 from auth_conformance.conductor import Conductor
+from auth_conformance.console import printable
 from auth_conformance.discovery.application import load_app
 from auth_conformance.document import from_document, to_document
 from auth_conformance.engine import acceptances, finished
 from auth_conformance.model import (
-    Decision,
     Errored,
     Exchange,
     Failed,
@@ -373,13 +373,16 @@ class Collection:
         """One sentence: what was decided, and how much could not be."""
         if not self.results:
             return
-        decision: Decision = self._run(list(self.results.values()), interrupted=self.broken_off).decision
+        run: Run = self._run(list(self.results.values()), interrupted=self.broken_off)
+        decision = run.decision
         terminalreporter.section(f"authentication: {decision.word}", sep="-")
         for code in dict.fromkeys(self.untold):
             # No item has spoken of these: Ctrl-C came before its turn.
             for finding in self.results[code].findings:
                 title = self.results[code].rule.title
                 terminalreporter.line(f"{code} {finding.severity.value} {title}: {finding.message}")
+        for note in run.notes:
+            terminalreporter.line(printable(f"note: {note}"))
         terminalreporter.line(decision.sentence)
 
 
@@ -496,7 +499,7 @@ def standing(result: Result, settings: Settings) -> tuple[list[Finding], str]:
     """The findings that count, and why the others do not. Raises BrokenRuleError for a waiver of nothing."""
     accepted = acceptances(settings)
     waivers = [waiver for waiver in accepted.waivers if waiver.code == result.rule.code]
-    known = [item for item in accepted.baseline if item.code == result.rule.code]
+    known = [item for item in accepted.baseline.findings if item.code == result.rule.code]
     found = accept([result], waivers, known)
     for item in found:
         if item.kind == "waiver" and item.state == "stale":

@@ -112,6 +112,8 @@ class Console:
             f"{' · '.join(counts)}   {run.requests} requests in {(run.finished - run.started).total_seconds():.1f} s"
         )
         self._severities(run)
+        for note in run.notes:
+            self._hanging("note", note, "yellow")
         colour = {"Passed": "green", "Failed": "red"}.get(run.decision.word, "yellow")
         self.line(f"{run.decision.word}: {run.decision.sentence}", colour, bold=True)
         for line in written:

@@ -325,7 +325,8 @@ def finished(
 ) -> Run:
     """The run as a value, decided. Raises ConfigurationError when waivers or baseline cannot be read."""
     accepted = acceptances(settings)
-    standing = accept(results, accepted.waivers, accepted.baseline)
+    standing = accept(results, accepted.waivers, accepted.baseline.findings)
+    stranger = accepted.baseline.stranger(target)
     decision = gate.decide(
         results,
         fail_on=Severity(settings.fail_on),
@@ -349,9 +350,12 @@ def finished(
         interrupted=interrupted,
         versions=versions(),
         acceptances=standing,
-        notes=tuple(
-            f"{code} counts as {item.severity}: {item.because}"
-            for code, item in sorted(settings.restate.items())
+        notes=(
+            *([f"The baseline was written for another service: {stranger}."] if stranger else []),
+            *(
+                f"{code} counts as {item.severity}: {item.because}"
+                for code, item in sorted(settings.restate.items())
+            ),
         ),
         baselined=accepted.baselined,
     )

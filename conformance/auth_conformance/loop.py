@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import signal
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -21,12 +23,19 @@ def run_to_end(main: Coroutine[Any, Any, Result]) -> Result:
     """Run `main` on a loop of its own, as `asyncio.run` does, and return what it returns or raise what it raises.
 
     `asyncio.run` cancels once what is left over and waits for it without end. Here what is left over is cancelled
-    up to five times.
+    up to five times. A runner that ends the job (SIGTERM) interrupts as Ctrl-C does, even where the shell that
+    started it in the background lets it ignore Ctrl-C.
     """
+    terminated: list[bool] = []
 
     async def bounded() -> Result:
+        _heed_termination(terminated)
         try:
             return await main
+        except asyncio.CancelledError:
+            if terminated:
+                raise KeyboardInterrupt from None
+            raise
         finally:
             own = asyncio.current_task()
             left = {task for task in asyncio.all_tasks() if task is not own}
@@ -35,6 +44,20 @@ def run_to_end(main: Coroutine[Any, Any, Result]) -> Result:
                 await _let_go()
 
     return asyncio.run(bounded())
+
+
+def _heed_termination(told: list[bool]) -> None:
+    """Let SIGTERM cancel this task, and be `told` of it. Where signals cannot be handled nothing changes."""
+    own = asyncio.current_task()
+
+    def end() -> None:
+        told.append(True)
+        if own is not None:
+            own.cancel()
+
+    # Only the main thread hears signals, and not on every system.
+    with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
 
 
 async def _let_go() -> None:

@@ -35,9 +35,10 @@ def render(run: Run) -> str:
 
 def _head(run: Run) -> str:
     counts = " · ".join(f"{number} {name}" for name, number in run.tally)
+    notes = "".join(f"\n> {_escaped(note)}\n" for note in run.notes)
     return (
         f"## {_SIGNS.get(run.decision.word, '')} Authentication: {run.decision.word}\n\n"
-        f"{_escaped(run.decision.sentence)}\n\n{counts or 'no results'} · target {_code(run.target.address)}\n"
+        f"{_escaped(run.decision.sentence)}\n\n{counts or 'no results'} · target {_code(run.target.address)}\n{notes}"
     )
 
 

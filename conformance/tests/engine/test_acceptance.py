@@ -127,14 +127,32 @@ def test_a_baseline_goes_to_disk_and_back_and_keeps_first_sightings(tmp_path: Pa
     path = tmp_path / "baseline.json"
     known, left = baseline_of(run_of(failing("GET /a", "GET /b")))
     assert not left
-    path.write_text(baseline_text(known))
-    assert load_baseline(path) == known
+    path.write_text(baseline_text(known, run_of().target))
+    assert load_baseline(path).findings == tuple(known)
     later = replace(run_of(failing("GET /b", "GET /c")), finished=datetime(2026, 4, 1, tzinfo=UTC))
-    again, _ = baseline_of(later, load_baseline(path))
+    again, _ = baseline_of(later, load_baseline(path).findings)
     assert {item.operation: str(item.first_seen) for item in again} == {
         "GET /b": "2026-03-01",
         "GET /c": "2026-04-01",
     }
+
+
+@pytest.mark.parametrize(
+    ("title", "tested", "another"),
+    [
+        ("Shop", "Hotel", True),
+        ("Shop", "Shop", False),  # staging and production
+        ("FastAPI", "Hotel", False),  # nobody gave it a name
+        ("", "Hotel", False),
+    ],
+)
+def test_a_baseline_of_another_service_is_noticed(
+    title: str, tested: str, another: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "baseline.json"
+    path.write_text(baseline_text([], TargetSummary("url", "https://a", title)))
+    told = load_baseline(path).stranger(TargetSummary("url", "https://b", tested))
+    assert told == ("Shop (https://a)" if another else "")
 
 
 def test_critical_findings_are_left_out_unless_asked_for() -> None:

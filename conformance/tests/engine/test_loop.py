@@ -1,6 +1,8 @@
 """A loop ends, whatever an application's tasks do with their cancellation."""
 
 import asyncio
+import os
+import signal
 import threading
 import time
 
@@ -59,3 +61,19 @@ def test_the_thread_of_a_cancelled_task_still_finds_the_loop() -> None:
 
     assert run_to_end(main()).cancelled()
     assert answered == ["in time"]
+
+
+def test_who_ends_the_job_interrupts_as_ctrl_c_does() -> None:
+    told: list[str] = []
+
+    async def work() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            await asyncio.sleep(20)
+        except asyncio.CancelledError:
+            told.append("what was decided by then")
+            raise
+
+    with pytest.raises(KeyboardInterrupt):
+        run_to_end(work())
+    assert told == ["what was decided by then"]
