@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.metadata
-import ipaddress
 import platform
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -28,6 +27,7 @@ from auth_conformance.settings import ConfigurationError, Settings
 from auth_conformance.transports.asgi import BASE_URL, AsgiTransport, LifespanFailedError
 from auth_conformance.transports.heap import share
 from auth_conformance.transports.http import HttpTransport
+from auth_conformance.transports.loopback import is_loopback
 from auth_conformance.transports.mailbox import Lookup, Mailbox
 from auth_conformance.transports.recorder import METER, BudgetExceededError, Recorder
 from auth_conformance.transports.redaction import Redactor
@@ -65,17 +65,6 @@ def versions() -> tuple[tuple[str, str], ...]:
     return tuple(sorted(found))
 
 
-def is_local(url: str) -> bool:
-    """Whether the URL names this machine."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 @dataclass(slots=True)
 class Opened:
     """A target that is open: what checks share, and when it was opened."""
@@ -111,7 +100,7 @@ async def opened(
         kind, address = "url", settings.url.rstrip("/")
         check_url(address)
         transport = HttpTransport(address, timeout=settings.timeout, verify=settings.trust, agent=agent)
-        rate = settings.rate or (None if is_local(address) else REMOTE_RATE)
+        rate = settings.rate or (None if is_loopback(address) else REMOTE_RATE)
     else:
         raise ConfigurationError(
             "No target: give a URL, an application as module:app, or set url or app in the configuration."

@@ -18,6 +18,7 @@ from auth_conformance.model import (
     Inconclusive,
     Masked,
     Need,
+    Outcome,
     Passed,
     Provenance,
     Result,
@@ -137,6 +138,7 @@ async def run_check(check: Check, scene: Scene) -> Result:
         meter = Meter(rule.budget)
         METER.set(meter)
         verdict = await _decide(check, probe)
+    verdict = _with_patience(verdict, probe)
     # What disrupts runs alone: no other check uses the account meanwhile.
     if rule.impact is Impact.DISRUPTS and (told := await _given_back(scene, rule)):
         verdict = _with_notes(verdict, told)
@@ -161,6 +163,23 @@ async def run_check(check: Check, scene: Scene) -> Result:
         guesses=_guesses(scene.target, rule),
         origins=_origins(verdict, scene),
     )
+
+
+def _with_patience(verdict: Verdict, probe: Probe) -> Verdict:
+    """What a limit left unclear says how long the service asks to wait, where nothing better is known."""
+    if not isinstance(verdict, Inconclusive) or verdict.remedy:
+        return verdict
+    limited = [item.reply for item in probe.evidence if item.outcome is Outcome.THROTTLED]
+    if not limited:
+        return verdict
+    told = [int(text) for item in limited if (text := item.header("retry-after") or "").isdecimal()]
+    wait = max(told, default=60)
+    if wait > LONGEST / 2:
+        return verdict  # no check lasts long enough to see the end of that limit
+    why = (
+        f"the service asks to wait {wait} s" if told else "the service does not say how long its limit lasts"
+    )
+    return replace(verdict, remedy=f"patience = {wait + 1}  # seconds to wait for a limit: {why}")
 
 
 async def _decide(check: Check, probe: Probe) -> Verdict:

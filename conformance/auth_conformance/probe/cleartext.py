@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
 from auth_conformance.probe.core import Answer, Missing
 from auth_conformance.probe.refusal import Refusal
+from auth_conformance.transports.loopback import is_loopback
 from auth_conformance.transports.tls import VERSIONS, handshake, listens, offering, offering_weak, trusting
 from auth_conformance.transports.wire import WireTransport
 
@@ -146,15 +146,6 @@ class Cleartext(Refusal):
         if not modern and not violations:
             unsure.insert(0, f"{host} agreed to no version of TLS.")
         return _joined(violations), unsure
-
-
-def is_loopback(address: str) -> bool:
-    """Whether an address is on this machine."""
-    host = urlsplit(address).hostname or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _to_https(answer: Answer) -> bool:

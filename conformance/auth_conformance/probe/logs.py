@@ -326,7 +326,7 @@ class Logs(Described):
             self.scene.recorder.redactor.learn(wrong)
             mark = journal.mark()
             answer = await self.send(
-                replace(login.request(account.username, wrong), source=self.address),
+                login.request(account.username, wrong),
                 label=f"wrong password {number + 1}",
                 operation=login.operation.name,
                 patient=False,

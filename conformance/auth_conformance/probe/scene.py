@@ -68,6 +68,8 @@ class Scene:
     lost: set[str] = field(default_factory=set)
     altered: set[str] = field(default_factory=set)
     waited: float = 0.0
+    # The loopback address that requests come from which name none: another one once a limit was met.
+    caller: str | None = None
     # What stands above objects in their paths: by account, and by the id of an object. Who stands below the same.
     parents: dict[str, Mapping[str, str]] = field(default_factory=dict)
     above: dict[str, Mapping[str, str]] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from auth_conformance.oracles.entry import Baseline, Judgement, classify, failur
 from auth_conformance.probe.answers import Answer, Unclear
 from auth_conformance.probe.chance import Chance
 from auth_conformance.probe.scene import Crash, Scene
+from auth_conformance.transports.loopback import has_many_callers
 from auth_conformance.transports.message import HttpRequest, RawReply
 from auth_conformance.transports.recorder import Sent
 from auth_conformance.transports.wire import NoWire
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 LONGEST_HEADERS, LONGEST_BODY = 64_000, 500_000
 # How often one request waits for a limit: others that were under way may be let in first.
 _WAITS = 3
+# From how many other addresses it is sent then: a limit may have been met there by another check meanwhile.
+_CALLERS = 3
 
 
 class Sending(Chance):
@@ -40,10 +43,16 @@ class Sending(Chance):
         self.rule = rule
         self.target = scene.target
         self.rng = random.Random(f"{scene.seed}:{rule.code}")
-        digest = hashlib.sha256(f"{scene.run_id}:{rule.code}".encode()).digest()
-        self.address = f"127.{1 + digest[0] % 254}.{digest[1]}.{1 + digest[2] % 254}"
+        self._addresses = 0
+        self.address = self.another_address()
         self.evidence: list[Exchange] = []
         self.notes: list[str] = []
+
+    def another_address(self) -> str:
+        """A loopback address that no other check calls from, and this one has not called from yet."""
+        digest = hashlib.sha256(f"{self.scene.run_id}:{self.rule.code}:{self._addresses}".encode()).digest()
+        self._addresses += 1
+        return f"127.{1 + digest[0] % 254}.{digest[1]}.{1 + digest[2] % 254}"
 
     @contextlib.contextmanager
     def doubting(self, doubts: list[str], remedies: list[str] | None = None) -> Iterator[None]:
@@ -70,16 +79,18 @@ class Sending(Chance):
     ) -> Answer:
         """Send once; wait once for a short `Retry-After` if `patient`. What is sent is this check's evidence."""
         request = await self._completed(request)
-        if request.source is None and request.path in self._limited_paths():
-            # Newcomers and forgetful people seldom share an address: what limits one check's must not limit another's.
-            request = replace(request, source=self.address)
+        theirs = request.source is None
+        entering = bool({request.path, operation} & self._limited())
+        if theirs:
+            # People seldom share an address: what limits one check's logins must not limit another's.
+            request = replace(request, source=self.address if entering else self.scene.caller)
         transport = None
         if raw_wire:
             transport = (
                 await self.scene.wire() if self.scene.wire else NoWire("this vector needs the raw wire")
             )
 
-        async def once() -> tuple[Sent, Judgement | None]:
+        async def once(request: HttpRequest) -> tuple[Sent, Judgement | None]:
             sent = await self.scene.recorder.send(
                 request,
                 label=label,
@@ -100,6 +111,14 @@ class Sending(Chance):
         if not patient:
             self.scene.recorder.pace.rushed()
         sent, judgement = await self._let_through(request, once, _WAITS if patient else 0)
+        for _ in range(_CALLERS if theirs and patient else 0):
+            if judgement is None or judgement.outcome is not Outcome.THROTTLED:
+                break
+            moved_on = self._another_caller(request, entering=entering)
+            if moved_on is request:
+                break
+            request = moved_on
+            sent, judgement = await once(request)
         exchange = replace(sent.exchange, outcome=judgement.outcome if judgement else None)
         answer = Answer(request, sent.reply, exchange, judgement)
         self.evidence.append(exchange)
@@ -111,22 +130,45 @@ class Sending(Chance):
             self.scene.refusals_seen.append(exchange)
         return answer
 
-    def _limited_paths(self) -> set[str]:
-        """Where strangers register and ask for messages: services limit that by address."""
+    def _another_caller(self, request: HttpRequest, *, entering: bool) -> HttpRequest:
+        """The same request from an address that has met no limit yet, which the following ones come from as well.
+
+        Wrong credentials of earlier checks fill the limits of an address (429 for the good ones too): what is shown
+        there is the limit alone. Left as it is where the service cannot tell our addresses apart.
+        """
+        if not (self.target.in_process or has_many_callers(self.target.address)):
+            return request
+        if entering:
+            self.address = self.another_address()
+            return replace(request, source=self.address)
+        if self.scene.caller == request.source:  # no other check has moved on meanwhile
+            self.scene.caller = self.another_address()
+        return replace(request, source=self.scene.caller)
+
+    def _limited(self) -> set[str | None]:
+        """Where strangers register, log in and ask for messages, by path and by name: services limit that by address.
+
+        By name as well: another spelling of the path comes from where the honest one does.
+        """
         register, recovery = self.target.register, self.target.recovery
-        found = {register.operation.path} if register is not None else set()
-        return found | ({recovery.ask.form.operation.path} if recovery is not None else set())
+        found = [login.operation for login in self.target.logins]
+        found += [register.operation] if register is not None else []
+        found += [recovery.ask.form.operation] if recovery is not None else []
+        return {word for item in found for word in (item.path, item.name)}
 
     async def _let_through(
-        self, request: HttpRequest, once: Callable[[], Awaitable[tuple[Sent, Judgement | None]]], waits: int
+        self,
+        request: HttpRequest,
+        once: Callable[[HttpRequest], Awaitable[tuple[Sent, Judgement | None]]],
+        waits: int,
     ) -> tuple[Sent, Judgement | None]:
         """What `once` sends; sent again, at most `waits` times, while a limit worth waiting for refuses it."""
-        sent, judgement = await once()
+        sent, judgement = await once(request)
         for _ in range(waits):
             throttled = judgement is not None and judgement.outcome is Outcome.THROTTLED
             if not throttled or not await self._waited(request, sent.reply):
                 break
-            sent, judgement = await once()
+            sent, judgement = await once(request)
         return sent, judgement
 
     async def _waited(self, request: HttpRequest, reply: RawReply) -> bool:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from auth_conformance.transports.loopback import has_many_callers
 from auth_conformance.transports.message import (
     BODY_LIMIT,
     ENDLESS,
@@ -48,7 +49,7 @@ class HttpTransport:
         self._verify = trusting(verify) if isinstance(verify, str) else verify
         self._pool = httpx.AsyncHTTPTransport(verify=self._verify, trust_env=False)
         # One pool for each address of ours from which a target on this machine is called.
-        self._local = (urlsplit(base_url).hostname or "").startswith("127.")
+        self._local = has_many_callers(base_url)
         self._pools: dict[str, httpx.AsyncHTTPTransport] = {}
 
     async def send(self, request: HttpRequest) -> RawReply:

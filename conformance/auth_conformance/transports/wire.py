@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import h11
 
 from auth_conformance.transports.http import inflate
+from auth_conformance.transports.loopback import has_many_callers
 from auth_conformance.transports.message import (
     BODY_LIMIT,
     ENDLESS,
@@ -88,6 +89,7 @@ class WireTransport:
         self._secure = parts.scheme == "https"
         self._port = parts.port or (443 if self._secure else 80)
         self._path = parts.path.rstrip("/")
+        self._local = has_many_callers(base_url)
         self._host = host or parts.netloc.rpartition("@")[2]
         self._timeout = timeout
         self._verify = verify
@@ -129,7 +131,7 @@ class WireTransport:
         self, request: HttpRequest, release: Callable[[], Awaitable[object]] | None = None
     ) -> tuple[int, tuple[tuple[str, str], ...], bytes, bool]:
         try:
-            reader, writer = await self.connect()
+            reader, writer = await self.connect(request.source)
         except OSError as error:
             raise _NoConnectionError(error) from None
         try:
@@ -149,9 +151,10 @@ class WireTransport:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Open a connection to the target. Raises OSError."""
-        return await asyncio.open_connection(self._name, self._port, ssl=self._tls())
+    async def connect(self, source: str | None = None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Open a connection to the target, from another address of this machine if named. Raises OSError."""
+        local = (source, 0) if source is not None and self._local else None
+        return await asyncio.open_connection(self._name, self._port, ssl=self._tls(), local_addr=local)
 
     def _tls(self) -> ssl.SSLContext | None:
         if not self._secure:

@@ -1,0 +1,43 @@
+"""Services that shut out the address of who was refused too often: what is tested goes on from another one."""
+
+from collections import Counter
+
+import pytest
+from checks.desk import front_desk
+from checks.judging import judged_as_found, said
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+
+from auth_conformance.model import Inconclusive, Passed
+
+ENDURED = 6
+
+
+def guarded(*, tells_apart: bool) -> FastAPI:
+    """Six refusals, and everything from that address is answered 429, the honest included; or from everywhere."""
+    app, refused = FastAPI(), Counter[str]()
+    front_desk(app)
+
+    async def limit(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        caller = request.client.host if request.client and tells_apart else "all"
+        if refused[caller] >= ENDURED:
+            return JSONResponse({"detail": "later"}, 429, {"Retry-After": "60"})
+        response = await call_next(request)
+        refused[caller] += response.status_code == 401
+        return response
+
+    app.add_middleware(BaseHTTPMiddleware, dispatch=limit)
+    return app
+
+
+@pytest.mark.parametrize("code", ["TOK101", "TOK301"])
+def test_a_limit_by_address_leaves_nothing_undecided(code: str) -> None:
+    result = judged_as_found(code, guarded(tells_apart=True))
+    assert isinstance(result.verdict, Passed), said(result)
+
+
+def test_a_limit_on_everybody_says_how_long_it_asks_to_wait() -> None:
+    result = judged_as_found("TOK101", guarded(tells_apart=False))
+    assert isinstance(result.verdict, Inconclusive), said(result)
+    assert result.verdict.remedy.startswith("patience = 61"), result.verdict.remedy
