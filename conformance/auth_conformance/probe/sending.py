@@ -111,14 +111,8 @@ class Sending(Chance):
         if not patient:
             self.scene.recorder.pace.rushed()
         sent, judgement = await self._let_through(request, once, _WAITS if patient else 0)
-        for _ in range(_CALLERS if theirs and patient else 0):
-            if judgement is None or judgement.outcome is not Outcome.THROTTLED:
-                break
-            moved_on = self._another_caller(request, entering=entering)
-            if moved_on is request:
-                break
-            request = moved_on
-            sent, judgement = await once(request)
+        if theirs and patient:
+            request, sent, judgement = await self._by_another_caller(request, once, sent, judgement, entering)
         exchange = replace(sent.exchange, outcome=judgement.outcome if judgement else None)
         answer = Answer(request, sent.reply, exchange, judgement)
         self.evidence.append(exchange)
@@ -129,6 +123,25 @@ class Sending(Chance):
         if sent.reply.status == 401:
             self.scene.refusals_seen.append(exchange)
         return answer
+
+    async def _by_another_caller(
+        self,
+        request: HttpRequest,
+        once: Callable[[HttpRequest], Awaitable[tuple[Sent, Judgement | None]]],
+        sent: Sent,
+        judgement: Judgement | None,
+        entering: bool,  # noqa: FBT001 - one of five that describe one request
+    ) -> tuple[HttpRequest, Sent, Judgement | None]:
+        """What was sent and answered in the end: a request that met a limit is sent from other addresses."""
+        for _ in range(_CALLERS):
+            if judgement is None or judgement.outcome is not Outcome.THROTTLED:
+                break
+            moved_on = self._another_caller(request, entering=entering)
+            if moved_on is request:
+                break
+            request = moved_on
+            sent, judgement = await once(request)
+        return request, sent, judgement
 
     def _another_caller(self, request: HttpRequest, *, entering: bool) -> HttpRequest:
         """The same request from an address that has met no limit yet, which the following ones come from as well.
