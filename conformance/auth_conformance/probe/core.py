@@ -31,7 +31,7 @@ from auth_conformance.probe.knowing import Knowing
 from auth_conformance.probe.sending import LONGEST_BODY, LONGEST_HEADERS, hung_up
 from auth_conformance.probe.welcome import welcome
 from auth_conformance.secret import Secret
-from auth_conformance.target import Account, Login, Operation, Witness, address_of, styled
+from auth_conformance.target import Account, Login, Operation, Register, Witness, address_of, styled
 from auth_conformance.transports.message import HttpRequest, RawReply
 
 __all__ = [
@@ -249,6 +249,17 @@ class Core(Knowing):
         register = self.target.register
         if register is None:
             return await self._declared_expendable()
+        account = await self.fresh_account(register)
+        why = await welcome(self, account) if register.confirmed else ""
+        if why:
+            raise Unclear(
+                f"{register.operation.name} made an account that cannot log in: {why}.",
+                self._remedy(Need.MAILBOX),
+            )
+        return account
+
+    async def fresh_account(self, register: Register) -> Account:
+        """A new account, whose address is not confirmed yet. Raises Unclear when it was refused."""
         name = f"x{self.scene.run_id}{len(self.scene.made_accounts)}{self.word(5)}"
         username = styled(name, register.user_style)
         password = Secret(self.password())
@@ -265,12 +276,6 @@ class Core(Knowing):
         if answer.reply.status is None or answer.reply.status >= 400:
             raise Unclear(
                 f"{register.operation.name} refused a new account ({answer.reply.error or answer.status})."
-            )
-        why = await welcome(self, account) if register.confirmed else ""
-        if why:
-            raise Unclear(
-                f"{register.operation.name} made an account that cannot log in: {why}.",
-                self._remedy(Need.MAILBOX),
             )
         return account
 

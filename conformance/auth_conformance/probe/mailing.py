@@ -135,3 +135,24 @@ class Mailing(Sessions):
         if letter.token is None:
             raise Unclear(f"The message after {operation} holds nothing that looks like a token.")
         return Secret(letter.token)
+
+    async def newcomer(self) -> tuple[Account, Secret]:
+        """A new account that is not confirmed, and the token that was mailed to it. Raises Missing or Unclear."""
+        register = self.target.register
+        if register is None:
+            raise Missing("Nobody can register here.", self._remedy(Need.REGISTER))
+        name = register.operation.name
+        if self.target.mailbox is None:
+            raise Missing("No mailbox is known.", self._remedy(Need.MAILBOX))
+        account = await self.fresh_account(register)
+        waited, text = 0.0, await self.last_mail(account)
+        while text is None and waited < min(_LONGEST, max(1.0, self.scene.patience)):
+            await asyncio.sleep(_EVERY)
+            waited += _EVERY
+            text = await self.last_mail(account)
+        letter = read(text or "")
+        for token in letter.tokens:
+            self.scene.recorder.redactor.learn(Secret(token))
+        if letter.token is None:
+            raise Unclear(f"No message with a token came to the account that {name} made.")
+        return account, Secret(letter.token)

@@ -19,9 +19,8 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
-from auth_conformance.oracles.entry import Fingerprint
 from auth_conformance.probe.core import Answer, Missing, Unclear
-from auth_conformance.probe.mailing import Mailing
+from auth_conformance.probe.mailraces import MailRaces
 from auth_conformance.probe.rotation import Reuse
 from auth_conformance.probe.slots import SlotRaces
 from auth_conformance.probe.volleys import ROUNDS, TOGETHER, Race
@@ -32,23 +31,22 @@ if TYPE_CHECKING:
     from auth_conformance.credentials import Kind
     from auth_conformance.probe.rotation import Renewal
     from auth_conformance.target import Register
-    from auth_conformance.transports.message import HttpRequest
 
 REGISTRATIONS = 10
 # What a limit of so many registrations per minute has forgotten, in seconds.
 WINDOW = 120.0
 
 
-class Races(SlotRaces, Reuse, Mailing):
+class Races(MailRaces, SlotRaces, Reuse):
     """Presents one value, or asks for one name, many times together."""
 
     # Refresh tokens.
 
     async def must_be_single_use(self) -> Verdict:
-        """A refresh token, and a reset token, presented many times at once works once. Raises Missing or Unclear."""
+        """One-time values of every kind work once when presented many times at once. Raises Missing or Unclear."""
         verdicts: list[Verdict] = []
         left: list[Missing] = []
-        for race in (self._race_refreshes, self._race_resets, self.race_slots):
+        for race in (self._race_refreshes, self.race_resets, self.race_verifications, self.race_slots):
             try:
                 verdicts.append(await race())
             except Missing as reason:
@@ -150,64 +148,6 @@ class Races(SlotRaces, Reuse, Mailing):
             f"{len(race.answers)} times at once ({race.at_once} in work together); {alive} of them work."
         )
         return Violation(operation, message, None, tuple(proofs[:8]))
-
-    # Reset tokens.
-
-    async def _race_resets(self) -> Verdict:
-        """One reset token, and as many new passwords as requests: one of them may be said to be set."""
-        confirm = self.recovery.confirm
-        name = confirm.form.operation.name
-        account = await self.victim()
-        token = await self.reset_token(account)
-        alone = []
-        for label in ("control: one reset", "control: the same token afterwards"):
-            account, request = self._reset_to(account, token)
-            answer = await self.send(request, label=label, role=Role.CONTROL, operation=name)
-            alone.append(answer)
-            if answer.judgement is not None or alone[0].status is None or not alone[0].reply.ok:
-                raise Unclear(
-                    f"{name} gave {label.removeprefix('control: ')} no clear answer ({answer.status})."
-                )
-            if answer is alone[0]:
-                await self.log_in(account)
-                self.now_known_by(account, account.password or Secret(""))
-        if Fingerprint.of(alone[0].exchange.reply) == Fingerprint.of(alone[1].exchange.reply):
-            reason = f"{name} answers a used token as a good one: CRD117 says whether it works."
-            return Inconclusive(reason, "", tuple(self.evidence), tuple(self.notes))
-        solo = max(0.001, min(answer.reply.took for answer in alone))
-        races: list[Race] = []
-        doubts: list[str] = []
-        for number in range(ROUNDS):
-            token = await self.reset_token(account)
-            pretended = [self._reset_to(account, token) for _ in range(TOGETHER)]
-            # Resets are limited by address, and each round comes from another one.
-            source = f"{self.address.rpartition('.')[0]}.{number + 1}"
-            requests = [replace(request, source=source) for _, request in pretended]
-            race = await self.together_now(requests, f"round {number + 1}: one reset token", name, solo)
-            races.append(race)
-            done = [answer for answer in race.answers if answer.judgement is None and answer.reply.ok]
-            if done:
-                account = pretended[race.answers.index(done[0])][0]
-                self.now_known_by(account, account.password or Secret(""))
-            if len(done) > 1:
-                message = (
-                    f"{name} said {len(done)} times that a password is set, for one token that was presented "
-                    f"{TOGETHER} times at once with as many passwords ({race.at_once} in work together)."
-                )
-                proofs = tuple(answer.exchange for answer in done[:4])
-                return Failed(
-                    (Violation(name, message, None, proofs),), tuple(self.evidence), tuple(self.notes)
-                )
-            doubts += self.crashes_of(race)
-        await self.log_in(account)
-        return self.raced(races, doubts, f"{TOGETHER} uses of one reset token set at most one password")
-
-    def _reset_to(self, account: Account, token: Secret) -> tuple[Account, HttpRequest]:
-        """The account with a new password, and the request that would set it."""
-        new = Secret(self.password())
-        self.scene.recorder.redactor.learn(new)
-        request = self.recovery.confirm.request(token, new, account.address)
-        return replace(account, password=new), request
 
     async def _still_refreshes(self, account: Account, kind: Kind) -> None:
         session = await self._family(account, kind)

@@ -9,7 +9,7 @@ from auth_conformance.sdk import API, ASVS, CWE, WSTG, Impact, Need, Probe, Seve
     title="One-time value good for several uses at the same moment",
     severity=Severity.HIGH,
     level=2,
-    budget=660,
+    budget=800,
     impact=Impact.DISRUPTS,
     needs=(Need.WITNESS, Need.LOGIN),
     references=(
@@ -32,8 +32,9 @@ async def double_spent_token(probe: Probe) -> Verdict:
         over the network on 20 connections whose last byte is released at once. More than one child that works is
         the proof. How many requests were in work at the same moment is measured, and said; without overlap there
         was no race, and the verdict is inconclusive. One after the other, the second use must be refused. One reset
-        token with 20 new passwords likewise: at most one of them may be said to be set. Where an account may have
-        so many API keys, the last is asked for 20 times, and given once.
+        token with 20 new passwords likewise: at most one of them may be said to be set. A token that confirms an
+        address is granted once; where each use gives a login that is grave, else a low finding. Where an account
+        may have so many API keys, the last is asked for 20 times, and given once.
     Fix: one statement that checks and marks: `update(RefreshToken).where(RefreshToken.id == id,
         RefreshToken.used_at.is_(None)).values(used_at=now).returning(RefreshToken)`.
     """
