@@ -13,6 +13,7 @@ from auth_conformance.catalog import LAST, ROOTS, masked_by
 from auth_conformance.model import (
     Errored,
     Exchange,
+    Expectation,
     Failed,
     Impact,
     Inconclusive,
@@ -44,6 +45,10 @@ LONGEST = 300.0
 _LONGEST_PATIENCE = 600
 # Families whose attacks are answered by what looks at the credential, whichever operation they are tried at.
 _OF_GUARDS = frozenset(("TOK", "KEY", "SES", "MIX"))
+# Expectations about what an answer holds, and not about who gets one.
+_OF_HANDLERS = frozenset(
+    ("header", "no header", "cookie", "no cookie", "text", "no text", "no secret", "members")
+)
 
 # What a tester needs, not what a service has: without it a check is not tested, and never "not applicable".
 MEANS = frozenset(
@@ -310,17 +315,23 @@ def _placed(verdict: Verdict, target: Target, rule: Rule) -> Verdict:
     if not isinstance(verdict, Failed):
         return verdict
     violations = tuple(
-        item if item.source is not None else replace(item, source=_line(item.operation, target, rule))
+        item
+        if item.source is not None
+        else replace(item, source=_line(item.operation, target, rule, item.expected))
         for item in verdict.violations
     )
     return replace(verdict, violations=violations)
 
 
-def _line(name: str | None, target: Target, rule: Rule) -> SourceLine | None:
+def _line(
+    name: str | None, target: Target, rule: Rule, expected: Expectation | None = None
+) -> SourceLine | None:
     operation = target.operation(name or "")
     if operation is None:
         return None
-    guarded = rule.family in _OF_GUARDS and Need.WITNESS in rule.needs
+    # What an answer says, whoever asked, is its handler's doing.
+    said = expected is not None and expected.kind in _OF_HANDLERS
+    guarded = rule.family in _OF_GUARDS and Need.WITNESS in rule.needs and not said
     return (operation.guard if guarded else None) or operation.source
 
 

@@ -11,12 +11,14 @@ from auth_conformance.model import (
     Inconclusive,
     Masked,
     Passed,
+    Role,
     Skipped,
     SourceLine,
     Violation,
 )
 from auth_reports.html import render
 from auth_reports.html.evidence import Budget
+from auth_reports.html.matrices import coverage
 from auth_reports.html.view import Page, page
 
 if TYPE_CHECKING:
@@ -132,3 +134,20 @@ def test_without_a_budget_only_the_evidence_goes(sample: ModuleType) -> None:
     shown = page(sample.run(), findings=Budget(0), others=Budget(0))
     assert [group.rule.code for group in shown.groups] == ["TOK110", "AUZ101", "WEB104"]
     assert all(not item.pairs and item.left for group in shown.groups for item in group.occurrences)
+
+
+def test_paths_that_were_only_tried_are_one_row(sample: ModuleType) -> None:
+    run = sample.run()
+    tried = tuple(
+        dataclasses.replace(
+            run.findings[0].evidence[0],
+            number=900 + number,
+            operation=f"GET /.env.{number}",
+            role=Role.ATTACK,
+        )
+        for number in range(5)
+    )
+    passed = sample._result(sample.rule("TOK101"), Passed("nothing there", tried))
+    rows = coverage(sample.run((passed, *run.results))).rows
+    assert "(5 other paths)" in [row.operation for row in rows]
+    assert not any(".env" in row.operation for row in rows)

@@ -5,6 +5,8 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from secrecy import reports, spellings_of_secrets, tellers
@@ -24,6 +26,7 @@ from auth_conformance.model import (
     Request,
     Result,
     Role,
+    SourceLine,
     Verdict,
     Violation,
 )
@@ -240,3 +243,24 @@ def test_a_limit_that_outlasts_the_patience_of_a_run_names_the_line_that_waits_f
         assert result.name == "inconclusive"
         remedy = getattr(result.verdict, "remedy", "")
         assert remedy.startswith(line) if line else not remedy, (told, remedy)
+
+
+@pytest.mark.parametrize(
+    ("expected", "place"),
+    [
+        (None, "deps.py"),
+        (Expectation("refused"), "deps.py"),
+        (Expectation("no secret"), "routes.py"),
+        (Expectation("header", "Cache-Control", "no-store"), "routes.py"),
+    ],
+)
+def test_what_an_answer_says_is_its_handlers_doing(expected: Expectation | None, place: str) -> None:
+    operation: Any = SimpleNamespace(
+        guard=SourceLine("deps.py", 60, "current_user"), source=SourceLine("routes.py", 12, "list_keys")
+    )
+    target: Any = SimpleNamespace(operation=lambda name: operation)
+    verdict = Failed((Violation("GET /keys", "shows the key again", None, (), expected),))
+    placed = runner._placed(verdict, target, catalog.load()["KEY108"].rule)
+    assert isinstance(placed, Failed)
+    assert placed.violations[0].source is not None
+    assert placed.violations[0].source.path == place

@@ -64,7 +64,10 @@ def coverage(run: Run) -> Coverage:
             row[family] = row.get(family, 0) + 1
         broken |= {(finding.operation or "", family) for finding in result.findings}
     families = tuple(dict.fromkeys(result.rule.family for result in run.results))
-    operations = list(dict.fromkeys([*run.target.operations, *sorted(counts)]))
+    _fold(counts, {*run.target.operations, *(operation for operation, _ in broken)})
+    operations = list(
+        dict.fromkeys([*run.target.operations, *sorted(counts, key=lambda name: (name[0] == "(", name))])
+    )
     touched = [operation for operation in operations if operation in counts]
     untouched = [operation for operation in run.target.operations if operation not in counts]
     listed = [*touched, *untouched]
@@ -83,6 +86,18 @@ def coverage(run: Run) -> Coverage:
         len(untouched),
         max(0, len(listed) - MOST),
     )
+
+
+def _fold(counts: dict[str, dict[str, int]], own: set[str]) -> None:
+    """Count what was tried at paths that are no operations of the target in one row, unless it is a single one."""
+    others = [operation for operation in counts if operation not in own]
+    if len(others) < 2:
+        return
+    together: dict[str, int] = {}
+    for operation in others:
+        for family, number in counts.pop(operation).items():
+            together[family] = together.get(family, 0) + number
+    counts[f"({len(others)} other paths)"] = together
 
 
 def _evidence(result: Result) -> Iterator[Exchange]:
