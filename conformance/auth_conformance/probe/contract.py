@@ -75,7 +75,7 @@ class Contracts(Refusal):
                 unsure.append(found)
             else:
                 proven += 1
-        await self.must_live(self.witness, live, baseline, "after")
+        await self.must_live(self.witness, await self.alive(), baseline, "after")
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if violations:
             return Failed(tuple(violations), evidence, (*notes, *unsure))

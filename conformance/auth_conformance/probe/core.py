@@ -84,6 +84,21 @@ class Core(Knowing):
         found = await self.scene.once(("credential", wanted, owner), lambda: self._obtain(wanted, owner))
         return self.scene.issued(found)
 
+    async def alive(self, kind: Kind | None = None, owner: str = "a") -> Credential:
+        """The shared credential, or a new one where what this check ended took it along. Raises Missing or Unclear.
+
+        A logout may end every login of the account: who counts up a version of its tokens means it so.
+        """
+        wanted = kind or self.preferred()
+        found = await self.credential(wanted, owner)
+        witness = self.witness_for(found, self.witness)
+        answer = await self.call(
+            witness.operation, found, label="is the shared login still alive?", role=Role.CONTROL
+        )
+        if answer.status in {401, 403}:
+            self.scene.forget(("credential", wanted, owner))
+        return await self.credential(wanted, owner)
+
     async def forget_dead(self) -> bool:
         """Forget shared credentials that the witness refuses by now; whether there was one."""
         dead = False

@@ -119,6 +119,7 @@ class Faults(Sessions, Minting):
         baseline = await self.baseline(self.witness, live)
         await self.must_live(self.witness, live, baseline, f"before ({kind.value})")
         attempts = await self._attempts(live)
+        live = await self.alive(kind)
         if kind is self.kinds()[0]:
             attempts.append(Attempt("no credential"))
         watch = Watch(transport.app)

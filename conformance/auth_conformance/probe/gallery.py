@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
     from auth_conformance.model import Rule
     from auth_conformance.probe.scene import Scene
+    from auth_conformance.target import Login
     from auth_conformance.transports.message import HttpRequest
 
 # What an application may answer to each kind of wrong (RFC 9110 §15.5, RFC 6750 §3.1).
@@ -219,6 +220,7 @@ class Provoking(Minting):
             # FastAPI's HTTPException puts what it is given into `detail`.
             told = refused.answer.reply.json
             oauth = "invalid_grant" in (resolve(told, "/error"), resolve(told, "/detail/error"))
+            oauth = oauth or _is_token_endpoint(login)
             self.hung[-1] = replace(refused, expected=frozenset({400, 401}) if oauth else UNKNOWN_CALLER)
 
     async def _minted(self) -> None:
@@ -411,3 +413,13 @@ class Provoking(Minting):
 
 def _folder(operation: Operation) -> str:
     return operation.path.strip("/").partition("/")[0]
+
+
+def _is_token_endpoint(login: Login) -> bool:
+    """Whether a login is a token endpoint of OAuth 2.0: its form takes a grant type (RFC 6749 §4.3.2).
+
+    Its wrong passwords are 400 whatever the body says: FastAPI's own form, and most services that use it, have
+    bodies of their own.
+    """
+    form = login.operation.bodies.get("application/x-www-form-urlencoded", {})
+    return login.encoding == "form" and "grant_type" in {*form.get("properties", {}), *login.template}

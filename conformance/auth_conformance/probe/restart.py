@@ -116,9 +116,10 @@ class Restart(Holdings, Minting):
     async def must_survive_restart(self) -> Verdict:
         """What was revoked must stay revoked in another process of the service. Raises Missing or Unclear."""
         account = await self.disposable("lifecycle") or self.account()
+        dead = await self._made_dead(account)
+        # Opened afterwards: a logout may end every login of the account.
         kept = await self.sign_in(account, self.target.logins[0].carrier.kind)
         await self._must_be_live(kept, "before")
-        dead = await self._made_dead(account)
         still = [item.name for item in dead if (await self.presented(item, "before the restart")).accepted]
         if still:
             return Masked("LIF101", f"the {still[0]} was accepted before any restart", tuple(self.evidence))

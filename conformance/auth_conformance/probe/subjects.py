@@ -6,6 +6,7 @@ tokens of one, and another person's value in it makes the service serve that per
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import compact_json
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from auth_conformance.credentials import Credential
     from auth_conformance.target import Witness
+
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 
 
 class Subjects(Minting):
@@ -224,7 +228,8 @@ def odd_subjects(mine: Any, theirs: object) -> Iterator[tuple[str, object, Sever
         }
     else:
         spellings = {
-            "A's in another case": text.swapcase(),
+            # RFC 9562 §4: the digits of a UUID mean the same in either case.
+            **({} if _UUID.fullmatch(text) else {"A's in another case": text.swapcase()}),
             "A's with a blank before it": f" {text}",
             "A's with a blank behind it": f"{text} ",
         }

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from auth_conformance.credentials import compact_json
-from auth_conformance.model import Need, Severity
+from auth_conformance.model import Need, Role, Severity
 from auth_conformance.probe.core import Missing, Session, Unclear
 from auth_conformance.probe.minting import Minting
 from auth_conformance.probe.refusal import Attempt
@@ -86,6 +86,12 @@ def mistyped(claims: Mapping[str, Any], case: Case) -> str:
 
 class Times(Minting):
     """Starts are kept."""
+
+    async def is_taken(self, attempt: Attempt) -> bool:
+        """Whether the witness lets in what nothing depends on."""
+        credential = await self.credential(self.token_kind)
+        baseline = await self.baseline(self.witness, credential)
+        return (await self.attempt(self.witness, attempt, baseline, role=Role.CONTROL)).accepted
 
     async def keeps_starts(self) -> bool:
         """Whether a token of our own that begins an hour from now is refused."""
