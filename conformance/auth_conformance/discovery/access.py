@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from auth_conformance.credentials import Carrier, Credential, Kind
-from auth_conformance.discovery.asking import granted
 from auth_conformance.discovery.doors import Opening, carrier_from, carriers_for, doors, open_door
 from auth_conformance.discovery.halfway import TOOK, halfway
 from auth_conformance.discovery.names import mentions, names, rank
@@ -231,7 +230,7 @@ class Doorman:
         request = login.request(account.username, account.password)
         sent = await self._scout.ask(request, f"log in as {account.label}: {login.operation.name}")
         reply = sent.reply
-        found = _issued(login, reply) if granted(reply) else []
+        found = _issued(login, reply) if reply.granted else []
         for item in found:
             self._scout.learn(item.value)
         if (pointer := refresh_pointer(reply)) is not None:
@@ -239,7 +238,7 @@ class Doorman:
                 if secret is not None:
                     self._scout.learn(secret.reveal())
         # What the configuration points at is believed, whatever it looks like.
-        if found or (login.provenance is Provenance.DECLARED and granted(reply) and login.read(reply, "")):
+        if found or (login.provenance is Provenance.DECLARED and reply.granted and login.read(reply, "")):
             return reply
         self.moved = moved_to(self._known, login.operation.path, reply)
         self.wants_csrf = wants_csrf(reply)

@@ -134,15 +134,10 @@ class Scout:
         """Whether `reply` is what a known caller gets, where `stranger` is what nobody gets."""
         if not reply.ok or self.is_fallback(reply):
             return False
-        if not stranger.ok:
+        if not stranger.ok and not stranger.soft:
             return stranger.status is not None
         # 200 for everything: only another set of members is another answer (an envelope that says no).
         return members(shape(reply.json)) != members(shape(stranger.json))
-
-
-def granted(reply: RawReply) -> bool:
-    """Whether a request that changes something was granted: 2xx, or a redirect as browsers get it."""
-    return reply.status is not None and reply.status < HTTPStatus.BAD_REQUEST
 
 
 def mark(reply: RawReply, echo: str = "") -> tuple[int | None, str, str]:

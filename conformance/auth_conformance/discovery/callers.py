@@ -13,6 +13,7 @@ from auth_conformance.discovery.doors import doors, shut, slashed, stranger
 from auth_conformance.discovery.names import names, rank
 from auth_conformance.discovery.tokens import opaque
 from auth_conformance.model import Provenance, Role
+from auth_conformance.oracles.envelope import learned
 from auth_conformance.oracles.moments import moment
 from auth_conformance.oracles.places import found_at
 from auth_conformance.oracles.pointer import strings
@@ -78,7 +79,9 @@ async def find_witnesses(scout: Scout, known: Knowledge) -> None:
 def _say_policy(known: Knowledge, operation: Operation) -> None:
     """A refusal that is no 4xx is the owner's to declare: say how it looks."""
     refusal = known.strangers[operation.name]
-    policy = "envelope" if refusal.ok else "redirect" if refusal.status in range(300, 400) else ""
+    policy = (
+        "envelope" if refusal.ok or refusal.soft else "redirect" if refusal.status in range(300, 400) else ""
+    )
     if policy and policy not in known.settings.policy.refusals:
         known.say(
             "refusals",
@@ -109,7 +112,7 @@ async def _candidates(scout: Scout, known: Knowledge, credential: Credential) ->
         theirs = await scout.call(operation, f"{name} as b", credential=other) if other is not None else None
         ranked = _naming(known, credential, mine, theirs)
         score = ranked[0][1] if ranked else 0
-        if hidden or nobody.ok or nobody.status in range(300, 400):
+        if hidden or nobody.ok or nobody.soft or nobody.status in range(300, 400):
             score -= 60  # a 404, a 200 or a redirect as a refusal: only if nothing clearer is there
         found.append(Candidate(operation, tuple(pointer for pointer, _ in ranked[:4]), score))
         if _enough(found):
@@ -134,11 +137,14 @@ def _naming(
         for label in ("a", "b")
     }
     others: Mapping[str, str | int] = strings(theirs.json) if theirs is not None and theirs.ok else {}
-    subject = credential.jwt.claims.get("sub") if credential.jwt is not None else None
+    claims = dict(credential.jwt.claims) if credential.jwt is not None else {}
+    subject = claims.pop("sub", None)
+    # What else a token says of itself (`sid`, `jti`) is another at the next login.
+    passing = {str(claims[name]) for name in ("sid", "jti", "session_id") if name in claims} - {str(subject)}
     found = _named_in_page(names_of, mine, theirs) if "html" in mine.media_type else []
     for pointer, value in strings(mine.json, 300).items():
         echoes = credential.value.reveal() in str(value)
-        if echoes or (others and others.get(pointer, value) == value):
+        if echoes or str(value) in passing or (others and others.get(pointer, value) == value):
             continue
         name = pointer.rsplit("/", 1)[-1]
         place = rank(name, names("fields", "identity"))
@@ -221,17 +227,22 @@ async def _verified(
     seen: dict[str, dict[str, object]] = {label: {} for label in asked}
     pointers = list(item.pointers)
     nobody = known.strangers[name]
+    bodies: list[object] = []
     for turn in range(1, rounds + 1):
         for label, credential in asked.items():
             what = f"{name} as {label}, round {turn}"
             reply = await scout.call(item.operation, what, credential=credential, role=Role.CONTROL)
             if not scout.let_in(reply, nobody):
                 return None
+            bodies.append(reply.json)
             values = {pointer: found_at(reply, pointer) for pointer in pointers}
             pointers = [key for key in pointers if seen[label].setdefault(key, values[key]) == values[key]]
         again = await scout.call(item.operation, f"{name} as nobody, round {turn}", role=Role.CONTROL)
         if again.status != nobody.status:
             return None
+    if nobody.ok and scout.recorder.envelope is None:
+        # From here on the run knows such a no when it meets one, wherever that is.
+        scout.recorder.envelope = learned(bodies, nobody.json)
     if "b" in seen:
         pointers = [key for key in pointers if seen["a"][key] != seen["b"][key]]
     identity = pointers[0] if pointers else ""

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Credential, Kind
-from auth_conformance.discovery.asking import granted
 from auth_conformance.discovery.doors import slashed
 from auth_conformance.discovery.names import LAST_SEGMENT, avoided, likeness, mentions, names, rank
 from auth_conformance.discovery.providers import provider_logouts
@@ -324,7 +323,7 @@ async def log_out(
         if body:
             request = with_body(request, media, body)
     reply = (await scout.ask(request, f"log out: {operation.name}", credential=credential)).reply
-    if not granted(reply) or scout.is_fallback(reply) or slashed(operation.path, reply):
+    if not reply.granted or scout.is_fallback(reply) or slashed(operation.path, reply):
         return None
     return logout
 

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from auth_conformance.discovery.asking import granted
 from auth_conformance.discovery.endings import find_unnamed_logout
 from auth_conformance.discovery.lifecycle import deletion_operations
 from auth_conformance.discovery.registering import (
@@ -108,7 +107,7 @@ async def confirm(scout: Scout, known: Knowledge, account: Account) -> bool:
         scout.learn(token)
         scout.recorder.learn_mail(token, account.address, letter.text)
         request = redeem.request(Secret(token), None, account.address)
-        if granted((await scout.ask(request, f"confirm account {account.label}")).reply):
+        if (await scout.ask(request, f"confirm account {account.label}")).reply.granted:
             return True
     return False
 

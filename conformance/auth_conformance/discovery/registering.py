@@ -7,7 +7,6 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from auth_conformance.discovery.asking import granted
 from auth_conformance.discovery.logins import attempts, is_repetition, password_of, user_of
 from auth_conformance.discovery.names import LAST_SEGMENT, avoided, likeness, mentions, names, rank
 from auth_conformance.discovery.sampling import sample
@@ -136,4 +135,4 @@ async def make_account(scout: Scout, register: Register, account: Account) -> Ra
     scout.learn(account.password.reveal())
     request = register.request(account.username, account.password)
     reply = (await scout.ask(request, f"register account {account.label}")).reply
-    return reply if granted(reply) else None
+    return reply if reply.granted else None

@@ -57,8 +57,8 @@ class Baseline:
 
     `good` is a reply to the live credential, `anonymous` one to no credential. `principal` is who the
     service names for the live credential; None where the operation names nobody. `refusals` are the
-    application's own refusals. `accepted_refusals` are the policies `envelope` and `redirect`: declared, or for
-    redirects seen with `sends_strangers_away`.
+    application's own refusals. `accepted_refusals` are the policies `envelope` and `redirect`: declared, or
+    seen: redirects with `sends_strangers_away`, envelopes with `oracles.envelope`.
     """
 
     good: Reply
@@ -138,7 +138,10 @@ def _success(reply: Reply, baseline: Baseline) -> Judgement:
 def _is_envelope(reply: Reply, baseline: Baseline) -> bool:
     if "envelope" not in baseline.accepted_refusals or baseline.canonical is None:
         return False
-    return reply.shape == baseline.canonical.shape and reply.shape != baseline.good.shape
+    said, known, good = (members(item.shape) for item in (reply, baseline.canonical, baseline.good))
+    # One envelope with optional members (which field was wrong) is still one envelope.
+    akin = bool(known) and said != good and (said <= known or known <= said)
+    return reply.shape != baseline.good.shape and (akin or reply.shape == baseline.canonical.shape)
 
 
 def _redirect(reply: Reply, baseline: Baseline) -> Judgement:

@@ -72,6 +72,11 @@ class Answer:
         return self.outcome is Outcome.REJECTED
 
     @property
+    def granted(self) -> bool:
+        """Whether what was asked for was done: an orderly answer of 2xx or 3xx whose body does not say no."""
+        return self.judgement is None and self.reply.granted
+
+    @property
     def status(self) -> int | None:
         """The status; None when no reply came."""
         return self.reply.status

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from auth_conformance.model import Failed, Inconclusive, Need, Outcome, Passed, Role, Verdict, Violation
 from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.entry import classify
+from auth_conformance.oracles.normalise import members
 from auth_conformance.oracles.pointer import resolve
 from auth_conformance.probe.above import above_for
 from auth_conformance.probe.core import Answer, Missing, Unclear
@@ -67,7 +68,7 @@ class Contracts(Refusal):
                 if isinstance(found, str) and _LEAVE in found:
                     remedy = remedy or "allow_disruptive = true  # or --allow-disruptive"
             except (Missing, Unclear) as error:
-                found = f"{operation.name}: {error}"
+                found = str(error) if str(error).startswith(operation.name) else f"{operation.name}: {error}"
                 remedy = remedy or getattr(error.verdict, "remedy", "")
             if isinstance(found, Violation):
                 violations.append(found)
@@ -146,9 +147,10 @@ class Contracts(Refusal):
         status, name = answer.status or 0, operation.name
         if answer.judgement is not None:
             return f"{name}, {item.label}: {answer.why}"
-        if answer.reply.ok:
+        if answer.reply.ok or (answer.reply.soft and not control.reply.soft):
             if self._says_no(answer, control):
                 return None
+            self._must_share(f"{name}, {item.label}", answer, control)
             if not control.reply.ok or answer.reply.media_type != control.reply.media_type:
                 return f"{name}, {item.label}: {status}, but not the kind of answer that a credential gets"
             again = await self._sent_lacking(
@@ -164,6 +166,8 @@ class Contracts(Refusal):
         if 300 <= status < 400:
             sent_away = "redirect" in self.target.policy.refusals or await self._sent_away(answer)
             return None if sent_away else f"{name}, {item.label}: a redirect"
+        if answer.reply.soft and answer.exchange.reply.digest != control.exchange.reply.digest:
+            return None  # nobody is told something else than who is known
         same = (status, answer.exchange.reply.shape) == (control.status, control.exchange.reply.shape)
         if same:
             return f"{name}: {status} with a credential and without, so that nothing is shown"
@@ -177,9 +181,20 @@ class Contracts(Refusal):
         return classify(answer.exchange.reply, baseline).outcome is Outcome.REJECTED
 
     def _says_no(self, answer: Answer, control: Answer) -> bool:
-        """Whether a 2xx says no, as declared, in words that a caller with a credential does not get."""
+        """Whether a 2xx says no, as declared or seen, in words that a caller with a credential does not get."""
         shape = answer.exchange.reply.shape
-        return "envelope" in self.target.policy.refusals and shape != control.exchange.reply.shape
+        declared = "envelope" in self.target.policy.refusals and shape != control.exchange.reply.shape
+        return declared or (answer.reply.soft and not control.reply.soft)
+
+    @staticmethod
+    def _must_share(what: str, answer: Answer, control: Answer) -> None:
+        """Raises Unclear where a 2xx has no member of what a credential gets: it may well be a refusal."""
+        said, granted = (members(item.exchange.reply.shape) for item in (answer, control))
+        if said and granted and not said & granted:
+            raise Unclear(
+                f"{what}: {answer.status}, with nothing of what a credential gets.",
+                '[policy]\nrefusals = ["envelope"]  # if that is how this service refuses',
+            )
 
     async def _ways_to_lack(self, operation: Operation) -> list[_Try]:
         alternatives = operation.security or ()

@@ -63,11 +63,12 @@ class Floods(Refusal):
 
         async def flooded(flood: Flood) -> None:
             sent, answer = await self._flood(flood)
+            softly = answer is not None and answer.reply.soft and sent > 1
             if answer is None:
                 self._unlimited(flood, sent, violations)
-            elif answer.outcome is Outcome.THROTTLED:
+            elif answer.outcome is Outcome.THROTTLED or softly:
                 limited.append(f"{flood.operation} after {sent}")
-                violations.extend(self._unusable_signal(flood, answer))
+                violations.extend([] if softly else self._unusable_signal(flood, answer))
             elif answer.judgement is None:
                 unsure.append(f"{flood.operation} did nothing when it was asked ({answer.status}).")
             else:
@@ -138,6 +139,7 @@ class Floods(Refusal):
 
         The first answer already, where it says that nothing was done.
         """
+        first: Answer | None = None
         for number in range(1, self._number(flood) + 1):
             answer = await self.send(
                 flood.request,
@@ -147,7 +149,14 @@ class Floods(Refusal):
                 patient=False,
             )
             idle = number == 1 and flood.works and not 200 <= (answer.status or 0) < 400
-            if answer.judgement is not None or idle:
+            first = first or answer
+            # A limit that is told in the body of a 200 says something else than the answers before.
+            said = (
+                number > 1
+                and answer.reply.soft
+                and answer.exchange.reply.digest != first.exchange.reply.digest
+            )
+            if answer.judgement is not None or idle or said:
                 return number, answer
         return self._number(flood), None
 
@@ -247,10 +256,10 @@ class Floods(Refusal):
                 )
             except (Missing, Unclear):
                 return found
-            if not answer.reply.ok:
+            identifier = resolve(answer.reply.json, objects.identifier)
+            if not answer.reply.ok or identifier is None:
                 return found
             made.append(answer)
-            identifier = resolve(answer.reply.json, objects.identifier)
             if objects.delete is not None and isinstance(identifier, (str, int)):
                 values = self.at(str(identifier))
                 await self.call(objects.delete, live, label="take it away again", values=values)

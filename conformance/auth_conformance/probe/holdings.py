@@ -154,7 +154,8 @@ class Holdings(Revocation):
         answer = await self.call(
             objects.create, credential, label="does it still write?", body=body, role=Role.ATTACK
         )
-        return answer.reply.ok
+        # A 200 to everything would be no proof: what was made has an id.
+        return answer.reply.ok and resolve(answer.reply.json, objects.identifier) is not None
 
     def severity_of(self, holding: Holding) -> Severity | None:
         """Return how bad it is that this holding lives on: a declared stateless token that dies soon is less so."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -199,7 +198,7 @@ class Knocking(Mailing):
 
     async def _is_own(self, login: Login, answer: Answer) -> bool:
         """Whether a refusal speaks as the application does: like the bland one, or like its own errors."""
-        if answer.reply.ok:
+        if answer.reply.ok or answer.reply.soft:
             return True  # an envelope that says no; nothing was issued
         known = await self.scene.once(
             ("login refusals", login.operation.name), lambda: self._own_refusals(login)
@@ -237,7 +236,7 @@ class Knocking(Mailing):
             role=Role.ATTACK,
             operation=register.operation.name,
         )
-        if answer.status is not None and answer.status < HTTPStatus.BAD_REQUEST:
+        if answer.reply.granted:
             self.scene.made_accounts.append((account, None))
         return answer, account
 

@@ -52,7 +52,12 @@ class MailRaces(Volleys, Mailing):
             requests = [replace(request, source=source) for _, request in pretended]
             race = await self.together_now(requests, f"round {number + 1}: one reset token", name, solo)
             races.append(race)
-            done = [answer for answer in race.answers if answer.judgement is None and answer.reply.ok]
+            done = [
+                answer
+                for answer in race.answers
+                if answer.granted
+                and Fingerprint.of(answer.exchange.reply) == Fingerprint.of(alone[0].exchange.reply)
+            ]
             if done:
                 account = pretended[race.answers.index(done[0])][0]
                 self.now_known_by(account, account.password or Secret(""))

@@ -300,4 +300,4 @@ def _variants(password: str) -> dict[str, str]:
 
 
 def _granted(answer: Answer) -> bool:
-    return answer.judgement is None and answer.status is not None and answer.status < 400
+    return answer.granted

@@ -348,4 +348,4 @@ def _from_name(account: Account) -> str:
 
 
 def _taken(answer: Answer) -> bool:
-    return answer.judgement is None and answer.status is not None and answer.status < 400
+    return answer.granted

@@ -208,9 +208,11 @@ class Privilege(Ranks):
         name, status = item.operation.name, answer.status or 0
         if answer.judgement is not None:
             findings.doubts.append(f"{name} with {label}: {answer.why}")
-        elif status < 400:
+        elif status < 400 and not answer.reply.soft:
             told = f"{name} answered {label} of an ordinary user {status}, but not what an administrator gets"
             (findings.doubts if item.declared or not item.reads else self.notes).append(told)
+        elif answer.reply.soft and allowed is not None and allowed.reply.ok:
+            findings.refused.add(name)  # in the words of this service, where an administrator is let in
         elif not any(Fingerprint.of(answer.exchange.reply).akin(known) for known in self._own_voice_here):
             findings.doubts.append(f"{name} with {label}: a {status} unlike this application's own refusals")
         elif status in (401, 403) or (status == 404 and allowed is not None and allowed.reply.ok):

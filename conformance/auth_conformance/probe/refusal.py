@@ -271,8 +271,7 @@ class Refusal(Core):
         To be awaited before each attack of a long series: refusals by a service that refuses everybody for a
         while prove nothing, and a control before and after the series may miss it.
         """
-        last = self.evidence[-EVERY:]
-        if len(last) == EVERY and not any((item.reply.status or 0) // 100 == 2 for item in last):
+        if len(self.lately) == EVERY and not any(self.lately):
             await self.must_answer("between two parts of")
 
     async def _canonical(self, witness: Witness, live: Credential, baseline: Baseline) -> Masked | None:

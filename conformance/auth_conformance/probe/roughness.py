@@ -288,7 +288,7 @@ class Roughness(Knocking):
             if answer.judgement is not None:
                 tally.doubt(f"registering {name!r} got no orderly answer ({answer.why}).")
                 return
-            if answer.reply.ok or (answer.status or 500) < 400:
+            if answer.reply.granted:
                 tally.delivered += 1
                 return
             answers.append(answer)
@@ -312,7 +312,7 @@ class Roughness(Knocking):
             if answer.judgement is not None:
                 tally.doubt(f"registering with {member} = {text!r} got no orderly answer ({answer.why}).")
                 return
-            if (answer.status or 500) < 400:
+            if answer.reply.granted:
                 tally.delivered += 1
                 return
             answers.append(answer)

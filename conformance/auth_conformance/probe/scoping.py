@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import Exchange, Expectation, Need, Role, Severity, Verdict, Violation
+from auth_conformance.oracles.normalise import same_structure
 from auth_conformance.oracles.pointer import resolve
 from auth_conformance.oracles.scopes import MEMBERS, ScopeMember, scope_member, scopes_of
 from auth_conformance.probe.core import Answer, Missing, Unclear
@@ -221,8 +222,10 @@ class Scoping(Minting):
     def _same_as(answer: Answer, control: Answer) -> bool:
         """Whether a reply got as far as the control did: the same success, or the same later refusal."""
         if control.reply.ok:
-            return answer.reply.ok
-        if control.status == 404:
+            # A 200 that holds something else may be a refusal.
+            seen, wanted = answer.exchange.reply, control.exchange.reply
+            return answer.reply.ok and same_structure(seen.shape, wanted.shape)
+        if control.status == 404 or control.reply.soft:
             return False  # what is not there for anybody may also be hidden from those who may not know
         return answer.status == control.status and answer.exchange.reply.shape == control.exchange.reply.shape
 

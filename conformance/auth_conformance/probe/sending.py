@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 # Servers read no longer headers (uvicorn 64 kB, gunicorn and nginx 8), and need not take such bodies.
 LONGEST_HEADERS, LONGEST_BODY = 64_000, 500_000
+# So many attacks at most between two controls: a service that refuses everybody for a while must not pass.
+EVERY = 10
 # How often one request waits for a limit: others that were under way may be let in first.
 _WAITS = 3
 # From how many other addresses it is sent then: a limit may have been met there by another check meanwhile.
@@ -46,6 +49,8 @@ class Sending(Chance):
         self._addresses = 0
         self.address = self.another_address()
         self.evidence: list[Exchange] = []
+        # Whether the last answers said yes.
+        self.lately: deque[bool] = deque(maxlen=EVERY)
         self.notes: list[str] = []
 
     def another_address(self) -> str:
@@ -116,6 +121,7 @@ class Sending(Chance):
         exchange = replace(sent.exchange, outcome=judgement.outcome if judgement else None)
         answer = Answer(request, sent.reply, exchange, judgement)
         self.evidence.append(exchange)
+        self.lately.append(sent.reply.ok)
         # A server that is no proxy may hang up on CONNECT (RFC 9110 §9.3.6): Node.js does by itself.
         broken = judgement is not None and judgement.outcome is Outcome.CRASHED
         if broken and request.method != "CONNECT":

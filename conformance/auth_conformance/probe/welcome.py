@@ -34,6 +34,6 @@ async def welcome(core: Core, account: Account) -> str:
             label=f"confirm the new account {account.label}",
             operation=confirm.form.operation.name,
         )
-        if answer.status is not None and answer.status < 400:
+        if answer.reply.granted:
             return ""
     return "no message with a token that is taken came to the new account"

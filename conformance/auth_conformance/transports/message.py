@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import quote, quote_plus, unquote, urlencode
 
@@ -216,7 +217,7 @@ class RawReply:
     `took` is in seconds; `ended` is when the whole of it was there, on the monotonic clock (0: not measured).
     `undelivered` is true when our own client refused to put the request on the wire:
     the target never saw it. `earlier` are the replies to the requests that prepared this one, `later` those to
-    the requests that followed it.
+    the requests that followed it. `soft` is true of a 2xx whose body says no, in the way of this service.
     """
 
     status: int | None
@@ -229,6 +230,7 @@ class RawReply:
     truncated: bool = False
     earlier: tuple[RawReply, ...] = ()
     later: tuple[RawReply, ...] = ()
+    soft: bool = False
     _json: list[Any] = field(default_factory=list, compare=False, repr=False)
 
     def header(self, name: str) -> str | None:
@@ -266,8 +268,13 @@ class RawReply:
 
     @property
     def ok(self) -> bool:
-        """Whether the status is 2xx."""
-        return self.status is not None and 200 <= self.status < 300
+        """Whether the status is 2xx, and the body does not take it back."""
+        return self.status is not None and 200 <= self.status < 300 and not self.soft
+
+    @property
+    def granted(self) -> bool:
+        """Whether a request that changes something was granted: 2xx, or a redirect as browsers get it."""
+        return self.status is not None and self.status < HTTPStatus.BAD_REQUEST and not self.soft
 
     @property
     def cookies(self) -> dict[str, str]:

@@ -21,6 +21,7 @@ from auth_conformance.transports.origins import Origins
 from auth_conformance.transports.pace import Pace
 
 if TYPE_CHECKING:
+    from auth_conformance.oracles.envelope import Envelope
     from auth_conformance.transports.message import HttpRequest, RawReply, Transport
     from auth_conformance.transports.redaction import Redactor
 
@@ -145,6 +146,8 @@ class Recorder:
         self.budget = budget
         self.sent = 0
         self.archive = Archive()
+        # How this service says no in a 2xx, once that was seen.
+        self.envelope: Envelope | None = None
         self._numbers = itertools.count(1)
         self._origins = Origins(redactor)
         self.pace = Pace(rate)
@@ -176,6 +179,8 @@ class Recorder:
             meter.used += 1
         request, earlier = await self._prepared(request, transport, moved)
         reply = await self._deliver(request, transport, moved, at_once=at_once)
+        if self.envelope is not None and reply.ok and self.envelope.says_no(reply.json):
+            reply = replace(reply, soft=True)
         if earlier:
             reply = replace(reply, earlier=earlier)
         if request.then and reply.status is not None and reply.status < _REFUSED_FROM:

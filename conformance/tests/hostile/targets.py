@@ -114,7 +114,7 @@ def drops(app: App | None = None) -> App:
     async def answer(_: Message, __: Receive, ___: Send) -> None:
         raise ConnectionResetError("the target dropped the connection")
 
-    return _in_front_of(app, answer)
+    return in_front_of(app, answer)
 
 
 def cuts_short(app: App | None = None) -> App:
@@ -123,7 +123,7 @@ def cuts_short(app: App | None = None) -> App:
     async def answer(_: Message, __: Receive, send: Send) -> None:
         await _cut(send, 200)
 
-    return _in_front_of(app, answer)
+    return in_front_of(app, answer)
 
 
 def hangs(app: App | None = None, after: int = 0) -> App:
@@ -182,16 +182,16 @@ def waf(app: App | None = None, *, everything: bool = True) -> App:
         if everything:
             await page.to(send)
             return
-        body = await _read(receive)
+        body = await whole_body(receive)
         query, values = scope.get("query_string", b""), [value for _, value in scope["headers"]]
         parts = [scope["path"].encode(), scope.get("raw_path") or b"", query, body, *values]
         parts += [unquote_to_bytes(part.replace(b"+", b" ")) for part in (query, body)]
         if any(map(_SUSPICIOUS.search, parts)) or any(map(_NOT_ASCII.search, values)):
             await page.to(send)
         else:
-            await inner(scope, _replay(body, receive), send)
+            await inner(scope, replayed(body, receive), send)
 
-    return _in_front_of(app, answer)
+    return in_front_of(app, answer)
 
 
 def waf_on_attack(app: App, *, known: Iterable[str] = ()) -> App:
@@ -204,14 +204,14 @@ def waf_on_attack(app: App, *, known: Iterable[str] = ()) -> App:
     page, issued = _waf_page(), set(known)
 
     async def answer(scope: Message, receive: Receive, send: Send) -> None:
-        if not all(value in issued for value in _credentials(scope)):
+        if not all(value in issued for value in credentials_of(scope)):
             await page.to(send)
             return
-        reply = await _ask(app, scope, receive)
-        issued.update(_issued(reply))
+        reply = await ask(app, scope, receive)
+        issued.update(issued_in(reply))
         await reply.to(send)
 
-    return _in_front_of(app, answer)
+    return in_front_of(app, answer)
 
 
 def stale_cache(app: App) -> App:
@@ -225,23 +225,23 @@ def stale_cache(app: App) -> App:
             extra = _headers({"age": str(int(time.monotonic() - born)), "x-cache": "HIT"})
             await replace(reply, headers=reply.headers + extra).to(send)
             return
-        reply = await _ask(app, scope, receive)
+        reply = await ask(app, scope, receive)
         if cacheable and reply.status == 200:
             public = tuple(pair for pair in reply.headers if pair[0].lower() != b"set-cookie")
             kept[path] = (time.monotonic(), replace(reply, headers=public))
         await reply.to(send)
 
-    return _in_front_of(app, answer)
+    return in_front_of(app, answer)
 
 
 def spa(app: App) -> App:
     """Turn every 404 into 200 with the HTML index, as single-page applications do for unknown paths."""
 
     async def answer(scope: Message, receive: Receive, send: Send) -> None:
-        reply = await _ask(app, scope, receive)
+        reply = await ask(app, scope, receive)
         await (Reply.html(200, _PAGE) if reply.status == 404 else reply).to(send)
 
-    return _in_front_of(app, answer)
+    return in_front_of(app, answer)
 
 
 # --- giving up ---------------------------------------------------------------------------------------------
@@ -274,7 +274,7 @@ def half_broken(app: App) -> App:
         else:
             await Reply.text(500, "Internal Server Error").to(send)
 
-    return _in_front_of(app, answer)
+    return in_front_of(app, answer)
 
 
 def slow(app: App, seconds: float = 0.2) -> App:
@@ -284,7 +284,7 @@ def slow(app: App, seconds: float = 0.2) -> App:
         await asyncio.sleep(seconds)
         await app(scope, receive, send)
 
-    return _in_front_of(app, answer)
+    return in_front_of(app, answer)
 
 
 def logs_out(app: App, uses: int = 3) -> App:
@@ -292,7 +292,7 @@ def logs_out(app: App, uses: int = 3) -> App:
     used: Counter[str] = Counter()
 
     async def answer(scope: Message, receive: Receive, send: Send) -> None:
-        credentials = _credentials(scope)
+        credentials = credentials_of(scope)
         if any(used[credential] >= uses for credential in credentials):
             detail = {"detail": "Your session has ended"}
             await Reply.json(401, detail, **{"www-authenticate": "Bearer"}).to(send)
@@ -300,7 +300,7 @@ def logs_out(app: App, uses: int = 3) -> App:
         used.update(credentials)
         await app(scope, receive, send)
 
-    return _in_front_of(app, answer)
+    return in_front_of(app, answer)
 
 
 def blocks_for_a_while(app: App, refusals: int = 4, block: int = 12) -> App:
@@ -314,13 +314,13 @@ def blocks_for_a_while(app: App, refusals: int = 4, block: int = 12) -> App:
             left -= 1
             await blocked.to(send)
             return
-        reply = await _ask(app, scope, receive)
+        reply = await ask(app, scope, receive)
         counted += reply.status in (401, 403)
         if counted >= refusals:
             counted, left = 0, block
         await reply.to(send)
 
-    return _in_front_of(app, answer)
+    return in_front_of(app, answer)
 
 
 def forgets_everybody(app: App, served: int = 25, refused: int = 15) -> App:
@@ -338,7 +338,7 @@ def forgets_everybody(app: App, served: int = 25, refused: int = 15) -> App:
         else:
             await refusal.to(send)
 
-    return _in_front_of(app, answer)
+    return in_front_of(app, answer)
 
 
 NOTHING_MAY_PASS: Mapping[str, Callable[[App], App]] = {
@@ -378,7 +378,7 @@ TARGETS: Mapping[str, Callable[[App], App]] = {
 # --- how they are made -------------------------------------------------------------------------------------
 
 
-def _in_front_of(app: App | None, answer: Answer) -> App:
+def in_front_of(app: App | None, answer: Answer) -> App:
     inner = app or _empty
 
     async def target(scope: Message, receive: Receive, send: Send) -> None:
@@ -388,7 +388,7 @@ def _in_front_of(app: App | None, answer: Answer) -> App:
 
 
 def _always(app: App | None, reply: Reply) -> App:
-    return _in_front_of(app, lambda _, __, send: reply.to(send))
+    return in_front_of(app, lambda _, __, send: reply.to(send))
 
 
 def _after(app: App | None, n: int, then: Answer) -> App:
@@ -397,7 +397,7 @@ def _after(app: App | None, n: int, then: Answer) -> App:
     async def answer(scope: Message, receive: Receive, send: Send) -> None:
         await (inner if next(numbers) <= n else then)(scope, receive, send)
 
-    return _in_front_of(app, answer)
+    return in_front_of(app, answer)
 
 
 async def _empty(scope: Message, receive: Receive, send: Send) -> None:
@@ -418,7 +418,7 @@ async def _cut(send: Send, status: int) -> None:
     raise ConnectionResetError("the target hung up in the middle of its answer")
 
 
-async def _ask(app: App, scope: Message, receive: Receive) -> Reply:
+async def ask(app: App, scope: Message, receive: Receive) -> Reply:
     """What `app` answers, whole."""
     start: Message = {}
     body = bytearray()
@@ -435,7 +435,7 @@ async def _ask(app: App, scope: Message, receive: Receive) -> Reply:
     )
 
 
-async def _read(receive: Receive) -> bytes:
+async def whole_body(receive: Receive) -> bytes:
     body = bytearray()
     while (message := await receive())["type"] == "http.request":
         body.extend(message.get("body", b""))
@@ -444,7 +444,7 @@ async def _read(receive: Receive) -> bytes:
     return bytes(body)
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
+def replayed(body: bytes, receive: Receive) -> Receive:
     """Give an application the body that was read before it, then what follows."""
     pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
@@ -454,7 +454,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-def _credentials(scope: Message) -> list[str]:
+def credentials_of(scope: Message) -> list[str]:
     """Every credential of a request; one that cannot be read comes back as it stands."""
     found = []
     for raw, value in scope["headers"]:
@@ -470,7 +470,7 @@ def _credentials(scope: Message) -> list[str]:
     return found
 
 
-def _issued(reply: Reply) -> set[str]:
+def issued_in(reply: Reply) -> set[str]:
     """The strings of an answer that could be credentials."""
     issued = set()
     for name, value in reply.headers:
