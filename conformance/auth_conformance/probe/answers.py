@@ -59,7 +59,7 @@ class Answer:
     @property
     def granted(self) -> bool:
         """Whether a change was granted as far as its answer tells: 2xx, or a redirect as browsers get it."""
-        return self.status is not None and 200 <= self.status < 400 and self.judgement is None
+        return self.reply.granted and self.judgement is None
 
     @property
     def accepted(self) -> bool:
@@ -70,11 +70,6 @@ class Answer:
     def rejected(self) -> bool:
         """Whether the application refused."""
         return self.outcome is Outcome.REJECTED
-
-    @property
-    def granted(self) -> bool:
-        """Whether what was asked for was done: an orderly answer of 2xx or 3xx whose body does not say no."""
-        return self.judgement is None and self.reply.granted
 
     @property
     def status(self) -> int | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field, replace
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import quote, quote_plus, unquote, urlencode
 
@@ -274,7 +273,7 @@ class RawReply:
     @property
     def granted(self) -> bool:
         """Whether a request that changes something was granted: 2xx, or a redirect as browsers get it."""
-        return self.status is not None and self.status < HTTPStatus.BAD_REQUEST and not self.soft
+        return self.status is not None and 200 <= self.status < 400 and not self.soft
 
     @property
     def cookies(self) -> dict[str, str]:
