@@ -18,9 +18,9 @@ from auth_fuzz import rules
 from auth_fuzz.bridge import Bridge, HaltedError, in_thread
 from auth_fuzz.budget import Budget
 from auth_fuzz.differential import DIFFERENTIAL_RULES, Differential
-from auth_fuzz.engine import MissingExtraError, available, tidy, warm_up
 from auth_fuzz.ledger import Ledger, combined
 from auth_fuzz.operations import OPERATION_RULES, OperationSearch
+from auth_fuzz.operations.engine import MissingExtraError, available, tidy, warm_up
 from auth_fuzz.world import World
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ async def _run(  # noqa: PLR0917 - what `fuzz` was given
             await world.meet()
             # Loading and building once takes seconds that are no part of any search.
             grammars = importlib.import_module("auth_fuzz.grammars")
-            importlib.import_module("auth_fuzz.machine")
+            importlib.import_module("auth_fuzz.stories.search")
             with tidy():
                 await in_thread(grammars.warm_up)
                 loop = asyncio.get_running_loop()
@@ -233,7 +233,7 @@ STORY_RULES = (rules.ZOMBIE, rules.KILLED, rules.MISTAKEN, rules.RACE)
 
 
 async def _lifecycle(world: World, ledger: Ledger, bridge: Bridge, budget: Budget, seed: int) -> None:
-    from auth_fuzz.machine import LifecycleSearch
+    from auth_fuzz.stories.search import LifecycleSearch
 
     search = LifecycleSearch(
         world, ledger, bridge, seed=seed, examples=budget.examples, shrinking=budget.shrinking

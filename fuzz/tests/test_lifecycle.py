@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auth_fuzz.lifecycle import Book, Habits, Holding, Life
+from auth_fuzz.stories.model import Book, Habits, Holding, Life
 
 STRICT = Habits(
     logout_spares_others=True,

@@ -9,9 +9,10 @@ from auth_conformance.engine import opened
 from auth_conformance.loop import run_to_end
 from auth_conformance.testing import FAST_HASHING
 from auth_conformance.transports.pace import Pace
-from auth_fuzz.lifecycle import Habits
-from auth_fuzz.moves import find_moves, kinds_of_login
-from auth_fuzz.stage import Stage, Troupe
+from auth_fuzz.stories.cast import Troupe
+from auth_fuzz.stories.model import Habits
+from auth_fuzz.stories.moves import find_moves, kinds_of_login
+from auth_fuzz.stories.stage import Stage
 from auth_fuzz.world import World
 
 

@@ -24,7 +24,7 @@ from auth_fuzz.strategies import (
     key_attacks,
     token_attacks,
 )
-from auth_fuzz.strategies.jws import Edit, composed
+from auth_fuzz.strategies.drafts import Edit, composed
 
 KEY = SigningKey("HS256", Secret("k" * 40))
 BEARER = Carrier(Kind.BEARER, "header", "Authorization", "Bearer")

@@ -2,213 +2,34 @@
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import Phase, Verbosity, seed, settings
 from hypothesis import strategies as st
-from hypothesis.errors import Flaky, HypothesisException, StopTest
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from auth_conformance.credentials import Kind
-from auth_conformance.model import Expectation, Violation
 from auth_conformance.probe import Missing, Unclear
 from auth_fuzz.bridge import HaltedError, OverError
-from auth_fuzz.habits import learn
-from auth_fuzz.health import HEALTH
-from auth_fuzz.lifecycle import Habits
-from auth_fuzz.moves import Moves, find_moves, kinds_of_login
-from auth_fuzz.rules import KILLED
-from auth_fuzz.stage import NAMES, Actor, BrokenError, Held, OffStageError, Stage, Troupe
+from auth_fuzz.stories.acts import AFTER
+from auth_fuzz.stories.cast import NAMES, Actor, Held
+from auth_fuzz.stories.ground import BrokenError, OffStageError
+from auth_fuzz.stories.model import Habits
+from auth_fuzz.stories.stage import Stage
 
 if TYPE_CHECKING:
-    from auth_conformance.model import Rule
-    from auth_fuzz.bridge import Bridge
-    from auth_fuzz.ledger import Ledger
-    from auth_fuzz.world import World
+    from auth_conformance.credentials import Kind
+    from auth_fuzz.stories.search import LifecycleSearch
 
-# So many steps make a story of one act, and of the later ones that mix everything.
-STEPS = 6
-LONGER = 12
-# So many stories are told in one act; the first of them is the plainest that there is. While there are moves that
-# no act was about yet, that one is enough: a short budget must not end before the last move had its turn.
-STORIES = 2
-# So many other moves are allowed in an act besides the one that it is about.
-_OTHERS = 3
-# Each move is the subject of so many acts before acts mix more of them.
-_ROUNDS = 2
 # Longest time, in seconds, to shorten a story that breaks the model.
 _SHORTENING = 30.0
-# As above, to log everybody in once more when the search is over.
-_SETTLING = (10.0, 40)
 _WHO = st.sampled_from(NAMES)
 _NUMBER = st.integers(0, 11)
 _MINUTES = (20, 1, 10, 60, 600, 1500)
 _SESSIONS = ("bearer", "cookie", "basic")
-# Every move, with those that must have been made before it. Logging in is always allowed.
-_AFTER: dict[str, tuple[str, ...]] = {
-    "use": (),
-    "log_out": (),
-    "log_out_everywhere": (),
-    "refresh": (),
-    "reuse": ("refresh",),
-    "change_password": (),
-    "try_former_password": ("change_password",),
-    "create_key": (),
-    "revoke_key": ("create_key",),
-    "rotate_key": ("create_key",),
-    "delete_account": (),
-    "register_again": ("delete_account",),
-    "block": (),
-    "unblock": ("block",),
-    "demote": (),
-    "wait": (),
-    "race_refresh": (),
-    "race_logout": (),
-}
 
 
-class LifecycleSearch:
-    """Plays stories until one breaks the model, or until the time is used up."""
-
-    def __init__(
-        self, world: World, ledger: Ledger, bridge: Bridge, *, seed: int, examples: int, shrinking: int
-    ) -> None:
-        self.world, self.ledger, self.bridge, self.shrinking = world, ledger, bridge, shrinking
-        self.moves: Moves = find_moves(world.target)
-        self.troupe = Troupe(world, kinds_of_login(world.target))
-        self.habits: Habits | None = None
-        self.stories = self.steps = 0
-        self.best: tuple[BrokenError, Stage] | None = None
-        self._seed, self._examples = seed, examples
-        self._rng = random.Random(f"{seed}:lifecycle")
-
-    def run(self, decided: tuple[Rule, ...]) -> None:
-        """Search. Blocks: for a thread of its own. Raises Missing, Unclear, HaltedError."""
-        if not self.troupe.kinds or self.world.target.register is None:
-            raise Missing(
-                "The lifecycle needs a login and accounts that may be ended; nobody can register here.",
-                '[register]\noperation = "POST /register"',
-            )
-        try:
-            self.habits = self.bridge.run(learn(self.world, self.moves, self.troupe))
-        except OffStageError as error:
-            raise Unclear(f"The lifecycle cannot be played: {error}.") from None
-        except BrokenError as broken:
-            # The plainest case breaks the model already.
-            self._report(broken, None)
-            return
-        self.bridge.run(self.troupe.find_privileged())
-        self._search()
-        if self.best is not None:
-            self._report(*self.best)
-        self.bridge.resume(time.monotonic() + _SETTLING[0], _SETTLING[1])
-        self.bridge.run(self.troupe.disband())
-        for one in decided:
-            entry = self.ledger.of(one)
-            if not entry.violations:
-                entry.tried += self.stories
-                entry.unit, entry.end = "story", "kept to the model"
-            entry.notes.append(f"{self.stories} stories of {self.steps} steps")
-            if self.moves.missing:
-                entry.notes.append(f"left out of the stories: {', '.join(self.moves.missing)}")
-
-    def _search(self) -> None:
-        machine = _machine(self)
-        moves = list(offered(self))
-        for number, (allowed, subject, steps) in enumerate(self._acts(moves)):
-            if self.best is not None or self.bridge.spent or self.stories >= self._examples:
-                return
-            act = _act(machine, allowed, subject)
-            self._play(seed(f"{self._seed}:{number}")(act), steps, 1 if number < len(moves) else STORIES)
-
-    def _acts(self, moves: list[str]) -> Iterator[tuple[set[str], str, int]]:
-        """Which moves are allowed, which one is likelier than the rest, and how long the stories are.
-
-        Each move is the subject of an act in turn, among a few others; after that acts mix more of them. Few moves
-        at a time meet more often than many do (swarm testing).
-        """
-        for subject in (one for _ in range(_ROUNDS) for one in self._rng.sample(moves, len(moves))):
-            others = self._rng.sample(moves, min(_OTHERS, len(moves)))
-            yield {subject, *_AFTER[subject], *others}, subject, STEPS
-        while True:
-            some = self._rng.sample(moves, min(2 * _OTHERS, len(moves)))
-            yield {*some, *(before for one in some for before in _AFTER[one])}, some[0], LONGER
-
-    def _play(self, machine: type[RuleBasedStateMachine], steps: int, stories: int) -> None:
-        try:
-            run_state_machine_as_test(
-                machine,
-                settings=settings(
-                    max_examples=min(stories, self._examples - self.stories),
-                    stateful_step_count=steps,
-                    database=None,
-                    deadline=None,
-                    derandomize=False,
-                    verbosity=Verbosity.quiet,
-                    phases=(Phase.generate, Phase.shrink),
-                    suppress_health_check=HEALTH,
-                    report_multiple_bugs=False,
-                    print_blob=False,
-                ),
-            )
-        except (BrokenError, Flaky, HypothesisException, StopTest, OverError):
-            # What broke is kept; a search that its budget cut short looks flaky to Hypothesis.
-            return
-
-    def _report(self, broken: BrokenError, stage: Stage | None) -> None:
-        told = stage.story if stage is not None else ""
-        evidence = tuple(stage.exchanges) if stage is not None else ()
-        message = f"{broken.line}. The story: {told}" if told else f"{broken.line}."
-        # What was ended wrongly must be alive: the last request of the story must be served.
-        expected = Expectation("status", "", "200") if broken.rule is KILLED else broken.expected
-        found = Violation(broken.operation, message, broken.severity, evidence, expected)
-        self.ledger.broken(broken.rule, found)
-
-
-def offered(search: LifecycleSearch) -> Iterator[str]:
-    """The moves that this service has."""
-    target, moves, habits = search.world.target, search.moves, search.habits or Habits()
-    refreshes, keys, admin = target.refresh is not None, target.keys, search.world.admin is not None
-    rotates = refreshes and habits.refresh_rotates
-    has: dict[str, bool] = {
-        "log_out": bool(target.logouts),
-        "log_out_everywhere": moves.logout_all is not None,
-        "refresh": refreshes,
-        "reuse": refreshes,
-        "change_password": moves.change is not None,
-        "try_former_password": moves.change is not None,
-        "create_key": keys is not None,
-        "revoke_key": keys is not None and keys.revoke is not None,
-        "rotate_key": keys is not None and moves.rotate is not None,
-        "delete_account": target.delete_account is not None,
-        "register_again": target.delete_account is not None,
-        "block": moves.block is not None and admin,
-        "unblock": moves.block is not None and admin,
-        "demote": moves.role is not None and admin and search.troupe.privileged is not None,
-        "wait": target.in_process,
-        "race_refresh": rotates and not target.policy.refresh_window,
-        "race_logout": refreshes and bool(target.logouts),
-    }
-    return (name for name in _AFTER if has.get(name, True))
-
-
-def _act(story: type[RuleBasedStateMachine], allowed: set[str], subject: str) -> type[RuleBasedStateMachine]:
-    """The machine with these moves only. The subject is there twice: Hypothesis takes it twice as often."""
-    left_out = dict.fromkeys(_AFTER.keys() - allowed)
-    twice = {f"{subject}_again": getattr(story, subject)}
-    return type("Act", (story,), {**left_out, **twice, "subject": subject})
-
-
-def _machine(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa: C901 - one rule per move
+def machine_of(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa: C901 - one rule per move
+    """The machine of a search: what it plays and where is the same for all its stories."""
     world, moves, bridge = search.world, search.moves, search.bridge
     kinds = search.troupe.kinds
     keys = world.target.keys
@@ -303,7 +124,7 @@ def _machine(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa: C
                     self.do(_logging_in(self.stage, name, kinds[door]))
                 else:
                     self.do(_making_a_key(self.stage, name))
-            for move in (*_AFTER[self.subject], self.subject) if at_once else ():
+            for move in (*AFTER[self.subject], self.subject) if at_once else ():
                 getattr(self, move)(number)
 
         @rule(name=_WHO, number=_NUMBER)

@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Kind
-from auth_fuzz.lifecycle import Habits
-from auth_fuzz.stage import Held, OffStageError, Stage
+from auth_fuzz.stories.ground import OffStageError
+from auth_fuzz.stories.model import Habits
+from auth_fuzz.stories.stage import Stage
 
 if TYPE_CHECKING:
-    from auth_fuzz.moves import Moves
-    from auth_fuzz.stage import Troupe
+    from auth_fuzz.stories.cast import Held, Troupe
+    from auth_fuzz.stories.moves import Moves
     from auth_fuzz.world import World
 
 

@@ -1,0 +1,237 @@
+"""What all attacks on an operation stand on: who calls it with what, and what any reply of it says."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
+
+from auth_conformance.model import Exchange, Expectation, Outcome, Role, Rule, Severity, Violation
+from auth_conformance.oracles.entry import Fingerprint
+from auth_fuzz import rules
+from auth_fuzz.documents import placeholders
+from auth_fuzz.operations.reach import Reach
+from auth_fuzz.people import Person, collection_of
+
+if TYPE_CHECKING:
+    from auth_conformance.credentials import Credential
+    from auth_conformance.probe import Answer
+    from auth_conformance.target import Operation
+    from auth_conformance.transports.message import HttpRequest
+    from auth_fuzz.bridge import Bridge
+    from auth_fuzz.ledger import Ledger
+    from auth_fuzz.world import World
+
+# What a framework answers before the handler runs.
+_BEFORE_THE_HANDLER = {400, 401, 405, 406, 413, 415, 422, 429}
+SAFE = {"GET", "HEAD", "OPTIONS"}
+# How password hashes begin wherever they are shown (modular crypt format, Django, Werkzeug).
+_HASHES = re.compile(
+    r"\$argon2(?:id|i|d)\$v=|\$2[aby]\$\d\d\$[./\w]{20}|pbkdf2[_:]sha\d+[$:]\d+\$|scrypt:\d+:"
+)
+# So many characters of a hash say which kind it is, and nothing of the password.
+_BEGINNING = 7
+# After so many refusals of an ordinary user the administrator is asked with, where one is known.
+_ENOUGH = 6
+
+
+class Ground:
+    """One operation, its caller, and what is known of it so far."""
+
+    def __init__(
+        self, world: World, operation: Operation, ledger: Ledger, bridge: Bridge, *, seed: int, examples: int
+    ) -> None:
+        self.world, self.operation, self.ledger, self.bridge = world, operation, ledger, bridge
+        self.searcher = world.searcher
+        self.reach = Reach(operation.name)
+        self._seed, self._examples = seed, examples
+        self._rng = random.Random(f"{seed}:{operation.name}")
+        self._turn = 0
+        self._caller = world.a
+        # The first served request gets the most telling attacks; after that chance deals them.
+        self._pending: list[str] = ["bland", "other", "alternatives", "forged", "forged"]
+        self._dealt: dict[tuple[str, bool], list[str]] = {}
+        self._anonymous: Answer | None = None
+        self._served: list[HttpRequest] = []
+        self._served_by: Counter[str] = Counter()
+        self._lock = asyncio.Lock()
+        target = self.searcher.target
+        self._guarded = operation.protected and operation.name not in target.policy.public_operations
+
+    # Who calls, and what.
+
+    def _who(self) -> str:
+        return f"{self._caller.label}'s live credential"
+
+    def _live(self) -> tuple[Credential, ...]:
+        """The caller's credentials for this call: one alternative of the document, another one each time."""
+        usable = [
+            found
+            for alternative in self.operation.security or ()
+            if alternative and (found := self.world.holding(self._caller, alternative)) is not None
+        ]
+        if not usable:
+            usable = [(item,) for item in self._caller.credentials.values()]
+        tried = [item for item in usable if ways(item) in self._served_by]
+        new = [item for item in usable if ways(item) not in self._served_by]
+        working = [item for item in tried if self._served_by[ways(item)]]
+        choice = new or (usable if self._turn % 8 == 0 else working) or usable
+        return choice[self._turn % len(choice)] if choice else ()
+
+    async def _addressed(self, request: HttpRequest) -> tuple[HttpRequest, bool]:
+        """The request with ids of the caller's own in its path, more often than not; whether it has any."""
+        names = placeholders(self.operation.path)
+        if not names or self._rng.random() > 0.9:
+            return request, False
+        known = self.world.ids_for(self._caller, self.operation)
+        if not known:
+            await self.world.list_own(self._caller, self.operation)
+            known = self.world.ids_for(self._caller, self.operation)
+        if not known:
+            return request, False
+        return self._with_id(request, self._rng.choice(known)), True
+
+    def _with_id(self, request: HttpRequest, identifier: str) -> HttpRequest:
+        template, actual = self.operation.path.split("/"), request.path.split("/")
+        if len(template) != len(actual):
+            return request
+        first = next(index for index, piece in enumerate(template) if "{" in piece)
+        actual[first] = quote(identifier, safe="")
+        return replace(request, path="/".join(actual))
+
+    def _id_in(self, request: HttpRequest) -> str:
+        pieces = zip(self.operation.path.split("/"), request.path.split("/"), strict=False)
+        return next((unquote(actual) for piece, actual in pieces if "{" in piece), "")
+
+    async def _fresh(self, request: HttpRequest) -> HttpRequest:
+        """The request for an object of its own, where an earlier one may have used the object up."""
+        if self.operation.method in SAFE or not placeholders(self.operation.path):
+            return request
+        if self._caller is self.world.admin:
+            victim = await self.world.victim(anew=self.operation.method == "DELETE")
+            return self._with_id(request, victim) if victim is not None else request
+        made = await self.world.make(self._caller, collection_of(self.operation))
+        return self._with_id(request, made) if made is not None else request
+
+    async def _send(
+        self,
+        request: HttpRequest,
+        credentials: Sequence[Credential],
+        label: str,
+        role: Role = Role.ATTACK,
+        *,
+        fresh: bool = False,
+    ) -> Answer:
+        for credential in credentials:
+            request = request.with_headers(*credential.headers).with_query(*credential.query)
+        if fresh:
+            request = replace(request, fresh=True).with_headers(("Cache-Control", "no-cache"))
+        answer = await self.searcher.send(request, label=label, role=role, operation=self.operation.name)
+        self._look_at_refusal(answer)
+        return answer
+
+    def _count(self, good: Answer) -> None:
+        reach, status = self.reach, good.status
+        reach.sent += 1
+        reach.statuses[status] += 1
+        if good.reply.ok:
+            reach.served += 1
+        by_path = status == 404 and "{" not in self.operation.path
+        if status is not None and status not in _BEFORE_THE_HANDLER and status < 500 and not by_path:
+            reach.validated += 1
+        refused = reach.statuses[403] + reach.statuses[401]
+        admin = self.world.admin
+        if not reach.served and refused >= _ENOUGH and admin is not None and self._caller is self.world.a:
+            self._caller = admin
+
+    async def _mend(self) -> None:
+        """See that the caller lives on: what was just served may have ended the credential."""
+        if self.operation.method in SAFE or self._caller is self.world.admin:
+            return
+        self._caller = self.world.a = await self.world.living(self.world.a)
+
+    # What replies say.
+
+    def _shows(self, answer: Answer, person: Person) -> bool:
+        """Whether a reply to somebody else holds what the service keeps for `person` alone."""
+        if not answer.reply.ok or self.operation.name in self.searcher.target.policy.public_operations:
+            return False
+        text = answer.reply.text
+        sent = _sent_text(answer.request)
+        return any(mark in text and mark not in sent for mark in self.world.private_marks(person))
+
+    def _look_for_secrets(self, answer: Answer, live: tuple[Credential, ...]) -> None:
+        text = answer.reply.text
+        if not text or not answer.reply.ok:
+            return
+        sent = _sent_text(answer.request)
+        known = set().union(*(person.secrets for person in self.world.people))
+        known -= {credential.value.reveal() for credential in live}
+        held = next((secret for secret in known if secret in text and secret not in sent), None)
+        hashed = _HASHES.search(text)
+        if held is None and (hashed is None or hashed[0] in sent):
+            self.ledger.tried(rules.SECRET)
+            return
+        what = "a live credential or password" if held is not None else "a password hash"
+        # Of a hash no more than how it begins.
+        kind = hashed[0][:_BEGINNING] if hashed is not None else ""
+        expected = Expectation("no secret") if held is not None else Expectation("no text", "", kind)
+        shown = replace(answer, exchange=replace(answer.exchange, role=Role.ATTACK))
+        self._broken(rules.SECRET, f"{self.operation.name} answers with {what}.", (shown,), expected=expected)
+
+    def _look_at_refusal(self, answer: Answer) -> None:
+        reply, usual = answer.exchange.reply, self.world.canonical
+        if usual is None or reply.status != 401 or usual.status != 401:
+            return
+        seen, known = Fingerprint.of(reply), Fingerprint.of(usual)
+        if (seen.server, seen.via) != (known.server, known.via):
+            return
+        if usual.header("www-authenticate") is not None and reply.header("www-authenticate") is None:
+            self._broken(
+                rules.UNEVEN,
+                f"{self.operation.name} refuses without a challenge.",
+                (answer,),
+                expected=Expectation("header", "WWW-Authenticate"),
+            )
+        elif not seen.akin(known):
+            self._broken(
+                rules.UNEVEN, f"{self.operation.name} refuses with another body than elsewhere.", (answer,)
+            )
+        else:
+            self.ledger.tried(rules.UNEVEN)
+
+    def _broken(
+        self,
+        rule: Rule,
+        message: str,
+        answers: Sequence[Answer],
+        severity: Severity | None = None,
+        *,
+        expected: Expectation | None = None,
+    ) -> None:
+        accepted = Outcome.ACCEPTED if rule is not rules.CRASH else None
+        evidence: tuple[Exchange, ...] = tuple(
+            replace(item.exchange, outcome=accepted)
+            if item.exchange.role is Role.ATTACK and accepted and item.reply.ok
+            else item.exchange
+            for item in answers
+        )
+        self.ledger.broken(rule, Violation(self.operation.name, message, severity, evidence, expected))
+
+
+def ways(credentials: Sequence[Credential]) -> str:
+    """By which carriers these credentials are presented."""
+    return " and ".join(str(item.carrier) for item in credentials)
+
+
+def _sent_text(request: HttpRequest) -> str:
+    body = (request.body or b"").decode("utf-8", "replace")
+    headers = " ".join(
+        value if isinstance(value, str) else value.decode("utf-8", "replace") for _, value in request.headers
+    )
+    return f"{request.url} {headers} {body} {unquote(request.url)}"

@@ -1,0 +1,73 @@
+"""Another user at what is not theirs: reads by what shows, changes by what the owner sees afterwards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from auth_conformance.model import Outcome
+from auth_fuzz import rules
+from auth_fuzz.operations.ground import SAFE, Ground
+
+if TYPE_CHECKING:
+    from auth_conformance.credentials import Credential
+    from auth_conformance.probe import Answer
+    from auth_conformance.transports.message import HttpRequest
+
+
+class Others(Ground):
+    """Attacks by somebody who has an account, and nothing to do with the object."""
+
+    async def _as_other(self, request: HttpRequest, good: Answer) -> None:
+        owner, other = self._caller, self.world.b
+        if other is None or owner is self.world.admin or not await self.world.keeps_apart(self.operation):
+            return
+        credential = other.login()
+        if credential is None:
+            return
+        if self.operation.method in SAFE:
+            await self._read_by_other(request, credential, good)
+        else:
+            await self._changed_by_other(request, credential)
+
+    async def _read_by_other(self, request: HttpRequest, credential: Credential, good: Answer) -> None:
+        identifier = self._id_in(request)
+
+        def showed(answer: Answer) -> bool:
+            same = answer.exchange.reply.digest == good.exchange.reply.digest
+            named = identifier in answer.reply.text
+            return answer.reply.ok and ((same and named) or self._shows(answer, self._caller))
+
+        answer = await self._send(request, (credential,), "another user asks for it by its id")
+        if answer.outcome is not None:
+            return
+        if not showed(answer):
+            self.ledger.tried(rules.FOREIGN_READ, answer.exchange)
+            return
+        again = await self._send(request, (credential,), "again: another user", fresh=True)
+        if showed(again):
+            message = f"{self.operation.name} shows another user what the other's own list hides."
+            self._broken(rules.FOREIGN_READ, message, (good, answer, again))
+
+    async def _changed_by_other(self, request: HttpRequest, credential: Credential) -> None:
+        evidence: list[Answer] = []
+        for label in ("another user's request", "again: another user's request"):
+            mine = await self._fresh(request)
+            identifier = self._id_in(mine)
+            before = await self.world.owner_view(self._caller, self.operation, identifier)
+            steady = await self.world.owner_view(self._caller, self.operation, identifier)
+            if before is None or steady is None or not before.reply.ok or _seen(before) != _seen(steady):
+                return
+            answer = await self._send(mine, (credential,), label, fresh=bool(evidence))
+            after = await self.world.owner_view(self._caller, self.operation, identifier)
+            if after is None or answer.outcome is Outcome.THROTTLED or after.outcome is not None:
+                return
+            if _seen(after) == _seen(before):
+                self.ledger.tried(rules.FOREIGN_WRITE, answer.exchange)
+                return
+            evidence += [before, answer, after]
+        message = f"{self.operation.name} by another user changed what its owner sees (answered {evidence[1].status})."
+        self._broken(rules.FOREIGN_WRITE, message, evidence)
+
+
+def _seen(answer: Answer) -> tuple[int | None, str]:
+    return answer.status, answer.exchange.reply.digest

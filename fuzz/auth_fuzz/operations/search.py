@@ -1,0 +1,126 @@
+"""One operation under generated requests: each that is served is sent again by those who must not be served."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from auth_conformance.model import Role
+from auth_fuzz import rules
+from auth_fuzz.documents import document_of
+from auth_fuzz.operations.engine import Source
+from auth_fuzz.operations.ground import SAFE, ways
+from auth_fuzz.operations.others import Others
+from auth_fuzz.operations.strangers import Strangers
+
+if TYPE_CHECKING:
+    from auth_conformance.credentials import Credential
+    from auth_conformance.probe import Answer
+    from auth_conformance.transports.message import HttpRequest, RawReply
+
+# Rules that are decided operation by operation.
+OPERATION_RULES = (
+    rules.REACH,
+    rules.STRANGER,
+    rules.FORGED,
+    rules.FOREIGN_READ,
+    rules.FOREIGN_WRITE,
+    rules.CRASH,
+    rules.UNEVEN,
+    rules.SECRET,
+    rules.ALTERNATIVE,
+)
+# Attacks per served request; the next served request gets others.
+_ATTACKS = 5
+# While there is time served requests are sent again, up to so many times the examples.
+_AGAIN = 4
+# Longest time, in seconds, and most requests to bring the caller back to life when the search is over.
+_SETTLING = (10.0, 30)
+# Served requests that are kept, to be sent again.
+_KEPT = 8
+
+
+class OperationSearch(Strangers, Others):
+    """Fuzzes one operation. What it finds goes to `ledger`."""
+
+    def run(self) -> None:
+        """Search until the examples or the time are used up. Blocks: for a thread of its own."""
+        document = document_of(self.operation, self.searcher.target.carriers)
+        Source(document, self._handle, self.bridge, self._seed, self._examples).exhaust()
+        # Few parameters give few requests: those that were served are sent again, with other attacks.
+        while self._served and self._turn < _AGAIN * self._examples and not self.bridge.spent:
+            self.bridge.run(self._handle(self._rng.choice(self._served)))
+        # What was served last may have ended a credential that the next search needs.
+        self.bridge.resume(time.monotonic() + _SETTLING[0], _SETTLING[1])
+        self.bridge.run(self._mend())
+
+    async def _handle(self, request: HttpRequest) -> RawReply:
+        async with self._lock:
+            return await self._case(request)
+
+    async def _case(self, request: HttpRequest) -> RawReply:
+        """One generated request: by the caller, and if that is served, by everybody else."""
+        self._turn += 1
+        self.searcher.forget()
+        request, owned = await self._addressed(request)
+        if owned and self.operation.method == "DELETE":
+            request = await self._fresh(request)
+        live = self._live()
+        good = await self._send(request, live, f"control: {self._who()}", Role.CONTROL)
+        self._count(good)
+        self._served_by[ways(live)] += good.reply.ok
+        if good.reply.ok:
+            if len(self._served) < _KEPT:
+                self._served.append(request)
+            self.world.harvest(self._caller, self.operation, request, good.reply)
+        self._look_for_secrets(good, live)
+        if good.reply.ok and self.operation.name not in self.world.exercised:
+            await self._attack(request, live, good, owned=owned)
+        elif not good.reply.ok and self._anonymous is None:
+            await self._refused_everywhere(request, live)
+        if good.status == 401 or self.reach.served == 1:
+            await self._mend()
+        return good.reply
+
+    # Attacks.
+
+    async def _attack(
+        self, request: HttpRequest, live: tuple[Credential, ...], good: Answer, *, owned: bool
+    ) -> None:
+        if self._anonymous is None:
+            await self._as_stranger(request, good, (), "no credential", rules.STRANGER)
+        for attack in self._next_attacks():
+            if self.bridge.spent:
+                return
+            match attack:
+                case "bland":
+                    wrong = tuple(self.searcher.bland(item) for item in live)
+                    await self._as_stranger(request, good, wrong, "a meaningless credential", rules.STRANGER)
+                case "forged":
+                    await self._forged(request, live, good)
+                case "alternatives":
+                    await self._alternatives(request, good)
+                case "other":
+                    rule = rules.FOREIGN_READ if self.operation.method in SAFE else rules.FOREIGN_WRITE
+                    if owned and self.world.b is not None and not self.ledger.found(rule):
+                        await self._as_other(request, good)
+                case _:
+                    await self._as_stranger(request, good, (), "no credential", rules.STRANGER)
+
+    def _next_attacks(self) -> list[str]:
+        if len(self._pending) < _ATTACKS:
+            deck = [
+                "bland",
+                "forged",
+                "forged",
+                "forged",
+                "forged",
+                "forged",
+                "alternatives",
+                "other",
+                "none",
+            ]
+            self._rng.shuffle(deck)
+            self._pending += deck
+        taken, self._pending = self._pending[:_ATTACKS], self._pending[_ATTACKS:]
+        return taken

@@ -1,0 +1,197 @@
+"""What users do with their API keys and accounts, and what an administrator does to them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from auth_conformance.credentials import Credential, Kind
+from auth_conformance.model import Severity
+from auth_conformance.oracles.pointer import resolve
+from auth_conformance.secret import Secret
+from auth_fuzz import rules
+from auth_fuzz.stories.ground import BrokenError, accepted, done
+from auth_fuzz.stories.model import Life
+from auth_fuzz.stories.sessions import Sessions
+
+if TYPE_CHECKING:
+    from auth_conformance.probe import Answer
+    from auth_fuzz.stories.cast import Held
+    from auth_fuzz.stories.moves import Switch
+
+
+class Accounts(Sessions):
+    """Keys, accounts, and rights."""
+
+    # API keys.
+
+    async def create_key(self, name: str) -> Held | None:
+        """Make an API key."""
+        session = next((item for item in self.alive("bearer", "cookie", "basic", owner=name)), None)
+        if session is None or session.credential is None or self.target.keys is None:
+            return None
+        keys = self.target.keys
+        answer = await self.searcher.call(
+            keys.create,
+            session.credential,
+            label=f"{name} creates an API key",
+            body=dict(keys.template),
+            moved=self.moved,
+        )
+        self.tell(f"{name} creates an API key", answer)
+        return self._read_key(name, answer)
+
+    def _read_key(self, name: str, answer: Answer) -> Held | None:
+        keys = self.target.keys
+        value = resolve(answer.reply.json, keys.value) if keys is not None else None
+        if keys is None or not answer.reply.ok or not isinstance(value, str) or not value:
+            return None
+        self.searcher.scene.recorder.redactor.learn(Secret(value))
+        found = resolve(answer.reply.json, keys.identifier) if keys.identifier else None
+        identifier = str(found) if isinstance(found, (str, int)) else None
+        credential = Credential(keys.carriers[0], Secret(value), name)
+        return self._keep(name, "key", self.book.family(), credential, None, None, identifier)
+
+    async def revoke_key(self, held: Held, *, rotate: bool = False) -> None:
+        """Revoke an API key, or replace it by another."""
+        keys = self.target.keys
+        name = held.holding.owner
+        operation = self.moves.rotate if rotate else (keys.revoke if keys is not None else None)
+        session = next((item for item in self.alive("bearer", "cookie", "basic", owner=name)), None)
+        if operation is None or session is None or held.identifier is None:
+            return
+        parameter = operation.path.split("{")[1].split("}")[0]
+        word = "rotates" if rotate else "revokes"
+        answer = await self.searcher.call(
+            operation,
+            session.credential,
+            label=f"{name} {word} an API key",
+            values={parameter: held.identifier},
+            moved=self.moved,
+        )
+        self.tell(f"{name} {word} {held.holding.name}", answer)
+        if done(answer):
+            self.book.revoked(held.holding, "it was rotated" if rotate else "it was revoked")
+            if rotate:
+                self._read_key(name, answer)
+
+    # Accounts.
+
+    async def delete_account(self, held: Held) -> None:
+        """Delete the user's own account."""
+        operation, name = self.target.delete_account, held.holding.owner
+        if operation is None or self.target.register is None:
+            return
+        answer = await self.searcher.call(
+            operation, held.credential, label=f"{name} deletes the account", moved=self.moved
+        )
+        self.tell(f"{name} deletes the account", answer)
+        if done(answer):
+            self.actor(name).present = False
+            self.book.left(name)
+
+    async def register_again(self, name: str) -> None:
+        """Somebody registers under the name of an account that was deleted."""
+        register, actor = self.target.register, self.actor(name)
+        if register is None or actor.present:
+            return
+        new = Secret(self.searcher.password())
+        self.searcher.scene.recorder.redactor.learn(new)
+        answer = await self.searcher.send(
+            register.request(actor.account.username, new),
+            label=f"register {name} again",
+            operation=register.operation.name,
+            moved=self.moved,
+        )
+        self.tell(f"somebody registers under {name}'s name again", answer)
+        if done(answer):
+            actor.former.append(actor.password)
+            actor.password, actor.present = new, True
+            actor.account = replace(actor.account, password=new)
+            self._look_again(name)
+
+    def _look_again(self, name: str) -> None:
+        """An account is back: what was dead must still be."""
+        self.book.returned(name)
+        for item in self.held:
+            if item.holding.owner == name:
+                item.demanded = Life.ALIVE
+
+    # What administrators do.
+
+    async def switch(self, name: str, switch: Switch, *, on: bool) -> bool:
+        """Change an account as the administrator; whether the service did it."""
+        actor, admin = self.actor(name), self.world.admin
+        credential = admin.login() if admin is not None else None
+        if credential is None or actor.identifier is None or not actor.present:
+            return False
+        body = dict(switch.on if on else switch.off)
+        if actor.met is not None and actor.met not in self.exchanges:
+            self.exchanges.append(actor.met)
+        answer = await self.searcher.call(
+            switch.operation,
+            credential,
+            label=f"the administrator changes {name}",
+            values={switch.parameter: actor.identifier},
+            body=body,
+            moved=self.moved,
+        )
+        self.tell(
+            f"the administrator sets {', '.join(f'{key}={value}' for key, value in body.items())} for {name}",
+            answer,
+        )
+        return done(answer)
+
+    async def block(self, name: str) -> None:
+        """Block an account: nothing of it may open anything."""
+        if self.moves.block is not None and await self.switch(name, self.moves.block, on=False):
+            self.actor(name).blocked = True
+            self.book.left(name, "its owner's account was blocked")
+
+    async def unblock(self, name: str) -> None:
+        """Lift the block. What was dead before it stays dead; the rest is the service's business."""
+        actor = self.actor(name)
+        if (
+            actor.blocked
+            and self.moves.block is not None
+            and await self.switch(name, self.moves.block, on=True)
+        ):
+            actor.blocked = False
+            self._look_again(name)
+            for item in self.book.of(name):
+                if item.why == "its owner's account was blocked":
+                    item.life = Life.EITHER
+
+    async def demote(self, name: str) -> None:
+        """Make a user administrator, see that it works, take it away, and see that it is gone."""
+        move, admin = self.moves.role, self.world.admin
+        sessions = self.alive("bearer", "cookie", "key", owner=name)
+        if move is None or admin is None or not sessions:
+            return
+        guarded = self.troupe.privileged
+        if guarded is None or not await self.switch(name, move, on=True):
+            return
+        fresh = await self.log_in(name, Kind(self.troupe.kinds[0].value))
+        tried = sessions[:4] + ([fresh] if fresh is not None else [])
+        opened = [item for item in tried if (await self._asks(guarded, item)).reply.ok]
+        if not await self.switch(name, move, on=False):
+            return
+        for item in opened:
+            answer = await self._asks(guarded, item)
+            if answer.reply.ok and (again := await self._asks(guarded, item)).reply.ok:
+                self.tell(
+                    f"{item.holding.name} asks what only administrators may",
+                    accepted(answer),
+                    accepted(again),
+                )
+                raise BrokenError(
+                    rules.MISTAKEN,
+                    f"{item.holding.name} keeps the rights of the role that was taken away",
+                    guarded.name,
+                    Severity.HIGH,
+                )
+
+    async def _asks(self, operation: Any, held: Held) -> Answer:
+        return await self.searcher.call(
+            operation, held.credential, label=f"{held.holding.name} at {operation.name}", moved=self.moved
+        )

@@ -1,0 +1,97 @@
+"""Which moves a service has, and in which company each has its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from auth_fuzz.stories.model import Habits
+
+if TYPE_CHECKING:
+    import random
+
+    from hypothesis.stateful import RuleBasedStateMachine
+
+    from auth_fuzz.stories.search import LifecycleSearch
+
+# So many steps make a story of one act, and of the later ones that mix everything.
+STEPS = 6
+LONGER = 12
+# So many stories are told in one act; the first of them is the plainest that there is. While there are moves that
+# no act was about yet, that one is enough: a short budget must not end before the last move had its turn.
+STORIES = 2
+# So many other moves are allowed in an act besides the one that it is about.
+_OTHERS = 3
+# Each move is the subject of so many acts before acts mix more of them.
+_ROUNDS = 2
+# Every move, with those that must have been made before it. Logging in is always allowed.
+AFTER: dict[str, tuple[str, ...]] = {
+    "use": (),
+    "log_out": (),
+    "log_out_everywhere": (),
+    "refresh": (),
+    "reuse": ("refresh",),
+    "change_password": (),
+    "try_former_password": ("change_password",),
+    "create_key": (),
+    "revoke_key": ("create_key",),
+    "rotate_key": ("create_key",),
+    "delete_account": (),
+    "register_again": ("delete_account",),
+    "block": (),
+    "unblock": ("block",),
+    "demote": (),
+    "wait": (),
+    "race_refresh": (),
+    "race_logout": (),
+}
+
+
+def offered(search: LifecycleSearch) -> Iterator[str]:
+    """The moves that this service has."""
+    target, moves, habits = search.world.target, search.moves, search.habits or Habits()
+    refreshes, keys, admin = target.refresh is not None, target.keys, search.world.admin is not None
+    rotates = refreshes and habits.refresh_rotates
+    has: dict[str, bool] = {
+        "log_out": bool(target.logouts),
+        "log_out_everywhere": moves.logout_all is not None,
+        "refresh": refreshes,
+        "reuse": refreshes,
+        "change_password": moves.change is not None,
+        "try_former_password": moves.change is not None,
+        "create_key": keys is not None,
+        "revoke_key": keys is not None and keys.revoke is not None,
+        "rotate_key": keys is not None and moves.rotate is not None,
+        "delete_account": target.delete_account is not None,
+        "register_again": target.delete_account is not None,
+        "block": moves.block is not None and admin,
+        "unblock": moves.block is not None and admin,
+        "demote": moves.role is not None and admin and search.troupe.privileged is not None,
+        "wait": target.in_process,
+        "race_refresh": rotates and not target.policy.refresh_window,
+        "race_logout": refreshes and bool(target.logouts),
+    }
+    return (name for name in AFTER if has.get(name, True))
+
+
+def acts(rng: random.Random, moves: list[str]) -> Iterator[tuple[set[str], str, int]]:
+    """Which moves are allowed, which one is likelier than the rest, and how long the stories are.
+
+    Each move is the subject of an act in turn, among a few others; after that acts mix more of them. Few moves
+    at a time meet more often than many do (swarm testing).
+    """
+    for subject in (one for _ in range(_ROUNDS) for one in rng.sample(moves, len(moves))):
+        others = rng.sample(moves, min(_OTHERS, len(moves)))
+        yield {subject, *AFTER[subject], *others}, subject, STEPS
+    while True:
+        some = rng.sample(moves, min(2 * _OTHERS, len(moves)))
+        yield {*some, *(before for one in some for before in AFTER[one])}, some[0], LONGER
+
+
+def act_of(
+    story: type[RuleBasedStateMachine], allowed: set[str], subject: str
+) -> type[RuleBasedStateMachine]:
+    """The machine with these moves only. The subject is there twice: Hypothesis takes it twice as often."""
+    left_out = dict.fromkeys(AFTER.keys() - allowed)
+    twice = {f"{subject}_again": getattr(story, subject)}
+    return type("Act", (story,), {**left_out, **twice, "subject": subject})

@@ -1,0 +1,119 @@
+"""The search for a story that breaks the model: acts are played until one does, or the budget is used up."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING
+
+from hypothesis import Phase, Verbosity, seed, settings
+from hypothesis.errors import Flaky, HypothesisException, StopTest
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+
+from auth_conformance.model import Expectation, Violation
+from auth_conformance.probe import Missing, Unclear
+from auth_fuzz.bridge import OverError
+from auth_fuzz.health import HEALTH
+from auth_fuzz.rules import KILLED
+from auth_fuzz.stories.acts import STORIES, act_of, acts, offered
+from auth_fuzz.stories.cast import Troupe
+from auth_fuzz.stories.ground import BrokenError, OffStageError
+from auth_fuzz.stories.habits import learn
+from auth_fuzz.stories.machine import machine_of
+from auth_fuzz.stories.moves import Moves, find_moves, kinds_of_login
+
+if TYPE_CHECKING:
+    from auth_conformance.model import Rule
+    from auth_fuzz.bridge import Bridge
+    from auth_fuzz.ledger import Ledger
+    from auth_fuzz.stories.model import Habits
+    from auth_fuzz.stories.stage import Stage
+    from auth_fuzz.world import World
+
+# As above, to log everybody in once more when the search is over.
+_SETTLING = (10.0, 40)
+
+
+class LifecycleSearch:
+    """Plays stories until one breaks the model, or until the time is used up."""
+
+    def __init__(
+        self, world: World, ledger: Ledger, bridge: Bridge, *, seed: int, examples: int, shrinking: int
+    ) -> None:
+        self.world, self.ledger, self.bridge, self.shrinking = world, ledger, bridge, shrinking
+        self.moves: Moves = find_moves(world.target)
+        self.troupe = Troupe(world, kinds_of_login(world.target))
+        self.habits: Habits | None = None
+        self.stories = self.steps = 0
+        self.best: tuple[BrokenError, Stage] | None = None
+        self._seed, self._examples = seed, examples
+        self._rng = random.Random(f"{seed}:lifecycle")
+
+    def run(self, decided: tuple[Rule, ...]) -> None:
+        """Search. Blocks: for a thread of its own. Raises Missing, Unclear, HaltedError."""
+        if not self.troupe.kinds or self.world.target.register is None:
+            raise Missing(
+                "The lifecycle needs a login and accounts that may be ended; nobody can register here.",
+                '[register]\noperation = "POST /register"',
+            )
+        try:
+            self.habits = self.bridge.run(learn(self.world, self.moves, self.troupe))
+        except OffStageError as error:
+            raise Unclear(f"The lifecycle cannot be played: {error}.") from None
+        except BrokenError as broken:
+            # The plainest case breaks the model already.
+            self._report(broken, None)
+            return
+        self.bridge.run(self.troupe.find_privileged())
+        self._search()
+        if self.best is not None:
+            self._report(*self.best)
+        self.bridge.resume(time.monotonic() + _SETTLING[0], _SETTLING[1])
+        self.bridge.run(self.troupe.disband())
+        for one in decided:
+            entry = self.ledger.of(one)
+            if not entry.violations:
+                entry.tried += self.stories
+                entry.unit, entry.end = "story", "kept to the model"
+            entry.notes.append(f"{self.stories} stories of {self.steps} steps")
+            if self.moves.missing:
+                entry.notes.append(f"left out of the stories: {', '.join(self.moves.missing)}")
+
+    def _search(self) -> None:
+        machine = machine_of(self)
+        moves = list(offered(self))
+        for number, (allowed, subject, steps) in enumerate(acts(self._rng, moves)):
+            if self.best is not None or self.bridge.spent or self.stories >= self._examples:
+                return
+            act = act_of(machine, allowed, subject)
+            self._play(seed(f"{self._seed}:{number}")(act), steps, 1 if number < len(moves) else STORIES)
+
+    def _play(self, machine: type[RuleBasedStateMachine], steps: int, stories: int) -> None:
+        try:
+            run_state_machine_as_test(
+                machine,
+                settings=settings(
+                    max_examples=min(stories, self._examples - self.stories),
+                    stateful_step_count=steps,
+                    database=None,
+                    deadline=None,
+                    derandomize=False,
+                    verbosity=Verbosity.quiet,
+                    phases=(Phase.generate, Phase.shrink),
+                    suppress_health_check=HEALTH,
+                    report_multiple_bugs=False,
+                    print_blob=False,
+                ),
+            )
+        except (BrokenError, Flaky, HypothesisException, StopTest, OverError):
+            # What broke is kept; a search that its budget cut short looks flaky to Hypothesis.
+            return
+
+    def _report(self, broken: BrokenError, stage: Stage | None) -> None:
+        told = stage.story if stage is not None else ""
+        evidence = tuple(stage.exchanges) if stage is not None else ()
+        message = f"{broken.line}. The story: {told}" if told else f"{broken.line}."
+        # What was ended wrongly must be alive: the last request of the story must be served.
+        expected = Expectation("status", "", "200") if broken.rule is KILLED else broken.expected
+        found = Violation(broken.operation, message, broken.severity, evidence, expected)
+        self.ledger.broken(broken.rule, found)
