@@ -9,7 +9,6 @@ import string
 import uuid
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
 
 from auth_conformance.oracles.recoding import decoded
 
@@ -47,11 +46,11 @@ def recipe_of(origins: Sequence[tuple[float, tuple[str, ...]]], cores: Sequence[
     """
     if min(map(len, cores), default=0) >= _SHORTEST:
         # All are made in one way: what is not seen in the first few is not there.
+        counted = _counted({raw for core in cores[:_LOOKED_AT] for raw in _raw(core)})
+        if counted is not None:
+            return counted
         for (at, words), core in list(zip(origins, cores, strict=True))[:_LOOKED_AT]:
             for raw in _raw(core):
-                for name in _HASHES:
-                    if raw in _digests(name, len(raw)):
-                        return f"the {name} of a small number"
                 for what, text in _candidates(at, words):
                     for name in _HASHES:
                         if (
@@ -66,12 +65,15 @@ def _raw(core: str) -> list[bytes]:
     return [raw for _, raw in decoded(core) if len(raw) >= _SHORTEST // 2]
 
 
-@cache
-def _digests(name: str, length: int) -> frozenset[bytes]:
-    return frozenset(
-        hashlib.new(name, str(number).encode(), usedforsecurity=False).digest()[:length]
-        for number in range(_COUNTED)
-    )
+def _counted(raws: set[bytes]) -> str | None:
+    """Whether one of these begins the digest of a number up to 20,000, and of which kind."""
+    lengths = {len(raw) for raw in raws}
+    for name in _HASHES if raws else ():
+        for number in range(_COUNTED):
+            digest = hashlib.new(name, str(number).encode(), usedforsecurity=False).digest()
+            if any(digest[:length] in raws for length in lengths):
+                return f"the {name} of a small number"
+    return None
 
 
 def _candidates(at: float, words: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,8 @@ from auth_conformance.probe.knocking import Knocking, Tally, is_json, with_membe
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from auth_conformance.probe.core import Answer
     from auth_conformance.target import Account, Login
     from auth_conformance.transports.message import HttpRequest
@@ -56,27 +58,35 @@ class Bounds(Knocking):
             tally, f"{tally.delivered} huge passwords took no longer than the same bytes elsewhere."
         )
 
-    def _sized(self, login: Login, account: Account, size: int) -> list[_Sized]:
+    def _sized(self, login: Login, account: Account, size: int) -> Iterator[_Sized]:
+        """Each place that takes a password, one after the other: together their requests would fill the memory."""
         text, short = Secret("a1B-" * (size // 4)), Secret(self.password())
         self.scene.recorder.redactor.learn(short)
-        requests = [("at login", login.operation.name, login.request(account.username, text))]
-        plain = [login.request(account.username, short)]
-        if self.target.register is not None:
-            register = self.target.register
+        register = self.target.register
+        yield self._beside_twin(
+            "at login",
+            login.operation.name,
+            text,
+            login.request(account.username, text),
+            login.request(account.username, short),
+        )
+        if register is not None:
             fresh = self.unborn(text)
-            requests.append(
-                ("at registration", register.operation.name, register.request(fresh.username, text))
+            yield self._beside_twin(
+                "at registration",
+                register.operation.name,
+                text,
+                register.request(fresh.username, text),
+                register.request(fresh.username, short),
             )
-            plain.append(register.request(fresh.username, short))
-        return [
-            _Sized(
-                f"a password of {size} characters {where}",
-                operation,
-                request,
-                with_member(twin, "ignored", text.reveal()) if is_json(twin) or twin.body else None,
-            )
-            for (where, operation, request), twin in zip(requests, plain, strict=True)
-        ]
+
+    @staticmethod
+    def _beside_twin(
+        where: str, operation: str, text: Secret, request: HttpRequest, plain: HttpRequest
+    ) -> _Sized:
+        """The request, and one that carries as many bytes where nobody looks."""
+        twin = with_member(plain, "ignored", text.reveal()) if is_json(plain) or plain.body else None
+        return _Sized(f"a password of {len(text.reveal())} characters {where}", operation, request, twin)
 
     async def _weigh_size(self, sized: _Sized, size: int, tally: Tally) -> None:
         took: list[float] = []

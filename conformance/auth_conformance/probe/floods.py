@@ -243,7 +243,13 @@ class Floods(Refusal):
                 self.notes.append(
                     f"{listing.name} takes {sizes[0]}={_HUGE}: how much it would give is not known"
                 )
-        body = put(dict(objects.template), objects.text_field, "x" * _BODY)
+        # The megabytes come in where the body is bytes already: as text they would be held several times over.
+        mark = self.word(12)
+        body = put(dict(objects.template), objects.text_field, mark)
+
+        def swollen(request: HttpRequest) -> HttpRequest:
+            return replace(request, body=(request.body or b"").replace(mark.encode(), b"x" * _BODY))
+
         made = []
         for number in range(2):
             try:
@@ -253,6 +259,7 @@ class Floods(Refusal):
                     label=f"{'again: ' * number}a body of ten megabytes",
                     role=Role.ATTACK,
                     body=body,
+                    edit=swollen,
                 )
             except (Missing, Unclear):
                 return found
