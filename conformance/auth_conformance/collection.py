@@ -283,7 +283,9 @@ class Collection:
             if results:
                 report.auth_run = to_document(self._run(results))
             for result in results if not isinstance(item, FuzzItem) else ():
-                report.user_properties += [("rule", result.rule.code), ("severity", result.severity.value)]
+                # JUnit reads the properties of the item's last report, which is that of its teardown.
+                item.user_properties += _properties(result)
+                report.user_properties += _properties(result)
         return report
 
     def pytest_runtest_logreport(self, report: Any) -> None:
@@ -514,6 +516,19 @@ def standing(result: Result, settings: Settings) -> tuple[list[Finding], str]:
     }
     counted = [finding for finding in result.findings if finding.fingerprint not in covered]
     return counted, "; ".join(dict.fromkeys(covered.values()))
+
+
+def _properties(result: Result) -> list[tuple[str, str]]:
+    """What a report of pytest says of a result besides its words."""
+    weaknesses = [item.label for item in result.rule.references if item.kind == "CWE"]
+    operations = dict.fromkeys(item.operation for item in result.findings if item.operation)
+    return [
+        ("rule", result.rule.code),
+        ("verdict", result.name),
+        ("severity", result.severity.value),
+        *(("cwe", weakness) for weakness in weaknesses),
+        *(("operation", operation) for operation in operations),
+    ]
 
 
 def speak(result: Result, settings: Settings, standing: tuple[list[Finding], str]) -> None:

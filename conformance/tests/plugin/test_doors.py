@@ -59,8 +59,13 @@ def test_an_application_is_tested_in_a_clean_folder(pytester: pytest.Pytester) -
         "TOK102": "passed",
     }
     assert all(item["evidence"] for item in run["results"])
-    names = [case.get("name") for case in ET.parse(pytester.path / "j.xml").iter("testcase")]  # noqa: S314 - our own file
-    assert names == ["TOK101 anonymous-and-junk-bearer-rejected", "TOK102 signature-is-verified"]
+    cases = list(ET.parse(pytester.path / "j.xml").iter("testcase"))  # noqa: S314 - our own file
+    assert [case.get("name") for case in cases] == [
+        "TOK101 anonymous-and-junk-bearer-rejected",
+        "TOK102 signature-is-verified",
+    ]
+    told = {(item.get("name"), item.get("value")) for item in cases[1].iter("property")}
+    assert told >= {("rule", "TOK102"), ("verdict", "passed"), ("severity", "critical"), ("cwe", "CWE-347")}
 
 
 def test_one_check_is_run_again_by_its_id(pytester: pytest.Pytester) -> None:
