@@ -21,7 +21,7 @@ _PASSWORD_IN_URL = re.compile(r"[^:/]+://[^/@]*:[^/@]+@")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 PLACES = (
-    "a JSON pointer, 'header NAME', 'cookie NAME', 'input NAME', 'query NAME', 'text BEFORE{}AFTER' or "
+    "a JSON pointer, 'header NAME', 'cookie NAME', 'input NAME', 'query NAME', 'mail code', 'text BEFORE{}AFTER' or "
     "'value TEXT'"
 )
 # What stands under these names is a secret wherever it stands, unless an earlier reply gave it.

@@ -65,7 +65,8 @@ service does not have, or a secret in clear is refused, with the sentence that m
 | secret | the name of an environment variable, `{ env = "ALICE_PASSWORD" }`; never the secret itself |
 | operation | method and path, `"GET /users/{id}"`: the path below the address of the target, as it is sent |
 | place | where a reply holds something: a JSON pointer (`/data/token`), `header NAME`, `cookie NAME`, |
-| | `input NAME` (a field of a form), `query NAME` (in an address that the body names), `text BEFORE{}AFTER` |
+| | `input NAME` (a field of a form), `query NAME` (in an address that the body names), `text BEFORE{}AFTER`, |
+| | and in a step before a login `mail code`, the code of the message that it leads to (needs `[mailbox]`) |
 | carrier | how a credential travels: `header Authorization Bearer`, `header X-API-Key`, `cookie sid`, `query api_key` |
 
 Each key outside of tables is an environment variable as well: `AUTH_CONFORMANCE_FAIL_ON=high`; a key of a table follows

@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 
 from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.discovery.doors import Opening, carrier_from, carriers_for, doors, open_door
-from auth_conformance.discovery.halfway import TOOK, halfway
+from auth_conformance.discovery.halfway import TOOK, halfway, mailed_step
 from auth_conformance.discovery.names import mentions, names, rank
 from auth_conformance.discovery.preludes import wants_csrf
 from auth_conformance.discovery.providers import own_path
@@ -256,6 +256,10 @@ class Doorman:
         login = attempt.login()
         reply = await self.send(login, account, attempt.described)
         found = [] if reply is None else await self.read(login, reply, account)
+        second = mailed_step(self._known, attempt, reply) if reply is not None and not found else None
+        if second is not None:
+            reply = await self.send(second.login(), account, second.described)
+            found = [] if reply is None else await self.read(second.login(), reply, account)
         if reply is not None and not found:
             sentence, self.halfway = halfway(self._known, login, reply)
             self.refusals.append(sentence)

@@ -15,7 +15,7 @@ from auth_conformance.discovery.recovery import PASSWORDS
 from auth_conformance.discovery.registering import register_candidates
 from auth_conformance.discovery.schemas import fields
 from auth_conformance.discovery.signing import token_of
-from auth_conformance.model import Need
+from auth_conformance.model import Need, Provenance
 
 if TYPE_CHECKING:
     from auth_conformance.discovery.knowledge import Knowledge
@@ -253,7 +253,7 @@ def _absent_credentials(known: Knowledge) -> dict[Need, str]:
 
 
 def _absent_flows(known: Knowledge) -> dict[Need, str]:
-    if (not known.has_document and not known.complete) or not _understood(known):
+    if (not known.has_document and not known.complete) or not _understood(known) or _partial(known):
         return {}
     read = "every route of the application was read" if known.complete else "the document was read completely"
     found: dict[Need, str] = {}
@@ -283,6 +283,15 @@ def _absent_flows(known: Knowledge) -> dict[Need, str]:
     if not known.logins and known.credentials and not attempts(known, random.Random(0)):
         found[Need.LOGIN] = f"{read}, and no operation takes a name and a password."
     return found | _absent_management(known, read)
+
+
+def _partial(known: Knowledge) -> bool:
+    """Whether the document is that of a part: people log in by what it does not list, a page as like as not."""
+    if known.complete or known.settings.login:
+        return False
+    listed = {item.name for item in known.operations.values() if item.provenance is Provenance.OPENAPI}
+    pages = [item for item in known.logins if item.encoding == "form" and item.cookie is not None]
+    return any(item.operation.name not in listed for item in pages)
 
 
 def _understood(known: Knowledge) -> bool:

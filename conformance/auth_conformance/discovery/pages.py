@@ -124,7 +124,7 @@ async def _visited(
             linked = Operation("GET", path, provenance=Provenance.OBSERVED)
             if dangerous(linked):
                 if is_logout(linked) and not avoided(linked, "logout"):
-                    known.operations.setdefault(linked.name, linked)
+                    known.operations.setdefault(linked.name, replace(linked, of_page=True))
             elif path not in seen:
                 waiting.append(linked)
 
@@ -212,6 +212,7 @@ def _form(text: str, action: str, fields: list[dict[str, str]]) -> PageForm:
         summary=f"{said} {said.replace(' ', '')}"[:120] if said else "",
         bodies={_URLENCODED: body},
         provenance=Provenance.OBSERVED,
+        of_page=True,
     )
     return PageForm(operation, proof, tuple(secrets))
 

@@ -44,6 +44,7 @@ from auth_conformance.discovery.signing import find_public_keys, find_signing_ke
 from auth_conformance.discovery.slashes import settle_slashes
 from auth_conformance.model import Need, Provenance
 from auth_conformance.settings import ConfigurationError
+from auth_conformance.transports.mailbox import Letters
 from auth_conformance.transports.message import HttpRequest
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ async def explore(scout: Scout, known: Knowledge) -> None:
         known.accounts.update(given_accounts(known.settings.accounts))
         declared_flows(known)
         open_mailbox(known)
+        if known.mailbox is not None:
+            addresses = {item.username: item.address for item in known.accounts.values()}
+            scout.recorder.letters = Letters(known.mailbox, addresses)
         find_recovery(known)
         await _get_in(scout, known, doorman)
         await _locked_document(scout, known, locked)

@@ -7,10 +7,12 @@ are compared only after `masked`.
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import re
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 # A target is hostile input: each pattern reads a text once, whatever stands in it. Hence the possessive `++` (not after
 # a group: Python before 3.11.5 has no match then), and runs
@@ -42,8 +44,26 @@ _PAGE = 200_000
 def masked(text: str, echoes: tuple[str, ...] = ()) -> str:
     """`text` with ids, times and tokens replaced, and every one of `echoes` (own input) too."""
     for echo in sorted((echo for echo in echoes if echo), key=len, reverse=True):
-        text = text.replace(json.dumps(echo)[1:-1], "<echo>").replace(echo, "<echo>")
+        for spelled in _spellings(echo):
+            text = text.replace(spelled, "<echo>")
     return _of_short(text) if len(text) <= _SHORT else _of_long(text)
+
+
+@lru_cache(maxsize=500)
+def _spellings(echo: str) -> tuple[str, ...]:
+    """How an answer repeats own input: as it is, in JSON, in HTML (each framework has its entities), in a URL."""
+    escaped = html.escape(echo)
+    raw = echo.encode("utf-8", "surrogatepass")
+    found = (
+        json.dumps(echo)[1:-1],
+        escaped,
+        escaped.replace("&#x27;", "&#39;").replace("&quot;", "&#34;"),
+        escaped.replace("&#x27;", "'"),
+        quote(raw, safe=""),
+        quote_plus(raw),
+        echo,
+    )
+    return tuple(sorted(dict.fromkeys(found), key=len, reverse=True))
 
 
 def _masked(text: str) -> str:

@@ -1,9 +1,10 @@
 """Where a reply holds a value: a small language around JSON pointers, for whatever is no JSON.
 
 `/data/token` is a JSON pointer and "" the whole body; `header Token` a header, without its scheme word;
-`cookie sid` a cookie that is set, by this reply or by one before it; `input csrf` a field of a form, in a page or
-listed in JSON; `query flow` a parameter of an address that the body names; `text Hello, <b>{}</b>` what stands
-between two pieces of a page; `value fetch` the word itself, for what is the same for everybody.
+`cookie sid` a cookie that is set, by this reply or by one before it; `mail code` the code in the message that the
+request led to; `input csrf` a field of a form, in a page or listed in JSON; `query flow` a parameter of an address
+that the body names; `text Hello, <b>{}</b>` what stands between two pieces of a page; `value fetch` the word itself,
+for what is the same for everybody.
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ def found_at(reply: Readable, where: str) -> Any:
             return _between(reply.text, rest)
         case "value":
             return rest
+        case "mail":
+            return None  # it is in no reply: whoever reads the mailbox knows it
         case _:
             return resolve(reply.json, where)
 
@@ -84,7 +87,9 @@ def is_place(where: str) -> bool:
         return True
     if kind == "text":
         return rest.count("{}") == 1 and rest.strip() != "{}"
-    return kind in ("header", "cookie", "input", "query", "value") and bool(blank) and bool(rest.strip())
+    return (
+        kind in ("header", "cookie", "input", "query", "value", "mail") and bool(blank) and bool(rest.strip())
+    )
 
 
 def _cookie(reply: Readable, name: str) -> str | None:

@@ -58,8 +58,11 @@ class Answer:
 
     @property
     def granted(self) -> bool:
-        """Whether a change was granted as far as its answer tells: 2xx, or a redirect as browsers get it."""
-        return self.reply.granted and self.judgement is None
+        """Whether a change was granted as far as its answer tells: 2xx, or a redirect as browsers get it.
+
+        A form that asks for a password once more was refused, whatever its status.
+        """
+        return self.reply.granted and self.judgement is None and not self.reply.asks_for_password
 
     @property
     def accepted(self) -> bool:

@@ -45,14 +45,16 @@ class Changing(Knocking):
         if self.target.password_change is None:
             self._must_exist(tally)
         ways = self._ways_to_change(await self._shown_members())
-        for way in ways:
-            await self._try_change(login, way, tally)
         if self.target.password_change is not None:
+            # First, while there are two accounts that this check has not had: the others go round.
             try:
                 await self._change_for_another(login, self.password_change, tally)
             except Missing as reason:
                 # What was found with one account counts; without a second one nothing is said of others.
                 tally.doubt(f"a change that names another account was not tried: {reason}", reason.remedy)
+        for way in ways:
+            await self._try_change(login, way, tally)
+        if self.target.password_change is not None:
             await self._works(login, self.password_change)
         elif not ways and not tally.violations:
             raise Missing("No password change is known.", self._remedy(Need.PASSWORD_CHANGE))
@@ -273,6 +275,11 @@ class Changing(Knocking):
             role=Role.ATTACK,
             operation=change.form.operation.name,
         )
+        own = await self.send(
+            login.request(owner.username, new), label="whose password is it now?", role=Role.CONTROL
+        )
+        if await self.let_in(login, own) is not None:
+            self.now_known_by(owner, new)
         tried = await self.send(
             login.request(other.username, new),
             label="log in to the other account with the new password",
@@ -281,6 +288,7 @@ class Changing(Knocking):
         )
         if await self.let_in(login, tried) is not None:
             message = f"{change.form.operation.name} changed the password of the account that its body names."
+            self.now_known_by(other, new)
             tally.violate(change.form.operation.name, message, answer, tried, severity=Severity.CRITICAL)
             return
         await self.right_login(login, other, "the other account, afterwards")

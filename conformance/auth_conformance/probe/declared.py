@@ -41,7 +41,7 @@ class Declared(Described):
         live = await self.credential()
         found: list[Violation] = []
         unsure: list[str] = []
-        undeclared = [item for item in self.target.operations if not item.security]
+        undeclared = [item for item in self.target.operations if not item.security and not item.of_page]
         for operation in undeclared[:_OPEN]:
             await self.paced()
             outcome = await self._enforced_in_silence(operation, live)

@@ -132,7 +132,7 @@ class Exposure(Described):
             violations += await self._documented_pairs(pairs(document.raw)[:_TRIED])
             violations += await self._documented_tokens(tokens(document.raw)[:_TRIED])
         proof = tuple(self.evidence[:2])
-        for operation in self.target.operations:
+        for operation in (item for item in self.target.operations if not item.of_page):
             violations += [
                 Violation(operation.name, message, severity, proof)
                 for message, severity in self._careless(operation)

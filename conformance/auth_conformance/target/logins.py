@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,10 +17,6 @@ from auth_conformance.secret import Secret
 from auth_conformance.target.accounts import styled
 from auth_conformance.target.operations import Operation, typed
 from auth_conformance.transports.message import HttpRequest, RawReply, Step
-
-# How much of a page is read in search of the field that asks for a password.
-_READ = 200_000
-_PASSWORD_FIELD = re.compile(r"""<input\b[^>]*\btype\s*=\s*["']?password\b""", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +37,8 @@ class LoginStep:
     def step(self, username: str, password: Secret) -> Step:
         """The step as it is sent for a person."""
         fields = ((self.user_field, username), (self.password_field, password.reveal()))
-        return Step(_carrying(self.operation.request(), self.encoding, self.template, fields), self.takes)
+        sent = _carrying(self.operation.request(), self.encoding, self.template, fields)
+        return Step(sent, self.takes, username)
 
 
 def _carrying(
@@ -132,8 +128,7 @@ class Login:
 
     def _asks_again(self, reply: RawReply) -> bool:
         """Whether the answer is the form once more: pages may refuse with 200, and give every visitor a session."""
-        page = self.encoding == "form" and self.cookie is not None and "html" in reply.media_type
-        return page and reply.ok and _PASSWORD_FIELD.search(reply.text[:_READ]) is not None
+        return self.encoding == "form" and self.cookie is not None and reply.asks_for_password
 
     def _kept(self, reply: RawReply) -> str | None:
         """The cookie of the visit before the login, where this login was granted by sending people onwards."""

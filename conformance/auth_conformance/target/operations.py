@@ -36,7 +36,8 @@ class Operation:
     declares the operation open, None that nothing is declared about it. An empty alternative means
     optional authentication. `bodies` maps media types to schemas with references resolved. `fixed` is what
     every request to it carries besides a credential: place (header or query), name and value. `guard` is the
-    dependency that looks at its credential, which it may share with others.
+    dependency that looks at its credential, which it may share with others. `of_page` says that a page of the
+    service sends it: no document of an interface speaks of that.
     """
 
     method: str
@@ -53,6 +54,7 @@ class Operation:
     source: SourceLine | None = None
     fixed: tuple[tuple[str, str, str], ...] = ()
     guard: SourceLine | None = None
+    of_page: bool = False
 
     @property
     def name(self) -> str:

@@ -11,11 +11,13 @@ import email.policy
 import inspect
 import shlex
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
 import httpx
+
+from auth_conformance.oracles.mail import read
 
 Lookup = Callable[[str], str | Awaitable[str | None] | None]
 
@@ -58,6 +60,31 @@ class Mailbox:
             await asyncio.sleep(_EVERY)
             waited += _EVERY
         return text
+
+
+@dataclass(slots=True)
+class Letters:
+    """Codes that a login mails to who logs in. `addresses` are those of user names that are none themselves."""
+
+    mailbox: Mailbox
+    addresses: dict[str, str] = field(default_factory=dict)
+    _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+
+    def one_at_a_time(self, person: str) -> asyncio.Lock:
+        """Held from the question for a code until it is redeemed: a second message would spoil the first."""
+        return self._locks.setdefault(person, asyncio.Lock())
+
+    async def latest(self, person: str) -> str | None:
+        """The last message to this user. Raises MailboxError."""
+        return await self.mailbox.last_to(self.addresses.get(person, person))
+
+    async def code_after(self, person: str, before: str | None, within: float = 5.0) -> str:
+        """The code in the message that follows `before`; "" where none comes in time. Raises MailboxError."""
+        waited = 0.0
+        while (text := await self.latest(person)) in (None, before) and waited < within:
+            await asyncio.sleep(_EVERY)
+            waited += _EVERY
+        return (read(text).token or "") if text is not None and text != before else ""
 
 
 def from_command(command: str) -> Mailbox:

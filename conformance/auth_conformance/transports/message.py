@@ -26,16 +26,29 @@ _QUOTED = re.compile(r"\b[bru]{0,2}['\"]|['\"]|\bbytearray\(")
 _MARK = re.compile(r"(?:\{\{|%7B%7B)([\w-]+)(?:\}\}|%7D%7D)", re.IGNORECASE)
 
 
+# How much of a page is read in search of the field that asks for a password.
+_READ = 200_000
+_PASSWORD_FIELD = re.compile(r"""<input\b[^>]*\btype\s*=\s*["']?password\b""", re.IGNORECASE)
+# A place that is in no reply: the code in the message that a request leads to.
+MAILED = "mail "
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """A request that has to come before another one, and what the other takes from its reply.
 
     `takes` gives each mark its place in the reply (`auth_conformance.oracles.places`): `{{name}}` in the requests
-    that follow stands for what is found there.
+    that follow stands for what is found there. `person` is the user name whose mail a place `mail …` means.
     """
 
     request: HttpRequest
     takes: tuple[tuple[str, str], ...] = ()
+    person: str = ""
+
+    @property
+    def mailed(self) -> tuple[str, ...]:
+        """The marks whose values come by mail."""
+        return tuple(name for name, where in self.takes if where.startswith(MAILED))
 
     def read(self, reply: RawReply) -> dict[str, str]:
         """The values that the reply gives to the marks; "" for what it does not hold."""
@@ -274,6 +287,12 @@ class RawReply:
     def granted(self) -> bool:
         """Whether a request that changes something was granted: 2xx, or a redirect as browsers get it."""
         return self.status is not None and 200 <= self.status < 400 and not self.soft
+
+    @property
+    def asks_for_password(self) -> bool:
+        """Whether this is a page with a field for a password: how a form says no that is shown again with 200."""
+        page = self.ok and "html" in self.media_type
+        return page and _PASSWORD_FIELD.search(self.text[:_READ]) is not None
 
     @property
     def cookies(self) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import sys
 import zlib
@@ -17,12 +18,16 @@ from auth_conformance.oracles.normalise import digest, page_shape, shape
 from auth_conformance.oracles.places import found_at
 from auth_conformance.secret import Secret
 from auth_conformance.transports.inside import ARRANGED
+from auth_conformance.transports.mailbox import MailboxError
 from auth_conformance.transports.origins import Origins
 from auth_conformance.transports.pace import Pace
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from auth_conformance.oracles.envelope import Envelope
-    from auth_conformance.transports.message import HttpRequest, RawReply, Transport
+    from auth_conformance.transports.mailbox import Letters
+    from auth_conformance.transports.message import HttpRequest, RawReply, Step, Transport
     from auth_conformance.transports.redaction import Redactor
 
 # Evidence is for people: no more than this many characters of a body are kept.
@@ -148,6 +153,7 @@ class Recorder:
         self.archive = Archive()
         # How this service says no in a 2xx, once that was seen.
         self.envelope: Envelope | None = None
+        self.letters: Letters | None = None
         self._numbers = itertools.count(1)
         self._origins = Origins(redactor)
         self.pace = Pace(rate)
@@ -177,8 +183,9 @@ class Recorder:
             if meter.limit is not None and meter.used >= meter.limit:
                 raise BudgetExceededError(f"the check's budget of {meter.limit} requests is used up")
             meter.used += 1
-        request, earlier = await self._prepared(request, transport, moved)
-        reply = await self._deliver(request, transport, moved, at_once=at_once)
+        async with self._alone_with_its_mail(request):
+            request, earlier = await self._prepared(request, transport, moved)
+            reply = await self._deliver(request, transport, moved, at_once=at_once)
         if self.envelope is not None and reply.ok and self.envelope.says_no(reply.json):
             reply = replace(reply, soft=True)
         if earlier:
@@ -221,15 +228,45 @@ class Recorder:
         earlier: list[RawReply] = []
         own = request.header("cookie")
         for step in request.before:
+            mailed = await self._last_letter(step)
             first = step.request if own is None else step.request.with_headers(("Cookie", own))
             reply = await self._deliver(first.filled(values).with_cookies(cookies), transport, moved)
-            values |= step.read(reply)
+            values |= step.read(reply) | await self._mailed(step, mailed, reply)
             cookies |= reply.cookies
             earlier.append(reply)
             for value in values.values():
                 if len(value) >= _SECRET_FROM:
                     self.redactor.learn(Secret(value))
         return request.filled(values).with_cookies(cookies), tuple(earlier)
+
+    def _alone_with_its_mail(self, request: HttpRequest) -> AbstractAsyncContextManager[object]:
+        person = next((step.person for step in request.before if step.mailed), None)
+        if person is None or self.letters is None:
+            return contextlib.nullcontext()
+        return self.letters.one_at_a_time(person)
+
+    async def _last_letter(self, step: Step) -> str | None:
+        if not step.mailed or self.letters is None:
+            return None
+        try:
+            return await self.letters.latest(step.person)
+        except MailboxError:
+            return None
+
+    async def _mailed(self, step: Step, before: str | None, reply: RawReply) -> dict[str, str]:
+        """The code in the message that a step led to; "" where the step was refused, or nothing came."""
+        if not step.mailed:
+            return {}
+        granted = reply.status is not None and reply.status < _REFUSED_FROM
+        code = ""
+        if granted and self.letters is not None:
+            try:
+                code = await self.letters.code_after(step.person, before)
+            except MailboxError:
+                code = ""
+        if code:
+            self.redactor.learn(Secret(code))
+        return dict.fromkeys(step.mailed, code)
 
     async def _followed(
         self, request: HttpRequest, reply: RawReply, transport: Transport | None, moved: float

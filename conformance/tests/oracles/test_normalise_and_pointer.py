@@ -69,3 +69,15 @@ def test_what_is_put_at_a_pointer_is_found_there(document: dict[str, object], na
 @given(st.dictionaries(st.from_regex(r"[a-z]{1,6}", fullmatch=True), JSON, max_size=4))
 def test_members_of_a_shape_are_the_members_of_the_object(document: dict[str, object]) -> None:
     assert members(shape(document)) == frozenset(document)
+
+
+def test_own_input_is_own_input_however_a_page_repeats_it() -> None:
+    echo = 'eve\' AND "1"=<1'
+    for said in (
+        "value='eve&#x27; AND &quot;1&quot;=&lt;1'",
+        "value='eve&#39; AND &#34;1&#34;=&lt;1'",
+        "/login?name=eve%27%20AND%20%221%22%3D%3C1",
+        "/login?name=eve%27+AND+%221%22%3D%3C1",
+    ):
+        assert "<echo>" in masked(said, (echo,)), said
+        assert "eve" not in masked(said, (echo,)), said

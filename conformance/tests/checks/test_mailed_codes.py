@@ -1,0 +1,105 @@
+"""A login that mails a code and asks for it: with a mailbox it is a login like any other."""
+
+import asyncio
+import itertools
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from checks.judging import said
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
+from services.people import PEOPLE
+
+from auth_conformance import catalog
+from auth_conformance.engine import conduct
+from auth_conformance.model import Result
+from auth_conformance.settings import ConfigurationError, load
+
+NO = HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
+
+
+class First(BaseModel):
+    email: str
+    password: str
+
+
+class Second(BaseModel):
+    ticket: str
+    code: str
+
+
+def posting_app(letters: Path, *, lives: bool = False) -> FastAPI:
+    """People log in in two steps; the code lies in the folder `letters`. With `lives` a logout ends nothing."""
+    numbers = itertools.count(1)
+    app = FastAPI()
+    waiting: dict[str, tuple[str, str]] = {}
+    tokens: dict[str, str] = {}
+
+    @app.post("/auth/start")
+    async def start(first: First) -> dict[str, str]:
+        if PEOPLE.get(first.email.partition("@")[0]) != first.password:
+            raise NO
+        ticket, code = secrets.token_urlsafe(24), f"{secrets.randbelow(10**6):06d}"
+        waiting[ticket] = first.email, code
+        letter = f"To: {first.email}\n\nHello,\n\nyour login code is {code}.\n"
+        (letters / f"{next(numbers):04}").write_text(letter)
+        return {"ticket": ticket}
+
+    @app.post("/auth/finish")
+    async def finish(second: Second) -> dict[str, str]:
+        email, code = waiting.pop(second.ticket, ("", ""))
+        if not code or code != second.code:
+            raise NO
+        token = secrets.token_urlsafe(32)
+        tokens[token] = email
+        return {"token": token}
+
+    def caller(bearer: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]) -> str:
+        if bearer.credentials not in tokens:
+            raise NO
+        return bearer.credentials
+
+    @app.get("/me")
+    async def me(token: Annotated[str, Depends(caller)]) -> dict[str, str]:
+        return {"email": tokens[token]}
+
+    @app.post("/auth/logout", status_code=204)
+    async def logout(token: Annotated[str, Depends(caller)]) -> None:
+        if not lives:
+            tokens.pop(token)
+
+    return app
+
+
+def judged(
+    monkeypatch: pytest.MonkeyPatch, letters: Path, *, mailbox: bool = True, lives: bool = False
+) -> Result:
+    accounts = {}
+    for name, password in PEOPLE.items():
+        monkeypatch.setenv(f"PASSWORD_OF_{name.upper()}", password)
+        accounts[name] = {
+            "username": f"{name}@example.com",
+            "password": {"env": f"PASSWORD_OF_{name.upper()}"},
+        }
+    given = {"accounts": accounts} | ({"mailbox": {"folder": str(letters)}} if mailbox else {})
+    settings, checks = load(given, start=Path("/")), [catalog.load()["LIF101"]]
+    run = conduct(settings, checks, app=posting_app(letters, lives=lives))
+    return asyncio.run(run).results[0]
+
+
+@pytest.mark.parametrize("lives", [False, True])
+def test_the_code_of_a_second_step_is_taken_from_the_mailbox(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, lives: bool
+) -> None:
+    result = judged(monkeypatch, tmp_path, lives=lives)
+    assert result.name == ("failed" if lives else "passed"), said(result)
+
+
+def test_without_a_mailbox_the_second_step_is_named_and_how_to_read_the_code(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"asks for code.*\[mailbox\]"):
+        judged(monkeypatch, tmp_path, mailbox=False)
