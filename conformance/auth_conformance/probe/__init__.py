@@ -21,7 +21,6 @@ from auth_conformance.probe.declared import Declared
 from auth_conformance.probe.decoys import Decoys
 from auth_conformance.probe.described import Described
 from auth_conformance.probe.duplicates import Duplicates
-from auth_conformance.probe.expiry import Expiry
 from auth_conformance.probe.exposed_database import ExposedDatabase
 from auth_conformance.probe.exposure import Exposure
 from auth_conformance.probe.fallthrough import Fallthrough
@@ -41,6 +40,7 @@ from auth_conformance.probe.issuing import Issuing
 from auth_conformance.probe.jsonbodies import JsonBodies
 from auth_conformance.probe.keydates import KeyDates
 from auth_conformance.probe.keyends import KeyEnds
+from auth_conformance.probe.keyexpiry import KeyExpiry
 from auth_conformance.probe.keyids import KeyIds
 from auth_conformance.probe.keyquery import KeyQuery
 from auth_conformance.probe.keyscopes import KeyScopes
@@ -170,7 +170,7 @@ class Probe(
     Injection,
     KeyQuery,
     Placing,
-    Expiry,
+    KeyExpiry,
     Times,
     Subjects,
     Minting,

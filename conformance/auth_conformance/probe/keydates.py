@@ -13,7 +13,8 @@ from auth_conformance.model import Failed, Inconclusive, Passed, Verdict
 from auth_conformance.oracles.disclosure import Search
 from auth_conformance.oracles.moments import moment
 from auth_conformance.probe.core import Missing, Unclear
-from auth_conformance.probe.expiry import HOUR, KEY_TOLERANCE, Late, MadeKey
+from auth_conformance.probe.expiry import HOUR, Late
+from auth_conformance.probe.keyexpiry import KEY_TOLERANCE, MadeKey
 from auth_conformance.probe.refusal import Attempt
 from auth_conformance.probe.stored import Stored
 from auth_conformance.storage import StorageError

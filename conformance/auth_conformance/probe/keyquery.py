@@ -15,7 +15,7 @@ from auth_conformance.oracles.canary import leaked
 from auth_conformance.oracles.pointer import resolve
 from auth_conformance.oracles.scopes import scope_member
 from auth_conformance.probe.core import Missing, Unclear
-from auth_conformance.probe.expiry import Expiry
+from auth_conformance.probe.keyexpiry import KeyExpiry
 from auth_conformance.probe.placing import QUERY_OF_KEYS, Placing
 from auth_conformance.probe.refusal import Attempt
 from auth_conformance.probe.schemes import declares
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _Lines = Callable[[], list[str]]
 
 
-class KeyQuery(Placing, Expiry):
+class KeyQuery(Placing, KeyExpiry):
     """Keys in URLs."""
 
     async def must_contain_query_keys(self) -> Verdict:

@@ -9,7 +9,7 @@ from auth_conformance.oracles.disclosure import WINDOW, Form, Search, Trace, gra
 from auth_conformance.oracles.keys import common_start, public_start, secret_bits, shown_parts
 from auth_conformance.oracles.pointer import resolve, strings
 from auth_conformance.probe.core import Missing, Unclear
-from auth_conformance.probe.expiry import Expiry
+from auth_conformance.probe.keyexpiry import KeyExpiry
 from auth_conformance.storage import StorageError, read
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ ENOUGH_BITS = 112
 SALTS = 24
 
 
-class Stored(Expiry):
+class Stored(KeyExpiry):
     """Secrets are stored so that a reader of the database cannot use them."""
 
     async def stored(self) -> Dump:
