@@ -1,4 +1,6 @@
-"""The few changes that checks make in a target's database: a row of their own is deleted, or its end is moved.
+"""The few changes that checks make in a target's database, in rows of their own.
+
+A row is deleted, its end is moved, or the flag that lets an account act is turned.
 
 SQLAlchemy is the extra `[db]` and is imported when a database is changed, never before.
 """
@@ -23,6 +25,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# Columns that say whether an account may act, and what they hold while it may.
+STANDING = {
+    **dict.fromkeys(("active", "isactive", "enabled", "isenabled", "accountenabled"), True),
+    **dict.fromkeys(
+        ("disabled", "isdisabled", "deactivated", "isdeactivated", "inactive", "isinactive"), False
+    ),
+    **dict.fromkeys(("blocked", "isblocked", "banned", "isbanned", "suspended", "issuspended"), False),
+}
 # How far a stored moment may be from the one that is looked for, in seconds.
 _NEAR = 5.0
 
@@ -38,6 +48,19 @@ async def postpone(url: str, table: str, where: tuple[str, str | bytes], column:
     The moment keeps the form in which it is stored: a text, a number of seconds, or the database's own type.
     """
     return await _write(url, lambda connection: _postpone(connection, table, where, column, seconds))
+
+
+async def standing_column(url: str, table: str, where: tuple[str, str | bytes]) -> str | None:
+    """The column in which the only such row says that its account may act; None where none says so.
+
+    A row that is not the only one, or that says that its account is shut, has none. Raises StorageError.
+    """
+    return await _write(url, lambda connection: _standing_column(connection, table, where))
+
+
+async def turn(url: str, table: str, where: tuple[str, str | bytes], column: str) -> int:
+    """Turn a flag of the rows where a column has a value, and say how many rows changed. Raises StorageError."""
+    return await _write(url, lambda connection: _turn(connection, table, where, column))
 
 
 async def moment_column(url: str, table: str, where: tuple[str, str | bytes], near: float) -> str | None:
@@ -116,6 +139,32 @@ def _moment_column(
         if abs(seconds - near) < _NEAR:
             return str(name)
     return None
+
+
+def _standing_column(connection: Connection, table: str, where: tuple[str, str | bytes]) -> str | None:
+    from sqlalchemy import column as named
+    from sqlalchemy import select, text
+
+    query = select(text("*")).select_from(_table(table)).where(named(where[0]) == where[1])
+    rows = connection.execute(query).mappings().fetchmany(2)
+    for name, value in rows[0].items() if len(rows) == 1 else ():
+        acts = STANDING.get(str(name).lower().replace("_", ""))
+        if acts is not None and value in (0, 1) and bool(value) is acts:
+            return str(name)
+    return None
+
+
+def _turn(connection: Connection, table: str, where: tuple[str, str | bytes], column: str) -> int:
+    from sqlalchemy import column as named
+    from sqlalchemy import select, update
+
+    rows, condition = _table(table, column, where[0]), named(where[0]) == where[1]
+    old = connection.execute(select(named(column)).select_from(rows).where(condition)).scalar()
+    if old not in (0, 1):
+        return 0
+    # SQLite and MySQL keep a flag as a number, others as a truth value.
+    values = {column: not old if isinstance(old, bool) else int(not old)}
+    return int(connection.execute(update(rows).where(condition).values(values)).rowcount)
 
 
 def _unit(value: float) -> int:

@@ -20,8 +20,9 @@ from auth_conformance.model import (
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
 from auth_conformance.probe.guarded import Guarded
-from auth_conformance.probe.holdings import Holding, Holdings, told_once
+from auth_conformance.probe.holdings import Holding, told_once
 from auth_conformance.probe.pending import Pending, PendingTokens
+from auth_conformance.probe.shutting import Shutting
 from auth_conformance.probe.sockets import Sockets
 from auth_conformance.secret import Secret
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from auth_conformance.target import Account, Operation, Switch, UserManagement
 
 
-class Accounts(Sockets, Holdings, PendingTokens, Guarded):
+class Accounts(Sockets, Shutting, PendingTokens, Guarded):
     """Changes expendable accounts, and watches what they held."""
 
     # Disabled and deleted accounts.
@@ -37,24 +38,19 @@ class Accounts(Sockets, Holdings, PendingTokens, Guarded):
     async def must_lose_everything(self) -> Verdict:
         """A disabled or deleted account must lose all its credentials. Raises Missing or Unclear."""
         users = self._manageable()
-        if users is None and self.target.delete_account is None:
+        alone = users is None and self.target.delete_account is None
+        if alone and self.target.database is None:
             self._no_way_to_end_accounts()
         violations: list[Violation] = []
         doubts: list[str] = []
         ended: list[str] = []
         other = await self._watched()
+        if users is None or users.disable is None:
+            violations += await self._shut_by_row(ended, doubts, alone=alone)
         if users is not None and users.disable is not None:
             violations += await self._disabled(users, users.disable, doubts)
             ended.append(users.disable.operation.name)
-        try:
-            for who in self._deleters(users) if not violations else ():
-                violations += await self._deleted(who, doubts)
-                ended.append("deletion by an administrator" if who is not None else "deletion by its owner")
-            violations += await self._socket_outlives(users, doubts)
-        except Missing as reason_not:
-            if not ended:
-                raise
-            self.notes.append(f"not everything was tried: {reason_not}")
+        violations += await self._deletions(users, ended, doubts, go_on=not violations)
         if other is not None:
             await self._must_be_live(other, "after another account had ended")
         if violations:
@@ -63,6 +59,41 @@ class Accounts(Sockets, Holdings, PendingTokens, Guarded):
             return Inconclusive(doubts[0], "", tuple(self.evidence), tuple(self.notes))
         reason = f"After {' and '.join(ended)} every credential of the account was refused; another account went on."
         return Passed(reason, tuple(self.evidence), tuple(self.notes))
+
+    async def _deletions(
+        self, users: UserManagement | None, ended: list[str], doubts: list[str], *, go_on: bool
+    ) -> list[Violation]:
+        """Delete accounts in each way, unless something was found, and shut one whose socket is open."""
+        violations: list[Violation] = []
+        try:
+            for who in self._deleters(users) if go_on else ():
+                violations += await self._deleted(who, doubts)
+                ended.append("deletion by an administrator" if who is not None else "deletion by its owner")
+            violations += await self._socket_outlives(users, doubts)
+        except Missing as reason_not:
+            if not ended:
+                raise
+            self.notes.append(f"not everything was tried: {reason_not}")
+        return violations
+
+    async def _shut_by_row(self, ended: list[str], doubts: list[str], *, alone: bool) -> list[Violation]:
+        """Shut an account in the database, where it is given. `alone` says that there is no other way."""
+        if self.target.database is None:
+            return []
+        try:
+            violations, flag = await self.shut_in_storage(doubts)
+        except Missing as reason:
+            self.notes.append(f"the database shut no account: {reason}")
+            if alone:
+                self._no_way_to_end_accounts()
+            return []
+        except Unclear as reason:
+            if alone:
+                raise
+            self.notes.append(f"the database shut no account: {reason}")
+            return []
+        ended.append(f"a change of {flag}")
+        return violations
 
     def _deleters(self, users: UserManagement | None) -> list[UserManagement | None]:
         """By whom accounts are deleted: an administrator, and None for their owners, who have code of their own."""

@@ -8,9 +8,9 @@ from auth_conformance.model import Failed, Inconclusive, Need, Passed, Severity,
 from auth_conformance.oracles.disclosure import WINDOW, Form, Search, Trace, gravest, is_slow_hash
 from auth_conformance.oracles.keys import common_start, public_start, secret_bits, shown_parts
 from auth_conformance.oracles.pointer import resolve, strings
-from auth_conformance.probe.core import Missing, Unclear
+from auth_conformance.probe.core import Missing
 from auth_conformance.probe.keyexpiry import KeyExpiry
-from auth_conformance.storage import StorageError, read
+from auth_conformance.probe.opened import Opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,19 +25,8 @@ ENOUGH_BITS = 112
 SALTS = 24
 
 
-class Stored(KeyExpiry):
+class Stored(KeyExpiry, Opened):
     """Secrets are stored so that a reader of the database cannot use them."""
-
-    async def stored(self) -> Dump:
-        """Read the target's database as it is now. Raises Missing or Unclear."""
-        if self.target.database is None:
-            raise Missing(
-                "Not tested: the database of the service is not known.", self._remedy(Need.DATABASE)
-            )
-        try:
-            return await read(self.target.database)
-        except StorageError as error:
-            raise Unclear(f"Not tested: {error}", error.remedy) from None
 
     async def must_hash_keys(self) -> Verdict:
         """Make two keys and look for both in the database. Raises Missing or Unclear."""

@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auth_conformance.storage import StorageError
-from auth_conformance.storage_changes import erase, moment_column, postpone, shifted
+from auth_conformance.storage_changes import (
+    erase,
+    moment_column,
+    postpone,
+    shifted,
+    standing_column,
+    turn,
+)
 
 MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1))  # noqa: DTZ001 - a stored text has no zone
 
@@ -75,3 +82,31 @@ def test_what_cannot_be_changed_is_said_without_the_url(database: Path) -> None:
         asyncio.run(erase(f"sqlite:///{database}", "nothing", "digest", "a"))
     assert str(database) not in str(caught.value)
     assert asyncio.run(postpone(f"sqlite:///{database}", "keys", ("digest", "c"), "ends", -1)) == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "kept", "found"),
+    [
+        ("is_active", 1, "is_active"),
+        ("isDisabled", 0, "isDisabled"),
+        ("is_active", 0, None),
+        ("active_since", 1, None),
+        ("enabled", None, None),
+    ],
+)
+def test_a_flag_says_that_an_account_may_act(
+    column: str, kept: int | None, found: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "people.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"CREATE TABLE people (name TEXT, {column} BOOLEAN)")
+        connection.executemany("INSERT INTO people VALUES (?, ?)", [("x", kept), ("y", kept), ("y", kept)])
+    url = f"sqlite:///{path}"
+    assert asyncio.run(standing_column(url, "people", ("name", "x"))) == found
+    assert asyncio.run(standing_column(url, "people", ("name", "y"))) is None, "two rows are nobody's"
+    if found is not None:
+        assert asyncio.run(turn(url, "people", ("name", "x"), found)) == 1
+        assert asyncio.run(standing_column(url, "people", ("name", "x"))) is None
+        with closing(sqlite3.connect(path)) as connection:
+            others = connection.execute(f"SELECT {column} FROM people WHERE name = 'y'").fetchall()  # noqa: S608
+        assert others == [(kept,), (kept,)]

@@ -22,7 +22,8 @@ async def credential_of_ended_account(probe: Probe) -> Verdict:
     How: an expendable account logs in by each way, holds a refresh token, a key, and mailed tokens that it has not
         used. An administrator disables it; each is presented again, a login is tried, and the mailed ones are
         redeemed. After it is enabled again the old ones must stay dead. Another account is deleted likewise, one is
-        shut while its WebSocket is open, and one must go on.
+        shut while its WebSocket is open, and one must go on. Where no operation disables accounts and the database is
+        given, the flag in the row of an account of this run is turned, and turned back.
     Fix: load the account with every credential, and only an active one:
         `select(User).where(User.id == key.user_id, User.is_active)`; end sessions and keys when it is shut.
     """
