@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ BYTES = 80_000_000
 _OF_A_VALUE = 100
 # Longer than this no database of a test takes to answer, in seconds.
 PATIENCE = 60.0
+_WORD = re.compile(r"\w+")
 _SYSTEM = ("pg_", "information_schema", "sys", "mysql", "performance_schema")
 # Drivers whose place an installed one can take: what the application uses need not be installed here.
 SYNCHRONOUS = {"sqlite": "sqlite", "sqlite+aiosqlite": "sqlite"}
@@ -58,11 +61,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Dump:
-    """Everything textual in a database. `partial` says why something is missing; "" when nothing is."""
+    """Everything textual in a database. `partial` says why something is missing; "" when nothing is.
+
+    `unique` are the columns of each table that must differ from those of other rows, by constraint or index; of an
+    expression, the words in it. `primary` are the columns of its primary key.
+    """
 
     rows: tuple[Row, ...]
     tables: tuple[str, ...]
     partial: str = ""
+    unique: Mapping[str, frozenset[frozenset[str]]] = field(default_factory=dict)
+    primary: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Dump({len(self.rows)} rows of {len(self.tables)} tables)"
@@ -202,9 +211,13 @@ def _dump(connection: Connection, limit: int) -> Dump:
     inspector = inspect(connection)
     found: list[Row] = []
     tables, cut, size = [], [], 0
+    unique: dict[str, frozenset[frozenset[str]]] = {}
+    primary: dict[str, frozenset[str]] = {}
     for schema, table in _tables(inspector):
         shown = f"{schema}.{table}" if schema else table
         tables.append(shown)
+        unique[shown] = frozenset(_unique(connection, inspector, schema, table))
+        primary[shown] = frozenset(inspector.get_pk_constraint(table, schema=schema)["constrained_columns"])
         for count, row in enumerate(_rows(connection, inspector, schema, table, limit + 1), 1):
             values = {column: text for column, value in row.items() if (text := _textual(value)) is not None}
             size += sum(len(value) + _OF_A_VALUE for value in values.values())
@@ -215,7 +228,29 @@ def _dump(connection: Connection, limit: int) -> Dump:
         if size > BYTES:
             break
     partial = f"not all rows of {', '.join(cut)} were read" if cut else ""
-    return Dump(tuple(found), tuple(tables), partial)
+    return Dump(tuple(found), tuple(tables), partial, unique, primary)
+
+
+def _unique(
+    connection: Connection, inspector: Inspector, schema: str | None, table: str
+) -> Iterator[frozenset[str]]:
+    from sqlalchemy import text
+
+    for constraint in inspector.get_unique_constraints(table, schema=schema):
+        yield frozenset(constraint["column_names"])
+    with warnings.catch_warnings():
+        # SQLAlchemy says that it leaves out SQLite's indices over expressions: those are read below.
+        warnings.simplefilter("ignore")
+        indices = inspector.get_indexes(table, schema=schema)
+    for index in indices:
+        if index["unique"]:
+            parts = index.get("expressions") or index["column_names"]
+            yield frozenset(word for part in parts if part for word in _WORD.findall(part))
+    if inspector.dialect.name == "sqlite":
+        statement = text("SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = :name")
+        for definition in connection.execute(statement, {"name": table}).scalars():
+            if definition and definition.upper().startswith("CREATE UNIQUE"):
+                yield frozenset(_WORD.findall(definition.partition("(")[2]))
 
 
 def _tables(inspector: Inspector) -> Iterator[tuple[str | None, str]]:

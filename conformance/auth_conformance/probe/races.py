@@ -19,6 +19,7 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
+from auth_conformance.probe.accountrows import AccountRows
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.mailraces import MailRaces
 from auth_conformance.probe.rotation import Reuse
@@ -37,7 +38,7 @@ REGISTRATIONS = 10
 WINDOW = 120.0
 
 
-class Races(MailRaces, SlotRaces, Reuse):
+class Races(MailRaces, SlotRaces, Reuse, AccountRows):
     """Presents one value, or asks for one name, many times together."""
 
     # Refresh tokens.
@@ -164,12 +165,14 @@ class Races(MailRaces, SlotRaces, Reuse):
         register = self.target.register
         if register is None:
             raise Missing("Nobody can register here.", self.target.remedies.get(Need.REGISTER, ""))
-        solo = await self._second_is_refused(register)
+        known, solo = await self._second_is_refused(register)
+        raced: list[str] = []
         races: list[Race] = []
         crashed: list[Answer] = []
         moved = 0.0
         for number in range(ROUNDS):
             pretenders = self._pretenders(register)
+            raced += dict.fromkeys(item.username for item in pretenders)
             for _ in range(2):
                 race = await self._registration_race(register, pretenders, number, solo, moved)
                 if len(race.answers) - race.throttled > 1 or not self.target.in_process:
@@ -183,6 +186,10 @@ class Races(MailRaces, SlotRaces, Reuse):
             violation = await self._all_get_in(register, pretenders, race, moved)
             if violation is not None:
                 return Failed((violation,), tuple(self.evidence), tuple(self.notes))
+        proofs = tuple(answer.exchange for race in races[:1] for answer in race.answers[:2])
+        found = await self.rows_of_race(known, raced, register.operation.name, proofs)
+        if found:
+            return Failed(tuple(found), tuple(self.evidence), tuple(self.notes))
         if crashed:
             return self._losers_crashed(register.operation.name, crashed)
         return self.raced(races, [], f"{REGISTRATIONS} registrations of one name made one account")
@@ -197,8 +204,8 @@ class Races(MailRaces, SlotRaces, Reuse):
         proofs = tuple(answer.exchange for answer in answered[:2])
         return Failed((Violation(name, message, Severity.LOW, proofs),), evidence, notes)
 
-    async def _second_is_refused(self, register: Register) -> float:
-        """Register a name twice, one after the other; the second must not take it over. Returns the time of one."""
+    async def _second_is_refused(self, register: Register) -> tuple[Account, float]:
+        """Register a name twice, one after the other: whose it is by then, and what one takes, in seconds."""
         first = await self.expendable()
         await self.log_in(first)
         second = replace(first, password=Secret(self.password()))
@@ -216,7 +223,7 @@ class Races(MailRaces, SlotRaces, Reuse):
             raise Unclear(
                 f"{register.operation.name} gives a name that is taken to whoever asks: CRD111 says more."
             )
-        return max(0.001, answer.reply.took)
+        return first, max(0.001, answer.reply.took)
 
     def _pretenders(self, register: Register) -> list[Account]:
         """Make accounts of one name, each with a password of its own, some with the name in another case."""

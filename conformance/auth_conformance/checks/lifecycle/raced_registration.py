@@ -30,6 +30,8 @@ async def raced_registration(probe: Probe) -> Verdict:
     How: ten registrations of one name, with different passwords and in two spellings, are released together, in five
         rounds. More than one password that logs in is the proof. How many were in work at the same moment is
         measured; without overlap there was no race. Losers that crash are a lesser finding.
+        Where the database is given, the rows of each name are counted, and a table of accounts that nothing keeps
+        from holding a name twice is a lesser finding, too.
     Fix: a unique constraint on the normalised name, `mapped_column(unique=True)`, and an answer to the
         `IntegrityError` that it raises.
     """

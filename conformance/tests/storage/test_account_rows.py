@@ -1,0 +1,110 @@
+"""LIF110 at the database: rows of one name, and what keeps them apart."""
+
+import asyncio
+import hashlib
+import secrets
+import sqlite3
+from contextlib import closing, nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
+
+from auth_conformance import catalog
+from auth_conformance.engine import conduct
+from auth_conformance.model import Result, Severity
+from auth_conformance.settings import load
+
+
+class Person(BaseModel):
+    username: str
+    password: str
+
+
+def slowly(password: str) -> str:
+    digest = hashlib.pbkdf2_hmac("sha256", password.encode(), b"a salt for tests", 10)
+    return f"pbkdf2_sha256$600000${b'a salt for tests'.hex()}${digest.hex()}"
+
+
+def service(folder: Path, tables: str, *, one_by_one: bool) -> FastAPI:
+    """A look-up before the insert, and a moment between; `one_by_one` has registrations wait for each other."""
+    app, path, sessions, lock = FastAPI(), folder / "people.db", dict[str, str](), asyncio.Lock()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(tables)
+
+    def ask(query: str, *values: str) -> list[tuple[str, ...]]:
+        with closing(sqlite3.connect(path)) as connection, connection:
+            return connection.execute(query, values).fetchall()
+
+    @app.post("/register", status_code=201)
+    async def register(person: Person) -> dict[str, str]:
+        name = person.username.lower()
+        ask("INSERT INTO log (name) VALUES (?)", name)
+        async with lock if one_by_one else nullcontext():
+            taken = ask("SELECT name FROM people WHERE name = ?", name)
+            await asyncio.sleep(0.02)
+            try:
+                if not taken:
+                    ask("INSERT INTO people (name, secret) VALUES (?, ?)", name, slowly(person.password))
+            except sqlite3.IntegrityError:
+                taken = [(name,)]
+        if taken:
+            raise HTTPException(409, "taken")
+        return {"username": name}
+
+    @app.post("/login")
+    async def login(person: Person) -> dict[str, str]:
+        name = person.username.lower()
+        found = ask("SELECT secret FROM people WHERE name = ?", name)
+        if not found or found[0][0] != slowly(person.password):
+            raise HTTPException(401, "wrong", {"WWW-Authenticate": "Bearer"})
+        token = secrets.token_urlsafe(32)
+        sessions[token] = name
+        return {"access_token": token, "token_type": "bearer"}
+
+    @app.get("/me")
+    async def me(
+        given: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
+    ) -> dict[str, str]:
+        if given is None or given.credentials not in sessions:
+            raise HTTPException(401, "log in", {"WWW-Authenticate": "Bearer"})
+        return {"username": sessions[given.credentials]}
+
+    return app
+
+
+LOG = "CREATE TABLE log (id INTEGER PRIMARY KEY, name TEXT);"
+PLAIN = f"{LOG} CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT, secret TEXT);"
+APART = [
+    f"{LOG} CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT UNIQUE, secret TEXT);",
+    f"{LOG} CREATE TABLE people (name TEXT PRIMARY KEY, secret TEXT);",
+    f"{PLAIN} CREATE UNIQUE INDEX one_of_each ON people (lower(name));",
+    f"{PLAIN} CREATE UNIQUE INDEX one_of_each ON people (name, id);",
+]
+
+
+def judged(folder: Path, tables: str, *, one_by_one: bool) -> Result:
+    settings = load({"db": f"sqlite+aiosqlite:///{folder / 'people.db'}"}, start=folder)
+    app = service(folder, tables, one_by_one=one_by_one)
+    return asyncio.run(conduct(settings, [catalog.load()["LIF110"]], app=app)).results[0]
+
+
+@pytest.mark.parametrize("tables", APART, ids=["constraint", "key", "expression", "several columns"])
+def test_what_the_database_keeps_apart_passes_and_a_log_is_no_account(tables: str, tmp_path: Path) -> None:
+    result = judged(tmp_path, tables, one_by_one="name, id" in tables)
+    assert result.name == "passed", result.verdict.reason
+
+
+def test_rows_of_one_name_are_accounts_although_one_password_logs_in(tmp_path: Path) -> None:
+    result = judged(tmp_path, PLAIN, one_by_one=False)
+    assert (result.name, result.severity) == ("failed", Severity.MEDIUM), result.verdict.reason
+    assert "rows of one name in people.name" in result.verdict.reason
+
+
+def test_a_race_that_was_only_not_lost_is_a_lesser_finding(tmp_path: Path) -> None:
+    result = judged(tmp_path, PLAIN, one_by_one=True)
+    assert (result.name, result.severity) == ("failed", Severity.LOW), result.verdict.reason
+    assert "people.name has no unique constraint" in result.verdict.reason
