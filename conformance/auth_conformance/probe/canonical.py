@@ -42,6 +42,9 @@ class Canonical(Knocking):
         for number in range(len(awkward_pairs("", email=False))):
             await self._weigh_awkward(number, tally)
         await self._mail_goes_home(victim, tally)
+        if any(item.severity is None for item in tally.violations):
+            # The owner's password is another one now.
+            return self.concluded(tally, "")
         await self.right_login(login, victim, "after")
         return self.concluded(tally, f"{tally.delivered} other spellings of a name reached nothing.")
 
@@ -121,7 +124,10 @@ class Canonical(Knocking):
         """What registering this spelling led to: `taken over`, `beside`, or None for nothing."""
         login = self.logins()[0]
         answer, attacker = await self.registered(
-            Secret(self.password()), spelling.text, f"register a known name {spelling.words}"
+            Secret(self.password()),
+            spelling.text,
+            f"register a known name {spelling.words}",
+            confirm="if sent",
         )
         if answer.judgement is not None:
             raise Unclear(f"no orderly answer ({answer.why})")

@@ -263,13 +263,18 @@ class Core(Knowing):
         if register is None:
             return await self._declared_expendable()
         account = await self.fresh_account(register)
-        why = await welcome(self, account) if register.confirmed else ""
-        if why:
+        await self.must_be_confirmed(account)
+        return account
+
+    async def must_be_confirmed(self, account: Account) -> None:
+        """A new account can log in: it is confirmed where that takes the token of a message. Raises Unclear."""
+        register = self.target.register
+        why = await welcome(self, account) if register is not None and register.confirmed else ""
+        if register is not None and why:
             raise Unclear(
                 f"{register.operation.name} made an account that cannot log in: {why}.",
                 self._remedy(Need.MAILBOX),
             )
-        return account
 
     async def fresh_account(self, register: Register) -> Account:
         """A new account, whose address is not confirmed yet. Raises Unclear when it was refused."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl
 
 from auth_conformance.model import (
@@ -25,6 +25,7 @@ from auth_conformance.oracles.entry import Fingerprint
 from auth_conformance.oracles.pointer import put
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.mailing import Mailing
+from auth_conformance.probe.welcome import welcome
 from auth_conformance.secret import Secret
 from auth_conformance.target import Account, address_of, styled
 
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 # Wrong logins for one account between two right ones: the strictest services lock at five (checklist CRD101).
 AT_ONCE = 4
 MISSING = object()
+# How long to wait for a message that may never come, in seconds.
+_SOON = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +225,19 @@ class Knocking(Mailing):
     # Accounts.
 
     async def registered(
-        self, password: Secret, username: str | None = None, label: str = "register an account"
+        self,
+        password: Secret,
+        username: str | None = None,
+        label: str = "register an account",
+        *,
+        confirm: Literal["always", "if sent", "never"] = "always",
     ) -> tuple[Answer, Account]:
-        """Try to register an account with this password; the answer, and the account as it would be."""
+        """Try to register an account with this password; the answer, and the account as it would be.
+
+        A granted account may have to be confirmed before it can log in: that is done as well, and raises Unclear
+        where it cannot be; `if sent` where the answer may have made nothing (services that tell nobody which names are
+        taken grant everything), and never where nobody logs in.
+        """
         register = self.target.register
         if register is None:
             raise Missing("Nobody can register here.", self._remedy(Need.REGISTER))
@@ -238,6 +251,10 @@ class Knocking(Mailing):
         )
         if answer.reply.granted:
             self.scene.made_accounts.append((account, None))
+            if confirm == "always":
+                await self.must_be_confirmed(account)
+            elif confirm == "if sent" and register.confirmed:
+                await welcome(self, account, _SOON)
         return answer, account
 
     def unborn(self, password: Secret, username: str | None = None) -> Account:

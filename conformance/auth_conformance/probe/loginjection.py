@@ -136,7 +136,10 @@ class LoginInjection(Knocking):
         quote = f"x{self.word(5)}' OR '1'='1"
         try:
             await self.registered(
-                Secret(self.password()), f"{quote}@example.com", "register a name with a quote"
+                Secret(self.password()),
+                f"{quote}@example.com",
+                "register a name with a quote",
+                confirm="never",
             )
         except Missing as reason:
             self.notes.append(str(reason))

@@ -186,7 +186,7 @@ class PasswordPolicy(Knocking):
             return self.unborn(Secret(self.password()))
 
         async def choose(account: Account, password: Secret, label: str) -> Answer:
-            answer, _ = await self.registered(password, account.username, label)
+            answer, _ = await self.registered(password, account.username, label, confirm="never")
             return answer
 
         return Entrance(name, start, choose)

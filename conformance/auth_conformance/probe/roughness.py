@@ -236,7 +236,9 @@ class Roughness(Knocking):
         # Registered once more with a password that we know, under a name of its own.
         account = self.unborn(Secret(self.password()))
         odd = f"{value}{self.word(5)}" + ("@example.com" if "@" in account.username else "")
-        answer, account = await self.registered(account.password or Secret(""), odd, "register an odd name")
+        answer, account = await self.registered(
+            account.password or Secret(""), odd, "register an odd name", confirm="if sent"
+        )
         if not answer.reply.ok:
             return False
         tried = await self.send(
@@ -276,7 +278,9 @@ class Roughness(Knocking):
 
     async def _takes_names_of_people(self, run: str) -> bool:
         """Whether a user name may be that of a person at all, and is no handle of few characters."""
-        answer, _ = await self.registered(Secret(self.password()), f"O Brien{run}", "register with a blank")
+        answer, _ = await self.registered(
+            Secret(self.password()), f"O Brien{run}", "register with a blank", confirm="never"
+        )
         return answer.reply.ok
 
     async def _must_register(self, name: str, severity: Severity, tally: Tally) -> None:
@@ -284,7 +288,9 @@ class Roughness(Knocking):
         for number in range(2):
             local, at, host = name.partition("@")
             spelled = f"{local}{number}{at}{host}"
-            answer, _ = await self.registered(Secret(self.password()), spelled, f"register {name!r}")
+            answer, _ = await self.registered(
+                Secret(self.password()), spelled, f"register {name!r}", confirm="never"
+            )
             if answer.judgement is not None:
                 tally.doubt(f"registering {name!r} got no orderly answer ({answer.why}).")
                 return

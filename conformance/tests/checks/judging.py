@@ -25,7 +25,7 @@ def judged_as_found(code: str, app: Any, *, spares: Sequence[str] = (), **more: 
     for name in spares:
         password = {"env": f"PASSWORD_OF_{name}".upper()}
         accounts[name] = {"username": name, "password": password, "role": "expendable"}
-    settings = load({"accounts": accounts, **more}, start=Path("/"))
+    settings = load({"accounts": accounts} | more, start=Path("/"))
     return asyncio.run(conduct(settings, [catalog.load()[code]], app=app)).results[0]
 
 

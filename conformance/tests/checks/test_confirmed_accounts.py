@@ -1,0 +1,167 @@
+"""Services that answer every sign-up alike, and let in only who has redeemed the token of a message."""
+
+import secrets
+import unicodedata
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import pytest
+from checks.judging import judged_as_found, said
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel, EmailStr
+from services.people import PEOPLE
+
+from auth_conformance.model import Failed, Passed, Severity
+
+MAILS: dict[str, str] = {}
+MAILBOX = {"mailbox": {"app": f"{__name__}:last_mail"}}
+Bearer = Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]
+NOBODY = HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
+
+
+def last_mail(address: str) -> str | None:
+    """What was written last to exactly this address."""
+    return MAILS.get(address)
+
+
+class Person(BaseModel):
+    email: EmailStr
+    password: str
+
+
+class Caller(BaseModel):
+    email: str
+    password: str
+
+
+class Word(BaseModel):
+    token: str
+
+
+class Choice(BaseModel):
+    token: str
+    new_password: str
+
+
+class Address(BaseModel):
+    email: EmailStr
+
+
+def folded(address: str) -> str:
+    return unicodedata.normalize("NFKC", address).casefold()
+
+
+def recovery(
+    app: FastAPI,
+    people: dict[str, tuple[str, bool]],
+    words: dict[str, str],
+    told: Callable[[str, str], None],
+    *,
+    mails_as_typed: bool,
+) -> None:
+    @app.post("/forgotten", status_code=202)
+    def forgotten(who: Address) -> dict[str, str]:
+        name = folded(who.email)
+        if name in people:
+            told(who.email if mails_as_typed else name, name)
+        return {"message": "we have written to you"}
+
+    @app.post("/forgotten/reset")
+    def reset(choice: Choice) -> dict[str, str]:
+        name = words.pop(choice.token, None)
+        if name is None:
+            raise HTTPException(400, "no such token")
+        people[name] = (choice.new_password, True)
+        return {"message": "done"}
+
+
+def society(*, mails_as_typed: bool = False, cuts_at: int | None = None) -> FastAPI:
+    """Names are compared folded; `mails_as_typed` sends resets to what was typed, `cuts_at` shortens passwords."""
+    app = FastAPI()
+    # Name -> password, confirmed.
+    people: dict[str, tuple[str, bool]] = {
+        f"{name}@example.com": (word, True) for name, word in PEOPLE.items()
+    }
+    words: dict[str, str] = {}
+    logins: dict[str, str] = {}
+
+    def told(address: str, name: str) -> None:
+        token = secrets.token_urlsafe(24)
+        words[token] = name
+        MAILS[address] = f"Go on with https://society.example/go?token={token}"
+
+    @app.post("/join", status_code=202)
+    def join(who: Person) -> dict[str, str]:
+        name = folded(who.email)
+        if name not in people:
+            people[name] = (who.password[:cuts_at], False)
+            told(who.email, name)
+        return {"message": "we have written to you"}
+
+    @app.post("/join/confirm")
+    def confirm(word: Word) -> dict[str, str]:
+        name = words.pop(word.token, None)
+        if name is None:
+            raise HTTPException(400, "no such token")
+        people[name] = (people[name][0], True)
+        return {"message": "welcome"}
+
+    recovery(app, people, words, told, mails_as_typed=mails_as_typed)
+
+    @app.post("/login")
+    def login(who: Caller) -> dict[str, str]:
+        known, confirmed = people.get(folded(who.email), ("", False))
+        if not confirmed or not secrets.compare_digest(known.encode(), who.password[:cuts_at].encode()):
+            raise NOBODY
+        token = secrets.token_urlsafe(24)
+        logins[token] = folded(who.email)
+        return {"access_token": token}
+
+    @app.get("/me")
+    def me(bearer: Bearer) -> dict[str, Any]:
+        if bearer.credentials not in logins:
+            raise NOBODY
+        return {"email": logins[bearer.credentials]}
+
+    return app
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("auth_conformance.probe.knocking._SOON", 0.05)
+
+
+def judged(code: str, app: FastAPI) -> Any:
+    people = {
+        label: {"username": f"{name}@example.com", "password": {"env": f"PASSWORD_OF_{name}".upper()}}
+        for label, name in zip("ab", PEOPLE, strict=True)
+    }
+    return judged_as_found(code, app, accounts=people, **MAILBOX)
+
+
+@pytest.mark.parametrize("code", ["CRD103", "CRD104", "CRD115"])
+def test_accounts_are_confirmed_before_they_are_tried(code: str) -> None:
+    result = judged(code, society())
+    assert isinstance(result.verdict, Passed), said(result)
+
+
+def test_a_cut_password_is_still_seen() -> None:
+    assert isinstance(judged("CRD104", society(cuts_at=40)).verdict, Failed)
+
+
+def test_what_is_not_confirmed_is_not_judged() -> None:
+    people = {"a": {"username": "alice@example.com", "password": {"env": "PASSWORD_OF_ALICE"}}}
+    result = judged_as_found("CRD103", society(), accounts=people, mailbox={"app": f"{__name__}:lost_mail"})
+    assert not isinstance(result.verdict, (Failed, Passed)), said(result)
+
+
+def lost_mail(_: str) -> str | None:
+    """A mailbox to which nothing comes."""
+    return None
+
+
+def test_a_reset_that_is_mailed_to_what_was_typed_is_a_finding() -> None:
+    result = judged("CRD115", society(mails_as_typed=True))
+    assert isinstance(result.verdict, Failed), said(result)
+    assert result.severity is Severity.CRITICAL
