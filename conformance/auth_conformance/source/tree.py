@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 import os
 import re
 import tokenize
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from auth_conformance.model import Severity
 from auth_conformance.secret import Secret
@@ -98,8 +98,22 @@ def _as_keywords(node: ast.expr) -> list[ast.keyword] | None:
         pairs = [(str(item.arg), item.value) for item in node.keywords]
     else:
         return None
-    copies = [(name, copy.deepcopy(value)) for name, value in pairs]
+    copies = [(name, _copied(value)) for name, value in pairs]
     return [ast.copy_location(ast.keyword(arg=name, value=value), value) for name, value in copies]
+
+
+def _copied(node: Any) -> Any:
+    """A copy of a part of a tree, of nothing but its fields.
+
+    Bandit hangs each node's parent on it, and `ast` shares the objects that stand for loading and storing between
+    all trees: whoever followed them would copy the tree that bandit saw last.
+    """
+    if isinstance(node, list):
+        return [_copied(item) for item in node]
+    if not isinstance(node, ast.AST) or isinstance(node, ast.expr_context):
+        return node
+    made = type(node)(**{name: _copied(getattr(node, name)) for name in node._fields if hasattr(node, name)})
+    return ast.copy_location(made, node)
 
 
 @dataclass

@@ -129,3 +129,17 @@ def test_plain_bandit_finds_with_our_entry_points_alone(tmp_path: Path) -> None:
     found = {(issue["test_id"], Path(issue["filename"]).stem.upper()) for issue in issues}
     assert found == {(code, code) for code in flaws}
     assert all(issue["issue_cwe"]["id"] for issue in issues)
+
+
+def test_a_second_tree_knows_nothing_of_the_first(tmp_path: Path) -> None:
+    # Deeper than a copy that followed bandit's marks to the first tree could go.
+    long = "x = 1\n" * 2000
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "first.py").write_text(f"{long}print(x)\n")
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "second.py").write_text(
+        "import jwt\n\n\ndef read(token, key, name):\n"
+        '    return jwt.decode(token, key, **{"options": {"verify_signature": False}, "issuer": name})\n'
+    )
+    scan(tmp_path / "one")
+    assert [spot.line for spot in scan(tmp_path / "two").of("SRC103")]
