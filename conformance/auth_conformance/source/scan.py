@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from auth_conformance.model import Severity
-from auth_conformance.source.rules.calls import has_passwords, hashes_passwords, raw_storage
+from auth_conformance.source.rules.calls import has_passwords, hashes_passwords, is_ranged, raw_storage
 from auth_conformance.source.rules.guards import failing_open
 from auth_conformance.source.rules.literals import texts
 from auth_conformance.source.rules.local import LOCAL
@@ -153,6 +153,10 @@ def _imported(issue: Any, module: Module) -> Spot | None:
     if issue.test_id == "B101" and (not _is_about_access(function) or _is_for_types(module, issue.lineno)):
         return None
     if issue.test_id == "B608" and not is_assembled(module, issue.lineno):
+        return None
+    if issue.test_id in _DIGESTS and any(
+        node.lineno == issue.lineno and is_ranged(module, node) for node, _ in module.calls
+    ):
         return None
     named = str(issue.severity).lower()
     severity = Severity(named) if named in {"low", "medium", "high"} else None

@@ -25,13 +25,15 @@ ABOUT = listed("""
     generator provider func function method attempts attempt window minimum maximum flow grant getter scope
     scopes claims payload encoding charset separator delimiter placeholder example examples help owner user
     create created update updated reset verify verified change changed missing present is has digits usage namespace
-    use supported pointer place parts
+    use supported pointer place parts template templates html subject view views page pages blueprint msg
     part number numbers position domain samesite secure httponly transport env var variable
     """)
 _SECRET = listed(
     "secret secrets password passwords passwd pwd passphrase token tokens apikey apikeys credential credentials "
     "dsn pepper otp"
 )
+# Wherever they stand in a name: what everybody may see, an address, the words of a mail.
+_NEVER = listed("public redirect template subject")
 _PASSWORD = listed("password passwords passwd pwd passphrase pass")
 # Tokens that a model of language counts, and tokens, digests and keys that only mark a place or a state.
 _COUNTED = listed("total input output prompt completion max used cached reasoning num number count")
@@ -58,7 +60,7 @@ def is_mark(found: tuple[str, ...]) -> bool:
 def is_secret(name: str) -> bool:
     """Whether a variable of that name holds a secret, going by its words."""
     found = words(name)
-    if not found or found[-1] in ABOUT or "public" in found or found[0] in {"is", "has", "min", "max"}:
+    if not found or found[-1] in ABOUT or _NEVER & set(found) or found[0] in {"is", "has", "min", "max"}:
         return False
     if is_mark(found):
         return False

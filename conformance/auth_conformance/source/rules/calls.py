@@ -83,7 +83,7 @@ def _fast_hash(module: Module, call: ast.Call, name: str) -> Iterator[Spot]:
         return
     algorithm = text_of(argument(call, 0, "name")) or "" if method == "new" else method
     given = argument(call, 1 if method == "new" else 0, "data")
-    if given is None or _ranged(module, call):
+    if given is None or is_ranged(module, call):
         return
     if mentions(given, is_password) and not _slow_nearby(module, call):
         yield module.spot(
@@ -103,10 +103,22 @@ def _fast_hash(module: Module, call: ast.Call, name: str) -> Iterator[Spot]:
 
 
 def _slow_nearby(module: Module, node: ast.AST) -> bool:
-    """Whether the same function also calls a password hash: then the fast one only shortens its input."""
+    """Whether the same function, or one that calls it in this file, also calls a password hash.
+
+    Then the fast one only shortens its input, or adds a pepper to it.
+    """
     function = module.function_of(node)
-    return function is not None and any(
-        isinstance(part, ast.Call) and _is_slow(module, part) for part in ast.walk(function)
+    if function is None:
+        return False
+    callers = {
+        caller
+        for call, name in module.calls
+        if name.rpartition(".")[2] == function.name and (caller := module.function_of(call)) is not None
+    }
+    return any(
+        isinstance(part, ast.Call) and _is_slow(module, part)
+        for around in (function, *callers)
+        for part in ast.walk(around)
     )
 
 
@@ -117,8 +129,8 @@ def _is_slow(module: Module, call: ast.Call) -> bool:
     )
 
 
-def _ranged(module: Module, node: ast.AST) -> bool:
-    # A look-up among breached passwords sends the start of a SHA-1: that is its protocol.
+def is_ranged(module: Module, node: ast.AST) -> bool:
+    """Whether a digest is for a look-up among breached passwords, whose protocol sends the start of a SHA-1."""
     function = module.function_of(node)
     return function is not None and any(
         "pwnedpasswords" in (text_of(part) or "")

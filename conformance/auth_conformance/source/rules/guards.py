@@ -25,6 +25,8 @@ _REFUSAL = re.compile(
 )
 _EXPIRY = listed("exp expire expires expiry expiration expired expires_at")
 _OPEN_BY_NAME = listed("allow all")
+# Classes whose methods are there to be overridden.
+_TO_BE_OVERRIDDEN = listed("mixin base abstract protocol interface")
 _NOW = ("datetime.datetime.utcnow", "datetime.datetime.now", "datetime.utcnow", "datetime.now")
 
 
@@ -246,6 +248,8 @@ class _Judge:
         if any(name_of(item) in {"property", "cached_property"} for item in self.function.decorator_list):
             return  # a member of a caller that is known already
         outer = self.module.parents.get(self.function)
+        if isinstance(outer, ast.ClassDef) and len(body) == 1 and _TO_BE_OVERRIDDEN & set(words(outer.name)):
+            return  # a further look that subclasses may take, after the one that counts
         if isinstance(outer, ast.ClassDef) and set(words(outer.name)) >= _OPEN_BY_NAME:
             return  # a policy that says so: whoever names it has chosen it
         if (

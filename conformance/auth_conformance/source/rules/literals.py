@@ -42,6 +42,10 @@ _LINE = re.compile(
 )
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
 _LARGEST_TEXT = 262_144
+# `PASSWORD_HASH = "argon2"` names how passwords are hashed.
+_OF_HASHES = listed("hash hasher hashing digest")
+_HASHES = listed("argon2 argon2id argon2i bcrypt scrypt pbkdf2 sha256 sha512 sha1 md5 plaintext")
+_LONGEST_OF_A_HASH = 24
 
 
 def is_value(text: str, name: str) -> bool:
@@ -61,6 +65,8 @@ def is_value(text: str, name: str) -> bool:
 def _is_label(text: str, name: str) -> bool:
     """Whether `JSON_KEY = "access_token"` and its like name a member: the key of a mapping, no key of a cipher."""
     found, called = words(text), words(name)
+    if called[-1] in _OF_HASHES and set(found) & _HASHES and len(text) < _LONGEST_OF_A_HASH:
+        return True
     if re.fullmatch(r"[a-z]+(?:[_-][a-z]+)*", text) and (
         (set(found) <= _KINDS and not {"secret", "password"} & set(called))
         or (len(found) > 1 and set(found) <= set(called) and _TELLING & set(called))

@@ -120,7 +120,12 @@ def _short(node: ast.AST) -> str:
 
 def _is_secret(name: str) -> bool:
     found = words(name)
-    if not found or (found[-1] in ABOUT - {"hexdigest"}) or "public" in found or is_mark(found):
+    if (
+        not found
+        or (found[-1] in ABOUT - {"hexdigest"})
+        or {"public", "redirect"} & set(found)
+        or is_mark(found)
+    ):
         return False
     return bool(_COMPARED & set(found)) or (found[-1] in {"key", "keys"} and bool(_KEYED & set(found)))
 
