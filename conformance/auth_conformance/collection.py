@@ -34,9 +34,10 @@ from auth_conformance.model import (
     Skipped,
     TargetSummary,
 )
+from auth_conformance.notation import Given
 from auth_conformance.secret import Secret, without_secrets
 from auth_conformance.settings import ConfigurationError, Settings, load
-from auth_conformance.tables import AccountSettings, Given
+from auth_conformance.tables import AccountSettings
 
 if TYPE_CHECKING:
     from auth_conformance.sdk import Check

@@ -18,8 +18,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import yaml
 
+from auth_conformance.notation import METHODS, ConfigurationError, Given
 from auth_conformance.secret import Secret
-from auth_conformance.tables import METHODS, AccountSettings, ConfigurationError, Given, LoginSettings
+from auth_conformance.tables import AccountSettings, LoginSettings
 
 _ADMIN = ("admin", "root", "superuser")
 _PASSWORD = ("password", "passwd", "pwd", "passphrase", "secret", "pass")

@@ -143,7 +143,6 @@ async def run_check(check: Check, scene: Scene) -> Result:
         meter = Meter(rule.budget)
         METER.set(meter)
         verdict = await _decide(check, probe)
-    verdict = _with_patience(verdict, probe)
     # What disrupts runs alone: no other check uses the account meanwhile.
     if rule.impact is Impact.DISRUPTS and (told := await _given_back(scene, rule)):
         verdict = _with_notes(verdict, told)
@@ -154,7 +153,7 @@ async def run_check(check: Check, scene: Scene) -> Result:
         verdict = replace(verdict, violations=plain)
     if not verdict.evidence and probe.evidence:
         verdict = replace(verdict, evidence=tuple(probe.evidence))
-    if isinstance(verdict, Inconclusive) and not verdict.remedy and "429" in verdict.reason:
+    if isinstance(verdict, Inconclusive) and not verdict.remedy and _met_a_limit(verdict, probe.evidence):
         verdict = replace(verdict, remedy=_patience_for(probe.evidence, scene.patience))
     verdict = _placed(_without_late_secrets(verdict, scene), scene.target, rule)
     return Result(
@@ -168,23 +167,6 @@ async def run_check(check: Check, scene: Scene) -> Result:
         guesses=_guesses(scene.target, rule),
         origins=_origins(verdict, scene),
     )
-
-
-def _with_patience(verdict: Verdict, probe: Probe) -> Verdict:
-    """What a limit left unclear says how long the service asks to wait, where nothing better is known."""
-    if not isinstance(verdict, Inconclusive) or verdict.remedy:
-        return verdict
-    limited = [item.reply for item in probe.evidence if item.outcome is Outcome.THROTTLED]
-    if not limited:
-        return verdict
-    told = [int(text) for item in limited if (text := item.header("retry-after") or "").isdecimal()]
-    wait = max(told, default=60)
-    if wait > LONGEST / 2:
-        return verdict  # no check lasts long enough to see the end of that limit
-    why = (
-        f"the service asks to wait {wait} s" if told else "the service does not say how long its limit lasts"
-    )
-    return replace(verdict, remedy=f"patience = {wait + 1}  # seconds to wait for a limit: {why}")
 
 
 async def _decide(check: Check, probe: Probe) -> Verdict:
@@ -256,6 +238,10 @@ def _is_a_cache_s(violation: Violation) -> bool:
         item.role is Role.ATTACK and (item.reply.status or 500) < 400 and by_cache(item.reply)
         for item in violation.evidence
     )
+
+
+def _met_a_limit(verdict: Inconclusive, seen: Sequence[Exchange]) -> bool:
+    return "429" in verdict.reason or any(item.outcome is Outcome.THROTTLED for item in seen)
 
 
 def _patience_for(seen: Sequence[Exchange], patience: float) -> str:

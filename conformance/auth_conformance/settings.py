@@ -24,16 +24,21 @@ from pydantic_settings import (
 from auth_conformance.commons import read_users
 from auth_conformance.mistakes import keys_of, nearest, sentences
 from auth_conformance.model import Severity
+from auth_conformance.notation import (
+    ConfigurationError,
+    OperationName,
+    PasswordlessUrl,
+    SecretByName,
+    variables,
+)
 from auth_conformance.tables import (
     AccountSettings,
-    ConfigurationError,
     KeysSettings,
     ListenerSettings,
     LoginSettings,
     LogoutSettings,
     MailboxSettings,
     ObjectsSettings,
-    OperationName,
     OtherIssuerSettings,
     PasswordChangeSettings,
     PolicySettings,
@@ -42,7 +47,6 @@ from auth_conformance.tables import (
     ResetSettings,
     Restatement,
     RotationSettings,
-    SecretByName,
     SessionsSettings,
     SigningSettings,
     Table,
@@ -50,8 +54,6 @@ from auth_conformance.tables import (
     VerificationSettings,
     WebSocketSettings,
     WitnessSettings,
-    variables,
-    without_password,
 )
 
 __all__ = ["FILE_NAME", "PROFILES", "ConfigurationError", "Profile", "Settings", "load", "read_profile"]
@@ -95,7 +97,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    url: Annotated[str | None, BeforeValidator(without_password)] = None
+    url: PasswordlessUrl | None = None
     """The address of the target, `http://` or `https://`."""
     app: str | None = None
     """The target as an application of this process: `module:app`, `module:factory` or `module:factory()`."""
@@ -149,7 +151,7 @@ class Settings(BaseSettings):
     """File with the certificate of an authority that this service's own certificate comes from."""
     database: SecretByName | None = None
     """The SQLAlchemy URL of the target's database."""
-    db: Annotated[str | None, BeforeValidator(without_password)] = None
+    db: PasswordlessUrl | None = None
     """The same in clear, for a URL without a password."""
     source: str | None = None
     """The folder with the code of the service; where the application was imported from, if it is left out."""
@@ -198,7 +200,7 @@ class Settings(BaseSettings):
     """Where the last message to a person can be read."""
     restart: str | None = None
     """The application as `module:app`, to be started again in a process of its own."""
-    replica: Annotated[str | None, BeforeValidator(without_password)] = None
+    replica: PasswordlessUrl | None = None
     """The URL of another process of the same service."""
     rotation: RotationSettings | None = None
     """In what a rotation of signing keys consists."""

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from auth_conformance import plugin, settings, tables
+from auth_conformance import notation, plugin, settings, tables
 from auth_conformance.discovery.toml import inline
 from auth_conformance.mistakes import tables_in
 
@@ -31,6 +31,7 @@ _TYPES = {
     "int": "whole number",
     "float": "number",
     "bool": "`true` or `false`",
+    "PasswordlessUrl": "text",
     "OperationName": "operation: method and path",
     "Place": "place in a reply",
     "Pointer": "JSON pointer",
@@ -98,7 +99,7 @@ def _sections(model: type[BaseModel], above: str) -> Iterator[tuple[str, str, ty
     for name, info in model.model_fields.items():
         key = f"{above}{info.alias or name}"
         inner = next(iter(tables_in(info.annotation)), None)
-        if inner is None or inner is tables.FromEnvironment:
+        if inner is None or inner is notation.FromEnvironment:
             continue
         text = str(info.annotation)
         named = ".NAME" if "dict[" in text else ""
@@ -137,7 +138,7 @@ def _rows(
     for name, info in model.model_fields.items():
         key = info.alias or name
         annotation, text = texts[model.__name__, name]
-        tabled = [item for item in tables_in(info.annotation) if item is not tables.FromEnvironment]
+        tabled = [item for item in tables_in(info.annotation) if item is not notation.FromEnvironment]
         if tabled and not inner and key != "logout":
             continue
         kind = "table, see below" if tabled else _type(annotation)

@@ -15,8 +15,8 @@ from auth_conformance.discovery.registering import described_register
 from auth_conformance.discovery.sampling import FORM
 from auth_conformance.discovery.tokens import csrf_header_for, csrf_place, issued, refresh_pointer
 from auth_conformance.model import Provenance
+from auth_conformance.notation import FromEnvironment, filled, variables
 from auth_conformance.settings import ConfigurationError
-from auth_conformance.tables import FromEnvironment, filled, variables
 from auth_conformance.target import (
     KeyManagement,
     Login,

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from auth_conformance.mistakes import dotted
+from auth_conformance.notation import METHODS
 from auth_conformance.settings import ConfigurationError
-from auth_conformance.tables import METHODS
 from auth_conformance.transports.message import HttpRequest, RawReply
 
 if TYPE_CHECKING:

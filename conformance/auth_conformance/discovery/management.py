@@ -15,8 +15,8 @@ from auth_conformance.discovery.routes import seen_websockets
 from auth_conformance.discovery.sampling import body_type, sample
 from auth_conformance.discovery.schemas import merged, type_of
 from auth_conformance.model import Provenance
+from auth_conformance.notation import filled
 from auth_conformance.oracles.privilege import role_word
-from auth_conformance.tables import filled
 from auth_conformance.target import SessionManagement, Switch, UserManagement, WebSocketRoute
 
 if TYPE_CHECKING:

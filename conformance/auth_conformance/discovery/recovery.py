@@ -17,8 +17,8 @@ from auth_conformance.discovery.registering import is_email
 from auth_conformance.discovery.sampling import body_type, sample
 from auth_conformance.discovery.schemas import Field, fields
 from auth_conformance.model import Provenance
+from auth_conformance.notation import filled
 from auth_conformance.settings import ConfigurationError
-from auth_conformance.tables import filled
 from auth_conformance.target import Form, Mailing, PasswordChange, Recovery, Redemption, Verification
 from auth_conformance.transports.mailbox import Mailbox, from_command, from_folder, from_url
 

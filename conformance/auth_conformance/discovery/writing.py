@@ -12,8 +12,8 @@ from auth_conformance.discovery.access import labelled
 from auth_conformance.discovery.management import PURPOSES
 from auth_conformance.discovery.sampling import FORM
 from auth_conformance.discovery.toml import Line, table
+from auth_conformance.notation import Given
 from auth_conformance.secret import Secret
-from auth_conformance.tables import Given
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Carrier

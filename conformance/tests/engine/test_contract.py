@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from auth_conformance.notation import variables
 from auth_conformance.settings import ConfigurationError, load
-from auth_conformance.tables import variables
 
 DOCS = Path(__file__).parents[2] / "docs"
 LOGIN = '[[login]]\noperation = "POST /login"\n'
