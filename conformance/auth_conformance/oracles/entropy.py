@@ -30,6 +30,8 @@ FEWEST, MOST = 12, 40
 SHORTEST_WORD = 3
 # The parts of signed values: itsdangerous, cookie-signature and their kind.
 _SIGNATURES = {20, 32, 48, 64}
+# What stands before a signature: itsdangerous, cookie-signature and JWT; Django; Rails.
+_MARKS = (".", ":", "--")
 _CLASSES = (string.digits, string.ascii_uppercase, string.ascii_lowercase)
 _RUN = re.compile(r"\d{10,19}")
 
@@ -74,16 +76,23 @@ class Estimate:
 
 def estimate(samples: Sequence[Sample]) -> Estimate:
     """Judge values in the order of their issue. At least `FEWEST` of them say something."""
-    found = _estimate(samples)
-    if not all(_may_be_signed(sample.value) for sample in samples):
-        return found
-    bodies = [replace(sample, value=sample.value.rpartition(".")[0]) for sample in samples]
-    return replace(found, unsigned=_estimate(bodies).bits)
+    bodies = [_without_signature(sample.value) for sample in samples]
+    if not all(bodies):
+        return _estimate(samples)
+    # Who signs what is the same gets the same: of two logins in one second that says nothing, the key is the chance.
+    once = list({sample.value: sample for sample in samples}.values())
+    found = replace(_estimate(once), samples=len(samples))
+    unsigned = [replace(item, value=body) for item, body in zip(samples, bodies, strict=True)]
+    return replace(found, unsigned=_estimate(unsigned).bits)
 
 
-def _may_be_signed(value: str) -> bool:
-    body, dot, last = value.rpartition(".")
-    return bool(dot and body) and any(len(raw) in _SIGNATURES for _, raw in decoded(last))
+def _without_signature(value: str) -> str:
+    """What stands before what may be a signature; "" where nothing may be one."""
+    for mark in _MARKS:
+        body, found, last = value.rpartition(mark)
+        if found and body and any(len(raw) in _SIGNATURES for _, raw in decoded(last)):
+            return body
+    return ""
 
 
 def _estimate(samples: Sequence[Sample]) -> Estimate:

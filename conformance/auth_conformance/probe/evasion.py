@@ -157,7 +157,7 @@ class Evasion(Holdings, Knocking):
                 wire=True,
             )
         )
-        if login.encoding == "json":
+        if login.encoding == "json" and login.password_field:
             found.append(
                 Dodge(
                     "a form instead of JSON",

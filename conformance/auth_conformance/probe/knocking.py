@@ -305,6 +305,18 @@ def with_member(request: HttpRequest, pointer: str, value: Any) -> HttpRequest:
     return request.with_form(tuple((key, str(item)) for key, item in pairs))
 
 
+def with_password(login: Login, request: HttpRequest, value: Any) -> HttpRequest:
+    """A login request with another value for the password, in the step that takes it; `MISSING` takes it away."""
+    if login.password_field:
+        return with_member(request, login.password_field, value)
+    steps = list(request.before)
+    for place, step in enumerate(login.before):
+        if step.password_field:
+            changed = with_member(steps[place].request, step.password_field, value)
+            steps[place] = replace(steps[place], request=changed)
+    return replace(request, before=tuple(steps))
+
+
 def _without(body: Any, pointer: str) -> Any:
     names: Sequence[str] = pointer.strip("/").split("/")
     inner = body

@@ -12,8 +12,9 @@ from urllib.parse import unquote
 
 from auth_conformance.model import Need, Outcome, Role, Severity, Verdict
 from auth_conformance.probe.core import Missing, Unclear
-from auth_conformance.probe.knocking import MISSING, Knock, Knocking, Tally, with_member
+from auth_conformance.probe.knocking import MISSING, Knock, Knocking, Tally, with_member, with_password
 from auth_conformance.secret import Secret
+from auth_conformance.transports.message import MAILED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +83,7 @@ class Passwords(Knocking):
             def make(account: Account) -> HttpRequest:
                 right = account.password or Secret("")
                 sent = [right.reveal()] if value == "listed" else value
-                return with_member(login.request(account.username, right), login.password_field, sent)
+                return with_password(login, login.request(account.username, right), sent)
 
             return make
 
@@ -121,7 +122,35 @@ class Passwords(Knocking):
                 "a number as password": 0,
             }
             found += [Knock(words, given(value)) for words, value in typed.items()]
-        return found
+        return found + self._code_knocks(login)
+
+    def _code_knocks(self, login: Login) -> list[Knock]:
+        """Where a code comes by mail: the right password with a wrong one, an empty one, and none."""
+        marks = {
+            "{{" + name + "}}"
+            for step in login.before
+            for name, where in step.takes
+            if where.startswith(MAILED)
+        }
+        members = [str(name) for name, value in login.template.items() if value in marks]
+
+        def instead(value: object) -> Callable[[Account], HttpRequest]:
+            def make(account: Account) -> HttpRequest:
+                request = login.request(account.username, account.password or Secret(""))
+                return with_member(request, members[0], value)
+
+            return make
+
+        if not members:
+            return []
+        wrong = {
+            "a wrong code": "".join(self.rng.choice("0123456789") for _ in range(6)),
+            "an empty code": "",
+        }
+        return [
+            *(Knock(f"the right password with {words}", instead(value)) for words, value in wrong.items()),
+            Knock("the right password without a code", instead(MISSING)),
+        ]
 
     # Byte for byte.
 

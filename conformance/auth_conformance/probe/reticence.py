@@ -220,7 +220,8 @@ class Reticence(Described):
             found += self._bodies(register, register.encoding)
         login = next((item for item in self.target.logins if item.encoding in ("json", "form")), None)
         if login is not None:
-            found += self._bodies(login, login.encoding)
+            # A password that an earlier step takes is not in this body.
+            found += self._bodies(login, login.encoding) if login.password_field else []
         found += await self._headers()
         return found
 

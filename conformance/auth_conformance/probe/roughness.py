@@ -79,8 +79,11 @@ class Roughness(Knocking):
             found.append(Entry("the name at registration", name, register.user_field, join, names=True))
             found.append(Entry("the password at registration", name, register.password_field, join))
         if login.encoding in ("json", "form"):
-            found.append(Entry("the name at login", login.operation.name, login.user_field, enter))
-            found.append(Entry("the password at login", login.operation.name, login.password_field, enter))
+            places = {"the name at login": login.user_field, "the password at login": login.password_field}
+            # What an earlier step takes has no place in this request.
+            found += [
+                Entry(words, login.operation.name, place, enter) for words, place in places.items() if place
+            ]
         return found
 
     async def _rarer_fields(self, login: Login, tally: Tally) -> None:

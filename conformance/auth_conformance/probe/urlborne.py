@@ -33,7 +33,7 @@ class UrlBorne(Knocking):
             if login.encoding == "query":
                 await self._documented_login(login, tally)
                 continue
-            knocks = self._moved_logins(login)
+            knocks = self._moved_logins(login) if login.password_field else []
             await self.must_stay_out(login, knocks, self.another_victim, tally)
         await self._register_by_url(tally)
         await self._change_by_url(tally)

@@ -18,6 +18,7 @@ from auth_conformance.engine import conduct
 from auth_conformance.model import Result
 from auth_conformance.settings import ConfigurationError, load
 
+KNOWN = PEOPLE | {"carol": "carol-Quill-Orchard-52"}
 NO = HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
 
 
@@ -31,8 +32,11 @@ class Second(BaseModel):
     code: str
 
 
-def posting_app(letters: Path, *, lives: bool = False) -> FastAPI:
-    """People log in in two steps; the code lies in the folder `letters`. With `lives` a logout ends nothing."""
+def posting_app(letters: Path, flaw: str = "") -> FastAPI:
+    """People log in in two steps; the code lies in the folder `letters`.
+
+    `flaw`: `lives` is a logout that ends nothing, `any` a second step that takes any code.
+    """
     numbers = itertools.count(1)
     app = FastAPI()
     waiting: dict[str, tuple[str, str]] = {}
@@ -40,7 +44,7 @@ def posting_app(letters: Path, *, lives: bool = False) -> FastAPI:
 
     @app.post("/auth/start")
     async def start(first: First) -> dict[str, str]:
-        if PEOPLE.get(first.email.partition("@")[0]) != first.password:
+        if KNOWN.get(first.email.partition("@")[0]) != first.password:
             raise NO
         ticket, code = secrets.token_urlsafe(24), f"{secrets.randbelow(10**6):06d}"
         waiting[ticket] = first.email, code
@@ -51,7 +55,7 @@ def posting_app(letters: Path, *, lives: bool = False) -> FastAPI:
     @app.post("/auth/finish")
     async def finish(second: Second) -> dict[str, str]:
         email, code = waiting.pop(second.ticket, ("", ""))
-        if not code or code != second.code:
+        if not code or (flaw != "any" and code != second.code):
             raise NO
         token = secrets.token_urlsafe(32)
         tokens[token] = email
@@ -68,38 +72,56 @@ def posting_app(letters: Path, *, lives: bool = False) -> FastAPI:
 
     @app.post("/auth/logout", status_code=204)
     async def logout(token: Annotated[str, Depends(caller)]) -> None:
-        if not lives:
+        if flaw != "lives":
             tokens.pop(token)
 
     return app
 
 
 def judged(
-    monkeypatch: pytest.MonkeyPatch, letters: Path, *, mailbox: bool = True, lives: bool = False
+    monkeypatch: pytest.MonkeyPatch, letters: Path, code: str, flaw: str = "", *, mailbox: bool = True
 ) -> Result:
-    accounts = {}
-    for name, password in PEOPLE.items():
+    accounts: dict[str, dict[str, object]] = {}
+    for name, password in KNOWN.items():
         monkeypatch.setenv(f"PASSWORD_OF_{name.upper()}", password)
         accounts[name] = {
             "username": f"{name}@example.com",
             "password": {"env": f"PASSWORD_OF_{name.upper()}"},
         }
-    given = {"accounts": accounts} | ({"mailbox": {"folder": str(letters)}} if mailbox else {})
-    settings, checks = load(given, start=Path("/")), [catalog.load()["LIF101"]]
-    run = conduct(settings, checks, app=posting_app(letters, lives=lives))
-    return asyncio.run(run).results[0]
+    accounts["carol"]["role"] = "expendable"
+    given = {"accounts": accounts, "allow_disruptive": True}
+    given |= {"mailbox": {"folder": str(letters)}} if mailbox else {}
+    settings, checks = load(given, start=Path("/")), [catalog.load()[code]]
+    return asyncio.run(conduct(settings, checks, app=posting_app(letters, flaw))).results[0]
 
 
-@pytest.mark.parametrize("lives", [False, True])
+@pytest.mark.parametrize(
+    ("code", "flaw", "words"),
+    [
+        ("LIF101", "", ""),
+        ("LIF101", "lives", "accepted all"),
+        ("ERR107", "", ""),
+        ("CRD120", "", ""),
+    ],
+)
 def test_the_code_of_a_second_step_is_taken_from_the_mailbox(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, lives: bool
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str, flaw: str, words: str
 ) -> None:
-    result = judged(monkeypatch, tmp_path, lives=lives)
-    assert result.name == ("failed" if lives else "passed"), said(result)
+    result = judged(monkeypatch, tmp_path, code, flaw)
+    assert (result.name == "failed") == bool(flaw), said(result)
+    assert words in result.verdict.reason
+
+
+def test_a_right_password_with_a_wrong_code_is_tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    result = judged(monkeypatch, tmp_path, "CRD101", "any")
+    assert result.name == "failed", said(result)
+    told = [item.message for item in getattr(result.verdict, "violations", ())]
+    assert told
+    assert all("the right password with" in message for message in told), told
 
 
 def test_without_a_mailbox_the_second_step_is_named_and_how_to_read_the_code(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigurationError, match=r"asks for code.*\[mailbox\]"):
-        judged(monkeypatch, tmp_path, mailbox=False)
+        judged(monkeypatch, tmp_path, "LIF101", mailbox=False)

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import itertools
+import json
 import random
 import secrets
 import string
@@ -249,3 +250,17 @@ def test_a_place_that_belongs_to_the_time_and_to_chance_keeps_its_chance(seed: i
         return in_base(number, BASE62).rjust(27, "0")
 
     assert estimate(samples(ksuid, 12)).weakness is None
+
+
+def test_signed_values_of_one_second_are_the_same_and_no_easier_to_guess() -> None:
+    def signed(number: int, at: float) -> str:
+        mark = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
+        body = base64.urlsafe_b64encode(
+            json.dumps({"_auth_user_id": 1, "_auth_user_hash": "f0" * 32}).encode()
+        )
+        return f"{body.decode().rstrip('=')}:{int(at)}:{mark}"
+
+    made = samples(signed)
+    found = estimate([*made, *made[:5]])
+    assert found.weakness is None, found.words
+    assert found.unsigned == 0
