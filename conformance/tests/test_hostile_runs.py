@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 
 import pytest
+from hostile.liars import LIARS
 from hostile.targets import NOTHING_MAY_PASS, TARGETS
 from services.serving import App, Message, Receive, Send
 
@@ -16,7 +17,7 @@ from auth_conformance import catalog
 from auth_conformance.demo import bundled
 from auth_conformance.engine import conduct
 from auth_conformance.loop import run_to_end
-from auth_conformance.model import Run
+from auth_conformance.model import Run, Severity
 from auth_conformance.sdk import Check
 from auth_conformance.settings import ConfigurationError
 from auth_conformance.testing import FAST_HASHING, Flaw, find_flaw
@@ -150,3 +151,45 @@ def test_a_target_that_was_never_usable_is_said_to_be_unusable(name: str) -> Non
         assert run.count("passed") == 0, told(run)
     assert sentence
     assert "\n" not in sentence
+
+
+def asked(name: str, *codes: str, flaw: str = "", from_the_start: bool = False) -> dict[str, str]:
+    """How the checks of these codes came out against a liar."""
+    checks = [catalog.load()[code] for code in codes]
+    seeded = find_flaw(flaw) if flaw else None
+    run = run_against(LIARS[name], checks, flaw=seeded, from_the_start=from_the_start)
+    assert not run.count("errored"), told(run)
+    return {item.rule.code: item.name for item in run.results}
+
+
+def test_a_service_that_says_no_in_a_200_is_judged_by_what_it_lets_happen() -> None:
+    """It never answers 401: its refusals pass all the same, and only their status is found fault with."""
+    codes = ("ERR103", "LIF117", "TOK102")
+    seen = asked("soft", *codes, from_the_start=True)
+    assert {code for code, verdict in seen.items() if verdict == "failed"} == {"ERR103"}, seen
+    assert {seen[code] for code in ("LIF117", "TOK102")} == {"passed"}, seen
+
+
+def test_a_no_in_a_200_does_not_hide_that_a_forged_token_got_in() -> None:
+    assert asked("soft", "TOK102", flaw="unverified_signature", from_the_start=True) == {"TOK102": "failed"}
+
+
+@pytest.mark.parametrize("name", ["waf_200", "waf_403"])
+def test_a_filter_that_stops_long_tokens_does_not_pass_for_a_frugal_service(name: str) -> None:
+    seen = asked(name, "CRD103", "ERR108", flaw="costly_token")
+    assert set(seen.values()) == {"inconclusive"}, seen
+
+
+def test_a_logout_that_takes_effect_later_is_told_as_that() -> None:
+    run = run_against(LIARS["late"], [catalog.load()["LIF101"]])
+    (result,) = run.results
+    assert result.name == "failed", told(run)
+    assert result.severity is Severity.MEDIUM
+    assert "ends late" in result.verdict.reason
+
+
+@pytest.mark.parametrize("name", ["limits_one", "worker_down"])
+def test_an_account_or_a_worker_that_is_out_of_order_decides_nothing(name: str) -> None:
+    seen = asked(name, "AUZ101", "TOK102", flaw="foreign_object_readable")
+    assert seen["AUZ101"] in {"failed", "inconclusive"}, seen
+    assert seen["TOK102"] != "failed", seen

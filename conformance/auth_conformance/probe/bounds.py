@@ -29,6 +29,8 @@ _TOGETHER = 10
 _ROUNDS = 12
 _BLOCKED, _NOTICED = 10.0, 0.1
 _CORES = 2
+# How servers say that they read no more (RFC 9110 §15.5.14, RFC 6585 §5).
+_TOO_LONG = {400, 413, 414, 422, 431}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,11 @@ class Bounds(Knocking):
         if any(answer.outcome is Outcome.THROTTLED for answer in answers):
             tally.doubt(f"{sized.operation}: {sized.words} was limited.", "rate = 1  # requests per second")
             return
+        if not all([await self._reaching(answer) for answer in answers]):
+            tally.doubt(
+                f"{sized.operation}: {sized.words} was answered {answers[0].status} by something before the service."
+            )
+            return
         quickest, usual = min(took), max(twins, default=_LONGEST)
         slow = quickest > _LONGEST or (bool(twins) and quickest > _FACTOR * usual and quickest > _COUNTS)
         if slow:
@@ -122,6 +129,12 @@ class Bounds(Knocking):
             tally.violate(sized.operation, message, *answers)
         else:
             tally.delivered += 1
+
+    async def _reaching(self, answer: Answer) -> bool:
+        """Whether the application, or a bound on lengths, has answered: whom a filter turns away says nothing."""
+        login = self.logins()[0]
+        bounded = answer.status is None or answer.status in _TOO_LONG
+        return bounded or answer.reply.granted or await self._is_own(login, answer)
 
     async def _leave_room(self, login: Login, account: Account, tally: Tally) -> None:
         """Others are answered while ten logins are hashed: hashing has left the event loop."""

@@ -189,8 +189,10 @@ class Contracts(Refusal):
     @staticmethod
     def _must_share(what: str, answer: Answer, control: Answer) -> None:
         """Raises Unclear where a 2xx has no member of what a credential gets: it may well be a refusal."""
-        said, granted = (members(item.exchange.reply.shape) for item in (answer, control))
-        if said and granted and not said & granted:
+        shapes = [item.exchange.reply.shape for item in (answer, control)]
+        said, granted = map(members, shapes)
+        other_kind = bool(said) and shapes[1].startswith("[")
+        if other_kind or (said and granted and not said & granted):
             raise Unclear(
                 f"{what}: {answer.status}, with nothing of what a credential gets.",
                 '[policy]\nrefusals = ["envelope"]  # if that is how this service refuses',

@@ -41,6 +41,7 @@ __all__ = [
     "LONGEST_HEADERS",
     "PARALLEL",
     "ROOTS",
+    "TRUST",
     "Answer",
     "Core",
     "Missing",
@@ -49,6 +50,8 @@ __all__ = [
     "hung_up",
 ]
 
+# What to declare where a filter in front of the application answers attacks.
+TRUST = "[policy]\ntrust_waf = true  # if a filter in front is part of the defence"
 # How many requests of one check may be on their way at the same time.
 PARALLEL = 8
 # How much of a public answer is worn as a token.

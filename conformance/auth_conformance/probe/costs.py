@@ -58,6 +58,7 @@ class Costs(Refusal):
         before = [await self.must_live(self.witness, live, baseline, "before") for _ in range(REPEATS)]
         violations: list[Violation] = []
         unclear: list[str] = []
+        self._remedies: list[str] = []
         costs = list(self._costs(live))
         for cost in costs:
             outcome = await self._cost_of(cost, live, baseline)
@@ -82,7 +83,7 @@ class Costs(Refusal):
         if violations:
             return Failed(tuple(violations), evidence, notes)
         if unclear:
-            return Inconclusive(unclear[0], "", evidence, notes)
+            return Inconclusive(unclear[0], next(iter(self._remedies), ""), evidence, notes)
         reason = f"{len(costs)} costly tokens were refused as quickly as bland ones of their length."
         return Passed(reason, evidence, notes)
 
@@ -121,13 +122,18 @@ class Costs(Refusal):
             (item for item in answers if not (self._turned_down(item, twins[0]) or _hung_up(item, cost))),
             None,
         )
-        return f"{cost.label}: {odd.why}" if odd is not None else None
+        if odd is None:
+            return None
+        self._remedies.append(self._remedy_for(odd))
+        return f"{cost.label}: {odd.why}"
 
     @staticmethod
     def _turned_down(answer: Answer, twin: Answer) -> bool:
         """Refused by the application, or, for its length, by the server in front."""
-        if answer.rejected or answer.status in _TOO_LONG or answer.outcome is twin.outcome:
+        if answer.rejected or answer.status in _TOO_LONG:
             return True
+        if answer.outcome is Outcome.CRASHED and twin.outcome is Outcome.CRASHED:
+            return True  # whatever breaks over the length is for ERR108 to say
         return hung_up(answer.exchange.reply, answer.request) is not None
 
     async def _sent(

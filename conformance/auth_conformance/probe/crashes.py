@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Carrier, Credential, Kind, b64url
 from auth_conformance.model import Failed, Inconclusive, Outcome, Passed, Role, Verdict, Violation
-from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.core import TRUST, Answer, Missing, Unclear
 from auth_conformance.probe.refusal import Attempt, Refusal
 from auth_conformance.probe.scene import Crash
 from auth_conformance.secret import Secret
@@ -29,6 +29,8 @@ _REPLAYED = 20
 _NEST = "[" * 2000 + "]" * 2000
 _DIGITS = "9" * 5000
 _AGAIN = "again: "
+# What servers answer to bytes that they do not take, before any application sees them.
+_PARSERS = frozenset({400, 411, 413, 414, 417, 421, 429, 431, 451})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,16 @@ class _Seen:
         return len(request.url) + sum(len(value) for _, value in request.headers) + len(request.body or b"")
 
 
+def _by_a_filter(answer: Answer, baseline: Baseline) -> bool:
+    """Whether something in front of the application turned this away, and not the parser of an HTTP server."""
+    if answer.status is None or answer.status in _PARSERS or answer.status >= 500:
+        return False
+    replies = (baseline.good, baseline.anonymous, baseline.canonical)
+    spoken = {reply.media_type for reply in replies if reply is not None}
+    spoken |= {known.media_type for known in baseline.refusals}
+    return answer.outcome is not Outcome.REJECTED and answer.reply.media_type not in spoken
+
+
 class Crashes(Refusal):
     """The sentence about credentials that nobody should be hurt by."""
 
@@ -121,13 +133,22 @@ class Crashes(Refusal):
         crashed += await self._replayed_crashes(earlier, unsure)
         violations = await self._confirmed_crashes(crashed, live, baseline, unsure)
         lost = [answer.exchange.label for answer in answered if answer.outcome is Outcome.INTERCEPTED]
+        filtered = [answer for answer in answered if _by_a_filter(answer, baseline)]
+        if filtered and not self.target.policy.trust_waf:
+            first = filtered[0]
+            unsure.append(
+                f"{len(filtered)} hostile credentials were answered before they reached the service: "
+                f"{first.exchange.label} ({first.status} {first.reply.media_type})"
+            )
         if lost:
             self.notes.append(f"not answered by the application: {', '.join(lost)}")
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if violations:
             return Failed(tuple(violations), evidence, (*notes, *unsure))
         if unsure:
-            return Inconclusive(f"{unsure[0]} (and {len(unsure) - 1} more).", "", evidence, notes)
+            remedy = TRUST if filtered else ""
+            more = f" (and {len(unsure) - 1} more)" if unsure[1:] else ""
+            return Inconclusive(f"{unsure[0]}{more}.", remedy, evidence, notes)
         if executed < ENOUGH:
             reason = (
                 f"Only {executed} of {len(answered)} hostile credentials were answered by the application."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -184,6 +185,7 @@ class Holdings(Revocation):
     ) -> list[Violation]:
         """Present all holdings; each that gets in is a violation, each unclear one a doubt."""
         violations: list[Violation] = []
+        late: list[tuple[Holding, Found]] = []
         for holding in holdings:
             found = await self.presented(holding, when)
             if found.accepted:
@@ -193,8 +195,20 @@ class Holdings(Revocation):
                 violations.append(
                     Violation(operation, message, severity or self.severity_of(holding), proofs)
                 )
+                late.append((holding, found))
             elif found.unclear:
                 doubts.append(found.unclear)
+        if any(holding.refresh is not None for holding, _ in late):
+            return violations  # using it may have ended what else there was
+        if late:
+            await asyncio.sleep(self._logout_pause)
+        for number, (holding, _) in enumerate(late):
+            if (await self.presented(holding, f"{when}, some seconds later")) == Found(
+                accepted=False, unclear=""
+            ):
+                # Some services tell their replicas, or empty their caches, a moment later.
+                message = f"The {holding.name} was accepted right {when}, and refused some seconds later."
+                violations[number] = replace(violations[number], message=message, severity=Severity.MEDIUM)
         return violations
 
     # Accounts, as an administrator sees and changes them.

@@ -23,7 +23,7 @@ from auth_conformance.model import (
 )
 from auth_conformance.oracles.entry import Fingerprint
 from auth_conformance.oracles.pointer import put
-from auth_conformance.probe.core import Missing, Unclear
+from auth_conformance.probe.core import TRUST, Missing, Unclear
 from auth_conformance.probe.mailing import Mailing
 from auth_conformance.probe.welcome import welcome
 from auth_conformance.secret import Secret
@@ -129,7 +129,8 @@ class Knocking(Mailing):
                 tally.delivered += 1
             elif knock.core:
                 tally.doubt(
-                    f"{operation}: {knock.label} was not refused by the application itself ({answer.status})."
+                    f"{operation}: {knock.label} was not refused by the application itself ({answer.status}).",
+                    TRUST,
                 )
             return
         again = await self._try(
@@ -201,7 +202,7 @@ class Knocking(Mailing):
 
     async def _is_own(self, login: Login, answer: Answer) -> bool:
         """Whether a refusal speaks as the application does: like the bland one, or like its own errors."""
-        if answer.reply.ok or answer.reply.soft:
+        if answer.reply.soft or self.target.policy.trust_waf:
             return True  # an envelope that says no; nothing was issued
         known = await self.scene.once(
             ("login refusals", login.operation.name), lambda: self._own_refusals(login)

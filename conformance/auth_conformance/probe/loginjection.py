@@ -81,9 +81,6 @@ class LoginInjection(Knocking):
             if any(answer.judgement is not None for answer in pair):
                 tally.doubt(f"{operation}: a condition after a name got no orderly answer.")
                 return
-            if _class(pair[0], account) == _class(pair[1], account):
-                tally.delivered += 1
-                return
             for answer in pair:
                 if await self.let_in(login, answer) is None and not await self._is_own(login, answer):
                     # A firewall that knows the one phrase and not the other tells nothing about the application.
@@ -91,6 +88,9 @@ class LoginInjection(Knocking):
                         f"{operation}: a condition after a name was refused by something before the service."
                     )
                     return
+            if _class(pair[0], account) == _class(pair[1], account):
+                tally.delivered += 1
+                return
             different += pair
             classes.append((_class(pair[0], account), _class(pair[1], account)))
         by_status = all(

@@ -21,7 +21,7 @@ from auth_conformance.model import (
 from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.entry import Baseline
 from auth_conformance.oracles.normalise import members
-from auth_conformance.probe.core import EVERY, PARALLEL, ROOTS, Answer, Core, Unclear
+from auth_conformance.probe.core import EVERY, PARALLEL, ROOTS, TRUST, Answer, Core, Unclear
 from auth_conformance.target import Witness
 from auth_conformance.transports.message import HttpRequest
 
@@ -409,7 +409,7 @@ class Refusal(Core):
 
     def _remedy_for(self, answer: Answer) -> str:
         if answer.outcome is Outcome.INTERCEPTED and not self.target.policy.trust_waf:
-            return "[policy]\ntrust_waf = true  # if a filter in front is part of the defence"
+            return TRUST
         if answer.outcome is Outcome.AMBIGUOUS:
             word = "redirect" if answer.status in range(300, 400) else "envelope"
             return f'[policy]\nrefusals = ["{word}"]  # if that is how this service refuses'

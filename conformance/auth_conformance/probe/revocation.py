@@ -301,9 +301,13 @@ class Revocation(Rotation):
             doubts += [f"{answer.exchange.label}: accepted once only" for answer in accepted]
             return [], doubts
         kind, operation = cast.kind.value, logout.exchange.operation
+        refused = [answer.exchange.number for answer in replays if answer.rejected]
+        late = bool(refused) and max(answer.exchange.number for answer in accepted) < min(refused)
         share = (
             f"all {len(replays)} times"
             if len(accepted) == len(replays)
+            else f"{len(accepted)} times and then no more: it ends late"
+            if late
             else f"{len(accepted)} of {len(replays)} times, as if only some workers knew"
         )
         evidence: tuple[Exchange, ...] = (
@@ -312,7 +316,8 @@ class Revocation(Rotation):
             *(answer.exchange for answer in accepted[:3]),
         )
         message = f"After {operation} the {kind} credential of the ended session was accepted {share}."
-        return [Violation(operation, message, self._replay_severity(cast), evidence)], doubts
+        severity = min(Severity.MEDIUM, self._replay_severity(cast)) if late else self._replay_severity(cast)
+        return [Violation(operation, message, severity, evidence)], doubts
 
     def _replay_severity(self, cast: Cast) -> Severity:
         """Return how bad it is: a declared stateless token that dies soon is less so."""
