@@ -1,6 +1,7 @@
 """What is to happen at once happens at once, however slowly a run asks."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from auth_conformance.credentials import Kind
@@ -23,6 +24,9 @@ def test_the_rate_of_a_run_does_not_spread_a_race() -> None:
             await world.meet()
             troupe = Troupe(world, kinds_of_login(world.target))
             stage = Stage(world, find_moves(world.target), Habits(refresh_rotates=True), troupe)
+            # A logout that wants a body gets it in a race, too.
+            ways_out = tuple(replace(one, template={"reason": "done"}) for one in world.target.logouts)
+            stage.target = replace(world.target, logouts=ways_out)
             await stage.enter()
             await stage.log_in("ann", Kind.BEARER)
             await stage.log_in("bob", Kind.BEARER)
@@ -41,3 +45,5 @@ def test_the_rate_of_a_run_does_not_spread_a_race() -> None:
     together = [exchange for exchange in stage.exchanges if exchange.together]
     assert [exchange.reply.status is not None for exchange in together] == [True] * 5
     assert not any(exchange.special for exchange in together)
+    (leaving,) = (exchange for exchange in together if "logout" in exchange.operation)
+    assert "reason" in (leaving.request.body or "")

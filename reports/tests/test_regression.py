@@ -574,6 +574,15 @@ def test_a_race_fails_on_the_flaw_and_passes_without(
             assert passes(path, url) is careful
 
 
+def test_an_account_that_was_deleted_and_registered_again_is_registered_once(sample: ModuleType) -> None:
+    named = '{"username": "ann-of-this-run"}'
+    origins = tuple(exchange(number, "/register", named, "{}") for number in (1, 2))
+    evidence = (exchange(3, "/login", named, token(1)), exchange(4, "/refresh", token(1), token(2), **TAKEN))
+    made = regression(replace(of(sample, evidence, None), origins=origins), sample.run())
+    assert not isinstance(made, NotWritten), made
+    assert made.text.count('"/register"') == 1
+
+
 def test_a_place_that_no_client_reads_is_said(sample: ModuleType) -> None:
     made = regression(of(sample, TWICE, Expectation("once", "query token", about=2)), sample.run())
     assert isinstance(made, NotWritten)

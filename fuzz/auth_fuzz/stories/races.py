@@ -76,9 +76,12 @@ class Races(Sessions):
         if logout is None or held.credential is None or logout.refresh_field:
             return
         flow, request = self._renewing(refresh)
-        leaving = logout.operation.request({}).with_headers(*held.credential.headers)
+        leaving, body = logout.operation.request({}), logout.body(held.credential.value, refresh.refresh)
+        if body is not None:
+            leaving = logout.operation.carrying(leaving, body)
+        leaving = leaving.with_headers(*held.credential.headers).with_query(*held.credential.query)
         out, renewed = await self._race(
-            [leaving.with_query(*held.credential.query), request],
+            [leaving, request],
             "a logout and a refresh at once",
             [logout.operation.name, flow.operation.name],
         )

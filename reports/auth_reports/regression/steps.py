@@ -39,12 +39,17 @@ def steps_to(attack: Exchange, finding: Finding) -> list[Exchange]:
 def _needed(origins: Sequence[Exchange], wanting: Sequence[Exchange]) -> list[Exchange]:
     """Of the origins of all that a check found, those from which this finding's exchanges take something."""
     kept: list[Exchange] = []
+    # What later replies of an operation give: an account that was deleted and registered again is registered once.
+    given: dict[str, set[str]] = {}
     wanted = set[str]().union(*(_wants(item) for item in wanting))
     asked_for = {letter.asked for item in wanting for letter in item.request.mailed}
     for origin in sorted(origins, key=lambda item: -item.number):
         confirms = any(letter.asked in {item.number for item in origins} for letter in origin.request.mailed)
-        if origin.number in asked_for or confirms or _gives(origin) & wanted:
+        gives = _gives(origin)
+        newer = given.setdefault(origin.operation, set())
+        if origin.number in asked_for or confirms or (gives & wanted) - newer:
             kept.append(origin)
+            newer |= gives
             wanted |= _wants(origin)
             asked_for |= {letter.asked for letter in origin.request.mailed}
     return kept
