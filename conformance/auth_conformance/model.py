@@ -182,7 +182,7 @@ class Derivation:
     that has the digest `base`; for a token in three parts the ranges are numbers of parts and `parts` holds.
     As in Python, a range may end at a negative number, which counts from the end. A token that was signed again
     has no pieces but `signed`. `case` is `lower`, `upper` or `swapcase` where all letters of the live credential are
-    written so before it is cut.
+    written so before it is cut, and `meaningless` where each letter and digit is replaced by another of its kind.
     """
 
     digest: str

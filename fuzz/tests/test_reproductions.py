@@ -37,6 +37,7 @@ MENDED = {
         "async def read_whoami(token:",
         "async def read_whoami(_: CurrentUser, token:",
     ),
+    "operations/careless_peek": ("jwt.get_unverified_header(token)", "jwt.__name__"),
     "operations/combined_leg_ignored": (
         "if principal is None:",
         'if principal is None or "x-api-key" not in request.headers:',
@@ -48,6 +49,7 @@ MORE = [
     ("operations/own_token_parser", "FUZ102", 1),
     ("operations/foreign_key_readable", "FUZ103", 1),
     ("operations/foreign_login_endable", "FUZ104", 1),
+    ("operations/careless_peek", "FUZ105", 1),
     ("operations/unchallenged_corner", "FUZ106", 1),
     ("operations/hash_in_reply", "FUZ107", 1),
     ("operations/combined_leg_ignored", "FUZ108", 1),

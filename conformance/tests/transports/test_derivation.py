@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import string
 from dataclasses import replace
 
 import pytest
@@ -46,6 +47,37 @@ def test_a_key_in_another_case_has_a_recipe_without_its_letters(case: str) -> No
     recipe = derive(getattr(OPAQUE, case)(), [OPAQUE])
     assert recipe is not None
     assert (recipe.case, recipe.pieces) == (case, ((0, len(OPAQUE)),))
+
+
+@pytest.mark.parametrize("live", [OPAQUE, TOKEN])
+def test_a_meaningless_credential_has_the_shape_of_a_live_one(live: str) -> None:
+    letters = string.ascii_letters + string.digits
+    others = string.ascii_lowercase[::-1] + string.ascii_uppercase[::-1] + string.digits[::-1]
+    wrong = live.translate(str.maketrans(letters, others))
+    recipe = derive(wrong, ["another", live])
+    assert recipe is not None
+    assert (recipe.base, recipe.case) == (digest_of(live), "meaningless")
+    # One character that stayed, or became something of another kind, and it is no such thing.
+    assert derive(live[0] + wrong[1:], [live]) is None
+    assert derive("0" + wrong[1:], [live]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("x", True),
+        ("A" * 5000, True),
+        ("...", True),
+        ("\u043a\u043b\u044e\u0447", True),
+        ("W10.e30.AAAA", True),
+        ("Zz9yY8xX7wW6vV5uU4", False),
+        (f"{HEAD}.{CLAIMS}.AAAA", False),
+        (f"{HEAD}.e30.{SIGNED}", False),
+    ],
+)
+def test_what_no_service_issues_is_written_down(text: str, known: bool) -> None:
+    recipe = derive(text, [OPAQUE])
+    assert (recipe is not None and recipe.pieces == (text,) and not recipe.base) is known
 
 
 def test_what_is_cut_from_two_keys_has_no_recipe() -> None:

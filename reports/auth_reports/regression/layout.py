@@ -11,6 +11,7 @@ from auth_reports.regression.snippets import (
     AT_ONCE,
     COOKIE_LINE,
     MAILED,
+    MEANINGLESS,
     PROBLEM,
     SEND,
     SEND_TOGETHER,
@@ -85,6 +86,8 @@ class Layout(Values):
             head += ["", MAILED]
         if "altered" in self._helpers:
             head += ["", ALTERED]
+        if "meaningless" in self._helpers:
+            head += ["", MEANINGLESS]
         if "signed" in self._helpers:
             pair = "signed by a pair" in self._helpers
             head += ["", SIGNED, "", SIGNATURE_BY_PAIR if pair else SIGNATURE]

@@ -25,6 +25,13 @@ ALTERED = '''def altered(token, pieces, *, parts):
     slices = (piece if isinstance(piece, str) else whole[piece[0] : piece[1]] for piece in pieces)
     return "".join(piece if isinstance(piece, str) else ".".join(piece) for piece in slices)
 '''
+MEANINGLESS = '''def meaningless(credential):
+    """A credential of the same shape that is nobody's: each letter and digit is the next of its kind."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    known = letters + letters.upper() + "0123456789"
+    others = letters[1:] + "a" + letters[1:].upper() + "A" + "1234567890"
+    return credential.translate(str.maketrans(known, others))
+'''
 
 
 PROBLEM = '''def problem(reply):

@@ -157,6 +157,9 @@ class Values:
             return self._signed(recipe, recipe.signed, name)
         if recipe is not None and not recipe.base:
             return literal("".join(piece for piece in recipe.pieces if isinstance(piece, str)))
+        if recipe is not None and recipe.case == "meaningless":
+            self._helpers.add("meaningless")
+            return f"meaningless({self._secret(recipe.base, name)})"
         if recipe is not None:
             base = self._secret(recipe.base, name) + (f".{recipe.case}()" if recipe.case else "")
             self._helpers.add("altered")
