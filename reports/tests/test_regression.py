@@ -40,10 +40,11 @@ from auth_conformance.model import (
     Role,
     Run,
     Signing,
+    Violation,
 )
 from auth_conformance.testing import FAST_HASHING, find_flaw
 from auth_conformance.transports.wire import Served, serve_app
-from auth_reports.regression import LISTING, NotWritten, export, regression, told
+from auth_reports.regression import LISTING, NotWritten, earlier, export, regression, told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -359,6 +360,33 @@ def test_what_has_no_test_is_listed_in_the_folder(sample: ModuleType, tmp_path: 
     listing = (tmp_path / LISTING).read_text("utf-8")
     assert left
     assert all(f"* {line}" in listing for line in told(left, run))
+
+
+def test_a_second_export_keeps_what_is_there_and_says_so(sample: ModuleType, tmp_path: Path) -> None:
+    taken_over = exchange(2, "/refresh", token(1), token(2), **TAKEN)
+    violation = Violation("POST /refresh", "It lives.", None, (LOGIN, taken_over))
+    failed = next(result for result in sample.run().results if isinstance(result.verdict, Failed))
+    run = replace(sample.run(), results=(replace(failed, verdict=Failed((violation,), (), ())),))
+    written, left = export(run, tmp_path)
+    assert written, left
+    names = {path.name for path in written}
+    own = tmp_path / "test_own.py"
+    own.write_text("# of the user\n")
+    assert {path.name for path in export(run, tmp_path)[0]} == names
+    taken = written[0]
+    taken.write_text("# the user's own now\n")
+    again, _ = export(run, tmp_path)
+    assert taken.read_text() == "# the user's own now\n"
+    assert len(again) == len(written)
+    assert earlier(tmp_path, again) == []
+    # A run without findings: what it does not write stays, and is told apart from what is the user's.
+    none, _ = export(replace(run, results=()), tmp_path)
+    assert none == []
+    assert earlier(tmp_path, none) == sorted(again)
+    assert own.read_text() == "# of the user\n"
+    listing = (tmp_path / LISTING).read_text()
+    assert all(f"* `{path.name}`" in listing for path in again)
+    assert own.name not in listing
 
 
 def test_what_cannot_be_repeated_is_said(sample: ModuleType) -> None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # What tells a reader of the folder what is there, and what is not.
 LISTING = "auth-conformance-tests.md"
+# What stands in every file of ours, within so many bytes of its beginning: all others are the user's.
+_OURS, _BEGINNING = b"\nWritten by auth-conformance from run ", 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ class NotWritten:
 def export(run: Run, folder: Path) -> tuple[list[Path], list[NotWritten]]:
     """Write one file per finding into `folder`; say for which it cannot be done, and why. Raises OSError.
 
-    A list beside them repeats both, for who reads the folder a year later.
+    A list beside them repeats both, for who reads the folder a year later. A file of the user's is never touched;
+    a test of ours takes the place of the older one of its name. Tests of earlier runs stay: they guard what was mended.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
@@ -65,8 +68,8 @@ def export(run: Run, folder: Path) -> tuple[list[Path], list[NotWritten]]:
             left.append(made)
             continue
         name = made.name
-        while name in taken:
-            number = taken[made.name] = taken[made.name] + 1
+        while name in taken or _of_the_user(folder / name):
+            number = taken[made.name] = taken.get(made.name, 1) + 1
             name = made.name.replace(".py", f"_{number}.py")
         taken[name] = 1
         path = folder / name
@@ -74,11 +77,29 @@ def export(run: Run, folder: Path) -> tuple[list[Path], list[NotWritten]]:
         written.append(path)
         made_of.append(_listed(path.name, finding, made))
     listing = folder / LISTING
-    listing.write_text(_listing(made_of, told(left, run), run), encoding="utf-8", newline="\n")
+    older = [path.name for path in earlier(folder, written)]
+    listing.write_text(_listing(made_of, told(left, run), older, run), encoding="utf-8", newline="\n")
     return written, left
 
 
-def _listing(made: Sequence[str], missing: Sequence[str], run: Run) -> str:
+def earlier(folder: Path, written: Sequence[Path]) -> list[Path]:
+    """The tests of earlier runs in `folder`: ours, and not among those that were `written` now. Raises OSError."""
+    new = {path.name for path in written}
+    return [path for path in sorted(folder.glob("test_*.py")) if path.name not in new and _is_ours(path)]
+
+
+def _is_ours(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return _OURS in file.read(_BEGINNING)
+
+
+def _of_the_user(path: Path) -> bool:
+    return (path.exists() or path.is_symlink()) and not _is_ours(path)
+
+
+def _listing(made: Sequence[str], missing: Sequence[str], older: Sequence[str], run: Run) -> str:
     lines = [
         "# Regression tests of authentication",
         "",
@@ -87,6 +108,16 @@ def _listing(made: Sequence[str], missing: Sequence[str], run: Run) -> str:
         "",
         *(made or ["No finding of the run has a test."]),
     ]
+    if older:
+        lines += [
+            "",
+            "## Tests of earlier runs",
+            "",
+            "This run has no such finding: it is mended, or was not looked for. They stay to guard what was mended;",
+            "delete those that you do not want.",
+            "",
+            *(f"* `{comment(name)}`" for name in older),
+        ]
     if missing:
         lines += ["", "## Findings without a test", "", *(f"* {line}" for line in missing)]
     return "\n".join([*lines, ""])
