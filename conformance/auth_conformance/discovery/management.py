@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from auth_conformance.target import Operation
 
 _MOST = 3
+# Members that two pages have in common are those of people from this number on.
+_TELLING = 3
 PURPOSES = ("disable", "enable", "promote", "demote", "delete", "end_sessions")
 _CHANGING = ("PATCH", "PUT", "POST")
 _BECAUSE = "its path names an account, and its body or name says what it does"
@@ -36,18 +38,58 @@ def account_operations(known: Knowledge) -> list[Operation]:
     return [
         operation
         for operation in known.by_method("PATCH", "PUT", "POST", "DELETE")
-        if _collection(operation) is not None
+        if _collection(known, operation) is not None
     ]
 
 
-def _collection(operation: Operation) -> str | None:
+def _collection(known: Knowledge, operation: Operation) -> str | None:
     """What follows the account's parameter in the path: "" or one segment; None when no account is named."""
     parts = [part for part in operation.path.split("/") if part]
     places = [place for place, part in enumerate(parts) if part.startswith("{")]
-    if len(places) != 1 or places[0] == 0 or not mentions(parts[places[0] - 1], names("accounts")):
+    if len(places) != 1 or places[0] == 0:
+        return None
+    above = parts[: places[0]]
+    if not mentions(above[-1], names("accounts")) and not _lists_people(known, "/" + "/".join(above)):
         return None
     rest = parts[places[0] + 1 :]
     return None if len(rest) > 1 else (rest[0] if rest else "")
+
+
+def _lists_people(known: Knowledge, path: str) -> bool:
+    """Whether what is listed at a path has the documented members of the page that names its caller.
+
+    A service calls its people what it likes: staff, patients, Mitglieder.
+    """
+    listing = known.operations.get(f"GET {path}") or known.operations.get(f"GET {path}/")
+    if listing is None or known.witness is None or listing.name == known.witness.operation.name:
+        return False
+    mine = _documented(known.witness.operation)
+    return len(mine) >= _TELLING and mine == _documented(listing)
+
+
+def _documented(operation: Operation) -> frozenset[str]:
+    """The members of what an operation answers, or of what it lists."""
+    for status, response in operation.responses.items():
+        content = response.get("content") if isinstance(response, Mapping) else None
+        for media in content.values() if str(status).startswith("2") and isinstance(content, Mapping) else ():
+            schema = media.get("schema") if isinstance(media, Mapping) else None
+            return _members_of(schema) if isinstance(schema, Mapping) else frozenset()
+    return frozenset()
+
+
+def _members_of(schema: Mapping[str, Any]) -> frozenset[str]:
+    plainly = merged(schema)
+    if isinstance(plainly.get("items"), Mapping):
+        return _members_of(plainly["items"])
+    members = plainly.get("properties") or {}
+    lists = [item for item in map(_listed, members.values()) if item is not None]
+    return _members_of(lists[0]) if len(lists) == 1 else frozenset(map(str, members))
+
+
+def _listed(schema: Any) -> Mapping[str, Any] | None:
+    """What an array of objects holds; None for anything else."""
+    items = merged(schema).get("items") if isinstance(schema, Mapping) else None
+    return items if isinstance(items, Mapping) and merged(items).get("properties") else None
 
 
 def find_user_management(known: Knowledge) -> None:
@@ -75,7 +117,7 @@ def find_user_management(known: Knowledge) -> None:
     operations.sort(key=lambda item: role_word([item.path, *item.tags, *item.scopes]) is None)
     found = {}
     for operation in operations:
-        for purpose, switch in _switches(operation):
+        for purpose, switch in _switches(known, operation):
             found.setdefault(purpose, switch)
     if not found:
         return
@@ -91,8 +133,8 @@ def _managed(known: Knowledge, found: Mapping[str, Switch], provenance: Provenan
     return UserManagement(**found, read=read, provenance=provenance)
 
 
-def _switches(operation: Operation) -> list[tuple[str, Switch]]:
-    rest = _collection(operation) or ""
+def _switches(known: Knowledge, operation: Operation) -> list[tuple[str, Switch]]:
+    rest = _collection(known, operation) or ""
     if operation.method == "DELETE" and not rest:
         return [("delete", Switch(operation))]
     if rest:

@@ -260,6 +260,7 @@ class Assigning(Accounts):
             if not answer.reply.ok:
                 return answer, None, None
             self.scene.made_accounts.append((account, None))
+            await self.must_be_confirmed(account)
             logged, login = await self.try_login(
                 account, account.password, label="log in as who registered so"
             )

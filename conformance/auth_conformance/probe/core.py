@@ -228,17 +228,28 @@ class Core(Knowing):
             if account.label not in used:
                 self.scene.made_accounts.append((account, None))
                 self.scene.lent.add((self.rule.code, account.label))
-                return account
+                if await self._still_logs_in(account) or account.label not in self.scene.lost:
+                    return account
+                self.scene.unknown.add(account.label)
         for account in (used[item.label] for item in given if item.label not in self.scene.lost):
             if (self.rule.code, account.label) not in self.scene.lent and await self._still_logs_in(account):
                 self.scene.lent.add((self.rule.code, account.label))
                 return account
         raise Missing(
-            f"Nobody can register here, and this check needs another expendable account: {len(given)} are used up."
-            if given
-            else "Nobody can register here, and this check needs an expendable account.",
+            self._no_spare(given),
             self._remedy(Need.EXPENDABLE) or another_spare({account.label for account in given}),
         )
+
+    def _no_spare(self, given: Sequence[Account]) -> str:
+        """Why no declared account can be lent: the first one that was never let in is what to look at."""
+        wrong = [account.label.removeprefix("x-") for account in given if account.label in self.scene.unknown]
+        if wrong:
+            whose = f"the expendable account {wrong[0]!r}"
+            return f"Nobody can register here, and the login refuses the password of {whose}."
+        if given:
+            used = f"{len(given)} are used up"
+            return f"Nobody can register here, and this check needs another expendable account: {used}."
+        return "Nobody can register here, and this check needs an expendable account."
 
     async def _still_logs_in(self, account: Account) -> bool:
         if not self.target.logins or account.password is None:

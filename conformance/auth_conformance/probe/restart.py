@@ -205,7 +205,10 @@ class Restart(Holdings, Minting):
                 f"{place.label.capitalize()} accepts neither old nor new credentials clearly ({new.why})."
             )
         told = f"{place.label.capitalize()} refused every credential issued before"
-        message = f"{told}: the secret is made up at each start."
+        kept = "the secret is made up at each start"
+        if credential.jwt is None:
+            kept = f"what it issued is kept in the memory of one process, or {kept}"
+        message = f"{told}: {kept}."
         proofs = (answer.exchange, again.exchange, new.exchange)
         return [Violation(self.witness.operation.name, message, Severity.LOW, proofs)]
 

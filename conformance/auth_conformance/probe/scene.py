@@ -42,7 +42,8 @@ class Scene:
     `ca_file` holds the authority that signed the target's certificate, where the usual ones did not.
 
     `lent` are the declared expendable accounts that each check was given: (code, label); `lost` those whom
-    their password does not let in any more; `altered` those that kept a password of the run.
+    their password does not let in any more, `unknown` those that it
+    never did; `altered` those that kept a password of the run.
 
     `sampler` makes a request that an operation's schemas allow: (operation, chance, path_values=...).
     """
@@ -66,6 +67,7 @@ class Scene:
     made_accounts: list[tuple[Account, Credential | None]] = field(default_factory=list)
     lent: set[tuple[str, str]] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
+    unknown: set[str] = field(default_factory=set)
     altered: set[str] = field(default_factory=set)
     waited: float = 0.0
     # The loopback address that requests come from which name none: another one once a limit was met.

@@ -28,6 +28,7 @@ def last_mail(address: str) -> str | None:
 class Person(BaseModel):
     email: EmailStr
     password: str
+    admin: bool = False
 
 
 class Caller(BaseModel):
@@ -76,14 +77,18 @@ def recovery(
         return {"message": "done"}
 
 
-def society(*, mails_as_typed: bool = False, cuts_at: int | None = None) -> FastAPI:
-    """Names are compared folded; `mails_as_typed` sends resets to what was typed, `cuts_at` shortens passwords."""
+def society(*, mails_as_typed: bool = False, cuts_at: int | None = None, believes: bool = False) -> FastAPI:
+    """Names are compared folded; `mails_as_typed` sends resets to what was typed, `cuts_at` shortens passwords.
+
+    `believes` makes whoever says so an administrator.
+    """
     app = FastAPI()
     # Name -> password, confirmed.
     people: dict[str, tuple[str, bool]] = {
         f"{name}@example.com": (word, True) for name, word in PEOPLE.items()
     }
     words: dict[str, str] = {}
+    chiefs: set[str] = set()
     logins: dict[str, str] = {}
 
     def told(address: str, name: str) -> None:
@@ -96,6 +101,7 @@ def society(*, mails_as_typed: bool = False, cuts_at: int | None = None) -> Fast
         name = folded(who.email)
         if name not in people:
             people[name] = (who.password[:cuts_at], False)
+            chiefs.update({name} if believes and who.admin else ())
             told(who.email, name)
         return {"message": "we have written to you"}
 
@@ -122,7 +128,7 @@ def society(*, mails_as_typed: bool = False, cuts_at: int | None = None) -> Fast
     def me(bearer: Bearer) -> dict[str, Any]:
         if bearer.credentials not in logins:
             raise NOBODY
-        return {"email": logins[bearer.credentials]}
+        return {"email": logins[bearer.credentials], "admin": logins[bearer.credentials] in chiefs}
 
     return app
 
@@ -165,3 +171,9 @@ def test_a_reset_that_is_mailed_to_what_was_typed_is_a_finding() -> None:
     result = judged("CRD115", society(mails_as_typed=True))
     assert isinstance(result.verdict, Failed), said(result)
     assert result.severity is Severity.CRITICAL
+
+
+@pytest.mark.parametrize("believes", [True, False])
+def test_a_role_that_is_taken_at_the_sign_up_shows_once_the_account_is_confirmed(believes: bool) -> None:
+    result = judged("AUZ105", society(believes=believes))
+    assert isinstance(result.verdict, Failed if believes else Passed), said(result)

@@ -9,7 +9,7 @@ from auth_conformance.sdk import ASVS, CWE, NIST, WSTG, Impact, Need, Probe, Sev
     title="Weak password taken",
     severity=Severity.MEDIUM,
     level=1,
-    budget=270,
+    budget=420,
     impact=Impact.DISRUPTS,
     needs=(Need.LOGIN, Need.EXPENDABLE),
     references=(

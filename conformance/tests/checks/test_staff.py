@@ -1,0 +1,117 @@
+"""A service that calls its people staff: they are known by the members of the page that names its caller."""
+
+import secrets
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import pytest
+from checks.judging import judged_as_found, said
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
+from services.people import PEOPLE
+
+from auth_conformance.model import Failed, Passed, Skipped
+
+Bearer = Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]
+NOBODY = HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
+STAFF = {**PEOPLE, "chief": "chief-Saffron-Meadow-63", "spare": "spare-Copper-Lantern-85"}
+
+
+class Entry(BaseModel):
+    username: str
+    password: str
+
+
+class Colleague(BaseModel):
+    uid: str
+    username: str
+    extension: int
+
+
+class Block(BaseModel):
+    blocked: bool
+
+
+def offices(
+    app: FastAPI,
+    chief: Callable[..., None],
+    people: dict[str, Colleague],
+    blocked: set[str],
+    logins: dict[str, str],
+) -> None:
+    """Where people are blocked, which ends those of their logins that are known here."""
+
+    @app.put("/staff/{uid}/blocked", status_code=204, dependencies=[Depends(chief)])
+    def block(uid: str, wish: Block) -> None:
+        name = next((name for name, person in people.items() if person.uid == uid), None)
+        if name is None:
+            raise HTTPException(404, "nobody")
+        (blocked.add if wish.blocked else blocked.discard)(name)
+        for token in [token for token, whose in logins.items() if whose == name and wish.blocked]:
+            del logins[token]
+
+
+def works(*, forgets: bool) -> FastAPI:
+    """A block ends every login; with `forgets` it only keeps people from logging in."""
+    app = FastAPI()
+    people = {name: Colleague(uid=secrets.token_hex(8), username=name, extension=200) for name in STAFF}
+    blocked: set[str] = set()
+    logins: dict[str, str] = {}
+
+    @app.post("/login")
+    def login(entry: Entry) -> dict[str, str]:
+        if STAFF.get(entry.username) != entry.password or entry.username in blocked:
+            raise NOBODY
+        token = secrets.token_urlsafe(24)
+        logins[token] = entry.username
+        return {"access_token": token}
+
+    def caller(bearer: Bearer) -> str:
+        if bearer.credentials not in logins:
+            raise NOBODY
+        return logins[bearer.credentials]
+
+    def chief(name: Annotated[str, Depends(caller)]) -> None:
+        if name != "chief":
+            raise HTTPException(403, "no")
+
+    @app.get("/me")
+    def me(name: Annotated[str, Depends(caller)]) -> Colleague:
+        return people[name]
+
+    @app.get("/staff", dependencies=[Depends(chief)])
+    def staff() -> list[Colleague]:
+        return list(people.values())
+
+    offices(app, chief, people, blocked, {} if forgets else logins)
+    return app
+
+
+def judged(code: str, app: FastAPI) -> Any:
+    names = {"a": "alice", "b": "bob", "admin": "chief", "spare": "spare"}
+    accounts = {
+        label: {"username": name, "password": {"env": f"PASSWORD_OF_{name}".upper()}}
+        for label, name in names.items()
+    }
+    accounts["spare"]["role"] = "expendable"
+    return judged_as_found(code, app, accounts=accounts)
+
+
+@pytest.fixture(autouse=True)
+def _passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, password in STAFF.items():
+        monkeypatch.setenv(f"PASSWORD_OF_{name}".upper(), password)
+
+
+@pytest.mark.parametrize("forgets", [True, False])
+def test_who_is_shut_out_is_found_by_what_is_listed(forgets: bool) -> None:
+    result = judged("LIF104", works(forgets=forgets))
+    assert isinstance(result.verdict, Failed if forgets else Passed), said(result)
+
+
+def test_a_spare_account_that_was_never_let_in_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PASSWORD_OF_SPARE", "mistyped-Copper-Lantern-85")
+    result = judged("CRD101", works(forgets=False))
+    assert isinstance(result.verdict, Skipped), said(result)
+    assert "refuses the password of the expendable account 'spare'" in result.verdict.reason
