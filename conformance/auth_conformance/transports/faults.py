@@ -52,6 +52,7 @@ class Manner(enum.Enum):
     """How a function fails; the value completes `while X …`."""
 
     RAISES = "fails"
+    ONCE = "fails the first time"
     NOTHING = "finds nothing"
     NO_DIGEST = "finds a row that has lost its digests"
 
@@ -68,6 +69,11 @@ class Point:
     depth: int
     fired: int = 0
     rows: bool = False
+
+    @property
+    def yields(self) -> bool:
+        """Whether it is a generator: what stands in for one can only fail."""
+        return bool(self.function.__code__.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR))
 
 
 @dataclass(slots=True)
@@ -87,13 +93,16 @@ def strike(*args: object, **kwargs: object) -> Any:
     if armed.manner is Manner.RAISES:
         armed.point.fired += 1
         raise injected()("injected: the store does not answer")
+    if armed.manner is Manner.ONCE and not armed.point.fired:
+        armed.point.fired += 1
+        raise injected()("injected: the store does not answer yet")
     return armed.original(*args, **kwargs)
 
 
 def spoil(found: object) -> Any:
     """What is found when rows are lost or empty; whatever is no row stays what it is."""
     armed = _ARMED[-1]
-    if not _is_row(found):
+    if armed.manner is Manner.ONCE or not _is_row(found):
         return found
     armed.point.fired += 1
     if armed.manner is Manner.NOTHING:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import os
 import secrets
 import sqlite3
@@ -70,9 +71,9 @@ def service(folder: Path, stored: Callable[[str, bytes], str]) -> FastAPI:
     return app
 
 
-def judged(folder: Path, stored: Callable[[str, bytes], str]) -> Result:
+def judged(folder: Path, stored: Callable[[str, bytes], str], code: str = "STO101") -> Result:
     settings = load({"db": f"sqlite+aiosqlite:///{folder / 'people.db'}"}, start=folder)
-    run = conduct(settings, [catalog.load()["STO101"]], app=service(folder, stored))
+    run = conduct(settings, [catalog.load()[code]], app=service(folder, stored))
     return asyncio.run(run).results[0]
 
 
@@ -94,3 +95,12 @@ def test_what_can_be_undone_is_found(stored: Callable[[str, bytes], str], tmp_pa
 def test_a_slow_hash_passes(tmp_path: Path) -> None:
     result = judged(tmp_path, slowly)
     assert result.name == "passed", result.verdict.reason
+
+
+def test_a_fast_digest_is_told_though_the_password_stands_beside_it_in_clear(tmp_path: Path) -> None:
+    def noted(password: str, _: bytes) -> str:
+        return json.dumps({"typed": password, "hash": hashlib.sha256(password.encode()).hexdigest()})
+
+    result = judged(tmp_path, noted, "STO102")
+    assert result.name == "failed", result.verdict.reason
+    assert "fast to try (sha256)" in result.verdict.reason

@@ -42,6 +42,10 @@ _LINE = re.compile(
 )
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
 _LARGEST_TEXT = 262_144
+# Where something is imported from: a class by its module.
+_DOTTED = re.compile(r"[a-z_]\w*(?:\.[a-z_]\w*)+\.[A-Z]\w*")
+# `STATE_SESSION_KEY = "login_state"` names a place in a session or a cache.
+_SLOTS = (("session", "key"), ("cache", "key"), ("storage", "key"))
 # `PASSWORD_HASH = "argon2"` names how passwords are hashed.
 _OF_HASHES = listed("hash hasher hashing digest")
 _HASHES = listed("argon2 argon2id argon2i bcrypt scrypt pbkdf2 sha256 sha512 sha1 md5 plaintext")
@@ -53,7 +57,7 @@ def is_value(text: str, name: str) -> bool:
     plain = "".join(words(text))
     if len(text) < SHORTEST or _UNSET.search(text) or text.startswith(("/", "./", "http://", "https://")):
         return False
-    if _OPEN.match(text) or _PATTERN.search(text):
+    if _OPEN.match(text) or _PATTERN.search(text) or _DOTTED.fullmatch(text):
         return False
     if len(text.split()) > 1 and not re.search(r"\d", text):
         return False
@@ -66,6 +70,8 @@ def _is_label(text: str, name: str) -> bool:
     """Whether `JSON_KEY = "access_token"` and its like name a member: the key of a mapping, no key of a cipher."""
     found, called = words(text), words(name)
     if called[-1] in _OF_HASHES and set(found) & _HASHES and len(text) < _LONGEST_OF_A_HASH:
+        return True
+    if called[-2:] in _SLOTS and re.fullmatch(r"_?[a-z]+(?:[._-][a-z]+)*", text):
         return True
     if re.fullmatch(r"[a-z]+(?:[_-][a-z]+)*", text) and (
         (set(found) <= _KINDS and not {"secret", "password"} & set(called))
