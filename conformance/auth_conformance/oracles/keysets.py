@@ -12,6 +12,15 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.x509 import load_der_x509_certificate
+
+from auth_conformance.credentials import b64url
+
 # RFC 7518 §6.2.2, §6.3.2 and §6.4: what only the owner of a key may know.
 PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
 SHORTEST_RSA, ADVISED_RSA = 2048, 3072
@@ -67,6 +76,7 @@ def _of_key(key: Mapping[str, Any]) -> Iterator[KeyFault]:
         yield KeyFault(GRAVE, "is a sample whose private half is printed in a standard or tutorial")
     if kind == "RSA":
         yield from _of_rsa(key)
+    yield from _of_certificate(key)
     algorithm = str(key.get("alg", ""))
     if algorithm in _CURVES and key.get("crv") != _CURVES[algorithm]:
         yield KeyFault(GRAVE, f"says {algorithm} and is on the curve {key.get('crv')}")
@@ -113,6 +123,7 @@ def _of_ids(keys: Sequence[Mapping[str, Any]]) -> Iterator[KeyFault]:
 def _of_issued(keys: Sequence[Mapping[str, Any]], issued: Sequence[Mapping[str, Any]]) -> Iterator[KeyFault]:
     ids = {key.get("kid") for key in keys}
     for header in issued:
+        yield from _of_carried(keys, header)
         name = header.get("kid")
         if str(header.get("alg", "")).startswith("HS") or name is None:
             continue
@@ -123,6 +134,62 @@ def _of_issued(keys: Sequence[Mapping[str, Any]], issued: Sequence[Mapping[str, 
         operations = key.get("key_ops")
         if key.get("use", "sig") != "sig" or (isinstance(operations, list) and "verify" not in operations):
             yield KeyFault(GRAVE, f"key {name} signs tokens and says that it is for something else")
+
+
+def _of_carried(keys: Sequence[Mapping[str, Any]], header: Mapping[str, Any]) -> Iterator[KeyFault]:
+    """RFC 7515 §4.1.6: the certificate in a token's own header is of the key that signs it."""
+    if "x5c" not in header:
+        return
+    certified = certified_key(header)
+    if certified is None:
+        yield KeyFault(LIGHT, "tokens carry a certificate (x5c) that cannot be read")
+        return
+    for fault in _of_key(certified):
+        yield KeyFault(fault.gravity, f"the key of the certificate that tokens carry (x5c) {fault.words}")
+    named = [key for key in keys if header.get("kid") is not None and key.get("kid") == header["kid"]]
+    if named and all(thumbprint(key) not in ("", thumbprint(certified)) for key in named):
+        yield KeyFault(GRAVE, f"tokens carry a certificate (x5c) of another key than {header['kid']}")
+
+
+def _of_certificate(key: Mapping[str, Any]) -> Iterator[KeyFault]:
+    """RFC 7517 §4.7: the first certificate of `x5c` is one of this very key."""
+    if "x5c" not in key:
+        return
+    certified = certified_key(key)
+    if certified is None:
+        yield KeyFault(LIGHT, "has a certificate (x5c) that cannot be read")
+    elif thumbprint(key) and thumbprint(certified) != thumbprint(key):
+        yield KeyFault(GRAVE, "has a certificate (x5c) of another key")
+
+
+def certified_key(holder: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The public key of the first certificate in `x5c`, of a key or of a token's header; None when there is none."""
+    chain = holder.get("x5c")
+    first = chain[0] if isinstance(chain, list) and chain else None
+    if not isinstance(first, str):
+        return None
+    try:
+        key = load_der_x509_certificate(base64.b64decode(first, validate=True)).public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    match key:
+        case RSAPublicKey():
+            numbers = key.public_numbers()
+            return {"kty": "RSA", "n": _encoded(numbers.n), "e": _encoded(numbers.e)}
+        case EllipticCurvePublicKey():
+            point, size = key.public_numbers(), (key.curve.key_size + 7) // 8
+            names = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
+            curve = names.get(key.curve.name, key.curve.name)
+            return {"kty": "EC", "crv": curve, "x": _encoded(point.x, size), "y": _encoded(point.y, size)}
+        case Ed25519PublicKey() | Ed448PublicKey():
+            kind = "Ed25519" if isinstance(key, Ed25519PublicKey) else "Ed448"
+            return {"kty": "OKP", "crv": kind, "x": b64url(key.public_bytes_raw())}
+        case _:
+            return None
+
+
+def _encoded(number: int, size: int = 0) -> str:
+    return b64url(number.to_bytes(size or (number.bit_length() + 7) // 8, "big"))
 
 
 def is_roca(modulus: int) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Kind
-from auth_conformance.model import Failed, Inconclusive, Passed, Severity, Verdict, Violation
+from auth_conformance.model import Exchange, Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.caches import by_cache
+from auth_conformance.oracles.entry import Fingerprint
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.placing import Placing
 from auth_conformance.probe.refusal import Attempt
@@ -102,9 +104,62 @@ class Headers(Placing):
             "control: the same names with a wrong token", query=tuple((name, junk) for name in names)
         )
         verdict = await self.must_refuse(attempts, credential=live, must_hold=(held,))
+        if isinstance(verdict, Passed):
+            verdict = await self._bodies_of_creations(live, verdict)
         if not isinstance(verdict, Passed) or "b" not in self.target.accounts or not names:
             return verdict
         return await self._header_beside_query(live, names[0], verdict)
+
+    async def _bodies_of_creations(self, live: Credential, passed: Passed) -> Verdict:
+        """The token in the body of a POST, and in its query: few services read bodies of a GET.
+
+        A live token there is believed when the answer is the one that the same request gets with the header, and
+        not the one that a wrong token gets: even a refusal of the body says who was let past.
+        """
+        found = self.target.objects or self.target.keys
+        if found is None or found.create.method == "GET":
+            note = "no creation is known: tokens in bodies were sent to the witness only"
+            return replace(passed, notes=(*passed.notes, note))
+        create, body, junk = found.create, dict(found.template), self.bland(live)
+        places: list[tuple[str, Callable[..., HttpRequest]]] = [
+            ("in the JSON body", partial(_beside, body)),
+            ("in the query", lambda request, token: request.with_query(("access_token", token))),
+        ]
+        if not self.target.policy.form_token:
+            places.append(("in a form body", lambda request, token: _form(token)(request)))
+        for place, put in places:
+            proofs: list[Exchange] = []
+            for again in ("", "again: "):
+                answers = [
+                    await self.call(
+                        create,
+                        credential,
+                        label=f"{again}{who} {place} of a creation",
+                        role=Role.CONTROL if who.startswith("control") else Role.ATTACK,
+                        body=body,
+                        edit=partial(put, token=token.value.reveal()),
+                    )
+                    for who, credential, token in (
+                        ("control: a wrong token", None, junk),
+                        ("the token", None, live),
+                        ("control: header and token", live, live),
+                    )
+                ]
+                wrong, answer, twin = answers
+                unclear = next((item for item in answers[:2] if item.judgement is not None), None)
+                if unclear is not None:
+                    reason = f"{unclear.exchange.label}: {unclear.why}"
+                    return Inconclusive(reason, "", tuple(self.evidence), passed.notes)
+                forms = [Fingerprint.of(item.exchange.reply) for item in answers]
+                if wrong.reply.ok or forms[1] == forms[0] or not (answer.reply.ok or forms[1] == forms[2]):
+                    break
+                proofs += [wrong.exchange, answer.exchange, twin.exchange]
+            else:
+                violation = Violation(
+                    create.name, f"{create.name} believes a token {place}.", None, tuple(proofs)
+                )
+                return Failed((violation,), tuple(self.evidence), passed.notes)
+        return passed
 
     async def _header_beside_query(self, live: Credential, name: str, passed: Passed) -> Verdict:
         other = await self.credential(Kind.BEARER, "b")
@@ -142,6 +197,10 @@ class Headers(Placing):
 
 def _form(token: str) -> Callable[[HttpRequest], HttpRequest]:
     return lambda request: request.with_form((("access_token", token),))
+
+
+def _beside(body: dict[str, object], request: HttpRequest, token: str) -> HttpRequest:
+    return request.with_json({**body, "access_token": token})
 
 
 def _two_lines(

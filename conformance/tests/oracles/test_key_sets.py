@@ -2,9 +2,14 @@
 
 import base64
 import math
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -124,3 +129,44 @@ def test_columns_and_addresses() -> None:
     assert columns({"sub": "1", "email": "a@example.com"}) == 0
     assert columns({"user": {f"c{number}": 1 for number in range(20)}}) == 20
     assert personal({"mail": "a@example.com", "phone": "+14155550100", "name": "alice"}) == ["mail", "phone"]
+
+
+def certificate(key: Any) -> str:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tokens.example")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2027, 1, 1, tzinfo=UTC))
+        .sign(key, hashes.SHA256())
+    )
+    return base64.b64encode(made.public_bytes(serialization.Encoding.DER)).decode()
+
+
+def loaded(name: str) -> Any:
+    return serialization.load_pem_private_key(KEYS[name].secret.reveal().encode(), password=None)
+
+
+CERTIFIED = {name: certificate(loaded(name)) for name in ("RS256", "ES256")}
+
+
+def test_the_certificate_of_a_key_is_of_that_key() -> None:
+    assert faults([{**RSA, "x5c": [CERTIFIED["RS256"]]}, {**EC, "x5c": [CERTIFIED["ES256"], "more"]}]) == []
+    (fault,) = faults([{**RSA, "x5c": [CERTIFIED["ES256"]]}])
+    assert (fault.gravity, "of another key" in fault.words) == (GRAVE, True)
+    for unreadable in ([], "text", ["!"], ["AAAA"], [1]):
+        (fault,) = faults([{**RSA, "x5c": unreadable}])
+        assert fault.gravity == LIGHT
+
+
+def test_the_certificate_that_tokens_carry_is_of_the_key_that_they_name() -> None:
+    header = {"alg": "RS256", "kid": "one", "x5c": [CERTIFIED["RS256"]]}
+    assert faults([RSA, EC], [header]) == []
+    (fault,) = faults([RSA, EC], [{**header, "x5c": [CERTIFIED["ES256"]]}])
+    assert (fault.gravity, "of another key than one" in fault.words) == (GRAVE, True)
+    short = certificate(rsa.generate_private_key(65_537, 1024))  # noqa: S505 - the flaw
+    found = faults([], [{"alg": "RS256", "x5c": [short]}])
+    assert [(fault.gravity, "1024 bits" in fault.words) for fault in found] == [(GRAVE, True)]

@@ -19,7 +19,7 @@ from auth_conformance.sdk import (
     title="Bearer token accepted in the URL or the body",
     severity=Severity.MEDIUM,
     level=1,
-    budget=50,
+    budget=80,
     needs=(Need.WITNESS, Need.BEARER),
     references=(
         ASVS("14.2.1"),
@@ -40,7 +40,8 @@ async def token_outside_header(probe: Probe) -> Verdict:
     Why: URLs end up in logs, histories and `Referer` headers; and a link with somebody else's token in it
         makes whoever follows it work in the attacker's account.
     How: send a live token without the header: in the query under every usual name, in a form, in JSON and in
-        the path; the same names with a wrong token are the control. Then A's header beside B's query.
+        the path; the same names with a wrong token are the control. A creation is sent the same way: few services
+        read the body of a GET. Then A's header beside B's query.
     Fix: read it with `fastapi.security.HTTPBearer` or `OAuth2PasswordBearer`, and nowhere else.
     """
     return await probe.must_take_tokens_from_header_only()

@@ -47,11 +47,14 @@ async def weak_published_key(probe: Probe) -> Verdict:
     Why: a dump of the whole key object publishes what signs; a short, sample or badly made key is factored
         or looked up; and a name that fits two keys lets readers disagree about which one counts.
     How: read the set twice and compute: private members, symmetric keys, sizes, exponents, structures with
-        known shortcuts (ROCA, Fermat), samples from standards and tutorials, curves, uses, and names.
+        known shortcuts (ROCA, Fermat), samples from standards and tutorials, curves, uses, names, and certificates
+        (x5c) of another key, in the set and in the headers of tokens.
     Fix: publish the public half alone: `RSAAlgorithm.to_jwk(private_key.public_key())`.
     """
     where = probe.target.key_set
     issued = await _issued_headers(probe)
+    if where is None and any("x5c" in header for header in issued):
+        return _carried(probe, issued)
     if where is None:
         if all(str(header.get("alg", "")).startswith("HS") for header in issued):
             signed = (
@@ -81,6 +84,25 @@ async def weak_published_key(probe: Probe) -> Verdict:
         for fault in found
     )
     return Failed(violations, tuple(probe.evidence), tuple(remarks(sets[0])))
+
+
+def _carried(probe: Probe, issued: list[Mapping[str, Any]]) -> Verdict:
+    """No key set is known, and tokens carry the certificate of their key: that is the published key."""
+    evidence = tuple(probe.evidence)
+    violations = tuple(
+        Violation(
+            probe.witness.operation.name,
+            f"{fault.words[0].upper()}{fault.words[1:]}.",
+            None if fault.gravity == GRAVE else Severity.LOW,
+            evidence[-1:],
+        )
+        for fault in faults([], [{**header, "kid": None} for header in issued])
+    )
+    if violations:
+        return Failed(violations, evidence)
+    return Passed(
+        "No key set is known; the certificate that tokens carry (x5c) holds a strong public key.", evidence
+    )
 
 
 def _keys_in(data: Any) -> list[Mapping[str, Any]]:
