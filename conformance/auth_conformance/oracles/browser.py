@@ -145,6 +145,20 @@ def cacheable(reply: Answered) -> bool:
     return "no-store" not in directives(reply) and (reply.status or 0) in _STORED
 
 
+def refusal_fault(reply: Answered) -> str | None:
+    """What lets a cache keep a refusal and give it to whoever comes with a credential; None when nothing does.
+
+    Caches keep no 401 of their own accord (RFC 9111 §3): only words that allow it count.
+    """
+    said = directives(reply)
+    if said & {"no-store", "no-cache", "private"} or not said & {"public", "s-maxage", "max-age"}:
+        return None
+    aged = re.findall(r"(?:s-maxage|max-age)\s*=\s*\"?(\d+)", (reply.header("cache-control") or "").lower())
+    if aged and not any(int(age) for age in aged):
+        return None
+    return f"lets caches keep its refusal ({', '.join(sorted(said))})"
+
+
 def cache_fault(reply: Answered, *, issues: bool, carrier: str) -> tuple[str, Severity] | None:
     """What is wrong with the cache headers of private data; None when nothing is.
 

@@ -17,8 +17,9 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
-from auth_conformance.oracles.browser import cache_fault
+from auth_conformance.oracles.browser import cache_fault, refusal_fault
 from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.objects import object_of
 from auth_conformance.probe.sessions import Sessions
 from auth_conformance.target import Operation
 
@@ -61,6 +62,7 @@ class Caching(Sessions):
             violations.append(
                 Violation(operation, f"{operation} {faults[0][0]}.", faults[0][1], proof, expected)
             )
+        violations += await self._kept_refusals()
         unsure: list[str] = []
         for kind in self.kinds():
             try:
@@ -111,7 +113,48 @@ class Caching(Sessions):
                 ]
                 if all(answer.reply.ok for answer in answers):
                     found.append(Private((answers[0], answers[1]), issues=False, carrier=live.carrier.place))
+        return found + await self._object_answers()
+
+    async def _object_answers(self) -> list[Private]:
+        """An object of A and A's list, where strangers are not shown them: what everybody may read is not private."""
+        objects = self.target.objects
+        if objects is None:
+            return []
+        try:
+            identifier, live = await object_of(self, "a"), await self.credential()
+        except (Missing, Unclear) as reason:
+            self.notes.append(f"answers with objects were not read: {reason}")
+            return []
+        found: list[Private] = []
+        for operation in filter(None, (objects.read, objects.listing)):
+            values = self.at(identifier) if "{" in operation.path else None
+            answers = [
+                await self.call(operation, who, label=label, role=Role.ATTACK, values=values)
+                for who, label in (
+                    (None, "is the object private?"),
+                    (live, "private data in an object"),
+                    (live, "again: private data in an object"),
+                )
+            ]
+            if not answers[0].reply.ok and answers[1].reply.ok and answers[2].reply.ok:
+                found.append(Private((answers[1], answers[2]), issues=False, carrier=live.carrier.place))
         return found
+
+    async def _kept_refusals(self) -> list[Violation]:
+        """Refusals that a cache may keep: who comes with a credential would be given them."""
+        operation = self.witness.operation
+        proofs, words = [], ""
+        for again in ("", "again: "):
+            answer = await self.call(operation, label=f"{again}a refusal of strangers", role=Role.ATTACK)
+            fault = refusal_fault(answer.reply) if answer.status in (401, 403) else None
+            if fault is None:
+                return []
+            proofs.append(answer.exchange)
+            words = fault
+        expected = Expectation("header", "Cache-Control", "no-store")
+        return [
+            Violation(operation.name, f"{operation.name} {words}.", Severity.LOW, tuple(proofs), expected)
+        ]
 
     async def _twice(self, login: Login) -> list[Private]:
         account = self.account()

@@ -9,7 +9,7 @@ from auth_conformance.sdk import API, ASVS, CWE, RFC, WSTG, Impact, Need, Probe,
     title="Private answer that a cache may keep",
     severity=Severity.MEDIUM,
     level=2,
-    budget=90,
+    budget=105,
     needs=(Need.WITNESS,),
     impact=Impact.WRITES,
     references=(
@@ -30,9 +30,9 @@ async def cacheable_secret(probe: Probe) -> Verdict:
     Why: a shared cache that keeps one user's answer gives it to the next one; a browser keeps tokens on disk
         for whoever sits down after. Only answers to `Authorization` are held back by shared caches: those to
         cookies and to keys in the URL are not.
-    How: read the headers of logins, of refreshes, of new keys and of personal data, by each kind of
-        credential. Then A fetches personal data under a new URL, and nobody and B fetch the same one; also
-        under names that caches take for files (`/me/x.css`, `/me;x.css`).
+    How: read the headers of logins, of refreshes, of new keys, of personal data by each kind of credential, of
+        objects that strangers are not shown, and of refusals. Then A fetches personal data under a new URL, and
+        nobody and B fetch the same one; also under names that caches take for files (`/me/x.css`, `/me;x.css`).
     Fix: `response.headers["Cache-Control"] = "no-store"` for everything behind a credential, best in one
         middleware, and `Vary: Cookie, Authorization` where something may be stored after all.
     """
