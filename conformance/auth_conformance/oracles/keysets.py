@@ -19,8 +19,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.x509 import load_der_x509_certificate
 
-from auth_conformance.credentials import b64url
-
 # RFC 7518 §6.2.2, §6.3.2 and §6.4: what only the owner of a key may know.
 PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
 SHORTEST_RSA, ADVISED_RSA = 2048, 3072
@@ -183,13 +181,17 @@ def certified_key(holder: Mapping[str, Any]) -> dict[str, Any] | None:
             return {"kty": "EC", "crv": curve, "x": _encoded(point.x, size), "y": _encoded(point.y, size)}
         case Ed25519PublicKey() | Ed448PublicKey():
             kind = "Ed25519" if isinstance(key, Ed25519PublicKey) else "Ed448"
-            return {"kty": "OKP", "crv": kind, "x": b64url(key.public_bytes_raw())}
+            return {"kty": "OKP", "crv": kind, "x": _base64url(key.public_bytes_raw())}
         case _:
             return None
 
 
 def _encoded(number: int, size: int = 0) -> str:
-    return b64url(number.to_bytes(size or (number.bit_length() + 7) // 8, "big"))
+    return _base64url(number.to_bytes(size or (number.bit_length() + 7) // 8, "big"))
+
+
+def _base64url(octets: bytes) -> str:
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
 
 
 def is_roca(modulus: int) -> bool:
@@ -222,7 +224,7 @@ def thumbprint(key: Mapping[str, Any]) -> str:
     if names is None or any(not isinstance(key.get(name), str) for name in names):
         return ""
     text = json.dumps({name: key[name] for name in names}, separators=(",", ":"))
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+    return _base64url(hashlib.sha256(text.encode()).digest())
 
 
 @cache
