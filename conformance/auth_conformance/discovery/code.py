@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from auth_conformance.discovery.guards import guards_of, middleware_of
+from auth_conformance.discovery.guards import guards_of, middleware_of, origins_of
 from auth_conformance.discovery.routes import endpoints, unwrapped
 from auth_conformance.model import Provenance
 from auth_conformance.target import Source
@@ -29,6 +29,11 @@ def find_source(known: Knowledge) -> None:
     if known.kind == "app" and known.app is not None:
         known.guards = guards_of(known.app)
         known.middleware = middleware_of(unwrapped(known.app))
+        known.origins = origins_of(unwrapped(known.app))
+        if known.origins and not known.settings.policy.origins:
+            known.say(
+                "origins", ", ".join(known.origins), Provenance.OBSERVED, "its CORSMiddleware lists them"
+            )
     settings = known.settings
     spec, folder = settings.app or "", str(Path(settings.app_dir).resolve()) if settings.app else ""
     if settings.source is not None:

@@ -87,6 +87,17 @@ def middleware_of(app: object) -> tuple[str, ...]:
     return tuple(found)
 
 
+def origins_of(app: object) -> tuple[str, ...]:
+    """The origins that Starlette's CORSMiddleware was told to let in; a pattern or "everybody" is no list."""
+    for item in getattr(app, "user_middleware", None) or ():
+        kinds = getattr(getattr(item, "cls", None), "__mro__", ())
+        if any(kind.__name__ == "CORSMiddleware" for kind in kinds):
+            told = (getattr(item, "kwargs", None) or {}).get("allow_origins") or ()
+            told = (told,) if isinstance(told, str) else told
+            return tuple(text for text in map(str, told) if text.startswith(("http://", "https://")))
+    return ()
+
+
 def _guards(dependant: Any, depth: int = _DEEP) -> Iterator[str]:
     for inner in getattr(dependant, "dependencies", None) or ():
         call = getattr(inner, "call", None)

@@ -98,6 +98,7 @@ class Knowledge:
     source: Source | None = None
     guards: dict[str, tuple[str, ...]] = field(default_factory=dict)
     middleware: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
     facts: list[Fact] = field(default_factory=list)
     absent: dict[Need, str] = field(default_factory=dict)
     remedies: dict[Need, str] = field(default_factory=dict)
@@ -247,7 +248,7 @@ class Knowledge:
                 access_lifetime=policy.access_lifetime,
                 refresh_lifetime=policy.refresh_lifetime,
                 trust_waf=policy.trust_waf,
-                origins=tuple(policy.origins),
+                origins=tuple(policy.origins) or self.origins,
                 public_operations=frozenset(policy.public_operations),
                 privileged_operations=frozenset(policy.privileged_operations),
                 private_fields=frozenset(policy.private_fields),
