@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,16 @@ from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.discovery.doors import stranger
 from auth_conformance.discovery.keydoors import find_key_witness, machine_doors
 from auth_conformance.discovery.knowledge import with_scheme
-from auth_conformance.discovery.names import IN_PATH, avoided, likeness, mentions, names, rank
+from auth_conformance.discovery.names import (
+    IN_PATH,
+    avoided,
+    dangerous,
+    likeness,
+    mentions,
+    names,
+    rank,
+    words,
+)
 from auth_conformance.discovery.sampling import sample, with_body
 from auth_conformance.discovery.schemas import fields, merged, type_of
 from auth_conformance.discovery.tokens import opaque
@@ -27,6 +37,8 @@ if TYPE_CHECKING:
 
 _MOST = 3
 _KEY_WORDS = ("Bearer", "ApiKey", "Token")
+# A short value that is named like a key and may be one; a word is none.
+_SHORT = re.compile(r"(?=[^\s]*\d)[\w.~+/=-]{6,15}")
 _LOGIN_WORDS = ("basic", "digest", "negotiate")
 
 
@@ -68,7 +80,33 @@ def _creations(known: Knowledge) -> list[Operation]:
             len(operation.path),
         )
     )
+    return found + [operation for operation in _unnamed(known) if operation not in found]
+
+
+def _unnamed(known: Knowledge) -> list[Operation]:
+    """What people make and take back, and never read again, whatever it is called: what is shown once is a key.
+
+    An answer that no document describes says nothing of it: one is made, and taken back.
+    """
+    found = []
+    for operation in known.by_method("POST"):
+        schema = next(iter(operation.bodies.values()), {})
+        needed = [item for item in fields(schema) if item.required and item.schema.get("type") != "string"]
+        unlikely = avoided(operation, "keys") or avoided(operation, "objects") or dangerous(operation)
+        if "{" in operation.path or unlikely or needed or operation.path in _flows(known):
+            continue
+        below = f"{operation.path.rstrip('/')}/{{"
+        read = any(item.path.startswith(below) for item in known.by_method("GET"))
+        taken_back = any(item.path.startswith(below) for item in known.by_method("DELETE"))
+        if taken_back and not read:
+            found.append(operation)
     return found
+
+
+def _flows(known: Knowledge) -> set[str]:
+    found = {login.operation.path for login in known.logins}
+    found |= {known.register.operation.path} if known.register is not None else set()
+    return found | ({known.objects.create.path} if known.objects is not None else set())
 
 
 def _owner_parameter(operation: Operation) -> str | None:
@@ -111,7 +149,7 @@ async def _try(
     value = ""
     for pointer, secret in _secrets(reply):
         scout.learn(secret)
-        carriers = await _carriers(scout, known, secret)
+        carriers = await _carriers(scout, known, secret, operation)
         if carriers:
             value = pointer
             break
@@ -154,12 +192,16 @@ def _secrets(reply: RawReply) -> list[tuple[str, str]]:
     for pointer, value in strings(reply.json).items():
         name = pointer.rsplit("/", 1)[-1]
         place = rank(name, wanted)
-        if isinstance(value, str) and opaque(value) and rank(name, names("keys", "identifier")) is None:
+        if not isinstance(value, str) or rank(name, names("keys", "identifier")) is not None:
+            continue
+        if opaque(value):
             found.append((place if place is not None else 50, pointer, value))
+        elif place is not None and _SHORT.fullmatch(value):
+            found.append((60 + place, pointer, value))  # how long it is is for other checks to judge
     return [(pointer, value) for _, pointer, value in sorted(found)][:2]
 
 
-async def _carriers(scout: Scout, known: Knowledge, secret: str) -> list[Carrier]:
+async def _carriers(scout: Scout, known: Knowledge, secret: str, creation: Operation) -> list[Carrier]:
     """Every carrier in which the key opens the witness: header first, declared ones before usual ones."""
     declared = [carrier for carrier in known.carriers if carrier.kind is Kind.KEY]
     words = await _words(scout, known)
@@ -177,7 +219,7 @@ async def _carriers(scout: Scout, known: Knowledge, secret: str) -> list[Carrier
     found: list[Carrier] = []
     for operation in gates:
         nobody = await stranger(scout, known, operation)
-        for carrier in candidates:
+        for carrier in [*candidates, *([] if declared else _places_of_its_own(operation, creation))]:
             credential = Credential(carrier, Secret(secret), "a")
             reply = await scout.call(operation, f"{operation.name} with the new key", credential=credential)
             if scout.let_in(reply, nobody):
@@ -187,6 +229,17 @@ async def _carriers(scout: Scout, known: Knowledge, secret: str) -> list[Carrier
         if found:
             return found
     return found
+
+
+def _places_of_its_own(operation: Operation, creation: Operation) -> list[Carrier]:
+    """The parameters of an operation that are called like what is made there, or like a secret."""
+    wanted = {*words(creation.path), *names("keys", "secret"), *names("keys"), "pass", "auth"}
+    wanted |= {word.removesuffix("es") for word in wanted} | {word.removesuffix("s") for word in wanted}
+    return [
+        Carrier(Kind.KEY, item.place, item.name)
+        for item in operation.parameters
+        if item.place in ("query", "header") and words(item.name) & wanted
+    ]
 
 
 def _as_declared(known: Knowledge, carrier: Carrier) -> Carrier:

@@ -27,6 +27,8 @@ from auth_conformance.probe.sockets import Sockets
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from auth_conformance.target import Account, Operation, Switch, UserManagement
 
 
@@ -308,9 +310,14 @@ class Accounts(Sockets, Shutting, PendingTokens, Guarded):
         powerful = [item for item in held if await self._opens(item, operation, allowed, "control: promoted")]
         if not powerful:
             raise Unclear(f"No credential of a promoted account opens {operation.name}.")
-        lowered = await self.as_administrator(users.demote, facts, "an administrator demotes the account")
+        demote = as_it_was(users.demote, facts)
+        lowered = await self.as_administrator(demote, facts, "an administrator demotes the account")
         if not lowered.reply.ok:
-            raise Unclear(f"{users.demote.operation.name} demoted nobody ({lowered.why or lowered.status}).")
+            raise Unclear(
+                f"{demote.operation.name} demoted nobody ({lowered.why or lowered.status}).",
+                f'[users.demote]\noperation = "{demote.operation.name}"\nbody = {{ role = "user" }}'
+                "  # what makes an ordinary person of somebody",
+            )
         violations: list[Violation] = []
         for pause in (0.0, self._logout_pause):
             await asyncio.sleep(pause)
@@ -385,3 +392,12 @@ def _says(answer: Answer, switch: Switch) -> bool:
     """Whether the reply shows the account as the call asked for it."""
     values = {pointer.rsplit("/", 1)[-1]: value for pointer, value in flattened(answer.reply.json).items()}
     return bool(switch.body) and all(values.get(name) == value for name, value in switch.body.items())
+
+
+def as_it_was(switch: Switch, facts: Mapping[str, str]) -> Switch:
+    """The call with what the account had before: a service need not call its ordinary people `user`."""
+    body = {
+        name: facts.get(name.lower(), value) if isinstance(value, str) else value
+        for name, value in switch.body.items()
+    }
+    return replace(switch, body=body)

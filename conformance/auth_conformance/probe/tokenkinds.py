@@ -28,7 +28,7 @@ from auth_conformance.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from auth_conformance.target import Redemption
+    from auth_conformance.target import Account, Redemption
 
 # Times and identifiers differ between any two tokens (RFC 7519 §4.1): they mark no kind.
 _PERSONAL = {"iat", "nbf", "exp", "jti", "auth_time"}
@@ -52,6 +52,10 @@ class Marks:
         return ", ".join((*(f"header {name}" for name in self.header), *self.claims))
 
 
+# Shorter values are codes, and no tokens.
+_TICKET = 12
+
+
 class TokenKinds(Rotation, Mailing, Minting):
     """Each kind of token works for its own purpose."""
 
@@ -62,7 +66,7 @@ class TokenKinds(Rotation, Mailing, Minting):
         """
         session = await self.sign_in(self.account(), self.token_kind)
         mailed = {f"a {what} as access token": text for what, text in (await self.mailed_tokens()).items()}
-        others = {**self._other_kinds_of_token(session), **mailed}
+        others = {**self._other_kinds_of_token(session), **mailed, **await self._unfinished(session.account)}
         if not others:
             raise Missing(
                 "Not applicable: the login issues one kind of token only."
@@ -100,6 +104,23 @@ class TokenKinds(Rotation, Mailing, Minting):
             csrf = found_at(session.answer.reply, login.csrf)
             if isinstance(csrf, str) and csrf:
                 found["a CSRF token as access token"] = Secret(csrf)
+        return found
+
+    async def _unfinished(self, account: Account) -> dict[str, Secret]:
+        """What the first of several steps gives to who knows the password: it must open nothing by itself."""
+        login = self.target.login(self.token_kind)
+        first = login.before[0] if login is not None and login.before else None
+        if first is None or not first.password_field or account.password is None:
+            return {}
+        step = first.step(account.username, account.password)
+        answer = await self.send(
+            step.request, label="the first step of a login", operation=first.operation.name
+        )
+        found = {}
+        for name, value in step.read(answer.reply).items():
+            if len(value) >= _TICKET:
+                self.scene.recorder.redactor.learn(Secret(value))
+                found[f"the {name} of an unfinished login as access token"] = Secret(value)
         return found
 
     async def _presented_for_refresh(self, session: Session, others: Mapping[str, Secret]) -> Verdict:

@@ -21,7 +21,8 @@ from starlette.types import Message, Receive, Scope, Send
 from auth_conformance.credentials import Kind
 from auth_conformance.model import Need, Result, Severity
 from auth_conformance.probe import fixation, revocation, rotation, sessions, throttling
-from auth_conformance.target import Form, Mailing, Policy, Recovery, Redemption
+from auth_conformance.probe.accounts import as_it_was
+from auth_conformance.target import Form, Mailing, Operation, Policy, Recovery, Redemption, Switch
 
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 CODES = ("SES102", "SES103", "SES104", "SES110", "CRD109", "CRD112", "AUZ101", "AUZ104", "LIF101", "LIF107")
@@ -742,3 +743,9 @@ class TestConditions:
 
         result = self.judged(stops)
         assert result.name == "inconclusive", result.verdict.reason
+
+
+def test_a_demotion_gives_the_role_back_that_the_account_had() -> None:
+    call = Switch(Operation("PUT", "/people/{name}/role"), {"role": "user", "note": "x", "active": True})
+    facts = {"sub": "carol", "role": "member"}
+    assert as_it_was(call, facts).body == {"role": "member", "note": "x", "active": True}

@@ -15,7 +15,7 @@ import pytest
 from checks.token_app import Keys, Tokens, create_app, digest, judged, known
 
 from auth_conformance.model import Severity
-from auth_conformance.probe import expiry
+from auth_conformance.probe import keyexpiry
 
 WRONG: dict[str, tuple[Callable[[str, str], bool], Severity]] = {
     "the prefix is enough": (lambda key, shown: shown.startswith(key[:11]), Severity.CRITICAL),
@@ -72,15 +72,15 @@ class TestEndOfKeys:
         assert any("in the past" in item.message for item in result.findings)
 
     def test_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(expiry, "SOONEST", (1,))
+        monkeypatch.setattr(keyexpiry, "SOONEST", (1,))
         result = judged("KEY111", create_app(Tokens(), Keys()), known(movable=False))
         assert result.name == "passed", result.verdict.reason
         assert "after waiting" in result.verdict.reason
 
     def test_waited_for_in_vain(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(expiry, "SOONEST", (1,))
-        monkeypatch.setattr(expiry, "KEY_TOLERANCE", 2)
-        monkeypatch.setattr(expiry, "MARGIN", 0)
+        monkeypatch.setattr(keyexpiry, "SOONEST", (1,))
+        monkeypatch.setattr(keyexpiry, "KEY_TOLERANCE", 2)
+        monkeypatch.setattr(keyexpiry, "MARGIN", 0)
         app = create_app(Tokens(), Keys(over=lambda _: False))
         assert judged("KEY111", app, known(movable=False)).name == "failed"
 

@@ -32,10 +32,11 @@ class Second(BaseModel):
     code: str
 
 
-def posting_app(letters: Path, flaw: str = "") -> FastAPI:
+def posting_app(letters: Path, flaw: str = "") -> FastAPI:  # noqa: C901 - a whole service
     """People log in in two steps; the code lies in the folder `letters`.
 
-    `flaw`: `lives` is a logout that ends nothing, `any` a second step that takes any code.
+    `flaw`: `lives` is a logout that ends nothing, `any` a second step that takes any code, `opens` a ticket that is
+    worth as much as a token.
     """
     numbers = itertools.count(1)
     app = FastAPI()
@@ -48,6 +49,8 @@ def posting_app(letters: Path, flaw: str = "") -> FastAPI:
             raise NO
         ticket, code = secrets.token_urlsafe(24), f"{secrets.randbelow(10**6):06d}"
         waiting[ticket] = first.email, code
+        if flaw == "opens":
+            tokens[ticket] = first.email
         letter = f"To: {first.email}\n\nHello,\n\nyour login code is {code}.\n"
         (letters / f"{next(numbers):04}").write_text(letter)
         return {"ticket": ticket}
@@ -100,6 +103,8 @@ def judged(
     [
         ("LIF101", "", ""),
         ("LIF101", "lives", "accepted all"),
+        ("TOK210", "", ""),
+        ("TOK210", "opens", "the ticket of an unfinished login"),
         ("ERR107", "", ""),
         ("CRD120", "", ""),
     ],
