@@ -133,6 +133,8 @@ class RefreshSettings(Table):
     """Where the reply holds the next refresh token; empty where it is not rotated."""
     extra: Members = Field(default_factory=dict)
     """Further members that the body needs, such as `grant_type`."""
+    csrf_header: str = ""
+    """The header that repeats the `csrf` claim of a refresh token in a cookie, where it is wanted."""
 
 
 class RegisterSettings(Table):

@@ -183,6 +183,7 @@ def declared_flows(known: Knowledge) -> None:
             refresh.refresh or None,
             filled(refresh.extra),
             Provenance.DECLARED,
+            refresh.csrf_header,
         )
         known.say(
             "refresh", f"{operation.name} ({refresh.place} {refresh.field})", Provenance.DECLARED, _BECAUSE

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Credential, Kind
+from auth_conformance.discovery.access import declared_csrf_header
 from auth_conformance.discovery.doors import slashed
 from auth_conformance.discovery.names import LAST_SEGMENT, avoided, likeness, mentions, names, rank
 from auth_conformance.discovery.providers import provider_logouts
@@ -24,6 +25,7 @@ from auth_conformance.model import Provenance
 from auth_conformance.oracles.pointer import strings
 from auth_conformance.secret import Secret
 from auth_conformance.target import Login, Logout, Operation, Refresh
+from auth_conformance.target.logins import csrf_claim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -57,7 +59,7 @@ async def find_refresh(scout: Scout, known: Knowledge, doorman: Doorman) -> None
 
 async def _try_refreshes(scout: Scout, known: Knowledge, login: Login, token: tuple[Secret, str]) -> None:
     tries = 0
-    for refresh in _refreshes(known, login, token[1]):
+    for refresh in _refreshes(known, login, token[1], claimed=csrf_claim(token[0].reveal()) is not None):
         tries += 1
         if tries > _MOST:
             return
@@ -74,7 +76,9 @@ async def _try_refreshes(scout: Scout, known: Knowledge, login: Login, token: tu
             known.refresh = read
             known.say(
                 "refresh",
-                f"{read.operation.name} ({read.place} {read.field}) → {read.token}",
+                f"{read.operation.name} ({read.place} {read.field}"
+                + (f", its claim in {read.csrf_header}" if read.csrf_header else "")
+                + f") → {read.token}",
                 Provenance.OBSERVED,
                 "a refresh token was exchanged, and the new access token was accepted",
             )
@@ -113,7 +117,8 @@ def _refresh_token(login: Login, reply: RawReply) -> tuple[Secret, str] | None:
     return (Secret(cookie.value), cookie.name) if cookie is not None else None
 
 
-def _refreshes(known: Knowledge, login: Login, cookie: str) -> Iterator[Refresh]:
+def _refreshes(known: Knowledge, login: Login, cookie: str, *, claimed: bool) -> Iterator[Refresh]:
+    """Ways to refresh, likeliest first. `claimed`: the cookie's token has a claim that a header may have to repeat."""
     token, following = login.token or "", login.refresh
     wanted = names("tokens", "refresh")
     operations = [
@@ -139,7 +144,11 @@ def _refreshes(known: Knowledge, login: Login, cookie: str) -> Iterator[Refresh]
         yield Refresh(login.operation, "form", "refresh_token", token, following, template)
     for operation in operations:
         if cookie:
-            yield Refresh(operation, "cookie", cookie, token, following)
+            bare = Refresh(operation, "cookie", cookie, token, following)
+            yield bare
+            if claimed:
+                header = login.csrf_header or declared_csrf_header(known) or "X-CSRF-Token"
+                yield replace(bare, csrf_header=header)
             continue
         yield from _declared(operation, token, following)
         if not operation.bodies:

@@ -299,6 +299,11 @@ def _refresh(target: Target, refresh: Refresh) -> list[Line]:
         ("token", refresh.token, "where the reply holds the new token"),
         ("refresh", refresh.refresh or "", "where the reply holds the next refresh token; empty for none"),
         *([("extra", extra, "further members that the body needs")] if extra else []),
+        *(
+            [("csrf_header", refresh.csrf_header, "repeats the csrf claim of the cookie's token")]
+            if refresh.csrf_header
+            else []
+        ),
     ]
 
 

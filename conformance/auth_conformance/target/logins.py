@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from auth_conformance.credentials import Carrier, Credential, Kind
+from auth_conformance.credentials import Carrier, Credential, Jwt, Kind
 from auth_conformance.model import Provenance
 from auth_conformance.oracles.places import found_at
 from auth_conformance.oracles.pointer import put
@@ -161,11 +161,21 @@ class Login:
         return Secret(value) if isinstance(value, str) and value else None
 
 
+def csrf_claim(text: str) -> str | None:
+    """The claim of a JWT in a cookie that a request repeats elsewhere, as no page of another site can."""
+    token = Jwt.parse(text)
+    claims = token.claims if token is not None else {}
+    return next(
+        (value for name, value in claims.items() if "csrf" in name.lower() and isinstance(value, str)), None
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Refresh:
     """How a refresh token becomes new tokens. `place` is json, form, query, header (bearer) or cookie.
 
-    `token` and `refresh` are places in the reply (`auth_conformance.oracles.places`).
+    `token` and `refresh` are places in the reply (`auth_conformance.oracles.places`). `csrf_header` takes the claim
+    of a cookie's token that repeats it against other sites.
     """
 
     operation: Operation
@@ -175,6 +185,7 @@ class Refresh:
     refresh: str | None
     template: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     provenance: Provenance = Provenance.OBSERVED
+    csrf_header: str = ""
 
     def request(self, token: Secret) -> HttpRequest:
         """The refresh request that presents `token`."""
@@ -183,7 +194,9 @@ class Refresh:
             case "header":
                 return bare.with_headers((self.field or "Authorization", f"Bearer {text}"))
             case "cookie":
-                return bare.with_headers(("Cookie", f"{self.field}={text}"))
+                claim = csrf_claim(text) if self.csrf_header else None
+                repeated = ((self.csrf_header, claim),) if claim is not None else ()
+                return bare.with_headers(("Cookie", f"{self.field}={text}"), *repeated)
             case "query":
                 return bare.with_query((self.field, text))
             case "form":

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import jwt
 import pytest
-from fastapi import Depends, FastAPI, HTTPException, Response
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.security import APIKeyCookie
 from pydantic import BaseModel
 from services.people import PEOPLE
@@ -65,8 +65,9 @@ class Person(BaseModel):
 
 
 def pantry(  # noqa: C901 - a service is many handlers
-    read: Read = strict, *, lifetime: int = 600, renews: bool = True
+    read: Read = strict, *, lifetime: int = 600, renews: bool = True, repeated: str = ""
 ) -> FastAPI:
+    """`repeated` is the header that has to repeat the `csrf` claim of a refresh token in its cookie."""
     app = FastAPI()
     cookie = APIKeyCookie(name="access_token", auto_error=False)
 
@@ -82,6 +83,8 @@ def pantry(  # noqa: C901 - a service is many handlers
     def token(name: str, use: str) -> str:
         now = int(time.time())
         claims = {"sub": name, "use": use, "jti": secrets.token_hex(8), "iat": now, "exp": now + lifetime}
+        if repeated and use == "refresh":
+            claims["csrf"] = secrets.token_hex(16)
         return jwt.encode(claims, KEY)
 
     def signed_in(response: Response, name: str) -> dict[str, str]:
@@ -102,13 +105,15 @@ def pantry(  # noqa: C901 - a service is many handlers
         return signed_in(response, who.username)
 
     def refresh(
-        response: Response, text: Annotated[str | None, Depends(APIKeyCookie(name="refresh_token"))]
+        request: Request,
+        response: Response,
+        text: Annotated[str | None, Depends(APIKeyCookie(name="refresh_token"))],
     ) -> dict[str, str]:
         try:
             claims = jwt.decode(text or "", KEY, ["HS256"])
         except jwt.InvalidTokenError:
             raise HTTPException(401, "no") from None
-        if claims["use"] != "refresh":
+        if claims["use"] != "refresh" or (repeated and request.headers.get(repeated) != claims["csrf"]):
             raise HTTPException(401, "no")
         return signed_in(response, claims["sub"])
 
@@ -162,3 +167,20 @@ def test_a_cookie_that_is_never_renewed_may_last_a_day_of_work(
 ) -> None:
     (result,) = judged(pantry(lifetime=hours * 3_600, renews=renews), "TOK213").values()
     assert result.name == verdict, result.verdict
+
+
+@pytest.mark.parametrize("repeated", ["", "X-CSRF-TOKEN"])
+def test_a_refresh_cookie_whose_claim_a_header_has_to_repeat_is_found_and_used(repeated: str) -> None:
+    accounts = {"a": {"username": "alice", "password": {"env": "PASSWORD_OF_ALICE"}}}
+    found: list[str | None] = []
+
+    async def look(scene: Any, _: object) -> None:
+        refresh = scene.target.refresh
+        found.append(refresh.csrf_header.upper() if refresh is not None else None)
+
+    settings = load({"accounts": accounts}, start=Path("/"))
+    app = pantry(repeated=repeated)
+    run = asyncio.run(conduct(settings, [catalog.load()["LIF107"]], app=app, then=look))
+    assert found == [repeated]
+    # This service takes a refresh token for ever: who says so has used the cookie and its header.
+    assert [result.name for result in run.results] == ["failed"], run.results[0].verdict.reason
