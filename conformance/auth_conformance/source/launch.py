@@ -26,7 +26,7 @@ from typing import Any
 
 from auth_conformance.source.rules.literals import environment_name
 from auth_conformance.source.tree import Function, Module, Tree, import_name
-from auth_conformance.source.words import is_secret, keyword, name_of, text_of
+from auth_conformance.source.words import argument, is_secret, keyword, name_of, text_of
 from auth_conformance.transports.message import HttpRequest, RawReply
 
 # One start may take so long, in seconds, and all of them together.
@@ -63,17 +63,43 @@ class Started:
     replies: tuple[RawReply, ...] = field(default=(), repr=False)
 
 
+_ENVIRON = frozenset(("os.environ", "environ"))
+_READS = frozenset(("os.getenv", "getenv", "os.environ.get", "environ.get"))
+
+
 def secret_variables(tree: Tree) -> list[str]:
     """The environment variables that the source reads secrets from."""
     found: dict[str, None] = {}
+    readers = _readers(tree)
     for module in tree.modules:
         for node in module.nodes:
             name = environment_name(module, node)
+            if not name and isinstance(node, ast.Call) and name_of(node.func) in readers and node.args:
+                name = text_of(node.args[0]) or ""
             if name and is_secret(name):
                 found[name] = None
             elif isinstance(node, ast.ClassDef):
                 found |= dict.fromkeys(_members(tree, module, node))
     return list(found)
+
+
+def _readers(tree: Tree) -> set[str]:
+    """The functions of the application that read the environment variable which their first argument names."""
+    found: set[str] = set()
+    for module in tree.modules:
+        for function in module.functions:
+            first = next(iter([*function.args.posonlyargs, *function.args.args]), None)
+            read = (
+                part.slice if isinstance(part, ast.Subscript) else argument(part, 0, "key")
+                for part in ast.walk(function)
+                if (isinstance(part, ast.Subscript) and module.dotted(part.value) in _ENVIRON)
+                or (isinstance(part, ast.Call) and module.dotted(part.func) in _READS)
+            )
+            if first is not None and any(
+                isinstance(item, ast.Name) and item.id == first.arg for item in read
+            ):
+                found.add(function.name)
+    return found
 
 
 def _members(tree: Tree, module: Module, node: ast.ClassDef) -> Iterator[str]:

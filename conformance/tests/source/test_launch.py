@@ -42,13 +42,21 @@ class Other:
 PEPPER = os.environ["PASSWORD_PEPPER"]
 KEY = os.getenv("API_SECRET", "")
 PORT = os.getenv("PORT", "8000")
+
+def required(name):
+    return os.environ[name]
+
+SIGNING = required("SHOP_SIGNING_SECRET")
+REGION = required("SHOP_REGION")
 """
 
 
 def test_the_variables_that_secrets_are_read_from(tmp_path: Path) -> None:
     (tmp_path / "settings.py").write_text(SETTINGS)
     names = secret_variables(read_tree(tmp_path))
-    assert sorted(names) == ["API_SECRET", "PASSWORD_PEPPER", "SHOP_JWT_SECRET", "SMTP_PASSWORD"]
+    assert sorted(names) == [
+        *("API_SECRET", "PASSWORD_PEPPER", "SHOP_JWT_SECRET", "SHOP_SIGNING_SECRET", "SMTP_PASSWORD")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -315,6 +315,9 @@ def chance(module: Module) -> Iterator[Spot]:
             yield module.spot(
                 "SRC106", call, f"`{sink}` comes from {name}, whose values can be predicted.", Severity.HIGH
             )
+        elif drawn and _is_long_text(module, call, method):
+            message = f"A text as long as a secret comes from {name}, whose values can be predicted."
+            yield module.spot("SRC106", call, message, Severity.MEDIUM)
         elif seeded and any(
             word in _SINKS
             for function in [module.function_of(call)]
@@ -361,6 +364,22 @@ def _short(module: Module, call: ast.Call) -> Iterator[Spot]:
                 f"`{sink}` holds {size.value * 8} random bits; 128 is the least.",
                 Severity.MEDIUM,
             )
+
+
+def _is_long_text(module: Module, call: ast.Call, method: str) -> bool:
+    """Whether letters are drawn, as many as a secret has, for something whose name does not say what it is."""
+    letters = argument(call, 0, "population" if method == "choices" else "seq")
+    if letters is None or not any(module.dotted(part).startswith("string.") for part in ast.walk(letters)):
+        return False
+    counts: list[ast.expr | None] = [argument(call, 99, "k")] if method == "choices" else []
+    for outer in module.above(call) if method == "choice" else ():
+        if isinstance(outer, (ast.GeneratorExp, ast.ListComp)):
+            ranges = [item.iter for item in outer.generators if isinstance(item.iter, ast.Call)]
+            counts += [item.args[-1] for item in ranges if item.args and module.dotted(item.func) == "range"]
+    return any(
+        isinstance(count, ast.Constant) and isinstance(count.value, int) and count.value >= _LEAST_BYTES
+        for count in counts
+    )
 
 
 def _sink(module: Module, node: ast.AST, *, own_name: bool = True) -> str:

@@ -27,6 +27,9 @@ _EXPIRY = listed("exp expire expires expiry expiration expired expires_at")
 _OPEN_BY_NAME = listed("allow all")
 # Classes whose methods are there to be overridden.
 _TO_BE_OVERRIDDEN = listed("mixin base abstract protocol interface")
+# Questions whose "no" lets somebody in.
+_QUESTIONS = listed("is was has check token session jti")
+_SHUT = listed("revoked ended blacklisted blocklisted denylisted denied banned blocked invalidated")
 _NOW = ("datetime.datetime.utcnow", "datetime.datetime.now", "datetime.utcnow", "datetime.now")
 
 
@@ -38,6 +41,7 @@ def failing_open(tree: Tree) -> Iterator[Spot]:
         yield from judge.spots()
     yield from _dropped_schemes(wiring)
     for module in tree.modules:
+        yield from _forgiving(module)
         yield from _naive_times(module)
         yield from _open_limiters(module)
 
@@ -55,6 +59,25 @@ def auth_functions(wiring: Wiring) -> list[tuple[Module, Function]]:
             ):
                 found.setdefault(function, module)
     return [(module, function) for function, module in found.items()]
+
+
+def _forgiving(module: Module) -> Iterator[Spot]:
+    """A look for what was revoked that says "no" when it cannot look."""
+    for function in module.functions:
+        if not _SHUT & set(words(function.name)) or words(function.name)[0] not in _QUESTIONS:
+            continue
+        for node in ast.walk(function):
+            if not isinstance(node, ast.Try) or module.function_of(node) is not function:
+                continue
+            for handler in node.handlers:
+                said = [part.value for part in handler.body if isinstance(part, ast.Return)]
+                broad = handler.type is None or _BROAD & {
+                    name_of(item)
+                    for item in (handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type])
+                }
+                if broad and said and (said[0] is None or is_constant(said[0], value=False)):
+                    message = f"{function.name} says no when it cannot look: whatever was revoked gets in."
+                    yield module.spot("SRC118", handler, message, Severity.HIGH)
 
 
 class _Judge:
