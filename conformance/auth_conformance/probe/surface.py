@@ -202,10 +202,22 @@ class Surface(Refusal):
         if hidden:
             self.notes.append(f"{operation.name} shows strangers a page")
             return None
-        private = await self._shows_private(operation)
+        private = self._shows_addresses(answer, again) or await self._shows_private(operation)
         return private or (
             f"{operation.name}: answers strangers {answer.status}, and nothing says that it is meant for them"
         )
+
+    def _shows_addresses(self, *answers: Answer) -> Violation | None:
+        """A finding where a stranger who named nobody is told the e-mail address of somebody who has an account."""
+        people = [self.target.accounts[label] for label in ("a", "b") if label in self.target.accounts]
+        for person in people:
+            address = person.address.lower()
+            if "@" in address and all(address in answer.reply.text.lower() for answer in answers):
+                operation = answers[0].exchange.operation
+                message = f"{operation} shows strangers the e-mail address of {person.label}."
+                proofs = tuple(answer.exchange for answer in answers)
+                return Violation(operation, message, Severity.HIGH, proofs, Expectation("refused"))
+        return None
 
     async def _shows_private(self, operation: Operation) -> Violation | None:
         """Whether it shows strangers what A has just written, which neither they nor B may read by its id."""

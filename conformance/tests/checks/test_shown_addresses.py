@@ -1,0 +1,39 @@
+"""AUZ112: an operation that says of itself that it is open, and what it then shows of people."""
+
+from typing import Any
+
+import pytest
+from checks.desk import front_desk
+from checks.judging import judged_as_found, said
+from fastapi import FastAPI
+from services.people import PEOPLE
+
+from auth_conformance.model import Failed, Inconclusive, Severity
+
+PASSWORDS = {f"{name}@example.com": password for name, password in PEOPLE.items()}
+
+
+def board(*, shows: bool) -> FastAPI:
+    app = FastAPI()
+    front_desk(app, people=PASSWORDS)
+
+    @app.get("/health")
+    def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/active")
+    def active() -> list[dict[str, Any]]:
+        return [{"email": name if shows else name.partition("@")[0], "posts": 3} for name in PASSWORDS]
+
+    return app
+
+
+@pytest.mark.parametrize("shows", [True, False])
+def test_addresses_of_people_are_a_finding_and_names_a_question(shows: bool) -> None:
+    accounts = {
+        label: {"username": f"{name}@example.com", "password": {"env": f"PASSWORD_OF_{name}".upper()}}
+        for label, name in zip("ab", PEOPLE, strict=True)
+    }
+    result = judged_as_found("AUZ112", board(shows=shows), accounts=accounts)
+    assert isinstance(result.verdict, Failed if shows else Inconclusive), said(result)
+    assert not shows or result.severity is Severity.HIGH
