@@ -35,7 +35,8 @@ async def undeclared_surface(probe: Probe) -> Verdict:
     How: call every operation once without a credential, with a valid request and ids that name nothing: those of the
         document, in process also the routes that no document shows, and usual names of what is left open. A hidden
         route that answers, or a file from the inside, is a finding; a documented one without security that answers
-        is a question, until the policy lists it as public. What changes or deletes objects is called on one that is
+        is a question, until the policy lists it as public; that it tells the e-mail address of somebody is a
+        finding. What changes or deletes objects is called on one that is
         there: its owner then sees what became of it. What declares a credential is DOC101's.
     Fix: guard routers, not functions, so that a new route is closed until it is opened:
         `FastAPI(dependencies=[Depends(get_current_user)])`, and list what is public in `public_operations`.
