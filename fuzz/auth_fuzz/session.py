@@ -34,6 +34,8 @@ DIFFERENTIAL = 0.3
 
 # No search may take more than this share of the run's seconds when others have used up its own.
 LEAST_SHARE = 0.05
+# So much of the run's seconds is for searching, however long it took to load what searches.
+LEFT = 0.5
 # So many requests a search may send when others have used up its share.
 LEAST = 40
 # What meeting the cast and settling what was found may send besides.
@@ -104,7 +106,7 @@ async def _run(  # noqa: PLR0917 - what `fuzz` was given
     keep: OnPart,
     on_progress: Callable[[str], None],
 ) -> None:
-    world = World(scene, seed=seed)
+    world, began = World(scene, seed=seed), time.monotonic()
     trouble: tuple[str, str] | None = None
     if not available():
         trouble = (str(MissingExtraError()), "pip install 'fastapi-auth-conformance[fuzz]'")
@@ -112,7 +114,7 @@ async def _run(  # noqa: PLR0917 - what `fuzz` was given
         try:
             METER.set(None)
             await world.meet()
-            # Loading and building once takes seconds that are no part of any search.
+            # Loading and building once takes seconds that are no search's own.
             grammars = importlib.import_module("auth_fuzz.grammars")
             importlib.import_module("auth_fuzz.stories.search")
             with tidy():
@@ -123,7 +125,9 @@ async def _run(  # noqa: PLR0917 - what `fuzz` was given
             verdict = conclusion.verdict
             trouble = (getattr(verdict, "reason", str(conclusion)), getattr(verdict, "remedy", ""))
     recorder = scene.recorder
-    end, quota = time.monotonic() + budget.seconds, recorder.sent + budget.requests
+    # They are the run's, and on a busy machine they are many: what is left is for the searches, and half in any case.
+    end = max(began + budget.seconds, time.monotonic() + budget.seconds * LEFT)
+    quota = recorder.sent + budget.requests
     parts = [part for part in _parts(world) if only is None or part.name in only]
     for name in sorted((only or set()) - {part.name for part in parts}):
         keep(name, [])
