@@ -84,7 +84,7 @@ def load_waivers(path: Path, *, today: date | None = None, codes: Iterable[str] 
     `codes` are those that exist; none means that any is taken.
     """
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        data = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -128,7 +128,7 @@ def _waiver(entry: dict[str, Any], where: str, today: date, codes: set[str]) -> 
 def load_baseline(path: Path) -> Baseline:
     """Read a baseline. Raises ConfigurationError."""
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data = json.loads(path.read_text("utf-8-sig"))
         if data["format"] != FORMAT:
             raise ConfigurationError(
                 f"{path} is no baseline (its format is {data['format']!r}). "

@@ -60,7 +60,7 @@ def select(
     for name in (*only, *ignore):
         if name.upper() not in known:
             near = sorted(code for code in known if code.startswith(name.upper()[:3]))
-            hint = f" There are {', '.join(near)}." if near else ""
+            hint = f" There are {', '.join(near)}." if near else " auth-conformance list shows them all."
             raise UnknownCodeError(f"There is no check or family {name}.{hint}")
     wanted = {name.upper() for name in only}
     unwanted = {name.upper() for name in ignore}

@@ -260,7 +260,9 @@ def init(target: str | None, output: Path, *, force: bool, **flags: Any) -> None
         output.write_text(text, "utf-8")
     except OSError as error:
         raise Refused(f"{output} cannot be written: {error.strerror}.") from None
-    click.echo(f"Wrote {output}. Read it, correct it, then: auth-conformance run")
+    # Only the usual name is found without being named.
+    named = "" if output == Path(FILE_NAME) else f" --config {shlex.quote(str(output))}"
+    click.echo(f"Wrote {output}. Read it, correct it, then: auth-conformance run{named}")
 
 
 @main.command()

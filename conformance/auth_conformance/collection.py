@@ -20,6 +20,7 @@ from auth_conformance.console import printable
 from auth_conformance.discovery.application import load_app
 from auth_conformance.document import from_document, to_document
 from auth_conformance.engine import acceptances, finished
+from auth_conformance.gate import UNUSABLE
 from auth_conformance.model import (
     Errored,
     Exchange,
@@ -364,6 +365,10 @@ class Collection:
         self.broken_off = self.broken_off or bool(stopped)
         run = self._run(list(self.results.values()), interrupted=self.broken_off)
         self.config.hook.pytest_auth_report_write(config=self.config, run=run)
+        lacking = any(isinstance(item.verdict, Skipped) and item.verdict.applicable for item in run.results)
+        if exitstatus == pytest.ExitCode.OK and run.decision.exit_code == UNUSABLE and lacking:
+            # Only skipped items are a success to pytest. That nothing was tested is none.
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _tell_untold(self) -> None:
         """Keep what was decided before Ctrl-C and no item had come to ask for."""

@@ -85,6 +85,11 @@ SecretByName = Annotated[FromEnvironment, BeforeValidator(_by_name)]
 def without_password(value: Value) -> Value:
     """The value, unless it is a URL with a password in it. Raises ValueError."""
     if isinstance(value, str) and _PASSWORD_IN_URL.match(value):
+        if value.lower().startswith(("http:", "https:")):
+            raise ValueError(
+                "a password never stands in the configuration or on the command line: leave it out of the URL. "
+                'Who logs in stands below [accounts.alice], with password = { env = "ALICE_PASSWORD" }'
+            )
         raise ValueError(
             "a password never stands in the configuration or on the command line: name the environment variable "
             'that holds the whole URL, as in database = { env = "DATABASE_URL" } or --database-env DATABASE_URL'
@@ -145,6 +150,14 @@ def _readable(value: Any) -> Any:
     return value
 
 
+def _apart(value: object) -> object:
+    """A list of codes; one text in it may hold several, with commas between them, as people type them."""
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return [part for item in value for part in item.replace(",", " ").split()]
+    return value
+
+
+Codes = Annotated[list[str], BeforeValidator(_apart)]
 PasswordlessUrl = Annotated[str, BeforeValidator(without_password)]
 Members = Annotated[dict[str, Any], AfterValidator(_readable)]
 

@@ -34,7 +34,7 @@ from auth_conformance.model import (
 from auth_conformance.oracles.caches import by_cache
 from auth_conformance.probe import Missing, Probe, Scene, Unclear
 from auth_conformance.sdk import Check
-from auth_conformance.target import Target
+from auth_conformance.target import OF_ACCOUNTS, Target
 from auth_conformance.transports.recorder import METER, BudgetExceededError, Meter
 
 # How many reading checks run at the same time.
@@ -117,6 +117,11 @@ def unmet(rule: Rule, target: Target, *, allow_disruptive: bool) -> Skipped | No
         if need in target.absent and need not in MEANS:
             return Skipped(f"Not applicable: {target.absent[need]}", applicable=False)
         remedy = target.remedies.get(need, "")
+        if target.nobody_known and need in OF_ACCOUNTS:
+            return Skipped(
+                "Not tested: it needs an account that can log in, and none is declared or could be registered.",
+                remedy,
+            )
         return Skipped(f"Not tested: it needs {NEEDED[need]}, not known for this target.", remedy)
     if rule.impact is Impact.DISRUPTS and not allow_disruptive:
         return Skipped(

@@ -25,6 +25,7 @@ from auth_conformance.commons import read_users
 from auth_conformance.mistakes import keys_of, nearest, sentences
 from auth_conformance.model import Severity
 from auth_conformance.notation import (
+    Codes,
     ConfigurationError,
     OperationName,
     PasswordlessUrl,
@@ -111,9 +112,9 @@ class Settings(BaseSettings):
     """Highest ASVS level of checks."""
     restate: dict[str, Restatement] = Field(default_factory=dict)
     """Other severities, by the code of a check."""
-    only: list[str] = Field(default_factory=list)
+    only: Codes = Field(default_factory=list)
     """Codes or families of checks to run; all where it is empty."""
-    ignore: list[str] = Field(default_factory=list)
+    ignore: Codes = Field(default_factory=list)
     """Codes or families to leave out."""
     fail_on: Literal["info", "low", "medium", "high", "critical"] = "low"
     """Lowest severity that makes the run fail."""
@@ -303,7 +304,7 @@ def _tool_table(data: dict[str, Any]) -> dict[str, Any] | None:
 def read_toml(path: Path) -> dict[str, Any]:
     """The data of a TOML file. Raises ConfigurationError with path and line when it cannot be read."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not valid TOML: {error}.") from error
     except OSError as error:

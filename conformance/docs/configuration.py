@@ -32,6 +32,7 @@ _TYPES = {
     "float": "number",
     "bool": "`true` or `false`",
     "PasswordlessUrl": "text",
+    "Codes": "list of text",
     "OperationName": "operation: method and path",
     "Place": "place in a reply",
     "Pointer": "JSON pointer",

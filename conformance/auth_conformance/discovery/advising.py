@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from auth_conformance.discovery.gaps import REMEDIES
+from auth_conformance.discovery.gaps import ACCOUNTS, REMEDIES
+from auth_conformance.target import OF_ACCOUNTS
 
 if TYPE_CHECKING:
     from auth_conformance.model import Need
@@ -39,7 +40,15 @@ def doctor(target: Target, needs: Mapping[Need, Sequence[str]]) -> str:
     ]
     if missing:
         lines += ["", "Missing:"]
-    for need, codes in missing:
+    nobody = [(need, codes) for need, codes in missing if target.nobody_known and need in OF_ACCOUNTS]
+    if nobody:
+        held = {code for _, several in nobody for code in several}
+        lines.append(
+            f"  an account that can log in (none is declared, none could be registered): {len(held)} checks "
+            "cannot run without one. Add, and ask again:"
+        )
+        lines += [f"      {line}" for line in target.remedies.get(nobody[0][0], ACCOUNTS).splitlines()]
+    for need, codes in [item for item in missing if item not in nobody]:
         lines.append(f"  {need.value}: {', '.join(codes)} cannot run without it. Add:")
         lines += [f"      {line}" for line in target.remedies.get(need, REMEDIES[need]).splitlines()]
     if not missing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import re
 import site
 import sys
 import sysconfig
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _ASGI_ARGUMENTS = 3
 _WSGI_ARGUMENTS = 2
 _LONGEST = 300
+# An address without its scheme, as browsers take it.
+_HOST = re.compile(r"[\w.-]+:\d{1,5}(?:/.*)?")
 _COROUTINE = (
     "{}: the factory is a coroutine; give one that returns the application, as in "
     "def create_app(): return asyncio.run(create_app_async())."
@@ -76,6 +79,10 @@ def _imported(spec: str, name: str, app_dir: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(error.name + ".")):
+            if _HOST.fullmatch(spec):
+                raise ConfigurationError(
+                    f"{spec} is no application. If it is an address, write http://{spec}."
+                ) from None
             raise ConfigurationError(
                 f"{spec}: there is no module {error.name!r} in {folder} or on the Python path."
             ) from None

@@ -16,6 +16,7 @@ from auth_conformance.discovery.registering import register_candidates
 from auth_conformance.discovery.schemas import fields
 from auth_conformance.discovery.signing import token_of
 from auth_conformance.model import Need, Provenance
+from auth_conformance.target import OF_ACCOUNTS
 
 if TYPE_CHECKING:
     from auth_conformance.discovery.knowledge import Knowledge
@@ -201,6 +202,14 @@ logs
 log_file = "path/to/service.log"  # or app = "module:app": what it logs is then read from the loggers
 """
 
+# What most people lack at first.
+ACCOUNTS = """[accounts.a]
+username = "alice"
+password = { env = "A_PASSWORD" }
+[accounts.b]
+username = "bob"
+password = { env = "B_PASSWORD" }
+"""
 # The lines of configuration that supply each need, with names to be replaced.
 REMEDIES: dict[Need, str] = {
     Need(entry.partition("\n")[0]): entry.partition("\n")[2] for entry in _LINES.strip().split("\n\n")
@@ -213,7 +222,10 @@ def fill_gaps(known: Knowledge) -> None:
     for need, sentence in _absences(known).items():
         if need not in met or need is Need.JWT:
             known.absent.setdefault(need, sentence)
-    for need, lines in {**REMEDIES, **_named_remedies(known)}.items():
+    lines_of = {**REMEDIES, **_named_remedies(known)}
+    if known.target().nobody_known:
+        lines_of |= dict.fromkeys(OF_ACCOUNTS, ACCOUNTS)
+    for need, lines in lines_of.items():
         if need not in known.absent and need not in met:
             known.remedies.setdefault(need, lines)
     for need in met - known.absent.keys():

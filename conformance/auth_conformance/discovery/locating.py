@@ -208,7 +208,7 @@ async def calibrate(scout: Scout, address: str) -> None:
         reply = await _warm(scout, path)
         if reply.status is None:
             raise ConfigurationError(
-                f"{address} cannot be reached: {_explained(reply.error or 'no answer')}."
+                f"{address} cannot be reached: {explained(reply.error or 'no answer', address)}."
             )
         scout.remember_fallback(reply, path)
 
@@ -223,8 +223,15 @@ async def _warm(scout: Scout, path: str) -> RawReply:
         await asyncio.sleep(1.0)
 
 
-def _explained(error: str) -> str:
+def explained(error: str, address: str) -> str:
+    """Why a target cannot be reached, and what to try, for the message of a transport."""
     lower = error.lower()
+    if "wrong_version_number" in lower or "record layer failure" in lower:
+        return f"nothing there speaks TLS; is it {address.replace('https://', 'http://', 1)}? ({error})"
+    if "all connection attempts failed" in lower or "connection refused" in lower:
+        return f"nobody listens there; does the service run, and at this port? ({error})"
+    if address.startswith("http://") and lower.startswith("connection closed without an answer"):
+        return f"{error}; if it speaks TLS, write {address.replace('http://', 'https://', 1)}"
     if "certificate" in lower or "ssl" in lower:
         return (
             f"TLS failed ({error}); for a test server with a certificate of its own, let ca_file name its "

@@ -6,13 +6,22 @@ replies into credentials, without sending anything themselves.
 
 from auth_conformance.target.accounts import Account, SessionManagement, Switch, UserManagement, styled
 from auth_conformance.target.belongings import KeyManagement, Objects, Parent, Writing
-from auth_conformance.target.knowledge import Listening, Published, Source, Target, WebSocketRoute, Witness
+from auth_conformance.target.knowledge import (
+    OF_ACCOUNTS,
+    Listening,
+    Published,
+    Source,
+    Target,
+    WebSocketRoute,
+    Witness,
+)
 from auth_conformance.target.logins import Login, LoginStep, Logout, Refresh, Register, address_of
 from auth_conformance.target.operations import Form, Operation, Parameter, Schema, typed
 from auth_conformance.target.passwords import Mailing, PasswordChange, Recovery, Redemption, Verification
 from auth_conformance.target.policy import Policy
 
 __all__ = [
+    "OF_ACCOUNTS",
     "Account",
     "Form",
     "KeyManagement",

@@ -17,6 +17,20 @@ from auth_conformance.target.passwords import PasswordChange, Recovery, Verifica
 from auth_conformance.target.policy import Policy
 from auth_conformance.transports.mailbox import Mailbox
 
+# What only shows to somebody who can log in: without any account it is no use to ask for one of these.
+OF_ACCOUNTS = frozenset(
+    {
+        Need.WITNESS,
+        Need.BEARER,
+        Need.JWT,
+        Need.TOKEN,
+        Need.COOKIE,
+        Need.TWO_SCHEMES,
+        Need.TWO_USERS,
+        Need.LOGIN,
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class WebSocketRoute:
@@ -157,6 +171,11 @@ class Target:
     def shared_kinds(self) -> set[Kind]:
         """The kinds of credential that the witness takes: not keys, where they have a witness of their own."""
         return self.kinds() - ({Kind.KEY} if self.key_witness is not None else set())
+
+    @property
+    def nobody_known(self) -> bool:
+        """Whether no account is known at all: none was declared, and none could be registered."""
+        return not self.accounts
 
     def met_needs(self) -> set[Need]:
         """The needs that are met: what a run can use without another line of configuration."""

@@ -177,6 +177,10 @@ def test_init_writes_a_file_that_runs(url: str, tmp_path: Path) -> None:
     again = command("run", "--only", "TOK102", cwd=tmp_path, env=PASSWORDS)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "exists" in refused(command("init", url, cwd=tmp_path, env=PASSWORDS))
+    named = command(
+        "init", url, "--config", "start.toml", "--output", "own.toml", cwd=tmp_path, env=PASSWORDS
+    )
+    assert "auth-conformance run --config own.toml" in named.stdout
 
 
 def test_doctor_says_what_is_missing_and_which_line_supplies_it(url: str, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field
 
 from auth_conformance.credentials import Kind
 from auth_conformance.discovery import discover
+from auth_conformance.discovery.locating import explained
 from auth_conformance.model import Need
 from auth_conformance.settings import ConfigurationError, load
 from auth_conformance.transports.http import HttpTransport
@@ -497,8 +498,23 @@ def test_a_target_that_does_not_listen_is_one_sentence() -> None:
         finally:
             await transport.close()
 
-    with pytest.raises(ConfigurationError, match=r"http://127\.0\.0\.1:9 cannot be reached"):
+    with pytest.raises(
+        ConfigurationError, match=r"http://127\.0\.0\.1:9 cannot be reached: nobody listens there"
+    ):
         asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("error", "address", "told"),
+    [
+        ("[SSL: WRONG_VERSION_NUMBER] wrong version number", "https://h:80", "is it http://h:80?"),
+        ("connection closed without an answer (x)", "http://h:443", "write https://h:443"),
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate", "https://h", "let ca_file name"),
+        ("[Errno -2] Name or service not known", "http://h", "there is no such host"),
+    ],
+)
+def test_why_a_target_cannot_be_reached_says_what_to_try(error: str, address: str, told: str) -> None:
+    assert told in explained(error, address)
 
 
 def test_a_login_that_reads_the_query(learn: Any) -> None:

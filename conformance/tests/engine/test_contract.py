@@ -154,3 +154,10 @@ def test_the_page_of_the_configuration_is_not_stale() -> None:
     finally:
         sys.path.remove(str(DOCS))
     assert (DOCS / "configuration.md").read_text("utf-8") == page
+
+
+def test_a_file_of_windows_is_read_and_codes_may_share_one_entry(tmp_path: Path) -> None:
+    """Editors there write a byte order mark and two characters at the end of a line."""
+    text = '\ufeffurl = "http://localhost"\r\nonly = ["TOK101, LIF", "SES101"]\r\n'
+    (tmp_path / "auth-conformance.toml").write_bytes(text.encode())
+    assert load({}, start=tmp_path).only == ["TOK101", "LIF", "SES101"]

@@ -86,6 +86,14 @@ def test_last_failed_and_keywords_find_our_items(pytester: pytest.Pytester) -> N
     again.assert_outcomes(failed=1)
 
 
+def test_without_an_account_the_run_is_no_success_and_asks_for_one(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(service=FLAWED)
+    result = pytester.runpytest_subprocess("--auth-app", "service:app", "-k", "TOK102", "-rs")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["*authentication: Incomplete*", "*an account that can log in*"])
+
+
 def test_a_broken_rule_is_one_line_and_no_traceback(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(service=FLAWED)
     pytester.makeconftest(f"def pytest_auth_users():\n    return {USERS}\n")
