@@ -30,7 +30,8 @@ async def forgeable_request(probe: Probe) -> Verdict:
     How: with the cookie of an account of its own, send what a browser sends without asking first: forms,
         multipart and text/plain, from a foreign origin, without one, from `null`, from a sibling, with the
         host somewhere in the address, and by GET; and the honest request with a CSRF token that is empty, made
-        up, another user's, an ended session's, or chosen for cookie and header alike. What the owner reads
+        up, another user's, an ended session's, or chosen for cookie and header alike; likewise each other change
+        that leaves a text which its owner is shown, and the change of the password. What the owner reads
         afterwards decides. The cookie's SameSite grades: where it alone keeps browsers from it, the finding is
         medium; a wrong token in a header, which pages cannot set by themselves, is low; in the hidden field of
         a form, which they can, it is as good as none.

@@ -28,8 +28,9 @@ async def accepted_wrong_password(probe: Probe) -> Verdict:
     Why: a comparison that is skipped for empty values, or handed a list or a query operator, opens every
         account.
     How: at each login send wrong, empty and missing passwords, other JSON types, query operators, the
-        password of somebody else and the user name, on fresh accounts, four between two right ones; a token,
-        cookie or session that opens the witness counts.
+        password of somebody else and the user name, on fresh accounts, four between two right ones; where a code
+        comes by mail, the right password with a wrong, an empty and no code. A token, cookie or session that
+        opens the witness counts.
     Fix: declare the password as `str` (or `SecretStr`) in the request model, and let one function decide:
         `hasher.verify(password, user.password_hash)` for every account, whose hash is never empty.
     """

@@ -40,9 +40,9 @@ async def exchanged_token_kind(probe: Probe) -> Verdict:
 
     Why: a refresh token lives for weeks and is kept where access tokens are not; if it opens the API by
         itself, short lives and rotation protect nothing.
-    How: present refresh and id tokens as access tokens, access tokens to the refresh operation, each of which works
-        where it belongs, and both where passwords are reset: none may set one that logs in. With the true key,
-        remove and change what marks a token as an access token.
+    How: present refresh and id tokens, and what the first of several login steps gives, as access tokens; access
+        tokens to the refresh operation, each of which works where it belongs, and both where passwords are reset:
+        none may set one that logs in. With the true key, remove and change what marks a token as an access token.
     Fix: write the kind into the token and demand it: `if header["typ"] != "at+jwt": raise invalid_token()`.
     """
     return await probe.must_keep_kinds_apart()
