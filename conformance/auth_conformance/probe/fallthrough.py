@@ -123,6 +123,8 @@ class Fallthrough(Sessions, Stored):
                 continue
             if dead is not None:
                 bads.append(Bad(how, dead))
+            elif how == "a revoked credential":
+                self.notes.append(f"{how} for {live.carrier}: not tried (nothing is known that ends one)")
         return bads
 
     async def _expired(self, live: Credential) -> Credential | None:
@@ -150,11 +152,14 @@ class Fallthrough(Sessions, Stored):
             await self.revoke_key(answer)
             return live.with_value(key.value.reveal())
         logout = next((item for item in self.target.logouts if item.kind is kind), None)
-        account = await self.disposable("revoked", kind)
-        if logout is None or account is None or self.target.login(kind) is None:
+        # Where nobody can register it is a session of B: what is good here is A's.
+        account = await self.disposable("revoked", kind) or self.target.accounts.get("b")
+        if logout is None or account is None or account.password is None or self.target.login(kind) is None:
             return None
         session = await self.sign_in(account, kind)
         await self.call(logout.operation, session.credential, label="log out")
+        if not account.expendable:
+            self.forget_shared(account)
         return live.with_value(session.credential.value.reveal())
 
     async def _tried(self, bads: list[Bad], good: Credential) -> list[Trial]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from auth_conformance.model import Failed, Inconclusive, Outcome, Passed, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.probe.core import Answer, Missing, Unclear
-from auth_conformance.probe.refusal import Refusal
+from auth_conformance.probe.mailing import Mailing
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ _PAGES = ("limit", "page_size", "per_page", "size", "count", "first")
 _HUGE = 1_000_000
 _BODY = 10_000_000
 _ITEMS, _BATCHES = 5_000, 2
+# A mail that is not sent has to be waited for, in seconds.
+_NO_MAIL = 1.0
 # What reaches people or money is not done five thousand times.
 _FAR = re.compile(r"(?i)invit|mail|send|notif|message|pay|order|charge|delete|remove|purge")
 
@@ -47,7 +50,7 @@ class Flood:
     works: bool = True
 
 
-class Floods(Refusal):
+class Floods(Mailing):
     """Sentences about how often one may ask."""
 
     async def must_limit_requests(self) -> Verdict:
@@ -62,10 +65,11 @@ class Floods(Refusal):
         floods = await self._floods(account)
 
         async def flooded(flood: Flood) -> None:
+            before = await self._latest_mail(flood, account)
             sent, answer = await self._flood(flood)
             softly = answer is not None and answer.reply.soft and sent > 1
             if answer is None:
-                self._unlimited(flood, sent, violations)
+                limited.extend(await self._took_all(flood, sent, (account, before), violations))
             elif answer.outcome is Outcome.THROTTLED or softly:
                 limited.append(f"{flood.operation} after {sent}")
                 violations.extend([] if softly else self._unusable_signal(flood, answer))
@@ -160,6 +164,46 @@ class Floods(Refusal):
                 return number, answer
         return self._number(flood), None
 
+    async def _latest_mail(self, flood: Flood, account: Account) -> str | None:
+        """The last message to the account; None where this flood mails nothing, or no mailbox is read."""
+        recovery = self.target.recovery
+        if recovery is None or flood.operation != recovery.ask.form.operation.name:
+            return None
+        try:
+            return await self.last_mail(account)
+        except (Missing, Unclear):
+            return None
+
+    async def _took_all(
+        self,
+        flood: Flood,
+        sent: int,
+        mailbox: tuple[Account, str | None],
+        violations: list[Violation],
+    ) -> list[str]:
+        """Every request was answered as the first. Where mails came and then stopped, each mailbox has a limit.
+
+        Nobody may be told that somebody else was mailed too often, so answers do not show such a limit.
+        `mailbox` is whose it is, and the last message before. Returns the words of a limit.
+        """
+        account, before = mailbox
+        last = await self._latest_mail(flood, account)
+        if last in (None, before):
+            self._unlimited(flood, sent, violations)
+            return []
+        await self.send(
+            flood.request,
+            label=f"one more of the {flood.what}: does it come?",
+            role=Role.CONTROL,
+            operation=flood.operation,
+            patient=False,
+        )
+        await asyncio.sleep(_NO_MAIL)
+        if await self._latest_mail(flood, account) == last:
+            return [f"{flood.operation} mails no more within {sent} and does not say so"]
+        self._unlimited(flood, sent, violations)
+        return []
+
     def _unlimited(self, flood: Flood, sent: int, violations: list[Violation]) -> None:
         declared = self.target.policy.request_limits.get(flood.operation)
         if declared is not None and sent >= declared * 1.2:
@@ -169,7 +213,8 @@ class Floods(Refusal):
         else:
             self.notes.append(f"{flood.operation}: no limit within {sent} {flood.what}, which proves none")
             return
-        proof = (self.evidence[-sent], self.evidence[-1])
+        proof = tuple(item for item in self.evidence if item.label.startswith(f"{flood.what}, number "))
+        proof = (proof[0], proof[-1])
         violations.append(Violation(flood.operation, message, None, proof))
 
     @staticmethod

@@ -76,6 +76,8 @@ class Club:
     sessions: dict[str, str] = field(default_factory=dict)
     slips: dict[str, tuple[str, str]] = field(default_factory=dict)
     resets: dict[str, str] = field(default_factory=dict)
+    asked: dict[str, int] = field(default_factory=dict)
+    mails_each: int = 1_000_000
     keys: dict[str, tuple[str, str, list[str]]] = field(default_factory=dict)
     wish: type[BaseModel] = Wish
     most_at_once: int = 100
@@ -219,7 +221,8 @@ def create_app(club: Club) -> FastAPI:  # noqa: C901, PLR0915 - a service is man
         if not club.mails:
             raise HTTPException(403, "no mails today")
         name = body.email.partition("@")[0]
-        if name in club.people:
+        club.asked[name] = club.asked.get(name, 0) + 1
+        if name in club.people and club.asked[name] <= club.mails_each:
             token = secrets.token_urlsafe(24)
             club.resets = {key: value for key, value in club.resets.items() if value != name}
             club.resets[token] = name

@@ -176,6 +176,8 @@ def test_five_thousand_items_at_once_are_too_many() -> None:
 def test_what_refuses_every_time_took_nothing() -> None:
     mails = "POST /forgot took 60 reset mails of a stranger without a limit."
     assert mails in broken(judged("WEB112", Club(joins=True)))
+    few = judged("WEB112", Club(joins=True, mails_each=5))
+    assert mails not in broken(few), "a limit of each mailbox, of which answers say nothing"
     result = judged("WEB112", Club(joins=True, mails=False))
     assert not [message for message in broken(result) if "/forgot" in message], said(result)
     assert "POST /forgot did nothing when it was asked (403)" in said(result)

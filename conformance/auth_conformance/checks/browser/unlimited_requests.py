@@ -32,8 +32,9 @@ async def unlimited_requests(probe: Probe) -> Verdict:
         script fills the table, the mailbox, and every core.
     How: register one name and ask for a reset of one account sixty times each; create keys, list, read and log
         in thirty times, where no limit is only noted. A declared limit (`[policy] request_limits`) has to hold
-        within 120 %. A refusal has to say when to come back, and another account must not notice. Then ask
-        for a page of a million, send a body of ten megabytes, and five thousand items where several are taken.
+        within 120 %. Mails that stop coming into a known mailbox are limited, too. A refusal has to say when to come
+        back, and another account must not notice. Then ask for a page of a million, send a body of ten megabytes,
+        and five thousand items where several are taken.
     Fix: a limiter as a dependency of these routes (slowapi, `limits`), keyed by address and by account, that
         answers 429 with `Retry-After`; `Query(le=100)` for pages, and a bound on the size of bodies.
     """

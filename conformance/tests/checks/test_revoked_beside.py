@@ -1,0 +1,69 @@
+"""MIX103 where nobody can register: what was revoked is a session of B."""
+
+import secrets
+from typing import Annotated
+
+import pytest
+from checks.judging import judged_as_found, said
+from fastapi import Depends, FastAPI, HTTPException, Response
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
+from services.people import PEOPLE
+
+
+class Person(BaseModel):
+    username: str
+    password: str
+
+
+def hall(*, forgives: bool) -> FastAPI:
+    """Tokens and cookies; where it `forgives`, a token that was logged out gives way to the cookie beside it."""
+    app, sessions, ended = FastAPI(), dict[str, str](), set[str]()
+    bearer, cookie = HTTPBearer(auto_error=False), APIKeyCookie(name="sid", auto_error=False)
+
+    def caller(
+        given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+        sid: Annotated[str | None, Depends(cookie)],
+    ) -> str:
+        token = given.credentials if given is not None else None
+        given_up = forgives and token in ended
+        shown = [value for value in (None if given_up else token, sid) if value is not None]
+        names = {sessions.get(value) for value in shown}
+        name = names.pop() if len(names) == 1 else None
+        if name is None:
+            raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
+        return name
+
+    def opened(who: Person) -> str:
+        if PEOPLE.get(who.username) != who.password:
+            raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
+        value = secrets.token_urlsafe(24)
+        sessions[value] = who.username
+        return value
+
+    @app.post("/login")
+    def login(who: Person) -> dict[str, str]:
+        return {"access_token": opened(who), "token_type": "bearer"}
+
+    @app.post("/session")
+    def start(who: Person, response: Response) -> dict[str, str]:
+        response.set_cookie("sid", opened(who), httponly=True, secure=True, samesite="strict")
+        return {"hello": who.username}
+
+    @app.post("/logout", status_code=204)
+    def leave(given: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]) -> None:
+        if sessions.pop(given.credentials, None) is not None:
+            ended.add(given.credentials)
+
+    @app.get("/me")
+    def me(name: Annotated[str, Depends(caller)]) -> dict[str, str]:
+        return {"username": name}
+
+    return app
+
+
+@pytest.mark.parametrize(("forgives", "verdict"), [(False, "passed"), (True, "failed")])
+def test_a_token_that_was_logged_out_gives_way_to_nothing(*, forgives: bool, verdict: str) -> None:
+    result = judged_as_found("MIX103", hall(forgives=forgives))
+    assert result.name == verdict, said(result)
+    assert ("a revoked credential" in result.verdict.reason) == forgives, said(result)
