@@ -142,18 +142,24 @@ class World:
 
     def harvest(self, person: Person, operation: Operation, request: HttpRequest, reply: RawReply) -> None:
         """Keep the ids in a reply to the person, and how things are made."""
-        value = reply.json
-        if operation.method == "POST" and not placeholders(operation.path) and _id_of(value) is not None:
+        value, named = reply.json, self._named(operation.path)
+        whole = _id_of(value, named) is not None
+        if operation.method == "POST" and not placeholders(operation.path) and whole:
             bare = replace(request, headers=tuple(_content(request)), query=())
             self._makers.setdefault(operation.path, bare)
         if operation.method not in {"POST", "GET"} or placeholders(operation.path):
             return
         known = person.ids.setdefault(operation.path, [])
-        for entry in value if isinstance(value, list) else [value]:
-            identifier = _id_of(entry)
+        for entry in [value] if whole else _entries(value):
+            identifier = _id_of(entry, named)
             if identifier is not None and identifier not in known:
                 known.append(identifier)
         del known[:-_IDS]
+
+    def _named(self, collection: str) -> str:
+        """What the document calls the id of what is in a collection: the parameter of the paths below it."""
+        below = (item.path for item in self.target.operations if collection_of(item) == collection)
+        return next((names[0] for path in below if (names := placeholders(path))), "")
 
     async def list_own(self, person: Person, operation: Operation) -> None:
         """Learn the person's ids in the operation's collection from its list, where it has one."""
@@ -184,7 +190,7 @@ class World:
         answer = await self.searcher.send(
             request, label=f"{person.label} makes one more", operation=f"POST {collection}"
         )
-        identifier = _id_of(answer.reply.json) if answer.reply.ok else None
+        identifier = _id_of(answer.reply.json, self._named(collection)) if answer.reply.ok else None
         if identifier is not None:
             known = person.ids.setdefault(collection, [])
             known.append(identifier)
@@ -214,11 +220,12 @@ class World:
         except (Missing, Unclear):
             return None
         after = await self.searcher.call(listing, login, label=f"{person.label} lists after a login")
-        known = {_id_of(entry) for entry in _entries(before.reply.json)}
+        named = self._named(collection)
+        known = {_id_of(entry, named) for entry in _entries(before.reply.json)}
         new = [
             identifier
             for entry in _entries(after.reply.json)
-            if (identifier := _id_of(entry)) is not None and identifier not in known
+            if (identifier := _id_of(entry, named)) is not None and identifier not in known
         ]
         if not new:
             self._not_by_login.add(collection)
@@ -284,7 +291,8 @@ class World:
         if listing is None:
             return None
         answer = await self.searcher.call(listing, login, label="control: its owner lists")
-        listed = [entry for entry in _entries(answer.reply.json) if _id_of(entry) == identifier]
+        named = self._named(collection)
+        listed = [entry for entry in _entries(answer.reply.json) if _id_of(entry, named) == identifier]
         # Only this one: what else is in the list may come and go.
         shown = replace(answer.exchange.reply, digest=f"{identifier}:{len(listed)}")
         return replace(answer, exchange=replace(answer.exchange, reply=shown))
@@ -324,10 +332,13 @@ class World:
         return person
 
 
-def _id_of(value: Any) -> str | None:
-    """The identifier in JSON data: a member `id`, or one that ends so."""
+def _id_of(value: Any, named: str = "") -> str | None:
+    """The identifier in JSON data: the member that paths are `named` after, else `id`, or one that ends so."""
     if not isinstance(value, dict):
         return None
+    told = value.get(named)
+    if isinstance(told, (str, int)) and not isinstance(told, bool):
+        return str(told)
     ranked = sorted(
         value, key=lambda name: (name.lower() not in {"id", "uuid", "pk"}, not name.lower().endswith("id"))
     )

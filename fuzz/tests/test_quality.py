@@ -20,6 +20,7 @@ SAMPLE = frozenset(
     {
         "token/unsigned_token",  # FUZ201
         "grammars/key_folded",  # FUZ202
+        "operations/foreign_ticket_by_number",  # FUZ103
         "grammars/cookie_prefix_dropped",  # FUZ203
         "grammars/list_of_tokens",  # FUZ204
         "operations/forgotten_dependency",  # FUZ101
