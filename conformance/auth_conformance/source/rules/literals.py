@@ -44,6 +44,8 @@ _NAME = re.compile(r"[A-Za-z_][\w.-]*")
 _LARGEST_TEXT = 262_144
 # Where something is imported from: a class by its module.
 _DOTTED = re.compile(r"[a-z_]\w*(?:\.[a-z_]\w*)+\.[A-Z]\w*")
+# How often something may be done: `5/m/user`, `20/m/ip,5/m/key`.
+_RATES = re.compile(r"\d+/\d*[a-z]+(?:/[a-z]+)?(?:,\d+/\d*[a-z]+(?:/[a-z]+)?)*")
 # `STATE_SESSION_KEY = "login_state"` names a place in a session or a cache.
 _SLOTS = (("session", "key"), ("cache", "key"), ("storage", "key"))
 # `PASSWORD_HASH = "argon2"` names how passwords are hashed.
@@ -57,7 +59,7 @@ def is_value(text: str, name: str) -> bool:
     plain = "".join(words(text))
     if len(text) < SHORTEST or _UNSET.search(text) or text.startswith(("/", "./", "http://", "https://")):
         return False
-    if _OPEN.match(text) or _PATTERN.search(text) or _DOTTED.fullmatch(text):
+    if _OPEN.match(text) or _PATTERN.search(text) or _DOTTED.fullmatch(text) or _RATES.fullmatch(text):
         return False
     if len(text.split()) > 1 and not re.search(r"\d", text):
         return False
