@@ -12,7 +12,7 @@ from auth_conformance.oracles.disclosure import Form, Search, Trace, gravest
 from auth_conformance.oracles.passwords import SALT_BITS, Hash, hidden, parse_hash, salt_bits
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.mailing import Mailing
-from auth_conformance.probe.stored import SALTS, Stored
+from auth_conformance.probe.stored import SALTS, SMALLER, Stored
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Resting(Mailing, Stored):
                 REMEDY,
             )
         if dump.partial:
-            return Inconclusive(f"Nothing was found, but {dump.partial}.")
+            return Inconclusive(f"Nothing was found, but {dump.partial}.", SMALLER)
         count = sum(1 for _ in dump.cells())
         return Passed(
             f"In {count} values of {len(dump.tables)} tables the password is only a slow hash ({hashes[0]}).",
@@ -214,7 +214,7 @@ class Resting(Mailing, Stored):
         if violations:
             return Failed(tuple(violations), tuple(self.evidence))
         if dump.partial:
-            return Inconclusive(f"Nothing was found, but {dump.partial}.")
+            return Inconclusive(f"Nothing was found, but {dump.partial}.", SMALLER)
         return Passed(
             f"Of {kinds}, {len(fresh)} new values in the database show nothing that lets anybody in.",
             tuple(self.evidence),
