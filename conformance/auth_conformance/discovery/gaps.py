@@ -6,6 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Kind
+from auth_conformance.discovery.belongings import left_alone
 from auth_conformance.discovery.endings import wordless
 from auth_conformance.discovery.lifecycle import is_logout
 from auth_conformance.discovery.logins import attempts
@@ -321,6 +322,12 @@ def _named_remedies(known: Knowledge) -> dict[Need, str]:
     if endings:
         choice = ", ".join(f'"{operation.name}"' for operation in endings[:3])
         found[Need.LOGOUT] = f"logout = [{choice}]  # the one that ends a login\n"
+    alone = left_alone(known) if known.objects is None else None
+    if alone is not None:
+        found[Need.OBJECTS] = (
+            f'[objects]  # not tried unasked, because of its name\ncreate = "{alone.create.name}"\n'
+            f'read = "{alone.read.name}"\ntext_field = "{alone.text.pointer.lstrip("/")}"\nidentifier = "/id"\n'
+        )
     for operation in known.by_method("POST", "PUT"):
         needed = [
             item

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import jwt
 import pytest
 from discovery_people import PASSWORDS, Store
-from fastapi import Depends, FastAPI, Form, Header, HTTPException, Query, Request, Response
+from fastapi import Body, Depends, FastAPI, Form, Header, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.security import APIKeyCookie, APIKeyHeader, APIKeyQuery, HTTPBearer, OAuth2PasswordBearer
 from pydantic import BaseModel, Field
@@ -530,6 +530,29 @@ def test_a_login_that_reads_the_query(learn: Any) -> None:
         return {"username": name}
 
     assert learn(app).target.logins[0].encoding == "query"
+
+
+def test_a_collection_that_may_cost_money_is_named_and_left_alone(learn: Any) -> None:
+    app, store, made = FastAPI(), Store(), list[str]()
+    known_caller = bearer_of(store)
+
+    @app.post("/login")
+    def login(username: str, password: str) -> dict[str, str]:
+        return {"access_token": store.log_in(username, password)}
+
+    @app.post("/orders")
+    def order(item: Annotated[str, Body(embed=True)], name: Annotated[str, known_caller]) -> dict[str, str]:
+        made.append(name)
+        return {"id": str(len(made)), "item": item}
+
+    @app.get("/orders/{number}")
+    def read(number: str, name: Annotated[str, known_caller]) -> dict[str, str]:
+        return {"id": number, "owner": name}
+
+    target = learn(app).target
+    assert target.objects is None
+    assert not made
+    assert 'create = "POST /orders"\nread = "GET /orders/{number}"' in target.remedies[Need.OBJECTS]
 
 
 def test_the_document_is_given_as_a_file_or_a_path_but_never_from_elsewhere(
