@@ -37,6 +37,8 @@ class SessionList(Holdings):
         violations = await self._values_as_credentials(sessions, viewer)
         doubts: list[str] = []
         with self.doubting(doubts):
+            violations += await self._strangers_shown(sessions, viewer, kind)
+        with self.doubting(doubts):
             violations += await self._stranger_ends(sessions, viewer, kind, doubts)
         if sessions.end is None and sessions.end_all is None:
             message = f"{sessions.listing.name} lists logins, and no operation ends one."
@@ -172,6 +174,26 @@ class SessionList(Holdings):
                     )
                     found.append(Violation(sessions.listing.name, message, Severity.HIGH, tuple(proofs)))
         return found[:1]
+
+    async def _strangers_shown(
+        self, sessions: SessionManagement, viewer: Session, kind: Kind
+    ) -> list[Violation]:
+        """Another user's new login, by the name that its owner's list gives it, must not stand in this one's list."""
+        other = await self.disposable("another user") or self.target.accounts.get("b")
+        if other is None or other.password is None:
+            return []
+        proofs: list[Exchange] = []
+        for _ in range(2):
+            theirs = await self._view(other, kind, [])
+            before, _ = await self._listed(sessions, viewer, "list one's own logins")
+            _, name, listed = await self._named(sessions, other, kind, theirs)
+            after, shown = await self._listed(sessions, viewer, "list one's own logins once another user came")
+            was, now = ({str(item.get(sessions.identifier)) for item in seen} for seen in (before, after))
+            if name in was or name not in now:
+                return []
+            proofs += [listed, shown]
+        message = f"{sessions.listing.name} shows the logins of another user."
+        return [Violation(sessions.listing.name, message, Severity.HIGH, tuple(proofs))]
 
     async def _stranger_ends(
         self, sessions: SessionManagement, viewer: Session, kind: Kind, doubts: list[str]
