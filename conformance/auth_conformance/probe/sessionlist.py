@@ -187,7 +187,9 @@ class SessionList(Holdings):
             theirs = await self._view(other, kind, [])
             before, _ = await self._listed(sessions, viewer, "list one's own logins")
             _, name, listed = await self._named(sessions, other, kind, theirs)
-            after, shown = await self._listed(sessions, viewer, "list one's own logins once another user came")
+            after, shown = await self._listed(
+                sessions, viewer, "list one's own logins once another user came"
+            )
             was, now = ({str(item.get(sessions.identifier)) for item in seen} for seen in (before, after))
             if name in was or name not in now:
                 return []

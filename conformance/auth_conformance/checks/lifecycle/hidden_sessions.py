@@ -30,8 +30,8 @@ async def hidden_sessions(probe: Probe) -> Verdict:
         operation that ends any login by its name ends everybody's.
     How: a user logs in three times, lists the logins, and ends one by its name: it must be refused, its refresh
         token too, and the others go on. Then all others, and all by an administrator. Another user's login must
-        not end. What the list shows is presented as a credential of each kind. Where a limit is declared
-        (`session_limit`), one login more must not live beside all others. No such list at all is low.
+        not be shown, and must not end. What the list shows is presented as a credential of each kind. Where a limit
+        is declared (`session_limit`), one login more must not live beside all others. No such list at all is low.
     Fix: `GET /sessions` and `DELETE /sessions/{id}` over the session table, with the owner in the statement, and
         with an id that is not the credential: `update(Session).where(Session.id == id, Session.user_id == user.id)`.
     """
