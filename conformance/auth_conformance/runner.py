@@ -246,7 +246,9 @@ def _is_a_cache_s(violation: Violation) -> bool:
 
 
 def _met_a_limit(verdict: Inconclusive, seen: Sequence[Exchange]) -> bool:
-    return "429" in verdict.reason or any(item.outcome is Outcome.THROTTLED for item in seen)
+    """Whether a limit is why nothing was decided: a limit met on the way there is not."""
+    told = "429" in verdict.reason or "limit" in verdict.reason.lower()
+    return told or (bool(seen) and seen[-1].outcome is Outcome.THROTTLED)
 
 
 def _patience_for(seen: Sequence[Exchange], patience: float) -> str:
