@@ -148,8 +148,9 @@ async def run_check(check: Check, scene: Scene) -> Result:
         meter = Meter(rule.budget)
         METER.set(meter)
         verdict = await _decide(check, probe)
-    # What disrupts runs alone: no other check uses the account meanwhile.
-    if rule.impact is Impact.DISRUPTS and (told := await _given_back(scene, rule)):
+    # What disrupts runs alone: no other check uses the account meanwhile. Nor does one that this check has disabled.
+    undoes = rule.impact is Impact.DISRUPTS or any(code == rule.code for code, _ in scene.shut)
+    if undoes and (told := await _given_back(scene, rule)):
         verdict = _with_notes(verdict, told)
     if isinstance(verdict, Failed):
         verdict = _without_caches(verdict)
@@ -202,14 +203,14 @@ async def _renewed(scene: Scene, rule: Rule) -> bool:
 
 
 async def _given_back(scene: Scene, rule: Rule) -> list[str]:
-    """Undo what the check did to the passwords of declared accounts; what could not be undone."""
+    """Undo what the check did to declared accounts; what could not be undone."""
     METER.set(None)
     try:
         async with asyncio.timeout(LONGEST):
-            return await Probe(scene, rule).passwords_back()
+            return await Probe(scene, rule).given_back()
     except (BudgetExceededError, TimeoutError) as error:
         why = str(error) or "no answer in time"
-        return [f"spare accounts may have kept passwords that this run had set: {why}"]
+        return [f"spare accounts may be left as this check had made them: {why}"]
 
 
 def _with_notes(verdict: Verdict, told: Sequence[str]) -> Verdict:

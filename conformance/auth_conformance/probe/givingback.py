@@ -1,10 +1,11 @@
-"""`passwords_back`: declared spare accounts get the passwords back that their owner knows."""
+"""`given_back`: declared spare accounts are enabled again, and get the passwords back that their owner knows."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from auth_conformance.probe.core import Missing, Unclear
+from auth_conformance.probe.holdings import Holdings
 from auth_conformance.probe.mailing import Mailing
 from auth_conformance.secret import Secret
 
@@ -13,9 +14,39 @@ if TYPE_CHECKING:
 
 
 class GivingBack(Mailing):
-    """Undoes what checks of passwords have to do to accounts that are somebody's."""
+    """Undoes what checks have to do to accounts that are somebody's."""
 
-    async def passwords_back(self) -> list[str]:
+    async def given_back(self) -> list[str]:
+        """Undo what this check did to declared spare accounts. Returns what could not be undone, for the notes."""
+        return [*await self._enabled_again(), *await self._passwords_back()]
+
+    async def _enabled_again(self) -> list[str]:
+        """Accounts that the check has disabled; those that the run registered itself may stay so."""
+        users = self.target.users
+        keeper = Holdings(self.scene, self.rule)
+        mine = {key: facts for key, facts in self.scene.shut.items() if key[0] == self.rule.code}
+        told = []
+        for key, facts in mine.items():
+            del self.scene.shut[key]
+            if self.target.register is not None or users is None:
+                continue
+            if users.enable is None:
+                told.append(
+                    f"{key[1]} stayed disabled: nobody is known who can enable it; see [users.enable]"
+                )
+                continue
+            try:
+                answer = await keeper.as_administrator(users.enable, facts, "enable the account again")
+            except (Missing, Unclear) as reason:
+                told.append(f"{key[1]} stayed disabled: {reason}")
+                continue
+            if not answer.granted:
+                told.append(
+                    f"{key[1]} stayed disabled: {users.enable.operation.name} answered {answer.status}"
+                )
+        return told
+
+    async def _passwords_back(self) -> list[str]:
         """Set each declared spare account's own password again where a check has set another.
 
         Returns what could not be undone, for the notes: the password that such an account has is of this run,

@@ -226,7 +226,13 @@ class Holdings(Revocation):
         if switch.operation.method == "PUT" and body is not None:
             properties = next(iter(switch.operation.bodies.values()), {}).get("properties", {})
             body = {**{key: facts[key] for key in properties if key in facts}, **body}
-        return await self.call(switch.operation, admin, label=label, values={name: value}, body=body)
+        answer = await self.call(switch.operation, admin, label=label, values={name: value}, body=body)
+        users = self.target.users
+        if users is not None and answer.granted and switch == users.disable:
+            self.scene.shut[self.rule.code, value] = facts
+        elif users is not None and answer.granted and switch in (users.enable, users.delete):
+            self.scene.shut.pop((self.rule.code, value), None)
+        return answer
 
 
 def told_once(violations: list[Violation]) -> tuple[Violation, ...]:

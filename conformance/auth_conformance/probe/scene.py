@@ -42,8 +42,9 @@ class Scene:
     `ca_file` holds the authority that signed the target's certificate, where the usual ones did not.
 
     `lent` are the declared expendable accounts that each check was given: (code, label); `lost` those whom
-    their password does not let in any more, `unknown` those that it
-    never did; `altered` those that kept a password of the run.
+    their password does not let in any more, `unknown` those that it never did; `altered` those that kept a
+    password of the run. `shut` are the facts of the accounts that are disabled just now, by the check that did
+    it and what administrators call them.
 
     `sampler` makes a request that an operation's schemas allow: (operation, chance, path_values=...).
     """
@@ -69,6 +70,7 @@ class Scene:
     lost: set[str] = field(default_factory=set)
     unknown: set[str] = field(default_factory=set)
     altered: set[str] = field(default_factory=set)
+    shut: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     waited: float = 0.0
     # The loopback address that requests come from which name none: another one once a limit was met.
     caller: str | None = None

@@ -1,7 +1,9 @@
 """A service that calls its people staff: they are known by the members of the page that names its caller."""
 
+import asyncio
 import secrets
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -11,7 +13,10 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 from services.people import PEOPLE
 
+from auth_conformance import catalog
+from auth_conformance.engine import conduct
 from auth_conformance.model import Failed, Passed, Skipped
+from auth_conformance.settings import load
 
 Bearer = Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]
 NOBODY = HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
@@ -115,3 +120,20 @@ def test_a_spare_account_that_was_never_let_in_is_named(monkeypatch: pytest.Monk
     result = judged("CRD101", works(forgets=False))
     assert isinstance(result.verdict, Skipped), said(result)
     assert "refuses the password of the expendable account 'spare'" in result.verdict.reason
+
+
+def test_a_spare_account_that_a_check_has_disabled_serves_the_next_one() -> None:
+    names = {"a": "alice", "b": "bob", "admin": "chief", "spare": "spare"}
+    accounts: dict[str, dict[str, Any]] = {
+        label: {"username": name, "password": {"env": f"PASSWORD_OF_{name}".upper()}}
+        for label, name in names.items()
+    }
+    accounts["spare"]["role"] = "expendable"
+    settings = load({"accounts": accounts}, start=Path("/"))
+    checks = [catalog.load()[code] for code in ("CRD109", "CRD101")]
+    run = asyncio.run(conduct(settings, checks, app=works(forgets=False)))
+    results = {item.rule.code: item for item in run.results}
+    assert not any(
+        "disabled accounts" in note for note in results["CRD109"].verdict.notes
+    )  # so it disabled one
+    assert isinstance(results["CRD101"].verdict, Passed), said(results["CRD101"])
