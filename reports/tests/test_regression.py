@@ -45,6 +45,7 @@ from auth_conformance.model import (
 from auth_conformance.testing import FAST_HASHING, find_flaw
 from auth_conformance.transports.wire import Served, serve_app
 from auth_reports.regression import LISTING, NotWritten, earlier, export, regression, told
+from auth_reports.regression.steps import steps_to
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -609,6 +610,16 @@ def test_an_account_that_was_deleted_and_registered_again_is_registered_once(sam
     made = regression(replace(of(sample, evidence, None), origins=origins), sample.run())
     assert not isinstance(made, NotWritten), made
     assert made.text.count('"/register"') == 1
+
+
+def test_each_of_several_changes_of_a_password_is_repeated(sample: ModuleType) -> None:
+    changes = tuple(
+        exchange(number, "/password", f'{{"current": "{MARK(number)}", "new": "{MARK(number + 1)}"}}', "")
+        for number in (1, 2, 3)
+    )
+    login = exchange(4, "/login", f'{{"username": "ann", "password": "{MARK(4)}"}}', "{}")
+    finding = replace(of(sample, (login,), None), origins=changes)
+    assert steps_to(exchange(5, "/me", "", "{}"), finding) == [*changes, login]
 
 
 def test_a_place_that_no_client_reads_is_said(sample: ModuleType) -> None:

@@ -49,7 +49,8 @@ def _needed(origins: Sequence[Exchange], wanting: Sequence[Exchange]) -> list[Ex
         newer = given.setdefault(origin.operation, set())
         if origin.number in asked_for or confirms or (gives & wanted) - newer:
             kept.append(origin)
-            newer |= gives
+            # Not the secrets that it takes: a change of password takes what the change before it gave.
+            newer |= gives - (asked(origin) - wanted)
             wanted |= _wants(origin)
             asked_for |= {letter.asked for letter in origin.request.mailed}
     return kept
