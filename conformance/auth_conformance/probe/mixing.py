@@ -23,6 +23,8 @@ from auth_conformance.probe.schemes import Schemes, declares
 from auth_conformance.transports.journal import Journal, open_journal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from auth_conformance.target import Operation, Witness
 
 REFUSED = "refused"
@@ -343,7 +345,9 @@ class Mixing(Bookkeeping, Schemes):
         operation: Operation,
         *,
         again: bool,
-        **parts: object,
+        body: object = None,
+        values: Mapping[str, str] | None = None,
+        pointer: str | None = None,
     ) -> Answer:
         mark = self._journal.mark() if self._journal is not None else 0
         answer = await self.call(
@@ -353,7 +357,9 @@ class Mixing(Bookkeeping, Schemes):
             headers=pair.headers,
             query=pair.query,
             fresh=again,
-            **parts,  # type: ignore[arg-type] # body, values and pointer go through as they are
+            body=body,
+            values=values,
+            pointer=pointer,
         )
         if answer.judgement is not None:
             raise Unclear(f"{operation.name}: {answer.why}")

@@ -117,7 +117,9 @@ class Sending(Chance):
             self.scene.recorder.pace.rushed()
         sent, judgement = await self._let_through(request, once, _WAITS if patient else 0)
         if theirs and patient:
-            request, sent, judgement = await self._by_another_caller(request, once, sent, judgement, entering)
+            request, sent, judgement = await self._by_another_caller(
+                request, once, sent, judgement, entering=entering
+            )
         exchange = replace(sent.exchange, outcome=judgement.outcome if judgement else None)
         answer = Answer(request, sent.reply, exchange, judgement)
         self.evidence.append(exchange)
@@ -136,7 +138,8 @@ class Sending(Chance):
         once: Callable[[HttpRequest], Awaitable[tuple[Sent, Judgement | None]]],
         sent: Sent,
         judgement: Judgement | None,
-        entering: bool,  # noqa: FBT001 - one of five that describe one request
+        *,
+        entering: bool,
     ) -> tuple[HttpRequest, Sent, Judgement | None]:
         """What was sent and answered in the end: a request that met a limit is sent from other addresses."""
         for _ in range(_CALLERS):

@@ -43,13 +43,15 @@ class Strangers(Ground):
         if answer.outcome is not None:
             return
         shown = self._shows(answer, self._caller)
-        if not self._let_in(answer, good, bool(credentials)) and not shown:
+        if not self._let_in(answer, good, with_credential=bool(credentials)) and not shown:
             self.ledger.tried(rule, answer.exchange)
             if odd:
                 self.ledger.tried(rules.CRASH, answer.exchange)
             return
         again = await self._send(await self._fresh(request), credentials, f"again: {label}", fresh=True)
-        if not (self._let_in(again, good, bool(credentials)) or self._shows(again, self._caller)):
+        if not (
+            self._let_in(again, good, with_credential=bool(credentials)) or self._shows(again, self._caller)
+        ):
             return
         if again.reply.header("age") is not None:
             return
@@ -60,7 +62,7 @@ class Strangers(Ground):
             (good, answer, again),
         )
 
-    def _let_in(self, answer: Answer, good: Answer, with_credential: bool) -> bool:  # noqa: FBT001
+    def _let_in(self, answer: Answer, good: Answer, *, with_credential: bool) -> bool:
         """Whether a stranger got what the live credential gets, at an operation that demands one."""
         if not self._guarded or not answer.reply.ok:
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Severity
@@ -11,6 +12,8 @@ from auth_fuzz.stories.model import Life
 from auth_fuzz.stories.sessions import Sessions
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from auth_conformance.probe import Answer
     from auth_fuzz.stories.cast import Held
 
@@ -55,20 +58,23 @@ class Looks(Sessions):
             if demanded is Life.DEAD and not held.holding.used and why != "it has expired":
                 await self._dead_refresh(held, why)
             return
+        once_more = partial(self._present, held.credential, f"again: {held.holding.name}", fresh=True)
         answer = await self._present(held.credential, f"{held.holding.name} at the witness")
         if answer.outcome is not None:
             return
         if answer.reply.ok:
-            await self._opened_by(held, demanded, why, answer)
+            await self._opened_by(held, demanded, why, answer, once_more)
         elif demanded is Life.ALIVE and answer.status in {401, 403}:
-            await self._refused(held, answer)
+            await self._refused(held, answer, once_more)
 
-    async def _opened_by(self, held: Held, demanded: Life, why: str, answer: Answer) -> None:
+    async def _opened_by(
+        self, held: Held, demanded: Life, why: str, answer: Answer, once_more: Callable[[], Awaitable[Answer]]
+    ) -> None:
         actor = self.actor(held.holding.owner)
         principal = answer.exchange.reply.principal
         others = {item.principal for item in self.actors.values() if item is not actor} - {None}
         if demanded is Life.DEAD or principal in others:
-            again = await self._present(held.credential, f"again: {held.holding.name}", fresh=True)  # type: ignore[arg-type] # looked at by the caller
+            again = await once_more()
             if not again.reply.ok or again.reply.header("age") is not None:
                 return
             self.tell(f"{held.holding.name} is presented", accepted(answer), accepted(again))
@@ -82,8 +88,8 @@ class Looks(Sessions):
             severity = Severity.MEDIUM if why == "the password was changed" else None
             raise BrokenError(rules.ZOMBIE, f"{held.holding.name} is alive, although {why}", place, severity)
 
-    async def _refused(self, held: Held, answer: Answer) -> None:
-        again = await self._present(held.credential, f"again: {held.holding.name}", fresh=True)  # type: ignore[arg-type] # looked at by the caller
+    async def _refused(self, held: Held, answer: Answer, once_more: Callable[[], Awaitable[Answer]]) -> None:
+        again = await once_more()
         waited = self.moved or self.searcher.skipped != self._skipped
         if again.reply.ok or again.outcome is not None or waited:
             # After a pause a session may be idle for too long: how long is the service's own business.
