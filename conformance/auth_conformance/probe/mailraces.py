@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from auth_conformance.model import Exchange, Failed, Inconclusive, Need, Role, Severity, Verdict, Violation
+from auth_conformance.model import Failed, Inconclusive, Need, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.entry import Fingerprint
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.mailing import Mailing
@@ -182,24 +183,14 @@ class MailRaces(Volleys, Mailing):
         if len(found) < 2:
             return None
         baseline = await self.baseline(self.witness, (await self.log_in(account)).credential)
-        proofs: list[Exchange] = []
-        for answer, credential in list(found.values())[:4]:
-            used = await self.call(
-                self.witness.operation,
-                credential,
-                label="use a login that a confirmation gave",
-                role=Role.ATTACK,
-                baseline=baseline,
-                pointer=self.witness.identity or None,
-                fresh=True,
-            )
-            if used.accepted:
-                proofs += [answer.exchange, used.exchange]
-        if len(proofs) < 4:
+        alive = await self.those_that_live(
+            list(found.values())[:4], baseline, "use a login that a confirmation gave"
+        )
+        if len(alive) < 2:
             return None
         name = self.verification.confirm.form.operation.name
         message = (
             f"{name} gave {len(found)} logins for one token that was presented {TOGETHER} times at once "
-            f"({race.at_once} in work together); {len(proofs) // 2} of those tried work."
+            f"({race.at_once} in work together); {len(alive)} of those tried work."
         )
-        return Violation(name, message, None, tuple(proofs))
+        return Violation(name, message, None, tuple(itertools.chain(*alive)))

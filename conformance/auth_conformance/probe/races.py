@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -125,30 +126,19 @@ class Races(MailRaces, SlotRaces, Reuse, AccountRows):
             return None
         live = await self.credential(kind)
         baseline = await self.baseline(self.witness, live)
-        proofs: list[Exchange] = []
-        alive = 0
-        for access, (answer, _) in children.items():
-            used = await self.call(
-                self.witness.operation,
-                replace(live, value=access, companions=()),
-                label="use a child of the race",
-                role=Role.ATTACK,
-                baseline=baseline,
-                pointer=self.witness.identity or None,
-                fresh=True,
-            )
-            if used.accepted:
-                alive += 1
-                proofs += [answer.exchange, used.exchange]
-        if alive < 2:
-            self.notes.append(f"round {number + 1}: {len(children)} children, of which {alive} lived")
+        issued = [
+            (answer, replace(live, value=access, companions=())) for access, (answer, _) in children.items()
+        ]
+        alive = await self.those_that_live(issued, baseline, "use a child of the race")
+        if len(alive) < 2:
+            self.notes.append(f"round {number + 1}: {len(children)} children, of which {len(alive)} lived")
             return None
         operation = self.refresh_flow.operation.name
         message = (
             f"{operation} gave {len(children)} different tokens for one refresh token that was presented "
-            f"{len(race.answers)} times at once ({race.at_once} in work together); {alive} of them work."
+            f"{len(race.answers)} times at once ({race.at_once} in work together); {len(alive)} of them work."
         )
-        return Violation(operation, message, None, tuple(proofs[:8]))
+        return Violation(operation, message, None, tuple(itertools.chain(*alive))[:8])
 
     async def _still_refreshes(self, account: Account, kind: Kind) -> None:
         session = await self._family(account, kind)

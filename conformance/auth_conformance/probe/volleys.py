@@ -14,8 +14,11 @@ from auth_conformance.probe.holdings import Holdings
 from auth_conformance.transports.volley import Volley
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from auth_conformance.credentials import Credential
+    from auth_conformance.model import Exchange
+    from auth_conformance.oracles.entry import Baseline
     from auth_conformance.transports.message import HttpRequest
 
 ROUNDS = 5
@@ -84,6 +87,25 @@ class Volleys(Holdings):
         ]
         # In this process a request is in work from its call on; elsewhere it may have waited in a queue.
         return Race(tuple(answers), most_at_once(spans if self.target.in_process else in_work(spans, solo)))
+
+    async def those_that_live(
+        self, issued: Iterable[tuple[Answer, Credential]], baseline: Baseline, label: str
+    ) -> list[tuple[Exchange, Exchange]]:
+        """Use what a race issued: the answer that gave it and its use, of each credential that lets its owner in."""
+        alive = []
+        for answer, credential in issued:
+            used = await self.call(
+                self.witness.operation,
+                credential,
+                label=label,
+                role=Role.ATTACK,
+                baseline=baseline,
+                pointer=self.witness.identity or None,
+                fresh=True,
+            )
+            if used.accepted:
+                alive.append((answer.exchange, used.exchange))
+        return alive
 
     def crashes_of(self, race: Race) -> list[str]:
         """A crash of the service leaves a doubt; a limit is noted, and what it refused was no attack."""
