@@ -6,12 +6,11 @@ import secrets
 import sqlite3
 from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import Annotated
 
 import pytest
-from fastapi import Depends, FastAPI, HTTPException
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel
+from services.callers import names_its_caller
 
 from auth_conformance import catalog
 from auth_conformance.engine import conduct
@@ -65,14 +64,7 @@ def service(folder: Path, tables: str, *, one_by_one: bool) -> FastAPI:
         sessions[token] = name
         return {"access_token": token, "token_type": "bearer"}
 
-    @app.get("/me")
-    async def me(
-        given: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
-    ) -> dict[str, str]:
-        if given is None or given.credentials not in sessions:
-            raise HTTPException(401, "log in", {"WWW-Authenticate": "Bearer"})
-        return {"username": sessions[given.credentials]}
-
+    names_its_caller(app, sessions)
     return app
 
 

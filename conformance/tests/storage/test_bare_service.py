@@ -9,12 +9,11 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
 
 import pytest
-from fastapi import Depends, FastAPI, HTTPException
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel
+from services.callers import names_its_caller
 
 from auth_conformance import catalog
 from auth_conformance.engine import conduct
@@ -60,14 +59,7 @@ def service(folder: Path, stored: Callable[[str, bytes], str]) -> FastAPI:
         sessions[token] = person.username
         return {"access_token": token, "token_type": "bearer"}
 
-    @app.get("/me")
-    async def me(
-        given: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
-    ) -> dict[str, str]:
-        if given is None or given.credentials not in sessions:
-            raise HTTPException(401, "log in", {"WWW-Authenticate": "Bearer"})
-        return {"username": sessions[given.credentials]}
-
+    names_its_caller(app, sessions)
     return app
 
 
