@@ -135,22 +135,34 @@ def _set(values: list[tuple[Any, str, object]], *, forget: bool) -> None:
 
 
 @cache
-def _error(loaded: tuple[type[BaseException], ...]) -> type[BaseException]:
-    def build(self: TimeoutError, *args: object) -> None:
-        TimeoutError.__init__(self, *args)
+def _error(base: type[OSError], loaded: tuple[type[BaseException], ...]) -> type[BaseException]:
+    def build(self: OSError, *args: object) -> None:
+        base.__init__(self, *args)
 
     try:
-        return type(
-            "InjectedError", (TimeoutError, *loaded), {"__init__": build, "__str__": lambda _: "injected"}
-        )
+        return type("InjectedError", (base, *loaded), {"__init__": build, "__str__": lambda _: "injected"})
     except TypeError:  # two of them do not go together
-        return type("InjectedError", (TimeoutError,), {})
+        return type("InjectedError", (base,), {})
 
 
 def injected() -> type[BaseException]:
-    """The exception of a store that is down."""
+    """The exception of a store that is down: it timed out, or was not reached where a mapper asks.
+
+    Out of its own work SQLAlchemy takes a timeout for the end of the task, and throws the connection away amid its
+    transaction. What still held a cursor of it kept SQLite locked, and the rest of the run was judged on that.
+    """
     found = [getattr(sys.modules.get(module), name, None) for module, name in _ERRORS]
-    return _error(tuple(item for item in found if isinstance(item, type)))
+    base = ConnectionError if _asked_by_a_mapper(inspect.currentframe()) else TimeoutError
+    return _error(base, tuple(item for item in found if isinstance(item, type)))
+
+
+def _asked_by_a_mapper(frame: types.FrameType | None) -> bool:
+    while frame is not None:
+        # What stands in for a function of the mapper's is no work of it.
+        if _package(frame) == "sqlalchemy" and frame.f_code.co_name != "stand_in":
+            return True
+        frame = frame.f_back
+    return False
 
 
 class Watch:

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import pytest
 from fastapi import Depends, FastAPI
-from sqlalchemy import create_engine, select
+from sqlalchemy import create_engine, event, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from auth_conformance.transports.asgi import AsgiTransport
@@ -158,6 +159,16 @@ class Person(Base):
     password_hash: Mapped[str]
 
 
+def new_number() -> str:
+    return "T-1"
+
+
+class Ticket(Base):
+    __tablename__ = "tickets"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(default=new_number)
+
+
 def test_rows_can_be_lost_and_can_lose_their_digests_for_a_while() -> None:
     engine = create_engine("sqlite://")
     Base.metadata.create_all(engine)
@@ -177,3 +188,16 @@ def test_rows_can_be_lost_and_can_lose_their_digests_for_a_while() -> None:
             assert (found.id, found.name, found.password_hash) == (1, "ada@lovelace.example.com", None)
         assert found.password_hash == digest
         assert not session.dirty
+
+
+def test_a_fault_in_what_a_mapper_asks_does_not_cost_the_connection() -> None:
+    engine = create_engine("sqlite://")
+    Base.metadata.create_all(engine)
+    lost: list[object] = []
+    event.listen(engine, "invalidate", lambda *told: lost.append(told))
+    with broken(point(new_number)) as struck, Session(engine) as session:
+        session.add(Ticket(id=7))
+        with pytest.raises(SQLAlchemyError):
+            session.flush()
+    assert struck.fired == 1
+    assert lost == []
