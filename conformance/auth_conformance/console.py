@@ -154,10 +154,11 @@ class Console:
         self._grouped(skipped, "not tested", "bright_black")
 
     def _grouped(self, results: list[Result], word: str, colour: str) -> None:
-        for (reason, remedy), codes in _by_reason(results).items():
-            more = f" and {len(codes) - 1} more" if len(codes) > 1 else ""
-            named = f" ({', '.join(codes)})" if more else ""
-            self._hanging(f"{codes[0]}{more} {word}", reason.removeprefix("Not tested: ") + named, colour)
+        for remedy, reasons in _by_remedy(results).items():
+            for reason, codes in reasons.items():
+                more = f" and {len(codes) - 1} more" if len(codes) > 1 else ""
+                named = f" ({', '.join(codes)})" if more else ""
+                self._hanging(f"{codes[0]}{more} {word}", reason.removeprefix("Not tested: ") + named, colour)
             self._remedy(remedy)
 
     def _severities(self, run: Run) -> None:
@@ -190,13 +191,14 @@ class Console:
         click.echo(click.style(text, fg=colour, bold=bold) if colour else text, color=self.coloured)
 
 
-def _by_reason(results: Iterable[Result]) -> dict[tuple[str, str], list[str]]:
-    """The codes of what was inconclusive or skipped, by reason and remedy."""
-    reasons: dict[tuple[str, str], list[str]] = {}
+def _by_remedy(results: Iterable[Result]) -> dict[str, dict[str, list[str]]]:
+    """The codes of what was inconclusive or skipped, by remedy and then by reason: a line to add is told once."""
+    remedies: dict[str, dict[str, list[str]]] = {}
     for result in results:
         if isinstance(result.verdict, (Inconclusive, Skipped)):
-            reasons.setdefault((result.verdict.reason, result.verdict.remedy), []).append(result.rule.code)
-    return reasons
+            reasons = remedies.setdefault(result.verdict.remedy, {})
+            reasons.setdefault(result.verdict.reason, []).append(result.rule.code)
+    return remedies
 
 
 def _others(findings: list[Finding]) -> str:

@@ -1,5 +1,6 @@
 """What the terminal says at the end of a run."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -46,6 +47,24 @@ def test_what_was_not_tested_is_grouped_alike_and_keeps_the_first_code_short(
     assert capsys.readouterr().out.splitlines()[:2] == [
         "STO101 and 2 more not tested  needs db, which is not known. (STO101, STO102, STO105)",
         "      database = 1",
+    ]
+
+
+def test_one_line_to_add_is_told_once_below_all_the_reasons_that_ask_for_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = undecided(TOK112="no key", CRD117="no mail", TOK201="no clock and no key")
+    lines = {"TOK112": "[signing]", "CRD117": "[mailbox]", "TOK201": "[signing]"}
+    results = tuple(
+        replace(item, verdict=Skipped(item.verdict.reason, lines[item.rule.code])) for item in run.results
+    )
+    Console().summary(replace(run, results=results))
+    assert capsys.readouterr().out.splitlines()[:5] == [
+        "TOK112 not tested  no key",
+        "TOK201 not tested  no clock and no key",
+        "      [signing]",
+        "CRD117 not tested  no mail",
+        "      [mailbox]",
     ]
 
 
