@@ -131,6 +131,7 @@ def test_a_filter_in_front_does_not_pass_for_the_application(name: str) -> None:
         ("forgets_everybody", "half_checked_key.2"),
         ("forgets_everybody", "selecting_key_id"),
         ("forgets_everybody", "unsafe_get.2"),
+        ("stale_cache", "open_when_broken"),
     ],
 )
 def test_a_flaw_is_not_passed_while_everybody_is_refused(name: str, flaw: str) -> None:
@@ -163,6 +164,10 @@ def asked(name: str, *codes: str, flaw: str = "", from_the_start: bool = False) 
     run = run_against(LIARS[name], checks, flaw=seeded, from_the_start=from_the_start, hangs=False)
     assert not run.count("errored"), told(run)
     return {item.rule.code: item.name for item in run.results}
+
+
+def test_what_got_in_once_and_was_then_answered_by_a_cache_is_a_doubt() -> None:
+    assert asked("remembers", "ERR109", flaw="open_when_broken") == {"ERR109": "inconclusive"}
 
 
 def test_a_service_that_says_no_in_a_200_is_judged_by_what_it_lets_happen() -> None:
