@@ -223,6 +223,10 @@ class Request:
     mailed: tuple[Mailed, ...] = ()
 
 
+# How the error of a reply begins that did not come in time; the seconds follow.
+NO_ANSWER = "no answer within"
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """One reply as it may be shown, with the facts that oracles judge by.
@@ -241,6 +245,11 @@ class Reply:
     shape: str = ""
     digest: str = ""
     principal: str | None = None
+
+    @property
+    def late(self) -> bool:
+        """Whether no answer came in time."""
+        return self.status is None and (self.error or "").startswith(NO_ANSWER)
 
     def header(self, name: str) -> str | None:
         """The first header of that name, whatever its case."""

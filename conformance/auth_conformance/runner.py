@@ -6,32 +6,22 @@ import asyncio
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from http import HTTPStatus
 
 from auth_conformance.catalog import LAST, ROOTS, masked_by
+from auth_conformance.concluding import concluded, starved, with_notes
 from auth_conformance.model import (
     Errored,
-    Exchange,
-    Expectation,
     Failed,
     Impact,
     Inconclusive,
     Masked,
     Need,
-    Outcome,
-    Passed,
-    Provenance,
     Result,
-    Role,
     Rule,
     Severity,
     Skipped,
-    SourceLine,
     Verdict,
-    Violation,
 )
-from auth_conformance.oracles.caches import by_cache
 from auth_conformance.probe import Missing, Probe, Scene, Unclear
 from auth_conformance.sdk import Check
 from auth_conformance.target import OF_ACCOUNTS, Target
@@ -41,15 +31,6 @@ from auth_conformance.transports.recorder import METER, BudgetExceededError, Met
 CONCURRENT = 8
 # No single check may take longer than this, in seconds.
 LONGEST = 300.0
-# A limit that lasts longer, in seconds, is not worth waiting for.
-_LONGEST_PATIENCE = 600
-# Families whose attacks are answered by what looks at the credential, whichever operation they are tried at.
-_OF_GUARDS = frozenset(("TOK", "KEY", "SES", "MIX"))
-# Expectations about what an answer holds, and not about who gets one.
-_OF_HANDLERS = frozenset(
-    ("header", "no header", "cookie", "no cookie", "text", "no text", "no secret", "members")
-)
-
 # What a tester needs, not what a service has: without it a check is not tested, and never "not applicable".
 MEANS = frozenset(
     {
@@ -151,27 +132,9 @@ async def run_check(check: Check, scene: Scene) -> Result:
     # What disrupts runs alone: no other check uses the account meanwhile. Nor does one that this check has disabled.
     undoes = rule.impact is Impact.DISRUPTS or any(code == rule.code for code, _ in scene.shut)
     if undoes and (told := await _given_back(scene, rule)):
-        verdict = _with_notes(verdict, told)
-    if isinstance(verdict, Failed):
-        verdict = _without_caches(verdict)
-    if check.is_restated and isinstance(verdict, Failed):
-        plain = tuple(replace(item, severity=None) for item in verdict.violations)
-        verdict = replace(verdict, violations=plain)
-    if not verdict.evidence and probe.evidence:
-        verdict = replace(verdict, evidence=tuple(probe.evidence))
-    if isinstance(verdict, Inconclusive) and not verdict.remedy and _met_a_limit(verdict, probe.evidence):
-        verdict = replace(verdict, remedy=_patience_for(probe.evidence, scene.patience))
-    verdict = _placed(_without_late_secrets(verdict, scene), scene.target, rule)
-    return Result(
-        rule=rule,
-        verdict=verdict,
-        severity=_severity(rule, verdict),
-        operation=_operation(verdict, scene.target, rule),
-        source=_source(verdict, scene.target, rule),
-        took=time.monotonic() - started,
-        requests=meter.used,
-        guesses=_guesses(scene.target, rule),
-        origins=_origins(verdict, scene),
+        verdict = with_notes(verdict, told)
+    return concluded(
+        check, scene, verdict, probe.evidence, took=time.monotonic() - started, requests=meter.used
     )
 
 
@@ -213,148 +176,6 @@ async def _given_back(scene: Scene, rule: Rule) -> list[str]:
         return [f"spare accounts may be left as this check had made them: {why}"]
 
 
-def _with_notes(verdict: Verdict, told: Sequence[str]) -> Verdict:
-    match verdict:
-        case Passed() | Failed() | Inconclusive():
-            return replace(verdict, notes=(*verdict.notes, *told))
-        case Skipped():
-            return replace(verdict, reason=f"{verdict.reason} Besides: {'; '.join(told)}.")
-        case _:
-            return verdict
-
-
-def _without_caches(verdict: Failed) -> Verdict:
-    """Leave out acceptances that a cache uttered in the application's place (RFC 9111 §5.1)."""
-    kept = tuple(item for item in verdict.violations if not _is_a_cache_s(item))
-    if kept:
-        return replace(verdict, violations=kept)
-    return Inconclusive(
-        "A cache answered in the application's place (Age).",
-        "# point the run at the application itself, behind no cache",
-        verdict.evidence,
-        verdict.notes,
-    )
-
-
-def _is_a_cache_s(violation: Violation) -> bool:
-    """Whether the request that got in, by which the rule is broken, was answered by a cache."""
-    # What is said of a reply's headers is as true of a cached one: that it was cached may be the finding.
-    about_headers = violation.expected is not None and violation.expected.kind in ("header", "no header")
-    return not about_headers and any(
-        item.role is Role.ATTACK and (item.reply.status or 500) < 400 and by_cache(item.reply)
-        for item in violation.evidence
-    )
-
-
-def _met_a_limit(verdict: Inconclusive, seen: Sequence[Exchange]) -> bool:
-    """Whether a limit is why nothing was decided: a limit met on the way there is not."""
-    told = "429" in verdict.reason or "limit" in verdict.reason.lower()
-    return told or (bool(seen) and seen[-1].outcome is Outcome.THROTTLED)
-
-
-def _patience_for(seen: Sequence[Exchange], patience: float) -> str:
-    """The line of configuration that outlasts the limit which a check met last; "" where none would.
-
-    A limit says in seconds how long it lasts (RFC 9110 §10.2.3), and a run waits no longer than it was told to.
-    """
-    for exchange in reversed(seen):
-        if exchange.reply.status != HTTPStatus.TOO_MANY_REQUESTS:
-            continue
-        told = exchange.reply.header("retry-after") or ""
-        if not told.isdecimal():
-            return "rate = 1  # requests per second"
-        if patience < int(told) <= _LONGEST_PATIENCE:
-            return f"patience = {int(told) + 1}  # seconds: so long lasts the limit of {exchange.operation}"
-        return ""
-    return ""
-
-
-def _without_late_secrets(verdict: Verdict, scene: Scene) -> Verdict:
-    again = scene.recorder.redactor.again
-    verdict = replace(verdict, evidence=tuple(map(again, verdict.evidence)))
-    if isinstance(verdict, Failed):
-        violations = tuple(
-            replace(item, evidence=tuple(map(again, item.evidence))) for item in verdict.violations
-        )
-        verdict = replace(verdict, violations=violations)
-    return verdict
-
-
-def _origins(verdict: Verdict, scene: Scene) -> tuple[Exchange, ...]:
-    """Where the credentials in a failure's evidence came from: without it nobody could repeat the attack."""
-    if not isinstance(verdict, Failed):
-        return ()
-    shown = {item.number: item for violation in verdict.violations for item in violation.evidence}
-    return scene.recorder.origins(list((shown or {item.number: item for item in verdict.evidence}).values()))
-
-
-def _severity(rule: Rule, verdict: Verdict) -> Severity:
-    if isinstance(verdict, Failed):
-        return max(
-            (violation.severity or rule.severity for violation in verdict.violations), default=rule.severity
-        )
-    return rule.severity
-
-
-def _operation(verdict: Verdict, target: Target, rule: Rule) -> str | None:
-    if isinstance(verdict, Failed) and verdict.violations[0].operation is not None:
-        return verdict.violations[0].operation
-    if Need.WITNESS in rule.needs and target.witness is not None:
-        return target.witness.operation.name
-    return None
-
-
-def _placed(verdict: Verdict, target: Target, rule: Rule) -> Verdict:
-    """Each violation at its own line: of what looks at the credential where that is to blame, else of the handler."""
-    if not isinstance(verdict, Failed):
-        return verdict
-    violations = tuple(
-        item
-        if item.source is not None
-        else replace(item, source=_line(item.operation, target, rule, item.expected))
-        for item in verdict.violations
-    )
-    return replace(verdict, violations=violations)
-
-
-def _line(
-    name: str | None, target: Target, rule: Rule, expected: Expectation | None = None
-) -> SourceLine | None:
-    operation = target.operation(name or "")
-    if operation is None:
-        return None
-    # What an answer says, whoever asked, is its handler's doing.
-    said = expected is not None and expected.kind in _OF_HANDLERS
-    guarded = rule.family in _OF_GUARDS and Need.WITNESS in rule.needs and not said
-    return (operation.guard if guarded else None) or operation.source
-
-
-def _source(verdict: Verdict, target: Target, rule: Rule) -> SourceLine | None:
-    if isinstance(verdict, Failed) and verdict.violations[0].source is not None:
-        return verdict.violations[0].source
-    return _line(_operation(verdict, target, rule), target, rule)
-
-
-def _guesses(target: Target, rule: Rule) -> tuple[str, ...]:
-    flows = {
-        Need.WITNESS: target.witness,
-        Need.REFRESH: target.refresh,
-        Need.KEY_MANAGEMENT: target.keys,
-        Need.OBJECTS: target.objects,
-        Need.REGISTER: target.register,
-        Need.LOGOUT: target.logouts[0] if target.logouts else None,
-        Need.LOGIN: target.logins[0] if target.logins else None,
-        Need.PASSWORD_CHANGE: target.password_change,
-        Need.RESET: target.recovery,
-        Need.VERIFY: target.verification,
-    }
-    return tuple(
-        f"{need.value} was guessed"
-        for need in rule.needs
-        if (flow := flows.get(need)) is not None and flow.provenance is Provenance.GUESSED
-    )
-
-
 def phase(rule: Rule) -> int:
     """When a check runs: roots, readers, writers, those that must be alone, disturbers, the last."""
     if rule.code in ROOTS:
@@ -390,17 +211,25 @@ async def run_all(
                 masks.setdefault(code, check.rule.code)
         on_result(result)
 
-    async def one(check: Check, gate: asyncio.Semaphore) -> None:
+    async def one(check: Check, gate: asyncio.Semaphore, waiting: list[Check]) -> None:
         async with gate:
             root = masks.get(check.rule.code)
             result = masked_result(check, root) if root else await run_check(check, scene)
-            keep(check, result)
+            if starved(result):
+                waiting.append(check)
+            else:
+                keep(check, result)
 
     for batch in batches(checks):
         gate = asyncio.Semaphore(CONCURRENT)
+        waiting: list[Check] = []
         async with asyncio.TaskGroup() as group:
             for check in batch:
-                group.create_task(one(check, gate), name=check.rule.code)
+                group.create_task(one(check, gate, waiting), name=check.rule.code)
+        # Eight checks at a time are more than some stores bear (SQLite: one writer), and a stall of the service
+        # says nothing of any of them: each is heard again, alone.
+        for check in sorted(waiting, key=lambda item: item.rule.code):
+            keep(check, await run_check(check, scene))
     return [results[code] for code in sorted(results)]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import quote, quote_plus, unquote, urlencode
 
+from auth_conformance.model import NO_ANSWER
 from auth_conformance.oracles.cookies import parse_set_cookie
 from auth_conformance.oracles.places import found_at
 
@@ -20,7 +21,6 @@ BODY_LIMIT = 1 << 20
 ENDLESS = ("text/event-stream", "application/x-ndjson", "application/jsonl", "multipart/x-mixed-replace")
 # How long an endless answer is listened to after its head, in seconds.
 STREAM_FOR = 1.0
-_LATE = "no answer within"
 # Where a message begins to quote what it is about, as in: Illegal header value b'Bearer …'.
 _QUOTED = re.compile(r"\b[bru]{0,2}['\"]|['\"]|\bbytearray\(")
 _MARK = re.compile(r"(?:\{\{|%7B%7B)([\w-]+)(?:\}\}|%7D%7D)", re.IGNORECASE)
@@ -213,7 +213,7 @@ def media_type(headers: Iterable[tuple[str, str]]) -> str:
 
 def no_answer(within: float, took: float) -> RawReply:
     """The reply that did not come in time; both in seconds."""
-    return RawReply(None, error=f"{_LATE} {within:g} s", took=took)
+    return RawReply(None, error=f"{NO_ANSWER} {within:g} s", took=took)
 
 
 def never_sent(error: Exception) -> RawReply:
@@ -256,7 +256,7 @@ class RawReply:
     @property
     def late(self) -> bool:
         """Whether no answer came in time: a service that is busy is not broken."""
-        return self.status is None and (self.error or "").startswith(_LATE)
+        return self.status is None and (self.error or "").startswith(NO_ANSWER)
 
     @property
     def media_type(self) -> str:

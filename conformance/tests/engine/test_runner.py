@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from secrecy import reports, spellings_of_secrets, tellers
 
-from auth_conformance import catalog, runner
+from auth_conformance import catalog, concluding, runner
 from auth_conformance.credentials import Carrier, Kind
 from auth_conformance.demo import bundled
 from auth_conformance.document import from_document, to_document
@@ -35,7 +35,7 @@ from auth_conformance.runner import NEEDED, run_all, run_check
 from auth_conformance.sdk import Check
 from auth_conformance.target import Operation, Target
 from auth_conformance.testing import FAST_HASHING, find_flaw
-from auth_conformance.transports.message import HttpRequest, RawReply
+from auth_conformance.transports.message import HttpRequest, RawReply, no_answer
 from auth_conformance.transports.recorder import Recorder
 from auth_conformance.transports.redaction import Redactor
 from auth_reports.writing import FORMATS
@@ -245,6 +245,41 @@ def test_a_limit_that_outlasts_the_patience_of_a_run_names_the_line_that_waits_f
         assert remedy.startswith(line) if line else not remedy, (told, remedy)
 
 
+def test_a_check_that_starved_is_heard_again_alone() -> None:
+    together, heard = 0, []
+
+    class Crowded(Always):
+        """A service that answers one at a time and lets the others wait in vain."""
+
+        async def send(self, request: HttpRequest) -> RawReply:
+            nonlocal together
+            together += 1
+            try:
+                await asyncio.sleep(0.01)
+                return no_answer(10, 10) if together > 1 else self.reply
+            finally:
+                together -= 1
+
+    async def asks(probe: Probe) -> Verdict:
+        heard.append(probe.rule.code)
+        answer = await probe.send(HttpRequest("GET", "/"), label="ask", operation="GET /")
+        if answer.status is None:
+            raise Unclear(f"ask: {answer.reply.error}")
+        return Passed("answered")
+
+    some = [made(asks, f"DOC90{number}", exclusive=False) for number in range(3)]
+    results = asyncio.run(run_all(some, scene(Crowded(RawReply(200)))))
+    assert [item.name for item in results] == ["passed"] * 3
+    assert heard[3:] == sorted(heard[3:]), "heard again in order, and alone"
+    assert heard[3:]
+
+    late = run(some[0], scene(Always(no_answer(10, 10))))
+    assert (late.name, getattr(late.verdict, "remedy", "")) == (
+        "inconclusive",
+        "timeout = 30  # seconds per request",
+    )
+
+
 @pytest.mark.parametrize(
     ("expected", "place"),
     [
@@ -260,7 +295,7 @@ def test_what_an_answer_says_is_its_handlers_doing(expected: Expectation | None,
     )
     target: Any = SimpleNamespace(operation=lambda name: operation)
     verdict = Failed((Violation("GET /keys", "shows the key again", None, (), expected),))
-    placed = runner._placed(verdict, target, catalog.load()["KEY108"].rule)
+    placed = concluding._placed(verdict, target, catalog.load()["KEY108"].rule)
     assert isinstance(placed, Failed)
     assert placed.violations[0].source is not None
     assert placed.violations[0].source.path == place
