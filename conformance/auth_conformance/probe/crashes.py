@@ -27,6 +27,7 @@ _TRIED_AGAIN = 3
 # How many crashes of other checks are tried again.
 _REPLAYED = 20
 _NEST = "[" * 2000 + "]" * 2000
+_DEEP = "[" * 12_000
 _DIGITS = "9" * 5000
 _AGAIN = "again: "
 # What servers answer to bytes that they do not take, before any application sees them.
@@ -62,7 +63,8 @@ def _value(entry: dict[str, Any]) -> bytes:
     if "header" in entry:
         encoding = entry.get("encoding", "utf-8")
         filled = (
-            entry[name].replace("@nest", _NEST).replace("@digits", _DIGITS) for name in ("header", "payload")
+            entry[name].replace("@nest", _NEST).replace("@deep", _DEEP).replace("@digits", _DIGITS)
+            for name in ("header", "payload")
         )
         parts = [b64url(text.encode(encoding)) for text in filled]
         return ".".join((*parts, b64url(bytes(32)))).encode()

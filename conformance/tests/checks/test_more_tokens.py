@@ -339,9 +339,11 @@ def test_costs_of_a_plain_service_are_small() -> None:
     assert result.name in {"passed", "inconclusive"}, said(result)
 
 
-def test_a_kid_that_selects_a_public_key_of_ours() -> None:
+def test_a_kid_that_selects_a_public_key_of_ours(request: pytest.FixtureRequest) -> None:
     # A service that verifies with public keys can only be given one of those.
-    own, rows = attacker_keys()["ES256"], sqlite3.connect(":memory:", check_same_thread=False)
+    own = attacker_keys()["ES256"]
+    rows = sqlite3.connect(":memory:", check_same_thread=False)
+    request.addfinalizer(rows.close)
     rows.execute("CREATE TABLE keys (kid TEXT, pem TEXT)")
 
     def selected(token: Jwt) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -29,20 +30,21 @@ class Person(BaseModel):
 
 def members(file: Path) -> FastAPI:
     app = FastAPI()
-    table = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
-    table.execute("create table people (name text primary key, password text)")
+
+    def told(statement: str, *values: str) -> list[tuple[str, ...]]:
+        with closing(sqlite3.connect(file)) as connection, connection:
+            return connection.execute(statement, values).fetchall()
+
+    told("create table people (name text primary key, password text)")
 
     @app.post("/register", status_code=201)
     def register(who: Person) -> dict[str, str]:
-        table.execute("insert into people values (?, ?)", (who.username, who.password))
+        told("insert into people values (?, ?)", who.username, who.password)
         return {"username": who.username}
 
     @app.post("/login")
     def login(who: Person) -> dict[str, str]:
-        found = table.execute(
-            "select 1 from people where name = ? and password = ?", (who.username, who.password)
-        )
-        if found.fetchone() is None:
+        if not told("select 1 from people where name = ? and password = ?", who.username, who.password):
             raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
         return {"access_token": jwt.encode({"sub": who.username, "exp": int(time.time()) + 600}, KEY)}
 

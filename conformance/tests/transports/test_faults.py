@@ -188,6 +188,7 @@ def test_rows_can_be_lost_and_can_lose_their_digests_for_a_while() -> None:
             assert (found.id, found.name, found.password_hash) == (1, "ada@lovelace.example.com", None)
         assert found.password_hash == digest
         assert not session.dirty
+    engine.dispose()
 
 
 def test_a_fault_in_what_a_mapper_asks_does_not_cost_the_connection() -> None:
@@ -201,3 +202,4 @@ def test_a_fault_in_what_a_mapper_asks_does_not_cost_the_connection() -> None:
             session.flush()
     assert struck.fired == 1
     assert lost == []
+    engine.dispose()

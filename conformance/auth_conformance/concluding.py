@@ -1,0 +1,227 @@
+"""From the verdict of a check to its result: what a cache said is left out, a place and a remedy are added."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from http import HTTPStatus
+
+from auth_conformance.model import (
+    NO_ANSWER,
+    Exchange,
+    Expectation,
+    Failed,
+    Inconclusive,
+    Need,
+    Outcome,
+    Passed,
+    Provenance,
+    Result,
+    Role,
+    Rule,
+    Severity,
+    Skipped,
+    SourceLine,
+    Verdict,
+    Violation,
+)
+from auth_conformance.oracles.caches import by_cache
+from auth_conformance.probe import Scene
+from auth_conformance.sdk import Check
+from auth_conformance.target import Target
+
+# A limit that lasts longer, in seconds, is not worth waiting for.
+_LONGEST_PATIENCE = 600
+# Families whose attacks are answered by what looks at the credential, whichever operation they are tried at.
+_OF_GUARDS = frozenset(("TOK", "KEY", "SES", "MIX"))
+# Expectations about what an answer holds, and not about who gets one.
+_OF_HANDLERS = frozenset(
+    ("header", "no header", "cookie", "no cookie", "text", "no text", "no secret", "members")
+)
+
+
+def concluded(
+    check: Check, scene: Scene, verdict: Verdict, seen: Sequence[Exchange], *, took: float, requests: int
+) -> Result:
+    """The result of a check that ended with `verdict` after the exchanges `seen`; `took` is in seconds."""
+    rule = check.rule
+    if isinstance(verdict, Failed):
+        verdict = _without_caches(verdict)
+    if check.is_restated and isinstance(verdict, Failed):
+        plain = tuple(replace(item, severity=None) for item in verdict.violations)
+        verdict = replace(verdict, violations=plain)
+    if not verdict.evidence and seen:
+        verdict = replace(verdict, evidence=tuple(seen))
+    if isinstance(verdict, Inconclusive) and not verdict.remedy:
+        limit = _patience_for(seen, scene.patience) if _met_a_limit(verdict, seen) else ""
+        verdict = replace(verdict, remedy=limit or _timeout_for(verdict, seen))
+    verdict = _placed(_without_late_secrets(verdict, scene), scene.target, rule)
+    return Result(
+        rule=rule,
+        verdict=verdict,
+        severity=_severity(rule, verdict),
+        operation=_operation(verdict, scene.target, rule),
+        source=_source(verdict, scene.target, rule),
+        took=took,
+        requests=requests,
+        guesses=_guesses(scene.target, rule),
+        origins=_origins(verdict, scene),
+    )
+
+
+def with_notes(verdict: Verdict, told: Sequence[str]) -> Verdict:
+    """The same verdict with something to tell besides; a masked or errored one tells nothing."""
+    match verdict:
+        case Passed() | Failed() | Inconclusive():
+            return replace(verdict, notes=(*verdict.notes, *told))
+        case Skipped():
+            return replace(verdict, reason=f"{verdict.reason} Besides: {'; '.join(told)}.")
+        case _:
+            return verdict
+
+
+def _without_caches(verdict: Failed) -> Verdict:
+    """Leave out acceptances that a cache uttered in the application's place (RFC 9111 §5.1)."""
+    kept = tuple(item for item in verdict.violations if not _is_a_cache_s(item))
+    if kept:
+        return replace(verdict, violations=kept)
+    return Inconclusive(
+        "A cache answered in the application's place (Age).",
+        "# point the run at the application itself, behind no cache",
+        verdict.evidence,
+        verdict.notes,
+    )
+
+
+def _is_a_cache_s(violation: Violation) -> bool:
+    """Whether the request that got in, by which the rule is broken, was answered by a cache."""
+    # What is said of a reply's headers is as true of a cached one: that it was cached may be the finding.
+    about_headers = violation.expected is not None and violation.expected.kind in ("header", "no header")
+    return not about_headers and any(
+        item.role is Role.ATTACK and (item.reply.status or 500) < 400 and by_cache(item.reply)
+        for item in violation.evidence
+    )
+
+
+def _met_a_limit(verdict: Inconclusive, seen: Sequence[Exchange]) -> bool:
+    """Whether a limit is why nothing was decided: a limit met on the way there is not."""
+    told = "429" in verdict.reason or "limit" in verdict.reason.lower()
+    return told or (bool(seen) and seen[-1].outcome is Outcome.THROTTLED)
+
+
+def starved(result: Result) -> bool:
+    """Whether a check decided nothing, and an answer that did not come in time may be why."""
+    verdict = result.verdict
+    return isinstance(verdict, Inconclusive) and (
+        NO_ANSWER in verdict.reason or any(item.reply.late for item in verdict.evidence)
+    )
+
+
+def _timeout_for(verdict: Inconclusive, seen: Sequence[Exchange]) -> str:
+    """The line of configuration that waits longer, where an answer that did not come in time decided it."""
+    if NO_ANSWER in verdict.reason or (seen and seen[-1].reply.late):
+        return "timeout = 30  # seconds per request"
+    return ""
+
+
+def _patience_for(seen: Sequence[Exchange], patience: float) -> str:
+    """The line of configuration that outlasts the limit which a check met last; "" where none would.
+
+    A limit says in seconds how long it lasts (RFC 9110 §10.2.3), and a run waits no longer than it was told to.
+    """
+    for exchange in reversed(seen):
+        if exchange.reply.status != HTTPStatus.TOO_MANY_REQUESTS:
+            continue
+        told = exchange.reply.header("retry-after") or ""
+        if not told.isdecimal():
+            return "rate = 1  # requests per second"
+        if patience < int(told) <= _LONGEST_PATIENCE:
+            return f"patience = {int(told) + 1}  # seconds: so long lasts the limit of {exchange.operation}"
+        return ""
+    return ""
+
+
+def _without_late_secrets(verdict: Verdict, scene: Scene) -> Verdict:
+    again = scene.recorder.redactor.again
+    verdict = replace(verdict, evidence=tuple(map(again, verdict.evidence)))
+    if isinstance(verdict, Failed):
+        violations = tuple(
+            replace(item, evidence=tuple(map(again, item.evidence))) for item in verdict.violations
+        )
+        verdict = replace(verdict, violations=violations)
+    return verdict
+
+
+def _origins(verdict: Verdict, scene: Scene) -> tuple[Exchange, ...]:
+    """Where the credentials in a failure's evidence came from: without it nobody could repeat the attack."""
+    if not isinstance(verdict, Failed):
+        return ()
+    shown = {item.number: item for violation in verdict.violations for item in violation.evidence}
+    return scene.recorder.origins(list((shown or {item.number: item for item in verdict.evidence}).values()))
+
+
+def _severity(rule: Rule, verdict: Verdict) -> Severity:
+    if isinstance(verdict, Failed):
+        return max(
+            (violation.severity or rule.severity for violation in verdict.violations), default=rule.severity
+        )
+    return rule.severity
+
+
+def _operation(verdict: Verdict, target: Target, rule: Rule) -> str | None:
+    if isinstance(verdict, Failed) and verdict.violations[0].operation is not None:
+        return verdict.violations[0].operation
+    if Need.WITNESS in rule.needs and target.witness is not None:
+        return target.witness.operation.name
+    return None
+
+
+def _placed(verdict: Verdict, target: Target, rule: Rule) -> Verdict:
+    """Each violation at its own line: of what looks at the credential where that is to blame, else of the handler."""
+    if not isinstance(verdict, Failed):
+        return verdict
+    violations = tuple(
+        item
+        if item.source is not None
+        else replace(item, source=_line(item.operation, target, rule, item.expected))
+        for item in verdict.violations
+    )
+    return replace(verdict, violations=violations)
+
+
+def _line(
+    name: str | None, target: Target, rule: Rule, expected: Expectation | None = None
+) -> SourceLine | None:
+    operation = target.operation(name or "")
+    if operation is None:
+        return None
+    # What an answer says, whoever asked, is its handler's doing.
+    said = expected is not None and expected.kind in _OF_HANDLERS
+    guarded = rule.family in _OF_GUARDS and Need.WITNESS in rule.needs and not said
+    return (operation.guard if guarded else None) or operation.source
+
+
+def _source(verdict: Verdict, target: Target, rule: Rule) -> SourceLine | None:
+    if isinstance(verdict, Failed) and verdict.violations[0].source is not None:
+        return verdict.violations[0].source
+    return _line(_operation(verdict, target, rule), target, rule)
+
+
+def _guesses(target: Target, rule: Rule) -> tuple[str, ...]:
+    flows = {
+        Need.WITNESS: target.witness,
+        Need.REFRESH: target.refresh,
+        Need.KEY_MANAGEMENT: target.keys,
+        Need.OBJECTS: target.objects,
+        Need.REGISTER: target.register,
+        Need.LOGOUT: target.logouts[0] if target.logouts else None,
+        Need.LOGIN: target.logins[0] if target.logins else None,
+        Need.PASSWORD_CHANGE: target.password_change,
+        Need.RESET: target.recovery,
+        Need.VERIFY: target.verification,
+    }
+    return tuple(
+        f"{need.value} was guessed"
+        for need in rule.needs
+        if (flow := flows.get(need)) is not None and flow.provenance is Provenance.GUESSED
+    )
