@@ -31,8 +31,8 @@ async def crashing_credential(probe: Probe) -> Verdict:
     Why: an exception that nobody caught is a way to fill logs, to drop connections and to learn about the
         inside, for people without an account.
     How: send a corpus of 70 odd values: bytes that are no UTF-8, tokens whose parts are arrays, numbers, or
-        2 000 and 12 000 levels deep, `alg` as a list, broken base64 in Basic, quotes in cookies, keys of 8 kB, passwords
-        of 73 bytes. Then send again whatever got a 5xx or no answer anywhere in this run.
+        2 000 and 12 000 levels deep, `alg` as a list, broken base64 in Basic, quotes in cookies, keys of
+        8 kB, passwords of 73 bytes. Then send again whatever got a 5xx or no answer anywhere in this run.
     Fix: catch what reading can raise where you read: `except (jwt.PyJWTError, ValueError, RecursionError):
         raise unauthorized`, and `except (binascii.Error, UnicodeDecodeError)` around Basic.
     """
