@@ -10,7 +10,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import yaml
 
@@ -18,22 +18,15 @@ from auth_conformance.discovery.document import is_document, joined
 from auth_conformance.discovery.names import names
 from auth_conformance.discovery.routes import Described, described_apps
 from auth_conformance.discovery.swagger import is_swagger, upgraded
+from auth_conformance.discovery.viewers import embedded, links
 from auth_conformance.settings import ConfigurationError
 from auth_conformance.transports.message import HttpRequest, RawReply
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from auth_conformance.discovery.asking import Scout
 
-_LINKS = re.compile(
-    r"""(?:spec-url|specUrl|\burl|data-url|data-source|href|describedby)["']?\s*[:=]\s*["']([^"'<>\s]+?\.(?:json|ya?ml)[^"'<>\s]*|[^"'<>\s]*openapi[^"'<>\s]*)["']"""
-)
-# A page that shows a document says where it is, whatever that is called.
-_VIEWER = re.compile(r"(?i)swagger-?ui|redoc|rapidoc|scalar|stoplight|elements-api")
-_SHOWN = re.compile(
-    r"""(?:spec-url|specUrl|\burl|data-url|apiDescriptionUrl)["']?\s*[:=]\s*["']([^"'<>\s]+)["']"""
-)
 _YAML = re.compile(r"^[\"']?(?:openapi|swagger)[\"']?:", re.MULTILINE)
 _REFUSALS = (401, 403)
 # Documents of thousands of operations have many megabytes, unlike any other reply that is worth reading.
@@ -142,26 +135,35 @@ async def _from_app(scout: Scout, part: Described) -> Found | None:
 
 
 async def _linked(scout: Scout, address: str) -> AsyncIterator[str]:
+    """The paths that pages, and the scripts that they name, say a document is at."""
     seen: set[str] = set(names("document", "paths"))
     own = urlsplit(address)
-    for page in names("document", "pages"):
-        reply = (await scout.ask(HttpRequest("GET", page), f"look for links to a document in {page}")).reply
-        if not reply.ok or not ("html" in reply.media_type or reply.media_type.endswith("json")):
+    pages = list(names("document", "pages"))
+    asked: set[str] = set()
+    while pages:
+        page = pages.pop(0)
+        if page in asked:
             continue
-        for link in _links(reply.text):
-            netloc, path = joined(page, link) or ("invalid", "")
-            if netloc not in ("", own.netloc) or path in seen or not path:
+        asked.add(page)
+        reply = (await scout.ask(HttpRequest("GET", page), f"look for links to a document in {page}")).reply
+        if page + "/" == _here(reply.header("location") or "", page, own):
+            pages.insert(0, page + "/")
+        if not reply.ok or not re.search(r"html|json$|javascript", reply.media_type):
+            continue
+        for link in links(reply.text):
+            path = _here(link, page, own)
+            if not path or path in seen:
                 continue
             seen.add(path)
             yield path
+            if path.endswith(".js"):
+                pages.insert(0, path)
 
 
-def _links(text: str) -> Iterator[str]:
-    text = text[:200_000]
-    shown = list(_SHOWN.finditer(text)) if _VIEWER.search(text) is not None else []
-    for match in [*shown, *_LINKS.finditer(text)][:10]:
-        if not match[1].split("?")[0].endswith((".css", ".js", ".png", "manifest.json")):
-            yield match[1]
+def _here(link: str, page: str, own: SplitResult) -> str:
+    """The path of a link on this target, and nothing for what is elsewhere."""
+    netloc, path = joined(page, link) or ("invalid", "")
+    return path.removeprefix(own.path.rstrip("/")) if netloc in ("", own.netloc) else ""
 
 
 def read(reply: RawReply, notes: list[str], where: str) -> dict[str, Any] | None:
@@ -173,11 +175,17 @@ def read(reply: RawReply, notes: list[str], where: str) -> dict[str, Any] | None
         return found
     if is_swagger(reply.json):
         return upgraded(reply.json)
+    if reply.json is None and (shown := embedded(reply.text, _described)) is not None:
+        return upgraded(shown) if is_swagger(shown) else dict(shown)
     if reply.json is None and _YAML.search(reply.text[:20_000]) is not None:
         return parse(reply.text, notes, where)
     if reply.truncated and '"openapi"' in reply.text[:2000]:
         notes.append(f"{where} is larger than is read over the network: download it and give the file")
     return None
+
+
+def _described(value: Any) -> bool:
+    return is_document(value) or is_swagger(value)
 
 
 def parse(text: str, notes: list[str], where: str) -> dict[str, Any] | None:

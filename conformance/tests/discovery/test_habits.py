@@ -12,6 +12,7 @@ import jwt
 import pytest
 from discovery_people import PASSWORDS, Store
 from fastapi import Body, Depends, FastAPI, Form, Header, HTTPException, Query, Request, Response
+from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.security import APIKeyCookie, APIKeyHeader, APIKeyQuery, HTTPBearer, OAuth2PasswordBearer
 from pydantic import BaseModel, Field
@@ -593,6 +594,38 @@ def test_a_document_that_only_a_page_links_to(learn: Any) -> None:
 
     target = learn(app, kind="url").target
     assert target.has_document
+    assert target.logins[0].operation.name == "POST /entrance"
+
+
+def test_a_document_that_only_the_script_of_a_viewer_holds(learn: Any) -> None:
+    """As Swagger UI is served by Express: a redirect to the page, and the document as data in its script."""
+    app, store = FastAPI(openapi_url=None), Store()
+    known_caller = bearer_of(store)
+
+    @app.post("/entrance")
+    def login(body: Credentials) -> dict[str, str]:
+        return {"access_token": store.log_in(body.username, body.password)}
+
+    @app.get("/me")
+    def me(name: Annotated[str, known_caller]) -> dict[str, str]:
+        return {"username": name}
+
+    document = get_openapi(title="T", version="1", routes=app.routes)
+    page = '<html><link href="./swagger-ui.css"><script src="./swagger-ui-init.js"></script></html>'
+
+    @app.get("/api-docs/", include_in_schema=False)
+    def viewer() -> Response:
+        return Response(page, media_type="text/html")
+
+    @app.get("/api-docs/swagger-ui-init.js", include_in_schema=False)
+    def script() -> Response:
+        text = f'let options = {{ "swaggerDoc": {json.dumps(document)}, "customOptions": {{}} }};'
+        return Response(
+            f"window.onload = () => {{ {text} SwaggerUIBundle(options) }}", media_type="text/javascript"
+        )
+
+    target = learn(app, kind="url").target
+    assert [item.where for item in target.documents] == ["/api-docs/swagger-ui-init.js"]
     assert target.logins[0].operation.name == "POST /entrance"
 
 
