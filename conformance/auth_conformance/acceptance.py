@@ -22,6 +22,7 @@ from auth_conformance.settings import ConfigurationError
 WAIVERS = "auth-conformance-waivers.toml"
 BASELINE = "auth-conformance-baseline.json"
 FORMAT = "auth-conformance/baseline-1"
+_WRITE = "Write one: auth-conformance baseline run.json"
 # No waiver may end later than this.
 LONGEST = timedelta(days=366)
 
@@ -122,18 +123,27 @@ def _waiver(entry: dict[str, Any], where: str, today: date, codes: set[str]) -> 
     # The rules of the search are another package's; a misspelt code would accept nothing and never grow stale.
     if codes and entry["code"] not in codes and not entry["code"].startswith("FUZ"):
         raise ConfigurationError(f"{where}: there is no check {entry['code']}.")
-    return Waiver(entry["code"], str(entry.get("operation", "*")), entry["reason"], entry["owner"], expires)
+    operation = entry.get("operation", "*")
+    if not isinstance(operation, str) or not operation.strip():
+        raise ConfigurationError(
+            f'{where}: operation is one text such as "GET /admin/*"; left out, it is every operation.'
+        )
+    return Waiver(entry["code"], operation, entry["reason"], entry["owner"], expires)
 
 
 def load_baseline(path: Path) -> Baseline:
     """Read a baseline. Raises ConfigurationError."""
     try:
         data = json.loads(path.read_text("utf-8-sig"))
-        if data["format"] != FORMAT:
-            raise ConfigurationError(
-                f"{path} is no baseline (its format is {data['format']!r}). "
-                "Write one: auth-conformance baseline run.json"
-            )
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise ConfigurationError(f"{path} is no baseline: it is no JSON ({error}). {_WRITE}") from None
+    told = data.get("format") if isinstance(data, dict) else None
+    if told != FORMAT:
+        told = f"its format is {told!r}" if told else "it does not say its format"
+        raise ConfigurationError(f"{path} is no baseline of this version: {told}, not {FORMAT!r}. {_WRITE}")
+    try:
         findings = [
             Known(
                 item["fingerprint"],
@@ -144,11 +154,11 @@ def load_baseline(path: Path) -> Baseline:
             )
             for item in data["findings"]
         ]
-        return Baseline(tuple(findings), str(data.get("title", "")), str(data.get("address", "")))
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigurationError(f"{path} is not a baseline that this version reads ({error}).") from None
+    except KeyError as error:
+        raise ConfigurationError(f"{path} is no whole baseline: {error} is missing. {_WRITE}") from None
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(f"{path} is no whole baseline ({error}). {_WRITE}") from None
+    return Baseline(tuple(findings), str(data.get("title", "")), str(data.get("address", "")))
 
 
 def baseline_of(
@@ -256,7 +266,7 @@ def given(
     people = load_waivers(path, codes=codes) if waivers is not None or path.is_file() else []
     if new_only and baseline is None and not (folder / BASELINE).is_file():
         raise ConfigurationError(
-            "new_only needs a baseline: write one with auth-conformance baseline run.json, and name it with --baseline."
+            f"--new-only needs a baseline, and there is no {BASELINE} here. {_WRITE}"
         )
     machine = baseline or (BASELINE if new_only else None)
     known = load_baseline(folder / machine) if machine is not None else Baseline()

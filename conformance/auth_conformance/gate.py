@@ -71,6 +71,8 @@ def _also(grave: Sequence[Finding], counted: Sequence[Finding], acceptances: Seq
     expired = [item for item in acceptances if item.state == "expired"]
     parts = [f"{len(grave) - len(counted)} more accepted"] if len(grave) > len(counted) else []
     parts += [f"the waiver of {item.code} expired on {item.expires}" for item in expired[:3]]
+    stale = [item for item in acceptances if item.kind == "waiver" and item.state == "stale"]
+    parts += [f"the waiver of {item.code} {item.operation} has nothing to accept" for item in stale[:3]]
     return f" ({', '.join(parts)})" if parts else ""
 
 

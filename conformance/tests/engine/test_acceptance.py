@@ -82,6 +82,9 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
         ('owner = "ann@example.com"', 'owner = "ann"\nuntil = 3', "unknown key until"),
         ("[[waiver]]", "[waivers]", "nothing else"),
         ("[[waiver]]", "[[waiver", "not valid TOML"),
+        # It would match nothing, and its finding would fail without a word about the waiver.
+        ('"GET /admin/*"', '["GET /admin/*"]', "operation is one text"),
+        ('"GET /admin/*"', '""', "operation is one text"),
     ],
 )
 def test_a_bad_entry_is_told_with_what_it_lacks(tmp_path: Path, was: str, now: str, told: str) -> None:
@@ -111,6 +114,7 @@ def test_how_a_waiver_stands(result: Result, item: Waiver, state: str) -> None:
         (failing("GET /admin/users"), [waiver()], 0, "accepted before"),
         (failing("GET /admin/users", "GET /me"), [waiver()], 1, "1 more accepted"),
         (failing("GET /admin/users"), [waiver(expires=TODAY)], 1, "expired"),
+        (failing("GET /admin/users"), [waiver("GET /admni/*")], 1, "GET /admni/* has nothing to accept"),
         (decided(Passed("ok")), [waiver()], 1, "remove it"),
         # A network error under a waiver still fails: nobody knows what it hides.
         (decided(Inconclusive("timed out")), [waiver()], 3, "could not be decided"),
@@ -183,5 +187,14 @@ def test_files_are_found_beside_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"format": "auth-conformance/run-1"}))
     with pytest.raises(ConfigurationError, match="no baseline"):
         given(None, "run.json", new_only=True, folder=tmp_path)
+    for text, told in (
+        ("{", "it is no JSON"),
+        ("[]", "does not say its format"),
+        ('{"format": "auth-conformance/baseline-1"}', "'findings' is missing"),
+        ('{"format": "auth-conformance/baseline-1", "findings": [1]}', "no whole baseline"),
+    ):
+        (tmp_path / "run.json").write_text(text)
+        with pytest.raises(ConfigurationError, match=told):
+            given(None, "run.json", new_only=True, folder=tmp_path)
     with pytest.raises(ConfigurationError, match="cannot be read"):
         given("nowhere.toml", None, new_only=False, folder=tmp_path)
