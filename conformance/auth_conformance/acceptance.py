@@ -265,9 +265,7 @@ def given(
     path = folder / (waivers or WAIVERS)
     people = load_waivers(path, codes=codes) if waivers is not None or path.is_file() else []
     if new_only and baseline is None and not (folder / BASELINE).is_file():
-        raise ConfigurationError(
-            f"--new-only needs a baseline, and there is no {BASELINE} here. {_WRITE}"
-        )
+        raise ConfigurationError(f"--new-only needs a baseline, and there is no {BASELINE} here. {_WRITE}")
     machine = baseline or (BASELINE if new_only else None)
     known = load_baseline(folder / machine) if machine is not None else Baseline()
     return Accepted(tuple(people), known, machine is not None, new_only)

@@ -95,7 +95,7 @@ def checked(files: Mapping[str, Any], source: Path | None = None) -> dict[str, A
 
 def write_all(run: Run, files: Mapping[str, Any]) -> list[str]:
     """Write what was asked for; returns a line for people about each. Raises Refused."""
-    from auth_reports.regression import earlier, export, told  # noqa: PLC0415 - a run without reports needs no Jinja2
+    from auth_reports.regression import export, summary  # noqa: PLC0415 - a run without reports needs no Jinja2
     from auth_reports.writing import write  # noqa: PLC0415 - as above
 
     formats = {name: files.get(f"{name}_file") for name in ("json", "html", "sarif", "markdown")}
@@ -103,13 +103,8 @@ def write_all(run: Run, files: Mapping[str, Any]) -> list[str]:
         lines = [f"Report   {path}" for path in write(run, formats, anchor=files.get("sarif_anchor"))]
         folder = files.get("test_folder")
         if folder is not None:
-            written, left = export(run, folder)
-            older = len(earlier(folder, written))
-            lines.append(
-                f"Tests    {len(written)} in {folder}"
-                + (f", beside {older} of earlier runs" if older else "")
-            )
-            lines += [f"         {line}" for line in told(left, run)]
+            first, *rest = summary(*export(run, folder), folder, run)
+            lines += [f"Tests    {first}", *(f"         {line}" for line in rest)]
     except OSError as error:
         raise Refused(f"The report cannot be written: {error}.") from None
     return lines

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from auth_conformance.model import Run
 
 _written = pytest.StashKey[list[Path]]()
-_untested = pytest.StashKey[list[str]]()
+_tests = pytest.StashKey[list[str]]()
 _trouble = pytest.StashKey[list[str]]()
 
 _OPTIONS = (
@@ -46,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse a path that can never work before the checks have run, not after."""
     config.stash[_written] = []
-    config.stash[_untested] = []
+    config.stash[_tests] = []
     config.stash[_trouble] = []
     for flag, dest, _ in _OPTIONS:
         path = _path(config, dest)
@@ -65,7 +65,7 @@ def pytest_auth_report_write(config: pytest.Config, run: Run) -> None:
     if folder is None and not any(asked.values()):
         return
     # An unrelated pytest run must not import Jinja2.
-    from auth_reports.regression import export, told  # noqa: PLC0415 - a run without reports needs no Jinja2
+    from auth_reports.regression import export, summary  # noqa: PLC0415 - a run without reports needs no Jinja2
     from auth_reports.writing import write  # noqa: PLC0415 - as above
 
     for name, path in asked.items():
@@ -75,9 +75,7 @@ def pytest_auth_report_write(config: pytest.Config, run: Run) -> None:
             config.stash[_trouble].append(str(error))
     if folder is not None:
         try:
-            written, left = export(run, folder)
-            config.stash[_written] += written
-            config.stash[_untested] += told(left, run)
+            config.stash[_tests] += summary(*export(run, folder), folder, run)
         except OSError as error:
             config.stash[_trouble].append(str(error))
 
@@ -94,7 +92,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Say where the reports are, or why there are none."""
     for path in config.stash[_written]:
         terminalreporter.write_line(f"auth report: {path}")
-    for line in config.stash[_untested]:
+    for line in config.stash[_tests]:
         terminalreporter.write_line(f"auth tests: {line}")
     for message in config.stash[_trouble]:
         terminalreporter.write_line(f"auth report not written: {message}", red=True)

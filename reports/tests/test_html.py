@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from auth_conformance.document import from_document, to_document
-from auth_conformance.model import Decision
+from auth_conformance.model import Decision, Failed, Severity, Violation
 from auth_reports.html import LARGEST, render
 
 if TYPE_CHECKING:
@@ -219,6 +220,40 @@ def test_five_hundred_findings_stay_below_the_limit_with_evidence_for_each(sampl
     text = render(sample.run(sample.flood()))
     assert len(text.encode()) < LARGEST
     assert text.count("Attack: accepted") >= 500
+
+
+def test_on_paper_only_the_gravest_have_their_evidence(sample: ModuleType) -> None:
+    text = render(sample.run(sample.flood(70, 10)))
+    assert text.count(' brief"') == 20 + 20
+    assert text.count(' brief listed"') == 10
+    assert "the first 60 their fix" in Page(text).words
+    assert "On paper" not in Page(render(sample.run())).words
+
+
+def test_findings_of_one_rule_at_one_operation_are_one_place(sample: ModuleType) -> None:
+    run = sample.run()
+    result = next(item for item in run.results if item.findings)
+    operations = ["POST /register"] * 3 + ["POST /password"]
+    severities = [None, Severity.LOW, None, None]
+    violations = tuple(
+        Violation(operation, f"it takes password {number}", severity)
+        for number, (operation, severity) in enumerate(zip(operations, severities, strict=True))
+    )
+    failed = replace(result, source=None, verdict=Failed(violations, (), ()))
+    page = Page(render(replace(run, results=(failed,))))
+    assert "4 findings at 2 operations, listed below" in page.words
+    assert "3 findings at POST /register" in page.words
+    assert "low it takes password 1" in page.words
+
+
+def test_a_body_with_a_digest_in_it_is_not_said_to_be_cut(sample: ModuleType) -> None:
+    result = next(item for item in sample.flood(1, 10))
+    evidence = tuple(
+        replace(item, reply=replace(item.reply, size=4_000, body='{"key": "..."}'))
+        for item in result.verdict.evidence
+    )
+    verdict = replace(result.verdict, evidence=evidence)
+    assert "bytes shown" not in render(sample.run((replace(result, verdict=verdict),)))
 
 
 def test_a_long_body_is_cut_and_says_so(sample: ModuleType) -> None:

@@ -44,7 +44,7 @@ from auth_conformance.model import (
 )
 from auth_conformance.testing import FAST_HASHING, find_flaw
 from auth_conformance.transports.wire import Served, serve_app
-from auth_reports.regression import LISTING, NotWritten, earlier, export, regression, told
+from auth_reports.regression import LISTING, NotWritten, earlier, export, regression, summary, told
 from auth_reports.regression.steps import steps_to
 
 if TYPE_CHECKING:
@@ -446,6 +446,30 @@ def test_a_websocket_and_what_no_request_shows_are_said(sample: ModuleType) -> N
     assert "httpx opens no WebSocket" in lines[0]
     assert "no request shows it" in lines[1]
     assert all(line.endswith(again) for line in lines)
+
+
+def test_findings_without_a_test_for_one_reason_are_one_line(sample: ModuleType, tmp_path: Path) -> None:
+    run = sample.run()
+    finding = replace(run.findings[0], evidence=())
+    left = [NotWritten(replace(finding, operation=f"GET /{name}"), "for a reason") for name in "abcdde"]
+    (line,) = told(left, run)
+    assert line.startswith(
+        f"none for {finding.code} GET /a, GET /b, GET /c and 2 more (6 findings): for a reason"
+    )
+    assert summary([], left, tmp_path, run)[1:] == [line]
+    # A terminal is no place for a wall of reasons: the list in the folder has them.
+    many = [NotWritten(finding, f"reason {number}") for number in range(9)]
+    assert summary([], many, tmp_path, run) == [
+        f"0 in {tmp_path}",
+        f"9 findings have none: {tmp_path / LISTING} says why",
+    ]
+
+
+def test_the_name_of_a_test_is_that_of_its_finding(sample: ModuleType) -> None:
+    finding = replace(of(sample, STORY, None), operation="POST an unknown path")
+    made = regression(finding, sample.run())
+    assert not isinstance(made, NotWritten), made
+    assert made.name == f"test_{finding.code.lower()}_post_an_unknown_path.py"
 
 
 def test_a_forgery_without_a_recipe_is_not_written(sample: ModuleType) -> None:

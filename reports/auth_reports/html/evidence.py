@@ -210,10 +210,11 @@ def _more(what: str, count: int) -> str:
 def _cut_note(what: str, shown: str, text: str, size: int) -> list[str]:
     """Say how much of a body is missing; `size` is what came over the wire, 0 if unknown."""
     known = len(text.encode(errors="replace"))
-    whole = max(known, size)
-    if known == whole and len(text) <= BODY and shown == visible(text):
+    # A digest in the place of a secret makes a body shorter or longer; only one that was long may have been cut.
+    cut_before = len(text) >= BODY or size > 2 * BODY
+    if not cut_before and shown == visible(text):
         return []
-    return [f"{what} body: {len(shown.encode())} of {whole} bytes shown"]
+    return [f"{what} body: {len(shown.encode())} of {max(known, size)} bytes shown"]
 
 
 def steps(evidence: Sequence[Exchange], budget: Budget) -> tuple[Step, ...]:

@@ -47,7 +47,7 @@ class Occurrence:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Findings that one line of the source answers for: a dependency that several operations share.
+    """Findings that one line of the source answers for, or where none is known one operation.
 
     The first stands for all; `rest` are the others. `where` is "" where no line is known.
     """
@@ -91,6 +91,11 @@ class Group:
     def place(self) -> str:
         """The line that answers for all of it, without its folders; "" where several do or none is known."""
         return self.places[0].where.rpartition("/")[2] if len(self.places) == 1 else ""
+
+    @property
+    def operations(self) -> int:
+        """At how many operations it was found; 0 where no finding names one."""
+        return len({item.finding.operation for item in self.occurrences} - {None, ""})
 
 
 def occurrences(run: Run, budget: Budget) -> dict[str, list[Occurrence]]:
@@ -160,8 +165,8 @@ def group_of(run: Run, code: str, items: list[Occurrence], rows: tuple[Row, ...]
 
 
 def _places(items: list[Occurrence]) -> tuple[Place, ...]:
-    """One place per line of the source; findings without a line stand for themselves."""
-    found: dict[object, list[Occurrence]] = {}
+    """One place per line of the source; where no line is known, per operation."""
+    found: dict[tuple[str, str], list[Occurrence]] = {}
     for item in items:
-        found.setdefault(item.where or id(item), []).append(item)
-    return tuple(Place(members[0].where, members[0], tuple(members[1:])) for members in found.values())
+        found.setdefault((item.where, "" if item.where else item.finding.operation or ""), []).append(item)
+    return tuple(Place(where, members[0], tuple(members[1:])) for (where, _), members in found.items())

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # What tells a reader of the folder what is there, and what is not.
 LISTING = "auth-conformance-tests.md"
+# So many places are named in a line, and so many reasons stand in a terminal: the list in the folder has all.
+_PLACES, _REASONS = 3, 3
 # What stands in every file of ours, within so many bytes of its beginning: all others are the user's.
 _OURS, _BEGINNING = b"\nWritten by auth-conformance from run ", 16_384
 
@@ -129,12 +131,35 @@ def _listed(name: str, finding: Finding, made: Regression) -> str:
 
 
 def told(left: Sequence[NotWritten], run: Run) -> list[str]:
-    """A line for people about each finding without a test: why, and what tests it again."""
+    """A line for people about the findings without a test, by code and reason: why, and what tests them again."""
+    alike: dict[tuple[str, str], list[NotWritten]] = {}
+    for item in left:
+        alike.setdefault((item.finding.code, item.reason), []).append(item)
     return [
-        f"none for {' '.join(filter(None, (item.finding.code, item.finding.operation)))}: {item.reason}; "
-        f"test it again with `{again(item.finding.code, run)}`"
-        for item in left
+        f"none for {_named(code, items)}: {reason}; test it again with `{again(code, run)}`"
+        for (code, reason), items in alike.items()
     ]
+
+
+def _named(code: str, items: Sequence[NotWritten]) -> str:
+    """A code and where it was found; how often, where that is more often than there are places to name."""
+    places = list(dict.fromkeys(item.finding.operation for item in items if item.finding.operation))
+    named = ", ".join(places[:_PLACES]) + (
+        f" and {len(places) - _PLACES} more" if len(places) > _PLACES else ""
+    )
+    often = f" ({len(items)} findings)" if len(items) > max(len(places), 1) else ""
+    return " ".join(filter(None, (code, named))) + often
+
+
+def summary(written: Sequence[Path], left: Sequence[NotWritten], folder: Path, run: Run) -> list[str]:
+    """What a terminal says after `export`: how many tests there are, and a few of the reasons why some are not."""
+    older = len(earlier(folder, written))
+    lines = told(left, run)
+    first = f"{len(written)} in {folder}" + (f", beside {older} of earlier runs" if older else "")
+    if len(lines) <= _REASONS:
+        return [first, *lines]
+    without = f"{len(left)} findings have none: {folder / LISTING} says why"
+    return [first, without]
 
 
 def regression(finding: Finding, run: Run) -> Regression | NotWritten:
@@ -157,7 +182,10 @@ def regression(finding: Finding, run: Run) -> Regression | NotWritten:
         return NotWritten(finding, reasons.lost(writer.lost[0]))
     if not written:
         return NotWritten(finding, reasons.unsaid(attack.number))
-    name = re.sub(r"\W+", "_", f"{finding.code} {attack.operation}".lower()).strip("_")[:80]
+    # By the finding's operation: the attack's may hold a path that was made up, and is another one in each run.
+    name = re.sub(r"\W+", "_", f"{finding.code} {finding.operation or attack.operation}".lower()).strip("_")[
+        :80
+    ]
     return Regression(
         f"test_{name}.py", writer.file(finding, f"test_{name}"), tuple(sorted(writer.environment))
     )
@@ -187,9 +215,8 @@ def _why_not(finding: Finding, run: Run, attack: Exchange, steps: Sequence[Excha
     cut = next((item for item in (*steps, attack) if len(item.request.body or "") >= 8000), None)
     if cut is not None:
         return f"the body of request {cut.number} is too long for a test"
-    unmade = _unmade(attack, steps, run, finding.expected)
-    if unmade:
-        return reasons.unmade(unmade)
+    if _unmade(attack, steps, run, finding.expected):
+        return reasons.UNMADE
     if _ended(attack, steps):
         return reasons.ENDED
     return reasons.answered(attack.reply.status) if _holds(attack, finding.expected) else ""
@@ -239,8 +266,8 @@ def _holds(attack: Exchange, expected: Expectation | None) -> bool:
             return False
 
 
-def _unmade(attack: Exchange, steps: Sequence[Exchange], run: Run, expected: Expectation | None) -> str:
-    """The attack's label, if it presents what no step has issued or shown alive and no recipe makes.
+def _unmade(attack: Exchange, steps: Sequence[Exchange], run: Run, expected: Expectation | None) -> bool:
+    """Whether the attack presents what no step has issued or shown alive and no recipe makes.
 
     In its body and its path that is a secret that nobody but the attack ever sent; any other one does where
     the secret itself is what must not come back, or where it is wrong in two requests that are to look alike.
@@ -253,13 +280,13 @@ def _unmade(attack: Exchange, steps: Sequence[Exchange], run: Run, expected: Exp
     alive |= {item.digest for step in (*steps, attack) for item in step.request.mailed}
     lost = {digest for _, value in attack.request.headers for digest in MARK.findall(value)} - alive
     if lost:
-        return attack.label
+        return True
     if expected is not None and expected.kind in ("no secret", "alike"):
-        return ""
+        return False
     rest = {
         digest for text in (attack.request.url, attack.request.body or "") for digest in MARK.findall(text)
     }
-    return attack.label if rest - alive and rest - alive - _sent_before(run) else ""
+    return bool(rest - alive and rest - alive - _sent_before(run))
 
 
 def _sent_before(run: Run) -> set[str]:

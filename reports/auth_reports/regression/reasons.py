@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 def without_attack(finding: Finding) -> str:
     """Nothing was sent, or no single reply is the flaw."""
     if not finding.evidence:
-        return "it stands in the source or at rest, and no request shows it"
+        return "no request shows it: it stands in the source or at rest, or it is something that is missing"
     return (
-        "no single reply is the flaw, but what many replies have in common, how they are spread, or what the "
-        "service did besides"
+        "no single reply is the flaw, but what many replies have in common, how they are spread, what the "
+        "service did besides, or what its description says of them"
     )
 
 
@@ -36,15 +36,6 @@ def special(what: str) -> str:
     return f"it needs bytes or a process of its own that a plain HTTP client cannot give ({what})"
 
 
-def unmade(label: str) -> str:
-    """A secret that does not follow from a live credential by cutting, joining or signing with the service's key."""
-    return (
-        f"what it sends ({label}) takes more than a live credential and the service's key: a key of the attacker's "
-        "own, another user's token or name, a part of a signature that differs each time, or a text that the "
-        "report does not show"
-    )
-
-
 def lost(segment: str) -> str:
     """It acts on something whose id no step before tells."""
     return f"it acts on {segment}, and how that came into being is not in the evidence"
@@ -55,5 +46,10 @@ def unsaid(number: int) -> str:
     return f"what must be answered to request {number} cannot be said: its secrets are left out, or other parts differ"
 
 
+# A secret that does not follow from a live credential by cutting, joining or signing with the service's key.
+UNMADE = (
+    "what it sends takes more than a live credential and the service's key: a key of the attacker's own, another "
+    "user's token or name, a part of a signature that differs each time, or a text that the report does not show"
+)
 WEBSOCKET = "httpx opens no WebSocket"
 ENDED = "the evidence does not hold what ended the credential that is refused in it"
