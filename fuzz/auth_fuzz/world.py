@@ -106,7 +106,8 @@ class World:
             target.refresh.operation if target.refresh else None,
             target.delete_account,
         ]
-        return frozenset(operation.name for operation in known if operation is not None)
+        over = {name for name in target.ending if name.startswith("GET ")}
+        return frozenset(operation.name for operation in known if operation is not None) | over
 
     def plan(self) -> tuple[list[Operation], dict[str, str]]:
         """The operations to fuzz, makers before users before deleters, and why others are left out."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Carrier, Credential, Kind, SigningKey
+from auth_conformance.discovery.names import likeness
 from auth_conformance.model import Fact, Need, Provenance
 from auth_conformance.target import (
     Account,
@@ -205,6 +206,7 @@ class Knowledge:
             register=self.register,
             refresh=self.refresh,
             logouts=tuple(self.logouts),
+            ending=frozenset(item.name for item in self.operations.values() if likeness(item, "logout")),
             keys=self.keys,
             objects=self.objects,
             further=tuple(self.further),

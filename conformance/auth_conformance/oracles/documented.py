@@ -102,7 +102,8 @@ def members(schema: Any, where: str, depth: int = 0) -> Iterator[Member]:
         return
     properties = schema.get("properties")
     for name, inner in properties.items() if isinstance(properties, Mapping) else ():
-        if isinstance(inner, Mapping):
+        # The key of a pair is a name: what it names is the value.
+        if isinstance(inner, Mapping) and not (name == "key" and "value" in properties):
             yield Member(where, str(name), inner)
             yield from members(inner, where, depth + 1)
     for keyword in ("allOf", "anyOf", "oneOf"):

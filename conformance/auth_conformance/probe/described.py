@@ -201,11 +201,7 @@ class Described(Refusals):
     async def _read_documented(self) -> None:
         """Read what can be read without an id, twice, so that there are answers to judge."""
         live = await self.credential()
-        readable = [
-            item
-            for item in self.target.operations
-            if item.method == "GET" and "{" not in item.path and item.responses
-        ]
+        readable = [item for item in self.target.reads() if "{" not in item.path and item.responses]
         for operation in readable[:_READ]:
             required = [item for item in operation.parameters if item.required and item.place == "query"]
             if required:

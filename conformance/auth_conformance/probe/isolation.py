@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import (
@@ -171,7 +172,12 @@ class Isolation(Sessions):
         answer, belonging = await self.creates(owner, f"{label} creates an object")
         if belonging is None:
             name = self._own_objects().create.name
-            raise Unclear(f"{name} made no object of {label!r} ({answer.why or answer.status}).")
+            why = f"{name} made no object of {label!r} ({answer.why or answer.status})."
+            # A role that may not create is no neighbour: what it is refused says nothing of owners.
+            forbidden = answer.status == HTTPStatus.FORBIDDEN
+            raise Unclear(
+                why, f'[accounts.{label}]\nusername = "somebody who may {name}"' if forbidden else ""
+            )
         made.append(belonging)
         return belonging
 
@@ -290,16 +296,13 @@ class Isolation(Sessions):
     def _elsewhere(self, mine: Belonging, theirs: Belonging) -> list[Reach]:
         """List other operations that only read and take an id, and those that list the collection."""
         objects = self._own_objects()
-        ending = {logout.operation.name for logout in self.target.logouts}
         collection = objects.create.path.rstrip("/")
-        known = {
-            operation.name: operation for operation in self.target.operations if operation.method == "GET"
-        }
+        known = {operation.name: operation for operation in self.target.reads()}
         if objects.listing is not None:
             known = {objects.listing.name: objects.listing, **known}
         found = []
         for operation in known.values():
-            if operation.name == objects.read.name or operation.name in ending:
+            if operation.name == objects.read.name:
                 continue
             place = self.at(mine.identifier)
             above = {name: value for name, value in place.items() if name != objects.id_parameter}

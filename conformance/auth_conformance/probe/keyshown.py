@@ -86,7 +86,7 @@ class KeyShown(Stored):
     def _pages(self, keys: KeyManagement) -> Iterator[tuple[str, Operation]]:
         """What may show a key: lists and records of keys, the profile, and other lists; as A, then as others."""
         base = keys.create.path.rstrip("/")
-        reads = [operation for operation in self.target.operations if operation.method == "GET"]
+        reads = self.target.reads()
         own = [keys.listing] if keys.listing is not None else []
         own += [item for item in reads if item.path.startswith(f"{base}/{{") and item.path.count("{") == 1]
         plain = [item for item in reads if "{" not in item.path and item.protected and item not in own]

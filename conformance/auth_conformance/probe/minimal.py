@@ -66,11 +66,8 @@ class Minimal(Sessions):
 
     async def _look_around(self, live: Credential) -> None:
         """Read what A may read, register somebody and log in: replies in which others have shown too much."""
-        ending = {logout.operation.name for logout in self.target.logouts}
-        for operation in [
-            item for item in self.target.operations if item.method == "GET" and "{" not in item.path
-        ][:MOST_READ]:
-            if operation.name not in ending and all(not item.required for item in operation.parameters):
+        for operation in [item for item in self.target.reads() if "{" not in item.path][:MOST_READ]:
+            if all(not item.required for item in operation.parameters):
                 await self.call(operation, live, label=f"read {operation.name}", role=Role.CONTROL)
         with contextlib.suppress(Missing, Unclear):
             await self.log_in(await self.expendable())

@@ -268,7 +268,7 @@ class Scoping(Minting):
                 (operation, scope)
                 for operation in operations
                 for scope in operation.scopes
-                if scope in granted and operation.method == "GET" and "{" not in operation.path
+                if scope in granted and operation in self.target.reads() and "{" not in operation.path
             ),
             None,
         )

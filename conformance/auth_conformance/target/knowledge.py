@@ -97,6 +97,7 @@ class Target:
     `key_witness` is the witness of keys, where they open other operations than logins do.
     `further` are other collections of people's own objects: who guards the first may forget the next.
     `writings` are other changes that leave a text of the caller's.
+    `ending` names the operations that by their names end a login: nobody's login may meet them by the way.
     `absent` names features for which there is evidence of absence; a need that is neither met nor absent
     is something that the user could supply, and `remedies` says how.
     """
@@ -111,6 +112,7 @@ class Target:
     register: Register | None = None
     refresh: Refresh | None = None
     logouts: tuple[Logout, ...] = ()
+    ending: frozenset[str] = frozenset()
     keys: KeyManagement | None = None
     objects: Objects | None = None
     further: tuple[Objects, ...] = ()
@@ -157,6 +159,11 @@ class Target:
     def operation(self, name: str) -> Operation | None:
         """The operation with that name, such as `GET /me`."""
         return next((operation for operation in self.operations if operation.name == name), None)
+
+    def reads(self) -> tuple[Operation, ...]:
+        """What a GET reads: not what a GET ends (RFC 9110 §9.2.1 forbids it, and services do it)."""
+        over = self.ending | {logout.operation.name for logout in self.logouts}
+        return tuple(item for item in self.operations if item.method == "GET" and item.name not in over)
 
     def expendables(self) -> tuple[Account, ...]:
         """The accounts that the user declared as ones that may be locked."""

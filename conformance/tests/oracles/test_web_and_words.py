@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from auth_conformance.model import Severity
 from auth_conformance.oracles.advice import challenges_in, unaccepted, without_realm, wrong_error
 from auth_conformance.oracles.browser import cache_fault, header_faults
-from auth_conformance.oracles.documented import Member, careless_input, is_stored_secret, leaks, pairs, tokens
+from auth_conformance.oracles.documented import (
+    Member,
+    careless_input,
+    is_stored_secret,
+    leaks,
+    members,
+    pairs,
+    tokens,
+)
 from auth_conformance.oracles.internals import revealed, versions
 from auth_conformance.transports.message import RawReply
 
@@ -112,6 +120,8 @@ def test_members_that_carry_secrets() -> None:
     assert careless_input(member("password", format="password", maxLength=9)) is None
     assert careless_input(member("refresh_token", maxLength=9)) is None
     assert careless_input(member("title")) is None
+    pair = {"properties": {"key": {"type": "string"}, "value": {}}}
+    assert [item.name for item in members(pair, "a body")] == ["value"], "the key of a pair is a name"
     assert is_stored_secret(member("hashed_password"), reads=False)
     assert is_stored_secret(member("client_secret"), reads=True)
     assert not is_stored_secret(member("client_secret"), reads=False)
