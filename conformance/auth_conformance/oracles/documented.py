@@ -100,8 +100,9 @@ def members(schema: Any, where: str, depth: int = 0) -> Iterator[Member]:
     """Every member that a body may have, nested ones and all alternatives included."""
     if not isinstance(schema, Mapping) or depth > _DEEPEST:
         return
-    properties = schema.get("properties")
-    for name, inner in properties.items() if isinstance(properties, Mapping) else ():
+    given = schema.get("properties")
+    properties = given if isinstance(given, Mapping) else {}
+    for name, inner in properties.items():
         # The key of a pair is a name: what it names is the value.
         if isinstance(inner, Mapping) and not (name == "key" and "value" in properties):
             yield Member(where, str(name), inner)

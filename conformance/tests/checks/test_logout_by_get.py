@@ -55,6 +55,6 @@ def create_app() -> FastAPI:
 
 
 def test_who_reads_around_does_not_end_the_login() -> None:
-    for code in ("DOC110", "AUZ106"):
+    for code in ("DOC101", "DOC110", "AUZ106"):
         result = judged_as_found(code, create_app())
         assert result.name == "passed", said(result)
