@@ -169,17 +169,19 @@ class Contracts(Refusal):
             message = f"{name} declares a credential and answers {status} to {item.label}."
             return Violation(name, message, None, proof)
         if 300 <= status < 400:
-            sent_away = "redirect" in self.target.policy.refusals or await self._sent_away(answer)
+            sent_away = "redirect" in self.target.policy.refusals or await self._is_refused(answer)
             return None if sent_away else f"{name}, {item.label}: a redirect"
         if answer.reply.soft and answer.exchange.reply.digest != control.exchange.reply.digest:
             return None  # nobody is told something else than who is known
         same = (status, answer.exchange.reply.shape) == (control.status, control.exchange.reply.shape)
-        if same:
+        # Words that the witness has for strangers, and that A does not hear, are a refusal all the same.
+        told_apart = answer.exchange.reply.digest != control.exchange.reply.digest
+        if same and not (told_apart and await self._is_refused(answer)):
             return f"{name}: {status} with a credential and without, so that nothing is shown"
         return None
 
-    async def _sent_away(self, answer: Answer) -> bool:
-        """Whether a redirect leads where the witness was seen to send strangers."""
+    async def _is_refused(self, answer: Answer) -> bool:
+        """Whether strangers are answered here as they are at the witness."""
         if self.target.witness is None:
             return False
         baseline = await self.baseline(self.witness, await self.credential())

@@ -215,7 +215,9 @@ class Crashes(Refusal):
             if answer.outcome is Outcome.CRASHED:
                 again.append(_Seen(crash, answer))
             else:
-                unsure.append(f"{operation} crashed once at {label}, and then not")
+                # An honest request that met a busy moment says nothing of hostile credentials.
+                told = unsure if crash.exchange.role is Role.ATTACK else self.notes
+                told.append(f"{operation} crashed once at {label}, and then not")
         if len(found) > _REPLAYED:
             self.notes.append(f"{len(found) - _REPLAYED} more crashes of the run were not tried again")
         return again

@@ -25,12 +25,12 @@ class Caller(BaseModel):
     username: str
 
 
-def create_app() -> FastAPI:
+def create_app(refusal: int = 401) -> FastAPI:
     app, alive = FastAPI(), dict[str, str]()
 
     def caller(bearer: Bearer) -> str:
         if bearer.credentials not in alive:
-            raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
+            raise HTTPException(refusal, "no", headers={"WWW-Authenticate": "Bearer"})
         return alive[bearer.credentials]
 
     @app.post("/login")
@@ -45,6 +45,10 @@ def create_app() -> FastAPI:
     def me(name: Annotated[str, Depends(caller)]) -> Caller:
         return Caller(username=name)
 
+    @app.get("/config")
+    def config(name: Annotated[str, Depends(caller)]) -> Caller:
+        raise HTTPException(403, f"not shown to {name}")
+
     @app.post("/logout")
     @app.get("/signout")
     def end(bearer: Bearer, name: Annotated[str, Depends(caller)]) -> Caller:
@@ -58,3 +62,9 @@ def test_who_reads_around_does_not_end_the_login() -> None:
     for code in ("DOC101", "DOC110", "AUZ106"):
         result = judged_as_found(code, create_app())
         assert result.name == "passed", said(result)
+
+
+def test_a_refusal_of_strangers_is_told_from_what_nobody_may_do() -> None:
+    # A forged token is answered 403 here, and so is A at /config, in other words.
+    result = judged_as_found("DOC101", create_app(refusal=403))
+    assert result.name == "passed", said(result)
