@@ -44,7 +44,16 @@ from auth_conformance.model import (
 )
 from auth_conformance.testing import FAST_HASHING, find_flaw
 from auth_conformance.transports.wire import Served, serve_app
-from auth_reports.regression import LISTING, NotWritten, earlier, export, regression, summary, told
+from auth_reports.regression import (
+    LISTING,
+    NotWritten,
+    Regression,
+    earlier,
+    export,
+    regression,
+    summary,
+    told,
+)
 from auth_reports.regression.steps import steps_to
 
 if TYPE_CHECKING:
@@ -139,8 +148,20 @@ FLAWS = [
     ("expired_token.2", "TOK201"),
     ("unguarded_privileged_function.2", "AUZ104"),
     ("revealing_login_error.3", "CRD109"),
+    ("trusted_host_header.3", "WEB113"),
 ]
 MORE_FLAWS = [
+    ("recycled_identity", "LIF112"),
+    ("ignored_bad_credential", "MIX103"),
+    ("session_id_kept_at_login", "SES110"),
+    ("misleading_status", "ERR103"),
+    ("tampered_method", "AUZ107"),
+    ("undeclared_surface", "AUZ112"),
+    ("escalating_key", "KEY110"),
+    ("body_of_any_type", "WEB105"),
+    ("forgeable_request", "SES104"),
+    ("exchanged_credential_kind", "MIX105"),
+    ("exchanged_credential_kind", "SES114"),
     ("token_outside_header", "TOK303"),
     ("foreign_audience", "TOK208"),
     ("unlisted_algorithm", "TOK112"),
@@ -470,6 +491,71 @@ def test_the_name_of_a_test_is_that_of_its_finding(sample: ModuleType) -> None:
     made = regression(finding, sample.run())
     assert not isinstance(made, NotWritten), made
     assert made.name == f"test_{finding.code.lower()}_post_an_unknown_path.py"
+
+
+def test_a_password_that_the_label_says_is_written_out(sample: ModuleType, tmp_path: Path) -> None:
+    mark = f"‹sha256:{hashlib.sha256(b'welcome123').hexdigest()[:12]}›"
+    attack = exchange(1, "/register", f'{{"name": "ann", "password": "{mark}"}}', "{}", **TAKEN)
+    for label, known in (("the common password 'welcome123'", True), ("a common password", False)):
+        made = regression(of(sample, (replace(attack, label=label),), None), sample.run())
+        assert isinstance(made, Regression) is known
+        assert not isinstance(made, Regression) or "'password': 'welcome123'" in made.text.replace('"', "'")
+
+
+def test_what_is_refused_is_refused_with_any_made_up_secret(sample: ModuleType) -> None:
+    body = f'{{"current": "{MARK(7)}"}}'
+    refused = exchange(2, "/password", body, "", role=Role.ATTACK, reply=Reply(401))
+    control = exchange(1, "/password", f'{{"token": "{MARK(8)}"}}', "", role=Role.CONTROL, reply=Reply(401))
+    finding = of(sample, (control, refused), Expectation("header", "WWW-Authenticate"))
+    made = regression(finding, sample.run())
+    assert not isinstance(made, NotWritten), made
+    assert made.environment == ()
+    assert "made_up" in made.text
+    # Who gets in with it, though, must have the very secret.
+    taken = of(sample, (replace(refused, reply=Reply(200), outcome=Outcome.ACCEPTED),), None)
+    assert isinstance(regression(taken, sample.run()), NotWritten)
+
+
+def test_a_cookie_that_the_attacker_chose_is_not_read_from_a_reply(sample: ModuleType) -> None:
+    """A sound service answers with another one: the old one must not get in."""
+    sets = (("set-cookie", f"sid={MARK(2)}"),)
+    recipe = Derivation(f"{2:012x}", f"{1:012x}", ((0, 20),), case="meaningless")
+    chosen = (("Cookie", f"sid={MARK(2)}"),)
+    first = exchange(1, "/login", "{}", "{}", reply=Reply(200, (("set-cookie", f"sid={MARK(1)}"),), "{}"))
+    planted = exchange(2, "/login", "{}", "{}", reply=Reply(200, sets, "{}"))
+    planted = replace(planted, request=replace(planted.request, headers=chosen, derived=(recipe,)))
+    attack = exchange(3, "/me", "", "{}", **TAKEN)
+    attack = replace(attack, request=replace(attack.request, headers=chosen, derived=(recipe,)))
+    made = regression(of(sample, (first, planted, attack), None), sample.run())
+    assert not isinstance(made, NotWritten), made
+    assert made.text.count('"sid=" + meaningless(cookie)') == 2
+
+
+def test_an_attack_that_an_honest_client_sends_too_has_no_test(sample: ModuleType) -> None:
+    run = sample.run()
+    failed = next(item for item in run.results if item.findings)
+    login = exchange(1, "/login", "{}", token(1))
+    attack = exchange(2, "/me", "", "{}", **TAKEN)
+    attack = replace(
+        attack, request=replace(attack.request, headers=(("Authorization", f"Bearer {MARK(1)}"),))
+    )
+    after = replace(attack, number=3, role=Role.CONTROL)
+    violation = Violation("POST /me", "It gets in.", None, (login, attack))
+    for evidence, written in (((login, attack), True), ((login, attack, after), False)):
+        result = replace(failed, verdict=Failed((violation,), evidence, ()))
+        one = replace(run, results=(result,))
+        assert isinstance(regression(one.findings[0], one), Regression) is written
+
+
+def test_a_name_that_is_not_the_servers_own_is_sent(sample: ModuleType) -> None:
+    run = sample.run()
+    own = run.target.address.split("/")[2]
+    for host, sent in (("evil.example", True), (own, False)):
+        attack = exchange(1, "/me", "", "{}", **TAKEN)
+        attack = replace(attack, request=replace(attack.request, headers=(("Host", host),)))
+        made = regression(of(sample, (attack,), None), run)
+        assert not isinstance(made, NotWritten), made
+        assert (f'("Host", "{host}")' in made.text) is sent
 
 
 def test_a_forgery_without_a_recipe_is_not_written(sample: ModuleType) -> None:

@@ -24,15 +24,17 @@ from auth_conformance.probe.sessions import Sessions
 from auth_conformance.probe.stored import Stored
 
 if TYPE_CHECKING:
+    from auth_conformance.model import Exchange
     from auth_conformance.target import Operation, Witness
 
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """A credential that is bad in a way of its own."""
+    """A credential that is bad in a way of its own, and the exchanges that made it so."""
 
     how: str
     credential: Credential
+    ended: tuple[Exchange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,29 +119,31 @@ class Fallthrough(Sessions, Stored):
             bads.append(Bad("a wrong signature", live.with_value(token.with_flipped_signature().text)))
         for how, make in (("an expired token", self._expired), ("a revoked credential", self._just_revoked)):
             try:
-                dead = await make(live)
+                dead, ended = await make(live)
             except (Missing, Unclear) as reason:
                 self.notes.append(f"{how} for {live.carrier}: not tried ({reason})")
                 continue
             if dead is not None:
-                bads.append(Bad(how, dead))
+                bads.append(Bad(how, dead, ended))
             elif how == "a revoked credential":
                 self.notes.append(f"{how} for {live.carrier}: not tried (nothing is known that ends one)")
         return bads
 
-    async def _expired(self, live: Credential) -> Credential | None:
+    async def _expired(self, live: Credential) -> tuple[Credential | None, tuple[Exchange, ...]]:
         if live.carrier.kind is not Kind.BEARER or live.jwt is None:
-            return None
+            return None, ()
         forge = await self.forge()
         claims = forge.late_claims(self.scene.recorder.clock.now(), 100_000, self.rng.randrange(1 << 30))
-        return live.with_value(forge.credential(claims).value.reveal())
+        return live.with_value(forge.credential(claims).value.reveal()), ()
 
-    async def _just_revoked(self, live: Credential) -> Credential | None:
+    async def _just_revoked(self, live: Credential) -> tuple[Credential | None, tuple[Exchange, ...]]:
         """A key that was deleted, or a session that was logged out, of an account made for that."""
-        kind = live.carrier.kind
-        return await self.scene.once(
-            ("revoked", kind), lambda: Fallthrough(self.scene, self.rule).revoke(live)
-        )
+
+        async def revoke() -> tuple[Credential | None, tuple[Exchange, ...]]:
+            another = Fallthrough(self.scene, self.rule)
+            return await another.revoke(live), tuple(another.evidence)
+
+        return await self.scene.once(("revoked", live.carrier.kind), revoke)
 
     async def revoke(self, live: Credential) -> Credential | None:
         """Make a credential and end it. Called once per kind and run."""
@@ -259,17 +263,15 @@ class Fallthrough(Sessions, Stored):
 
     @staticmethod
     def _violation(taken: Trial, refused: Trial | None) -> Violation:
+        attack = taken.answer.exchange
+        expected = Expectation("refused", about=attack.number)
         if refused is None:
             message = f"{taken.operation} ignores {taken.words}."
-            return Violation(
-                taken.operation, message, Severity.LOW, (taken.answer.exchange,), Expectation("refused")
-            )
+            proof = (attack, *taken.bad.ended)
+            return Violation(taken.operation, message, Severity.LOW, proof, expected)
         message = f"{taken.operation} ignores {taken.words}, while {refused.words} is refused."
-        proof = (taken.answer.exchange, refused.answer.exchange)
-        about = taken.answer.exchange.number
-        return Violation(
-            taken.operation, message, Severity.MEDIUM, proof, Expectation("refused", about=about)
-        )
+        proof = (attack, refused.answer.exchange, *taken.bad.ended)
+        return Violation(taken.operation, message, Severity.MEDIUM, proof, expected)
 
     async def _still(self, violation: Violation, trials: list[Trial]) -> bool:
         """RP: the one that was let in is sent once more."""

@@ -7,7 +7,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.model import (
+    Expectation,
+    Failed,
+    Inconclusive,
+    Passed,
+    Role,
+    Severity,
+    Verdict,
+    Violation,
+)
 from auth_conformance.oracles.cookies import parse_set_cookie
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.mailing import Mailing
@@ -43,6 +52,15 @@ _NAMES = (
     Name("another host in the request line", absolute=True),
     Name("forwarding headers", _FORWARDED, forwarded=True),
 )
+
+
+def _unled(answer: Answer) -> Expectation | None:
+    """Where the wrong name must not stand in such an answer; None where a key or a scheme is what is wrong."""
+    for name in ("set-cookie", "location", "link"):
+        if any(_EVIL in line.lower() for line in answer.reply.header_lines(name)):
+            return Expectation("no header", name, _EVIL, about=answer.exchange.number)
+    found = _EVIL in answer.reply.text.lower()
+    return Expectation("no text", value=_EVIL, about=answer.exchange.number) if found else None
 
 
 class Hosts(Mailing):
@@ -182,7 +200,8 @@ class Hosts(Mailing):
             self.notes.append(f"{message} Sent from the machine itself, which servers trust")
             return None
         proof = tuple(answer.exchange for answer in answers)
-        return Violation(f"{request.method} {request.path}", message, fault[1], proof)
+        expected = _unled(answers[0])
+        return Violation(f"{request.method} {request.path}", message, fault[1], proof, expected=expected)
 
     async def _wandering(self) -> list[Violation]:
         """Open redirects: addresses in the path, and `next` parameters at the login."""
@@ -216,9 +235,8 @@ class Hosts(Mailing):
             else:
                 name = f"{request.method} {request.path}"
                 proof = tuple(answer.exchange for answer in answers)
-                yield Violation(
-                    name, f"{name} redirects to another site for {label}.", Severity.MEDIUM, proof
-                )
+                message = f"{name} redirects to another site for {label}."
+                yield Violation(name, message, Severity.MEDIUM, proof, expected=_unled(answers[0]))
 
     async def _mailed_link(self) -> Violation | None:
         """The link in a reset mail, asked for under another name."""

@@ -148,12 +148,15 @@ class Minimal(Sessions):
                 if value in {str(item) for item in flattened(kept.reply.json).values()} and value not in sent
             ]
         return [
-            Violation(name, f"{name}: {what}.", severity, (kept.exchange,), _without(what))
+            Violation(
+                name, f"{name}: {what}.", severity, (kept.exchange,), _without(what, kept.exchange.number)
+            )
             for what, severity in found[:3]
         ]
 
 
-def _without(what: str) -> Expectation | None:
-    """A sound answer has no such member; None where the place has no name."""
+def _without(what: str, about: int) -> Expectation | None:
+    """A sound answer to exchange number `about` has no such member; None where the place has no name."""
     _, found, pointer = what.partition(" stands at /")
-    return Expectation("no text", value=f'"{pointer.rpartition("/")[2]}"') if found else None
+    member = pointer.rpartition("/")[2]
+    return Expectation("no text", value=f'"{member}"', about=about) if found else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import re
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
 
 # Evidence is for people: no more than this many characters of a body are kept.
 EXCERPT = 8_000
+# A request that was written byte for byte and still is what every client sends.
+_PLAIN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_PLAIN_PATH = re.compile(r"(?:/[\w~-][\w.~-]*)*/?", re.ASCII)
+_PLAIN_NAME = re.compile(r"[a-z0-9-]+", re.ASCII)
+_PLAIN_VALUE = re.compile(r"[!-~]+(?: [!-~]+)*", re.ASCII)
+# What says where a body ends is the client's own to say.
+_FRAMING = frozenset({"connection", "content-length", "expect", "te", "transfer-encoding", "upgrade"})
 # Two bodies that agree in so many characters are taken for equal: masking a mebibyte takes seconds.
 DIGESTED = 64_000
 # What one request takes from another is a secret when it is as long as one: a CSRF token, a ticket.
@@ -343,7 +351,21 @@ def _shape(reply: RawReply) -> str:
 def _special(request: HttpRequest, moved: float, *, wire: bool) -> str:
     if moved:
         return f"clock moved by {moved:g} s"
-    return "raw wire" if wire or request.target is not None else ""
+    return "raw wire" if (wire and not _is_plain(request)) or request.target is not None else ""
+
+
+def _is_plain(request: HttpRequest) -> bool:
+    """Whether any HTTP client sends these very bytes: what it would refuse, tidy up or add to is not in them."""
+    names = [name.lower() for name, _ in request.headers]
+    return (
+        request.version == "1.1"
+        and request.method in _PLAIN_METHODS
+        and _PLAIN_PATH.fullmatch(request.path) is not None
+        and len(names) == len(set(names))
+        and not _FRAMING & set(names)
+        and all(_PLAIN_NAME.fullmatch(name) for name in names)
+        and all(isinstance(value, str) and _PLAIN_VALUE.fullmatch(value) for _, value in request.headers)
+    )
 
 
 def _addressed(kept: Kept) -> bool:

@@ -12,7 +12,7 @@ from auth_conformance.model import Role
 from auth_conformance.secret import Secret
 from auth_conformance.transports.derivation import derive, digest_of
 from auth_conformance.transports.message import HttpRequest, RawReply
-from auth_conformance.transports.recorder import Recorder
+from auth_conformance.transports.recorder import Recorder, _special
 from auth_conformance.transports.redaction import Redactor
 
 LOGIN = b'{"access_token": "opaque-0123456789abcdef-token"}'
@@ -151,3 +151,20 @@ def test_a_splice_is_rebuilt_and_holds_no_more_than_a_few_characters(
         recipe = derive(text, [base])
         literal = [piece for piece in (recipe.pieces if recipe else ()) if isinstance(piece, str)]
         assert sum(map(len, literal)) <= 12
+
+
+@pytest.mark.parametrize(
+    ("request_", "special"),
+    [
+        (HttpRequest("GET", "/users/me/", headers=(("Host", "evil.example"),)), ""),
+        (HttpRequest("GET", "/users//me"), "raw wire"),
+        (HttpRequest("GET", "/users/%6de"), "raw wire"),
+        (HttpRequest("GET", "/me", headers=(("Authorization", "a"), ("authorization", "b"))), "raw wire"),
+        (HttpRequest("GET", "/me", headers=(("Authorization", "Bearer\tx"),)), "raw wire"),
+        (HttpRequest("GET", "/me", headers=(("Transfer-Encoding", "chunked"),)), "raw wire"),
+        (HttpRequest("GET", "/me", target=b"http://evil.example/me"), "raw wire"),
+        (HttpRequest("GET", "/me", version="1.0"), "raw wire"),
+    ],
+)
+def test_only_what_a_plain_client_cannot_send_is_said_to_be_raw(request_: HttpRequest, special: str) -> None:
+    assert _special(request_, 0.0, wire=True) == special

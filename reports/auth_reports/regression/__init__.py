@@ -16,7 +16,7 @@ from auth_conformance.model import Outcome, Role
 from auth_reports.again import again
 from auth_reports.regression import reasons
 from auth_reports.regression.literals import comment
-from auth_reports.regression.marks import MARK, asked, marks, shown
+from auth_reports.regression.marks import MARK, asked, headers_of, in_a_refusal, marks, shown, spoken
 from auth_reports.regression.steps import steps_to
 from auth_reports.regression.writer import Writer
 
@@ -204,6 +204,11 @@ def _writer(finding: Finding, run: Run, attack: Exchange, groups: Sequence[Seque
         writer.mailed.setdefault(letter.asked, []).append(letter)
     if expected == "alike":
         writer.invent()
+    elif in_a_refusal(attack, finding.expected):
+        # Not what it presents: a credential that is nobody's has a shape.
+        presented = {digest for item in told for digest in headers_of(item)}
+        writer.free -= presented
+        writer.invent()
     return writer
 
 
@@ -219,6 +224,8 @@ def _why_not(finding: Finding, run: Run, attack: Exchange, steps: Sequence[Excha
         return reasons.UNMADE
     if _ended(attack, steps):
         return reasons.ENDED
+    if _honest(finding, run, attack):
+        return reasons.HONEST
     return reasons.answered(attack.reply.status) if _holds(attack, finding.expected) else ""
 
 
@@ -269,8 +276,8 @@ def _holds(attack: Exchange, expected: Expectation | None) -> bool:
 def _unmade(attack: Exchange, steps: Sequence[Exchange], run: Run, expected: Expectation | None) -> bool:
     """Whether the attack presents what no step has issued or shown alive and no recipe makes.
 
-    In its body and its path that is a secret that nobody but the attack ever sent; any other one does where
-    the secret itself is what must not come back, or where it is wrong in two requests that are to look alike.
+    In its body and its path that is a secret that nobody but the attack ever sent; any other one does where the
+    secret itself is what must not come back, or where it is refused and how it is refused is the flaw.
     """
     # What only an attack presented was made up by it; what it was given is somebody's.
     alive = {
@@ -278,10 +285,10 @@ def _unmade(attack: Exchange, steps: Sequence[Exchange], run: Run, expected: Exp
     }
     alive |= {recipe.digest for recipe in attack.request.derived}
     alive |= {item.digest for step in (*steps, attack) for item in step.request.mailed}
-    lost = {digest for _, value in attack.request.headers for digest in MARK.findall(value)} - alive
-    if lost:
+    alive |= spoken(attack).keys()
+    if headers_of(attack) - alive:
         return True
-    if expected is not None and expected.kind in ("no secret", "alike"):
+    if in_a_refusal(attack, expected) or (expected is not None and expected.kind in ("no secret", "alike")):
         return False
     rest = {
         digest for text in (attack.request.url, attack.request.body or "") for digest in MARK.findall(text)
@@ -290,20 +297,44 @@ def _unmade(attack: Exchange, steps: Sequence[Exchange], run: Run, expected: Exp
 
 
 def _sent_before(run: Run) -> set[str]:
-    """The secrets that the run sent or got on other occasions than an attack."""
-    shown = {
+    """The secrets that the run sent or got on another occasion before an attack first sent them."""
+    told = {
         item.number: item
         for result in run.results
-        for item in (*result.origins, *result.verdict.evidence)
-        if item.role is not Role.ATTACK
+        for found in (result.origins, result.verdict.evidence, *(one.evidence for one in result.findings))
+        for item in found
     }
-    return {digest for item in shown.values() for digest in marks(item)}
+    first: dict[str, bool] = {}
+    for item in sorted(told.values(), key=lambda item: item.number):
+        for digest in marks(item):
+            first.setdefault(digest, item.role is not Role.ATTACK)
+    return {digest for digest, before in first.items() if before}
+
+
+def _honest(finding: Finding, run: Run, attack: Exchange) -> bool:
+    """Whether the very request of the attack got in as a control afterwards: it shows nothing by itself."""
+    kind = finding.expected.kind if finding.expected is not None else "refused"
+    presented = headers_of(attack)
+    return (
+        kind == "refused"
+        and bool(presented)
+        and any(
+            item.role is Role.CONTROL
+            and item.outcome is Outcome.ACCEPTED
+            and item.number > attack.number
+            and (item.request.method, item.request.url) == (attack.request.method, attack.request.url)
+            and headers_of(item) == presented
+            for result in run.results
+            if result.rule.code == finding.code
+            for item in result.verdict.evidence
+        )
+    )
 
 
 def _ended(attack: Exchange, steps: Sequence[Exchange]) -> bool:
     """Whether a credential that was just issued is refused: what ended it in between is no step."""
     last = steps[-1] if steps else None
-    presented = {digest for _, value in attack.request.headers for digest in MARK.findall(value)}
+    presented = headers_of(attack)
     return (
         attack.reply.status in (401, 403)
         and last is not None

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from auth_conformance.model import Exchange
+    from auth_conformance.model import Exchange, Expectation
+
+# What a label quotes.
+_SAID = re.compile(r"'([^']{1,64})'")
+# Expectations that speak of the answer alone, and not of who got in.
+_OF_A_REFUSAL = frozenset({"header", "no header", "status", "no status", "members", "no text"})
 
 MARK = re.compile(r"‹[^‹›\n]{0,2000}?sha256:([0-9a-f]{12})›")
 
@@ -22,6 +28,11 @@ def asked(exchange: Exchange) -> set[str]:
     }
 
 
+def headers_of(exchange: Exchange) -> set[str]:
+    """The secrets that a request presents in its headers."""
+    return {digest for _, value in exchange.request.headers for digest in MARK.findall(value)}
+
+
 def marks(exchange: Exchange) -> set[str]:
     """The secrets in a request and its reply."""
     return shown(exchange) | asked(exchange)
@@ -31,6 +42,18 @@ def shown(exchange: Exchange) -> set[str]:
     """The secrets in the reply alone."""
     texts = [exchange.reply.body, *(value for _, value in exchange.reply.headers)]
     return {digest for text in texts for digest in MARK.findall(text)}
+
+
+def spoken(exchange: Exchange) -> dict[str, str]:
+    """The secrets of a request that its label says in clear, by their digests: a common password is nobody's own."""
+    said = {hashlib.sha256(text.encode()).hexdigest()[:12]: text for text in _SAID.findall(exchange.label)}
+    return {digest: text for digest, text in said.items() if digest in asked(exchange)}
+
+
+def in_a_refusal(attack: Exchange, expected: Expectation | None) -> bool:
+    """Whether the flaw is in how the attack is refused: any made-up secret is refused like the one that was sent."""
+    refused = 400 <= (attack.reply.status or 0) < 500
+    return refused and expected is not None and expected.kind in _OF_A_REFUSAL
 
 
 def quoted(text: str) -> str:

@@ -53,3 +53,4 @@ UNMADE = (
 )
 WEBSOCKET = "httpx opens no WebSocket"
 ENDED = "the evidence does not hold what ended the credential that is refused in it"
+HONEST = "what it sends is what an honest client sends; the flaw is how the attacker came to it"

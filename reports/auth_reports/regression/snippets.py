@@ -40,8 +40,8 @@ PROBLEM = '''def problem(reply):
         body = reply.json()
     except ValueError:
         return {}
-    inner = body.get("detail") if isinstance(body, dict) and "error" not in body else body
-    return inner if isinstance(inner, dict) else {}
+    inner = body.get("detail") if isinstance(body, dict) and "error" not in body else None
+    return next((one for one in (inner, body) if isinstance(one, dict)), {})
 '''
 # The value may hold any word; and a cookie that is mended may get a prefix (RFC 6265bis §4.1.3).
 COOKIE_LINE = '''def cookie_line(reply, name):

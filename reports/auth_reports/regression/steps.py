@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Outcome, Role
-from auth_reports.regression.marks import MARK, asked, leaves, read_json, shown
+from auth_reports.regression.marks import asked, headers_of, leaves, read_json, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,10 +24,13 @@ def steps_to(attack: Exchange, finding: Finding) -> list[Exchange]:
     """What has to be repeated before the attack, oldest first."""
     named = finding.expected is not None and bool(finding.expected.about)
     # What an expectation is about may come after the attack: then the attack is a step on the way to it.
+    # What the answer is compared with is one more.
+    twin = finding.expected.value if finding.expected is not None else ""
     before = [
         item
         for item in finding.evidence
-        if item.number < attack.number and (_prepares(item) or (named and item.role is Role.ATTACK))
+        if item.number < attack.number
+        and (_prepares(item) or str(item.number) == twin or (named and item.role is Role.ATTACK))
     ]
     origins = _needed([item for item in finding.origins if item not in before], [*before, attack])
     steps = _repeatable(
@@ -74,7 +77,7 @@ def _lived(attack: Exchange, steps: list[Exchange]) -> list[Exchange]:
 
     A credential that never lived is refused as well; and some services remember only what they have seen.
     """
-    presented = {digest for _, value in attack.request.headers for digest in MARK.findall(value)}
+    presented = headers_of(attack)
     if attack.request.method != "GET" or "{" in attack.operation or not presented:
         return steps
     place = next((index for index, step in enumerate(steps) if presented <= shown(step)), None)
@@ -108,4 +111,5 @@ def _repeatable(steps: Sequence[Exchange]) -> list[Exchange]:
 def _prepares(exchange: Exchange) -> bool:
     """Whether the attack needs it: a setup, or a control that shows that the honest twin gets in."""
     refused = exchange.outcome is not None and exchange.outcome is not Outcome.ACCEPTED
+    refused = refused or (exchange.role is Role.CONTROL and (exchange.reply.status or 0) >= 400)
     return exchange.role is not Role.ATTACK and not refused

@@ -59,6 +59,8 @@ class Values:
     # Ids in the paths of steps that no earlier reply told: of something that is not there any more.
     lost: list[str] = field(default_factory=list)
     _replies: dict[int, str] = field(default_factory=dict)
+    # Texts that evidence shows by their digests and that its labels say in clear.
+    _spoken: dict[str, str] = field(default_factory=dict)
 
     def _url(self, exchange: Exchange) -> str:
         parts = urlsplit(exchange.request.url)
@@ -152,6 +154,8 @@ class Values:
     def _secret(self, digest: str, name: str) -> str:
         if digest in self._names:
             return self._names[digest]
+        if digest in self._spoken:
+            return literal(self._spoken[digest])
         recipe = self._recipes.get(digest)
         if recipe is not None and recipe.signed is not None:
             return self._signed(recipe, recipe.signed, name)

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from auth_conformance.model import Expectation, Outcome, Role
 from auth_reports.regression.layout import Layout
 from auth_reports.regression.literals import comment, kind, literal
-from auth_reports.regression.marks import MARK, leaves, names_something, read_json, shown
+from auth_reports.regression.marks import (
+    MARK,
+    leaves,
+    names_something,
+    read_json,
+    shown,
+    spoken,
+)
 from auth_reports.regression.values import MAILBOX
 
 if TYPE_CHECKING:
@@ -114,6 +122,7 @@ class Writer(Layout):
         """The attack, and what a service without the flaw answers; whether that can be asserted."""
         if expected is not None and expected.kind == "once":
             return self._once(exchange, expected)
+        self._spoken |= spoken(exchange)
         if expected is not None and expected.kind == "no secret":
             for match in MARK.finditer(exchange.request.body or ""):
                 self._chosen(match[1])
@@ -209,6 +218,7 @@ class Writer(Layout):
                 return []
 
     def _call(self, exchange: Exchange) -> str:
+        self._spoken |= spoken(exchange)
         arguments, reply = self._sent(exchange), self._unused("reply")
         self.lines.append(f"# {comment(exchange.label)}")
         self.lines.append(f"{reply} = send({arguments})")
@@ -219,7 +229,13 @@ class Writer(Layout):
         request = exchange.request
         for recipe in request.derived:
             self._recipes[recipe.digest] = recipe
-        headers = [(name, value) for name, value in request.headers if name.lower() not in _OUR_OWN]
+        own = {"testserver", urlsplit(self.run.target.address).netloc}
+        headers = [
+            (name, value)
+            for name, value in request.headers
+            # A name for the server that is not its own is the attack.
+            if name.lower() not in _OUR_OWN or (name.lower() == "host" and value not in own)
+        ]
         arguments = [literal(request.method), self._url(exchange)]
         if headers:
             pairs = ", ".join(f"({literal(name)}, {self._text(value, name)})" for name, value in headers)
@@ -234,7 +250,7 @@ class Writer(Layout):
             recipe.base: max((piece[1] for piece in recipe.pieces if not isinstance(piece, str)), default=0)
             for recipe in recipes
         }
-        for digest in sorted(self.free - self._names.keys() - made):
+        for digest in sorted(self.free - self._names.keys() - self._spoken.keys() - made):
             self._helpers.add("PASSWORD")
             size = sizes.get(digest, 0)
             if 0 < size <= _CHOSEN:
@@ -246,7 +262,7 @@ class Writer(Layout):
 
     def _registers(self, exchange: Exchange) -> bool:
         """Whether the step makes an account of this run: its name carries the run's id."""
-        return exchange.label.startswith("register") and self.run.run_id in (exchange.request.body or "")
+        return "register" in exchange.label and self.run.run_id in (exchange.request.body or "")
 
     def _chosen(self, digest: str) -> None:
         """The password of an account that the test registers itself: any good one will do."""
@@ -266,11 +282,15 @@ class Writer(Layout):
             name = self._names[new[0]] = self._unused("changed_password")
             self.lines.append(f"{name} = NEW_PASSWORD + {literal(str(len(self.lines)))}")
 
+    def _unlearnt(self) -> set[str]:
+        """The secrets that replies may still tell: not what the test made itself and sent."""
+        return self.needed - self._names.keys() - self._recipes.keys()
+
     def _learn(self, exchange: Exchange, reply: str) -> None:
         for path, value in leaves(read_json(exchange.reply.body)):
             expression = reply + ".json()" + "".join(f"[{part!a}]" for part in path)
             mark = MARK.fullmatch(value) if isinstance(value, str) else None
-            if mark is not None and mark[1] in self.needed - self._names.keys():
+            if mark is not None and mark[1] in self._unlearnt():
                 variable = self._unused(kind(str(path[-1]) if path else "token"))
                 self._names[mark[1]] = variable
                 if mark[1] in self.sought:
@@ -284,7 +304,7 @@ class Writer(Layout):
                 self._ids.setdefault(str(value), expression)
         for name, value in exchange.reply.headers:
             mark = MARK.search(value)
-            if mark is None or mark[1] not in self.needed - self._names.keys():
+            if mark is None or mark[1] not in self._unlearnt():
                 continue
             variable = self._unused("cookie" if name.lower() == "set-cookie" else kind(name))
             self._names[mark[1]] = variable
