@@ -6,17 +6,17 @@ import asyncio
 import random
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from auth_conformance.model import Exchange, Expectation, Outcome, Role, Rule, Severity, Violation
 from auth_conformance.oracles.entry import Fingerprint
 from auth_fuzz import rules
-from auth_fuzz.documents import placeholders
 from auth_fuzz.operations.reach import Reach
-from auth_fuzz.people import Person, collection_of
+from auth_fuzz.people import Person
+from auth_fuzz.things import Thing, filled, values_in
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
@@ -57,6 +57,8 @@ class Ground:
         self._pending: list[str] = ["bland", "other", "alternatives", "forged", "forged"]
         self._dealt: dict[tuple[str, bool], list[str]] = {}
         self._anonymous: Answer | None = None
+        # What the request under way is about.
+        self._thing: Thing | None = None
         self._served: list[HttpRequest] = []
         self._served_by: Counter[str] = Counter()
         self._lock = asyncio.Lock()
@@ -83,40 +85,30 @@ class Ground:
         choice = new or (usable if self._turn % 8 == 0 else working) or usable
         return choice[self._turn % len(choice)] if choice else ()
 
-    async def _addressed(self, request: HttpRequest) -> tuple[HttpRequest, bool]:
-        """The request with ids of the caller's own in its path, more often than not; whether it has any."""
-        names = placeholders(self.operation.path)
-        if not names or self._rng.random() > 0.9:
-            return request, False
-        known = self.world.ids_for(self._caller, self.operation)
-        if not known:
-            await self.world.list_own(self._caller, self.operation)
-            known = self.world.ids_for(self._caller, self.operation)
-        if not known:
-            return request, False
-        return self._with_id(request, self._rng.choice(known)), True
-
-    def _with_id(self, request: HttpRequest, identifier: str) -> HttpRequest:
-        template, actual = self.operation.path.split("/"), request.path.split("/")
-        if len(template) != len(actual):
+    async def _addressed(self, request: HttpRequest) -> HttpRequest:
+        """The request with ids of the caller's own in its path, more often than not."""
+        self._thing = None
+        if "{" not in self.operation.path or self._rng.random() > 0.9:
             return request
-        first = next(index for index, piece in enumerate(template) if "{" in piece)
-        actual[first] = quote(identifier, safe="")
-        return replace(request, path="/".join(actual))
+        values, self._thing = await self.world.lead(self._caller, self.operation, self._rng)
+        return self._with(request, values)
 
-    def _id_in(self, request: HttpRequest) -> str:
-        pieces = zip(self.operation.path.split("/"), request.path.split("/"), strict=False)
-        return next((unquote(actual) for piece, actual in pieces if "{" in piece), "")
+    def _with(self, request: HttpRequest, values: Mapping[str, str]) -> HttpRequest:
+        found = values_in(self.operation.path, request.path)
+        return replace(request, path=filled(self.operation.path, {**found, **values})) if found else request
 
     async def _fresh(self, request: HttpRequest) -> HttpRequest:
-        """The request for an object of its own, where an earlier one may have used the object up."""
-        if self.operation.method in SAFE or not placeholders(self.operation.path):
+        """The request for a thing of its own, where an earlier one may have used the thing up."""
+        if self.operation.method in SAFE or self._thing is None:
             return request
         if self._caller is self.world.admin:
-            victim = await self.world.victim(anew=self.operation.method == "DELETE")
-            return self._with_id(request, victim) if victim is not None else request
-        made = await self.world.make(self._caller, collection_of(self.operation))
-        return self._with_id(request, made) if made is not None else request
+            made = await self.world.victim(anew=self.operation.method == "DELETE")
+        else:
+            made = await self.world.things.make(self._caller, self._thing.collection, self._thing.above)
+        if made is None:
+            return request
+        self._thing = replace(self._thing, identifier=made)
+        return self._with(request, {self._thing.parameter: made})
 
     async def _send(
         self,

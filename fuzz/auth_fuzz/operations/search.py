@@ -62,8 +62,8 @@ class OperationSearch(Strangers, Others):
         """One generated request: by the caller, and if that is served, by everybody else."""
         self._turn += 1
         self.searcher.forget()
-        request, owned = await self._addressed(request)
-        if owned and self.operation.method == "DELETE":
+        request = await self._addressed(request)
+        if self.operation.method == "DELETE":
             request = await self._fresh(request)
         live = self._live()
         good = await self._send(request, live, f"control: {self._who()}", Role.CONTROL)
@@ -72,10 +72,10 @@ class OperationSearch(Strangers, Others):
         if good.reply.ok:
             if len(self._served) < _KEPT:
                 self._served.append(request)
-            self.world.harvest(self._caller, self.operation, request, good.reply)
+            self.world.things.harvest(self._caller, self.operation, request, good.reply)
         self._look_for_secrets(good, live)
         if good.reply.ok and self.operation.name not in self.world.exercised:
-            await self._attack(request, live, good, owned=owned)
+            await self._attack(request, live, good)
         elif not good.reply.ok and self._anonymous is None:
             await self._refused_everywhere(request, live)
         if good.status == 401 or self.reach.served == 1:
@@ -84,9 +84,7 @@ class OperationSearch(Strangers, Others):
 
     # Attacks.
 
-    async def _attack(
-        self, request: HttpRequest, live: tuple[Credential, ...], good: Answer, *, owned: bool
-    ) -> None:
+    async def _attack(self, request: HttpRequest, live: tuple[Credential, ...], good: Answer) -> None:
         if self._anonymous is None:
             await self._as_stranger(request, good, (), "no credential", rules.STRANGER)
         for attack in self._next_attacks():
@@ -102,7 +100,7 @@ class OperationSearch(Strangers, Others):
                     await self._alternatives(request, good)
                 case "other":
                     rule = rules.FOREIGN_READ if self.operation.method in SAFE else rules.FOREIGN_WRITE
-                    if owned and self.world.b is not None and not self.ledger.found(rule):
+                    if self._thing is not None and not self.ledger.found(rule):
                         await self._as_other(request, good)
                 case _:
                     await self._as_stranger(request, good, (), "no credential", rules.STRANGER)
