@@ -583,9 +583,24 @@ class Run:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """All findings, gravest first, then by code."""
+        """All findings, gravest first; of equal ones those whose attack got in, then by code."""
         found = [finding for result in self.results for finding in result.findings]
-        return tuple(sorted(found, key=lambda item: (-item.severity.rank, item.code, item.operation or "")))
+        entered = {
+            (finding.code, finding.severity)
+            for finding in found
+            if any(item.role is Role.ATTACK and item.outcome is Outcome.ACCEPTED for item in finding.evidence)
+        }
+        return tuple(
+            sorted(
+                found,
+                key=lambda item: (
+                    -item.severity.rank,
+                    (item.code, item.severity) not in entered,
+                    item.code,
+                    item.operation or "",
+                ),
+            )
+        )
 
     def count(self, name: str) -> int:
         """How many results have that verdict name."""

@@ -12,25 +12,26 @@ from auth_conformance.causes import causes
 from auth_conformance.model import Errored, Inconclusive, Masked, Severity, Skipped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from auth_conformance.model import Finding, Result, Run
 
-# A step summary over one mebibyte is refused whole.
-LARGEST = 900_000
-_ROWS = 100
+# A comment takes 65,536 characters, and a step summary one mebibyte; over that they are refused whole.
+LARGEST = 65_000
+_ROWS, _NAMED = 100, 3
 _SIGNS = {"Passed": "✅", "Failed": "❌", "Incomplete": "⚠️"}
 
 
 def render(run: Run) -> str:
     """The summary; what does not fit is counted and left to the other reports."""
-    parts = [_head(run), _findings(run), _unclear(run), _untested(run), _accepted(run), _foot(run)]
-    text = "\n".join(part for part in parts if part).encode("utf-8", "replace").decode("utf-8")
-    if len(text.encode()) <= LARGEST:
-        return text
-    return "\n".join(
-        [_head(run), "The details are too long for a summary: see the HTML report.", "", _foot(run)]
-    )
+    whole = [_head(run), _findings(run), _unclear(run), _untested(run), _accepted(run), _foot(run)]
+    left = "The details are too long for a summary: see the HTML report.\n"
+    table = [_head(run), _findings(run, fixes=False), left, _foot(run)]
+    for parts in (whole, table):
+        text = "\n".join(part for part in parts if part).encode("utf-8", "replace").decode("utf-8")
+        if len(text.encode()) <= LARGEST:
+            return text
+    return "\n".join([_head(run), left, _foot(run)])
 
 
 def _head(run: Run) -> str:
@@ -42,39 +43,53 @@ def _head(run: Run) -> str:
     )
 
 
-def _findings(run: Run) -> str:
+def _findings(run: Run, *, fixes: bool = True) -> str:
     findings = [finding for finding in run.findings if run.standing(finding) != "waived"]
     if not findings:
         return ""
-    rows = [_row(run, finding) for finding in findings[:_ROWS]]
-    left = (
-        f"\n{len(findings) - _ROWS} more findings are in the other reports.\n"
-        if len(findings) > _ROWS
-        else ""
-    )
+    # What one rule says of several operations is one row: each has its own line in the other reports.
+    alike: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in findings:
+        alike.setdefault((finding.code, finding.severity, run.standing(finding)), []).append(finding)
+    rows = [_row(run, group) for group in list(alike.values())[:_ROWS]]
+    rest = sum(len(group) for group in list(alike.values())[_ROWS:])
+    left = f"\n{rest} more findings are in the other reports.\n" if rest else ""
     table = "| Severity | Rule | Operation | What happened |\n|---|---|---|---|\n" + "\n".join(rows)
-    fixes = {finding.code: finding for finding in findings}
     rules = {result.rule.code: result.rule for result in run.results}
     details = "\n".join(
         f"<details><summary>{code} {_html(rules[code].title)}: why and how to fix it</summary>\n\n"
         f"{_prose(rules[code].requirement)}\n\n{_prose(rules[code].why)}\n\n{_prose(rules[code].fix)}\n\n</details>"
-        for code in fixes
+        for code in (dict.fromkeys(finding.code for finding in findings) if fixes else ())
     )
     shared = "".join(
-        f"\n{_code(f'{cause.source.path}:{cause.source.line}')} answers for {', '.join(cause.codes)}: one cause.\n"
+        f"\n{_code(f'{cause.source.path}:{cause.source.line}')} is the place to mend for {', '.join(cause.codes)}.\n"
         for cause in causes(run)
         if cause.source is not None and len(cause.codes) > 1
     )
     return f"### Findings\n\n{table}\n{shared}{left}\n{details}\n"
 
 
-def _row(run: Run, finding: Finding) -> str:
+def _row(run: Run, group: Sequence[Finding]) -> str:
+    finding = group[0]
     mark = " (known)" if run.standing(finding) == "known" else ""
-    place = f" {_code(f'{finding.source.path}:{finding.source.line}')}" if finding.source else ""
+    lines = list(dict.fromkeys(_line(item) for item in group))
+    shared = len(lines) == 1
+    places = [
+        " ".join(filter(None, (_code(item.operation or ""), "" if shared else _line(item)))) for item in group
+    ]
+    places = list(dict.fromkeys(filter(None, places)))
+    named = ", ".join(places[:_NAMED]) + (f" {lines[0]}" if shared and lines[0] else "")
+    named += f" and {len(places) - _NAMED} more" if len(places) > _NAMED else ""
+    others = f" ({len(group) - 1} more such)" if len(group) > 1 else ""
     return (
         f"| {finding.severity.value}{mark} | {finding.code} {_escaped(finding.title)} | "
-        f"{_code(finding.operation or '')}{place} | {_escaped(_short(finding.message))} |"
+        f"{named} | {_escaped(_short(finding.message))}{others} |"
     )
+
+
+def _line(finding: Finding) -> str:
+    source = finding.source
+    return _code(f"{source.path}:{source.line}") if source is not None else ""
 
 
 def _unclear(run: Run) -> str:

@@ -210,7 +210,7 @@ def _place(finding: Finding, run: Run, anchor: str | None) -> tuple[str, int, bo
         return _uri(PurePath(anchor).as_posix()), 1, False
     path_of = (finding.operation or "").partition(" ")[2]
     host = urlsplit(run.target.address).netloc or run.target.address.replace(":", "/")
-    return _uri(f"{host}{path_of}".strip("/") or "target"), 1, False
+    return _uri(f"{host}/{path_of.lstrip('/')}".strip("/") or "target"), 1, False
 
 
 def _uri(text: str) -> str:

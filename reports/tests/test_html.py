@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from auth_conformance.document import from_document, to_document
-from auth_conformance.model import Decision, Failed, Severity, Violation
+from auth_conformance.model import Decision, Failed, Role, Severity, Violation
 from auth_reports.html import LARGEST, render
 
 if TYPE_CHECKING:
@@ -244,6 +244,23 @@ def test_findings_of_one_rule_at_one_operation_are_one_place(sample: ModuleType)
     assert "4 findings at 2 operations, listed below" in page.words
     assert "3 findings at POST /register" in page.words
     assert "low it takes password 1" in page.words
+
+
+def test_controls_of_other_operations_are_no_evidence_of_a_finding(sample: ModuleType) -> None:
+    result = next(item for item in sample.flood(1, 10))
+    for operation, shown in (("GET /things/0", True), ("GET /undescribed", False)):
+        controls = tuple(replace(item, role=Role.CONTROL) for item in result.verdict.evidence)
+        verdict = Failed((Violation(operation, "It has no summary."),), controls, ())
+        text = render(sample.run((replace(result, verdict=verdict),)))
+        assert ("As a curl command" in text) is shown
+
+
+def test_of_equal_findings_those_that_got_somebody_in_come_first(sample: ModuleType) -> None:
+    plain, entered = sample.flood(2, 10)
+    violation = Violation("GET /things/0", "It has no summary.")
+    plain = replace(plain, verdict=Failed((violation,), plain.verdict.evidence[:1], ()))
+    codes = [item.code for item in sample.run((plain, entered)).findings]
+    assert codes == ["FLD001", "FLD000"]
 
 
 def test_a_body_with_a_digest_in_it_is_not_said_to_be_cut(sample: ModuleType) -> None:

@@ -38,17 +38,29 @@ def test_hostile_texts_are_no_markup(sample: ModuleType) -> None:
     assert "<img" not in cells
 
 
-def test_a_long_run_fits(sample: ModuleType) -> None:
+def test_what_one_rule_says_of_many_operations_is_one_row(sample: ModuleType) -> None:
     run = sample.run()
     failed = next(item for item in run.results if item.name == "failed")
     violations = tuple(
-        replace(failed.verdict.violations[0], operation=f"GET /{number}", message="x" * 5000)
-        for number in range(500)
+        replace(failed.verdict.violations[0], operation=f"GET /{number}", message="It is open.")
+        for number in range(5)
     )
-    long = replace(run, results=(replace(failed, verdict=replace(failed.verdict, violations=violations)),))
+    failed = replace(failed, source=None, verdict=replace(failed.verdict, violations=violations))
+    text = markdown.render(replace(run, results=(failed,)))
+    assert text.count(f"| {failed.rule.code} ") == 1
+    assert "`GET /0`, `GET /1`, `GET /2` and 2 more | It is open. (4 more such) |" in text
+
+
+def test_a_long_run_fits_into_a_comment(sample: ModuleType) -> None:
+    long = sample.run(sample.flood(150, 10))
     text = markdown.render(long)
-    assert len(text.encode()) <= markdown.LARGEST
-    assert "400 more findings" in text
+    assert len(text) <= 65_536
+    assert "50 more findings" in text
+    assert "too long for a summary" in text
+    assert "FLD000" in text
+    assert "how to fix" not in text
+    huge = replace(long, notes=("x" * 300,) * 100)
+    assert len(markdown.render(huge)) <= 65_536
 
 
 def test_annotations_escape_and_stop_at_ten(sample: ModuleType) -> None:

@@ -22,6 +22,7 @@ from auth_conformance.probe.minting import Minting
 from auth_conformance.probe.refusal import Attempt
 from auth_conformance.target import Witness
 
+_DAY = 86_400
 # How many seconds after its end a token is presented: around the usual tolerances for clocks, and far beyond.
 LATENESS = (1, 30, 61, 121, 301, 3_600, 100_000_000)
 MOVES = (1, 61, 301)
@@ -238,8 +239,8 @@ class Expiry(Keeping, Minting, Clockwork):
 
 
 def how_late(seconds: float) -> str:
-    """So many seconds late, in words."""
-    return f"{seconds:g} s after its end"
+    """So many seconds late, in words: what is years late is not told in seconds."""
+    return f"{seconds:g} s after its end" if seconds < _DAY else f"{seconds / _DAY:.0f} days after its end"
 
 
 def stated(session: Session, now: float) -> list[Moment]:

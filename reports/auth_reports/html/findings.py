@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from auth_conformance.causes import causes, in_source
-from auth_conformance.model import Failed
+from auth_conformance.model import Failed, Role
 from auth_reports.again import commands
 from auth_reports.html.evidence import Budget, Pair, pairs, proof
 from auth_reports.html.text import Block, prose, short, slug
@@ -106,7 +106,8 @@ def occurrences(run: Run, budget: Budget) -> dict[str, list[Occurrence]]:
     for number, finding in enumerate(findings):
         share = budget.share(len(findings) - number)
         test = regression(finding, run) if number < _TESTS else None
-        chosen = pairs(finding.evidence, share, base=base)
+        evidence = finding.evidence if _tells(finding) else ()
+        chosen = pairs(evidence, share, base=base)
         budget.give_back(share)
         shown = {side.number for pair in chosen for side in pair.sides}
         source = finding.source
@@ -122,13 +123,18 @@ def occurrences(run: Run, budget: Budget) -> dict[str, list[Occurrence]]:
                 where=where,
                 pairs=chosen,
                 proof=proof(finding.evidence),
-                left=sum(item.number not in shown for item in finding.evidence),
+                left=sum(item.number not in shown for item in evidence),
                 standing=run.standing(finding),
                 test=_download(test) if isinstance(test, Regression) else None,
                 untestable=test.reason if isinstance(test, NotWritten) else "",
             )
         )
     return found
+
+
+def _tells(finding: Finding) -> bool:
+    """Whether the evidence is about the finding: no reply of another operation shows a poor description."""
+    return any(item.role is Role.ATTACK or item.operation == finding.operation for item in finding.evidence)
 
 
 def _download(made: Regression) -> Download:
