@@ -225,6 +225,10 @@ def attacker_keys() -> dict[str, SigningKey]:
     return keys
 
 
+# Claims that say nothing of whose token it is.
+_OF_REFERENCES = frozenset({"jti", "iat", "nbf", "iss", "aud", "typ", "type"})
+
+
 @dataclass(frozen=True, slots=True)
 class Jwt:
     """A compact JWS (RFC 7515 §7.1) taken apart. The three texts are kept as they were.
@@ -238,6 +242,11 @@ class Jwt:
     signature_text: str
     header: Mapping[str, Any] = field(default_factory=dict)
     claims: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether its claims name nothing but itself (RFC 7519 §4.1.7): whose it is, the service looks up."""
+        return "jti" in self.claims and self.claims.keys() <= _OF_REFERENCES
 
     @classmethod
     def parse(cls, text: str) -> Self | None:

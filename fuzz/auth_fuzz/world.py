@@ -186,7 +186,7 @@ class World:
         """The person's credentials for each scheme of an alternative, in order of name; None if one is missing."""
         held = []
         for scheme in sorted(alternative):
-            carrier = next((item for item in self.target.carriers if item.scheme == scheme), None)
+            carrier = self.target.carrier_of(scheme)
             credential = person.credentials.get(carrier.kind) if carrier is not None else None
             if carrier is None or credential is None:
                 return None

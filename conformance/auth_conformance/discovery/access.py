@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
@@ -228,7 +229,14 @@ class Doorman:
             return None
         self._scout.learn(account.password.reveal())
         request = login.request(account.username, account.password)
-        sent = await self._scout.ask(request, f"log in as {account.label}: {login.operation.name}")
+        before = self._scout.waited
+        sent = await self._scout.insist(request, f"log in as {account.label}: {login.operation.name}")
+        if (waited := self._scout.waited - before) > 0:
+            self._known.say(
+                "login limit",
+                f"{login.operation.name} answered 429: waited for {waited:g} s",
+                Provenance.OBSERVED,
+            )
         reply = sent.reply
         found = _issued(login, reply) if reply.granted else []
         for item in found:
@@ -413,6 +421,11 @@ def cannot_log_in(known: Knowledge, label: str, refusals: Sequence[str]) -> Conf
     if TOOK in tried.rpartition("; ")[2]:
         tried = tried.rpartition("; ")[2]
         return ConfigurationError(f"Account {label} ({account.username}) cannot log in: {tried}.")
+    if f"answered {HTTPStatus.TOO_MANY_REQUESTS.value}" in tried.rpartition("; ")[2]:
+        return ConfigurationError(
+            f"Account {label} ({account.username}) cannot log in: {tried}. It limits how often people log in: run "
+            "again when the limit has passed, or raise it for this run."
+        )
     return ConfigurationError(
         f"Account {label} ({account.username}) cannot log in: {tried}. "
         f"Check the user name and {variable or 'the password'}, or say in [[login]] how people log in."

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 # A typical service needs a third of this.
 CAP = 300
+# How long discovery waits in all, in seconds, for a login that is limited. Limits by the minute are the usual ones,
+# many of them do not say when they end (slowapi), and without a login there is no run.
+LOGIN_PATIENCE = 65.0
+_STEPS = (1.0, 4.0, 10.0, 20.0, 30.0)
 ABSENT = frozenset({404, 405, 410, 501})
 
 
@@ -41,6 +45,7 @@ class Scout:
         self.rng = random.Random(settings.seed)
         self._cap = cap
         self._first = recorder.sent
+        self._left = LOGIN_PATIENCE
         self._fallbacks: set[tuple[int | None, str, str]] = set()
 
     @property
@@ -60,17 +65,42 @@ class Scout:
 
         Raises ExhaustedError when the budget is used up.
         """
-        if credential is not None:
-            self.learn(credential.value.reveal())
-            if credential.carrier.place == "header":
-                self.recorder.redactor.learn_header(credential.carrier.name)
-            request = request.with_headers(*credential.headers).with_query(*credential.query)
+        request = self._carrying(request, credential)
         sent = await self._send(request, label, role)
         wait = self._told_to_wait(sent.reply)
         if wait is not None:
             await asyncio.sleep(wait)
             sent = await self._send(request, label, role)
         return sent
+
+    async def insist(self, request: HttpRequest, label: str, *, credential: Credential | None = None) -> Sent:
+        """Send what the run cannot do without: a limit is waited for longer, step by step where it names no end."""
+        request = self._carrying(request, credential)
+        sent = await self.ask(request, label)
+        for step in _STEPS:
+            if sent.reply.status != HTTPStatus.TOO_MANY_REQUESTS:
+                break
+            told = sent.reply.header("retry-after") or ""
+            seconds = float(told) if told.strip().isdecimal() else step
+            if seconds > self._left:
+                break
+            self._left -= seconds
+            await asyncio.sleep(seconds)
+            sent = await self._send(request, label, Role.SETUP)
+        return sent
+
+    def _carrying(self, request: HttpRequest, credential: Credential | None) -> HttpRequest:
+        if credential is None:
+            return request
+        self.learn(credential.value.reveal())
+        if credential.carrier.place == "header":
+            self.recorder.redactor.learn_header(credential.carrier.name)
+        return request.with_headers(*credential.headers).with_query(*credential.query)
+
+    @property
+    def waited(self) -> float:
+        """How long logins were waited for, in seconds."""
+        return LOGIN_PATIENCE - self._left
 
     async def _send(self, request: HttpRequest, label: str, role: Role) -> Sent:
         if self.used >= self._cap:

@@ -107,4 +107,4 @@ async def _ask(
         steps = tuple(step.step("", Secret("")) for step in frame.before)
         request = replace(request, before=steps).with_headers(*frame.headers.items())
     request = request.with_json(body) if encoding == "json" else request.with_form(tuple(body.items()))
-    return (await scout.ask(request, f"see what {operation.name} makes of nobody ({encoding})")).reply
+    return (await scout.insist(request, f"see what {operation.name} makes of nobody ({encoding})")).reply

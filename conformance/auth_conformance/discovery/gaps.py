@@ -299,12 +299,18 @@ def _absent_flows(known: Knowledge) -> dict[Need, str]:
 
 
 def _partial(known: Knowledge) -> bool:
-    """Whether the document is that of a part: people log in by what it does not list, a page as like as not."""
+    """Whether the document is that of a part: people log in by what it does not list."""
     if known.complete or known.settings.login:
         return False
     listed = {item.name for item in known.operations.values() if item.provenance is Provenance.OPENAPI}
-    pages = [item for item in known.logins if item.encoding == "form" and item.cookie is not None]
-    return any(item.operation.name not in listed for item in pages)
+    return any(
+        item.operation.name not in listed
+        and (
+            item.operation.provenance is Provenance.GUESSED
+            or (item.encoding == "form" and item.cookie is not None)
+        )
+        for item in known.logins
+    )
 
 
 def _understood(known: Knowledge) -> bool:

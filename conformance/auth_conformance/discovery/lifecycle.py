@@ -65,7 +65,9 @@ async def _try_refreshes(scout: Scout, known: Knowledge, login: Login, token: tu
             return
         scout.learn(token[0].reveal())
         answer = (
-            await scout.ask(refresh.request(token[0]), f"refresh: {refresh.operation.name} ({refresh.place})")
+            await scout.insist(
+                refresh.request(token[0]), f"refresh: {refresh.operation.name} ({refresh.place})"
+            )
         ).reply
         read = _read_refresh(refresh, login, answer)
         if read is None:
@@ -267,15 +269,22 @@ def logout_operations(known: Knowledge, login: Login) -> list[Operation]:
         )
 
     found.sort(key=order)
-    if not found and not known.complete:
-        sessions = login.operation.path.rstrip("/")
-        if likeness(login.operation, "session"):
-            found += [
-                Operation("DELETE", path, provenance=Provenance.GUESSED)
-                for path in (sessions, f"{sessions}/current")
-            ]
-        paths = (f"{beside}/logout{slash}", *names("logout", "paths"))
-        found += [Operation("POST", path, provenance=Provenance.GUESSED) for path in dict.fromkeys(paths)]
+    # What logs people in where no document says so ends their logins there as well.
+    hidden = login.operation.provenance is Provenance.GUESSED
+    if (not found or hidden) and not known.complete:
+        own, sessions = f"{beside}/logout{slash}", login.operation.path.rstrip("/")
+        likely = [("POST", own), ("GET", own)]
+        ends = [("DELETE", sessions), ("DELETE", f"{sessions}/current")]
+        if mentions(sessions.rpartition("/")[2], names("sessions")):
+            likely = [*ends, *likely]
+        elif likeness(login.operation, "session"):
+            likely += ends
+        likely += [("POST", path) for path in names("logout", "paths")]
+        guesses = [
+            known.operations.get(f"{method} {path}") or Operation(method, path, provenance=Provenance.GUESSED)
+            for method, path in dict.fromkeys(likely)
+        ]
+        found = [*guesses[:2], *found, *guesses[2:]] if hidden else [*found, *guesses]
     return found
 
 
@@ -286,9 +295,20 @@ def is_logout(operation: Operation) -> bool:
     return bool(
         likeness(operation, "logout")
         or (operation.method == "DELETE" and likeness(operation, "session") == LAST_SEGMENT)
-        or (operation.method != "GET" and of_session and mentions(last, names("sessions", "end")))
+        or (
+            operation.method != "GET"
+            and of_session
+            and mentions(last, names("sessions", "end"))
+            and not _wants_more(operation)
+        )
         or _is_revocation(operation)
     )
+
+
+def _wants_more(operation: Operation) -> bool:
+    """Whether its body requires something besides a token: the sessions that it ends are not the caller's login."""
+    tokens = ("token", *names("tokens", "refresh"), *names("tokens", "access"))
+    return any(item.required and rank(item.name, tokens) is None for item in _members(operation))
 
 
 def _is_revocation(operation: Operation) -> bool:
@@ -331,7 +351,7 @@ async def log_out(
         body = logout.body(credential.value, refresh)
         if body:
             request = with_body(request, media, body)
-    reply = (await scout.ask(request, f"log out: {operation.name}", credential=credential)).reply
+    reply = (await scout.insist(request, f"log out: {operation.name}", credential=credential)).reply
     if not reply.granted or scout.is_fallback(reply) or slashed(operation.path, reply):
         return None
     return logout

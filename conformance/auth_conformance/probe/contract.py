@@ -17,7 +17,7 @@ from auth_conformance.probe.refusal import Refusal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from auth_conformance.credentials import Carrier, Credential
+    from auth_conformance.credentials import Credential
     from auth_conformance.target import Account, Operation
     from auth_conformance.transports.message import HttpRequest
 
@@ -274,7 +274,7 @@ class Contracts(Refusal):
     async def _credentials_for(self, operation: Operation, owner: str | Account) -> tuple[Credential, ...]:
         """Obtain credentials that meet one alternative, those of one scheme first. Raises Missing."""
         for alternative in sorted(operation.security or (), key=len):
-            carriers = [self._carrier_of(scheme) for scheme in sorted(alternative)]
+            carriers = [self.target.carrier_of(scheme) for scheme in sorted(alternative)]
             found: list[Credential] = []
             for carrier in carriers:
                 if carrier is None:
@@ -318,16 +318,13 @@ class Contracts(Refusal):
         return known
 
     async def _known_for(self, scheme: str) -> Credential | None:
-        carrier = self._carrier_of(scheme)
+        carrier = self.target.carrier_of(scheme)
         if carrier is None:
             return None
         try:
             return (await self.credential(carrier.kind)).moved_to(carrier)
         except (Missing, Unclear):
             return None
-
-    def _carrier_of(self, scheme: str) -> Carrier | None:
-        return next((carrier for carrier in self.target.carriers if carrier.scheme == scheme), None)
 
     async def _sampled(self, operation: Operation) -> HttpRequest:
         """Make a request that the schemas allow; ids are unguessable, or of an object made for this."""

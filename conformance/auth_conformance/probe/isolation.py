@@ -76,8 +76,12 @@ class Isolation(Sessions):
         """
         verdict = await self._said_of_one(judge)
         for objects in self.target.further:
-            with self.looking_at(objects):
-                more = await self._said_of_one(judge)
+            try:
+                with self.looking_at(objects):
+                    more = await self._said_of_one(judge)
+            except BudgetExceededError as error:
+                # What the first collection said stands: the others are told, and decide nothing but findings.
+                more = Inconclusive(f"{error}.")
             verdict = self._together(verdict, more, objects)
         return verdict
 

@@ -175,6 +175,15 @@ class Target:
         found |= {kind for account in self.accounts.values() for kind in account.ready}
         return found | ({Kind.KEY} if self.keys is not None else set())
 
+    def carrier_of(self, scheme: str) -> Carrier | None:
+        """The carrier of a declared scheme: of several, one whose credentials can be had.
+
+        One scheme may stand for two of them: what logins issue and API keys, both as `Authorization: Bearer`.
+        """
+        kinds = self.kinds()
+        found = [carrier for carrier in self.carriers if carrier.scheme == scheme]
+        return min(found, key=lambda carrier: carrier.kind not in kinds, default=None)
+
     def shared_kinds(self) -> set[Kind]:
         """The kinds of credential that the witness takes: not keys, where they have a witness of their own."""
         return self.kinds() - ({Kind.KEY} if self.key_witness is not None else set())

@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any
@@ -32,6 +33,31 @@ def said(result: Result) -> tuple[str, str]:
 def exp_required(token: Jwt) -> None:
     if token.claims.get("exp") is None:
         raise Refused
+
+
+@dataclass
+class References(Tokens):
+    """JWTs that hold an id of a session, which the service looks up."""
+
+    sessions: dict[str, str] = field(default_factory=dict)
+
+    def issue(self, name: str, **_: object) -> str:
+        number = secrets.token_urlsafe(16)
+        self.sessions[number] = name
+        return Jwt.build({"alg": self.key.algorithm, "typ": "JWT"}, {"jti": number}, self.key).text
+
+    def read(self, text: str) -> dict[str, Any]:
+        token = Jwt.parse(text)
+        if token is None or not self.key.verifies(token) or token.claims.get("jti") not in self.sessions:
+            raise Refused
+        return {"sub": self.sessions[str(token.claims["jti"])]}
+
+
+@pytest.mark.parametrize("code", ["TOK202", "TOK208"])
+def test_a_token_that_names_nobody_ends_where_its_session_does(code: str) -> None:
+    result = judged(code, create_app(References()))
+    assert said(result)[0] == "skipped", said(result)
+    assert "hold an id and no person" in result.verdict.reason
 
 
 class TestForgeControl:

@@ -18,7 +18,7 @@ from fastapi.security import APIKeyCookie, APIKeyHeader, APIKeyQuery, HTTPBearer
 from pydantic import BaseModel, Field
 
 from auth_conformance.credentials import Kind
-from auth_conformance.discovery import discover
+from auth_conformance.discovery import asking, discover
 from auth_conformance.discovery.locating import explained
 from auth_conformance.model import Need
 from auth_conformance.settings import ConfigurationError, load
@@ -408,6 +408,36 @@ def test_a_login_that_says_wait(learn: Any) -> None:
         return {"username": name}
 
     assert learn(app).target.witness is not None
+
+
+@pytest.mark.parametrize(("refusals", "told"), [(4, {}), (2, {"Retry-After": "0"}), (99, {})])
+def test_a_login_that_is_limited_for_a_while(
+    learn: Any, monkeypatch: pytest.MonkeyPatch, refusals: int, told: dict[str, str]
+) -> None:
+    monkeypatch.setattr(asking, "_STEPS", (0.01, 0.02, 0.03))
+    app, store, asked = FastAPI(), Store(), list[int]()
+    known_caller = bearer_of(store)
+
+    @app.post("/login")
+    def login(body: Credentials) -> Response:
+        asked.append(1)
+        if len(asked) <= refusals:
+            return JSONResponse({"error": "Rate limit exceeded: 5 per 1 minute"}, 429, told)
+        return JSONResponse({"access_token": store.log_in(body.username, body.password)})
+
+    @app.get("/me")
+    def me(name: Annotated[str, known_caller]) -> dict[str, str]:
+        return {"username": name}
+
+    if refusals == 99:
+        with pytest.raises(ConfigurationError, match="It limits how often people log in"):
+            learn(app)
+        return
+    target = learn(app).target
+    assert {"a", "b"} <= target.accounts.keys()
+    assert target.witness is not None
+    limit = next((fact.value for fact in target.facts if fact.name == "login limit"), None)
+    assert limit == ("POST /login answered 429: waited for 0.06 s" if not told else None)
 
 
 def test_a_page_with_a_form_and_a_redirect(learn: Any) -> None:

@@ -9,7 +9,7 @@ from auth_conformance.sdk import API, ASVS, CWE, WSTG, Impact, Need, Probe, Seve
     title="Object of another user readable",
     severity=Severity.CRITICAL,
     level=1,
-    budget=90,
+    budget=200,
     impact=Impact.WRITES,
     needs=(Need.TWO_USERS, Need.OBJECTS),
     references=(

@@ -11,6 +11,7 @@ from auth_conformance.sdk import ASVS, CWE, RFC, Impact, Need, Probe, Severity, 
     level=2,
     budget=110,
     impact=Impact.WRITES,
+    exclusive=True,  # it ends a login, and some services end every login of that person then
     needs=(Need.WITNESS, Need.TWO_SCHEMES),
     references=(ASVS("6.3.4"), ASVS("16.5.3"), RFC(6750, "3.1"), CWE(303), CWE(755), CWE(636)),
 )

@@ -11,6 +11,7 @@ from auth_conformance.sdk import ASVS, CWE, WSTG, Impact, Need, Probe, Severity,
     level=1,
     budget=30,
     impact=Impact.WRITES,
+    exclusive=True,  # it ends a login, and some services end every login of that person then
     needs=(Need.WITNESS, Need.LOGIN, Need.COOKIE),
     references=(
         ASVS("7.2.1"),

@@ -57,6 +57,11 @@ async def foreign_audience(probe: Probe) -> Verdict:
     issued = token.claims.get("aud")
     named = [issued] if isinstance(issued, str) else issued
     if not isinstance(named, list) or not all(isinstance(name, str) and name for name in named) or not named:
+        if token.is_reference:
+            raise Missing(
+                "Not applicable: issued tokens hold an id and no person, which no other service can use.",
+                applicable=False,
+            )
         return await _issued_without_audience(probe)
     right = next((name for name in named if name in probe.target.policy.audience), named[0])
     values: dict[str, object] = {

@@ -8,6 +8,7 @@ from auth_conformance.sdk import (
     Attempt,
     Depth,
     Failed,
+    Missing,
     Need,
     Probe,
     Severity,
@@ -47,6 +48,12 @@ async def immortal_token(probe: Probe) -> Verdict:
     """
     token = probe.jwt_of(await probe.credential(probe.token_kind))
     if "exp" not in token.claims:
+        if token.is_reference:
+            raise Missing(
+                "Not applicable: issued tokens hold an id and no person; what ends is a session of the service "
+                "(SES115).",
+                applicable=False,
+            )
         return await _issued_without_end(probe)
     honest = await probe.honest()
     end = int((await probe.forge()).claims(probe.scene.recorder.clock.now()).get("exp", 0))
