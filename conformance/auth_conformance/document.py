@@ -287,6 +287,8 @@ def _signed(signing: Signing) -> Json:
         "moments": dict(signing.moments),
         "fresh": list(signing.fresh),
         "without": list(signing.without),
+        **({"respelled": [list(item) for item in signing.respelled]} if signing.respelled else {}),
+        **({"own": signing.own} if signing.own else {}),
     }
 
 
@@ -299,6 +301,8 @@ def _read_signing(item: Json) -> Signing:
         tuple(item["moments"].items()),
         tuple(item["fresh"]),
         tuple(item["without"]),
+        tuple((name, before, case, after) for name, before, case, after in item.get("respelled", ())),
+        item.get("own", ""),
     )
 
 

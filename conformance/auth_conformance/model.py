@@ -162,7 +162,9 @@ class Signing:
     `key` is the digest of the secret or of the private key in PEM; `algorithm` is the hash of an HMAC (`sha256`) or
     the name of a signature by a private key (`ES256`, RFC 7518 §3.1). `header` is the header's JSON, "" where it is
     the live token's. `claims` is a JSON object of what was replaced or added, `moments` are
-    claims in seconds from now, those in `fresh` get a new random value, those in `without` are left out.
+    claims in seconds from now, those in `fresh` get a new random value, those in `without` are left out. `respelled`
+    are claims in another spelling: the name, what stands before, a method of texts or "", and what stands behind.
+    `own` is the key itself in Base64 (HMAC) or in PKCS #8 and Base64, where it is the attacker's own or public.
     """
 
     key: str
@@ -172,6 +174,8 @@ class Signing:
     moments: tuple[tuple[str, int], ...] = ()
     fresh: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    respelled: tuple[tuple[str, str, str, str], ...] = ()
+    own: str = ""
 
 
 @dataclass(frozen=True, slots=True)

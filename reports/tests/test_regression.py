@@ -149,9 +149,14 @@ FLAWS = [
     ("unguarded_privileged_function.2", "AUZ104"),
     ("revealing_login_error.3", "CRD109"),
     ("trusted_host_header.3", "WEB113"),
+    ("embedded_key", "TOK116"),
 ]
 MORE_FLAWS = [
     ("recycled_identity", "LIF112"),
+    ("public_key_as_secret.2", "TOK113"),
+    ("loose_subject.2", "TOK211"),
+    ("other_serialisation", "TOK124"),
+    ("other_serialisation.2", "TOK124"),
     ("ignored_bad_credential", "MIX103"),
     ("session_id_kept_at_login", "SES110"),
     ("misleading_status", "ERR103"),

@@ -6,15 +6,19 @@ is never written out (it would expire, too).
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
 import re
 import string
 from collections.abc import Sequence
+from dataclasses import replace
 from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Any
+
+from cryptography.hazmat.primitives import serialization
 
 from auth_conformance.credentials import Jwt, SigningKey, b64url, compact_json, unb64url
 from auth_conformance.model import Derivation, Signing
@@ -69,7 +73,9 @@ def derive(text: str, live: Sequence[str]) -> Derivation | None:
     size, payload = len(text), _payload(text)
     for base in reversed(live):
         if base.count(".") == 2:
-            found = _by_parts(text, base) if payload is not None and payload in base else None
+            found = (
+                _by_parts(text, base) if payload is not None and payload in base else _assembled(text, base)
+            )
         else:
             near = len(base) // 2 <= size <= len(base) + _LITERAL
             found = (_by_case(text, base) or _by_range(text, base)) if near else None
@@ -102,8 +108,12 @@ def _is_like(text: str, base: str) -> bool:
     return True
 
 
-def derive_signed(text: str, live: Sequence[str], keys: Sequence[Secret], now: float) -> Derivation | None:
+def derive_signed(
+    text: str, live: Sequence[str], keys: Sequence[Secret], now: float, *, own: Sequence[str] = ()
+) -> Derivation | None:
     """The recipe for a token that one of the `keys` signed again; `now` is the moment of the request.
+
+    One of the `own`, which are nobody's secrets, is written down: public keys, and those of the attacker.
 
     None where it is no such token, or follows from no live token without naming somebody: a test that
     wrote another person's id down would soon attack nobody, and pass.
@@ -111,7 +121,7 @@ def derive_signed(text: str, live: Sequence[str], keys: Sequence[Secret], now: f
     token = Jwt.parse(text)
     if token is None or compact_json(token.claims).encode() != _decoded(token.payload_text):
         return None
-    key = next((key for key in keys if _made_by(key, token)), None)
+    key = next((key for key in (*keys, *map(Secret, own)) if _made_by(key, token)), None)
     header = _decoded(token.header_text).decode("utf-8", "replace")
     if key is None or compact_json(token.header) != header:
         return None
@@ -135,6 +145,8 @@ def derive_signed(text: str, live: Sequence[str], keys: Sequence[Secret], now: f
     signing = Signing(
         key.digest, algorithm, "" if token.header_text == base.header_text else header, **changes
     )
+    if key not in keys:
+        signing = replace(signing, own=_written(key, algorithm))
     return Derivation(digest_of(text), digest_of(base.text), (), parts=True, signed=signing)
 
 
@@ -150,12 +162,28 @@ def _decoded(text: str) -> bytes:
         return b""
 
 
+def _written(key: Secret, algorithm: str) -> str:
+    """A key that is no secret, in Base64: what an HMAC takes, or a private key in PKCS #8."""
+    if algorithm in _HASHES.values():
+        return base64.b64encode(_as_bytes(key)).decode()
+    loaded = serialization.load_pem_private_key(key.reveal().encode(), password=None)
+    form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return base64.b64encode(loaded.private_bytes(serialization.Encoding.DER, form, plain)).decode()
+
+
+def _as_bytes(key: Secret) -> bytes:
+    """What an HMAC takes; a key that is no text was read as one with `surrogateescape`."""
+    try:
+        return key.reveal().encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return key.reveal().encode("utf-8", "surrogatepass")
+
+
 def _made_by(key: Secret, token: Jwt) -> bool:
     """Whether the signature is the one that this key makes, in its usual spelling: another one may be the attack."""
     algorithm, spelled = token.algorithm, b64url(_decoded(token.signature_text))
     if algorithm in _HASHES:
-        secret = key.reveal().encode("utf-8", "surrogatepass")
-        spelled = b64url(hmac.digest(secret, token.signing_input, _HASHES[algorithm]))
+        spelled = b64url(hmac.digest(_as_bytes(key), token.signing_input, _HASHES[algorithm]))
         return spelled == token.signature_text
     if algorithm not in _BY_PAIR or spelled != token.signature_text:
         return False
@@ -186,6 +214,7 @@ def _changes(base: Jwt, token: Jwt, known: Sequence[Jwt], now: float) -> dict[st
     claims: dict[str, Any] = {}
     moments: list[tuple[str, int]] = []
     fresh: list[str] = []
+    respelled: list[tuple[str, str, str, str]] = []
     for name, value in token.claims.items():
         old = base.claims.get(name)
         if old == value and type(old) is type(value):
@@ -194,6 +223,8 @@ def _changes(base: Jwt, token: Jwt, known: Sequence[Jwt], now: float) -> dict[st
             moments.append((name, round(value - now)))
         elif name in _FRESH and isinstance(value, str) and isinstance(old, str):
             fresh.append(name)
+        elif (spelling := _respelling(old, value)) is not None:
+            respelled.append((name, *spelling))
         elif _of_somebody(name, value, old, known):
             return None
         else:
@@ -208,7 +239,20 @@ def _changes(base: Jwt, token: Jwt, known: Sequence[Jwt], now: float) -> dict[st
         "moments": tuple(moments),
         "fresh": tuple(fresh),
         "without": without,
+        "respelled": tuple(respelled),
     }
+
+
+def _respelling(old: object, value: object) -> tuple[str, str, str] | None:
+    """How a text was respelled: what stands before, the case of its letters, what stands behind; None if it was not."""
+    if not isinstance(old, str) or not isinstance(value, str) or not old:
+        return None
+    for case in ("", *_CASES):
+        before, found, after = value.partition(getattr(old, case)() if case else old)
+        around = before + after
+        if found and len(around) <= _COMMON and around.isprintable() and not any(map(str.isalnum, around)):
+            return before, case, after
+    return None
 
 
 def _of_somebody(name: str, value: object, old: object, known: Sequence[Jwt]) -> bool:
@@ -258,6 +302,22 @@ def _by_parts(text: str, base: str) -> Derivation | None:
         if kept[0] and _agreement(new[2], old[2]) >= _COMMON:
             return None  # a part of the true signature is the attack
     return Derivation(digest_of(text), digest_of(base), _pieces(new, kept), parts=True)
+
+
+def _assembled(text: str, base: str) -> Derivation | None:
+    """A token whose parts stand in another frame (RFC 7515 §7.2), or with something behind them."""
+    parts = base.split(".")
+    if len(text) > 3 * len(base) or any(len(part) < _COMMON or part not in text for part in parts):
+        return None
+    pieces: list[str | tuple[int, int]] = []
+    for piece in re.split("(" + "|".join(map(re.escape, sorted(parts, key=len, reverse=True))) + ")", text):
+        if piece in parts:
+            pieces.append((parts.index(piece), parts.index(piece) + 1))
+        elif max(map(len, re.findall(r"[\w-]+", piece)), default=0) > _LITERAL:
+            return None
+        elif piece:
+            pieces.append(piece)
+    return Derivation(digest_of(text), digest_of(base), tuple(pieces), parts=True)
 
 
 def _pieces(new: Sequence[str], kept: Sequence[bool]) -> tuple[str | tuple[int, int], ...]:

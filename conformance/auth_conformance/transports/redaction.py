@@ -87,6 +87,7 @@ class Redactor:
         self._known: dict[str, str] = {}
         self._learned: list[str] = []
         self._keys: list[Secret] = []
+        self._own: list[str] = []
         # The spellings that end in the same characters, so that a text is searched once and not for each of them.
         self._ending: dict[str, list[str]] = {}
         # What was shown for a text, and how many spellings were known then.
@@ -121,6 +122,11 @@ class Redactor:
         self.learn(key)
         if key not in self._keys:
             self._keys.append(key)
+
+    def learn_own(self, key: str) -> None:
+        """Remember a key of the attacker's own, or a public one: it is nobody's secret, and a recipe may hold it."""
+        if key not in self._own:
+            self._own.append(key)
 
     def learn_header(self, name: str) -> None:
         """Treat the values of this header as credentials."""
@@ -191,12 +197,13 @@ class Redactor:
 
     def _recipe(self, text: str) -> Derivation | None:
         found = derive(text, self._learned)
-        if found is not None or not self._keys:
+        if found is not None or not (self._keys or self._own):
             return found
-        found = derive_signed(text, self._learned, self._keys, time.time())
+        found = derive_signed(text, self._learned, self._keys, time.time(), own=self._own)
         if found is None or found.signed is None:
             return None
-        written = found.signed.header + found.signed.claims
+        # A header that brings the attacker's own key is the attacker's: what looks like a secret in it is none.
+        written = found.signed.claims + ("" if found.signed.own else found.signed.header)
         return found if self.text(written) == written else None
 
     def header(self, name: str, value: str) -> str:

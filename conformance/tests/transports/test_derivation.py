@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import hmac
 import string
 from dataclasses import replace
 
@@ -108,6 +110,8 @@ def forged(header: dict[str, object] | None = None, **claims: object) -> Jwt:
         (forged(exp=0), {"claims": '{"exp":0}'}),
         (forged(aud="elsewhere"), {"claims": '{"aud":"elsewhere"}'}),
         (forged(sub=""), {"claims": '{"sub":""}'}),
+        (forged(sub="ALICE"), {"respelled": (("sub", "", "upper", ""),)}),
+        (forged(sub=" alice"), {"respelled": (("sub", " ", "", ""),)}),
         (forged({"alg": "HS512"}), {"algorithm": "sha512", "header": '{"alg":"HS512","typ":"JWT"}'}),
         (forged().without_claims("exp").signed(SigningKey("HS256", KEY)), {"without": ("exp",)}),
     ],
@@ -126,7 +130,7 @@ OTHER = Jwt.build({"alg": "HS256"}, {**HONEST, "sub": "bob", "tenant": "blue"}, 
     "token",
     [
         forged(sub="bob"),  # another person of this run
-        forged(sub="ALICE"),  # made from what only A has
+        forged(sub="alice2"),  # made from what only A has
         forged(exp=float("nan")),  # no JSON
         forged().with_flipped_signature(),
         Jwt.raw('{"alg":"HS256"}', '{"sub":"alice","sub":"eve"}', SigningKey("HS256", KEY)),
@@ -151,6 +155,49 @@ def test_a_token_signed_again_by_the_private_key_follows_from_the_live_one(famil
         late.with_signature(late.signature + b"\0"),
     ):
         assert derive_signed(other.text, [live.text], [KEY, key.secret], NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        (f"{TOKEN}.x", ((0, 1), ".", (1, 2), ".", (2, 3), ".x")),
+        (
+            f'{{"payload":"{CLAIMS}","protected":"{HEAD}","signature":"{SIGNED}"}}',
+            ('{"payload":"', (1, 2), '","protected":"', (0, 1), '","signature":"', (2, 3), '"}'),
+        ),
+    ],
+)
+def test_a_token_in_another_frame_follows_from_the_live_one(text: str, pieces: tuple[object, ...]) -> None:
+    recipe = derive(text, [TOKEN])
+    assert recipe is not None
+    assert recipe.pieces == pieces
+    assert recipe.parts
+    # What stands beside it may be somebody's own credential.
+    assert derive(f"{text}{'q7' * 10}", [TOKEN]) is None
+
+
+def test_a_key_that_is_nobodys_secret_is_written_down() -> None:
+    live = Jwt.parse(LIVE)
+    assert live is not None
+    der = b"0\x82\x01\xff public"
+    text = der.decode("utf-8", "surrogateescape")
+    changed = live.with_header(typ="at+jwt")
+    mac = changed.with_signature(hmac.digest(der, changed.signing_input, "sha256")).text
+    recipe = derive_signed(mac, [LIVE], [KEY], NOW, own=[text])
+    assert recipe is not None
+    assert recipe.signed is not None
+    assert base64.b64decode(recipe.signed.own) == der
+    pair = attacker_keys()["EdDSA"]
+    signed = live.with_header(alg="EdDSA", jwk={"kty": "OKP"}).signed(pair)
+    recipe = derive_signed(signed.text, [LIVE], [KEY], NOW, own=[pair.secret.reveal()])
+    assert recipe is not None
+    assert recipe.signed is not None
+    assert recipe.signed.own
+    # The service's own key is a secret.
+    honest = derive_signed(forged(aud="elsewhere").text, [LIVE], [KEY], NOW)
+    assert honest is not None
+    assert honest.signed is not None
+    assert honest.signed.own == ""
 
 
 def test_the_other_signature_of_ecdsa_has_no_recipe() -> None:

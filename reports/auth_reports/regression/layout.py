@@ -12,6 +12,7 @@ from auth_reports.regression.snippets import (
     COOKIE_LINE,
     MAILED,
     MEANINGLESS,
+    PRIVATE_KEY,
     PROBLEM,
     SEND,
     SEND_TOGETHER,
@@ -66,6 +67,11 @@ class Layout(Values):
             "",
             "import httpx",
             *(["import jwt  # PyJWT[crypto]"] if "signed by a pair" in self._helpers else []),
+            *(
+                ["from cryptography.hazmat.primitives import serialization"]
+                if "own key" in self._helpers
+                else []
+            ),
             "",
             f'BASE_URL = os.environ.get("BASE_URL", {literal(base)})',
             *(["RUN = secrets.token_hex(3)"] if "RUN" in self._helpers and not self.raced else []),
@@ -91,6 +97,8 @@ class Layout(Values):
         if "signed" in self._helpers:
             pair = "signed by a pair" in self._helpers
             head += ["", SIGNED, "", SIGNATURE_BY_PAIR if pair else SIGNATURE]
+        if "own key" in self._helpers:
+            head += ["", PRIVATE_KEY]
         if "cookie_line" in self._helpers:
             head += ["", COOKIE_LINE]
         if "problem" in self._helpers:

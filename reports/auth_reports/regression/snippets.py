@@ -72,13 +72,17 @@ def mailed(address, before, earlier, *, secret=r"[\\w.~+/=-]+"):
         time.sleep(0.1)
     raise LookupError(f"no new message to {address} holds what was asked for")
 '''
-SIGNED = '''def signed(token, key, *, algorithm, claims=(), moments=(), fresh=(), without=(), header=None):
+SIGNED = '''def signed(
+    token, key, *, algorithm, claims=(), moments=(), fresh=(), without=(), respelled=(), header=None
+):
     """The token with other claims, signed with `key`; `moments` are claims in seconds from now."""
     old_header, payload, _ = token.split(".")
     new = json.loads(base64.urlsafe_b64decode(payload + "=="))
     new.update(claims)
     new.update({name: int(time.time()) + seconds for name, seconds in dict(moments).items()})
     new.update({name: str(uuid.uuid4()) for name in fresh})
+    for name, (before, case, after) in dict(respelled).items():
+        new[name] = before + (getattr(new[name], case)() if case else new[name]) + after
     kept = json.dumps({name: value for name, value in new.items() if name not in without})
     message = f"{encoded(header.encode()) if header else old_header}.{encoded(kept.encode())}"
     return f"{message}.{encoded(signature(key, message.encode(), algorithm))}"
@@ -91,13 +95,18 @@ def encoded(data):
 # By a hash's name it is an HMAC (RFC 7518 §3.2).
 SIGNATURE = '''def signature(key, message, algorithm):
     """The HMAC of the message."""
-    return hmac.digest(key.encode(), message, algorithm)
+    return hmac.digest(key if isinstance(key, bytes) else key.encode(), message, algorithm)
+'''
+# The attacker's own.
+PRIVATE_KEY = '''def private_key(data):
+    """A private key from its PKCS #8."""
+    return serialization.load_der_private_key(data, password=None)
 '''
 # Only some services take either of the two signatures that verify under ECDSA, so it is always the lower one.
 SIGNATURE_BY_PAIR = '''def signature(key, message, algorithm):
     """The HMAC of the message, or the private key's signature: of the two that ECDSA knows the lower one."""
     if algorithm.startswith("sha"):
-        return hmac.digest(key.encode(), message, algorithm)
+        return hmac.digest(key if isinstance(key, bytes) else key.encode(), message, algorithm)
     signer = jwt.get_algorithm_by_name(algorithm)
     loaded = signer.prepare_key(key)
     made = signer.sign(message, loaded)

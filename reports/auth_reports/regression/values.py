@@ -181,6 +181,12 @@ class Values:
         """A token that is signed anew: the key comes from the environment."""
         base = self._secret(recipe.base, name)
         pair = not signing.algorithm.startswith("sha")
+        if signing.own and signing.key not in self._names:
+            # Nobody's secret: the attacker's own key, or a public one that is taken for a secret.
+            self._names[signing.key] = self._unused("key")
+            read = f"base64.b64decode({literal(signing.own)})"
+            self.lines.append(f"{self._names[signing.key]} = {f'private_key({read})' if pair else read}")
+            self._helpers |= {"own key"} if pair else set()
         if signing.key not in self._names:
             self._names[signing.key] = variable = self._unused("SIGNING_KEY")
             if pair:  # a text of many lines: pipelines hand it over as a file
@@ -194,6 +200,7 @@ class Values:
                 ("moments", dict(signing.moments)),
                 ("fresh", list(signing.fresh)),
                 ("without", list(signing.without)),
+                ("respelled", {name: rest for name, *rest in signing.respelled}),
             )
             if value
         ]

@@ -54,6 +54,8 @@ async def embedded_key(probe: Probe) -> Verdict:
     live = await probe.credential(probe.token_kind)
     token = probe.jwt_of(live)
     keys = _keys(token)
+    for key in keys.values():
+        probe.scene.recorder.redactor.learn_own(key.secret.reveal())
     bare = [
         Attempt(
             f"control: a token under a key of the attacker ({name})",

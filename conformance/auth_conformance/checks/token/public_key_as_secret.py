@@ -65,6 +65,8 @@ async def public_key_as_secret(probe: Probe) -> Verdict:
         for form, secret in forms.items()
         for name, text in _macs(token, secret)
     ]
+    for secret in forms.values():
+        probe.scene.recorder.redactor.learn_own(secret.decode("utf-8", "surrogateescape"))
     for number, other in enumerate(keys[1:5], 2):
         usual = {form: secret for form, secret in serialisations(other).items() if form in USUAL}
         attempts += [
