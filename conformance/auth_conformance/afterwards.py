@@ -125,7 +125,16 @@ def diff(before: Path, now: Path) -> None:
     """
     from auth_reports.difference import compare, render  # noqa: PLC0415 - the other commands need no reports
 
-    difference = compare(read_run(before), read_run(now))
+    old, new = read_run(before), read_run(now)
+    difference = compare(old, new)
+    other = Baseline(title=old.target.title, address=old.target.address).stranger(new.target)
+    if other:
+        click.echo(
+            printable(
+                f"note: two services are compared, {other} and {new.target.title} ({new.target.address})"
+            ),
+            err=True,
+        )
     click.echo(printable(render(difference)), nl=False)
     sys.exit(1 if difference.worse else 0)
 

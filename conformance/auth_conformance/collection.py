@@ -203,7 +203,9 @@ class Collection:
             selected = catalog.select(
                 self.catalogue, level=settings.level, only=only, ignore=ignore, restate=settings.restated()
             )
-        except catalog.UnknownCodeError as error:
+            # Read again at the end; what cannot be read is told before anything runs.
+            acceptances(settings)
+        except (catalog.UnknownCodeError, ConfigurationError) as error:
             raise pytest.UsageError(str(error)) from None
         if settings.only and not only:
             selected = []

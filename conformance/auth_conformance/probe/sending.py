@@ -104,6 +104,7 @@ class Sending(Chance):
                 pointer=pointer,
                 transport=transport,
                 moved=moved,
+                own_wire=raw_wire,
             )
             seen = sent.exchange.reply
             if seen.status == 501 and request.method not in ("GET", "POST"):

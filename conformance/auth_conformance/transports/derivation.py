@@ -56,6 +56,10 @@ _FRESH = frozenset({"jti"})
 _PERSONAL = frozenset({"sub", "email", "username", "preferred_username", "name", "sid", "uid", "user_id"})
 # Claims that say what a token is for (RFC 7519 §4.1, RFC 8693 §4.2): they differ, and are nobody's own.
 _SHARED = frozenset({"iss", "aud", "azp", "client_id", "scope", "scp", "scopes", "typ", "type"})
+# What was drawn by chance is the id of something that the next run does not have.
+_DRAWN = re.compile(
+    r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}|(?=\D*\d)(?=[^A-Za-z]*[A-Za-z])\w{16,}", re.IGNORECASE
+)
 # So many characters in common with a person's own claim are no chance.
 _OF_SOMEBODY = 4
 
@@ -225,7 +229,7 @@ def _changes(base: Jwt, token: Jwt, known: Sequence[Jwt], now: float) -> dict[st
             fresh.append(name)
         elif (spelling := _respelling(old, value)) is not None:
             respelled.append((name, *spelling))
-        elif _of_somebody(name, value, old, known):
+        elif _of_somebody(name, value, old, known) or (isinstance(value, str) and _DRAWN.fullmatch(value)):
             return None
         else:
             claims[name] = value

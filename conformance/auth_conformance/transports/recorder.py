@@ -178,11 +178,13 @@ class Recorder:
         transport: Transport | None = None,
         moved: float = 0.0,
         at_once: bool = False,
+        own_wire: bool = False,
     ) -> Sent:
         """Send once and record. `pointer` is where the reply names its caller, if it does.
 
         `moved` shifts the target's clock by that many seconds around this request. `at_once` waits neither for
-        the rate nor for other requests: a race is one only when nobody waits.
+        the rate nor for other requests: a race is one only when nobody waits. `own_wire` says that `transport` leads
+        to the target itself, byte for byte: what a plain client sends as well is nothing special then.
         """
         meter = METER.get()
         if self.sent >= self.budget:
@@ -208,7 +210,8 @@ class Recorder:
             request=self._shown_request(request),
             reply=self._shown_reply(reply, pointer),
             took=reply.took,
-            special=_special(request, moved, wire=transport is not None) or ARRANGED.get(),
+            special=_special(request, moved, other=transport is not None, own_wire=own_wire)
+            or ARRANGED.get(),
         )
         self.archive.keep(Kept(request, reply, exchange))
         if reply.ok:
@@ -348,10 +351,11 @@ def _shape(reply: RawReply) -> str:
     return page_shape(reply.text) if "html" in reply.media_type else ""
 
 
-def _special(request: HttpRequest, moved: float, *, wire: bool) -> str:
+def _special(request: HttpRequest, moved: float, *, other: bool, own_wire: bool) -> str:
     if moved:
         return f"clock moved by {moved:g} s"
-    return "raw wire" if (wire and not _is_plain(request)) or request.target is not None else ""
+    plain = not other or (own_wire and _is_plain(request))
+    return "" if plain and request.target is None else "raw wire"
 
 
 def _is_plain(request: HttpRequest) -> bool:

@@ -138,6 +138,18 @@ def test_two_runs_are_compared(runs: Path) -> None:
     assert same.stdout == "0 new, 0 gone, 0 undecided, 0 unchanged.\n"
 
 
+def test_a_comparison_of_two_services_says_so(runs: Path, tmp_path: Path) -> None:
+    document = json.loads((runs / "clean.json").read_text("utf-8"))
+    document["target"]["title"] = "Hotel"
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(document))
+    done = CliRunner().invoke(main, ["diff", str(runs / "clean.json"), str(other)])
+    assert "two services are compared" in done.output
+    assert "Hotel" in done.output
+    same = CliRunner().invoke(main, ["diff", str(other), str(other)])
+    assert "two services" not in same.output
+
+
 def test_a_baseline_lets_known_findings_through(runs: Path) -> None:
     refused = command("baseline", "flawed.json", cwd=runs)
     assert refused.returncode == 0

@@ -188,10 +188,21 @@ def test_an_unusable_target_is_said_once(
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
-def test_an_unknown_code_is_a_usage_error(pytester: pytest.Pytester) -> None:
-    result = pytester.runpytest_subprocess("--auth-app", APP, "--auth-only", "TOK999")
-    assert result.ret != 0
-    result.stdout.fnmatch_lines(["*There is no check or family TOK999*"])
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--auth-only", "TOK999"), "There is no check or family TOK999"),
+        # Read when the run ends; an error then would take the whole run with it.
+        (("--auth-baseline", "nowhere.json"), "nowhere.json cannot be read"),
+    ],
+)
+def test_what_cannot_be_meant_is_told_before_anything_runs(
+    pytester: pytest.Pytester, arguments: tuple[str, ...], sentence: str
+) -> None:
+    result = pytester.runpytest_subprocess("--auth-app", APP, *arguments)
+    assert result.ret in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERRUPTED)
+    assert sentence in result.stdout.str() + result.stderr.str()
+    assert "INTERNALERROR" not in result.stdout.str()
 
 
 def test_collect_only_needs_no_target(pytester: pytest.Pytester) -> None:

@@ -130,6 +130,7 @@ OTHER = Jwt.build({"alg": "HS256"}, {**HONEST, "sub": "bob", "tenant": "blue"}, 
     "token",
     [
         forged(sub="bob"),  # another person of this run
+        forged(sid="26140a96-9b81-4ebd-96cf-777a41d4ac39"),  # a session that only this run had
         forged(sub="alice2"),  # made from what only A has
         forged(exp=float("nan")),  # no JSON
         forged().with_flipped_signature(),

@@ -167,4 +167,6 @@ def test_a_splice_is_rebuilt_and_holds_no_more_than_a_few_characters(
     ],
 )
 def test_only_what_a_plain_client_cannot_send_is_said_to_be_raw(request_: HttpRequest, special: str) -> None:
-    assert _special(request_, 0.0, wire=True) == special
+    assert _special(request_, 0.0, other=True, own_wire=True) == special
+    # Another process than the one that a test would talk to.
+    assert _special(request_, 0.0, other=True, own_wire=False) == "raw wire"
