@@ -463,6 +463,9 @@ class PolicySettings(Table):
     """Refresh tokens may be used again: only the client that they are bound to can (RFC 9700, section 2.2.2)."""
     stateless_tolerance: float = Field(default=0.0, ge=0)
     """Seconds that an access token may outlive its logout."""
+    shared_objects: bool | None = None
+    """Whether people share their objects; where it is left out, objects that name no owner and that everybody lists
+    are no finding, and no pass."""
     first_valid_wins: bool = False
     """Of several credentials, the first valid one is meant to decide."""
     cross_site_cookie: bool = False

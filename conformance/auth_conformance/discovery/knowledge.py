@@ -259,6 +259,7 @@ class Knowledge:
                 bound_refresh_tokens=policy.bound_refresh_tokens,
                 stateless_tolerance=policy.stateless_tolerance,
                 first_valid_wins=policy.first_valid_wins,
+                shared_objects=policy.shared_objects,
                 cross_site_cookie=policy.cross_site_cookie,
                 four_file=policy.four_file,
                 test_hashing=policy.test_hashing,

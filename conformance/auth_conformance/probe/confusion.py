@@ -64,7 +64,7 @@ class Confusion(Tampering):
             f"{sent} requests that named the objects of two users showed and changed only the caller's own."
         )
         if violations:
-            self.must_not_be_shared()
+            await self.must_not_be_shared()
         return self.decided(violations, doubts, reason)
 
     async def _consistent(self, theirs: Belonging) -> None:

@@ -111,7 +111,7 @@ class Gathering(Isolation):
             f"{asked} questions to collections showed another user nothing of A's, and counted nothing of it."
         )
         if violations:
-            self.must_not_be_shared()
+            await self.must_not_be_shared()
         return self.decided(violations, doubts, reason)
 
     def _collections_of(self, listing: Operation) -> list[Operation]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import uuid
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -25,8 +26,10 @@ from auth_conformance.oracles.entry import Fingerprint
 from auth_conformance.oracles.identifiers import is_uuid, spellings
 from auth_conformance.oracles.normalise import masked
 from auth_conformance.oracles.pointer import put, resolve
+from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.above import shared
 from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.naming import Naming
 from auth_conformance.probe.sessions import Sessions
 from auth_conformance.transports.recorder import BudgetExceededError
 
@@ -38,6 +41,11 @@ if TYPE_CHECKING:
 
 # Operations besides the one that reads the object; each costs a request.
 MOST_OPERATIONS = 25
+# Members by which an object says whose it is, or whose place it is in.
+_OWNER = re.compile(
+    r"owner|author|creator|user|member|account|customer|client|assignee|tenant|org|team|_by\b|By\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +151,7 @@ class Isolation(Sessions):
             await self._take_away(made)
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if violations:
-            self.must_not_be_shared()
+            await self.must_not_be_shared()
             return Failed(tuple(violations), evidence, notes)
         if doubts:
             more = f" (and {len(doubts) - 1} more)" if len(doubts) > 1 else ""
@@ -154,11 +162,49 @@ class Isolation(Sessions):
         )
         return Passed(reason, evidence, notes)
 
-    def must_not_be_shared(self) -> None:
-        """See that nothing but their own access tells A and B apart. Raises Unclear where they may share by design."""
-        why = shared(self.scene)
+    async def must_not_be_shared(self) -> None:
+        """See that these are one person's objects. Raises Unclear where people may share them by design."""
+        why = shared(self.scene) or await self.scene.once(
+            ("held in common", self._own_objects().create.name), self._held_in_common
+        )
         if why is not None:
             raise Unclear(*why)
+
+    async def _held_in_common(self) -> tuple[str, str] | None:
+        """Why these objects may be everybody's, and the lines that decide; None where they are somebody's.
+
+        Nothing in them names an owner, and B finds A's in a plain list and by its address: so are the things of a
+        team that works on the same ones. A list that nobody filters looks the same, so that a person has to say it.
+        """
+        objects, policy = self._own_objects(), self.target.policy
+        if policy.shared_objects is not None or objects.private or objects.listing is None:
+            return None
+        made: list[Belonging] = []
+        try:
+            mine, other = await self._put_down("a", made), await self.credential(owner="b")
+            seen = (await self._reads_own(mine, "of what people may share")).reply
+            names = {name for name in await Naming(self.scene, self.rule).names_of("a") if len(name) > 1} - {
+                mine.identifier
+            }
+            told = flattened(seen.json)
+            if any(_OWNER.search(pointer) or str(value) in names for pointer, value in told.items()):
+                return None
+            place = self.at(mine.identifier)
+            for operation in (objects.listing, objects.read):
+                answer = await self.call(
+                    operation, other, label=f"control: {operation.name} as b, as it is", values=place
+                )
+                if mine.canary not in answer.reply.text:
+                    return None
+        except (Missing, Unclear, BudgetExceededError):
+            return None
+        finally:
+            await self._take_away(made)
+        ownerless = "and nothing in them names an owner: whether people share them, nothing says."
+        return (
+            f"{objects.listing.name} shows everybody's, {ownerless}",
+            "[policy]\nshared_objects = false  # each is its maker's, and this is a finding; true: everybody's",
+        )
 
     def _own_objects(self) -> Objects:
         objects = self.target.objects
@@ -168,6 +214,8 @@ class Isolation(Sessions):
             )
         if objects.read.name in self.target.policy.public_operations:
             raise Missing(f"Not applicable: {objects.read.name} is declared public.", applicable=False)
+        if self.target.policy.shared_objects:
+            raise Missing("Not applicable: people are declared to share their objects.", applicable=False)
         return objects
 
     async def _put_down(self, label: str, made: list[Belonging]) -> Belonging:

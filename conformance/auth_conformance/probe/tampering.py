@@ -85,7 +85,7 @@ class Tampering(Isolation):
             await self._take_away(made)
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if violations:
-            self.must_not_be_shared()
+            await self.must_not_be_shared()
             return Failed(tuple(violations), evidence, notes)
         if doubts or not refused:
             reason = doubts[0] if doubts else "No operation that changes an object could be tried."

@@ -239,7 +239,7 @@ class Verbs(Tampering):
                         mine = await self._put_down("a", made)
                         found = await self._one_claim(override, mine, live, body, verb)
                         if found is not None and who:
-                            self.must_not_be_shared()
+                            await self.must_not_be_shared()
                         if found is not None:
                             return [replace(found, evidence=(after.exchange, *found.evidence))]
                     raise Unclear(

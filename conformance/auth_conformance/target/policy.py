@@ -27,6 +27,7 @@ class Policy:
     origins: tuple[str, ...] = ()
     public_operations: frozenset[str] = frozenset()
     privileged_operations: frozenset[str] = frozenset()
+    shared_objects: bool | None = None
     private_fields: frozenset[str] = frozenset()
     throttle_limit: int = 67
     refresh_window: float = 0.0
