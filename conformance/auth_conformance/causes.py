@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from auth_conformance.model import Rule, Run, SourceLine
 
 
+# Weak cryptography and failing open are whole classes: a weak hash is not behind a token's algorithm.
+_BROAD = frozenset({"CWE-327", "CWE-636"})
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
     """The codes that one line answers for, in the order of the findings; a code alone may have no line."""
@@ -44,4 +48,4 @@ def in_source(rule: Rule, run: Run) -> tuple[str, ...]:
 
 
 def _weaknesses(rule: Rule) -> set[str]:
-    return {item.label for item in rule.references if item.kind == "CWE"}
+    return {item.label for item in rule.references if item.kind == "CWE"} - _BROAD

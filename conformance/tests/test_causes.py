@@ -52,6 +52,12 @@ def test_the_source_check_of_the_same_weakness_is_named() -> None:
     assert in_source(catalog.load()["SRC103"].rule, found) == ()
 
 
+def test_a_whole_class_of_weaknesses_names_nothing() -> None:
+    found = run(TOK112=(GUARD,), SRC104=(ROUTE,), MIX103=(GUARD,), SRC102=(ROUTE,))
+    assert in_source(catalog.load()["TOK112"].rule, found) == ()
+    assert in_source(catalog.load()["MIX103"].rule, found) == ()
+
+
 def test_the_terminal_names_the_line(capsys: pytest.CaptureFixture[str]) -> None:
     Console().summary(run(TOK102=(GUARD,), TOK110=(GUARD,)))
     assert "app/deps.py:60 current_user answers for TOK102, TOK110." in capsys.readouterr().out
