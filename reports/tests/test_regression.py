@@ -153,6 +153,7 @@ FLAWS = [
 ]
 MORE_FLAWS = [
     ("recycled_identity", "LIF112"),
+    ("foreign_object_readable.2", "AUZ103"),
     ("public_key_as_secret.2", "TOK113"),
     ("loose_subject.2", "TOK211"),
     ("other_serialisation", "TOK124"),
@@ -448,6 +449,20 @@ def test_what_is_acted_on_must_have_come_from_somewhere(sample: ModuleType) -> N
     # A path that was made up is refused by a sound service as well.
     crash = replace(attack, outcome=Outcome.CRASHED, reply=Reply(500))
     assert not isinstance(regression(replace(finding, evidence=(crash,), expected=None), run), NotWritten)
+
+
+def test_an_id_in_the_query_is_that_of_this_run(sample: ModuleType) -> None:
+    owner = "9b1c7a52-4f0c-4a9b-8e1d-7aaaaaaaaaaa"
+    made = exchange(1, "/notes", "{}", f'{{"owner": "{owner}"}}')
+    attack = exchange(2, "/notes", "", "[]", **TAKEN)
+    asked = replace(attack.request, url=f"http://h/notes?limit=5&owner_id={owner}&q=a b")
+    attack = replace(attack, request=asked)
+    written = regression(of(sample, (made, attack), None), sample.run())
+    assert not isinstance(written, NotWritten), written
+    assert '"/notes?limit=5&owner_id=" + str(reply.json()[\'owner\']) + "&q=a b"' in written.text
+    refused = regression(of(sample, (attack,), None), sample.run())
+    assert isinstance(refused, NotWritten)
+    assert owner in refused.reason
 
 
 def test_a_websocket_and_what_no_request_shows_are_said(sample: ModuleType) -> None:

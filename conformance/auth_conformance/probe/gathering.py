@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.model import (
     Exchange,
+    Expectation,
     Role,
     Severity,
     Verdict,
@@ -237,8 +238,11 @@ class Gathering(Isolation):
         if by_cache(answers[-1].reply):
             return f"{operation.name}: a cache answered in the application's place (Age)"
         message = f"{operation.name} showed another user what is A's ({question.label}; {how})."
-        shown = (self._owners_list.exchange, *(answer.exchange for answer in answers))
-        return Violation(operation.name, message, None, shown)
+        shown = (mine.made, self._owners_list.exchange, *(answer.exchange for answer in answers))
+        about = answers[0].exchange.number
+        by_text = mine.canary in answers[0].reply.text
+        expected = Expectation("no text", value=mine.canary, about=about) if by_text else None
+        return Violation(operation.name, message, None, shown, expected)
 
     async def _counts(self, operation: Operation, made: list[Belonging]) -> list[Violation]:
         """See whether a number that B is shown grows with what A makes, twice."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from auth_conformance.credentials import Credential
+    from auth_conformance.model import Exchange
     from auth_conformance.target import Objects, Operation, Parameter
 
 # Operations besides the one that reads the object; each costs a request.
@@ -50,11 +51,12 @@ _OWNER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Belonging:
-    """An object that this run made: whose, its identifier, and the text that only its owner should see."""
+    """An object that this run made: whose, its identifier, the text that is its owner's alone, and how it was made."""
 
     owner: Credential
     identifier: str
     canary: str
+    made: Exchange
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +251,7 @@ class Isolation(Sessions):
         identifier = resolve(answer.reply.json, objects.identifier)
         if not answer.reply.ok or not isinstance(identifier, (str, int)) or isinstance(identifier, bool):
             return answer, None
-        return answer, Belonging(owner, str(identifier), canary)
+        return answer, Belonging(owner, str(identifier), canary, answer.exchange)
 
     async def _reads_own(self, belonging: Belonging, when: str) -> Answer:
         """Let the owner read the object: it is there, and its canary shows. Raises Unclear."""

@@ -67,7 +67,6 @@ class Values:
         own = urlsplit(self.run.target.address) if self.run.target.kind == "url" else None
         base = own.path.rstrip("/") if own else ""
         path = parts.path.removeprefix(base) if base else parts.path
-        query = f"?{parts.query}" if parts.query else ""
         pieces: list[str] = []
         segments, slots = path.split("/"), exchange.operation.partition(" ")[2].split("/")
         named = len(segments) == len(slots)
@@ -77,7 +76,19 @@ class Values:
             if met and named and slots[index].startswith("{") and self._unheard_of(segment):
                 self.lost.append(segment)
             pieces += self._segment(segment)
-        return joined(pieces + self._pieces(query, "query"))
+        return joined(pieces + self._query(parts.query, met=(exchange.reply.status or 500) < 400))
+
+    def _query(self, query: str, *, met: bool) -> list[str]:
+        """The query, with ids of earlier replies; one that no reply told is lost, where the service knew it."""
+        found: list[str] = []
+        for index, pair in enumerate(query.split("&") if query else ()):
+            name, equals, value = pair.partition("=")
+            found.append(literal("&" if index else "?"))
+            found += self._pieces(name + equals, "query")
+            if met and self._unheard_of(value):
+                self.lost.append(value)
+            found += self._segment(value) if value else []
+        return found
 
     def _unheard_of(self, segment: str) -> bool:
         """Whether it is the id of something, and no earlier reply told it."""
