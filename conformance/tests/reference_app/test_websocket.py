@@ -52,7 +52,7 @@ async def note(client: httpx.AsyncClient, headers: dict[str, str]) -> str:
 
 async def talked(app: Any, headers: dict[str, str], *say: str, **more: Any) -> RawReply:
     request = HttpRequest("GET", "/notes/live").with_headers(*headers.items())
-    return await Talk(AsgiSockets(app), say, listen=0.3, **more).send(request)
+    return await Talk(AsgiSockets(app), say, listen=2.0, **more).send(request)
 
 
 def question(note_id: str) -> str:
