@@ -7,7 +7,7 @@ and see for themselves that it was done.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.discovery.names import avoided, mentions, names, plain, rank
@@ -35,36 +35,47 @@ _BECAUSE = "its path names an account, and its body or name says what it does"
 
 def account_operations(known: Knowledge) -> list[Operation]:
     """Operations on one account that its path names: `DELETE /users/{id}`, `POST /users/{id}/ban`."""
+    people = _of_people(known)
     return [
         operation
         for operation in known.by_method("PATCH", "PUT", "POST", "DELETE")
-        if _collection(known, operation) is not None
+        if _after(operation, people) is not None
     ]
 
 
-def _collection(known: Knowledge, operation: Operation) -> str | None:
-    """What follows the account's parameter in the path: "" or one segment; None when no account is named."""
+def _after(operation: Operation, people: Collection[str]) -> str | None:
+    """What follows the account's parameter in the path: "" or one segment; None when no account is named.
+
+    `people` are paths that list people, whatever they are called.
+    """
     parts = [part for part in operation.path.split("/") if part]
     places = [place for place, part in enumerate(parts) if part.startswith("{")]
     if len(places) != 1 or places[0] == 0:
         return None
     above = parts[: places[0]]
-    if not mentions(above[-1], names("accounts")) and not _lists_people(known, "/" + "/".join(above)):
+    if not mentions(above[-1], names("accounts")) and "/" + "/".join(above) not in people:
         return None
     rest = parts[places[0] + 1 :]
     return None if len(rest) > 1 else (rest[0] if rest else "")
 
 
-def _lists_people(known: Knowledge, path: str) -> bool:
-    """Whether what is listed at a path has the documented members of the page that names its caller.
+def _of_people(known: Knowledge) -> list[str]:
+    """The path that lists what has the documented members of the page that names its caller.
 
-    A service calls its people what it likes: staff, patients, Mitglieder.
+    A service calls its people what it likes: staff, patients, Mitglieder. Where several lists have those members,
+    they are the envelope of every answer, and tell nothing.
     """
-    listing = known.operations.get(f"GET {path}") or known.operations.get(f"GET {path}/")
-    if listing is None or known.witness is None or listing.name == known.witness.operation.name:
-        return False
-    mine = _documented(known.witness.operation)
-    return len(mine) >= _TELLING and mine == _documented(listing)
+    mine = _documented(known.witness.operation) if known.witness is not None else frozenset[str]()
+    if known.witness is None or len(mine) < _TELLING:
+        return []
+    alike = {
+        operation.path.rstrip("/")
+        for operation in known.by_method("GET")
+        if "{" not in operation.path
+        and operation.name != known.witness.operation.name
+        and _documented(operation) == mine
+    }
+    return list(alike) if len(alike) == 1 else []
 
 
 def _documented(operation: Operation) -> frozenset[str]:
@@ -112,12 +123,18 @@ def find_user_management(known: Knowledge) -> None:
                 f"accounts: {purpose}", switch.operation.name, Provenance.DECLARED, "your configuration"
             )
         return
-    operations = account_operations(known)
+    operations, people = account_operations(known), _of_people(known)
     # An administrators' router goes before one that others may use as well.
-    operations.sort(key=lambda item: role_word([item.path, *item.tags, *item.scopes]) is None)
+    # Users go before service accounts: a word by itself says more than one in a longer name.
+    operations.sort(
+        key=lambda item: (
+            role_word([item.path, *item.tags, *item.scopes]) is None,
+            item.path.partition("/{")[0].rpartition("/")[2].lower() not in names("accounts"),
+        )
+    )
     found = {}
     for operation in operations:
-        for purpose, switch in _switches(known, operation):
+        for purpose, switch in _switches(operation, people):
             found.setdefault(purpose, switch)
     if not found:
         return
@@ -133,8 +150,8 @@ def _managed(known: Knowledge, found: Mapping[str, Switch], provenance: Provenan
     return UserManagement(**found, read=read, provenance=provenance)
 
 
-def _switches(known: Knowledge, operation: Operation) -> list[tuple[str, Switch]]:
-    rest = _collection(known, operation) or ""
+def _switches(operation: Operation, people: Collection[str]) -> list[tuple[str, Switch]]:
+    rest = _after(operation, people) or ""
     if operation.method == "DELETE" and not rest:
         return [("delete", Switch(operation))]
     if rest:

@@ -207,17 +207,22 @@ class Crashes(Refusal):
     async def _replayed_crashes(self, earlier: list[Crash], unsure: list[str]) -> list[_Seen]:
         """Send again what crashed in other checks; return what crashes again."""
         found: dict[tuple[str, str], Crash] = {}
+        honest = dict[str, None]()
         for crash in earlier:
+            # What breaks on an honest request is broken for everybody: no credential is to blame.
+            if crash.exchange.role is not Role.ATTACK:
+                honest[f"{crash.exchange.operation} ({crash.exchange.reply.status})"] = None
+                continue
             found.setdefault((crash.exchange.operation, crash.label.removeprefix(_AGAIN)), crash)
+        if honest:
+            self.notes.append(f"broke on an honest request as well: {', '.join(list(honest)[:10])}")
         again = []
         for (operation, label), crash in list(found.items())[:_REPLAYED]:
             answer = await self._crash_again(crash, crash.label.removeprefix(_AGAIN))
             if answer.outcome is Outcome.CRASHED:
                 again.append(_Seen(crash, answer))
             else:
-                # An honest request that met a busy moment says nothing of hostile credentials.
-                told = unsure if crash.exchange.role is Role.ATTACK else self.notes
-                told.append(f"{operation} crashed once at {label}, and then not")
+                unsure.append(f"{operation} crashed once at {label}, and then not")
         if len(found) > _REPLAYED:
             self.notes.append(f"{len(found) - _REPLAYED} more crashes of the run were not tried again")
         return again
