@@ -171,7 +171,7 @@ class Signing:
     algorithm: str
     header: str = ""
     claims: str = "{}"
-    moments: tuple[tuple[str, int], ...] = ()
+    moments: tuple[tuple[str, float], ...] = ()
     fresh: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     respelled: tuple[tuple[str, str, str, str], ...] = ()

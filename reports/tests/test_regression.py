@@ -465,6 +465,18 @@ def test_an_id_in_the_query_is_that_of_this_run(sample: ModuleType) -> None:
     assert owner in refused.reason
 
 
+def test_a_number_that_no_reply_told_is_somebodys_of_that_run(sample: ModuleType) -> None:
+    made = exchange(1, "/orders", "{}", '{"id": 15}', operation="POST /orders")
+    owner = exchange(2, "/orders/14", "", "{}", role=Role.CONTROL, operation="GET /orders/{order_id}")
+    attack = exchange(3, "/orders/15", "", "{}", **TAKEN)
+    attack = replace(attack, operation="DELETE /orders/{order_id}")
+    written = regression(of(sample, (made, owner, attack), None), sample.run())
+    assert not isinstance(written, NotWritten), written
+    assert "\"/orders/\" + str(reply.json()['id'])" in written.text
+    assert "/orders/14" not in written.text
+    assert isinstance(regression(of(sample, (owner, attack), None), sample.run()), NotWritten)
+
+
 def test_a_websocket_and_what_no_request_shows_are_said(sample: ModuleType) -> None:
     run = sample.run()
     finding = run.findings[0]

@@ -407,7 +407,7 @@ class Isolation(Sessions):
             reach.operation.name,
             message,
             None,
-            (beside, answer.exchange, again.exchange),
+            (mine.made, beside, answer.exchange, again.exchange),
             Expectation("no text", value=mine.canary),
         )
 

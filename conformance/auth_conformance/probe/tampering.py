@@ -181,13 +181,13 @@ class Tampering(Isolation):
     async def _write(self, write: Write, made: list[Belonging]) -> Violation | str | None:
         """Write as B: a change that A sees, twice, is a Violation; None when A sees none."""
         mine, theirs = await self._pair(write, made)
+        proofs: list[Exchange] = [mine.made]
         before = await self._known_to_owner(mine)
         control = await self._perform(
             write, theirs, theirs, "control: on an object of its own, ", Role.CONTROL
         )
         if not control.reply.ok:
             return f"{write.label}: the same was refused on an object of one's own ({control.why or control.status})"
-        proofs: list[Exchange] = []
         for turn in ("", "again: "):
             if turn:
                 mine, theirs = await self._pair(write, made, anew=True)
@@ -213,7 +213,7 @@ class Tampering(Isolation):
         message = f"{write.operation.name} worked on another user's object ({write.label}): {difference}."
         # Whatever is answered, the owner must find the object as it was: a 2xx alone proves nothing.
         proof = (self._owners_view.exchange, *proofs)
-        last = proofs[1]
+        last = proofs[2]
         gone = last.reply.status in (404, 410)
         expected = Expectation("accepted" if gone else "refused", about=last.number if gone else 0)
         return Violation(write.operation.name, message, None, proof, expected)

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import json
+import math
 import re
 import string
 from collections.abc import Sequence
@@ -209,14 +210,14 @@ def _alike(base: Jwt, token: Jwt) -> int:
 
 
 def _moment(value: object) -> bool:
-    """Whether a number is a time of our days, in whole seconds."""
-    return isinstance(value, int) and not isinstance(value, bool) and 10**9 < value < 10**10
+    """Whether a number is a time of our days, in seconds."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 10**9 < value < 10**10
 
 
 def _changes(base: Jwt, token: Jwt, known: Sequence[Jwt], now: float) -> dict[str, Any] | None:
     """What was changed in `base`; None where a change speaks of somebody of the run."""
     claims: dict[str, Any] = {}
-    moments: list[tuple[str, int]] = []
+    moments: list[tuple[str, float]] = []
     fresh: list[str] = []
     respelled: list[tuple[str, str, str, str]] = []
     for name, value in token.claims.items():
@@ -224,7 +225,8 @@ def _changes(base: Jwt, token: Jwt, known: Sequence[Jwt], now: float) -> dict[st
         if old == value and type(old) is type(value):
             continue
         if _moment(value):
-            moments.append((name, round(value - now)))
+            whole = math.floor(value)
+            moments.append((name, round(whole - now) + (value - whole)))
         elif name in _FRESH and isinstance(value, str) and isinstance(old, str):
             fresh.append(name)
         elif (spelling := _respelling(old, value)) is not None:

@@ -108,6 +108,7 @@ def forged(header: dict[str, object] | None = None, **claims: object) -> Jwt:
             {"moments": (("iat", -960), ("exp", -60)), "fresh": ("jti",)},
         ),
         (forged(exp=0), {"claims": '{"exp":0}'}),
+        (forged(exp=NOW + 60.5), {"moments": (("exp", 60.5),)}),
         (forged(aud="elsewhere"), {"claims": '{"aud":"elsewhere"}'}),
         (forged(sub=""), {"claims": '{"sub":""}'}),
         (forged(sub="ALICE"), {"respelled": (("sub", "", "upper", ""),)}),

@@ -68,15 +68,26 @@ class Values:
         base = own.path.rstrip("/") if own else ""
         path = parts.path.removeprefix(base) if base else parts.path
         pieces: list[str] = []
-        segments, slots = path.split("/"), exchange.operation.partition(" ")[2].split("/")
-        named = len(segments) == len(slots)
-        for index, segment in enumerate(segments):
+        self.lost += self.strange(exchange)
+        for index, segment in enumerate(path.split("/")):
             pieces += [literal("/")] if index else []
-            met = exchange.reply.status is not None and exchange.reply.status < 400
-            if met and named and slots[index].startswith("{") and self._unheard_of(segment):
-                self.lost.append(segment)
             pieces += self._segment(segment)
         return joined(pieces + self._query(parts.query, met=(exchange.reply.status or 500) < 400))
+
+    def strange(self, exchange: Exchange) -> list[str]:
+        """The ids in a path that the service knew, and that no reply before tells."""
+        segments = urlsplit(exchange.request.url).path.split("/")
+        slots = exchange.operation.partition(" ")[2].split("/")
+        # The service may be mounted below a path of its own.
+        segments = segments[-len(slots) + 1 :] if len(segments) >= len(slots) else []
+        if exchange.reply.status is None or exchange.reply.status >= 400:
+            return []
+        return [
+            segment
+            for segment, slot in zip(segments, slots[1:], strict=False)
+            if slot.startswith("{")
+            and (self._unheard_of(segment) or (segment.isdecimal() and segment not in self._ids))
+        ]
 
     def _query(self, query: str, *, met: bool) -> list[str]:
         """The query, with ids of earlier replies; one that no reply told is lost, where the service knew it."""
