@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import shlex
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -45,6 +47,9 @@ if TYPE_CHECKING:
     from auth_conformance.suite import Suite
 
 # Flags that have another name in the configuration.
+# So often, after a pause of so many seconds, pytest is asked again to read its traceback.
+_AGAIN = 20
+_PAUSE = 0.25
 _FLAGS = {
     "auth_url": "url",
     "auth_app": "app",
@@ -361,16 +366,41 @@ class Collection:
             conductor.stop()
         if exitstatus == pytest.ExitCode.INTERRUPTED and not hasattr(self.config, "workerinput"):
             self._tell_untold()
-        if hasattr(self.config, "workerinput") or not self.results:
-            return
         stopped = exitstatus == pytest.ExitCode.INTERRUPTED or session.shouldstop or session.shouldfail
         self.broken_off = self.broken_off or bool(stopped)
+        if hasattr(self.config, "workerinput") or not self._has_something_to_tell():
+            return
         run = self._run(list(self.results.values()), interrupted=self.broken_off)
         self.config.hook.pytest_auth_report_write(config=self.config, run=run)
         lacking = any(isinstance(item.verdict, Skipped) and item.verdict.applicable for item in run.results)
         if exitstatus == pytest.ExitCode.OK and run.decision.exit_code == UNUSABLE and lacking:
             # Only skipped items are a success to pytest. That nothing was tested is none.
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _has_something_to_tell(self) -> bool:
+        """Whether there are results, or a run that was broken off before the first: that it is incomplete is told."""
+        return bool(self.results) or (self.broken_off and bool(self.conductors))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_keyboard_interrupt(
+        self, excinfo: pytest.ExceptionInfo[BaseException]
+    ) -> Generator[None, Any, Any]:
+        """Stop the engine before pytest reads the source for its traceback.
+
+        Up to CPython 3.11.7 two threads that parse source at once disturb each other's count of depth, and one gets
+        a SystemError (python/cpython#106905). A search may parse: it is waited for, and pytest asked again.
+        """
+        for conductor in self.conductors.values():
+            conductor.stop()
+        try:
+            return (yield)
+        except SystemError:
+            reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
+            for _ in range(_AGAIN):
+                time.sleep(_PAUSE)
+                with contextlib.suppress(SystemError):
+                    return reporter.pytest_keyboard_interrupt(excinfo) if reporter is not None else None
+            return None
 
     def _tell_untold(self) -> None:
         """Keep what was decided before Ctrl-C and no item had come to ask for."""
@@ -381,7 +411,7 @@ class Collection:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """One sentence: what was decided, and how much could not be."""
-        if not self.results:
+        if not self._has_something_to_tell():
             return
         run: Run = self._run(list(self.results.values()), interrupted=self.broken_off)
         decision = run.decision

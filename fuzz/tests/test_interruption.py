@@ -45,6 +45,11 @@ async def things(name: str = Depends(caller)) -> list[str]:
 async def me(name: str = Depends(caller)) -> dict[str, str]:
     return {"username": name}
 """
+# As CPython up to 3.11.7 does where two threads parse source at once, which is chance.
+CONFTEST = """
+def pytest_keyboard_interrupt():
+    raise SystemError("AST constructor recursion depth mismatch")
+"""
 CONFIGURATION = """
 timeout = 3600
 [accounts.a]
@@ -58,6 +63,7 @@ key = { env = "KEY_A" }
 def test_what_is_known_is_told_at_once(door: str, tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(APP)
     (tmp_path / "auth-conformance.toml").write_text(CONFIGURATION)
+    (tmp_path / "conftest.py").write_text(CONFTEST)
     arguments = {
         "command": [
             "auth_conformance.cli",

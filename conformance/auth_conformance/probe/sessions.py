@@ -101,7 +101,13 @@ class Sessions(Refusal):
 
     async def facts_of(self, credential: Credential) -> dict[str, str]:
         """Return what the witness says about the caller, by the names of its members."""
-        answer = await self.call(self.witness.operation, credential, label="what is the account called?")
+        return self.facts_in(
+            await self.call(self.witness.operation, credential, label="what is the account called?")
+        )
+
+    @staticmethod
+    def facts_in(answer: Answer) -> dict[str, str]:
+        """Return what a reply of the witness says about the caller, by the names of its members."""
         return {
             pointer.rsplit("/", 1)[-1].lower().replace("-", "_"): str(value)
             for pointer, value in reversed(flattened(answer.reply.json).items())

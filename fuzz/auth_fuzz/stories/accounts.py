@@ -13,6 +13,7 @@ from auth_fuzz import rules
 from auth_fuzz.stories.ground import BrokenError, accepted, done
 from auth_fuzz.stories.model import Life
 from auth_fuzz.stories.sessions import Sessions
+from auth_fuzz.things import places
 
 if TYPE_CHECKING:
     from auth_conformance.probe import Answer
@@ -123,23 +124,23 @@ class Accounts(Sessions):
         """Change an account as the administrator; whether the service did it."""
         actor, admin = self.actor(name), self.world.admin
         credential = admin.login() if admin is not None else None
-        if credential is None or actor.identifier is None or not actor.present:
+        chosen = switch.on if on else switch.off
+        parameter = places(chosen.operation.path)[0].name
+        value = self.searcher.called(actor.facts, parameter)
+        if credential is None or value is None or not actor.present:
             return False
-        body = dict(switch.on if on else switch.off)
         if actor.met is not None and actor.met not in self.exchanges:
             self.exchanges.append(actor.met)
         answer = await self.searcher.call(
-            switch.operation,
+            chosen.operation,
             credential,
             label=f"the administrator changes {name}",
-            values={switch.parameter: actor.identifier},
-            body=body,
+            values={parameter: value},
+            body=dict(chosen.body) or None,
             moved=self.moved,
         )
-        self.tell(
-            f"the administrator sets {', '.join(f'{key}={value}' for key, value in body.items())} for {name}",
-            answer,
-        )
+        told = ", ".join(f"{key}={value}" for key, value in chosen.body.items())
+        self.tell(f"the administrator {f'sets {told}' if told else 'changes something'} for {name}", answer)
         return done(answer)
 
     async def block(self, name: str) -> None:

@@ -26,9 +26,10 @@ class Actor:
     account: Account
     password: Secret
     former: list[Secret] = field(default_factory=list)
-    identifier: str | None = None
+    # What the witness calls the account, by the names of its members.
+    facts: dict[str, str] = field(default_factory=dict)
     principal: str | None = None
-    # The reply that told `identifier`.
+    # The reply that told `facts`.
     met: Exchange | None = None
     present: bool = True
     blocked: bool = False
@@ -66,13 +67,11 @@ class Troupe:
             raise Missing("No account with a password is known.")
         session = await searcher.log_in(account, self.kinds[0], moved=0.0)
         answer = await searcher.ask_witness(session.credential, f"who {name} is")
-        found = answer.reply.json
-        identifier = found.get("id") if isinstance(found, dict) else None
         return Actor(
             name,
             replace(account, label=name),
             account.password,
-            identifier=str(identifier) if isinstance(identifier, (str, int)) else None,
+            facts=searcher.facts_in(answer),
             principal=answer.exchange.reply.principal,
             met=answer.exchange,
         )

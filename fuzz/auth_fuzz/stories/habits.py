@@ -84,7 +84,8 @@ async def _of_refresh(world: World, moves: Moves, troupe: Troupe, habits: Habits
 
 
 async def _of_password(world: World, moves: Moves, troupe: Troupe, habits: Habits) -> Habits:
-    spares_own = ends_others = outlive = True
+    spares_own = outlive = True
+    ended: dict[Kind, bool] = {}
     for kind in troupe.kinds:
         stage = await _stage(world, moves, troupe)
         other = await stage.log_in("ann", kind)
@@ -93,9 +94,12 @@ async def _of_password(world: World, moves: Moves, troupe: Troupe, habits: Habit
         if own is not None:
             await stage.change_password(own)
         spares_own = spares_own and await _lives(stage, own)
-        ends_others = ends_others and not await _lives(stage, other)
+        ended[kind] = not await _lives(stage, other)
         outlive = outlive and await _lives(stage, key)
         await stage.leave()
+    # Ending one kind of session and not another is no choice, unless nothing ends the other at all.
+    endable = {logout.kind for logout in world.target.logouts}
+    ends_others = any(ended.values()) and all(gone or kind in endable for kind, gone in ended.items())
     return replace(
         habits,
         change_spares_own=spares_own,

@@ -12,6 +12,7 @@ from auth_fuzz.documents import placeholders
 from auth_fuzz.people import collection_of
 
 if TYPE_CHECKING:
+    from auth_conformance import target as targets
     from auth_conformance.target import Operation, Target
 
 _EVERYWHERE = {"all", "everywhere", "logoutall", "revokeall", "everything"}
@@ -35,12 +36,10 @@ class PasswordChange:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """An operation of administrators that turns an account off and on, or changes its role."""
+    """What administrators do to turn an account off and on again, or to take a role away and to give it."""
 
-    operation: Operation
-    parameter: str
-    off: Mapping[str, Any]
-    on: Mapping[str, Any]
+    off: targets.Switch
+    on: targets.Switch
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +56,13 @@ class Moves:
 
 def find_moves(target: Target) -> Moves:
     """The moves that the target's operations allow."""
+    users = target.users
     found = Moves(
         logout_all=_first(target, _is_logout_all),
         change=next(filter(None, map(_change, target.operations)), None),
         rotate=_first(target, _is_rotation) if target.keys is not None else None,
-        block=next(filter(None, map(_block, target.operations)), None),
-        role=next(filter(None, map(_role, target.operations)), None),
+        block=_both(users.disable, users.enable) if users is not None else None,
+        role=_both(users.demote, users.promote) if users is not None else None,
     )
     known: dict[str, object] = {
         "register": target.register,
@@ -128,50 +128,8 @@ def _change(operation: Operation) -> PasswordChange | None:
     return PasswordChange(operation, old[0], new[0], again)
 
 
-def _for_admins(operation: Operation) -> bool:
-    return (
-        operation.method in {"PATCH", "PUT"}
-        and len(placeholders(operation.path)) == 1
-        and bool(words(operation.path) & {"user", "users", "account", "accounts", "member", "members"})
-    )
-
-
-def _block(operation: Operation) -> Switch | None:
-    if not _for_admins(operation):
-        return None
-    for name in _members(operation):
-        spelled = plain(name)
-        parameter = placeholders(operation.path)[0]
-        if spelled in {"is_active", "active", "enabled", "is_enabled"}:
-            return Switch(operation, parameter, {name: False}, {name: True})
-        if spelled in {"disabled", "is_disabled", "blocked", "is_blocked", "suspended", "banned"}:
-            return Switch(operation, parameter, {name: True}, {name: False})
-    return None
-
-
-def _role(operation: Operation) -> Switch | None:
-    if not _for_admins(operation):
-        return None
-    for name, schema in _members(operation).items():
-        if plain(name) != "role":
-            continue
-        choices = _enum(schema)
-        high = next((item for item in choices if "admin" in str(item).lower()), None)
-        low = next((item for item in choices if str(item).lower() in {"user", "member", "viewer"}), None)
-        if high is not None and low is not None:
-            return Switch(operation, placeholders(operation.path)[0], {name: low}, {name: high})
-    return None
-
-
-def _enum(schema: Mapping[str, Any]) -> list[Any]:
-    found = schema.get("enum")
-    if isinstance(found, list):
-        return found
-    for key in ("anyOf", "oneOf", "allOf"):
-        for inner in schema.get(key, ()) if isinstance(schema.get(key), list) else ():
-            if isinstance(inner, dict) and _enum(inner):
-                return _enum(inner)
-    return []
+def _both(off: targets.Switch | None, on: targets.Switch | None) -> Switch | None:
+    return Switch(off, on) if off is not None and on is not None else None
 
 
 def kinds_of_login(target: Target) -> list[Kind]:
