@@ -114,7 +114,7 @@ def passes(path: Path, url: str, **environment: str) -> bool:
     """Whether one exported test passes, in this process: many of them are not worth a process each."""
     names: dict[str, Any] = {}
     with pytest.MonkeyPatch.context() as patch:
-        known = {"SIGNING_KEY": WEAK["SECRET_KEY"], "PASSWORD": WEAK["ADMIN_PASSWORD"]}
+        known = {"SIGNING_KEY": WEAK["SECRET_KEY"], "PASSWORD_ROOT_OPERATOR": WEAK["ADMIN_PASSWORD"]}
         for name, value in {"BASE_URL": url, **known, **environment}.items():
             patch.setenv(name, value)
         exec(compile(path.read_text("utf-8"), path.name, "exec"), names)  # noqa: S102 - what users would run
@@ -475,6 +475,28 @@ def test_a_number_that_no_reply_told_is_somebodys_of_that_run(sample: ModuleType
     assert "\"/orders/\" + str(reply.json()['id'])" in written.text
     assert "/orders/14" not in written.text
     assert isinstance(regression(of(sample, (owner, attack), None), sample.run()), NotWritten)
+
+
+def test_a_variable_is_the_same_secret_in_every_test_of_a_folder(sample: ModuleType, tmp_path: Path) -> None:
+    failed = next(item for item in sample.run().results if item.findings)
+    violations = []
+    for number, name in ((1, "alice@example.com"), (2, "bob"), (3, "")):
+        body = f'{{"username": "{name}", "password": "{MARK(number)}"}}'
+        login = exchange(10 * number, "/login", body, token(10 + number))
+        attack = exchange(10 * number + 1, "/refresh", token(10 + number), token(20 + number), **TAKEN)
+        violations.append(Violation(f"POST /refresh{number}", "It lives.", None, (login, attack)))
+        # A second test of the same account.
+        violations.append(Violation(f"POST /again{number}", "It lives.", None, (login, attack)))
+    run = replace(sample.run(), results=(replace(failed, verdict=Failed(tuple(violations), (), ())),))
+    written, left = export(run, tmp_path)
+    assert (len(written), left) == (6, [])
+    reads = [
+        line.split("os.environ")[1]
+        for path in written
+        for line in path.read_text().splitlines()
+        if line.startswith("PASSWORD")
+    ]
+    assert sorted(reads) == sorted(['["PASSWORD_ALICE"]', '["PASSWORD_BOB"]', '["PASSWORD"]'] * 2)
 
 
 def test_a_websocket_and_what_no_request_shows_are_said(sample: ModuleType) -> None:

@@ -64,8 +64,9 @@ def export(run: Run, folder: Path) -> tuple[list[Path], list[NotWritten]]:
     made_of: list[str] = []
     # How many files have had the name: of thousands of findings none asks for all the others.
     taken: dict[str, int] = {}
+    variables: dict[str, str] = {}
     for finding in run.findings:
-        made = regression(finding, run)
+        made = regression(finding, run, variables)
         if isinstance(made, NotWritten):
             left.append(made)
             continue
@@ -162,8 +163,14 @@ def summary(written: Sequence[Path], left: Sequence[NotWritten], folder: Path, r
     return [first, without]
 
 
-def regression(finding: Finding, run: Run) -> Regression | NotWritten:
-    """The test of one finding, or why there is none."""
+def regression(
+    finding: Finding, run: Run, variables: dict[str, str] | None = None
+) -> Regression | NotWritten:
+    """The test of one finding, or why there is none.
+
+    `variables` are those of the environment that other tests of the folder read, by the digests of the secrets; what
+    this one reads is added.
+    """
     attack = _attack(finding)
     if (finding.operation or "").startswith("WebSocket "):
         return NotWritten(finding, reasons.WEBSOCKET)
@@ -175,6 +182,7 @@ def regression(finding: Finding, run: Run) -> Regression | NotWritten:
         return NotWritten(finding, reason)
     groups = [list(group) for _, group in groupby(steps, key=lambda step: step.together or -step.number)]
     writer = _writer(finding, run, attack, groups)
+    writer.shared = {} if variables is None else variables
     for group in groups:
         # A control on something else than what the test makes shows nothing in it.
         if len(group) > 1 or group[0].role is not Role.CONTROL or not writer.strange(group[0]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import keyword
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
@@ -12,6 +13,8 @@ from auth_reports.regression.literals import joined, kind, literal
 from auth_reports.regression.marks import MARK, made_up, quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from auth_conformance.model import Derivation, Exchange, Mailed, Run, Signing
 
 # What a test imports, where it needs it.
@@ -21,6 +24,8 @@ MODULES = (
 )
 # The variable of the environment that says how messages are read.
 MAILBOX = "MAILBOX_COMMAND"
+# Members of a body that say whose password stands beside them.
+_OWNERS = ("username", "user", "email", "login", "identifier", "name", "account")
 
 
 @dataclass(slots=True)
@@ -30,6 +35,8 @@ class Values:
     run: Run
     needed: set[str]
     environment: dict[str, str] = field(default_factory=dict)
+    # Variables of the environment by digest, of all tests of a folder: they are run together.
+    shared: dict[str, str] = field(default_factory=dict)
     # Variables that name a file, which holds what the variable of the second name stands for.
     files: dict[str, str] = field(default_factory=dict)
     # By the numbers of the exchanges that asked for it: what came by mail.
@@ -44,8 +51,11 @@ class Values:
                 "altered",
                 "at_once",
                 "cookie_line",
+                "encoded",
                 "mailed",
+                "meaningless",
                 "message_to",
+                "private_key",
                 "problem",
                 "send",
                 "signature",
@@ -59,10 +69,13 @@ class Values:
     # Ids in the paths of steps that no earlier reply told: of something that is not there any more.
     lost: list[str] = field(default_factory=list)
     _replies: dict[int, str] = field(default_factory=dict)
+    # Whose secrets stand in the body that is being written, as a part of a variable's name.
+    _owner: str = ""
     # Texts that evidence shows by their digests and that its labels say in clear.
     _spoken: dict[str, str] = field(default_factory=dict)
 
     def _url(self, exchange: Exchange) -> str:
+        self._owner = ""
         parts = urlsplit(exchange.request.url)
         own = urlsplit(self.run.target.address) if self.run.target.kind == "url" else None
         base = own.path.rstrip("/") if own else ""
@@ -127,6 +140,7 @@ class Values:
                 pass
         if "x-www-form-urlencoded" in media:
             pairs = parse_qsl(body.replace("+", "%20"), keep_blank_values=True)
+            self._owner = self._named_in(pairs)
             return [
                 "data={"
                 + ", ".join(f"{literal(key)}: {self._text(value, key)}" for key, value in pairs)
@@ -134,9 +148,18 @@ class Values:
             ]
         return [f"content=({self._text(body, 'body')}).encode(), extra={{'Content-Type': {literal(media)}}}"]
 
+    def _named_in(self, pairs: Iterable[tuple[str, Any]]) -> str:
+        """The name that stands beside a password, as part of a variable's; "" where none does, or one of this run."""
+        told = {name.lower(): value for name, value in pairs if isinstance(value, str)}
+        name = next((told[key] for key in _OWNERS if told.get(key)), "").partition("@")[0]
+        if MARK.search(name) or (self.run.run_id and self.run.run_id in name):
+            return ""
+        return re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_")[:24]
+
     def _value(self, value: Any, name: str = "") -> str:
         match value:
             case dict():
+                self._owner = self._named_in(value.items()) or self._owner
                 members = (f"{literal(key)}: {self._value(inner, key)}" for key, inner in value.items())
                 return "{" + ", ".join(members) + "}"
             case list():
@@ -194,9 +217,21 @@ class Values:
                 f"{self._names[digest]} = altered({base}, {list(recipe.pieces)!a}, parts={recipe.parts})"
             )
             return self._names[digest]
-        variable = self._unused(kind(name).upper())
-        self._names[digest] = variable
+        variable = self._names[digest] = self._variable(kind(name).upper(), digest)
         self.environment[variable] = digest
+        return variable
+
+    def _variable(self, wanted: str, digest: str) -> str:
+        """The variable of the environment for a secret: the same in all tests of a folder, and nobody else's."""
+        known = self.shared.get(digest)
+        if known is not None and known not in self._taken:
+            self._taken.add(known)
+            return known
+        wanted = "_".join(filter(None, (wanted, self._owner)))
+        variable = self._unused(wanted)
+        while variable in self.shared.values():
+            variable = self._unused(wanted)
+        self.shared[digest] = variable
         return variable
 
     def _signed(self, recipe: Derivation, signing: Signing, name: str) -> str:
@@ -210,7 +245,8 @@ class Values:
             self.lines.append(f"{self._names[signing.key]} = {f'private_key({read})' if pair else read}")
             self._helpers |= {"own key"} if pair else set()
         if signing.key not in self._names:
-            self._names[signing.key] = variable = self._unused("SIGNING_KEY")
+            self._owner = ""
+            self._names[signing.key] = variable = self._variable("SIGNING_KEY", signing.key)
             if pair:  # a text of many lines: pipelines hand it over as a file
                 self.files[f"{variable}_FILE"] = variable
             self.environment[f"{variable}_FILE" if pair else variable] = signing.key
