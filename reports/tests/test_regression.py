@@ -152,6 +152,7 @@ FLAWS = [
     ("embedded_key", "TOK116"),
 ]
 MORE_FLAWS = [
+    ("revealing_login_error", "CRD109"),
     ("recycled_identity", "LIF112"),
     ("foreign_object_readable.2", "AUZ103"),
     ("public_key_as_secret.2", "TOK113"),
@@ -497,6 +498,18 @@ def test_a_variable_is_the_same_secret_in_every_test_of_a_folder(sample: ModuleT
         if line.startswith("PASSWORD")
     ]
     assert sorted(reads) == sorted(['["PASSWORD_ALICE"]', '["PASSWORD_BOB"]', '["PASSWORD"]'] * 2)
+
+
+def test_two_nobodies_look_alike(sample: ModuleType) -> None:
+    run = sample.run()
+    known = f'{{"username": "x{run.run_id}", "password": "{MARK(1)}"}}'
+    nobody = f'{{"username": "nobody", "password": "{MARK(1)}"}}'
+    register = exchange(1, "/register", known, "{}", label="register an account")
+    twin = exchange(2, "/login", nobody, "{}", role=Role.ATTACK, reply=Reply(404))
+    attack = exchange(3, "/login", known, "{}", role=Role.ATTACK, reply=Reply(401))
+    for steps, written in (((register, twin), True), ((twin,), False)):
+        finding = of(sample, (*steps, attack), Expectation("alike", value="2", about=3))
+        assert isinstance(regression(finding, run), Regression) is written
 
 
 def test_a_websocket_and_what_no_request_shows_are_said(sample: ModuleType) -> None:

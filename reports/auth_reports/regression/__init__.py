@@ -16,7 +16,16 @@ from auth_conformance.model import Outcome, Role
 from auth_reports.again import again
 from auth_reports.regression import reasons
 from auth_reports.regression.literals import comment
-from auth_reports.regression.marks import MARK, asked, headers_of, in_a_refusal, marks, shown, spoken
+from auth_reports.regression.marks import (
+    MARK,
+    asked,
+    headers_of,
+    in_a_refusal,
+    marks,
+    names_of,
+    shown,
+    spoken,
+)
 from auth_reports.regression.steps import steps_to
 from auth_reports.regression.writer import Writer
 
@@ -236,6 +245,9 @@ def _why_not(finding: Finding, run: Run, attack: Exchange, steps: Sequence[Excha
         return reasons.ENDED
     if _honest(finding, run, attack):
         return reasons.HONEST
+    stranger = _unregistered(attack, steps, run, finding.expected)
+    if stranger:
+        return reasons.lost(stranger)
     return reasons.answered(attack.reply.status) if _holds(attack, finding.expected) else ""
 
 
@@ -319,6 +331,17 @@ def _sent_before(run: Run) -> set[str]:
         for digest in marks(item):
             first.setdefault(digest, item.role is not Role.ATTACK)
     return {digest for digest, before in first.items() if before}
+
+
+def _unregistered(attack: Exchange, steps: Sequence[Exchange], run: Run, expected: Expectation | None) -> str:
+    """An account of the run that is compared with nobody, and that no step registers: two nobodies look alike."""
+    if expected is None or expected.kind != "alike" or not run.run_id:
+        return ""
+    twins = [attack, *(step for step in steps if str(step.number) == expected.value)]
+    named = [word for item in twins for word in names_of(item.request.body or "", run.run_id)]
+    before = [step for step in steps if step not in twins and (step.reply.status or 500) < 400]
+    known = {word for step in before for word in names_of(step.request.body or "", run.run_id)}
+    return "" if not named or known & set(named) else named[0]
 
 
 def _honest(finding: Finding, run: Run, attack: Exchange) -> bool:

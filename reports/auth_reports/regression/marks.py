@@ -84,6 +84,11 @@ def leaves(document: Any) -> Iterable[tuple[tuple[str | int, ...], Any]]:
             yield path, value
 
 
+def names_of(text: str, run_id: str) -> list[str]:
+    """The words that carry the run's id: names of accounts that it registered, or might have."""
+    return [word for word in re.findall(r"[\w.+-]+", text) if run_id in word]
+
+
 def made_up(text: str) -> bool:
     """Whether a part of a path looks drawn by chance: a UUID, or long with letters and digits."""
     return bool(re.fullmatch(r"(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{12,64}", text))
