@@ -8,7 +8,7 @@ import importlib.metadata
 import platform
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,12 +38,14 @@ from auth_conformance.transports.wire import NoWire, WireTransport, WireUnavaila
 if TYPE_CHECKING:
     from auth_conformance.sdk import Check
     from auth_conformance.target import Operation, Target
-    from auth_conformance.transports.message import Transport
+    from auth_conformance.transports.message import HttpRequest, Transport
 
 # Requests per second towards somebody else's machine, unless told otherwise (checklist §1.6).
 REMOTE_RATE = 5.0
 # Who pressed Ctrl-C waits no longer than this for the accounts of the run to be deleted, in seconds.
 CLEANING_UP = 5.0
+# So many objects that checks have left are deleted at the end.
+MOST_LEFT = 200
 # Most requests of a run, unless told otherwise: without the checks that lock, delete or flood, and with them.
 USUAL, LARGEST = 3_000, 15_000
 
@@ -243,10 +245,11 @@ def check_url(url: str) -> None:
 
 
 async def clean_up(scene: Scene) -> None:
-    """Delete what the run made for objects to stand in, and the accounts that it registered, where it may."""
+    """Delete the objects that checks have left, what they stood in, and the accounts of the run, where it may."""
     target, send = scene.target, scene.recorder.send
     METER.set(None)
     with contextlib.suppress(BudgetExceededError):
+        await _take_away(scene)
         for operation, values, credential in reversed(scene.made_parents):
             request = operation.request(values).with_headers(*credential.headers)
             await send(request.with_query(*credential.query), label="clean up: delete what objects stood in")
@@ -270,6 +273,34 @@ async def clean_up(scene: Scene) -> None:
         for credential in filter(None, ours):
             request = target.delete_account.request().with_headers(*credential.headers)
             await send(request.with_query(*credential.query), label="clean up: delete an account of this run")
+
+
+async def _take_away(scene: Scene) -> None:
+    """Delete the objects that checks have left; where its maker's login is over, with a new one."""
+    refused = await _deleted(scene, list(reversed(scene.left.values()))[:MOST_LEFT])
+    login = next(iter(scene.target.logins), None)
+    for label in ("a", "b", "admin"):
+        account = scene.target.accounts.get(label)
+        if not refused or login is None or account is None or account.password is None:
+            continue
+        request = login.request(account.username, account.password)
+        sent = await scene.recorder.send(request, label="clean up: log in")
+        credential = login.read(sent.reply, label)
+        if credential is not None:
+            bare = [replace(request, headers=(), query=()) for request in refused]
+            refused = await _deleted(
+                scene,
+                [item.with_headers(*credential.headers).with_query(*credential.query) for item in bare],
+            )
+
+
+async def _deleted(scene: Scene, requests: Sequence[HttpRequest]) -> list[HttpRequest]:
+    """Send what deletes; return what was refused."""
+    sent = [
+        (request, await scene.recorder.send(request, label="clean up: delete an object of this run"))
+        for request in requests
+    ]
+    return [request for request, answer in sent if answer.reply.status in (401, 403)]
 
 
 def summary(target: Target, seen: Mapping[tuple[str, str], set[int]] | None = None) -> TargetSummary:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -116,15 +115,11 @@ def taken_elsewhere(scene: Scene, request: HttpRequest, reply: RawReply, known: 
     objects = scene.target.objects
     if objects is None or not objects.parents or not reply.ok or request.method != objects.create.method:
         return False
-    parts = re.split(r"\{(\w+)\}", objects.create.path)
-    pattern = "".join(
-        f"(?P<{part}>[^/]+)" if place % 2 else re.escape(part) for place, part in enumerate(parts)
-    )
-    match = re.fullmatch(pattern, request.path)
+    given = objects.create.values_in(request.path)
     identifier = resolve(reply.json, objects.identifier)
-    if match is None or not isinstance(identifier, (str, int)):
+    if given is None or not isinstance(identifier, (str, int)):
         return False
-    values = {**known, **match.groupdict()}
+    values = {**known, **given}
     return scene.above.setdefault(str(identifier), values) != values
 
 

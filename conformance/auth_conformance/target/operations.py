@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,6 +66,15 @@ class Operation:
     def protected(self) -> bool:
         """Whether the document demands a credential (optional authentication does not)."""
         return bool(self.security) and all(self.security or ())
+
+    def values_in(self, path: str) -> dict[str, str] | None:
+        """What stands in `path` for each parameter of this operation's; None where it is another operation's."""
+        parts = re.split(r"\{(\w+)\}", self.path)
+        pattern = "".join(
+            f"(?P<{part}>[^/]+)" if place % 2 else re.escape(part) for place, part in enumerate(parts)
+        )
+        match = re.fullmatch(pattern, path)
+        return match.groupdict() if match is not None else None
 
     def request(self, values: Mapping[str, str] | None = None) -> HttpRequest:
         """A bare request to this operation, path parameters taken from `values`."""

@@ -1,0 +1,62 @@
+"""What a run has made for people and not taken away yet: nobody wants to find that in their service afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from auth_conformance.oracles.pointer import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from auth_conformance.target import Objects, Operation, Target
+    from auth_conformance.transports.message import HttpRequest, RawReply
+
+# What says of a body what it is, and goes with it.
+_OF_BODIES = frozenset({"content-type", "content-length", "content-encoding"})
+
+
+def note(
+    target: Target, left: dict[tuple[str, str], HttpRequest], request: HttpRequest, reply: RawReply
+) -> None:
+    """Keep in `left` how to take away what a granted request has made; strike out what was taken away.
+
+    The request that takes it away carries what the one that made it carried: whoever made it may delete it.
+    """
+    if request.method == "DELETE":
+        if reply.granted or reply.status in (404, 410):
+            left.pop((request.method, request.path), None)
+        return
+    if not reply.ok or reply.soft:
+        return
+    for objects in (target.objects, *target.further):
+        if objects is None or objects.delete is None or request.method != objects.create.method:
+            continue
+        values = _made_at(objects.create, request.path)
+        identifier = resolve(reply.json, objects.identifier) if values is not None else None
+        if values is None or not isinstance(identifier, str | int):
+            continue
+        away = _deletion(objects, objects.delete, {**values, objects.id_parameter: str(identifier)})
+        headers = tuple(pair for pair in request.headers if pair[0].lower() not in _OF_BODIES)
+        left[away.method, away.path] = replace(
+            request, method=away.method, path=away.path, headers=headers, body=None, fresh=False
+        )
+        return
+
+
+def _made_at(create: Operation, path: str) -> dict[str, str] | None:
+    """The values in the path of a creation; None where something else is made.
+
+    The same may be made below something else, too: `POST /projects/{id}/notes` beside `POST /notes`.
+    """
+    same = "{" not in create.path and path.rstrip("/").endswith(
+        f"/{create.path.rstrip('/').rpartition('/')[2]}"
+    )
+    return {} if same else create.values_in(path)
+
+
+def _deletion(objects: Objects, delete: Operation, values: Mapping[str, str]) -> HttpRequest:
+    """The bare request that deletes; the deletion may name its last parameter otherwise."""
+    last = delete.path.rpartition("{")[2].partition("}")[0]
+    return delete.request({**values, last: values[objects.id_parameter]})
