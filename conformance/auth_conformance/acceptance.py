@@ -142,7 +142,7 @@ def load_baseline(path: Path) -> Baseline:
     told = data.get("format") if isinstance(data, dict) else None
     if told != FORMAT:
         told = f"its format is {told!r}" if told else "it does not say its format"
-        raise ConfigurationError(f"{path} is no baseline of this version: {told}, not {FORMAT!r}. {_WRITE}")
+        raise ConfigurationError(f"{path} is not a baseline of this version ({FORMAT}): {told}. {_WRITE}")
     try:
         findings = [
             Known(
