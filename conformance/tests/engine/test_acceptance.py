@@ -185,7 +185,7 @@ def test_files_are_found_beside_the_configuration(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="needs a baseline"):
         given(None, None, new_only=True, folder=tmp_path)
     (tmp_path / "run.json").write_text(json.dumps({"format": "auth-conformance/run-1"}))
-    with pytest.raises(ConfigurationError, match="no baseline"):
+    with pytest.raises(ConfigurationError, match="not a baseline"):
         given(None, "run.json", new_only=True, folder=tmp_path)
     for text, told in (
         ("{", "it is no JSON"),
