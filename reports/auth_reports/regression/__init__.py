@@ -90,7 +90,7 @@ def export(run: Run, folder: Path) -> tuple[list[Path], list[NotWritten]]:
         made_of.append(_listed(path.name, finding, made))
     listing = folder / LISTING
     older = [path.name for path in earlier(folder, written)]
-    listing.write_text(_listing(made_of, told(left, run), older, run), encoding="utf-8", newline="\n")
+    listing.write_text(_listing(made_of, _reasoned(left, run), older, run), encoding="utf-8", newline="\n")
     return written, left
 
 
@@ -131,7 +131,7 @@ def _listing(made: Sequence[str], missing: Sequence[str], older: Sequence[str], 
             *(f"* `{comment(name)}`" for name in older),
         ]
     if missing:
-        lines += ["", "## Findings without a test", "", *(f"* {line}" for line in missing)]
+        lines += ["", "## Findings without a test", *missing]
     return "\n".join([*lines, ""])
 
 
@@ -149,6 +149,18 @@ def told(left: Sequence[NotWritten], run: Run) -> list[str]:
         f"none for {_named(code, items)}: {reason}; test it again with `{again(code, run)}`"
         for (code, reason), items in alike.items()
     ]
+
+
+def _reasoned(left: Sequence[NotWritten], run: Run) -> list[str]:
+    """The findings without a test under their reasons, each with the command that tests it again."""
+    reasons_given: dict[str, dict[str, list[NotWritten]]] = {}
+    for item in left:
+        reasons_given.setdefault(item.reason, {}).setdefault(item.finding.code, []).append(item)
+    lines: list[str] = []
+    for reason, codes in reasons_given.items():
+        lines += ["", f"{comment(reason[:1].upper() + reason[1:])}:", ""]
+        lines += [f"* {comment(_named(code, items))}: `{again(code, run)}`" for code, items in codes.items()]
+    return lines
 
 
 def _named(code: str, items: Sequence[NotWritten]) -> str:

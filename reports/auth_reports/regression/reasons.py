@@ -48,8 +48,8 @@ def unsaid(number: int) -> str:
 
 # A secret that does not follow from a live credential by cutting, joining or signing with the service's key.
 UNMADE = (
-    "what it sends takes more than a live credential and the service's key: a key of the attacker's own, another "
-    "user's token or name, a part of a signature that differs each time, or a text that the report does not show"
+    "what it sends takes more than a live credential and the service's key: another user's token or name, a part of "
+    "a signature that differs each time, or a text that the report does not show"
 )
 WEBSOCKET = "httpx opens no WebSocket"
 ENDED = "the evidence does not hold what ended the credential that is refused in it"
