@@ -48,6 +48,8 @@ CLEANING_UP = 5.0
 MOST_LEFT = 200
 # Most requests of a run, unless told otherwise: without the checks that lock, delete or flood, and with them.
 USUAL, LARGEST = 3_000, 15_000
+# What each operation beyond ten adds to that, up to so many: some checks call all of them.
+PER_OPERATION, FEW, MANY = 8, 10, 160
 
 
 def version() -> str:
@@ -136,6 +138,8 @@ async def opened(
             )
         except BudgetExceededError as error:
             raise ConfigurationError(f"Getting to know the target took too much: {error}.") from None
+        if settings.budget is None:
+            recorder.budget += PER_OPERATION * max(0, min(len(target.operations), MANY) - FEW)
 
         opening = asyncio.Lock()
 

@@ -133,7 +133,8 @@ class Settings(BaseSettings):
     rate: float | None = Field(default=None, gt=0)
     """Requests per second; 5 towards other machines and unlimited towards this one where it is left out."""
     budget: int | None = Field(default=None, gt=0)
-    """Most requests of a run; 3000, and 15000 with disruptive checks, where it is left out."""
+    """Most requests of a run. Where it is left out: 3000, 15000 with disruptive checks, and 8 more for each
+    operation beyond ten, up to 160."""
     timeout: float = Field(default=10.0, gt=0)
     """Seconds to wait for one reply."""
     patience: float = Field(default=5.0, ge=0)
