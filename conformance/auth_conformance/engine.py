@@ -138,8 +138,7 @@ async def opened(
             )
         except BudgetExceededError as error:
             raise ConfigurationError(f"Getting to know the target took too much: {error}.") from None
-        if settings.budget is None:
-            recorder.budget += PER_OPERATION * max(0, min(len(target.operations), MANY) - FEW)
+        recorder.budget += _more_for(target, settings)
 
         opening = asyncio.Lock()
 
@@ -173,6 +172,11 @@ async def opened(
         )
         async with _cleaned_up(scene):
             yield Opened(scene, settings, started)
+
+
+def _more_for(target: Target, settings: Settings) -> int:
+    """How many requests the size of the service adds to the budget, where nobody has set it."""
+    return 0 if settings.budget else PER_OPERATION * max(0, min(len(target.operations), MANY) - FEW)
 
 
 @contextlib.asynccontextmanager
