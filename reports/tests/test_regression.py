@@ -477,6 +477,18 @@ def test_a_number_that_no_reply_told_is_somebodys_of_that_run(sample: ModuleType
     assert "\"/orders/\" + str(reply.json()['id'])" in written.text
     assert "/orders/14" not in written.text
     assert isinstance(regression(of(sample, (owner, attack), None), sample.run()), NotWritten)
+    # A number names many things: the account with the same one is not the order; and the order is an origin.
+    account = exchange(0, "/register", "{}", '{"id": 15}', operation="POST /register")
+    for finding in (
+        of(sample, (account, made, attack), None),
+        replace(of(sample, (attack,), None), origins=(account, made)),
+    ):
+        written = regression(finding, sample.run())
+        assert not isinstance(written, NotWritten), written
+        order = (
+            next(line for line in written.text.splitlines() if '"/orders"' in line).split(" = ")[0].strip()
+        )
+        assert f"\"/orders/\" + str({order}.json()['id'])" in written.text
 
 
 def test_a_variable_is_the_same_secret_in_every_test_of_a_folder(sample: ModuleType, tmp_path: Path) -> None:

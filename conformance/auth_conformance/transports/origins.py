@@ -93,7 +93,8 @@ class Origins:
     def _sources(self, wanted: str, issued: list[Exchange]) -> list[Exchange]:
         """Where a digest, an id or a name came from."""
         source = next((item for item in issued if wanted in _given(item)), None)
-        source = source or next((item for item in issued if wanted in _asked(item)), None)
+        if not wanted.startswith("at "):
+            source = source or next((item for item in issued if wanted in _asked(item)), None)
         sources = [source] if source is not None else []
         sources += [self._redactor.again(self._mailed[wanted][1])] if wanted in self._mailed else []
         if _LONG_ID.fullmatch(wanted) and (source is None or wanted in _asked(source)):
@@ -118,10 +119,14 @@ def _path_values(exchange: Exchange) -> set[str]:
     template = exchange.operation.partition(" ")[2].split("/")
     if len(path) != len(template):
         return set()
-    return {
-        f"id {value}"
-        for value, slot in zip(path, template, strict=True)
+    slots = [
+        index
+        for index, (value, slot) in enumerate(zip(path, template, strict=True))
         if slot.startswith("{") and value and "sha256:" not in value
+    ]
+    # A number names many things; below the path at which it was issued it names one.
+    return {f"id {path[index]}" for index in slots} | {
+        f"at {'/'.join(path[:index])} {path[index]}" for index in slots
     }
 
 
@@ -131,7 +136,9 @@ def _given(exchange: Exchange) -> set[str]:
     texts = [reply.body, *(value for _, value in reply.headers)]
     ids = {f"id {value}" for pair in _ID.findall(reply.body) for value in pair if value}
     names = _named(exchange) if exchange.label.startswith("register") else set()
-    return {digest for text in texts for digest in _DIGEST.findall(text)} | ids | names
+    place = urlsplit(exchange.request.url).path.rstrip("/")
+    there = {f"at {place} {item.removeprefix('id ')}" for item in ids}
+    return {digest for text in texts for digest in _DIGEST.findall(text)} | ids | there | names
 
 
 def _named(exchange: Exchange) -> set[str]:

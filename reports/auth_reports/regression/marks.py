@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from auth_conformance.model import Exchange, Expectation
@@ -82,6 +83,19 @@ def leaves(document: Any) -> Iterable[tuple[tuple[str | int, ...], Any]]:
             queue += [((*path, index), inner) for index, inner in enumerate(value)]
         else:
             yield path, value
+
+
+def ids_in(exchange: Exchange) -> dict[str, str]:
+    """The ids in a request's path, by the path above each and the id: what a number names depends on where."""
+    segments = urlsplit(exchange.request.url).path.split("/")
+    slots = exchange.operation.partition(" ")[2].split("/")
+    # The service may be mounted below a path of its own.
+    before = len(segments) - len(slots)
+    return {
+        f"{'/'.join(segments[: before + index])} {segments[before + index]}": segments[before + index]
+        for index, slot in enumerate(slots)
+        if before >= 0 and slot.startswith("{") and segments[before + index]
+    }
 
 
 def names_of(text: str, run_id: str) -> list[str]:

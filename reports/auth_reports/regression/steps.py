@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from auth_conformance.model import Outcome, Role
-from auth_reports.regression.marks import asked, headers_of, leaves, read_json, shown
+from auth_reports.regression.marks import asked, headers_of, ids_in, leaves, read_json, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,12 +64,14 @@ def _wants(exchange: Exchange) -> set[str]:
     """The secrets that a request presents, and its words: ids in paths, names of accounts."""
     request = exchange.request
     texts = [request.url, request.body or "", *(value for _, value in request.headers)]
-    return asked(exchange) | {word for text in texts for word in _WORD.findall(text)}
+    return asked(exchange) | {word for text in texts for word in _WORD.findall(text)} | set(ids_in(exchange))
 
 
 def _gives(exchange: Exchange) -> set[str]:
     """What later requests may have from an exchange: secrets and ids of its reply; what a registration chose."""
     told = {str(value) for _, value in leaves(read_json(exchange.reply.body)) if not isinstance(value, bool)}
+    place = urlsplit(exchange.request.url).path.rstrip("/")
+    told |= {f"{place} {value}" for value in told} if exchange.request.method != "GET" else set()
     return shown(exchange) | told | (_wants(exchange) if exchange.role is Role.SETUP else set())
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from auth_reports.regression.literals import joined, kind, literal
-from auth_reports.regression.marks import MARK, made_up, quoted
+from auth_reports.regression.marks import MARK, ids_in, made_up, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,23 +82,20 @@ class Values:
         path = parts.path.removeprefix(base) if base else parts.path
         pieces: list[str] = []
         self.lost += self.strange(exchange)
+        scoped = {value: self._ids[key] for key, value in ids_in(exchange).items() if key in self._ids}
         for index, segment in enumerate(path.split("/")):
             pieces += [literal("/")] if index else []
-            pieces += self._segment(segment)
+            pieces += [f"str({scoped[segment]})"] if segment in scoped else self._segment(segment)
         return joined(pieces + self._query(parts.query, met=(exchange.reply.status or 500) < 400))
 
     def strange(self, exchange: Exchange) -> list[str]:
         """The ids in a path that the service knew, and that no reply before tells."""
-        segments = urlsplit(exchange.request.url).path.split("/")
-        slots = exchange.operation.partition(" ")[2].split("/")
-        # The service may be mounted below a path of its own.
-        segments = segments[-len(slots) + 1 :] if len(segments) >= len(slots) else []
         if exchange.reply.status is None or exchange.reply.status >= 400:
             return []
         return [
             segment
-            for segment, slot in zip(segments, slots[1:], strict=False)
-            if slot.startswith("{")
+            for key, segment in ids_in(exchange).items()
+            if key not in self._ids
             and (self._unheard_of(segment) or (segment.isdecimal() and segment not in self._ids))
         ]
 

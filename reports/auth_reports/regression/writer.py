@@ -302,6 +302,9 @@ class Writer(Layout):
                 self.lines.append(f"{variable} = {expression}")
             elif mark is None and path and names_something(value):
                 self._ids.setdefault(str(value), expression)
+                if exchange.request.method != "GET":
+                    place = urlsplit(exchange.request.url).path.rstrip("/")
+                    self._ids.setdefault(f"{place} {value}", expression)
         for name, value in exchange.reply.headers:
             mark = MARK.search(value)
             if mark is None or mark[1] not in self._unlearnt():
