@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from auth_conformance.credentials import Credential, Jwt, Kind, SigningKey
 from auth_conformance.model import Need, Outcome, Role, Rule, Severity, Violation
 from auth_conformance.probe import Attempt, Missing
 from auth_fuzz import rules
-from auth_fuzz.bridge import OverError
+from auth_fuzz.bridge import HaltedError, OverError
 from auth_fuzz.health import HEALTH
 from auth_fuzz.strategies import (
     Attack,
@@ -24,6 +24,7 @@ from auth_fuzz.strategies import (
     basic_attacks,
     cookie_attacks,
     key_attacks,
+    likely_attacks,
     token_attacks,
 )
 from auth_fuzz.strategies.jws import VALUES
@@ -56,6 +57,8 @@ _NEEDS = {
     Kind.COOKIE: Need.COOKIE,
     Kind.BASIC: Need.LOGIN,
 }
+# A grammar passes when so many of its attacks were refused, and no sooner.
+LEAST_ATTACKS = 25
 # While there is budget a search that found nothing begins again, with other chance, so often in all.
 _ROUNDS = 5
 # So many draws ask for the constants of local code at least once.
@@ -96,9 +99,14 @@ class GrammarSearch:
         strategy = grammar(material)
         deadline, quota = self.bridge.deadline, self.bridge.quota
         slight: tuple[Attack, Answer] | None = None
-        for turn in range(_ROUNDS):
+        entry = self.ledger.of(rule)
+        entry.least, entry.remedy = LEAST_ATTACKS, 'fuzz_budget = "5m"  # or --fuzz-budget 5m'
+        for turn in range(_ROUNDS + 1):
             if self._best is None and not self.bridge.spent:
-                self._search(rule, strategy, baseline, self._seed + turn)
+                if not turn and rule is not rules.HEADER:
+                    self._try_likely(rule, likely_attacks(material), baseline)
+                elif turn:
+                    self._search(rule, strategy, baseline, self._seed + turn - 1)
             if self._best is not None and self._best[0].severity is Severity.LOW and slight is None:
                 # What many libraries let in must not hide what is graver: the search goes on without it.
                 slight, self._best, self._slight_known = self._best, None, True
@@ -150,23 +158,34 @@ class GrammarSearch:
         def attack_is_refused(attack: Attack) -> None:
             if self.bridge.spent:
                 raise OverError
-            answer = self.bridge.run(self._present(attack, baseline))
-            known = self._slight_known and attack.severity is Severity.LOW
-            if answer.accepted and not attack.lawful and not known:
-                if self._best is None:
-                    self.bridge.shorten(_SHRINKING, self._budget.shrinking)
-                self._best = attack, answer
-                raise FoundError(attack.says)
-            if answer.outcome is Outcome.CRASHED:
-                self._crash = attack, answer
-            elif answer.rejected:
-                self.ledger.tried(rule, answer.exchange)
+            self._try(rule, attack, baseline)
 
         try:
             attack_is_refused()
         except (FoundError, Flaky, HypothesisException, StopTest, OverError):
             # What was found is kept; a search that its budget cut short looks flaky to Hypothesis.
             return
+
+    def _try_likely(self, rule: Rule, attacks: Sequence[Attack], baseline: Baseline) -> None:
+        """Begin with what careless readers let in most often: a budget that is cut short has tried at least that."""
+        try:
+            for attack in attacks:
+                self._try(rule, attack, baseline)
+        except (FoundError, HaltedError):
+            return  # what was found is kept
+
+    def _try(self, rule: Rule, attack: Attack, baseline: Baseline) -> None:
+        answer = self.bridge.run(self._present(attack, baseline))
+        known = self._slight_known and attack.severity is Severity.LOW
+        if answer.accepted and not attack.lawful and not known:
+            if self._best is None:
+                self.bridge.shorten(_SHRINKING, self._budget.shrinking)
+            self._best = attack, answer
+            raise FoundError(attack.says)
+        if answer.outcome is Outcome.CRASHED:
+            self._crash = attack, answer
+        elif answer.rejected:
+            self.ledger.tried(rule, answer.exchange)
 
     async def _present(
         self, attack: Attack, baseline: Baseline, *, fresh: bool = False, label: str = ""

@@ -39,6 +39,8 @@ class Entry:
     unreached: list[str] = field(default_factory=list)
     unit: str = "attack"
     end: str = "refused"
+    # With fewer than this nothing is proved.
+    least: int = 0
 
 
 class Ledger:
@@ -69,10 +71,11 @@ class Ledger:
         """Whether a violation of the rule is known, at that operation if one is given."""
         return any(operation is None or known.operation == operation for known in self.of(rule).violations)
 
-    def unreached(self, operation: str, how: str) -> None:
+    def unreached(self, operation: str, how: str, remedy: str = "") -> None:
         """Say that no generated request got past the validation of an operation: nothing about it is proved."""
         entry = self.of(rules.REACH)
         entry.unreached.append(how)
+        entry.remedy = entry.remedy or remedy
         entry.absent = f"no generated request of {operation} got past validation"
 
     def absent(self, reason: str, remedy: str = "") -> None:
@@ -103,6 +106,10 @@ def _verdict(entry: Entry) -> Verdict:
     if entry.doubts:
         more = f" (and {len(entry.doubts) - 1} more)" if len(entry.doubts) > 1 else ""
         return Inconclusive(entry.doubts[0] + more, entry.remedy, evidence, notes)
+    if entry.tried < entry.least and (entry.tried or not entry.absent):
+        counted = _counted(entry.tried, entry.unit, entry.end).rstrip(".")
+        reason = f"Only {counted} before the budget was used up; a pass takes {entry.least}."
+        return Inconclusive(reason, entry.remedy, evidence, notes)
     if entry.unreached:
         return Skipped(f"{UNREACHED}{'; '.join(entry.unreached)}", entry.remedy)
     if entry.tried:
@@ -153,7 +160,14 @@ def _merged(verdicts: Sequence[Verdict]) -> Verdict:
         if isinstance(verdict, Skipped) and verdict.reason.startswith(UNREACHED)
     ]
     if unreached:
-        return Skipped(UNREACHED + "; ".join(unreached))
+        remedies = dict.fromkeys(
+            line
+            for verdict in verdicts
+            if isinstance(verdict, Skipped) and verdict.reason.startswith(UNREACHED)
+            for line in [verdict.remedy]
+            if line
+        )
+        return Skipped(UNREACHED + "; ".join(unreached), "\n".join(remedies))
     passed = [verdict for verdict in verdicts if isinstance(verdict, Passed)]
     if passed:
         evidence = tuple(item for verdict in passed for item in verdict.evidence)[:SAMPLE]

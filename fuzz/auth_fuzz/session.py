@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Kind
-from auth_conformance.model import Errored, Exchange, Failed, Result, Rule, Verdict
+from auth_conformance.model import Errored, Exchange, Failed, Need, Result, Rule, Verdict
 from auth_conformance.probe import Missing, Scene, Unclear
 from auth_conformance.transports.recorder import METER, BudgetExceededError
 from auth_fuzz import rules
@@ -217,8 +217,11 @@ def _operation_part(operation: Operation, weight: float) -> Part:
         if found.reach.validated:
             entry.notes.append(str(found.reach))
             entry.tried += 1
+        elif operation.name in world.played:
+            entry.absent = f"{operation.name} takes the present password: the lifecycle machine plays it"
         else:
-            ledger.unreached(operation.name, str(found.reach))
+            admin = world.target.remedies.get(Need.ADMIN, "") if world.admin is None else ""
+            ledger.unreached(operation.name, str(found.reach), found.reach.remedy(admin))
             ledger.absent(entry.absent)
 
     return Part(operation.name, OPERATION_RULES, weight, search)

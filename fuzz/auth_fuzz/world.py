@@ -11,6 +11,7 @@ from auth_conformance.model import Impact, Reply
 from auth_conformance.probe import Missing, Scene, Unclear
 from auth_fuzz import rules
 from auth_fuzz.people import Person, Searcher
+from auth_fuzz.stories.moves import find_moves
 from auth_fuzz.things import Thing, Things, id_of, places
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ class World:
         self._open_witness = False
         self._victim: str | None = None
         self.exercised = self._flows()
+        change = find_moves(scene.target).change if scene.target.register is not None else None
+        # What generated requests are refused by for a reason, and stories get through.
+        self.played = frozenset({change.operation.name} if change is not None else ())
 
     async def meet(self) -> None:
         """Make the cast and learn how the service refuses. Raises Missing, Unclear."""

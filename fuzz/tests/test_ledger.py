@@ -1,10 +1,13 @@
 """From what a search saw to verdicts, and from the verdicts of many searches to one."""
 
+from collections import Counter
+
 import pytest
 
 from auth_conformance.model import Failed, Inconclusive, Passed, Severity, Skipped, Violation
 from auth_fuzz import rules, seconds
 from auth_fuzz.ledger import Ledger, combined
+from auth_fuzz.operations.reach import Reach
 
 
 def test_a_rule_without_attacks_is_not_tested_and_says_why() -> None:
@@ -47,6 +50,37 @@ def test_doubt_outweighs_a_pass() -> None:
     unclear.of(rules.KEYS).doubts.append("the control failed")
     result = combined([*clear.results(), *unclear.results()])
     assert isinstance(result.verdict, Inconclusive)
+
+
+def test_a_pass_takes_a_least_number_of_attacks_where_one_is_asked_for() -> None:
+    ledger = Ledger((rules.KEYS,))
+    ledger.of(rules.KEYS).least, ledger.of(rules.KEYS).remedy = 2, "a longer budget"
+    ledger.tried(rules.KEYS)
+    (few,) = ledger.results()
+    assert few.verdict == Inconclusive(
+        "Only 1 attack refused before the budget was used up; a pass takes 2.", "a longer budget"
+    )
+    ledger.tried(rules.KEYS)
+    (enough,) = ledger.results()
+    assert isinstance(enough.verdict, Passed)
+
+
+def test_what_was_not_reached_names_the_line_that_would_get_further() -> None:
+    reach = Reach("POST /b", sent=8, statuses=Counter({422: 8}))
+    assert "POST /b" in reach.remedy("")
+    assert "example" in reach.remedy("")
+    refused = Reach("GET /admin", sent=8, statuses=Counter({403: 8}))
+    assert refused.remedy("[accounts.admin]") == "[accounts.admin]"
+    assert "security" in refused.remedy("")
+    assert "fuzz_budget" in Reach("GET /c", sent=1, statuses=Counter({422: 1})).remedy("")
+    found = []
+    for name in ("POST /b", "POST /c"):
+        ledger = Ledger((rules.REACH,))
+        ledger.unreached(name, f"{name}: none of 8", f"a line for {name}")
+        found += ledger.results()
+    verdict = combined(found).verdict
+    assert isinstance(verdict, Skipped)
+    assert verdict.remedy == "a line for POST /b\na line for POST /c"
 
 
 def test_an_operation_that_was_never_reached_keeps_the_reach_from_passing() -> None:

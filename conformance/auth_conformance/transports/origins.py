@@ -16,6 +16,10 @@ from auth_conformance.transports.redaction import Redactor
 # nowhere else.
 ISSUING = 2_000
 TELLING = 400
+# So many from the beginning of a run are remembered whatever comes: people are met there, and used to its end. And so
+# many registrations: what a search of thousands of requests finds at last stands on one of them.
+FIRST = 400
+REGISTERING = 1_000
 _DIGEST = re.compile(r"sha256:([0-9a-f]{12})")
 # A value in a JSON body that may be the id of what was created.
 _NAME = re.compile(r"(?<![\w.+@-])(?=[\w.+@-]*\d)(?=[\w.+@-]*[A-Za-z])[\w.+@-]{8,254}(?![\w.+@-])")
@@ -33,6 +37,8 @@ class Origins:
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
+        self._first: list[Exchange] = []
+        self._registered: deque[Exchange] = deque(maxlen=REGISTERING)
         self._issued: deque[Exchange] = deque(maxlen=ISSUING)
         self._told: deque[Exchange] = deque(maxlen=TELLING)
         self._mailed: dict[str, tuple[Mailed, Exchange]] = {}
@@ -41,13 +47,22 @@ class Origins:
         """Remember an exchange that succeeded, if later ones may need what it gave."""
         reads = exchange.request.method in ("GET", "HEAD", "OPTIONS")
         if exchange.role is Role.SETUP and not reads:
-            self._issued.append(exchange)
+            if len(self._first) < FIRST:
+                self._first.append(exchange)
+            elif exchange.label.startswith("register"):
+                self._registered.append(exchange)
+            else:
+                self._issued.append(exchange)
         elif exchange.role is not Role.ATTACK and exchange.request.method == "GET" and json:
             self._told.append(exchange)
 
+    def _all(self) -> list[Exchange]:
+        """What issued something, oldest first."""
+        return sorted([*self._first, *self._registered, *self._issued], key=lambda item: item.number)
+
     def learn_mail(self, token: str, address: str, text: str, asked: Exchange | None) -> None:
         """Remember what stands before a secret in a message; `asked` led to it, None: the registration."""
-        for exchange in reversed(self._issued if asked is None else ()):
+        for exchange in reversed(self._all() if asked is None else []):
             if exchange.label.startswith("register") and address in (exchange.request.body or ""):
                 asked = exchange
                 break
@@ -70,7 +85,7 @@ class Origins:
 
         A password comes from nowhere but the registration that chose it; so does an account that is only named.
         """
-        issued = [self._redactor.again(exchange) for exchange in self._issued]
+        issued = [self._redactor.again(exchange) for exchange in self._all()]
         given = {exchange.number: exchange for exchange in evidence}
         found: dict[int, Exchange] = {}
         open_ones = set[str]().union(*(_asked(exchange) | _named(exchange) for exchange in given.values()))

@@ -57,6 +57,8 @@ class Ground:
         self._pending: list[str] = ["bland", "other", "alternatives", "forged", "forged"]
         self._dealt: dict[tuple[str, bool], list[str]] = {}
         self._anonymous: Answer | None = None
+        # Whether no declared alternative is enough, and all together are tried.
+        self._joined = False
         # What the request under way is about.
         self._thing: Thing | None = None
         self._served: list[HttpRequest] = []
@@ -79,6 +81,10 @@ class Ground:
         ]
         if not usable:
             usable = [(item,) for item in self._caller.credentials.values()]
+        if self.reach.statuses[401] >= len(usable) > 1 and not self.reach.served:
+            # Frameworks write two that are needed at once as alternatives: FastAPI does, for two dependencies.
+            self._joined = True
+            usable.append(tuple({item.carrier: item for held in usable for item in held}.values()))
         tried = [item for item in usable if ways(item) in self._served_by]
         new = [item for item in usable if ways(item) not in self._served_by]
         working = [item for item in tried if self._served_by[ways(item)]]

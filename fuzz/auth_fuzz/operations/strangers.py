@@ -148,6 +148,8 @@ class Strangers(Ground):
 
     async def _alternatives(self, request: HttpRequest, good: Answer) -> None:
         """Each declared alternative works by itself; a leg of a combined one does not."""
+        if self._joined:
+            return  # the document is known to say less than is asked for
         singles = {frozenset(item) for item in self.operation.security or () if len(item) == 1}
         for alternative in self.operation.security or ():
             held = self.world.holding(self._caller, alternative)

@@ -13,6 +13,7 @@ from auth_conformance.credentials import Jwt, b64url, compact_json
 from auth_conformance.model import Severity
 from auth_fuzz.strategies.attack import Attack, Material
 from auth_fuzz.strategies.drafts import Draft, Edit, composed, signed_with
+from auth_fuzz.strategies.texts import alike
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -305,13 +306,15 @@ def _claim_without(name: str, *, unlawful: bool = False) -> Edit:
 def _bytes(material: Material) -> SearchStrategy[Attack]:
     """The token's text with a hole, an insertion, or another part: no grammar at all."""
     text = material.text
+    token = Jwt.parse(text)
 
     def damaged(place: int, cut: int, piece: str) -> Attack:
         at = place % (len(text) + 1)
         made = text[:at] + piece + text[at + cut :]
         headers, query = material.bearing(made)
         where = f"{cut} characters at {at} replaced by {piece!r}"
-        return Attack(f"the token with {where}", headers, query, lawful=_same_bytes(made, text))
+        slight = Severity.MEDIUM if token is None and alike(made, text) else None
+        return Attack(f"the token with {where}", headers, query, same_bytes(made, text), slight)
 
     pieces = st.sampled_from(["", ".", "..", "=", "A", "%2E", "-", "_"])
     # What a reader of its own may drop, or may take for the end: no part of a token has it (RFC 7515 §2).
@@ -322,10 +325,10 @@ def _bytes(material: Material) -> SearchStrategy[Attack]:
     )
 
 
-def _same_bytes(made: str, text: str) -> bool:
+def same_bytes(made: str, text: str) -> bool:
     """Whether two spellings decode to the same token: what comes after the encoding is the same."""
-    if made == text:
-        return True
+    if made == text or Jwt.parse(text) is None:
+        return made == text
     one, other = made.split("."), text.split(".")
     if len(one) != len(other):
         return False

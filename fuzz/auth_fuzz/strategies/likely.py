@@ -1,0 +1,49 @@
+"""What careless readers let in most often: sent first, before chance decides what is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from auth_conformance.credentials import Jwt, Kind
+from auth_conformance.model import Severity
+from auth_fuzz.strategies.attack import Attack, Material
+from auth_fuzz.strategies.jws import same_bytes
+from auth_fuzz.strategies.texts import alike
+
+# What a reader may drop before it looks a text up. No part of a token, nor of most keys, has the last two.
+_DROPPED = ("-", "_", ".", " ", "%20")
+
+
+def likely_attacks(material: Material) -> Sequence[Attack]:
+    """A dozen texts near a live credential in its own place, each with the words for it; none is the live one."""
+    text, token = material.text, Jwt.parse(material.text)
+    if material.live.carrier.kind is Kind.BASIC or not text:
+        return []
+    middle = len(text) // 2
+    made = {f"{mark!r} in the midst of it": text[:middle] + mark + text[middle:] for mark in _DROPPED}
+    made |= {f"without {mark!r}": text.replace(mark, "") for mark in "-_" if mark in text}
+    made |= {
+        "all in capitals": text.upper(),
+        "all in small letters": text.lower(),
+        "without its last character": text[:-1],
+        "its first half": text[:middle],
+        "one character changed in the midst of it": text[:middle]
+        + ("b" if text[middle] == "a" else "a")
+        + text[middle + 1 :],
+        "'x' after it": text + "x",
+    }
+    if token is not None:
+        made |= {
+            "with an empty signature": token.unsigned().text,
+            'with alg header "none" and empty signature': token.with_header(alg="none").unsigned().text,
+            "with a bit of its signature flipped": token.with_flipped_signature().text,
+        }
+    return [_attack(material, says, value) for says, value in made.items() if value.strip() != text]
+
+
+def _attack(material: Material, says: str, value: str) -> Attack:
+    headers, query = material.bearing(value)
+    kind, text = material.live.carrier.kind, material.text
+    what = {Kind.KEY: "the key", Kind.COOKIE: "the cookie's value"}.get(kind, "the token")
+    severity = Severity.MEDIUM if alike(value, text) and Jwt.parse(text) is None else None
+    return Attack(f"{what}, {says}", headers, query, same_bytes(value, text), severity)
