@@ -6,7 +6,7 @@ import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from auth_conformance.causes import causes, in_source
+from auth_conformance.causes import in_source
 from auth_conformance.model import Failed, Role
 from auth_reports.again import commands
 from auth_reports.html.evidence import Budget, Pair, pairs, proof
@@ -14,6 +14,7 @@ from auth_reports.html.text import Block, prose, short, slug
 from auth_reports.regression import NotWritten, Regression, regression
 
 if TYPE_CHECKING:
+    from auth_conformance.causes import Cause
     from auth_conformance.model import Finding, Rule, Run, Severity
     from auth_reports.html.rows import Row
 
@@ -141,8 +142,10 @@ def _download(made: Regression) -> Download:
     return Download(made.name, base64.b64encode(made.text.encode()).decode())
 
 
-def group_of(run: Run, code: str, items: list[Occurrence], rows: tuple[Row, ...]) -> Group:
-    """All findings of a code, with the results among `rows` that they mask."""
+def group_of(
+    run: Run, code: str, items: list[Occurrence], rows: tuple[Row, ...], known: tuple[Cause, ...]
+) -> Group:
+    """All findings of a code, with the results among `rows` that they mask, and what else its cause breaks."""
     results = [
         result for result in run.results if result.rule.code == code and isinstance(result.verdict, Failed)
     ]
@@ -163,7 +166,7 @@ def group_of(run: Run, code: str, items: list[Occurrence], rows: tuple[Row, ...]
         ),
         masks=tuple(row for row in rows if row.masked_by == code),
         beside=tuple(
-            other for cause in causes(run) if code in cause.codes for other in cause.codes if other != code
+            other for cause in known if code in cause.codes for other in cause.codes if other != code
         ),
         in_source=in_source(rule, run),
         again=commands(code, run),

@@ -64,8 +64,9 @@ def page(run: Run, *, findings: Budget, others: Budget) -> Page:
     """Work out the whole page, with a budget for the evidence of findings and one for all other evidence."""
     found = occurrences(run, findings)
     rows = rows_of(run, others)
-    groups = {code: group_of(run, code, items, rows) for code, items in found.items()}
-    together = tuple(tuple(groups[code] for code in cause.codes) for cause in causes(run))
+    known = causes(run)
+    groups = {code: group_of(run, code, items, rows, known) for code, items in found.items()}
+    together = tuple(tuple(groups[code] for code in cause.codes) for cause in known)
     return Page(
         run=run,
         title=run.target.title or run.target.address,
