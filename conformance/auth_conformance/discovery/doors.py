@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.discovery.knowledge import Knowledge, with_scheme
-from auth_conformance.discovery.names import dangerous, likeness, names, rank
+from auth_conformance.discovery.names import dangerous, likeness, names, plain, rank, words
 from auth_conformance.model import Provenance
 from auth_conformance.secret import Secret
 from auth_conformance.target import Operation
@@ -52,12 +52,17 @@ def carrier_from(text: str, *, key: bool = False) -> Carrier:
 
 
 def doors(known: Knowledge) -> list[Operation]:
-    """GET operations without path parameters that may be protected, likeliest witness first."""
+    """Operations without path parameters that read and may be protected, likeliest witness first.
+
+    What reads is a GET; where the document protects few, a POST without a body whose name says that it reads.
+    """
     found = [
         operation
         for operation in known.by_method("GET")
         if "{" not in operation.path and not dangerous(operation) and operation.path != known.document_path
     ]
+    if sum(operation.protected for operation in found) < _FEW:
+        found += [operation for operation in known.by_method("POST") if _reads_by_post(operation)]
     # Hidden or undeclared operations may be protected too, so nothing is dropped, only ordered.
     found.sort(key=lambda operation: (not operation.protected, -_caller_like(operation), len(operation.path)))
     if known.has_document or found:
@@ -71,12 +76,23 @@ def doors(known: Knowledge) -> list[Operation]:
 
 
 _NAMED = 3
+# A service with fewer protected GETs may do everything by POST.
+_FEW = 3
+
+
+def _reads_by_post(operation: Operation) -> bool:
+    last = operation.path.rstrip("/").rsplit("/", 1)[-1]
+    first = plain(last).partition("_")[0]
+    harmless = operation.protected and not operation.bodies and not dangerous(operation)
+    return harmless and "{" not in operation.path and first in names("reading")
 
 
 def _caller_like(operation: Operation) -> int:
     last = operation.path.rstrip("/").rsplit("/", 1)[-1]
     best = ("me", "whoami", "self", "myself", "current", "userinfo", "profile", "account")
     place = rank(last, best)
+    if place is None and words(last) & {"my", "me", "whoami"}:
+        return 10
     return 20 - place if place is not None else likeness(operation, "witness")
 
 
