@@ -112,6 +112,10 @@ def unmet(rule: Rule, target: Target, *, allow_disruptive: bool) -> Skipped | No
     return None
 
 
+# A check's own number is its author's; the run's is the user's.
+_MORE = "budget = 6000  # requests for the whole run"
+
+
 async def run_check(check: Check, scene: Scene) -> Result:
     """Decide one check; whatever happens inside becomes a verdict."""
     rule = check.rule
@@ -147,7 +151,7 @@ async def _decide(check: Check, probe: Probe) -> Verdict:
     except (Unclear, Missing) as conclusion:
         return conclusion.verdict
     except BudgetExceededError as error:
-        return Inconclusive(f"Stopped: {error}.", "budget = 6000  # requests for the whole run")
+        return Inconclusive(f"Stopped: {error}.", _MORE if error.of_run else "")
     except Exception as error:  # noqa: BLE001 - our bug must never read as the target's fault
         if isinstance(error, TimeoutError) and deadline.expired():
             return Inconclusive(f"Stopped after {LONGEST:g} s.", "timeout = 30  # seconds per request")

@@ -13,7 +13,7 @@ from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.discovery.doors import Opening, carrier_from, carriers_for, doors, open_door
 from auth_conformance.discovery.halfway import TOOK, halfway, mailed_step
 from auth_conformance.discovery.names import mentions, names, rank
-from auth_conformance.discovery.preludes import wants_csrf
+from auth_conformance.discovery.preludes import may_want_csrf, wants_csrf
 from auth_conformance.discovery.providers import own_path
 from auth_conformance.discovery.tokens import (
     Issued,
@@ -249,9 +249,9 @@ class Doorman:
         if found or (login.provenance is Provenance.DECLARED and reply.granted and login.read(reply, "")):
             return reply
         self.moved = moved_to(self._known, login.operation.path, reply)
-        self.wants_csrf = wants_csrf(reply)
+        self.wants_csrf = may_want_csrf(reply)
         self.wants_more = reply.status in _INCOMPLETE and _SAYS_MORE.search(reply.text) is not None
-        unjudged = reply.status in _UNJUDGED or self.wants_csrf or self.wants_more or self.moved
+        unjudged = reply.status in _UNJUDGED or wants_csrf(reply) or self.wants_more or self.moved
         if not unjudged:
             self._wrong[account.label] = self._wrong.get(account.label, 0) + 1
         elsewhere = ", another host, where no credential is sent" if _leaves(self._known, reply) else ""

@@ -13,6 +13,7 @@ from auth_conformance.discovery.registering import (
     new_account,
     other_name,
     register_candidates,
+    through,
 )
 from auth_conformance.model import Need, Provenance
 from auth_conformance.oracles.mail import read
@@ -46,7 +47,8 @@ async def settle(
     if find_logins is None and not known.logins:
         return
     candidates = [known.register] if known.register is not None else register_candidates(known, scout.rng)
-    for register in candidates[:_MOST]:
+    for candidate in candidates[:_MOST]:
+        register = through(candidate, known.logins)
         account = new_account(label, scout.run_id, register)
         if await make_account(scout, register, account) is None:
             continue
@@ -136,11 +138,14 @@ async def verify_registration(scout: Scout, known: Knowledge, doorman: Doorman) 
     """Register somebody to throw away, log in, and delete the account where that is possible."""
     declared = known.register is not None and known.register.provenance is Provenance.DECLARED
     blocked = known.remedies.get(Need.REGISTER, "").startswith(_BLOCKED)
+    if known.register is not None:
+        known.register = through(known.register, known.logins)
     if not known.logins or blocked or declared:
         return
     candidates = [known.register] if known.register is not None else register_candidates(known, scout.rng)
     known.register = None
-    for register in candidates[:_MOST]:
+    for candidate in candidates[:_MOST]:
+        register = through(candidate, known.logins)
         account = new_account("x0", scout.run_id, register)
         if await make_account(scout, register, account) is None:
             continue

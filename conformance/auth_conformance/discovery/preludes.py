@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from auth_conformance.discovery.names import avoided, dangerous, mentions, names, rank
 from auth_conformance.discovery.schemas import Field, fields
-from auth_conformance.discovery.tokens import csrf_header_for, csrf_pointer, live_cookies
+from auth_conformance.discovery.tokens import (
+    csrf_header_for,
+    csrf_header_named,
+    csrf_pointer,
+    live_cookies,
+    names_csrf,
+)
 from auth_conformance.model import Provenance
 from auth_conformance.oracles.places import found_at
 from auth_conformance.oracles.pointer import strings
@@ -29,13 +36,26 @@ _NOTHING = Secret("nobody-has-this-Password-0")
 _CSRF = re.compile(r"[cx]srf", re.IGNORECASE)
 _CSRF_STATUS = 419  # Laravel's, for a token that does not match
 _REFUSALS = (400, 403, 422)
+_CRASHED = 500
 
 
 def wants_csrf(reply: RawReply) -> bool:
-    """Whether a request was refused for lack of a CSRF token, before anybody looked at its password."""
+    """Whether a request was refused for lack of a CSRF token, before anybody looked at its password.
+
+    It says so, or it does not and hands a token over with the refusal, as Spring Security does.
+    """
     return reply.status == _CSRF_STATUS or (
-        reply.status in _REFUSALS and _CSRF.search(reply.text) is not None
+        reply.status in _REFUSALS and (_CSRF.search(reply.text) is not None or _hands_over(reply))
     )
+
+
+def may_want_csrf(reply: RawReply) -> bool:
+    """The same, or the refusal stands in the words of a missing login: error pages may be for members only."""
+    return wants_csrf(reply) or (reply.status == HTTPStatus.UNAUTHORIZED and _hands_over(reply))
+
+
+def _hands_over(reply: RawReply) -> bool:
+    return any(names_csrf(cookie.name) for cookie in live_cookies(reply))
 
 
 def handed_over(item: Field) -> bool:
@@ -132,16 +152,22 @@ async def protected(scout: Scout, known: Knowledge, attempt: Attempt) -> Attempt
         for item in known.by_method("GET")
         if "{" not in item.path and mentions(item.path, names("tokens", "csrf"))
     ]
+    bare = replace(attempt, before=()).login().request("nobody" + scout.run_id, _NOTHING)
+    refusal = (await scout.ask(bare, "without a CSRF token, as nobody")).reply
     paths = [*documented, attempt.operation.path, *names("csrf", "paths"), "/"]
     for path in list(dict.fromkeys(paths))[:_SOURCES]:
         operation = Operation("GET", path, provenance=Provenance.OBSERVED)
         reply = (await scout.ask(operation.request(), f"look for a CSRF token at {path}")).reply
-        if reply.status is None or not scout.exists(reply, path):
+        # A cookie may come with any answer, also where nothing is.
+        if reply.status is None or not (_hands_over(reply) or scout.exists(reply, path)):
             continue
         for candidate in _protections(attempt, operation, reply):
             request = candidate.login().request("nobody" + scout.run_id, _NOTHING)
             answer = (await scout.ask(request, f"a CSRF token from {path}, as nobody")).reply
-            if answer.status is not None and answer.status < 500 and not wants_csrf(answer):
+            if answer.status is None or answer.status >= _CRASHED:
+                continue
+            # Some hand a token over with every answer: then another status tells.
+            if not may_want_csrf(answer) or answer.status not in (refusal.status, _CSRF_STATUS):
                 return candidate
     return None
 
@@ -160,7 +186,7 @@ def _protections(attempt: Attempt, operation: Operation, reply: RawReply) -> lis
             add(f"cookie {cookie.name}", csrf_header_for(f"cookie {cookie.name}"))
     pointer = csrf_pointer(reply.json)
     if pointer is not None:
-        add(pointer, "X-CSRF-Token")
+        add(pointer, csrf_header_named(reply.json) or "X-CSRF-Token")
         add(pointer, "", pointer.rsplit("/", 1)[-1])
     for name in ("csrf-token", "csrf_token", "_csrf"):
         if "html" in reply.media_type and found_at(reply, f"input {name}"):

@@ -13,7 +13,13 @@ from auth_conformance.discovery.access import declared_csrf_header
 from auth_conformance.discovery.belongings import creation_requests
 from auth_conformance.discovery.lifecycle import logout_operations
 from auth_conformance.discovery.names import dangerous, mentions, names
-from auth_conformance.discovery.tokens import csrf_header_for, csrf_pointer, live_cookies, names_csrf
+from auth_conformance.discovery.tokens import (
+    csrf_header_for,
+    csrf_header_named,
+    csrf_pointer,
+    live_cookies,
+    names_csrf,
+)
 from auth_conformance.discovery.toml import Line, table
 from auth_conformance.model import Need, Provenance
 from auth_conformance.oracles.places import found_at
@@ -110,7 +116,7 @@ async def find_protection(
 async def _wanted(scout: Scout, known: Knowledge, login: Login, asked: Asked) -> Login | None:
     """The login with the proof that a change was not refused with; None where each was."""
     async for proof, said in _proofs(scout, known, asked):
-        headers = _headers(known, proof, asked.refusal, asked.granted)
+        headers = _headers(known, proof, asked, said)
         for header in (*headers, *_members(proof, asked.request)):
             wanted = replace(login, csrf=proof.place, csrf_from=proof.source)
             if header.startswith(MEMBER):
@@ -278,12 +284,13 @@ async def _granted_headers(scout: Scout, change: HttpRequest) -> list[str]:
     return sorted(own, key=lambda item: not names_csrf(item))[:_SOURCES]
 
 
-def _headers(known: Knowledge, proof: Proof, refusal: RawReply, granted: list[str]) -> list[str]:
+def _headers(known: Knowledge, proof: Proof, asked: Asked, said: RawReply) -> list[str]:
     """The headers in which a proof may be wanted: declared, told by the service, usual, or called like a cookie."""
     kind, _, name = proof.place.partition(" ")
     if kind == "value":
         return ["X-Requested-With"] if name == "XMLHttpRequest" else ["Origin"]
-    found = [declared_csrf_header(known), *_NAMED.findall(refusal.text), *granted]
+    told = csrf_header_named(said.json)
+    found = [told, declared_csrf_header(known), *_NAMED.findall(asked.refusal.text), *asked.granted]
     if kind == "header":
         found.append(name)
     found += [csrf_header_for(proof.place), *_USUAL]

@@ -15,6 +15,8 @@ from auth_conformance.secret import Secret
 from auth_conformance.target import Account, Operation, Register, address_of, styled
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from auth_conformance.discovery.asking import Scout
     from auth_conformance.discovery.knowledge import Knowledge
     from auth_conformance.target import Login
@@ -126,6 +128,12 @@ def other_name(register: Register, account: Account) -> tuple[Register, Account]
             )
             return turned, replace(account, username=styled(account.username, style))
     return None
+
+
+def through(register: Register, logins: Sequence[Login]) -> Register:
+    """The registration with the CSRF token that a login needs, where one does: strangers' changes are alike."""
+    steps, headers = next((login.passage for login in logins if login.passage[1]), ((), {}))
+    return replace(register, before=steps, headers=headers) if headers else register
 
 
 async def make_account(scout: Scout, register: Register, account: Account) -> RawReply | None:

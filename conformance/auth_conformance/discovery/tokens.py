@@ -134,7 +134,9 @@ def csrf_header_for(place: str) -> str:
 
 
 def csrf_pointer(data: Any) -> str | None:
-    """Where a login reply gives a CSRF token, if it does."""
+    """Where a reply gives a CSRF token, if it does: by the member's name, or beside the header that it goes into."""
+    if csrf_header_named(data) is not None:
+        return "/token"
     return next(
         (
             pointer
@@ -143,6 +145,14 @@ def csrf_pointer(data: Any) -> str | None:
         ),
         None,
     )
+
+
+def csrf_header_named(data: Any) -> str | None:
+    """The header that a reply names for the token in it: `{"headerName": …, "token": …}`, as Spring Security has it."""
+    if not isinstance(data, dict) or not isinstance(data.get("token"), str):
+        return None
+    name = data.get("headerName")
+    return name if isinstance(name, str) and names_csrf(name) else None
 
 
 def live_cookies(reply: RawReply) -> list[SetCookie]:

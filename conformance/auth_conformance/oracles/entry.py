@@ -20,6 +20,11 @@ _REFUSALS = {400, 403, 404, 405, 406, 409, 410, 413, 414, 415, 422, 423, 431}
 _REDIRECT_BODY = 400
 
 
+def kind_of(media_type: str) -> str:
+    """The media type without what says which JSON it is: `application/problem+json` (RFC 9457) is JSON."""
+    return "application/json" if media_type.endswith("+json") else media_type
+
+
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
     """What an application's own answers of one status have in common."""
@@ -43,7 +48,9 @@ class Fingerprint:
 
     def akin(self, other: Fingerprint) -> bool:
         """Whether both could come from the same application: same kind of body, same way through."""
-        if (self.server, self.via) != (other.server, other.via) or self.media_type != other.media_type:
+        if (self.server, self.via) != (other.server, other.via):
+            return False
+        if kind_of(self.media_type) != kind_of(other.media_type):
             return False
         if not self.members or not other.members:
             return self.members == other.members
@@ -189,7 +196,8 @@ def _refusal(reply: Reply, baseline: Baseline) -> Judgement:
     if seen.status == HTTPStatus.UNAUTHORIZED:
         # 401 is the protocol's own refusal; only another sender or another kind of body speaks against it.
         for known in baseline.refusals:
-            if (known.server, known.via) == (seen.server, seen.via) and known.media_type == seen.media_type:
+            alike = kind_of(known.media_type) == kind_of(seen.media_type)
+            if (known.server, known.via) == (seen.server, seen.via) and alike:
                 return Judgement(Outcome.REJECTED, "401")
         return Judgement(Outcome.INTERCEPTED, "a 401 that looks unlike this application's own")
     if seen.status in _REFUSALS and any(seen.akin(known) for known in learned):

@@ -196,10 +196,15 @@ def at(responses: Mapping[str, Any], status: int) -> Mapping[str, Any] | None:
     return None
 
 
-def json_schema_of(response: Mapping[str, Any]) -> Any:
-    """The schema of a response's JSON body; None when no JSON is documented."""
+def json_schema_of(response: Mapping[str, Any], media_type: str = "") -> Any:
+    """The schema of a response's JSON body, of that media type where it is documented; None without any JSON."""
     content = response.get("content")
-    for media, entry in content.items() if isinstance(content, Mapping) else ():
-        if str(media).split(";")[0].strip().lower().endswith("json") and isinstance(entry, Mapping):
-            return entry.get("schema") or {}
-    return None
+    found = {
+        str(media).split(";")[0].strip().lower(): entry
+        for media, entry in (content.items() if isinstance(content, Mapping) else ())
+        if isinstance(entry, Mapping)
+    }
+    spoken = [media for media in found if media.endswith("json")]
+    if not spoken:
+        return None
+    return found[media_type if media_type in spoken else spoken[0]].get("schema") or {}

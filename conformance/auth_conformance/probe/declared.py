@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
@@ -18,6 +19,7 @@ from auth_conformance.model import (
 from auth_conformance.oracles.normalise import same_structure
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.described import Described
+from auth_conformance.secret import Secret
 from auth_conformance.transports.message import HttpRequest
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ class Declared(Described):
             return None
         request = operation.request(dict.fromkeys(_names(operation), "0"))
         # Nothing in the body: who is let through is told that it does not fit, and nothing happens.
-        request = request if safe else request.with_json({})
+        request = request if safe else self._with_passage(request.with_json({}))
         answers: list[Answer] = []
         for label, sent in (
             ("without a credential", request),
@@ -98,6 +100,12 @@ class Declared(Described):
         stranger, known, again = answers
         if known.status in _REFUSED or again.status != stranger.status:
             return None
+        if live.companions and not safe:
+            alone = request.with_headers(*replace(live, companions=()).headers)
+            told = f"{operation.name} with the credential, and no CSRF token"
+            answer = await self.send(alone, label=told, role=Role.CONTROL, operation=operation.name)
+            if answer.status == stranger.status:
+                return f"{operation.name} answers {stranger.status} for want of a CSRF token, to everybody"
         hidden = (
             " It is not in the document at all." if operation.provenance is not Provenance.OPENAPI else ""
         )
@@ -106,6 +114,12 @@ class Declared(Described):
             f"{known.status} to a credential.{hidden}"
         )
         return Violation(operation.name, message, None, tuple(item.exchange for item in answers))
+
+    def _with_passage(self, request: HttpRequest) -> HttpRequest:
+        """A stranger's change with the CSRF token that strangers are given, where their changes need one."""
+        steps, headers = next((item.passage for item in self.target.logins if item.passage[1]), ((), {}))
+        nobody = tuple(step.step("", Secret("")) for step in steps)
+        return replace(request, before=nobody).with_headers(*headers.items())
 
     async def _accepted_undeclared(self) -> tuple[list[Violation], int]:
         """Credentials of every known carrier at protected operations that do not declare that carrier."""

@@ -215,7 +215,7 @@ def _fit_of(operation: Operation, reply: RawReply) -> Fit | None:
     if not reply.ok or reply.json is None or reply.truncated:
         return None
     response = at(operation.responses, reply.status or 0)
-    schema = json_schema_of(response) if response is not None else None
+    schema = json_schema_of(response, reply.media_type) if response is not None else None
     return None if schema is None else fit(reply.json, schema)
 
 
@@ -241,7 +241,7 @@ def _error_fault(operation: Operation, status: int, reply: RawReply) -> str | No
     for name in headers if isinstance(headers, dict) else ():
         if reply.header(str(name)) is None:
             return f"lacks the documented header {name}"
-    schema = json_schema_of(response)
+    schema = json_schema_of(response, reply.media_type)
     if schema is None or reply.json is None:
         return None
     fitted = fit(reply.json, schema)

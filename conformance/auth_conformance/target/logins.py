@@ -108,6 +108,14 @@ class Login:
         return typed(_carrying(bare, self.encoding, self.template, fields), self.media)
 
     @property
+    def passage(self) -> tuple[tuple[LoginStep, ...], Mapping[str, str]]:
+        """The steps and headers that carry a CSRF token to any change by a stranger; empty where none is needed."""
+        steps = tuple(step for step in self.before if step.encoding == "none")
+        taken = {"{{" + name + "}}" for step in steps for name, _ in step.takes}
+        headers = {name: value for name, value in self.headers.items() if value in taken}
+        return (steps, headers) if headers else ((), {})
+
+    @property
     def secret_proof(self) -> bool:
         """Whether changes want a CSRF token, and not what is the same for everybody (`value …`)."""
         return bool(self.csrf) and not str(self.csrf).startswith("value ")
@@ -244,7 +252,8 @@ class Register:
 
     `user_style` is `email` or `name`. `also` lists further members that follow the user name, each with its
     style: `email`, `name`, `phone`, or `password` for one that repeats the password. `confirmed` says that a new
-    account has to redeem the token of a message before it can log in.
+    account has to redeem the token of a message before it can log in. `before` and `headers` are what every change
+    by a stranger needs: a CSRF token, as in `Login`.
     """
 
     operation: Operation
@@ -256,15 +265,19 @@ class Register:
     also: tuple[tuple[str, str], ...] = ()
     provenance: Provenance = Provenance.OBSERVED
     confirmed: bool = False
+    before: tuple[LoginStep, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def request(self, username: str, password: Secret) -> HttpRequest:
-        """The registration request."""
+        """The registration request, with the steps that come before it."""
         body = dict(self.template)
         for name, style in self.also:
             body = put(body, name, password.reveal() if style == "password" else styled(username, style))
         body = put(body, self.user_field, username)
         body = put(body, self.password_field, password.reveal())
-        bare = self.operation.request()
+        steps = tuple(step.step(username, password) for step in self.before)
+        bare = dataclasses.replace(self.operation.request(), before=steps)
+        bare = bare.with_headers(*self.headers.items())
         if self.encoding == "form":
             return bare.with_form(tuple((str(key), str(value)) for key, value in body.items()))
         return bare.with_json(body)

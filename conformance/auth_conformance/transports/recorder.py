@@ -55,7 +55,11 @@ KEPT_OF_A_WORDING = 2
 
 
 class BudgetExceededError(Exception):
-    """The run, or one check, would send more requests than it may."""
+    """The run, or one check, would send more requests than it may. `of_run` says which: only that can be set."""
+
+    def __init__(self, words: str, *, of_run: bool) -> None:
+        super().__init__(words)
+        self.of_run = of_run
 
 
 @dataclass(slots=True)
@@ -188,10 +192,12 @@ class Recorder:
         """
         meter = METER.get()
         if self.sent >= self.budget:
-            raise BudgetExceededError(f"the run's budget of {self.budget} requests is used up")
+            raise BudgetExceededError(f"the run's budget of {self.budget} requests is used up", of_run=True)
         if meter is not None:
             if meter.limit is not None and meter.used >= meter.limit:
-                raise BudgetExceededError(f"the check's budget of {meter.limit} requests is used up")
+                raise BudgetExceededError(
+                    f"the check's budget of {meter.limit} requests is used up", of_run=False
+                )
             meter.used += 1
         async with self._alone_with_its_mail(request):
             request, earlier = await self._prepared(request, transport, moved)

@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field
 from auth_conformance.credentials import Kind
 from auth_conformance.discovery import asking, discover
 from auth_conformance.discovery.locating import explained
+from auth_conformance.discovery.tokens import csrf_header_named, csrf_pointer
 from auth_conformance.model import Need
 from auth_conformance.settings import ConfigurationError, load
 from auth_conformance.transports.http import HttpTransport
@@ -657,6 +658,47 @@ def test_a_document_that_only_the_script_of_a_viewer_holds(learn: Any) -> None:
     target = learn(app, kind="url").target
     assert [item.where for item in target.documents] == ["/api-docs/swagger-ui-init.js"]
     assert target.logins[0].operation.name == "POST /entrance"
+
+
+def test_a_token_that_only_the_refusal_hands_over_opens_login_and_registration(learn: Any) -> None:
+    """As Spring Security has it: 403 without a word of CSRF, the token in a cookie, and in JSON with its header."""
+    app, store = FastAPI(), Store()
+    known = APIKeyCookie(name="SID")
+
+    @app.middleware("http")
+    async def guard(request: Request, call_next: Any) -> Response:
+        own = request.cookies.get("XSRF-TOKEN")
+        if request.method != "GET" and (not own or request.headers.get("x-xsrf-token") != own):
+            reply: Response = JSONResponse({"status": 403, "error": "Forbidden"}, 403)
+        else:
+            reply = await call_next(request)
+        if not own:
+            reply.set_cookie("XSRF-TOKEN", secrets.token_hex(16))
+        return reply
+
+    @app.post("/register", status_code=201)
+    def register(body: Credentials) -> dict[str, str]:
+        store.people[body.username] = body.password
+        return {"username": body.username}
+
+    @app.post("/login")
+    def login(body: Credentials, response: Response) -> dict[str, str]:
+        response.set_cookie("SID", store.log_in(body.username, body.password))
+        return {"username": body.username}
+
+    @app.get("/me")
+    def me(sid: Annotated[str, Depends(known)]) -> dict[str, str]:
+        if (name := store.owner(sid)) is None:
+            raise HTTPException(401, "nobody")
+        return {"username": name}
+
+    target = learn(app).target
+    assert [item.cookie for item in target.logins] == ["SID"]
+    assert target.register is not None
+    assert dict(target.register.headers) == {"X-XSRF-TOKEN": "{{csrf}}"}
+    said = {"headerName": "X-CSRF-TOKEN", "parameterName": "_csrf", "token": "t" * 20}
+    assert (csrf_pointer(said), csrf_header_named(said)) == ("/token", "X-CSRF-TOKEN")
+    assert csrf_pointer({"token": "t" * 20}) is None
 
 
 def test_keys_are_made_used_and_revoked(learn: Any) -> None:

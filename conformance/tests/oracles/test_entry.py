@@ -54,6 +54,10 @@ BASELINE = Baseline(
         (reply(302), Outcome.AMBIGUOUS),
         (reply(401, ERROR), Outcome.REJECTED),
         (reply(401, None, media="text/html"), Outcome.INTERCEPTED),
+        (
+            reply(401, {"title": "Unauthorized", "status": 401}, media="application/problem+json"),
+            Outcome.REJECTED,
+        ),
         (reply(401, ERROR, server="waf"), Outcome.INTERCEPTED),
         (reply(403, ERROR), Outcome.REJECTED),
         (reply(422, {**ERROR, "fields": ["a"]}), Outcome.REJECTED),

@@ -67,6 +67,9 @@ def test_responses_are_found_by_status_range_and_default() -> None:
     assert at({"200": {}}, 404) is None
     assert json_schema_of({"content": {"application/problem+json; charset=x": {"schema": USER}}}) == USER
     assert json_schema_of({"content": {"text/html": {}}}) is None
+    two = {"content": {"application/json": {"schema": {}}, "application/problem+json": {"schema": USER}}}
+    assert json_schema_of(two, "application/problem+json") == USER
+    assert json_schema_of(two, "text/html") == json_schema_of(two) == {}
 
 
 json_values = st.recursive(
