@@ -295,20 +295,28 @@ async def _take_away(scene: Scene) -> None:
         sent = await scene.recorder.send(request, label="clean up: log in")
         credential = login.read(sent.reply, label)
         if credential is not None:
-            bare = [replace(request, headers=(), query=()) for request in refused]
+            bare = [(name, replace(item, headers=(), query=())) for name, item in refused]
             refused = await _deleted(
                 scene,
-                [item.with_headers(*credential.headers).with_query(*credential.query) for item in bare],
+                [
+                    (name, item.with_headers(*credential.headers).with_query(*credential.query))
+                    for name, item in bare
+                ],
             )
 
 
-async def _deleted(scene: Scene, requests: Sequence[HttpRequest]) -> list[HttpRequest]:
-    """Send what deletes; return what was refused."""
-    sent = [
-        (request, await scene.recorder.send(request, label="clean up: delete an object of this run"))
-        for request in requests
-    ]
-    return [request for request, answer in sent if answer.reply.status in (401, 403)]
+async def _deleted(
+    scene: Scene, requests: Sequence[tuple[str, HttpRequest]]
+) -> list[tuple[str, HttpRequest]]:
+    """Send what deletes, each with the name of its operation; return what was refused."""
+    refused = []
+    for name, request in requests:
+        sent = await scene.recorder.send(
+            request, label="clean up: delete an object of this run", operation=name
+        )
+        if sent.reply.status in (401, 403):
+            refused.append((name, request))
+    return refused
 
 
 def summary(target: Target, seen: Mapping[tuple[str, str], set[int]] | None = None) -> TargetSummary:

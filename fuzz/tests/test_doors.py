@@ -66,6 +66,8 @@ def left_behind(project: Path) -> set[str]:
 
 def test_the_command_searches_after_the_checks_and_leaves_nothing_behind(project: Path) -> None:
     arguments = ["run", "shop:app", "--fuzz", "--fuzz-budget", "1s", "--only", "FUZ", "--json", "run.json"]
+    # So short a search passes nothing that takes 25 attacks, and says so.
+    arguments.append("--allow-inconclusive")
     done = run(project, "auth_conformance.cli", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     results = json.loads((project / "run.json").read_text())["results"]
@@ -83,7 +85,7 @@ def test_pytest_has_one_item_per_operation_and_machine_also_with_several_workers
     (project / "conftest.py").write_text(LISTING)
     options = ["-q", "-p", "no:cacheprovider", "--auth-app", "shop:app", "--auth-fuzz", "--auth-only", "FUZ"]
     chosen = ["--auth-fuzz-budget", "3s", "-k", "notes or cookie or lifecycle", "-n", "2"]
-    done = run(project, "pytest", *options, *chosen)
+    done = run(project, "pytest", *options, *chosen, "--auth-allow-inconclusive")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passed" in done.stdout
     listed = (project / "run.json").read_text()

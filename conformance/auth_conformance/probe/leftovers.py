@@ -18,10 +18,14 @@ _OF_BODIES = frozenset({"content-type", "content-length", "content-encoding"})
 
 
 def note(
-    target: Target, left: dict[tuple[str, str], HttpRequest], request: HttpRequest, reply: RawReply
+    target: Target,
+    left: dict[tuple[str, str], tuple[str, HttpRequest]],
+    request: HttpRequest,
+    reply: RawReply,
 ) -> None:
     """Keep in `left` how to take away what a granted request has made; strike out what was taken away.
 
+    By method and path: the name of the operation and its request.
     The request that takes it away carries what the one that made it carried: whoever made it may delete it.
     """
     if request.method == "DELETE":
@@ -39,8 +43,9 @@ def note(
             continue
         away = _deletion(objects, objects.delete, {**values, objects.id_parameter: str(identifier)})
         headers = tuple(pair for pair in request.headers if pair[0].lower() not in _OF_BODIES)
-        left[away.method, away.path] = replace(
-            request, method=away.method, path=away.path, headers=headers, body=None, fresh=False
+        left[away.method, away.path] = (
+            objects.delete.name,
+            replace(request, method=away.method, path=away.path, headers=headers, body=None, fresh=False),
         )
         return
 

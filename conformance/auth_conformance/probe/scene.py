@@ -80,7 +80,7 @@ class Scene:
     sharing: set[frozenset[str]] = field(default_factory=set)
     made_parents: list[tuple[Operation, Mapping[str, str], Credential]] = field(default_factory=list)
     # How to take away what was made and is still there, by method and path.
-    left: dict[tuple[str, str], HttpRequest] = field(default_factory=dict)
+    left: dict[tuple[str, str], tuple[str, HttpRequest]] = field(default_factory=dict)
     # Whom an operation answered how, for the matrix of who gets in where: (operation, caller) -> statuses.
     seen: dict[tuple[str, str], set[int]] = field(default_factory=dict)
     live: dict[Secret, str] = field(default_factory=dict)

@@ -32,7 +32,10 @@ def replied(status: int, **members: Any) -> RawReply:
 
 
 def test_what_was_made_is_known_until_it_is_taken_away() -> None:
-    target, left = Target("url", "http://x", objects=OBJECTS), dict[tuple[str, str], HttpRequest]()
+    target, left = (
+        Target("url", "http://x", objects=OBJECTS),
+        dict[tuple[str, str], tuple[str, HttpRequest]](),
+    )
     made = HttpRequest("POST", "/teams/7/notes", body=b"{}").with_headers(
         ("Authorization", "Bearer hers"), ("Content-Type", "application/json")
     )
@@ -40,7 +43,8 @@ def test_what_was_made_is_known_until_it_is_taken_away() -> None:
     note(target, left, HttpRequest("POST", "/teams/7/notes/1/likes"), replied(201, id=2))
     assert left == {}
     note(target, left, made, replied(201, id=3))
-    away = left["DELETE", "/teams/7/notes/3"]
+    name, away = left["DELETE", "/teams/7/notes/3"]
+    assert name == "DELETE /teams/{team}/notes/{number}"
     assert (away.headers, away.body) == ((("Authorization", "Bearer hers"),), None)
     note(target, left, HttpRequest("DELETE", "/teams/7/notes/3"), replied(403))
     assert left
