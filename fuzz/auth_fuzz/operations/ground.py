@@ -74,7 +74,7 @@ class Ground:
 
     def _live(self) -> tuple[Credential, ...]:
         """The caller's credentials for this call: one alternative of the document, another one each time."""
-        usable = [
+        usable: list[tuple[Credential, ...]] = [
             found
             for alternative in self.operation.security or ()
             if alternative and (found := self.world.holding(self._caller, alternative)) is not None
