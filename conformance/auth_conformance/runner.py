@@ -215,25 +215,29 @@ async def run_all(
                 masks.setdefault(code, check.rule.code)
         on_result(result)
 
-    async def one(check: Check, gate: asyncio.Semaphore, waiting: list[Check]) -> None:
+    async def one(check: Check, gate: asyncio.Semaphore, late: list[tuple[Check, Result]]) -> None:
         async with gate:
             root = masks.get(check.rule.code)
             result = masked_result(check, root) if root else await run_check(check, scene)
             if starved(result):
-                waiting.append(check)
+                late.append((check, result))
             else:
                 keep(check, result)
 
     for batch in batches(checks):
         gate = asyncio.Semaphore(CONCURRENT)
-        waiting: list[Check] = []
+        late: list[tuple[Check, Result]] = []
         async with asyncio.TaskGroup() as group:
             for check in batch:
-                group.create_task(one(check, gate, waiting), name=check.rule.code)
+                group.create_task(one(check, gate, late), name=check.rule.code)
         # Eight checks at a time are more than some stores bear (SQLite: one writer), and a stall of the service
-        # says nothing of any of them: each is heard again, alone.
-        for check in sorted(waiting, key=lambda item: item.rule.code):
-            keep(check, await run_check(check, scene))
+        # says nothing of any of them: each is heard again, alone. Where even that gets no answer, or where a check was
+        # alone before, crowding is not why.
+        crowded = len(batch) > 1
+        for check, first in sorted(late, key=lambda item: item[0].rule.code):
+            result = await run_check(check, scene) if crowded else first
+            crowded = crowded and not starved(result)
+            keep(check, result)
     return [results[code] for code in sorted(results)]
 
 

@@ -273,6 +273,12 @@ def test_a_check_that_starved_is_heard_again_alone() -> None:
     assert heard[3:] == sorted(heard[3:]), "heard again in order, and alone"
     assert heard[3:]
 
+    heard.clear()
+    silent = [*some, made(asks, "DOC905", exclusive=True)]
+    results = asyncio.run(run_all(silent, scene(Always(no_answer(10, 10)))))
+    assert [item.name for item in results] == ["inconclusive"] * 4
+    assert len(heard) == len(silent) + 1, "one is heard again: the service answers nobody"
+
     late = run(some[0], scene(Always(no_answer(10, 10))))
     assert (late.name, getattr(late.verdict, "remedy", "")) == (
         "inconclusive",
