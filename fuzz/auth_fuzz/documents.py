@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from auth_conformance.target import HOLE
+
 if TYPE_CHECKING:
     from auth_conformance.credentials import Carrier
     from auth_conformance.target import Operation
@@ -46,7 +48,7 @@ def document_of(operation: Operation, carriers: tuple[Carrier, ...] = ()) -> dic
 
 def placeholders(path: str) -> list[str]:
     """The names in braces."""
-    return [piece.split("}", 1)[0].split(":", 1)[0] for piece in path.split("{")[1:]]
+    return HOLE.findall(path)
 
 
 def encoded(document: dict[str, Any]) -> bytes:

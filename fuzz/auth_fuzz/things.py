@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from urllib.parse import quote, unquote
 from auth_conformance.discovery.names import plain
 from auth_conformance.oracles.pointer import put
 from auth_conformance.probe import Missing, Unclear
+from auth_conformance.target import HOLE
 from auth_fuzz.people import Person, Searcher
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from auth_conformance.target import Operation
     from auth_conformance.transports.message import HttpRequest, RawReply
 
-_HOLE = re.compile(r"\{([^}:]+)(?::[^}]*)?\}")
 # So many ids of one collection are enough to choose from.
 _IDS = 8
 # Names of parameters that say nothing of what they name.
@@ -55,20 +54,17 @@ class Thing:
 
 def places(path: str) -> list[Place]:
     """The path parameters of a path, each with the collection that it picks from."""
-    return [Place(hole[1], path[: hole.start()].rstrip("/")) for hole in _HOLE.finditer(path)]
+    return [Place(hole[1], path[: hole.start()].rstrip("/")) for hole in HOLE.finditer(path)]
 
 
 def filled(path: str, values: Mapping[str, str]) -> str:
     """The path with these values; parameters without one stay."""
-    return _HOLE.sub(lambda hole: quote(values[hole[1]], safe="") if hole[1] in values else hole[0], path)
+    return HOLE.sub(lambda hole: quote(values[hole[1]], safe="") if hole[1] in values else hole[0], path)
 
 
-def values_in(template: str, path: str) -> dict[str, str]:
-    """The values that an actual path has for the parameters of a template; none where it does not fit."""
-    pieces = _HOLE.split(template)
-    pattern = "".join("([^/]+)" if number % 2 else re.escape(piece) for number, piece in enumerate(pieces))
-    match = re.fullmatch(pattern, path)
-    return dict(zip(pieces[1::2], map(unquote, match.groups()), strict=True)) if match else {}
+def values_in(operation: Operation, path: str) -> dict[str, str]:
+    """The values that an actual path has for the parameters of an operation; none where it does not fit."""
+    return {name: unquote(value) for name, value in (operation.values_in(path) or {}).items()}
 
 
 def quoted(values: Mapping[str, str]) -> dict[str, str]:
@@ -113,7 +109,7 @@ class Things:
         value, named = reply.json, self._named(template)
         if operation.method not in {"POST", "GET"} or (places(template) and not named):
             return
-        if len(values_in(template, request.path)) != len(places(template)):
+        if len(values_in(operation, request.path)) != len(places(template)):
             return
         whole = id_of(value, named) is not None
         if operation.method == "POST" and whole:

@@ -15,6 +15,7 @@ from auth_conformance.engine import opened
 from auth_conformance.loop import run_to_end
 from auth_conformance.model import Result
 from auth_conformance.settings import load
+from auth_conformance.target import Operation
 from auth_fuzz import Budget, fuzz
 from auth_fuzz.things import Place, entries, filled, id_of, places, values_in
 
@@ -158,7 +159,7 @@ def test_paths_and_envelopes_are_read() -> None:
     path = "/a/{a_id}/b/{b_id:int}/c"
     assert places(path) == [Place("a_id", "/a"), Place("b_id", "/a/{a_id}/b")]
     assert filled(path, {"a_id": "x/y", "b_id": "2"}) == "/a/x%2Fy/b/2/c"
-    assert values_in(path, "/a/x%2Fy/b/2/c") == {"a_id": "x/y", "b_id": "2"}
-    assert values_in(path, "/elsewhere") == {}
+    assert values_in(Operation("GET", path), "/a/x%2Fy/b/2/c") == {"a_id": "x/y", "b_id": "2"}
+    assert values_in(Operation("GET", path), "/elsewhere") == {}
     assert id_of({"data": {"id": 7, "name": "x"}}) == "7"
     assert entries({"data": {"items": [1, 2], "total": 2}}) == [1, 2]

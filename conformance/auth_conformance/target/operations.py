@@ -15,6 +15,8 @@ from auth_conformance.transports.message import HttpRequest
 
 Schema = Mapping[str, Any]
 
+# A parameter in the template of a path; Starlette writes its converter behind the name.
+HOLE = re.compile(r"\{([^}:]+)(?::[^}]*)?\}")
 # Headers that the suite sets itself, whatever a document says of them.
 _OURS = frozenset({"authorization", "cookie", "content-type", "accept", "host", "content-length"})
 
@@ -68,13 +70,11 @@ class Operation:
         return bool(self.security) and all(self.security or ())
 
     def values_in(self, path: str) -> dict[str, str] | None:
-        """What stands in `path` for each parameter of this operation's; None where it is another operation's."""
-        parts = re.split(r"\{(\w+)\}", self.path)
-        pattern = "".join(
-            f"(?P<{part}>[^/]+)" if place % 2 else re.escape(part) for place, part in enumerate(parts)
-        )
+        """What stands in `path` for each parameter, as it is sent; None where it is another operation's."""
+        pieces = HOLE.split(self.path)
+        pattern = "".join("([^/]+)" if place % 2 else re.escape(piece) for place, piece in enumerate(pieces))
         match = re.fullmatch(pattern, path)
-        return match.groupdict() if match is not None else None
+        return dict(zip(pieces[1::2], match.groups(), strict=True)) if match is not None else None
 
     def request(self, values: Mapping[str, str] | None = None) -> HttpRequest:
         """A bare request to this operation, path parameters taken from `values`."""

@@ -100,7 +100,7 @@ class Ground:
         return self._with(request, values)
 
     def _with(self, request: HttpRequest, values: Mapping[str, str]) -> HttpRequest:
-        found = values_in(self.operation.path, request.path)
+        found = values_in(self.operation, request.path)
         return replace(request, path=filled(self.operation.path, {**found, **values})) if found else request
 
     async def _fresh(self, request: HttpRequest) -> HttpRequest:
