@@ -12,7 +12,7 @@ from auth_conformance.oracles.pointer import put
 from auth_conformance.oracles.standing import changed
 from auth_conformance.probe.core import Answer, Unclear
 from auth_conformance.probe.gathering import OWNER_PARAMETERS
-from auth_conformance.probe.isolation import Belonging
+from auth_conformance.probe.owning import Belonging
 from auth_conformance.probe.tampering import Tampering
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.canary import leaked
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Missing, Unclear
-from auth_conformance.probe.isolation import Belonging, Isolation
+from auth_conformance.probe.isolation import Isolation
+from auth_conformance.probe.owning import Belonging
 from auth_conformance.source.words import words
 
 if TYPE_CHECKING:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import uuid
 from dataclasses import dataclass, field, replace
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import (
     Expectation,
     Failed,
     Inconclusive,
-    Need,
     Passed,
     Role,
     Skipped,
@@ -21,42 +18,22 @@ from auth_conformance.model import (
     Violation,
 )
 from auth_conformance.oracles.caches import by_cache
-from auth_conformance.oracles.canary import leaked
 from auth_conformance.oracles.entry import Fingerprint
 from auth_conformance.oracles.identifiers import is_uuid, spellings
 from auth_conformance.oracles.normalise import masked
-from auth_conformance.oracles.pointer import put, resolve
-from auth_conformance.oracles.standing import flattened
-from auth_conformance.probe.above import shared
 from auth_conformance.probe.core import Answer, Missing, Unclear
-from auth_conformance.probe.naming import Naming
-from auth_conformance.probe.sessions import Sessions
+from auth_conformance.probe.owning import Belonging, shown_in
+from auth_conformance.probe.sharing import Sharing
 from auth_conformance.transports.recorder import BudgetExceededError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from auth_conformance.credentials import Credential
-    from auth_conformance.model import Exchange
     from auth_conformance.target import Objects, Operation, Parameter
 
 # Operations besides the one that reads the object; each costs a request.
 MOST_OPERATIONS = 25
-# Members by which an object says whose it is, or whose place it is in.
-_OWNER = re.compile(
-    r"owner|author|creator|user|member|account|customer|client|assignee|tenant|org|team|_by\b|By\b",
-    re.IGNORECASE,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Belonging:
-    """An object that this run made: whose, its identifier, the text that is its owner's alone, and how it was made."""
-
-    owner: Credential
-    identifier: str
-    canary: str
-    made: Exchange
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +48,7 @@ class Reach:
     core: bool = True
 
 
-class Isolation(Sessions):
+class Isolation(Sharing):
     """Makes objects of two users and asks for the first as the second."""
 
     async def must_not_reveal(self) -> Verdict:
@@ -163,116 +140,6 @@ class Isolation(Sessions):
             f"A read it at {objects.read.name} before and after."
         )
         return Passed(reason, evidence, notes)
-
-    async def must_not_be_shared(self) -> None:
-        """See that these are one person's objects. Raises Unclear where people may share them by design."""
-        why = shared(self.scene) or await self.scene.once(
-            ("held in common", self._own_objects().create.name), self._held_in_common
-        )
-        if why is not None:
-            raise Unclear(*why)
-
-    async def _held_in_common(self) -> tuple[str, str] | None:
-        """Why these objects may be everybody's, and the lines that decide; None where they are somebody's.
-
-        Nothing in them names an owner, and B finds A's in a plain list and by its address: so are the things of a
-        team that works on the same ones. A list that nobody filters looks the same, so that a person has to say it.
-        """
-        objects, policy = self._own_objects(), self.target.policy
-        if policy.shared_objects is not None or objects.private or objects.listing is None:
-            return None
-        made: list[Belonging] = []
-        try:
-            mine, other = await self._put_down("a", made), await self.credential(owner="b")
-            seen = (await self._reads_own(mine, "of what people may share")).reply
-            names = {name for name in await Naming(self.scene, self.rule).names_of("a") if len(name) > 1} - {
-                mine.identifier
-            }
-            told = flattened(seen.json)
-            if any(_OWNER.search(pointer) or str(value) in names for pointer, value in told.items()):
-                return None
-            place = self.at(mine.identifier)
-            for operation in (objects.listing, objects.read):
-                answer = await self.call(
-                    operation, other, label=f"control: {operation.name} as b, as it is", values=place
-                )
-                if mine.canary not in answer.reply.text:
-                    return None
-        except (Missing, Unclear, BudgetExceededError):
-            return None
-        finally:
-            await self._take_away(made)
-        ownerless = "and nothing in them names an owner: whether people share them, nothing says."
-        return (
-            f"{objects.listing.name} shows everybody's, {ownerless}",
-            "[policy]\nshared_objects = false  # each is its maker's, and this is a finding; true: everybody's",
-        )
-
-    def _own_objects(self) -> Objects:
-        objects = self.target.objects
-        if objects is None:
-            raise Missing(
-                "No collection of a user's own objects is known.", self.target.remedies.get(Need.OBJECTS, "")
-            )
-        if objects.read.name in self.target.policy.public_operations:
-            raise Missing(f"Not applicable: {objects.read.name} is declared public.", applicable=False)
-        if self.target.policy.shared_objects:
-            raise Missing("Not applicable: people are declared to share their objects.", applicable=False)
-        return objects
-
-    async def _put_down(self, label: str, made: list[Belonging]) -> Belonging:
-        """Create an object with a canary in its text. Raises Unclear."""
-        owner = await self.credential(owner=label)
-        answer, belonging = await self.creates(owner, f"{label} creates an object")
-        if belonging is None:
-            name = self._own_objects().create.name
-            why = f"{name} made no object of {label!r} ({answer.why or answer.status})."
-            # A role that may not create is no neighbour: what it is refused says nothing of owners.
-            forbidden = answer.status == HTTPStatus.FORBIDDEN
-            raise Unclear(
-                why, f'[accounts.{label}]\nusername = "somebody who may {name}"' if forbidden else ""
-            )
-        made.append(belonging)
-        return belonging
-
-    async def creates(
-        self,
-        owner: Credential,
-        label: str,
-        *,
-        role: Role = Role.SETUP,
-        above: Mapping[str, str] | None = None,
-    ) -> tuple[Answer, Belonging | None]:
-        """Create an object with a canary in its text, below what `above` names. None when none was made."""
-        objects = self._own_objects()
-        canary = self.canary()
-        body = put(dict(objects.template), objects.text_field, canary)
-        answer = await self.call(objects.create, owner, label=label, role=role, values=above, body=body)
-        identifier = resolve(answer.reply.json, objects.identifier)
-        if not answer.reply.ok or not isinstance(identifier, (str, int)) or isinstance(identifier, bool):
-            return answer, None
-        return answer, Belonging(owner, str(identifier), canary, answer.exchange)
-
-    async def _reads_own(self, belonging: Belonging, when: str) -> Answer:
-        """Let the owner read the object: it is there, and its canary shows. Raises Unclear."""
-        objects = self._own_objects()
-        answer = await self.call(
-            objects.read,
-            belonging.owner,
-            label=f"control {when}: {belonging.owner.owner} reads an object of their own",
-            role=Role.CONTROL,
-            values=self.at(belonging.identifier),
-        )
-        if not answer.reply.ok:
-            raise Unclear(
-                f"{objects.read.name} did not show an object to its owner ({answer.why or answer.status})."
-            )
-        if _shows(belonging.canary, answer) is None:
-            raise Unclear(
-                f"{objects.read.name} does not show {objects.text_field}: nothing tells one object from another.",
-                '[objects]\ntext_field = "a member that is shown again"',
-            )
-        return answer
 
     async def _ways_to_refuse(self, theirs: Belonging) -> list[Fingerprint]:
         """Return how the application says no to B: for what does not exist, and for what is forbidden."""
@@ -392,11 +259,11 @@ class Isolation(Sessions):
     ) -> Violation | str | None:
         """Ask; a leak seen twice is a Violation, an unclear answer is told in words, anything else is None."""
         answer = await self._ask(reach, reach.label, fresh=False)
-        how = _shows(mine.canary, answer)
+        how = shown_in(mine.canary, answer)
         if how is None:
             return self._not_shown(reach, answer, refusals)
         again = await self._ask(reach, f"again: {reach.label}", fresh=True)
-        if _shows(mine.canary, again) is None:
+        if shown_in(mine.canary, again) is None:
             return f"{reach.label}: shown once, then not"
         if by_cache(again.reply):
             return f"{reach.label}: a cache answered in the application's place (Age)"
@@ -451,24 +318,6 @@ class Isolation(Sessions):
             note = f"{reach.operation.name} tells that a foreign object exists: {answer.status}, not {absent.status}"
             if note not in self.notes:
                 self.notes.append(note)
-
-    async def _take_away(self, made: list[Belonging]) -> None:
-        objects = self._own_objects()
-        if objects.delete is None:
-            return
-        for belonging in made:
-            with contextlib.suppress(BudgetExceededError):
-                await self.call(
-                    objects.delete,
-                    belonging.owner,
-                    label="clean up: delete the object",
-                    values=self.at(belonging.identifier),
-                )
-
-
-def _shows(canary: str, answer: Answer) -> str | None:
-    texts = (answer.reply.text, *(value for _, value in answer.reply.headers))
-    return next((how for text in texts if (how := leaked(canary, text)) is not None), None)
 
 
 def _may_hold(parameter: Parameter | None, identifier: str) -> bool:

@@ -22,7 +22,8 @@ from auth_conformance.model import (
 from auth_conformance.oracles.pointer import put
 from auth_conformance.oracles.standing import Standing, changed, flattened
 from auth_conformance.probe.core import Answer, Missing, Unclear
-from auth_conformance.probe.isolation import Belonging, Isolation
+from auth_conformance.probe.isolation import Isolation
+from auth_conformance.probe.owning import Belonging
 
 if TYPE_CHECKING:
     from auth_conformance.target import Objects, Operation

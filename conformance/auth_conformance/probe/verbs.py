@@ -22,7 +22,7 @@ from auth_conformance.transports.message import HttpRequest
 if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
     from auth_conformance.oracles.entry import Baseline
-    from auth_conformance.probe.isolation import Belonging
+    from auth_conformance.probe.owning import Belonging
 
 # Methods that a guard may not know, each with the reason to try it.
 METHODS = {
