@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from auth_conformance.gate import UNUSABLE
+from auth_reports.writing import write, write_tests
 
 if TYPE_CHECKING:
     from auth_conformance.model import Run
@@ -95,15 +96,12 @@ def checked(files: Mapping[str, Any], source: Path | None = None) -> dict[str, A
 
 def write_all(run: Run, files: Mapping[str, Any]) -> list[str]:
     """Write what was asked for; returns a line for people about each. Raises Refused."""
-    from auth_reports.regression import export, summary  # noqa: PLC0415 - a run without reports needs no Jinja2
-    from auth_reports.writing import write  # noqa: PLC0415 - as above
-
     formats = {name: files.get(f"{name}_file") for name in ("json", "html", "sarif", "markdown")}
     try:
         lines = [f"Report   {path}" for path in write(run, formats, anchor=files.get("sarif_anchor"))]
         folder = files.get("test_folder")
         if folder is not None:
-            first, *rest = summary(*export(run, folder), folder, run)
+            first, *rest = write_tests(run, folder)
             lines += [f"Tests    {first}", *(f"         {line}" for line in rest)]
     except OSError as error:
         raise Refused(f"The report cannot be written: {error}.") from None

@@ -64,9 +64,7 @@ def pytest_auth_report_write(config: pytest.Config, run: Run) -> None:
     folder = _path(config, _EXPORT[1])
     if folder is None and not any(asked.values()):
         return
-    # An unrelated pytest run must not import Jinja2.
-    from auth_reports.regression import export, summary  # noqa: PLC0415 - a run without reports needs no Jinja2
-    from auth_reports.writing import write  # noqa: PLC0415 - as above
+    from auth_reports.writing import write, write_tests  # noqa: PLC0415 - an unrelated pytest run imports no more
 
     for name, path in asked.items():
         try:
@@ -75,7 +73,7 @@ def pytest_auth_report_write(config: pytest.Config, run: Run) -> None:
             config.stash[_trouble].append(str(error))
     if folder is not None:
         try:
-            config.stash[_tests] += summary(*export(run, folder), folder, run)
+            config.stash[_tests] += write_tests(run, folder)
         except OSError as error:
             config.stash[_trouble].append(str(error))
 

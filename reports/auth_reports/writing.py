@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from auth_conformance.model import Run
 
+# A run without reports needs no Jinja2: what renders is imported when it is asked for.
 # Formats in the order in which they are written, and the module whose `render` makes each from a run.
 FORMATS = {
     "json": "auth_reports.plain_json",
@@ -37,6 +38,16 @@ def write(run: Run, paths: Mapping[str, Path | None], *, anchor: str | None = No
             _replace(path, importlib.import_module(module).render(run, **options))
             written.append(path)
     return written
+
+
+def write_tests(run: Run, folder: Path) -> list[str]:
+    """Write a regression test for each finding that has one into `folder`; what to tell people of them, by lines.
+
+    Raises OSError.
+    """
+    regression = importlib.import_module("auth_reports.regression")
+    lines: list[str] = regression.summary(*regression.export(run, folder), folder, run)
+    return lines
 
 
 def _replace(path: Path, text: str) -> None:
