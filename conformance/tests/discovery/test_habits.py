@@ -45,6 +45,18 @@ def bearer_of(store: Store, scheme: Any = None) -> Any:
     return Depends(caller)
 
 
+def let_in(app: FastAPI, store: Store, known_caller: Any, path: str = "/login") -> None:
+    """A login by JSON and a page that names its caller: what a test about something else needs of a service."""
+
+    @app.post(path)
+    def login(body: Credentials) -> dict[str, str]:
+        return {"access_token": store.log_in(body.username, body.password)}
+
+    @app.get("/me")
+    def me(name: Annotated[str, known_caller]) -> dict[str, str]:
+        return {"username": name}
+
+
 def test_a_form_whose_every_field_has_a_default(learn: Any) -> None:
     app, store = FastAPI(), Store()
     known_caller = bearer_of(store)
@@ -237,13 +249,7 @@ def registering(*, by_mail: bool = False, verified: bool = True) -> tuple[FastAP
         store.people[new.email if by_mail else new.username] = new.password if verified else "nothing"
         return {"message": "welcome"}
 
-    @app.post("/login")
-    def login(body: Credentials) -> dict[str, str]:
-        return {"access_token": store.log_in(body.username, body.password)}
-
-    @app.get("/me")
-    def me(name: Annotated[str, known_caller]) -> dict[str, str]:
-        return {"username": name}
+    let_in(app, store, known_caller)
 
     @app.delete("/me")
     def bye(name: Annotated[str, known_caller]) -> dict[str, str]:
@@ -333,13 +339,7 @@ def test_a_document_behind_the_login(learn: Any) -> None:
     app, store = FastAPI(openapi_url=None), Store()
     known_caller = bearer_of(store)
 
-    @app.post("/login")
-    def login(body: Credentials) -> dict[str, str]:
-        return {"access_token": store.log_in(body.username, body.password)}
-
-    @app.get("/me")
-    def me(name: Annotated[str, known_caller]) -> dict[str, str]:
-        return {"username": name}
+    let_in(app, store, known_caller)
 
     @app.get("/openapi.json")
     def document(name: Annotated[str, known_caller]) -> dict[str, Any]:
@@ -593,13 +593,7 @@ def test_the_document_is_given_as_a_file_or_a_path_but_never_from_elsewhere(
     app, store = FastAPI(openapi_url="/deep/down/schema.json", docs_url=None, redoc_url=None), Store()
     known_caller = bearer_of(store)
 
-    @app.post("/entrance")
-    def login(body: Credentials) -> dict[str, str]:
-        return {"access_token": store.log_in(body.username, body.password)}
-
-    @app.get("/me")
-    def me(name: Annotated[str, known_caller]) -> dict[str, str]:
-        return {"username": name}
+    let_in(app, store, known_caller, "/entrance")
 
     file = tmp_path / "openapi.json"
     file.write_text(json.dumps(app.openapi()))
@@ -615,13 +609,7 @@ def test_a_document_that_only_a_page_links_to(learn: Any) -> None:
     app, store = FastAPI(openapi_url="/odd/place.json", docs_url="/docs"), Store()
     known_caller = bearer_of(store)
 
-    @app.post("/entrance")
-    def login(body: Credentials) -> dict[str, str]:
-        return {"access_token": store.log_in(body.username, body.password)}
-
-    @app.get("/me")
-    def me(name: Annotated[str, known_caller]) -> dict[str, str]:
-        return {"username": name}
+    let_in(app, store, known_caller, "/entrance")
 
     target = learn(app, kind="url").target
     assert target.has_document
@@ -633,13 +621,7 @@ def test_a_document_that_only_the_script_of_a_viewer_holds(learn: Any) -> None:
     app, store = FastAPI(openapi_url=None), Store()
     known_caller = bearer_of(store)
 
-    @app.post("/entrance")
-    def login(body: Credentials) -> dict[str, str]:
-        return {"access_token": store.log_in(body.username, body.password)}
-
-    @app.get("/me")
-    def me(name: Annotated[str, known_caller]) -> dict[str, str]:
-        return {"username": name}
+    let_in(app, store, known_caller, "/entrance")
 
     document = get_openapi(title="T", version="1", routes=app.routes)
     page = '<html><link href="./swagger-ui.css"><script src="./swagger-ui-init.js"></script></html>'
@@ -723,13 +705,7 @@ def test_keys_are_made_used_and_revoked(learn: Any) -> None:
         scopes: list[Literal["read", "write"]] = []
         expires_at: datetime | None = None
 
-    @app.post("/login")
-    def login(body: Credentials) -> dict[str, str]:
-        return {"access_token": store.log_in(body.username, body.password)}
-
-    @app.get("/me")
-    def me(name: Annotated[str, known_caller]) -> dict[str, str]:
-        return {"username": name}
+    let_in(app, store, known_caller)
 
     @app.post("/developer/api-keys", status_code=201)
     def make(new: NewKey, name: Annotated[str, known_caller]) -> dict[str, Any]:
