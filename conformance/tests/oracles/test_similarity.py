@@ -86,6 +86,22 @@ def test_a_nonce_without_a_pattern_is_unstable_and_hides_nothing_else() -> None:
     assert [difference.part for difference in comparison.differences] == ["status"]
 
 
+def test_a_header_that_is_another_one_each_time_hides_nothing_beside_it() -> None:
+    ids = (f"{chr(97 + number)}{'x' * 7}" for number in range(26))
+
+    def made(status: int = 401, length: int = 8) -> Seen:
+        return seen(status, x_request_id=next(ids)[:length])
+
+    assert compare([made(), made()], [made(), made()]) == Comparison((), ())
+    assert parts([made(), made()], [made(404), made(404)]) == ["status"]
+    assert parts([made(), made()], [seen(), seen()]) == ["header x-request-id"]
+    # How long it is may tell: not of two, which may agree by chance.
+    assert parts([made(), made()], [made(length=1), made(length=1)]) == []
+    assert parts([made() for _ in range(3)], [made(length=1) for _ in range(3)]) == ["header x-request-id"]
+    one_sided = compare([seen(x_hint="blocked")] * 2, [seen(x_hint="a"), seen(x_hint="b")])
+    assert one_sided == Comparison((), ("header x-hint",))
+
+
 def test_a_member_that_changes_by_itself_hides_nothing_beside_it() -> None:
     def made(code: str, length: int = 12) -> Seen:
         return seen(body=f'{{"fault":{{"code":"{code}","trace":"{uuid4().hex[:length]}"}}}}')
