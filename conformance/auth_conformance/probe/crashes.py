@@ -106,6 +106,10 @@ def _by_a_filter(answer: Answer, baseline: Baseline) -> bool:
     return answer.outcome is not Outcome.REJECTED and answer.reply.media_type not in spoken
 
 
+def _place(crash: Crash) -> str:
+    return f"{crash.exchange.operation} ({crash.exchange.reply.status})"
+
+
 class Crashes(Refusal):
     """The sentence about credentials that nobody should be hurt by."""
 
@@ -207,13 +211,11 @@ class Crashes(Refusal):
     async def _replayed_crashes(self, earlier: list[Crash], unsure: list[str]) -> list[_Seen]:
         """Send again what crashed in other checks; return what crashes again."""
         found: dict[tuple[str, str], Crash] = {}
-        honest = dict[str, None]()
+        # What breaks on an honest request is broken for everybody: no credential is to blame (checklist: the baseline).
+        honest = dict.fromkeys(_place(crash) for crash in earlier if self._is_honest(crash))
         for crash in earlier:
-            # What breaks on an honest request is broken for everybody: no credential is to blame.
-            if crash.exchange.role is not Role.ATTACK:
-                honest[f"{crash.exchange.operation} ({crash.exchange.reply.status})"] = None
-                continue
-            found.setdefault((crash.exchange.operation, crash.label.removeprefix(_AGAIN)), crash)
+            if _place(crash) not in honest:
+                found.setdefault((crash.exchange.operation, crash.label.removeprefix(_AGAIN)), crash)
         if honest:
             self.notes.append(f"broke on an honest request as well: {', '.join(list(honest)[:10])}")
         again = []
@@ -222,10 +224,24 @@ class Crashes(Refusal):
             if answer.outcome is Outcome.CRASHED:
                 again.append(_Seen(crash, answer))
             else:
-                unsure.append(f"{operation} crashed once at {label}, and then not")
+                # A request of our own that met a busy moment says nothing of hostile credentials.
+                told = unsure if crash.exchange.role is Role.ATTACK else self.notes
+                told.append(f"{operation} crashed once at {label}, and then not")
         if len(found) > _REPLAYED:
             self.notes.append(f"{len(found) - _REPLAYED} more crashes of the run were not tried again")
         return again
+
+    def _is_honest(self, crash: Crash) -> bool:
+        """Whether the holder of a live credential asked for what everybody may ask for."""
+        if crash.exchange.role is Role.ATTACK:
+            return False
+        carried = [value for _, value in (*crash.request.headers, *crash.request.query)]
+        return any(
+            secret.reveal() in value
+            for secret in self.scene.live
+            for value in carried
+            if isinstance(value, str)
+        )
 
     async def _crash_again(self, crash: Crash, label: str) -> Answer:
         return await self.send(

@@ -12,7 +12,7 @@ import pytest
 from secrecy import reports, spellings_of_secrets, tellers
 
 from auth_conformance import catalog, concluding, runner
-from auth_conformance.credentials import Carrier, Kind
+from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.demo import bundled
 from auth_conformance.document import from_document, to_document
 from auth_conformance.engine import conduct
@@ -31,8 +31,10 @@ from auth_conformance.model import (
     Violation,
 )
 from auth_conformance.probe import Missing, Probe, Scene, Unclear
+from auth_conformance.probe.scene import Crash
 from auth_conformance.runner import NEEDED, run_all, run_check
 from auth_conformance.sdk import Check
+from auth_conformance.secret import Secret
 from auth_conformance.target import Operation, Target
 from auth_conformance.testing import FAST_HASHING, find_flaw
 from auth_conformance.transports.message import HttpRequest, RawReply, no_answer
@@ -284,6 +286,40 @@ def test_a_check_that_starved_is_heard_again_alone() -> None:
         "inconclusive",
         "timeout = 30  # seconds per request",
     )
+
+
+def test_what_breaks_for_the_holder_of_a_live_credential_is_sent_to_nobody_again() -> None:
+    live = Carrier(Kind.BEARER, "header", "Authorization", "Bearer")
+
+    def crash(place: str, token: str, role: Role) -> Crash:
+        request = HttpRequest("GET", place).with_headers(("Authorization", f"Bearer {token}"))
+        shown = Exchange(
+            1, f"{token} at {place}", role, f"GET {place}", Request("GET", place), Reply(501), 0.0
+        )
+        return Crash(shown.label, request, shown)
+
+    async def replayed(crashes: list[Crash]) -> tuple[int, list[str], list[str]]:
+        transport = Always(RawReply(200))
+        where = scene(transport)
+        where.issued(Credential(live, Secret("hers-is-alive"), "a"))
+        probe, unsure = Probe(where, PATTERN.rule), list[str]()
+        await probe._replayed_crashes(crashes, unsure)
+        return transport.sent, unsure, probe.notes
+
+    honest = crash("/plans", "hers-is-alive", Role.CONTROL)
+    wrong = crash("/plans", "no-token", Role.CONTROL)
+    attack, elsewhere = crash("/plans", "forged", Role.ATTACK), crash("/orders", "forged", Role.ATTACK)
+    assert asyncio.run(replayed([honest, attack, wrong])) == (
+        0,
+        [],
+        ["broke on an honest request as well: GET /plans (501)"],
+    )
+    sent, unsure, notes = asyncio.run(replayed([attack, wrong, elsewhere]))
+    assert sent == 3
+    assert unsure == [
+        f"GET {place} crashed once at forged at {place}, and then not" for place in ("/plans", "/orders")
+    ]
+    assert notes == ["GET /plans crashed once at no-token at /plans, and then not"]
 
 
 @pytest.mark.parametrize(
