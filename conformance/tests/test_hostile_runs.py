@@ -131,6 +131,7 @@ def test_a_filter_in_front_does_not_pass_for_the_application(name: str) -> None:
         ("forgets_everybody", "half_checked_key.2"),
         ("forgets_everybody", "selecting_key_id"),
         ("forgets_everybody", "unsafe_get.2"),
+        ("stale_cache", "costly_token"),
         ("stale_cache", "open_when_broken"),
     ],
 )
@@ -164,6 +165,11 @@ def asked(name: str, *codes: str, flaw: str = "", from_the_start: bool = False) 
     run = run_against(LIARS[name], checks, flaw=seeded, from_the_start=from_the_start, hangs=False)
     assert not run.count("errored"), told(run)
     return {item.rule.code: item.name for item in run.results}
+
+
+@pytest.mark.parametrize("name", ["soft", "waf_json"])
+def test_a_crash_that_a_200_may_wrap_or_a_filter_keeps_away_is_not_passed(name: str) -> None:
+    assert asked(name, "ERR108", flaw="costly_token") == {"ERR108": "inconclusive"}
 
 
 def test_what_got_in_once_and_was_then_answered_by_a_cache_is_a_doubt() -> None:

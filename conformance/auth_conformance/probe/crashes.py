@@ -100,10 +100,20 @@ def _by_a_filter(answer: Answer, baseline: Baseline) -> bool:
     """Whether something in front of the application turned this away, and not the parser of an HTTP server."""
     if answer.status is None or answer.status in _PARSERS or answer.status >= 500:
         return False
+    if answer.outcome is Outcome.INTERCEPTED:
+        return True
     replies = (baseline.good, baseline.anonymous, baseline.canonical)
     spoken = {reply.media_type for reply in replies if reply is not None}
     spoken |= {known.media_type for known in baseline.refusals}
     return answer.outcome is not Outcome.REJECTED and answer.reply.media_type not in spoken
+
+
+def _may_wrap_a_crash(answer: Answer, baseline: Baseline) -> bool:
+    """Whether a 2xx is no refusal that is known here: services that say no in a 200 say so of their crashes, too."""
+    status = answer.status or 0
+    known = {reply.digest for reply in (baseline.anonymous, baseline.canonical) if reply is not None}
+    unlike = answer.outcome is Outcome.AMBIGUOUS and answer.exchange.reply.digest not in known
+    return unlike and 200 <= status < 300
 
 
 def _place(crash: Crash) -> str:
@@ -131,10 +141,9 @@ class Crashes(Refusal):
             for item in answered
             if item.outcome is Outcome.CRASHED
         ]
-        executed = sum(
-            answer.outcome in (Outcome.REJECTED, Outcome.ACCEPTED, Outcome.AMBIGUOUS, None)
-            for answer in answered
-        )
+        executed = sum(answer.outcome in (Outcome.REJECTED, Outcome.AMBIGUOUS, None) for answer in answered)
+        wrapped = [answer.exchange.label for answer in answered if _may_wrap_a_crash(answer, baseline)]
+        let_in = [answer.exchange.label for answer in answered if answer.outcome is Outcome.ACCEPTED]
         unsure: list[str] = []
         crashed += await self._replayed_crashes(earlier, unsure)
         violations = await self._confirmed_crashes(crashed, live, baseline, unsure)
@@ -145,6 +154,17 @@ class Crashes(Refusal):
             unsure.append(
                 f"{len(filtered)} hostile credentials were answered before they reached the service: "
                 f"{first.exchange.label} ({first.status} {first.reply.media_type})"
+            )
+        if let_in:
+            # What only the live credential gets was not worked out for this one: a cache may hold it (RFC 9111).
+            unsure.append(
+                f"{len(let_in)} hostile credentials got what the live one gets ({let_in[0]}): "
+                "whether the application read them, nothing shows"
+            )
+        if wrapped:
+            unsure.append(
+                f"{len(wrapped)} hostile credentials got a success that neither the live one nor strangers get "
+                f"({wrapped[0]}): it may be an error"
             )
         if lost:
             self.notes.append(f"not answered by the application: {', '.join(lost)}")
