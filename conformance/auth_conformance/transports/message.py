@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import quote, quote_plus, unquote, urlencode
 
@@ -29,6 +30,8 @@ _MARK = re.compile(r"(?:\{\{|%7B%7B)([\w-]+)(?:\}\}|%7D%7D)", re.IGNORECASE)
 # How much of a page is read in search of the field that asks for a password.
 _READ = 200_000
 _PASSWORD_FIELD = re.compile(r"""<input\b[^>]*\btype\s*=\s*["']?password\b""", re.IGNORECASE)
+# How a place begins that is a cookie of the reply's.
+_COOKIE = "cookie "
 # A place that is in no reply: the code in the message that a request leads to.
 MAILED = "mail "
 
@@ -50,11 +53,18 @@ class Step:
         """The marks whose values come by mail."""
         return tuple(name for name, where in self.takes if where.startswith(MAILED))
 
-    def read(self, reply: RawReply) -> dict[str, str]:
-        """The values that the reply gives to the marks; "" for what it does not hold."""
+    def read(self, reply: RawReply, sent: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+        """The values that the reply gives to the marks; "" for what it does not hold.
+
+        `sent` are the cookies that went along: a browser keeps what it has where no new one is set.
+        """
         found = {name: found_at(reply, where) for name, where in self.takes}
+        cookies = {
+            name: where.removeprefix(_COOKIE) for name, where in self.takes if where.startswith(_COOKIE)
+        }
+        found |= {name: sent.get(cookie) for name, cookie in cookies.items() if found[name] is None}
         # A script that copies a cookie into a header decodes it first (decodeURIComponent).
-        decoded = {name for name, where in self.takes if where.startswith("cookie ")}
+        decoded = cookies.keys()
         return {
             name: "" if value is None else unquote(str(value)) if name in decoded else str(value)
             for name, value in found.items()
@@ -192,12 +202,18 @@ class HttpRequest:
             ).encode("utf-8", "surrogateescape"),
         )
 
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies that it takes along, by name; none where they are raw bytes."""
+        own = self.header("cookie")
+        pairs = own.split(";") if isinstance(own, str) else ()
+        return dict(pair.strip().split("=", 1) for pair in pairs if "=" in pair)
+
     def with_cookies(self, cookies: Mapping[str, str]) -> Self:
         """Take cookies along beside those that the request has; one that is named again replaces its like."""
-        own = self.header("cookie")
-        if not cookies or isinstance(own, bytes):
+        if not cookies or isinstance(self.header("cookie"), bytes):
             return self
-        kept = dict(pair.strip().split("=", 1) for pair in (own or "").split(";") if "=" in pair)
+        kept = self.cookies
         line = "; ".join(f"{name}={value}" for name, value in {**kept, **cookies}.items())
         return replace(self, headers=(*self._without("cookie"), ("Cookie", line)))
 

@@ -247,8 +247,9 @@ class Recorder:
         for step in request.before:
             mailed = await self._last_letter(step)
             first = step.request if own is None else step.request.with_headers(("Cookie", own))
-            reply = await self._deliver(first.filled(values).with_cookies(cookies), transport, moved)
-            values |= step.read(reply) | await self._mailed(step, mailed, reply)
+            asked = first.filled(values).with_cookies(cookies)
+            reply = await self._deliver(asked, transport, moved)
+            values |= step.read(reply, asked.cookies) | await self._mailed(step, mailed, reply)
             cookies |= reply.cookies
             earlier.append(reply)
             for value in values.values():
