@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import (
@@ -15,10 +17,13 @@ from auth_conformance.model import (
     Violation,
 )
 from auth_conformance.oracles.disclosure import Form, Search, gravest
+from auth_conformance.oracles.documented import members
 from auth_conformance.oracles.keys import public_start
-from auth_conformance.oracles.pointer import resolve
+from auth_conformance.oracles.pointer import resolve, strings
+from auth_conformance.oracles.schemas import json_schema_of
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.stored import Stored, shown_of
+from auth_conformance.target.operations import HOLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +33,41 @@ if TYPE_CHECKING:
 
 # So many pages beside those of keys are searched.
 PAGES = 5
+# So many pages whose path or schema speaks of keys.
+NEAR = 6
 # More characters of the secret than this are more than a reminder ("…cd3f").
 REMINDER = 8
+# In a page without members an id this short stands by chance.
+_MARK = 4
+_NEAR_WORDS = ("key", "audit", "log", "token")
+
+# Two new keys, each with the answer that told it.
+Made = list[tuple["Credential", Answer]]
+
+
+class _Weight(Enum):
+    """What it means that a page was not read."""
+
+    LIST = "the keys that exist"
+    OWN = "what a person may always see"
+    FOREIGN = "those of another person"
+    NEAR = "it speaks of keys"
+    OTHER = "what else there is"
+
+    def doubted(self, answer: Answer) -> bool:
+        """Whether it leaves a doubt that `answer` could not be read: who may not see a page is refused it."""
+        if self in (_Weight.FOREIGN, _Weight.NEAR):
+            return answer.judgement is not None or (self is _Weight.FOREIGN and answer.status == 401)
+        return self is not _Weight.OTHER
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """What may show a key, and to whom."""
+
+    who: str
+    operation: Operation
+    weight: _Weight
 
 
 class KeyShown(Stored):
@@ -40,31 +78,35 @@ class KeyShown(Stored):
         keys = self.target.keys
         if keys is None:
             raise Missing("No operation that creates API keys is known.", "")
-        made: list[tuple[Credential, Answer]] = []
+        made: Made = []
+        searched: list[str] = []
+        doubts: list[str] = []
         try:
             for _ in (1, 2):
                 made.append(await self.make_key())
                 witness, baseline = await self._key_witness(made[-1][0])
                 await self.must_live(witness, made[-1][0], baseline, "after its creation")
             violations = self._storable(keys, made)
-            searched: list[str] = []
-            doubts: list[str] = []
-            for who, operation in self._pages(keys):
-                found = await self._searched(who, operation, keys, made)
-                if isinstance(found, Violation):
-                    violations.append(found)
-                elif found:
-                    doubts.append(found)
-                else:
-                    searched.append(operation.name)
+            for page in self._pages(keys):
+                with self.doubting(doubts):
+                    found = await self._searched(page, keys, made)
+                    if isinstance(found, Violation):
+                        violations.append(found)
+                    elif found:
+                        self.notes.append(found)
+                    else:
+                        searched.append(page.operation.name)
+            with self.doubting(doubts):
+                await self.must_live(witness, made[-1][0], baseline, "after")
         finally:
             for _, answer in made:
                 await self.revoke_key(answer)
-        evidence, notes = tuple(self.evidence), (*self.notes, *doubts)
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
         if violations:
-            return Failed(tuple(violations), evidence, notes)
-        if not searched:
-            return Inconclusive("No page that may show keys gave an answer.", "", evidence, notes)
+            return Failed(tuple(violations), evidence, (*notes, *doubts))
+        if doubts or not searched:
+            first = doubts[0] if doubts else "No page that may show keys gave an answer."
+            return Inconclusive(first, "", evidence, (*notes, *doubts[1:]))
         reason = (
             f"Neither the keys nor digests of them are in {len(searched)} answers "
             f"({', '.join(dict.fromkeys(searched))}), and their creation says no-store."
@@ -72,7 +114,7 @@ class KeyShown(Stored):
         return Passed(reason, evidence, notes)
 
     @staticmethod
-    def _storable(keys: KeyManagement, made: list[tuple[Credential, Answer]]) -> list[Violation]:
+    def _storable(keys: KeyManagement, made: Made) -> list[Violation]:
         answers = [answer for _, answer in made]
         if any("no-store" in (item.reply.header("cache-control") or "").lower() for item in answers):
             return []
@@ -83,69 +125,140 @@ class KeyShown(Stored):
         proof = tuple(item.exchange for item in answers)
         return [Violation(keys.create.name, message, None, proof, expected)]
 
-    def _pages(self, keys: KeyManagement) -> Iterator[tuple[str, Operation]]:
+    def _pages(self, keys: KeyManagement) -> Iterator[_Page]:
         """What may show a key: lists and records of keys, the profile, and other lists; as A, then as others."""
-        base = keys.create.path.rstrip("/")
+        below = f"{keys.create.path.rstrip('/')}/{{"
+        revoked = keys.revoke.path if keys.revoke is not None else None
         reads = self.target.reads()
-        own = [keys.listing] if keys.listing is not None else []
-        own += [item for item in reads if item.path.startswith(f"{base}/{{") and item.path.count("{") == 1]
-        plain = [item for item in reads if "{" not in item.path and item.protected and item not in own]
-        near = [
-            item
-            for item in plain
-            if any(word in item.path.lower() for word in ("key", "audit", "log", "token"))
+        own = [_Page("a", keys.listing, _Weight.LIST)] if keys.listing is not None else []
+        for item in reads:
+            record = item.path == revoked or (item.path.startswith(below) and item.path.endswith("}"))
+            if record and len(_left_open(item, keys)) == 1:
+                own.append(_Page("a", item, _Weight.OWN))
+        taken = {page.operation.name for page in own}
+        plain = [
+            item for item in reads if not _left_open(item, keys) and item.protected and item.name not in taken
         ]
-        more = [self.witness.operation, *near, *plain]
-        first = {item.name: item for item in reversed((*own, *more[: PAGES + len(near)]))}
-        for operation in reversed(first.values()):
-            yield "a", operation
+        near = [item for item in plain if _speaks_of_keys(item, keys)][:NEAR]
+        profile = self.target.witness.operation if self.target.witness is not None else self.witness.operation
+        yield from own
+        yield _Page("a", profile, _Weight.OWN)
+        yield from (_Page("a", item, _Weight.NEAR) for item in near if item != profile)
+        others = [item for item in plain if item not in near and item != profile]
+        yield from (_Page("a", item, _Weight.OTHER) for item in others[:PAGES])
         for who in ("b", "admin"):
             if who in self.target.accounts:
-                for operation in own:
-                    yield who, operation
+                yield from (_Page(who, page.operation, _Weight.FOREIGN) for page in own)
+        if "admin" in self.target.accounts:
+            yield from (_Page("admin", item, _Weight.NEAR) for item in near if item != profile)
 
-    async def _searched(
-        self, who: str, operation: Operation, keys: KeyManagement, made: list[tuple[Credential, Answer]]
-    ) -> Violation | str | None:
-        """The worst that the answers show of the two keys; "" text when no answer came, None when nothing shows."""
+    async def _searched(self, page: _Page, keys: KeyManagement, made: Made) -> Violation | str | None:
+        """The worst that the page shows of the keys; why nothing could be read, None when nothing shows.
+
+        Raises Unclear where a page that matters was not read.
+        """
+        name = page.operation.name
         try:
-            login = await self.credential(self._login_kind(), who)
-        except (Missing, Unclear) as reason:
-            return f"{operation.name} as {who}: {reason}"
-        faults = []
-        # Where the keys were told the one time that is right, beside where they are told again.
-        proof = [created.exchange for _, created in made]
-        for key, created in made:
-            parameter = operation.path.partition("{")[2].partition("}")[0]
-            number = resolve(created.reply.json, keys.identifier) if keys.identifier else None
-            if parameter and number is None:
-                return f"{operation.name}: the id of a key is not known"
-            answer = await self.call(
-                operation,
-                login,
-                label=f"look for the key as {who}",
-                role=Role.ATTACK,
-                values={parameter: str(number)} if parameter else None,
-            )
-            if answer.judgement is not None:
-                return f"{operation.name}: {answer.why}"
-            if not answer.reply.ok and who == "a":
-                return f"{operation.name} answers {answer.status}"
-            faults.append(_shown_in(key.value.reveal(), shown_of(key.value.reveal(), created), answer))
-            proof.append(answer.exchange)
-        first, second = faults
-        if first is None or second is None or first[1] != second[1]:
+            login = await self.credential(self._login_kind(), page.who)
+        except Missing as reason:
+            return f"{name} as {page.who}: {reason}"
+        answer = await self._read(page, login, keys, made[-1])
+        why = _unread(page, answer, _marks(made))
+        if why and page.weight.doubted(answer):
+            raise Unclear(f"{name} {why}: what it shows is not known.")
+        if why:
+            return f"{name} {why}"
+        first = _faults(made, answer)
+        if not first:
             return None
-        severity, words = first
-        worse = Severity.HIGH if who != "a" and severity is not Severity.LOW else severity
-        reader = "its owner" if who == "a" else who.upper()
-        return Violation(
-            operation.name,
-            f"{operation.name} shows {reader} {words}.",
-            worse,
-            tuple(proof),
-            Expectation("no secret"),
-        )
+        again = await self._read(page, login, keys, made[-1])
+        both = [fault for fault in _faults(made, again) if fault in first]
+        if not both:
+            raise Unclear(f"{name} showed {first[0][1]}, and then did not.")
+        severity, words = both[0]
+        worse = Severity.HIGH if page.who != "a" and severity is not Severity.LOW else severity
+        reader = "its owner" if page.who == "a" else page.who.upper()
+        # Where the keys were told the one time that is right, beside where they are told again.
+        proof = (*(created.exchange for _, created in made), answer.exchange, again.exchange)
+        return Violation(name, f"{name} shows {reader} {words}.", worse, proof, Expectation("no secret"))
+
+    async def _read(
+        self, page: _Page, login: Credential, keys: KeyManagement, newest: tuple[Credential, Answer]
+    ) -> Answer:
+        """The page as its reader gets it with a login or, where that is not what it takes, with the key."""
+        operation, (key, created) = page.operation, newest
+        values: dict[str, str] = {}
+        number = resolve(created.reply.json, keys.identifier) if keys.identifier else None
+        for parameter in _left_open(operation, keys):
+            if number is None:
+                raise Unclear(
+                    f"{operation.name}: the id of a key is not known.",
+                    '[keys]\nidentifier = "/id"  # where the reply to the creation holds it',
+                )
+            values[parameter] = str(number)
+        if page.who != "a" and keys.owner_parameter and f"{{{keys.owner_parameter}}}" in operation.path:
+            values[keys.owner_parameter] = self.account().username
+        label = f"look for the key as {page.who}"
+        answer = await self.call(operation, login, label=label, role=Role.ATTACK, values=values)
+        refused = answer.status in (401, 403) and page.who == "a"
+        if refused and login.carrier.kind is not key.carrier.kind and page.weight is not _Weight.LIST:
+            label = "look for the key with the key itself"
+            with_key = await self.call(operation, key, label=label, role=Role.ATTACK, values=values)
+            return with_key if with_key.reply.ok else answer
+        return answer
+
+
+def _left_open(operation: Operation, keys: KeyManagement) -> list[str]:
+    """The path parameters of an operation, without the one that says whose keys they are."""
+    return [name for name in HOLE.split(operation.path)[1::2] if name != keys.owner_parameter]
+
+
+def _speaks_of_keys(operation: Operation, keys: KeyManagement) -> bool:
+    """Whether the path says so, or the answers are declared to have the member that tells a new key."""
+    if any(word in operation.path.lower() for word in _NEAR_WORDS):
+        return True
+    told = keys.value.rpartition("/")[2]
+    for status, response in operation.responses.items():
+        if str(status).startswith("2") and isinstance(response, dict):
+            declared = members(json_schema_of(response), operation.name)
+            if any(member.name == told for member in declared):
+                return True
+    return False
+
+
+def _marks(made: Made) -> set[str]:
+    """What tells the newest key from the other beside the key itself: its id, its public part."""
+    (_, earlier), (key, created) = made
+    others = {str(value) for value in strings(earlier.reply.json).values()}
+    mine = {str(value) for value in strings(created.reply.json).values()} - others
+    return {text for text in mine if text and key.value.reveal() not in text}
+
+
+def _unread(page: _Page, answer: Answer, marks: set[str]) -> str:
+    """Why the answer says nothing about what the page shows; "" when it does."""
+    if answer.judgement is not None:
+        return f"gave {page.who.upper()} no usable answer ({answer.why})"
+    if page.weight is _Weight.FOREIGN:
+        # A refusal shows nothing; but without a login nobody would be refused anything else.
+        return f"does not know the login of {page.who.upper()} (401)" if answer.status == 401 else ""
+    if not answer.reply.ok:
+        return f"answers {answer.status}"
+    if page.weight is _Weight.LIST and marks and not _lists(answer, marks):
+        return "does not list a key that has just been made"
+    return ""
+
+
+def _lists(answer: Answer, marks: set[str]) -> bool:
+    if answer.reply.json is not None:
+        return not marks.isdisjoint(str(value) for value in strings(answer.reply.json).values())
+    return any(len(mark) >= _MARK and mark in answer.reply.text for mark in marks)
+
+
+def _faults(made: Made, answer: Answer) -> list[tuple[Severity, str]]:
+    found = [
+        _shown_in(key.value.reveal(), shown_of(key.value.reveal(), created), answer) for key, created in made
+    ]
+    return sorted((fault for fault in found if fault is not None), key=lambda fault: fault[0], reverse=True)
 
 
 def _shown_in(key: str, shown: str, answer: Answer) -> tuple[Severity, str] | None:
