@@ -144,6 +144,27 @@ ALTERNATIVE = _rule(
     fix="Declare with `Security(...)` exactly what the operation enforces.",
     references=(ASVS("8.1.1"), API(2)),
 )
+LESSER = _rule(
+    "FUZ109",
+    "lesser-credential-served",
+    "Operation serves a credential that has too few rights",
+    Severity.HIGH,
+    requirement="An operation must refuse every credential that lacks a scope or a role which the operation demands.",
+    why=(
+        "Scopes and roles are looked at operation by operation, scheme by scheme: one that is forgotten makes a key "
+        "that only reads a key that writes, or a user an administrator."
+    ),
+    how=(
+        "What is served to the full credential is asked for with the same person's tokens and keys of fewer scopes, "
+        "and what only the administrator is served with an ordinary user's of every kind. Where no scope is declared, "
+        "a credential that says that it only reads must change nothing that its owner sees. Served twice counts."
+    ),
+    fix=(
+        "Demand the scope in the dependency that every scheme goes through: "
+        "`Security(require_scopes, scopes=['notes:write'])`."
+    ),
+    references=(ASVS("8.2.1"), API(5), CWE(862), RFC(6750, "3.1")),
+)
 JWS = _rule(
     "FUZ201",
     "token-grammar",
@@ -304,6 +325,7 @@ RULES = (
     UNEVEN,
     SECRET,
     ALTERNATIVE,
+    LESSER,
     JWS,
     KEYS,
     COOKIES,

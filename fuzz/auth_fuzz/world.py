@@ -11,6 +11,7 @@ from auth_conformance.model import Impact, Reply
 from auth_conformance.probe import Missing, Scene, Unclear
 from auth_fuzz import rules
 from auth_fuzz.people import Person, Searcher
+from auth_fuzz.rights import Rights
 from auth_fuzz.stories.moves import find_moves
 from auth_fuzz.things import Thing, Things, id_of, places
 
@@ -49,6 +50,7 @@ class World:
         self.admin: Person | None = None
         self.canonical: Reply | None = None
         self.things = Things(self.searcher)
+        self.rights = Rights(self.searcher)
         self._open_witness = False
         self._victim: str | None = None
         self.exercised = self._flows()
@@ -205,6 +207,7 @@ class World:
             alive = alive and (answer.reply.ok or answer.outcome is not None)
         if alive:
             return person
+        self.rights.forget(person)
         try:
             await self.searcher.equip(person)
         except (Missing, Unclear):

@@ -30,6 +30,7 @@ SAMPLE = frozenset(
         "operations/unchallenged_corner",  # FUZ106
         "operations/hash_in_reply",  # FUZ107
         "operations/combined_leg_ignored",  # FUZ108
+        "operations/tokens_without_scopes",  # FUZ109
         "lifecycle/reuse_ends_strangers",  # FUZ302
         "lifecycle/stale_role",  # FUZ303
         "lifecycle/reusable_refresh_token",  # FUZ301 or FUZ304
@@ -85,4 +86,14 @@ def test_on_the_clean_app_nothing_is_found(seed: int) -> None:
     outcome = searched(seed, CLEAN)
     assert trouble(outcome.results) == {}
     passed = {result.rule.code for result in outcome.results if result.name == "passed"}
-    assert {"FUZ101", "FUZ102", "FUZ201", "FUZ202", "FUZ203", "FUZ204", "FUZ301", "FUZ401"} <= passed
+    assert {
+        "FUZ101",
+        "FUZ102",
+        "FUZ109",
+        "FUZ201",
+        "FUZ202",
+        "FUZ203",
+        "FUZ204",
+        "FUZ301",
+        "FUZ401",
+    } <= passed

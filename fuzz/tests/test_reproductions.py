@@ -38,6 +38,7 @@ MENDED = {
         "async def read_whoami(_: CurrentUser, token:",
     ),
     "operations/careless_peek": ("jwt.get_unverified_header(token)", "jwt.__name__"),
+    "operations/users_keys_announce": ('and principal.scheme != "api_key"', ""),
     "operations/combined_leg_ignored": (
         "if principal is None:",
         'if principal is None or "x-api-key" not in request.headers:',
@@ -53,6 +54,9 @@ MORE = [
     ("operations/unchallenged_corner", "FUZ106", 1),
     ("operations/hash_in_reply", "FUZ107", 1),
     ("operations/combined_leg_ignored", "FUZ108", 1),
+    ("operations/keys_without_scopes", "FUZ109", 2),
+    ("operations/tokens_without_scopes", "FUZ109", 1),
+    ("operations/users_keys_announce", "FUZ109", 1),
     ("token/unsigned_token", "FUZ201", 1),
     ("grammars/key_end_ignored", "FUZ202", 1),
     ("grammars/key_folded", "FUZ202", 1),

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from auth_conformance.oracles.privilege import role_word
+
 # RFC 6749 §5.1 and RFC 8693 §4.2 say `scope`; `scopes` is FastAPI's tutorial, `scp` Microsoft's and Okta's.
 MEMBERS = ("scope", "scopes", "scp")
 # Where a key has one level out of several, it may be called otherwise, too.
@@ -119,10 +121,36 @@ _MORE = frozenset(
         "owner",
     }
 )
+# Words of scopes that hold all others in them, whatever they are about.
+_EVERYTHING = frozenset({"all", "everything", "full", "owner", "root", "*"})
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\*")
 
 
 def only_reads(scope: str) -> bool:
     """Whether a scope says of itself that it allows to read, and nothing that it allows more."""
-    words = {word.lower() for word in _WORDS.findall(scope)}
+    words = _said(scope)
     return bool(words & _READING) and not words & _MORE and "*" not in words
+
+
+def may_include(held: str, other: str) -> bool:
+    """Whether a scope may hold another one in it, as far as their names tell.
+
+    `notes:write` may hold `notes:read`, `notes` both, and `admin` everything: services rank scopes so without saying
+    it. Of `notes:read` and `profile:write` neither may hold `notes:write`.
+    """
+    if held == other:
+        return True
+    if _said(held) & _EVERYTHING or role_word([held]) is not None:
+        return True
+    if only_reads(held) and not only_reads(other):
+        return False
+    return speaks_of(held) <= speaks_of(other)
+
+
+def speaks_of(scope: str) -> frozenset[str]:
+    """What a scope is about, in small letters: `notes` of `notes:write`, nothing of `write`."""
+    return frozenset(_said(scope) - _READING - _MORE)
+
+
+def _said(scope: str) -> set[str]:
+    return {word.lower() for word in _WORDS.findall(scope)}

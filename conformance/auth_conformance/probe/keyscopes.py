@@ -12,17 +12,17 @@ from auth_conformance.model import (
     Inconclusive,
     Need,
     Passed,
-    Provenance,
     Role,
     Verdict,
     Violation,
 )
 from auth_conformance.oracles.pointer import put, resolve, strings
 from auth_conformance.oracles.privilege import role_word
-from auth_conformance.oracles.scopes import ScopeMember, flow_scopes, only_reads, scope_member, scopes_of
+from auth_conformance.oracles.scopes import ScopeMember, only_reads
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.holdings import told_once
-from auth_conformance.probe.keylevels import KeyLevels, Narrow, record_in, records_in
+from auth_conformance.probe.keylevels import KeyLevels, Narrow, record_in
+from auth_conformance.probe.narrowing import Narrowing
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _OWNERS = ("user_id", "owner_id", "owner", "user", "account_id")
 _ADDRESS = ("email", "username", "login")
 
 
-class KeyScopes(KeyLevels):
+class KeyScopes(KeyLevels, Narrowing):
     """Tries with a key what its owner's login may do and the key may not."""
 
     async def must_not_escalate_by_key(self) -> Verdict:
@@ -45,8 +45,8 @@ class KeyScopes(KeyLevels):
         if keys is None:
             raise Missing("No operation that creates API keys is known.", self._remedy(Need.KEY_MANAGEMENT))
         login = await self.credential(self._login_kind())
-        member = scope_member(next(iter(keys.create.bodies.values()), {}).get("properties", {}))
-        scopes = await self._scope_names(keys, member, login) if member is not None else []
+        member = self.scopes_of_keys(keys)
+        scopes = await self.scope_names(keys, member, login) if member is not None else []
         made: list[Answer] = []
         violations: list[Violation] = []
         doubts: list[str] = []
@@ -88,23 +88,6 @@ class KeyScopes(KeyLevels):
         return Passed(
             f"{len(narrow)} keys with as little as possible made nothing more: {what}.", evidence, notes
         )
-
-    async def _scope_names(self, keys: KeyManagement, member: ScopeMember, login: Credential) -> list[str]:
-        """What scopes may be called here: as the member, the configuration, the document or a login says."""
-        declared = keys.template.get(member.name) if keys.provenance is Provenance.DECLARED else None
-        found = [*member.known, *scopes_of({"scopes": declared})]
-        found += [scope for operation in self.target.operations for scope in operation.scopes]
-        found += [scope for document in self.target.documents for scope in flow_scopes(document.raw)]
-        token = login.jwt
-        found += sorted(scopes_of(dict(token.claims) if token is not None else None))
-        if len(set(found)) < 2 and keys.listing is not None and "{" not in keys.listing.path:
-            listed = await self.call(keys.listing, login, label="which scopes do keys have?")
-            found += [
-                scope
-                for record in records_in(listed.reply.json)
-                for scope in sorted(member.stated(record) or ())
-            ]
-        return list(dict.fromkeys(found))
 
     async def _narrow_keys(
         self,

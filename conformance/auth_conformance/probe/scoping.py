@@ -10,16 +10,17 @@ from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import Exchange, Expectation, Need, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.normalise import same_structure
 from auth_conformance.oracles.pointer import resolve
-from auth_conformance.oracles.scopes import MEMBERS, ScopeMember, scope_member, scopes_of
+from auth_conformance.oracles.scopes import MEMBERS, ScopeMember, may_include, scopes_of
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.holdings import told_once
 from auth_conformance.probe.minting import Minting
+from auth_conformance.probe.narrowing import Narrowing
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from auth_conformance.target import Login, Operation
+    from auth_conformance.target import Operation
     from auth_conformance.transports.message import HttpRequest
 
 # So many operations are enough to see whether scopes are looked at; more cost more than they tell.
@@ -34,7 +35,7 @@ class Narrow:
     credential: Credential
 
 
-class Scoping(Minting):
+class Scoping(Minting, Narrowing):
     """Asks for less, and tries to do more."""
 
     async def must_enforce_scopes(self) -> Verdict:
@@ -96,7 +97,8 @@ class Scoping(Minting):
 
     async def _narrow(self, lacking: str, granted: frozenset[str]) -> list[Narrow]:
         """Return credentials of A without one scope: asked for at login, made as a key, minted with the true key."""
-        rest = sorted(granted - {lacking})
+        # Services rank scopes without saying so: what may hold the lacking one in it proves nothing.
+        rest = sorted(scope for scope in granted if not may_include(scope, lacking))
         found: list[Narrow] = []
         for way in (self._narrow_login, self._narrow_key):
             with contextlib.suppress(Missing, Unclear):
@@ -107,45 +109,25 @@ class Scoping(Minting):
 
     async def _narrow_login(self, lacking: str, rest: Sequence[str]) -> list[Narrow]:
         for login in self.target.logins:
-            if login.encoding != "form" or not self._takes_scope(login):
+            if not self.takes_scope(login):
                 continue
-            narrower = replace(login, template={**login.template, "scope": " ".join(rest)})
-            credential, scopes = await self._logged_in(narrower, f"log in without {lacking}")
+            label = f"log in without {lacking}"
+            credential, scopes = await self.narrow_login(login, self.account(), rest, label)
             # What is asked for is only a request (RFC 6749 §3.3): what was granted counts.
             if credential is not None and scopes and lacking not in scopes:
                 return [Narrow(f"a login without {lacking}", credential)]
         return []
 
-    async def _logged_in(self, login: Login, label: str) -> tuple[Credential | None, frozenset[str]]:
-        account = self.account()
-        if account.password is None:
-            return None, frozenset()
-        request = login.request(account.username, account.password)
-        answer = await self.send(request, label=label, operation=login.operation.name)
-        credential = login.read(answer.reply, "a")
-        if credential is None:
-            return None, frozenset()
-        self.scene.recorder.redactor.learn(credential.value)
-        token = credential.jwt
-        return credential, scopes_of(answer.reply.json, dict(token.claims) if token is not None else None)
-
-    @staticmethod
-    def _takes_scope(login: Login) -> bool:
-        schemas = login.operation.bodies.values()
-        return any("scope" in schema.get("properties", {}) for schema in schemas)
-
     def _scope_member(self) -> ScopeMember | None:
         """Return the member of a key's creation that says what it may do."""
-        keys = self.target.keys
-        bodies = keys.create.bodies.values() if keys is not None else ()
-        member = scope_member(next(iter(bodies), {}).get("properties", {}))
+        member = self.scopes_of_keys(self.target.keys)
         # A level may hold the others: which of them a key lacks cannot be told.
         return None if member is not None and member.single else member
 
     async def _narrow_key(self, lacking: str, rest: Sequence[str]) -> list[Narrow]:
         member, keys = self._scope_member(), self.target.keys
-        if member is None or keys is None:
-            return []
+        if member is None or keys is None or not rest:
+            return []  # without any scope a key may be one with all of them
         login = await self.credential(self._login_kind())
         known = {scope for item in self.target.operations for scope in item.scopes}
         kept = [scope for scope in rest if scope in known] or list(rest)[:1]
@@ -272,9 +254,7 @@ class Scoping(Minting):
             ),
             None,
         )
-        login = next(
-            (item for item in self.target.logins if item.encoding == "form" and self._takes_scope(item)), None
-        )
+        login = next((item for item in self.target.logins if self.takes_scope(item)), None)
         if refresh is None or readable is None or login is None or refresh.place not in ("form", "json"):
             return []
         operation, lacking = readable
@@ -333,16 +313,14 @@ class Scoping(Minting):
             ),
             None,
         )
-        login = next(
-            (item for item in self.target.logins if item.encoding == "form" and self._takes_scope(item)), None
-        )
+        login = next((item for item in self.target.logins if self.takes_scope(item)), None)
         if more is None or login is None or login.carrier.kind is not Kind.BEARER:
             return []
         operation, scope = more
         wider = replace(login, template={**login.template, "scope": " ".join((*sorted(granted), scope))})
         proofs = []
         for prefix in ("", "again: "):
-            credential, _ = await self._logged_in(wider, f"{prefix}log in and ask for {scope}")
+            credential, _ = await self.logged_in(wider, self.account(), f"{prefix}log in and ask for {scope}")
             if credential is None:
                 return []
             answer = await self._asked(

@@ -1,8 +1,8 @@
-"""Whether a scope says of itself that it only reads."""
+"""Whether a scope says of itself that it only reads, and whether it may hold another one in it."""
 
 import pytest
 
-from auth_conformance.oracles.scopes import only_reads
+from auth_conformance.oracles.scopes import may_include, only_reads
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,24 @@ from auth_conformance.oracles.scopes import only_reads
 )
 def test_what_a_scope_says(scope: str, reads: object) -> None:
     assert only_reads(scope) is reads
+
+
+@pytest.mark.parametrize(
+    ("held", "other", "may"),
+    [
+        ("notes:read", "notes:write", False),
+        ("notes:write", "notes:read", True),
+        ("notes:write", "profile:write", False),
+        ("notes:manage", "notes:delete", True),
+        ("write", "read", True),
+        ("read", "write", False),
+        ("profile", "profile:read", True),
+        ("profile", "email", False),
+        ("admin", "notes:delete", True),
+        ("*", "read", True),
+        ("items.readonly", "items", False),
+        ("READ_ITEMS", "WRITE_ITEMS", False),
+    ],
+)
+def test_what_a_scope_may_hold(held: str, other: str, may: object) -> None:
+    assert may_include(held, other) is may

@@ -54,7 +54,8 @@ class Ground:
         self._turn = 0
         self._caller = world.a
         # The first served request gets the most telling attacks; after that chance deals them.
-        self._pending: list[str] = ["bland", "other", "alternatives", "forged", "forged"]
+        self._pending: list[str] = ["bland", "other", "alternatives", "lesser", "forged", "lesser", "forged"]
+        self._lesser_turn, self._ranked = 0, False
         self._dealt: dict[tuple[str, bool], list[str]] = {}
         self._anonymous: Answer | None = None
         # Whether no declared alternative is enough, and all together are tried.
@@ -142,7 +143,8 @@ class Ground:
         by_path = status == 404 and "{" not in self.operation.path
         if status is not None and status not in _BEFORE_THE_HANDLER and status < 500 and not by_path:
             reach.validated += 1
-        refused = reach.statuses[403] + reach.statuses[401]
+        # What is not there for an ordinary user may be there for the administrator.
+        refused = reach.statuses[403] + reach.statuses[401] + (reach.statuses[404] if by_path else 0)
         admin = self.world.admin
         if not reach.served and refused >= _ENOUGH and admin is not None and self._caller is self.world.a:
             self._caller = admin

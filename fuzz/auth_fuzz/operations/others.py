@@ -11,6 +11,7 @@ from auth_fuzz.things import filled
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
+    from auth_conformance.model import Rule
     from auth_conformance.probe import Answer
     from auth_conformance.transports.message import HttpRequest
     from auth_fuzz.things import Thing
@@ -54,22 +55,31 @@ class Others(Ground):
             self._broken(rules.FOREIGN_READ, message, (good, answer, again))
 
     async def _changed_by_other(self, request: HttpRequest, credential: Credential) -> None:
+        evidence = await self._changes(request, credential, "another user's request", rules.FOREIGN_WRITE)
+        if evidence:
+            done = f"by another user changed what its owner sees (answered {evidence[1].status})"
+            message = f"{self.operation.name} {done}."
+            self._broken(rules.FOREIGN_WRITE, message, evidence)
+
+    async def _changes(
+        self, request: HttpRequest, credential: Credential, label: str, rule: Rule
+    ) -> list[Answer]:
+        """What proves that the request changes what the owner sees, twice; [] when nothing does."""
         evidence: list[Answer] = []
-        for label in ("another user's request", "again: another user's request"):
+        for prefix in ("", "again: "):
             mine = await self._fresh(request)
             before, steady = await self._owner_looks(), await self._owner_looks()
             if before is None or steady is None or not before.reply.ok or _seen(before) != _seen(steady):
-                return
-            answer = await self._send(mine, (credential,), label, fresh=bool(evidence))
+                return []
+            answer = await self._send(mine, (credential,), f"{prefix}{label}", fresh=bool(evidence))
             after = await self._owner_looks()
             if after is None or answer.outcome is Outcome.THROTTLED or after.outcome is not None:
-                return
+                return []
             if _seen(after) == _seen(before):
-                self.ledger.tried(rules.FOREIGN_WRITE, answer.exchange)
-                return
+                self.ledger.tried(rule, answer.exchange)
+                return []
             evidence += [before, answer, after]
-        message = f"{self.operation.name} by another user changed what its owner sees (answered {evidence[1].status})."
-        self._broken(rules.FOREIGN_WRITE, message, evidence)
+        return evidence
 
     async def _owner_looks(self) -> Answer | None:
         thing = self._thing

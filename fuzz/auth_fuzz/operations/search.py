@@ -10,8 +10,7 @@ from auth_fuzz import rules
 from auth_fuzz.documents import document_of
 from auth_fuzz.operations.engine import Source
 from auth_fuzz.operations.ground import SAFE, ways
-from auth_fuzz.operations.others import Others
-from auth_fuzz.operations.strangers import Strangers
+from auth_fuzz.operations.lessers import Lessers
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
@@ -29,6 +28,7 @@ OPERATION_RULES = (
     rules.UNEVEN,
     rules.SECRET,
     rules.ALTERNATIVE,
+    rules.LESSER,
 )
 # Attacks per served request; the next served request gets others.
 _ATTACKS = 5
@@ -40,7 +40,7 @@ _SETTLING = (10.0, 30)
 _KEPT = 8
 
 
-class OperationSearch(Strangers, Others):
+class OperationSearch(Lessers):
     """Fuzzes one operation. What it finds goes to `ledger`."""
 
     def run(self) -> None:
@@ -53,6 +53,7 @@ class OperationSearch(Strangers, Others):
         # What was served last may have ended a credential that the next search needs.
         self.bridge.resume(time.monotonic() + _SETTLING[0], _SETTLING[1])
         self.bridge.run(self._mend())
+        self._why_no_lesser()
 
     async def _handle(self, request: HttpRequest) -> RawReply:
         async with self._lock:
@@ -96,6 +97,8 @@ class OperationSearch(Strangers, Others):
                     await self._as_stranger(request, good, wrong, "a meaningless credential", rules.STRANGER)
                 case "forged":
                     await self._forged(request, live, good)
+                case "lesser":
+                    await self._as_lesser(request, good)
                 case "alternatives":
                     await self._alternatives(request, good)
                 case "other":
@@ -116,6 +119,7 @@ class OperationSearch(Strangers, Others):
                 "forged",
                 "alternatives",
                 "other",
+                "lesser",
                 "none",
             ]
             self._rng.shuffle(deck)
