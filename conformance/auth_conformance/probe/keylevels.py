@@ -12,6 +12,7 @@ from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.probe.holdings import Holdings
 from auth_conformance.probe.stored import Stored
 from auth_conformance.secret import Secret
+from auth_conformance.target.operations import HOLE
 
 if TYPE_CHECKING:
     from auth_conformance.oracles.scopes import ScopeMember
@@ -39,26 +40,36 @@ class KeyLevels(Holdings, Stored):
     """
 
     async def levels_kept(
-        self, keys: KeyManagement, member: ScopeMember, narrow: list[Narrow], made: list[Answer]
+        self,
+        keys: KeyManagement,
+        member: ScopeMember,
+        narrow: list[Narrow],
+        made: list[Answer],
+        doubts: list[str],
     ) -> list[Violation]:
         """Keys of two levels ask for a key of each other's, and then to become one."""
         chosen = narrow[:MOST_LEVELS]
         for one, other in combinations(chosen, 2):
-            proof = await self._made_across(keys, member, one, other, made)
-            proof += await self._made_across(keys, member, other, one, made) if proof else []
+            proof = await self._made_across(keys, member, (one, other), made, doubts)
+            proof += await self._made_across(keys, member, (other, one), made, doubts) if proof else []
             if len(proof) == 4:
                 ways = f"a key with {other.scope} for one with {one.scope}, and the reverse"
                 message = f"{keys.create.name} makes {ways}."
                 return [Violation(keys.create.name, message, None, tuple(proof), Expectation("refused"))]
             if len(proof) == 2:
                 self.notes.append(f"a key with {one.scope} can make one with {other.scope}, not the reverse")
-        return await self._changed_across(keys, member, chosen)
+        return await self._changed_across(keys, member, chosen, doubts)
 
     async def _made_across(
-        self, keys: KeyManagement, member: ScopeMember, one: Narrow, other: Narrow, made: list[Answer]
+        self,
+        keys: KeyManagement,
+        member: ScopeMember,
+        pair: tuple[Narrow, Narrow],
+        made: list[Answer],
+        doubts: list[str],
     ) -> list[Exchange]:
-        """A key with the scope of `other`, asked for by `one`, twice; nothing unless both were made."""
-        proof: list[Exchange] = []
+        """A key with the scope of the second, asked for by the first, twice; nothing unless both were made."""
+        (one, other), proof = pair, list[Exchange]()
         body = put(dict(keys.template), member.name, member.written([other.scope]))
         for again in ("", "again: "):
             answer = await self.call(
@@ -68,6 +79,7 @@ class KeyLevels(Holdings, Stored):
                 role=Role.ATTACK,
                 body=body,
             )
+            self.unjudged(answer, doubts)
             stated = member.stated(answer.reply.json)
             if self.made_by(keys, answer, made) is None or stated not in (None, frozenset({other.scope})):
                 return []
@@ -75,31 +87,32 @@ class KeyLevels(Holdings, Stored):
         return proof
 
     async def _changed_across(
-        self, keys: KeyManagement, member: ScopeMember, narrow: list[Narrow]
+        self, keys: KeyManagement, member: ScopeMember, narrow: list[Narrow], doubts: list[str]
     ) -> list[Violation]:
         """Each key changes itself into the next one; what the owner reads afterwards counts (RR)."""
         change = self.key_record(keys, ("PATCH", "PUT"))
-        read = self.key_record(keys, ("GET",)) or keys.listing
-        if change is None or read is None or not keys.identifier:
-            return []
-        owner = await self.credential(self._login_kind())
-        parameter = change.path.partition("{")[2].partition("}")[0]
         proof: list[Exchange] = []
         for one, other in zip(narrow, [*narrow[1:], narrow[0]], strict=True):
-            number = str(resolve(one.answer.reply.json, keys.identifier))
+            values = self.key_values(keys, change, one.answer)
+            if change is None or values is None:
+                return []
             answer = await self.call(
                 change,
                 one.credential,
                 label=f"a key with {one.scope} takes {other.scope}",
                 role=Role.ATTACK,
-                values={parameter: number},
+                values=values,
                 body={member.name: member.written([other.scope])},
             )
-            seen = await self.call(read, owner, label="the owner reads the key", values={parameter: number})
-            record = seen.reply.json if "{" in read.path else record_in(seen.reply.json, number)
-            if member.stated(record) != frozenset({other.scope}):
+            self.unjudged(answer, doubts)
+            seen, stated = await self.stated_afterwards(keys, member, one.answer)
+            if stated is None and answer.reply.ok:
+                doubts.append(f"{change.name} answers a key {answer.status}, and nothing shows its level.")
+            if seen is None or stated != frozenset({other.scope}):
                 return []
             proof += [answer.exchange, seen.exchange]
+        if change is None:
+            return []
         message = f"{change.name} gave each of {len(narrow)} keys the scope of the next one, on its own word."
         return [Violation(change.name, message, None, tuple(proof), Expectation("refused"))]
 
@@ -111,6 +124,37 @@ class KeyLevels(Holdings, Stored):
         self.scene.recorder.redactor.learn(Secret(value))
         made.append(answer)
         return Credential(keys.carriers[0], Secret(value), "a")
+
+    @staticmethod
+    def unjudged(answer: Answer, doubts: list[str]) -> None:
+        """Leave a doubt where an attack met a limit or a crash: that is no refusal."""
+        if answer.judgement is not None:
+            doubts.append(f"{answer.exchange.operation}: {answer.exchange.label}: {answer.why}.")
+
+    @staticmethod
+    def key_values(
+        keys: KeyManagement, operation: Operation | None, created: Answer
+    ) -> dict[str, str] | None:
+        """The path values that lead to a key at the record of it; None where they are not known."""
+        number = resolve(created.reply.json, keys.identifier) if keys.identifier else None
+        if operation is None or number is None:
+            return None
+        left = [name for name in HOLE.split(operation.path)[1::2] if name != keys.owner_parameter]
+        return dict.fromkeys(left, str(number))
+
+    async def stated_afterwards(
+        self, keys: KeyManagement, member: ScopeMember, created: Answer
+    ) -> tuple[Answer | None, frozenset[str] | None]:
+        """RR: what the owner reads of a key, and the scopes that stand there; None where nothing says them."""
+        read = self.key_record(keys, ("GET",)) or keys.listing
+        values = self.key_values(keys, read, created)
+        if read is None or values is None:
+            return None, None
+        owner = await self.credential(self._login_kind())
+        seen = await self.call(read, owner, label="the owner reads the key", values=values)
+        number = str(resolve(created.reply.json, keys.identifier or ""))
+        record = seen.reply.json if values else record_in(seen.reply.json, number)
+        return seen, member.stated(record)
 
     def key_record(self, keys: KeyManagement, methods: tuple[str, ...]) -> Operation | None:
         """The operation at the record of one key, by these methods."""

@@ -16,16 +16,17 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
-from auth_conformance.oracles.pointer import put, resolve, strings
+from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.oracles.privilege import role_word
 from auth_conformance.oracles.scopes import ScopeMember, only_reads
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.holdings import told_once
-from auth_conformance.probe.keylevels import KeyLevels, Narrow, record_in
+from auth_conformance.probe.keyaccounts import KeyAccounts
+from auth_conformance.probe.keylevels import Narrow
 from auth_conformance.probe.narrowing import Narrowing
-from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
+    from auth_conformance.model import Exchange
     from auth_conformance.target import KeyManagement
 
 # So many single scopes are tried; a key whose only scope is managing keys is the one that matters.
@@ -33,10 +34,9 @@ _READS = re.compile(r"\bread\b")
 MOST_SCOPES = 8
 MOST_GUARDED = 3
 _OWNERS = ("user_id", "owner_id", "owner", "user", "account_id")
-_ADDRESS = ("email", "username", "login")
 
 
-class KeyScopes(KeyLevels, Narrowing):
+class KeyScopes(KeyAccounts, Narrowing):
     """Tries with a key what its owner's login may do and the key may not."""
 
     async def must_not_escalate_by_key(self) -> Verdict:
@@ -51,31 +51,33 @@ class KeyScopes(KeyLevels, Narrowing):
         violations: list[Violation] = []
         doubts: list[str] = []
         tried: list[str] = []
+        remedy = ""
         try:
             narrow = await self._narrow_keys(keys, login, member, scopes, made)
             witness, baseline = await self._key_witness(narrow[0].credential)
             await self.must_live(witness, narrow[0].credential, baseline, "before")
             if member is not None and member.single and len(narrow) > 1:
-                violations += await self.levels_kept(keys, member, narrow, made)
+                violations += await self.levels_kept(keys, member, narrow, made, doubts)
                 tried.append("keys of another level")
             elif member is not None and len(narrow) > 1:
                 violations += await self._widened(keys, member, narrow, made, doubts)
                 tried.append("wider keys")
             elif member is not None:
                 doubts.append(f"Wider keys were not tried: no two scopes for {member.name} are known.")
+                remedy = _scopes_remedy(keys, member)
             else:
                 self.notes.append("not applicable: wider scopes (keys of this service have no scopes)")
-            violations += await self._for_another(keys, member, narrow, made)
+            violations += await self._for_another(keys, member, narrow, made, doubts)
             tried.append("keys for another user")
             beyond = await self._beyond_scope(narrow, doubts)
             if beyond is not None:
                 violations += beyond
                 tried.append("changes beyond their scopes")
-            violations += await self._as_administrator_by_key(narrow)
-            tried.append("administration")
-            violations += await self._account_by_key(tried)
-            await self._revokes_another(keys, narrow)
-            await self.must_live(witness, narrow[0].credential, baseline, "after")
+            violations += await self._as_administrator_by_key(narrow, tried, doubts)
+            violations += await self.account_by_key(tried, doubts)
+            await self.revokes_another(keys, narrow)
+            with self.doubting(doubts):
+                await self.must_live(witness, narrow[0].credential, baseline, "after")
         finally:
             for answer in made:
                 await self.revoke_key(answer)
@@ -83,8 +85,8 @@ class KeyScopes(KeyLevels, Narrowing):
         if violations:
             return Failed(told_once(violations), evidence, notes)
         if doubts:
-            return Inconclusive(doubts[0], _scopes_remedy(keys, member), evidence, notes)
-        what = ", ".join(tried)
+            return Inconclusive(doubts[0], remedy, evidence, (*notes, *doubts[1:]))
+        what = ", ".join(dict.fromkeys(tried))
         return Passed(
             f"{len(narrow)} keys with as little as possible made nothing more: {what}.", evidence, notes
         )
@@ -148,8 +150,9 @@ class KeyScopes(KeyLevels, Narrowing):
                 answer = await self.call(
                     keys.create, item.credential, label=label, role=Role.ATTACK, body=body
                 )
+                self.unjudged(answer, doubts)
                 wider = self.made_by(keys, answer, made) is not None
-                if not wider or not _holds_more(answer, member, item.scope):
+                if not wider or not await self._holds_more(keys, answer, member, item.scope, doubts):
                     break
                 proof.append(answer.exchange)
             if len(proof) == 2:
@@ -159,20 +162,22 @@ class KeyScopes(KeyLevels, Narrowing):
                 violations.append(
                     Violation(keys.create.name, message, None, tuple(proof), Expectation("refused"))
                 )
-            violations += await self._rewritten(keys, member, item, everything)
+            violations += await self._rewritten(keys, member, item, everything, doubts)
         return violations
 
     async def _rewritten(
-        self, keys: KeyManagement, member: ScopeMember, item: Narrow, everything: list[str]
+        self,
+        keys: KeyManagement,
+        member: ScopeMember,
+        item: Narrow,
+        everything: list[str],
+        doubts: list[str],
     ) -> list[Violation]:
         """Change one's own scopes, where keys can be changed; what the owner reads afterwards counts (RR)."""
         change = self.key_record(keys, ("PATCH", "PUT"))
-        read = self.key_record(keys, ("GET",)) or keys.listing
-        number = resolve(item.answer.reply.json, keys.identifier) if keys.identifier else None
-        if change is None or read is None or number is None:
+        values = self.key_values(keys, change, item.answer)
+        if change is None or values is None:
             return []
-        parameter = change.path.partition("{")[2].partition("}")[0]
-        values = {parameter: str(number)}
         answer = await self.call(
             change,
             item.credential,
@@ -181,20 +186,38 @@ class KeyScopes(KeyLevels, Narrowing):
             values=values,
             body={member.name: member.written(everything)},
         )
-        seen = await self.call(
-            read, await self.credential(self._login_kind()), label="the owner reads the key", values=values
-        )
-        record = seen.reply.json if "{" in read.path else record_in(seen.reply.json, str(number))
-        if (member.stated(record) or frozenset()) > {item.scope}:
+        self.unjudged(answer, doubts)
+        seen, stated = await self.stated_afterwards(keys, member, item.answer)
+        if stated is None and answer.reply.ok:
+            doubts.append(f"{change.name} answers a key {answer.status}, and nothing shows its scopes.")
+        if seen is not None and (stated or frozenset()) > {item.scope}:
             message = f"{change.name} gave a key with only {item.scope} all scopes, on its own word."
             proof = (answer.exchange, seen.exchange)
             return [Violation(change.name, message, None, proof, Expectation("refused"))]
         return []
 
+    async def _holds_more(
+        self, keys: KeyManagement, answer: Answer, member: ScopeMember, scope: str, doubts: list[str]
+    ) -> bool:
+        """Whether the new key may do more, as its creation says, or else what its owner reads of it (RR)."""
+        stated = member.stated(answer.reply.json)
+        if stated is None:
+            _, stated = await self.stated_afterwards(keys, member, answer)
+        if stated is None:
+            doubts.append(
+                f"{keys.create.name} made a key for a key that has only {scope}, and nothing shows the scopes of it."
+            )
+        return bool((stated or frozenset()) - {scope})
+
     async def _for_another(
-        self, keys: KeyManagement, member: ScopeMember | None, narrow: list[Narrow], made: list[Answer]
+        self,
+        keys: KeyManagement,
+        member: ScopeMember | None,
+        narrow: list[Narrow],
+        made: list[Answer],
+        doubts: list[str],
     ) -> list[Violation]:
-        """A key for B, on A's word: it counts when it works as B."""
+        """A key for B, on A's word or at B's place in the path: it counts when it works as B."""
         if "b" not in self.target.accounts:
             return []
         theirs = await self.facts_of(await self.credential(owner="b"))
@@ -203,29 +226,56 @@ class KeyScopes(KeyLevels, Narrowing):
         # Members that are declared, or else all: a service that forbids unknown ones would refuse them together.
         owners = dict.fromkeys([name for name in _OWNERS if name in known] or _OWNERS, number)
         names = await self._name_at_witness("b")
-        for item in narrow:
-            own = {member.name: member.written([item.scope])} if member is not None and item.scope else {}
-            body = {**keys.template, **own, **owners}
-            answer = await self.call(
-                keys.create, item.credential, label="a key makes one for B", role=Role.ATTACK, body=body
-            )
-            key = self.made_by(keys, answer, made)
-            if key is None:
-                continue
-            witness, _ = await self._key_witness(item.credential)
+        ways: list[tuple[str, dict[str, object], dict[str, str]]] = [
+            ("a key makes one for B", {**owners}, {})
+        ]
+        if keys.owner_parameter:
+            place = {keys.owner_parameter: self.account("b").username}
+            ways.append(("a key makes one at B's place", {}, place))
+        for label, named, values in ways:
+            for item in narrow:
+                own = {member.name: member.written([item.scope])} if member is not None and item.scope else {}
+                answer = await self.call(
+                    keys.create,
+                    item.credential,
+                    label=label,
+                    role=Role.ATTACK,
+                    values=values,
+                    body={**keys.template, **own, **named},
+                )
+                self.unjudged(answer, doubts)
+                key = self.made_by(keys, answer, made)
+                if key is None:
+                    continue
+                proof = await self._works_as(key, names, doubts)
+                if proof:
+                    message = f"{keys.create.name} made a key of B for a key of A."
+                    return [Violation(keys.create.name, message, None, (answer.exchange, *proof))]
+                self.notes.append("a key may make another key of its owner with the same rights")
+                break
+        return []
+
+    async def _works_as(self, key: Credential, name: str | None, doubts: list[str]) -> list[Exchange]:
+        """How the key worked as that person, twice; nothing where it did not."""
+        witness, _ = await self._key_witness(key)
+        proof = []
+        for again in ("", "again: "):
             used = await self.call(
                 witness.operation,
                 key,
-                label="whose is it?",
+                label=f"{again}whose is it?",
                 role=Role.ATTACK,
                 pointer=witness.identity or None,
+                fresh=bool(again),
             )
-            if names is not None and used.exchange.reply.principal == names:
-                message = f"{keys.create.name} made a key of B for a key of A."
-                return [Violation(keys.create.name, message, None, (answer.exchange, used.exchange))]
-            self.notes.append("a key may make another key of its owner with the same rights")
-            break
-        return []
+            self.unjudged(used, doubts)
+            told = used.exchange.reply.principal
+            if used.reply.ok and (name is None or told is None):
+                doubts.append(f"{witness.operation.name} does not tell whose the key is that a key made.")
+            if name is None or told != name:
+                return []
+            proof.append(used.exchange)
+        return proof
 
     async def _name_at_witness(self, owner: str) -> str | None:
         # A witness of keys calls people otherwise than theirs does: there a key of the owner's tells the name.
@@ -282,7 +332,9 @@ class KeyScopes(KeyLevels, Narrowing):
                 return [Violation(objects.create.name, message, None, tuple(proof), Expectation("refused"))]
         return []
 
-    async def _as_administrator_by_key(self, narrow: list[Narrow]) -> list[Violation]:
+    async def _as_administrator_by_key(
+        self, narrow: list[Narrow], tried: list[str], doubts: list[str]
+    ) -> list[Violation]:
         """What A's login may not read, A's keys may not either."""
         login = await self.credential(self._login_kind())
         guarded = [
@@ -300,8 +352,10 @@ class KeyScopes(KeyLevels, Narrowing):
             owner = await self.call(operation, login, label="control: the owner's login")
             if owner.reply.ok or owner.judgement is not None:
                 continue
+            tried.append("administration")
             for item in narrow:
                 answer = await self.call(operation, item.credential, label="by key", role=Role.ATTACK)
+                self.unjudged(answer, doubts)
                 again = (
                     await self.call(
                         operation, item.credential, label="again: by key", role=Role.ATTACK, fresh=True
@@ -315,90 +369,6 @@ class KeyScopes(KeyLevels, Narrowing):
                     violations.append(Violation(operation.name, message, None, proof, Expectation("refused")))
                     break
         return violations
-
-    async def _revokes_another(self, keys: KeyManagement, narrow: list[Narrow]) -> None:
-        """Whether one key of A ends another: noted, since neither has more rights after it."""
-        revoke = keys.revoke
-        if revoke is None or len(narrow) < 2 or "{" not in revoke.path:
-            return
-        one, other = narrow[0], narrow[-1]
-        number = resolve(other.answer.reply.json, keys.identifier) if keys.identifier else None
-        if number is None:
-            return
-        parameter = revoke.path.partition("{")[2].partition("}")[0]
-        answer = await self.call(
-            revoke,
-            one.credential,
-            label="a key revokes another key of its owner",
-            role=Role.ATTACK,
-            values={parameter: str(number)},
-        )
-        if answer.reply.ok:
-            self.notes.append(
-                f"a key with only {one.scope or 'what it comes with'} can revoke other keys of its owner"
-            )
-
-    async def _account_by_key(self, tried: list[str]) -> list[Violation]:
-        """Change password and address of an account made for it, by its key, without the current password."""
-        account = await self.disposable("keys")
-        if account is None:
-            self.notes.append("no password was changed by key: nobody can register here")
-            return []
-        session = await self.sign_in(account, self._login_kind())
-        try:
-            key, _ = await self.key_of(session.credential)
-        except (Missing, Unclear) as reason:
-            self.notes.append(f"no password was changed by key: {reason}")
-            return []
-        violations: list[Violation] = []
-        change = self.target.password_change
-        if change is not None:
-            new = Secret(self.password())
-            self.scene.recorder.redactor.learn(new)
-            request = change.request(None, new).with_headers(*key.headers).with_query(*key.query)
-            name = change.form.operation.name
-            answer = await self.send(
-                request, label="change the password by key", role=Role.ATTACK, operation=name
-            )
-            tried.append("a new password")
-            after, login = await self.try_login(account, new, label="log in with the new password")
-            if login.read(after.reply, account.label) is not None:
-                message = f"{name} set a new password for a key, without the current one."
-                proof = (answer.exchange, after.exchange)
-                violations.append(Violation(name, message, None, proof, Expectation("refused")))
-        return violations + await self._address_by_key(key, session.credential, tried)
-
-    async def _address_by_key(self, key: Credential, login: Credential, tried: list[str]) -> list[Violation]:
-        """Change the address at the profile; what the owner reads there afterwards counts (RR)."""
-        profile = next(
-            (
-                operation
-                for operation in self.target.operations
-                if operation.method in ("PATCH", "PUT") and operation.path == self.witness.operation.path
-            ),
-            None,
-        )
-        if profile is None:
-            return []
-        known = next(iter(profile.bodies.values()), {}).get("properties", {})
-        address = f"{self.word(12)}@example.com"
-        body = {name: address for name in _ADDRESS if name in known}
-        if not body:
-            return []
-        answer = await self.call(profile, key, label="change the address by key", role=Role.ATTACK, body=body)
-        seen = await self.call(self.witness.operation, login, label="the owner reads the profile")
-        tried.append("a new address")
-        if address in strings(seen.reply.json).values():
-            message = f"{profile.name} changed the address of its owner for a key."
-            proof = (answer.exchange, seen.exchange)
-            return [Violation(profile.name, message, None, proof, Expectation("refused"))]
-        return []
-
-
-def _holds_more(answer: Answer, member: ScopeMember, scope: str) -> bool:
-    """Whether the new key says that it may do more; a reply that does not say is taken at its word."""
-    stated = member.stated(answer.reply.json)
-    return stated is None or bool(stated - {scope})
 
 
 def _scopes_remedy(keys: KeyManagement, member: ScopeMember | None) -> str:

@@ -63,7 +63,7 @@ class Narrowing(Core):
         found += [scope for document in self.target.documents for scope in flow_scopes(document.raw)]
         token = login.jwt
         found += sorted(scopes_of(dict(token.claims) if token is not None else None))
-        if len(set(found)) < 2 and keys.listing is not None and "{" not in keys.listing.path:
+        if len(set(found)) < 2 and keys.listing is not None:
             listed = await self.call(keys.listing, login, label="which scopes do keys have?")
             found += [
                 scope

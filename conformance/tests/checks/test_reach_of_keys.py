@@ -1,0 +1,123 @@
+"""KEY110 where keys stand below the name of their owner, and where the creation does not say what a key may do."""
+
+import secrets
+from typing import Annotated, Any
+
+import pytest
+from checks.judging import judged_as_found, said
+from fastapi import Depends, FastAPI, HTTPException, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel, Field
+from services.people import PEOPLE
+
+from auth_conformance.model import Severity
+
+Header = Annotated[str | None, Security(APIKeyHeader(name="X-Probe-Key", auto_error=False))]
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
+
+
+class Person(BaseModel):
+    username: str
+    password: str
+
+
+class Wish(BaseModel):
+    label: str
+    scopes: list[str] = Field([], examples=[["plans:read", "plans:write"]])
+
+
+def studio(*, places: str = "own", trims: bool = True, lists: bool = True, limited: int = 0) -> FastAPI:  # noqa: C901 - a service is many handlers
+    """Keys make keys. `places` is whose ("own" or "any"); `limited` is what they are answered, where they may not."""
+    app = FastAPI()
+    logins: dict[str, str] = {}
+    keys: dict[str, dict[str, Any]] = {}
+
+    def caller(bearer: Bearer, key: Header) -> tuple[str, dict[str, Any] | None]:
+        if key in keys:
+            return keys[key]["owner"], keys[key]
+        if bearer is None or bearer.credentials not in logins:
+            raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
+        return logins[bearer.credentials], None
+
+    Caller = Annotated[tuple[str, dict[str, Any] | None], Depends(caller)]  # noqa: N806 - a type
+
+    @app.post("/login")
+    def login(who: Person) -> dict[str, str]:
+        if PEOPLE.get(who.username) != who.password:
+            raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
+        token = secrets.token_urlsafe(24)
+        logins[token] = who.username
+        return {"access_token": token}
+
+    @app.get("/me")
+    def me(who: Caller) -> dict[str, str]:
+        return {"username": who[0]}
+
+    @app.get("/people/{username}/keys")
+    def listed(username: str, who: Caller) -> list[dict[str, Any]]:
+        if username != who[0]:
+            raise HTTPException(403, "not yours")
+        shown = ("id", "label", "scopes") if lists else ("id", "label")
+        return [{name: key[name] for name in shown} for key in keys.values() if key["owner"] == username]
+
+    @app.post("/people/{username}/keys", status_code=201)
+    def make(username: str, wish: Wish, who: Caller) -> dict[str, Any]:
+        name, key = who
+        if limited and key is not None:
+            raise HTTPException(limited, "later", headers={"Retry-After": "60"})
+        if username != name and not (places == "any" and key is not None and username in PEOPLE):
+            raise HTTPException(403, "not yours")
+        scopes = sorted(set(wish.scopes) & set(key["scopes"])) if trims and key is not None else wish.scopes
+        made = f"pk_{secrets.token_hex(24)}"
+        keys[made] = {
+            "id": secrets.token_hex(6),
+            "label": wish.label,
+            "owner": username,
+            "scopes": scopes,
+        }
+        return {"id": keys[made]["id"], "label": wish.label, "key": made}
+
+    @app.delete("/people/{username}/keys/{key_id}", status_code=204)
+    def end(username: str, key_id: str, who: Caller) -> None:
+        found = next((value for value, key in keys.items() if key["id"] == key_id), None)
+        if found is None or username != who[0] or keys[found]["owner"] != username:
+            raise HTTPException(404, "no key")
+        del keys[found]
+
+    return app
+
+
+def test_keys_that_are_trimmed_unsaid_pass() -> None:
+    result = judged_as_found("KEY110", studio())
+    assert result.name == "passed", said(result)
+    labels = [item.label for item in result.verdict.evidence]
+    assert "a key makes one at B's place" in labels
+    assert "a key revokes another key of its owner" in labels
+    assert any("can revoke other keys" in note for note in result.verdict.notes), said(result)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "words"),
+    [
+        ({"trims": False}, "made a key with all scopes for a key that has only plans:read"),
+        ({"places": "any"}, "POST /people/{username}/keys made a key of B for a key of A"),
+    ],
+)
+def test_keys_that_reach_further_are_found(knobs: dict[str, Any], words: str) -> None:
+    result = judged_as_found("KEY110", studio(**knobs))
+    assert (result.name, result.severity) == ("failed", Severity.HIGH), said(result)
+    assert words in result.verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("knobs", "words"),
+    [
+        ({"lists": False}, "nothing shows the scopes of it"),
+        ({"limited": 429}, "429"),
+        ({"limited": 500}, "500"),
+    ],
+)
+def test_what_was_not_seen_is_neither_passed_nor_found(knobs: dict[str, Any], words: str) -> None:
+    result = judged_as_found("KEY110", studio(**knobs), patience=0)
+    assert result.name == "inconclusive", said(result)
+    assert words in result.verdict.reason
