@@ -15,7 +15,6 @@ from auth_conformance.model import (
     Impact,
     Inconclusive,
     Masked,
-    Need,
     Result,
     Rule,
     Severity,
@@ -24,86 +23,23 @@ from auth_conformance.model import (
 )
 from auth_conformance.probe import Missing, Probe, Scene, Unclear
 from auth_conformance.sdk import Check
-from auth_conformance.target import OF_ACCOUNTS, Target
+from auth_conformance.target import Target
+from auth_conformance.target.needs import unmet_need
 from auth_conformance.transports.recorder import METER, BudgetExceededError, Meter
 
 # How many reading checks run at the same time.
 CONCURRENT = 8
 # No single check may take longer than this, in seconds.
 LONGEST = 300.0
-# What a tester needs, not what a service has: without it a check is not tested, and never "not applicable".
-MEANS = frozenset(
-    {
-        Need.TWO_USERS,
-        Need.ADMIN,
-        Need.EXPENDABLE,
-        Need.CLOCK,
-        Need.DATABASE,
-        Need.SOURCE,
-        Need.OPENAPI,
-        Need.IN_PROCESS,
-        Need.LOGS,
-        Need.RESTART,
-        Need.LISTENER,
-        Need.MAILBOX,
-    }
-)
-
-# What a need is called in a sentence.
-NEEDED = {
-    Need.WITNESS: "an operation that names its caller",
-    Need.BEARER: "a bearer token",
-    Need.JWT: "tokens that are JWTs",
-    Need.TOKEN: "a token",
-    Need.API_KEY: "an API key",
-    Need.COOKIE: "a session cookie",
-    Need.TWO_SCHEMES: "two kinds of credential",
-    Need.TWO_USERS: "two accounts",
-    Need.ADMIN: "the account of an administrator",
-    Need.REGISTER: "the operation that registers accounts",
-    Need.EXPENDABLE: "an account that may be lost",
-    Need.LOGIN: "the login",
-    Need.LOGOUT: "the logout",
-    Need.REFRESH: "the operation that refreshes tokens",
-    Need.KEY_MANAGEMENT: "the operations that make and revoke API keys",
-    Need.OBJECTS: "objects that belong to one user",
-    Need.OPENAPI: "the OpenAPI document",
-    Need.SIGNING_KEY: "the key that signs the tokens",
-    Need.PUBLIC_KEY: "the public key of the tokens",
-    Need.CLOCK: "a clock that can be moved",
-    Need.DATABASE: "the database",
-    Need.SOURCE: "the source code",
-    Need.IN_PROCESS: "the application in this process",
-    Need.LOGS: "what the service logs",
-    Need.USER_MANAGEMENT: "the operations that manage users",
-    Need.SESSION_LIST: "the list of a user's sessions",
-    Need.RESTART: "a second process of the service",
-    Need.LISTENER: "an address of ours that the service can reach",
-    Need.WEBSOCKET: "a WebSocket",
-    Need.PASSWORD_CHANGE: "the operation that changes the password",
-    Need.RESET: "the operations that reset a forgotten password",
-    Need.VERIFY: "the operation that confirms an address",
-    Need.MAILBOX: "the mail that the service sends",
-}
 
 OnResult = Callable[[Result], None]
 
 
 def unmet(rule: Rule, target: Target, *, allow_disruptive: bool) -> Skipped | None:
     """Why the check cannot run here: not applicable with evidence, or not tested with a remedy."""
-    met = target.met_needs()
-    for need in rule.needs:
-        if need in met:
-            continue
-        if need in target.absent and need not in MEANS:
-            return Skipped(f"Not applicable: {target.absent[need]}", applicable=False)
-        remedy = target.remedies.get(need, "")
-        if target.nobody_known and need in OF_ACCOUNTS:
-            return Skipped(
-                "Not tested: it needs an account that can log in, and none is declared or could be registered.",
-                remedy,
-            )
-        return Skipped(f"Not tested: it needs {NEEDED[need]}, not known for this target.", remedy)
+    found = unmet_need(rule, target)
+    if found is not None:
+        return found
     if rule.impact is Impact.DISRUPTS and not allow_disruptive:
         return Skipped(
             "Not tested: it locks, deletes or floods, and nobody has allowed that on this target.",

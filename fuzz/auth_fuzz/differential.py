@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Credential, Kind
-from auth_conformance.model import Outcome, Role, Rule, Violation
+from auth_conformance.model import Need, Outcome, Role, Rule, Violation
 from auth_conformance.probe import Missing, Unclear
 from auth_conformance.transports.asgi import AsgiTransport, LifespanFailedError
 from auth_conformance.transports.wire import NoWire
@@ -208,7 +208,13 @@ class Differential:
             for credential in person.credentials.values()
         ]
         if not ended:
-            entry.absent = "nothing that can be ended was found"
+            known = self.world.target.logouts or self.world.target.keys
+            entry.absent = (
+                "what was logged out or revoked is alive before a restart already: FUZ301 says more"
+                if known
+                else "no logout and no revocation of keys is known"
+            )
+            entry.remedy = "" if known else self.world.target.remedies.get(Need.LOGOUT, "")
             return
         await transport.close()
         try:
@@ -253,7 +259,7 @@ class Differential:
             if self.world.target.login(logout.kind) is None or logout.refresh_field:
                 continue
             try:
-                session = await self.searcher.sign_in(person.account, logout.kind)
+                session = await self.searcher.session_of(person.account, logout.kind)
             except (Missing, Unclear):
                 continue
             answer = await self.searcher.call(

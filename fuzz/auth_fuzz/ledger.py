@@ -114,7 +114,8 @@ def _verdict(entry: Entry) -> Verdict:
         return Skipped(f"{UNREACHED}{'; '.join(entry.unreached)}", entry.remedy)
     if entry.tried:
         return Passed(_counted(entry.tried, entry.unit, entry.end), evidence, notes)
-    return Skipped(f"Not tested: {entry.absent or 'nothing of this kind was met'}.", entry.remedy)
+    why = entry.absent.removeprefix("Not tested: ").rstrip(".") or "nothing of this kind was met"
+    return Skipped(f"Not tested: {why}.", entry.remedy)
 
 
 def combined(results: Sequence[Result]) -> Result:
@@ -172,8 +173,9 @@ def _merged(verdicts: Sequence[Verdict]) -> Verdict:
     if passed:
         evidence = tuple(item for verdict in passed for item in verdict.evidence)[:SAMPLE]
         return Passed(_summed([verdict.reason for verdict in passed]), evidence, notes)
-    # The line that would change it is worth more than the first of the reasons.
-    return next((item for item in verdicts if isinstance(item, Skipped) and item.remedy), verdicts[0])
+    # The line that would change it is worth more than the first of the reasons, and a doubt more than an absence.
+    skipped = [verdict for verdict in verdicts if isinstance(verdict, Skipped)]
+    return max(skipped, key=lambda one: (bool(one.remedy), one.applicable), default=verdicts[0])
 
 
 def _counted(number: int, unit: str, end: str) -> str:

@@ -17,7 +17,9 @@ from auth_conformance.secret import Secret
 from auth_conformance.target import Account, Operation
 
 if TYPE_CHECKING:
-    from auth_conformance.probe import Answer
+    from auth_conformance.model import Rule
+    from auth_conformance.probe import Answer, Scene
+    from auth_conformance.probe.answers import Session
     from auth_conformance.transports.message import HttpRequest
 
 # A service that asks for more patience than this, in seconds, is not waited for.
@@ -65,6 +67,11 @@ class Searcher(Volleys, Rotation, Narrowing):
     throttled: int = 0
     _time: float = 0.0
 
+    def __init__(self, scene: Scene, rule: Rule) -> None:
+        super().__init__(scene, rule)
+        # The kinds of which each login of an account gives the same credential again.
+        self._same: set[Kind] = set()
+
     async def send(self, request: HttpRequest, **how: Any) -> Answer:
         """As the probe's own, at the pace of a search."""
         movable = self.scene.recorder.clock.movable
@@ -109,7 +116,7 @@ class Searcher(Volleys, Rotation, Narrowing):
             login = self.target.login(kind)
             if login is not None and person.account.password is not None:
                 try:
-                    session = await self.sign_in(person.account, kind)
+                    session = await self.session_of(person.account, kind)
                 except (Missing, Unclear) as conclusion:
                     trouble = conclusion
                     continue
@@ -127,6 +134,22 @@ class Searcher(Volleys, Rotation, Narrowing):
         if not person.credentials:
             raise trouble or Missing(f"No credential of {person.label} could be obtained.")
         await self.introduce(person)
+
+    async def session_of(self, account: Account, kind: Kind) -> Session:
+        """A new session; where each login gives the same credential again, that one. Raises Missing, Unclear.
+
+        What is searched for can be found with a credential that is not the search's alone, and what ends it is
+        followed by another login.
+        """
+        if kind not in self._same:
+            try:
+                return await self.sign_in(account, kind)
+            except Unclear:
+                session = await self.log_in(account, kind)
+                self._same.add(kind)
+        else:
+            session = await self.log_in(account, kind)
+        return replace(session, refresh=session.refresh or self.refresh_cookie(session.answer.reply))
 
     async def introduce(self, person: Person) -> None:
         """Learn whom the service takes the person for. Raises Unclear."""

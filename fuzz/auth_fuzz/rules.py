@@ -86,6 +86,7 @@ FOREIGN_READ = _rule(
     why="Whoever changes an id in the address reads what belongs to somebody else.",
     how="What one user made and the other's own list hides is asked for by its id, as the other user.",
     fix="Put the owner into the query: `select(Note).where(Note.id == note_id, Note.owner_id == user.id)`.",
+    needs=(Need.WITNESS, Need.TWO_USERS, Need.OBJECTS),
     references=(ASVS("8.2.2"), API(1), CWE(639)),
 )
 FOREIGN_WRITE = _rule(
@@ -100,6 +101,7 @@ FOREIGN_WRITE = _rule(
         "its own object."
     ),
     fix="Look the object up by id and owner before changing it, and answer 404 when there is none.",
+    needs=(Need.WITNESS, Need.TWO_USERS, Need.OBJECTS),
     references=(ASVS("8.2.2"), API(1), CWE(639)),
 )
 CRASH = _rule(
@@ -298,7 +300,7 @@ SERVER = _rule(
     how="The same requests are sent in process and through uvicorn, and the answers compared.",
     fix="Do not read authentication from what only one of them supplies (raw scope, root path, client address).",
     references=(ASVS("15.3.1"), CWE(436)),
-    needs=(Need.WITNESS,),
+    needs=(Need.WITNESS, Need.IN_PROCESS),
     impact=Impact.READS,
 )
 RESTART = _rule(
@@ -311,7 +313,7 @@ RESTART = _rule(
     how="Credentials are ended, the application is shut down and started again, and all are presented once more.",
     fix="Keep revocations where sessions and keys are kept: in the database.",
     references=(ASVS("7.4.1"), CWE(613)),
-    needs=(Need.WITNESS, Need.LOGIN),
+    needs=(Need.WITNESS, Need.LOGIN, Need.IN_PROCESS, Need.LOGOUT),
     impact=Impact.DISRUPTS,
 )
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Kind
-from auth_conformance.model import Errored, Exchange, Failed, Need, Result, Rule, Verdict
+from auth_conformance.model import Errored, Exchange, Failed, Need, Result, Rule, Skipped, Verdict
 from auth_conformance.probe import Missing, Scene, Unclear
+from auth_conformance.target.needs import unmet_need
 from auth_conformance.transports.recorder import METER, BudgetExceededError
 from auth_fuzz import rules
 from auth_fuzz.bridge import Bridge, HaltedError, in_thread
@@ -179,7 +180,7 @@ async def _one(  # noqa: PLR0917 - the parts of one step
 
 
 def _finished(result: Result, world: World) -> Result:
-    """Without secrets that became known later, and with the source line of the operation."""
+    """Without secrets that became known later, with the source line of the operation and what would change it."""
     again = world.scene.recorder.redactor.again
 
     def shown(exchanges: tuple[Exchange, ...]) -> tuple[Exchange, ...]:
@@ -192,6 +193,9 @@ def _finished(result: Result, world: World) -> Result:
         verdict = replace(verdict, violations=violations)
         seen = {item.number: item for violation in violations for item in violation.evidence}
         origins = world.scene.recorder.origins(list(seen.values()))
+    if isinstance(verdict, Skipped) and not verdict.remedy:
+        # What was never met may be what nobody can meet here, or what a line of configuration would make known.
+        verdict = unmet_need(result.rule, world.target) or verdict
     operation = world.target.operation(result.operation or "")
     source = operation.source if operation is not None else None
     return replace(result, verdict=verdict, source=source, origins=origins)
@@ -212,6 +216,7 @@ def _operation_part(operation: Operation, weight: float) -> Part:
             world, operation, ledger, bridge, seed=seed, examples=max(8, budget.examples // 8)
         )
         await in_thread(found.run, bridge)
+        ledger.of(rules.FOREIGN_WRITE).absent = "no change of a thing that one user owns was met"
         entry = ledger.of(rules.REACH)
         entry.unit, entry.end = "operation", "reached"
         if found.reach.validated:

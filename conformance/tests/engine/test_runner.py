@@ -32,10 +32,11 @@ from auth_conformance.model import (
 )
 from auth_conformance.probe import Missing, Probe, Scene, Unclear
 from auth_conformance.probe.scene import Crash
-from auth_conformance.runner import NEEDED, run_all, run_check
+from auth_conformance.runner import run_all, run_check
 from auth_conformance.sdk import Check
 from auth_conformance.secret import Secret
 from auth_conformance.target import Operation, Target
+from auth_conformance.target.needs import NEEDED
 from auth_conformance.testing import FAST_HASHING, find_flaw
 from auth_conformance.transports.message import HttpRequest, RawReply, no_answer
 from auth_conformance.transports.recorder import Recorder

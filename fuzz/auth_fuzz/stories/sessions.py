@@ -47,10 +47,16 @@ class Sessions(Ground):
         learn(credential.value)
         for _, value in (*credential.companions, *credential.crumbs):
             learn(Secret(value))
-        if any(
-            item.credential is not None and item.credential.value == credential.value for item in self.held
-        ):
-            return None  # tokens of one second are one token: it is in the book already
+        known = next(
+            (item for item in self.held if item.credential and item.credential.value == credential.value),
+            None,
+        )
+        if known is not None:
+            # It is in the book already: tokens of one second are one token, and some services give one for good.
+            # What was ended may have begun again with this login.
+            if known.holding.life is Life.DEAD:
+                known.holding.life, known.holding.expires = Life.EITHER, None
+            return None
         family = self.book.family()
         self.book.logged_in(name, family)
         held = self._keep(name, kind.value, family, credential, _expiry(credential, answer, self._now()))
