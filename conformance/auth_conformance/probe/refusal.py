@@ -204,13 +204,15 @@ class Refusal(Core):
         reason = f"{tally.delivered} attacks on {where} refused; the live credential got in before and after."
         return Passed(reason, evidence, notes)
 
-    def decided(self, violations: Sequence[Violation], doubts: Sequence[str], reason: str) -> Verdict:
+    def decided(
+        self, violations: Sequence[Violation], doubts: Sequence[str], reason: str, remedy: str = ""
+    ) -> Verdict:
         """Failed with all violations, else Inconclusive with the first doubt, else Passed for that reason."""
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if violations:
             return Failed(tuple(violations), evidence, notes)
         if doubts:
-            return Inconclusive(doubts[0], "", evidence, notes)
+            return Inconclusive(doubts[0], remedy, evidence, notes)
         return Passed(reason, evidence, notes)
 
     @staticmethod

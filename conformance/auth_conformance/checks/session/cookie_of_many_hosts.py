@@ -1,7 +1,7 @@
 """SES105."""
 
 from auth_conformance.oracles.cookies import LONGEST_PAIR
-from auth_conformance.probe.cookies import CookieLine
+from auth_conformance.probe.cookietours import CookieLine
 from auth_conformance.sdk import ASVS, CWE, RFC, WSTG, Impact, Need, Probe, Severity, Verdict, check
 
 

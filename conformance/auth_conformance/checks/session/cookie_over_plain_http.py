@@ -29,7 +29,7 @@ async def cookie_over_plain_http(probe: Probe) -> Verdict:
     Why: a browser sends a cookie without `Secure` over http too, where one picture from `http://your-site/`
         is enough for everybody on the way to read it.
     How: find the session cookie by leaving cookies out until the witness refuses, then read each Set-Cookie
-        line for it from login, witness, refresh and logout, twice.
+        line for it from every login, witness, refresh, confirmed password and logout, twice.
     Fix: `response.set_cookie("session", value, secure=True, httponly=True, samesite="lax")`, or for Starlette's
         `SessionMiddleware` the argument `https_only=True`, which is off by default.
     """

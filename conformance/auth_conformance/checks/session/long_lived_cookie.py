@@ -1,6 +1,6 @@
 """SES106."""
 
-from auth_conformance.probe.cookies import CookieLine
+from auth_conformance.probe.cookietours import CookieLine
 from auth_conformance.sdk import ASVS, CWE, RFC, WSTG, Impact, Need, Probe, Severity, Verdict, check
 
 # What nobody declared: half a day for a session, a month for what renews it (checklist SES106).

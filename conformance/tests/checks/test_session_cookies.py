@@ -1,0 +1,203 @@
+"""SES102 to SES106 where there are more doors than one, a readable CSRF cookie for everything, or a step that fails."""
+
+import secrets
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import pytest
+from checks.judging import judged_as_found, said
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.security import APIKeyCookie, HTTPBearer
+from pydantic import BaseModel
+from services.people import PEOPLE
+
+SOUND = {"secure": True, "httponly": True, "samesite": "strict", "path": "/"}
+
+
+class Again(BaseModel):
+    password: str
+
+
+class Login(BaseModel):
+    username: str
+    password: str
+
+
+def gallery(  # noqa: C901 - a service is many handlers, and knobs are branches
+    *,
+    session: Mapping[str, Any] = SOUND,
+    refresh: Mapping[str, Any] = SOUND,
+    confirmed: Mapping[str, Any] = SOUND,
+    tells_new: bool = False,
+    double_submit: bool = False,
+    worn: tuple[str, int] = ("", 0),
+) -> FastAPI:
+    """Apps log in at /token: a bearer token, renewed by a cookie. Browsers log in at /session: a session cookie.
+
+    `session`, `refresh` and `confirmed` are the attributes of the cookies, the last those of a session that was
+    confirmed by the password. `tells_new`: who renews reads the new refresh token in the body as well.
+    `double_submit`: every request with a session repeats the cookie `csrf_token` in a header. `worn` is a path
+    and how often it is answered: nobody gets an answer later.
+    """
+    app, calls = FastAPI(), dict[str, int]()
+    sessions, tokens, chain = dict[str, str](), dict[str, str](), dict[str, str]()
+    bearer, cookie = HTTPBearer(auto_error=False), APIKeyCookie(name="__Host-sid", auto_error=False)
+
+    @app.middleware("http")
+    async def doors(request: Request, proceed: Any) -> Response:
+        calls[request.url.path] = calls.get(request.url.path, 0) + 1
+        if request.url.path == worn[0] and calls[request.url.path] > worn[1]:
+            return JSONResponse({"detail": "out of order"}, 502)
+        crumb = request.cookies.get("csrf_token")
+        if double_submit and "__Host-sid" in request.cookies and request.headers.get("x-csrf-token") != crumb:
+            return JSONResponse({"detail": "no CSRF token"}, 403)
+        answer: Response = await proceed(request)
+        return answer
+
+    def caller(sid: Annotated[str | None, Depends(cookie)], token: Annotated[Any, Depends(bearer)]) -> str:
+        name = tokens.get(token.credentials) if token is not None else sessions.get(sid or "")
+        if name is None:
+            raise HTTPException(401, "nobody", {"WWW-Authenticate": "Bearer"})
+        return name
+
+    Caller = Annotated[str, Depends(caller)]  # noqa: N806 - a type
+
+    def known(who: Login) -> str:
+        if PEOPLE.get(who.username) != who.password:
+            raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
+        return who.username
+
+    def renewed(response: Response, name: str) -> dict[str, str]:
+        token, following = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        tokens[token], chain[following] = name, name
+        response.set_cookie("__Host-refresh_token", following, **refresh)
+        told = {"refreshed": following} if tells_new and response.headers.get("x-renewed") else {}
+        return {"access_token": token, "token_type": "bearer", **told}
+
+    @app.post("/token")
+    def token(who: Login, response: Response) -> dict[str, str]:
+        return renewed(response, known(who))
+
+    @app.post("/token/refresh")
+    def renew(
+        response: Response,
+        text: Annotated[str | None, Depends(APIKeyCookie(name="__Host-refresh_token", auto_error=False))],
+    ) -> dict[str, str]:
+        name = chain.pop(text or "", None)
+        if name is None:
+            raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
+        response.headers["X-Renewed"] = "yes"
+        return renewed(response, name)
+
+    @app.post("/session")
+    def log_in(who: Login, response: Response) -> dict[str, str]:
+        sessions[sid := secrets.token_urlsafe(32)] = known(who)
+        response.set_cookie("__Host-sid", sid, **session)
+        if double_submit:
+            response.set_cookie("csrf_token", secrets.token_urlsafe(16), secure=True, samesite="strict")
+        return {"hello": who.username}
+
+    @app.post("/session/confirm-password")
+    def confirm(body: Again, request: Request, response: Response, name: Caller) -> dict[str, str]:
+        if PEOPLE[name] != body.password:
+            raise HTTPException(403, "no")
+        sessions.pop(request.cookies.get("__Host-sid", ""), None)
+        sessions[sid := secrets.token_urlsafe(32)] = name
+        response.set_cookie("__Host-sid", sid, **confirmed)
+        return {"hello": name}
+
+    @app.get("/me")
+    def me(name: Caller) -> dict[str, str]:
+        return {"username": name}
+
+    @app.post("/logout")
+    def log_out(request: Request, name: Caller) -> dict[str, str]:
+        sessions.pop(request.cookies.get("__Host-sid", ""), None)
+        return {"bye": name}
+
+    return app
+
+
+def without(name: str) -> dict[str, Any]:
+    return {key: value for key, value in SOUND.items() if key != name}
+
+
+CODES = ("SES102", "SES103", "SES104", "SES105", "SES106")
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_both_doors_are_looked_at(code: str) -> None:
+    result = judged_as_found(code, gallery())
+    assert result.name == "passed", said(result)
+    assert "__Host-sid" in result.verdict.reason
+    assert "__Host-refresh_token" in result.verdict.reason
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_csrf_cookie_that_every_request_repeats_in_a_header_is_no_session(code: str) -> None:
+    """It has to be read by scripts for that, and has no prefix, though nobody gets in without it."""
+    result = judged_as_found(code, gallery(double_submit=True))
+    assert result.name == "passed", said(result)
+    assert "csrf_token" not in result.verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("code", "knobs", "where"),
+    [
+        ("SES102", {"session": without("secure")}, "POST /session sets"),
+        ("SES103", {"session": without("httponly")}, "POST /session sets"),
+        ("SES103", {"refresh": without("httponly")}, "POST /token sets"),
+        ("SES103", {"tells_new": True}, "POST /token/refresh: the body"),
+        ("SES104", {"session": {**SOUND, "samesite": None}}, "POST /session sets"),
+        ("SES104", {"confirmed": {**SOUND, "samesite": None}}, "POST /session/confirm-password sets"),
+        ("SES105", {"confirmed": {**SOUND, "domain": "example.com"}}, "POST /session/confirm-password sets"),
+        ("SES106", {"session": {**SOUND, "max_age": 90_000}}, "POST /session sets"),
+    ],
+)
+def test_what_is_wrong_behind_any_door_is_found(code: str, knobs: dict[str, Any], where: str) -> None:
+    result = judged_as_found(code, gallery(**knobs))
+    assert result.name == "failed", said(result)
+    assert result.verdict.reason.startswith(where), said(result)
+
+
+@pytest.mark.parametrize("path", ["/token/refresh", "/session/confirm-password"])
+def test_a_step_that_fails_leaves_a_doubt(path: str) -> None:
+    """Discovery takes the first call at most: what the operation sets when it is asked again, nobody sees."""
+    result = judged_as_found("SES102", gallery(worn=(path, 1)))
+    assert result.name == "inconclusive", said(result)
+    assert f"POST {path} was refused" in result.verdict.reason
+
+
+def test_a_refused_step_does_not_hide_what_was_seen() -> None:
+    result = judged_as_found("SES102", gallery(worn=("/token/refresh", 1), session=without("secure")))
+    assert result.name == "failed", said(result)
+
+
+def test_nobody_at_home_after_the_tours_is_a_doubt() -> None:
+    """The last steps of a tour may have been answered by something else: the closing control sees that."""
+    seen = dict[str, int]()
+    app = gallery()
+
+    @app.middleware("http")
+    async def count(request: Request, proceed: Any) -> Response:
+        seen[request.url.path] = seen.get(request.url.path, 0) + 1
+        return await proceed(request)
+
+    assert judged_as_found("SES102", app).name == "passed"
+    result = judged_as_found("SES102", gallery(worn=("/session", seen["/session"] - 1)))
+    assert result.name == "inconclusive", said(result)
+
+
+def test_a_change_that_wants_an_unknown_csrf_token_is_told_how_to_declare_it() -> None:
+    app = gallery()
+
+    @app.middleware("http")
+    async def shield(request: Request, proceed: Any) -> Response:
+        if request.url.path.endswith("confirm-password") and request.headers.get("x-nonce") is None:
+            return JSONResponse({"detail": "say where you come from"}, 403)
+        return await proceed(request)
+
+    result = judged_as_found("SES104", app)
+    assert result.name == "inconclusive", said(result)
+    assert "csrf_header" in result.verdict.remedy
