@@ -11,21 +11,24 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.model import Outcome, Role, Verdict
 from auth_conformance.probe.core import Unclear
-from auth_conformance.probe.knocking import Knocking, Tally, is_json, with_member
+from auth_conformance.probe.knocking import Knocking, Tally, with_member
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from auth_conformance.credentials import Credential
     from auth_conformance.probe.core import Answer
-    from auth_conformance.target import Account, Login
+    from auth_conformance.target import Account, Login, Operation
     from auth_conformance.transports.message import HttpRequest
 
 _SIZES = (1_000, 100_000, 1_000_000, 5_000_000)
 _TWICE = 2
 # A password may take so many times as long as the same bytes in a member that nobody reads, and so long at all.
 _FACTOR, _LONGEST, _COUNTS = 5.0, 5.0, 0.25
-_TOGETHER = 10
+_TOGETHER, _ACCOUNTS = 10, 3
+# So many of them must have been worked on: what a limit turns away is quick.
+_ENOUGH = 6
 _ROUNDS = 12
 _BLOCKED, _NOTICED = 10.0, 0.1
 _CORES = 2
@@ -35,10 +38,11 @@ _TOO_LONG = {400, 413, 414, 422, 431}
 
 @dataclass(frozen=True, slots=True)
 class _Sized:
+    """A place that takes a password. `make` gives an account, its request, and a twin of that for another one."""
+
     words: str
     operation: str
-    big: HttpRequest
-    twin: HttpRequest | None
+    make: Callable[[], tuple[Account, HttpRequest, Account, HttpRequest | None]]
 
 
 class Bounds(Knocking):
@@ -61,58 +65,53 @@ class Bounds(Knocking):
         )
 
     def _sized(self, login: Login, account: Account, size: int) -> Iterator[_Sized]:
-        """Each place that takes a password, one after the other: together their requests would fill the memory."""
+        """Each place that takes a password.
+
+        At registration each request has a name of its own: of one that is taken nothing is hashed.
+        """
         text, short = Secret("a1B-" * (size // 4)), Secret(self.password())
         self.scene.recorder.redactor.learn(short)
+        words = f"a password of {len(text.reveal())} characters"
+
+        def at_login() -> tuple[Account, HttpRequest, Account, HttpRequest | None]:
+            twin = self._twin(login.request(account.username, short), text)
+            return account, login.request(account.username, text), account, twin
+
+        yield _Sized(f"{words} at login", login.operation.name, at_login)
         register = self.target.register
-        yield self._beside_twin(
-            "at login",
-            login.operation.name,
-            text,
-            login.request(account.username, text),
-            login.request(account.username, short),
-        )
-        if register is not None:
-            fresh = self.unborn(text)
-            yield self._beside_twin(
-                "at registration",
-                register.operation.name,
-                text,
-                register.request(fresh.username, text),
-                register.request(fresh.username, short),
-            )
+        if register is None:
+            return
+
+        def at_registration() -> tuple[Account, HttpRequest, Account, HttpRequest | None]:
+            one, other = self.unborn(text), self.unborn(short)
+            twin = self._twin(register.request(other.username, short), text)
+            return one, register.request(one.username, text), other, twin
+
+        yield _Sized(f"{words} at registration", register.operation.name, at_registration)
 
     @staticmethod
-    def _beside_twin(
-        where: str, operation: str, text: Secret, request: HttpRequest, plain: HttpRequest
-    ) -> _Sized:
-        """The request, and one that carries as many bytes where nobody looks."""
-        twin = with_member(plain, "ignored", text.reveal()) if is_json(plain) or plain.body else None
-        return _Sized(f"a password of {len(text.reveal())} characters {where}", operation, request, twin)
+    def _twin(plain: HttpRequest, text: Secret) -> HttpRequest | None:
+        """The request with as many bytes where nobody looks."""
+        return with_member(plain, "ignored", text.reveal()) if plain.body else None
 
     async def _weigh_size(self, sized: _Sized, size: int, tally: Tally) -> None:
         took: list[float] = []
-        twins: list[float] = []
+        twins: list[Answer] = []
         answers: list[Answer] = []
         for _ in range(_TWICE):
-            if sized.twin is not None:
-                twin = await self.send(
-                    sized.twin,
-                    label=f"control: {size} characters in a member that nobody reads",
-                    role=Role.CONTROL,
-                    operation=sized.operation,
-                    patient=False,
-                )
-                twins.append(twin.reply.took)
-            answer = await self.send(
-                sized.big, label=sized.words, role=Role.ATTACK, operation=sized.operation, patient=False
-            )
-            answers.append(answer)
-            took.append(answer.reply.took)
+            one, big, other, same = sized.make()
+            if same is not None:
+                label = f"control: {size} characters in a member that nobody reads"
+                twins.append(await self._weighed(sized, other, same, label, Role.CONTROL))
+            answers.append(await self._weighed(sized, one, big, sized.words, Role.ATTACK))
+            took.append(answers[-1].reply.took)
         if all(answer.outcome is Outcome.CRASHED for answer in answers):
             tally.violate(sized.operation, f"{sized.operation} breaks on {sized.words}.", *answers)
             return
-        if any(answer.outcome is Outcome.THROTTLED for answer in answers):
+        if any(answer.outcome is Outcome.CRASHED for answer in answers):
+            tally.doubt(f"{sized.operation}: {sized.words} got no orderly answer once ({answers[0].why}).")
+            return
+        if any(answer.outcome is Outcome.THROTTLED for answer in (*answers, *twins)):
             tally.doubt(f"{sized.operation}: {sized.words} was limited.", "rate = 1  # requests per second")
             return
         if not all([await self._reaching(answer) for answer in answers]):
@@ -120,7 +119,7 @@ class Bounds(Knocking):
                 f"{sized.operation}: {sized.words} was answered {answers[0].status} by something before the service."
             )
             return
-        quickest, usual = min(took), max(twins, default=_LONGEST)
+        quickest, usual = min(took), max((twin.reply.took for twin in twins), default=_LONGEST)
         slow = quickest > _LONGEST or (bool(twins) and quickest > _FACTOR * usual and quickest > _COUNTS)
         if slow:
             message = (
@@ -130,6 +129,15 @@ class Bounds(Knocking):
         else:
             tally.delivered += 1
 
+    async def _weighed(
+        self, sized: _Sized, account: Account, request: HttpRequest, label: str, role: Role
+    ) -> Answer:
+        answer = await self.send(request, label=label, role=role, operation=sized.operation, patient=False)
+        register = self.target.register
+        if register is not None and sized.operation == register.operation.name and answer.reply.granted:
+            self.scene.made_accounts.append((account, None))
+        return answer
+
     async def _reaching(self, answer: Answer) -> bool:
         """Whether the application, or a bound on lengths, has answered: whom a filter turns away says nothing."""
         login = self.logins()[0]
@@ -138,38 +146,47 @@ class Bounds(Knocking):
 
     async def _leave_room(self, login: Login, account: Account, tally: Tally) -> None:
         """Others are answered while ten logins are hashed: hashing has left the event loop."""
-        public = self.target.public
-        if public is None:
-            self.notes.append("no public operation is known: logins at the same time were not tried")
+        polled = self.target.public or (self.target.witness.operation if self.target.witness else None)
+        if (os.cpu_count() or 1) < _CORES or polled is None:
+            why = "nothing that answers is known" if polled is None else "this machine has one core"
+            tally.doubt(f"{why}: logins at the same time were not tried")
             return
-        if (os.cpu_count() or 1) < _CORES:
-            self.notes.append("this machine has one core: logins at the same time were not tried")
-            return
-        alone = [await self._polled() for _ in range(_ROUNDS)]
+        reader = None if self.target.public is not None else await self.credential()
+        alone = [await self._polled(polled, reader) for _ in range(_ROUNDS)]
         worst: list[float] = []
         for attempt in range(_TWICE):
-            others = [await self.another_victim() if attempt else account for _ in range(1)]
-            crowd = [self._one_of_many(login, others[0]) for _ in range(_TOGETHER)]
-            busy = asyncio.gather(*crowd)
-            polled = [await self._polled() for _ in range(_ROUNDS)]
-            await busy
-            worst.append(_p95(polled))
+            # Few wrong logins for each account: a limit on guesses would turn the others away.
+            first = await self.another_victim() if attempt else account
+            crowd_of = [first, *[await self.another_victim() for _ in range(_ACCOUNTS - 1)]]
+            busy = asyncio.gather(
+                *(self._one_of_many(login, crowd_of[number % _ACCOUNTS]) for number in range(_TOGETHER))
+            )
+            times = [await self._polled(polled, reader) for _ in range(_ROUNDS)]
+            crowd = await busy
+            worst.append(_p95(times))
+            working = [answer for answer in crowd if answer.judgement is None]
+            if len(working) < _ENOUGH:
+                tally.doubt(
+                    f"{login.operation.name}: of {_TOGETHER} logins at once {_TOGETHER - len(working)} were not "
+                    f"worked on ({next(answer.why for answer in crowd if answer.judgement)})."
+                )
+                return
         usual = statistics.median(alone)
         if min(worst) > _BLOCKED * _p95(alone) and min(worst) > _NOTICED:
             message = (
-                f"{public.name} answers in {usual * 1000:.0f} ms, and in {min(worst) * 1000:.0f} ms while "
+                f"{polled.name} answers in {usual * 1000:.0f} ms, and in {min(worst) * 1000:.0f} ms while "
                 f"{_TOGETHER} logins are hashed: they block the event loop."
             )
-            tally.violate(login.operation.name, message)
-        else:
-            tally.delivered += 1
+            tally.violate(login.operation.name, message, *working)
 
-    async def _polled(self) -> float:
-        if self.target.public is None:
-            raise Unclear("No public operation is known.")
+    async def _polled(self, operation: Operation, reader: Credential | None) -> float:
+        """How long a plain read takes. Raises Unclear where it was not answered: a refusal is quick."""
         started = time.perf_counter()
-        await self.call(self.target.public, label="poll a public operation", role=Role.CONTROL)
-        return time.perf_counter() - started
+        answer = await self.call(operation, reader, label="poll something that answers", role=Role.CONTROL)
+        took = time.perf_counter() - started
+        if not answer.reply.ok:
+            raise Unclear(f"{operation.name} stopped answering ({answer.why or answer.status}).")
+        return took
 
     async def _one_of_many(self, login: Login, account: Account) -> Answer:
         return await self.send(

@@ -69,12 +69,15 @@ class KeyExpiry(Expiry):
         )
         await self.must_live(witness, endless.credential, baseline, "before")
         await self.must_live(witness, key.credential, baseline, "before the end")
-        odd = await self._keys_with_odd_ends(keys, field, made)
-        violations = await self._keys_already_over(odd, witness, baseline)
+        doubts: list[str] = []
+        odd = await self._keys_with_odd_ends(keys, field, made, doubts)
+        violations = await self._keys_already_over(odd, witness, baseline, doubts)
         ending = {"a key": key}
         if movable:
             zoned = {name: odd[name] for name in ("with the offset +14:00", "without a zone") if name in odd}
             ending |= {f"a key whose end was given {name}": item for name, item in zoned.items()}
+        else:
+            doubts += _shifted(odd, self._clock_now())
         late = await self._keys_after_end(ending, witness, baseline)
         await self.must_live(witness, endless.credential, baseline, "by the moved clock", moved=late[0].moved)
         accepted = [item for item in late if item.answer.accepted]
@@ -84,11 +87,10 @@ class KeyExpiry(Expiry):
         await self.must_live(witness, endless.credential, baseline, "after")
         if violations:
             return Failed(tuple(violations), tuple(self.evidence), tuple(self.notes))
-        unclear = next((item for item in late if not item.answer.rejected), None)
-        if unclear is not None:
-            return Inconclusive(
-                f"{unclear.attempt.label}: {unclear.answer.why}", "", tuple(self.evidence), tuple(self.notes)
-            )
+        unclear = [f"{item.attempt.label}: {item.answer.why}" for item in late if not item.answer.rejected]
+        if unclear or doubts:
+            first, *more = (*unclear, *doubts)
+            return Inconclusive(first, "", tuple(self.evidence), (*self.notes, *more))
         how = "by a moved clock" if movable else "after waiting"
         reason = (
             f"A key worked before its end and not {late[0].seconds:g} s after it ({how}), while a key with another "
@@ -134,7 +136,7 @@ class KeyExpiry(Expiry):
         raise problem or Missing("Not tested: keys live too long to wait for.", self._remedy(Need.CLOCK))
 
     async def _keys_with_odd_ends(
-        self, keys: KeyManagement, field: str, made: list[MadeKey]
+        self, keys: KeyManagement, field: str, made: list[MadeKey], doubts: list[str]
     ) -> dict[str, MadeKey]:
         """Make keys with ends that a careless reader gets wrong; those that the service refuses are missing."""
         schema = _schema_of(keys, field)
@@ -143,12 +145,14 @@ class KeyExpiry(Expiry):
             if isinstance(value, str) and "string" not in _types(schema):
                 continue
             answer = await self._create_key(keys, field, value)
+            if answer.judgement is not None:
+                doubts.append(f"{keys.create.name} with an end {name}: {answer.why}.")
             if (key := self._kept_key(keys, answer, end, made)) is not None:
                 odd[name] = key
         return odd
 
     async def _keys_already_over(
-        self, odd: Mapping[str, MadeKey], witness: Witness, baseline: Baseline
+        self, odd: Mapping[str, MadeKey], witness: Witness, baseline: Baseline, doubts: list[str]
     ) -> list[Violation]:
         """Present the keys that were over when they were made."""
         violations = []
@@ -166,6 +170,8 @@ class KeyExpiry(Expiry):
             answer = await self.attempt(witness, attempt, baseline)
             if answer.accepted:
                 violations.append(await self._late_again(Late(HOUR, attempt, answer), witness, baseline))
+            elif not answer.rejected:
+                doubts.append(f"{attempt.label}: {answer.why}")
         return violations
 
     async def _keys_after_end(
@@ -289,6 +295,17 @@ def _spelled(schema: Mapping[str, Any], end: float) -> list[object]:
     if "string" in types:
         return [text, *(numbers if types & {"integer", "number"} else [])]
     return numbers
+
+
+def _shifted(odd: Mapping[str, MadeKey], now: float) -> list[str]:
+    """What the service itself says of an end that it took: hours late is a doubt where nobody can wait for it."""
+    found = []
+    for name, key in odd.items():
+        told = [item.at for item in moments(key.answer.reply.json, now) if item.ahead > 1]
+        if key.end is not None and told and min(abs(at - key.end) for at in told) > HOUR / 2:
+            hours = (min(told, key=lambda at: abs(at - (key.end or 0.0))) - key.end) / HOUR
+            found.append(f"A key with an end {name} is said to end {hours:+.1f} h from it.")
+    return found
 
 
 def _odd_values(now: float) -> dict[str, tuple[object, float | None]]:

@@ -1,0 +1,80 @@
+"""CRD105 at registrations that tell of taken names first, at limited logins, and where nothing is public."""
+
+import asyncio
+import secrets
+import time
+from typing import Annotated, Any
+
+import pytest
+from checks.judging import judged_as_found, said
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
+from services.people import PEOPLE
+
+Bearer = Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]
+
+
+class Person(BaseModel):
+    username: str
+    password: str
+
+
+def library(*, costly: bool = False, most_wrong: int = 1_000, blocks: bool = False) -> FastAPI:
+    """`costly` hashing grows with the length; `most_wrong` guesses are looked at; `blocks` hashes on the loop."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    people, logins, wrong = dict(PEOPLE), dict[str, str](), dict[str, int]()
+
+    @app.post("/join", status_code=201)
+    async def join(who: Person) -> dict[str, str]:
+        if who.username in people:
+            raise HTTPException(409, "taken")
+        await asyncio.sleep(len(who.password) / 4e6 if costly else 0)
+        people[who.username] = who.password
+        return {"username": who.username}
+
+    @app.post("/login")
+    async def login(who: Person) -> dict[str, str]:
+        if wrong.get(who.username, 0) >= most_wrong:
+            raise HTTPException(429, "too often")
+        if blocks:
+            time.sleep(0.03)  # noqa: ASYNC251 - that is the flaw
+        else:
+            await asyncio.sleep(0.01)
+        if people.get(who.username) != who.password:
+            wrong[who.username] = wrong.get(who.username, 0) + 1
+            raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
+        token = secrets.token_urlsafe(24)
+        logins[token] = who.username
+        return {"access_token": token}
+
+    @app.get("/me")
+    async def me(bearer: Bearer) -> dict[str, str]:
+        if bearer.credentials not in logins:
+            raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
+        return {"username": logins[bearer.credentials]}
+
+    return app
+
+
+def test_work_that_does_not_grow_passes_where_nothing_is_public() -> None:
+    result = judged_as_found("CRD105", library(most_wrong=4))
+    assert result.name == "passed", said(result)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "words"),
+    [
+        ({"costly": True}, "POST /join works"),
+        ({"blocks": True}, "GET /me answers in"),
+    ],
+)
+def test_work_that_grows_or_stops_others_is_found(knobs: dict[str, Any], words: str) -> None:
+    result = judged_as_found("CRD105", library(**knobs))
+    assert result.name == "failed", said(result)
+    assert words in result.verdict.reason
+
+
+def test_logins_that_a_limit_turned_away_show_nothing() -> None:
+    result = judged_as_found("CRD105", library(blocks=True, most_wrong=1), patience=0)
+    assert result.name == "inconclusive", said(result)
