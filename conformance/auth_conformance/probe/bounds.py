@@ -102,8 +102,8 @@ class Bounds(Knocking):
             one, big, other, same = sized.make()
             if same is not None:
                 label = f"control: {size} characters in a member that nobody reads"
-                twins.append(await self._weighed(sized, other, same, label, Role.CONTROL))
-            answers.append(await self._weighed(sized, one, big, sized.words, Role.ATTACK))
+                twins.append(await self._timed_size(sized, other, same, label, Role.CONTROL))
+            answers.append(await self._timed_size(sized, one, big, sized.words, Role.ATTACK))
             took.append(answers[-1].reply.took)
         if all(answer.outcome is Outcome.CRASHED for answer in answers):
             tally.violate(sized.operation, f"{sized.operation} breaks on {sized.words}.", *answers)
@@ -129,7 +129,7 @@ class Bounds(Knocking):
         else:
             tally.delivered += 1
 
-    async def _weighed(
+    async def _timed_size(
         self, sized: _Sized, account: Account, request: HttpRequest, label: str, role: Role
     ) -> Answer:
         answer = await self.send(request, label=label, role=role, operation=sized.operation, patient=False)
