@@ -28,6 +28,8 @@ CAP = 300
 # many of them do not say when they end (slowapi), and without a login there is no run.
 LOGIN_PATIENCE = 65.0
 _STEPS = (1.0, 4.0, 10.0, 20.0, 30.0)
+# A gateway that limits requests by the second says 503 and not how long (nginx by default): seconds worth waiting.
+_BUSY = 4.0
 ABSENT = frozenset({404, 405, 410, 501})
 
 
@@ -78,7 +80,8 @@ class Scout:
         request = self._carrying(request, credential)
         sent = await self.ask(request, label)
         for step in _STEPS:
-            if sent.reply.status != HTTPStatus.TOO_MANY_REQUESTS:
+            busy = sent.reply.status == HTTPStatus.SERVICE_UNAVAILABLE and step <= _BUSY
+            if sent.reply.status != HTTPStatus.TOO_MANY_REQUESTS and not busy:
                 break
             told = sent.reply.header("retry-after") or ""
             seconds = float(told) if told.strip().isdecimal() else step

@@ -16,6 +16,8 @@ from auth_conformance.oracles.normalise import masked
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.holdings import Holding, Holdings
 from auth_conformance.probe.knocking import Knocking, Tally, with_member
+from auth_conformance.probe import lasting
+from auth_conformance.probe.lasting import IN_A_ROW, lasts
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
@@ -82,18 +84,30 @@ class Evasion(Holdings, Knocking):
         await self.right_login(login, account, "before")
         first: Answer | None = None
         most = self.target.policy.throttle_limit * 3 // 2
+        pause = 0.0 if self.target.in_process else 0.2
+        through, refused = 0, 0
+
+        async def limited() -> bool:
+            nonlocal through
+            answer = await self._wrong_try(login, account, "control: the limit holds")
+            through += answer.status not in _SIGNS
+            return answer.status in _SIGNS
+
         for number in range(1, most + 1):
             answer = await self._wrong_try(login, account, f"wrong password {number}")
             if answer.status in _SIGNS:
-                again = await self._wrong_try(login, account, "control: the limit holds")
-                if again.status not in _SIGNS or first is None:
-                    raise Unclear("The limit did not hold for two tries.")
-                return Blocked(account, number - 1, _said(first, account), answer)
-            if answer.judgement is not None:
+                refused += 1
+                if first is None and refused > IN_A_ROW:
+                    raise Unclear("The first wrong passwords met a limit already.")
+                if first is not None and await lasts(limited):
+                    return Blocked(account, through, _said(first, account), answer)
+                pause = lasting.CALM  # a limit on requests by the second is none on guesses
+            elif answer.judgement is not None:
                 raise Unclear(f"{login.operation.name} gave no orderly answer ({answer.why}).")
-            first = first or answer
-            if not self.target.in_process:
-                await asyncio.sleep(0.2)
+            else:
+                first = first or answer
+                through += 1
+            await asyncio.sleep(pause)
         raise Unclear(
             f"No answer said that a limit was reached in {most} tries: a silent limit cannot be told from none here."
         )
@@ -277,7 +291,11 @@ class Evasion(Holdings, Knocking):
             tally.doubt(f"{operation}: a burst was not tried: {reason}", reason.remedy)
             return
         await self.right_login(login, account, "before a burst")
+        await asyncio.sleep(lasting.CALM)  # a limit by the second has let up
         first = await self._wrong_try(login, account, "a wrong password before the burst")
+        if first.status in _SIGNS:
+            tally.doubt(f"{operation}: a burst was not tried: its first wrong password met a limit already.")
+            return
         normal = _said(first, account)
         count = limit + _TOGETHER + 5
         answers = await asyncio.gather(

@@ -72,6 +72,8 @@ class Scene:
     altered: set[str] = field(default_factory=set)
     shut: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     waited: float = 0.0
+    # Whether a 503 that named no time was over a second later: something in front limits requests so.
+    lets_up: bool = False
     # The loopback address that requests come from which name none: another one once a limit was met.
     caller: str | None = None
     # What stands above objects in their paths: by account, and by the id of an object. Who stands below the same.

@@ -9,6 +9,7 @@ import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Exchange, Inconclusive, Outcome, Reply, Role
@@ -117,7 +118,7 @@ class Sending(Chance):
 
         if not patient:
             self.scene.recorder.pace.rushed()
-        sent, judgement = await self._let_through(request, once, _WAITS if patient else 0)
+        sent, judgement = await self._let_through(request, once, _WAITS if patient else 0, role)
         if theirs and patient:
             request, sent, judgement = await self._by_another_caller(
                 request, once, sent, judgement, entering=entering
@@ -186,15 +187,30 @@ class Sending(Chance):
         request: HttpRequest,
         once: Callable[[HttpRequest], Awaitable[tuple[Sent, Judgement | None]]],
         waits: int,
+        role: Role,
     ) -> tuple[Sent, Judgement | None]:
         """What `once` sends; sent again, at most `waits` times, while a limit worth waiting for refuses it."""
         sent, judgement = await once(request)
-        for _ in range(waits):
-            throttled = judgement is not None and judgement.outcome is Outcome.THROTTLED
-            if not throttled or not await self._waited(request, sent.reply):
+        for number in range(waits):
+            if not self._is_limit(sent.reply, judgement, number, role) or not await self._waited(
+                request, sent.reply
+            ):
                 break
+            busy = sent.reply.status == HTTPStatus.SERVICE_UNAVAILABLE
             sent, judgement = await once(request)
+            self.scene.lets_up |= busy and sent.reply.status != HTTPStatus.SERVICE_UNAVAILABLE
         return sent, judgement
+
+    def _is_limit(self, reply: RawReply, judgement: Judgement | None, number: int, role: Role) -> bool:
+        """Whether this answer may be a limit that lets up.
+
+        A bare 503 is how nginx limits requests by the second. It may as well be what an attack has broken: an
+        attack is only tried again where an honest request was seen to get through a second later.
+        """
+        if judgement is not None and judgement.outcome is Outcome.THROTTLED:
+            return True
+        honest = role is not Role.ATTACK or self.scene.lets_up
+        return reply.status == HTTPStatus.SERVICE_UNAVAILABLE and honest and number == 0
 
     async def _waited(self, request: HttpRequest, reply: RawReply) -> bool:
         """Whether the limit is worth waiting for, and was waited for.

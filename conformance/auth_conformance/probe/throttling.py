@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,14 @@ from auth_conformance.credentials import Kind
 from auth_conformance.model import Exchange, Failed, Inconclusive, Outcome, Passed, Role, Verdict, Violation
 from auth_conformance.oracles.normalise import masked
 from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe import lasting
+from auth_conformance.probe.lasting import IN_A_ROW, lasts
 from auth_conformance.probe.sessions import Sessions
 from auth_conformance.secret import Secret
+from auth_conformance.transports.loopback import has_many_callers
 
 if TYPE_CHECKING:
+    from auth_conformance.credentials import Credential
     from auth_conformance.target import Account, Login
 
 # Requests on their way at the same time, and pause between groups of them at somebody else's machine: 5/s.
@@ -38,6 +42,20 @@ _SIGNS = {
     HTTPStatus.LOCKED: "423",
     HTTPStatus.SERVICE_UNAVAILABLE: "503",
 }
+_BEHIND = "# point the run at the service itself: something in front limits requests of every kind"
+
+
+@dataclass(slots=True)
+class Tempo:
+    """How fast guesses go: slower once a limit on requests by the second was met, which stops no guessing."""
+
+    together: int = TOGETHER
+    pause: float = 0.0
+    calm: bool = False
+
+    def calm_down(self) -> None:
+        """From now on one at a time, once a second."""
+        self.together, self.pause, self.calm = 1, lasting.CALM, True
 
 
 @dataclass(slots=True)
@@ -51,6 +69,8 @@ class Siege:
     lasting: str = ""
     changed: tuple[int, str] | None = None
     confirmed: int = 0
+    # Whether the tries on their way met a limit that let up at once.
+    passing: bool = False
     crashes: list[str] = field(default_factory=list)
     first: list[Answer] = field(default_factory=list)
     last: list[Answer] = field(default_factory=list)
@@ -71,10 +91,11 @@ class Throttling(Sessions):
         violations: list[Violation] = []
         doubts: list[str] = []
         passed: list[str] = []
+        tempo = Tempo(pause=0.0 if self.target.in_process else PAUSE)
         for login in self.distinct_logins():
             operation = login.operation.name
             try:
-                siege = await self._besiege(login)
+                siege = await self._besiege(login, tempo)
                 await self._must_be_open()
             except Unclear as reason:
                 # What one operation showed stands, whatever became of the next.
@@ -95,6 +116,8 @@ class Throttling(Sessions):
                     f"{operation} evaluated {siege.evaluated} wrong passwords for one account without slowing down, "
                     "and took the right one at once."
                 )
+                if tempo.calm:
+                    message += f" A limit on requests was met, and let through one every {tempo.pause:g} s."
                 violations.append(Violation(operation, message, None, siege.evidence))
         if self.target.keys is not None:
             await self._guess_keys()
@@ -108,24 +131,31 @@ class Throttling(Sessions):
     def _tries(self) -> int:
         return math.ceil(self.target.policy.throttle_limit * 1.5)
 
-    async def _besiege(self, login: Login) -> Siege:
+    async def _besiege(self, login: Login, tempo: Tempo) -> Siege:
+        if self.target.witness is not None:
+            await self.credential()  # later this address may be shut out
         victim = await self.victim()
         for when in ("before", "and again"):
-            if await self._right(login, victim, f"control {when}: the right password") is None:
+            label = f"control {when}: the right password"
+            if await self._right(login, victim, label, calm=True) is None:
                 raise Unclear(f"{login.operation.name} refused the right password of a new account.")
         siege = Siege()
         times: list[float] = []
         while siege.evaluated < self._tries() and siege.tried < 2 * self._tries() and siege.sign is None:
-            tries = (self._wrong(login, victim, siege.tried + place + 1) for place in range(TOGETHER))
+            tries = (self._wrong(login, victim, siege.tried + place + 1) for place in range(tempo.together))
+            siege.passing = False
             for answer in await asyncio.gather(*tries):
                 siege.tried += 1
                 if siege.sign is None:
                     await self._weigh(login, victim, siege, answer, times)
-            if not self.target.in_process:
-                await asyncio.sleep(PAUSE)
+            if siege.passing:
+                tempo.calm_down()
+                times.clear()
+            await asyncio.sleep(tempo.pause)
         if siege.sign is None:
             await self._final(login, victim, siege)
-        else:
+        if siege.sign is not None:
+            await self._must_spare_others(login, siege, tempo)
             await self._which_key(login)
         return siege
 
@@ -152,7 +182,7 @@ class Throttling(Sessions):
         slowed = self._slower(times)
         if status in _SIGNS and not (siege.first and siege.first[0].status == status):
             sign = _SIGNS[HTTPStatus(status)]
-            if not await self._holds(login, victim, siege):
+            if siege.passing or not await self._holds(login, victim, siege):
                 return
         elif slowed is not None:
             sign = slowed
@@ -192,33 +222,51 @@ class Throttling(Sessions):
             )
 
     async def _holds(self, login: Login, victim: Account, siege: Siege) -> bool:
-        """Whether a sign is more than a word: most tries meet it, and the right password does."""
+        """Whether a sign is more than a word: most tries meet it, also seldom ones, and the right password does."""
         if siege.confirmed >= CONFIRMED:
             return False
         siege.confirmed += 1
-        answers = [await self._wrong(login, victim, siege.tried + place + 1) for place in range(CONFIRMING)]
-        siege.tried += len(answers)
-        signs = [answer for answer in answers if answer.status in _SIGNS]
-        siege.evaluated += len(answers) - len(signs)
-        if 2 * len(signs) < len(answers):
+
+        async def refused() -> bool:
+            answer = await self._wrong(login, victim, siege.tried + 1)
+            siege.tried += 1
+            limited = answer.status in _SIGNS
+            siege.evaluated += not limited
+            return limited
+
+        met = [await refused() for _ in range(CONFIRMING)]
+        if 2 * sum(met) < len(met):
+            return False
+        if not await lasts(refused):
+            siege.passing = True
             return False
         return await self._right(login, victim, "the right password after the sign") is None
 
     async def _final(self, login: Login, victim: Account, siege: Siege) -> None:
         """After all tries: a right password that is refused now means a silent block."""
-        right = await self._right(login, victim, "the right password after all tries")
+        right = await self._right(login, victim, "the right password after all tries", calm=True)
         if right is None:
             await self._must_be_open()
             silent = siege.tried, "a silent block: the right password is refused too"
             siege.after, siege.sign = siege.changed or silent
             return
         siege.control = right
-        if await self._right(login, victim, "the right password, once more") is None:
+        if await self._right(login, victim, "the right password, once more", calm=True) is None:
             raise Unclear(f"{login.operation.name} took the right password once and then refused it.")
 
-    async def _right(self, login: Login, account: Account, label: str) -> Answer | None:
-        """Log in with the right password: the answer, or None when it was refused in an orderly way."""
-        answer = await self._try_password(login, account, account.password or Secret(""), label, Role.CONTROL)
+    async def _right(
+        self, login: Login, account: Account, label: str, *, calm: bool = False
+    ) -> Answer | None:
+        """Log in with the right password: the answer, or None when it was refused in an orderly way.
+
+        `calm` tries again a moment later where a limit answered, which may be one on requests.
+        """
+        for number in range(IN_A_ROW if calm else 1):
+            await asyncio.sleep(lasting.CALM if number else 0.0)
+            password = account.password or Secret("")
+            answer = await self._try_password(login, account, password, label, Role.CONTROL)
+            if answer.status not in _SIGNS:
+                break
         if answer.outcome is Outcome.CRASHED and answer.status != HTTPStatus.SERVICE_UNAVAILABLE:
             raise Unclear(f"{login.operation.name} gave no orderly answer to {label} ({answer.why}).")
         credential = login.read(answer.reply, account.label)
@@ -251,6 +299,46 @@ class Throttling(Sessions):
         live = await self.credential()
         baseline = await self.baseline(self.witness, live)
         await self.must_live(self.witness, live, baseline, "after")
+
+    async def _must_spare_others(self, login: Login, siege: Siege, tempo: Tempo) -> None:
+        """The limit counts guesses: as many requests of another kind meet none. Raises Unclear.
+
+        Who limits everything that an address asks for says nothing of guessing: from many addresses, or at the
+        pace that is let through, it goes on. Who shuts an address out because of its guesses does limit them.
+        """
+        if self.target.witness is None:
+            return
+        # What logs in again, if it has to, may have to come from another address.
+        name, besieged, live = login.operation.name, self.address, await self.alive()
+        if await self._is_served(live, besieged):
+            return
+        if not (self.target.in_process or has_many_callers(self.target.address)):
+            words = f"{name}: after {siege.tried} tries everything from this address was refused, not only guesses"
+            raise Unclear(f"{words}: whether guesses are what is counted could not be seen.", _BEHIND)
+        elsewhere = self.another_address()
+        for start in range(0, siege.tried, tempo.together):
+            together = min(tempo.together, siege.tried - start)
+            served = await asyncio.gather(*(self._is_served(live, elsewhere) for _ in range(together)))
+            if not all(served):
+                words = f"{name}: a limit on requests of every kind answered after {start + together} that guess nothing"
+                raise Unclear(f"{words}: whether guesses are limited could not be seen.", _BEHIND)
+            await asyncio.sleep(tempo.pause)
+
+    async def _is_served(self, live: Credential, address: str) -> bool:
+        """Whether the witness answers a live credential from this address."""
+        request = self.witness.operation.request().with_headers(*live.headers).with_query(*live.query)
+        for number in range(2):  # a limit by the second lets up
+            await asyncio.sleep(lasting.CALM if number else 0.0)
+            answer = await self.send(
+                replace(request, source=address),
+                label="control: a request that guesses nothing, from the same address",
+                role=Role.CONTROL,
+                operation=self.witness.operation.name,
+                patient=False,
+            )
+            if answer.reply.ok:
+                return True
+        return False
 
     async def _which_key(self, login: Login) -> None:
         """Note whether the limit holds for the account or for the client as well."""

@@ -9,7 +9,7 @@ from auth_conformance.sdk import API, ASVS, CWE, NIST, WSTG, Impact, Need, Probe
     title="Password guessing without limit",
     severity=Severity.HIGH,
     level=1,
-    budget=560,
+    budget=800,
     impact=Impact.DISRUPTS,
     needs=(Need.LOGIN, Need.EXPENDABLE),
     references=(
@@ -31,7 +31,8 @@ async def unlimited_password_guessing(probe: Probe) -> Verdict:
     Why: people choose passwords that stand in the first hundred of a list, and nobody notices the tries.
     How: register an account and send wrong passwords, four at a time, at each login operation, until the
         service answers 429, 423 or 503, answers otherwise and refuses the right password too, or becomes four
-        times slower; at most one and a half times `throttle_limit`. Then try the right password. Thirty
+        times slower; at most one and a half times `throttle_limit`. Then try the right password. A limit that
+        lets through who asks once a second, or that requests of any kind meet as well, is not taken for one. Thirty
         wrong reset and verification tokens and current passwords follow; short codes need a limit.
     Fix: count attempts per account before looking at the password, in a store that all workers share, for
         example with `limits`: `await limiter.hit(parse("10/15 minutes"), "login", email)`, else raise 429.

@@ -1,0 +1,128 @@
+"""CRD112 to CRD114 behind a gateway that limits requests: it slows floods down, and stops nobody who guesses."""
+
+import time
+from collections import Counter, defaultdict
+
+import pytest
+from checks.desk import front_desk
+from checks.judging import judged_as_found, said
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from services.people import PEOPLE
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+
+from auth_conformance.model import Failed, Inconclusive, Passed
+from auth_conformance.probe import lasting
+
+# What counts as a second here: the pauses of a check, and how soon the gateway lets the next request through.
+SECOND = 0.08
+ENDURED = 8
+FEW = {"throttle_limit": 20}
+
+
+@pytest.fixture(autouse=True)
+def _short_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lasting, "CALM", SECOND)
+
+
+class Newcomer(BaseModel):
+    username: str
+    password: str
+
+
+def counting(*, counts: bool) -> FastAPI:
+    """A service where people register; after eight wrong passwords an account is limited where it `counts` them."""
+    app, people, failures = FastAPI(), dict(PEOPLE), Counter[str]()
+
+    @app.post("/register", status_code=201)
+    def register(who: Newcomer) -> dict[str, str]:
+        people[who.username] = who.password
+        return {"username": who.username}
+
+    async def limit(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        if request.url.path != "/login":
+            return await call_next(request)
+        name = str((await request.json()).get("username"))
+        if counts and failures[name] >= ENDURED:
+            return JSONResponse({"detail": "locked"}, 429, {"Retry-After": "60"})
+        response = await call_next(request)
+        failures[name] += response.status_code == 401
+        return response
+
+    app.add_middleware(BaseHTTPMiddleware, dispatch=limit)
+    front_desk(app, people=people)
+    return app
+
+
+def by_the_second(app: FastAPI, status: int) -> FastAPI:
+    """Let through one request of an address every half second of ours; the others are refused with `status`."""
+    last: defaultdict[str, float] = defaultdict(float)
+
+    async def limit(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        caller, now = request.client.host if request.client else "", time.monotonic()
+        if request.url.path in ("/login", "/me") and now - last[caller] < SECOND / 2:
+            return Response("<h1>Slow down</h1>", status, media_type="text/html")
+        last[caller] = now
+        return await call_next(request)
+
+    app.add_middleware(BaseHTTPMiddleware, dispatch=limit)
+    return app
+
+
+def in_all(app: FastAPI, endured: int) -> FastAPI:
+    """Serve so many requests of an address to logins and pages, and no more."""
+    served: Counter[str] = Counter()
+
+    async def limit(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        caller = request.client.host if request.client else ""
+        if request.url.path in ("/login", "/me"):
+            served[caller] += 1
+        if served[caller] > endured:
+            return JSONResponse({"detail": "quota"}, 429)
+        return await call_next(request)
+
+    app.add_middleware(BaseHTTPMiddleware, dispatch=limit)
+    return app
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_limit_on_requests_is_none_on_guesses(status: int) -> None:
+    result = judged_as_found("CRD112", by_the_second(counting(counts=False), status), policy=FEW)
+    assert isinstance(result.verdict, Failed), said(result)
+    assert "limit on requests" in result.verdict.reason
+
+
+@pytest.mark.parametrize("code", ["CRD112", "CRD113"])
+def test_a_limit_on_guesses_behind_one_on_requests_is_seen(code: str) -> None:
+    result = judged_as_found(code, by_the_second(counting(counts=True), 429), policy=FEW)
+    assert isinstance(result.verdict, Passed), said(result)
+
+
+def test_what_nobody_counts_is_no_limit_to_evade() -> None:
+    result = judged_as_found("CRD113", by_the_second(counting(counts=False), 429), policy=FEW)
+    assert isinstance(result.verdict, Inconclusive), said(result)
+
+
+def test_a_quota_of_requests_says_nothing_of_guesses() -> None:
+    result = judged_as_found("CRD112", in_all(counting(counts=False), 25), policy=FEW)
+    assert isinstance(result.verdict, Inconclusive), said(result)
+    assert "requests of every kind" in result.verdict.reason
+    counted = judged_as_found("CRD112", in_all(counting(counts=True), 25), policy=FEW)
+    assert isinstance(counted.verdict, Passed), said(counted)
+
+
+def test_who_shuts_an_address_out_because_of_its_guesses_limits_them() -> None:
+    app, failures = counting(counts=False), Counter[str]()
+
+    async def ban(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        caller = request.client.host if request.client else ""
+        if failures[caller] >= ENDURED:
+            return Response("<h1>Forbidden</h1>", 403, media_type="text/html")
+        response = await call_next(request)
+        failures[caller] += response.status_code == 401
+        return response
+
+    app.add_middleware(BaseHTTPMiddleware, dispatch=ban)
+    result = judged_as_found("CRD112", app, policy=FEW)
+    assert isinstance(result.verdict, Passed), said(result)
