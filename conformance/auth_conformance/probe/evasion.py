@@ -13,10 +13,10 @@ from auth_conformance.credentials import Kind
 from auth_conformance.model import Need, Outcome, Passed, Role, Verdict, Violation
 from auth_conformance.oracles.naming import respelled
 from auth_conformance.oracles.normalise import masked
+from auth_conformance.probe import lasting
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.holdings import Holding, Holdings
 from auth_conformance.probe.knocking import Knocking, Tally, with_member
-from auth_conformance.probe import lasting
 from auth_conformance.probe.lasting import IN_A_ROW, lasts
 from auth_conformance.secret import Secret
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from auth_conformance.credentials import Kind
 from auth_conformance.model import Exchange, Failed, Inconclusive, Outcome, Passed, Role, Verdict, Violation
 from auth_conformance.oracles.normalise import masked
-from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe import lasting
+from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.lasting import IN_A_ROW, lasts
 from auth_conformance.probe.sessions import Sessions
 from auth_conformance.secret import Secret
@@ -86,7 +86,7 @@ class Siege:
 class Throttling(Sessions):
     """Guesses passwords of accounts that were made for it."""
 
-    async def must_throttle(self) -> Verdict:
+    async def must_throttle(self) -> Verdict:  # noqa: C901 - one branch per way in which a login can end
         """Each login must slow or block guessing before the limit. Raises Missing without an expendable account."""
         violations: list[Violation] = []
         doubts: list[str] = []
@@ -320,7 +320,9 @@ class Throttling(Sessions):
             together = min(tempo.together, siege.tried - start)
             served = await asyncio.gather(*(self._is_served(live, elsewhere) for _ in range(together)))
             if not all(served):
-                words = f"{name}: a limit on requests of every kind answered after {start + together} that guess nothing"
+                words = (
+                    f"{name}: a limit on requests of every kind answered after {start + together} honest ones"
+                )
                 raise Unclear(f"{words}: whether guesses are limited could not be seen.", _BEHIND)
             await asyncio.sleep(tempo.pause)
 
