@@ -123,11 +123,23 @@ class Fallthrough(Sessions, Stored):
             except (Missing, Unclear) as reason:
                 self.notes.append(f"{how} for {live.carrier}: not tried ({reason})")
                 continue
-            if dead is not None:
+            if dead is not None and (alive := await self._lives_on(how, dead)):
+                self.notes.append(f"{how} for {live.carrier}: not tried ({alive})")
+            elif dead is not None:
                 bads.append(Bad(how, dead, ended))
             elif how == "a revoked credential":
                 self.notes.append(f"{how} for {live.carrier}: not tried (nothing is known that ends one)")
         return bads
+
+    async def _lives_on(self, how: str, dead: Credential) -> str:
+        """Why a credential that should be bad may be good: what gets in alone is ignored by nobody. "" when refused."""
+        answer = await self.attempt(
+            self.witness,
+            Attempt(f"control: {how} alone in {dead.carrier}", dead),
+            await self.baseline(self.witness, await self.credential(dead.carrier.kind)),
+            role=Role.CONTROL,
+        )
+        return "" if answer.rejected else f"alone it is not clearly refused: {answer.why or answer.status}"
 
     async def _expired(self, live: Credential) -> tuple[Credential | None, tuple[Exchange, ...]]:
         if live.carrier.kind is not Kind.BEARER or live.jwt is None:
