@@ -12,6 +12,7 @@ from urllib.parse import urljoin
 from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.discovery.doors import Opening, carrier_from, carriers_for, doors, open_door
 from auth_conformance.discovery.halfway import TOOK, halfway, mailed_step
+from auth_conformance.discovery.knowledge import ONE_VALUE
 from auth_conformance.discovery.names import mentions, names, rank
 from auth_conformance.discovery.preludes import may_want_csrf, wants_csrf
 from auth_conformance.discovery.providers import own_path
@@ -294,6 +295,7 @@ class Doorman:
             if opening is None or (group is tokens and repeats and opening.carrier.place == "cookie"):
                 continue
             found.append(self._verified(login, reply, opening, account))
+        self._see_one_value(login, found, account)
         if (
             not found
             and tokens
@@ -301,6 +303,20 @@ class Doorman:
         ):
             found.append(self._unverified(login, reply, tokens[0], account))
         return found
+
+    def _see_one_value(self, login: Login, found: Sequence[Login], account: Account) -> None:
+        """Keep that one answer hands the same value out as a token and as a session: it is at home in both places."""
+        held = [self._known.credentials[account.label, item.carrier.kind] for item in found]
+        if {item.carrier.kind for item in held} >= ONE_VALUE.keys() and len(
+            {item.value for item in held}
+        ) == 1:
+            self._known.one_value = True
+            self._known.say(
+                "one credential",
+                f"{login.operation.name} issues the same value in its answer and in a cookie",
+                Provenance.OBSERVED,
+                "so that it may be presented in either place",
+            )
 
     def _verified(self, login: Login, reply: RawReply, opening: Opening, account: Account) -> Login:
         item = opening.issued

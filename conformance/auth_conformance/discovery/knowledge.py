@@ -42,13 +42,17 @@ if TYPE_CHECKING:
     from auth_conformance.transports.mailbox import Mailbox
     from auth_conformance.transports.message import RawReply
 
+# How a policy spells that a value which one login issues as two kinds is at home in both places.
+ONE_VALUE = {Kind.BEARER: "token as cookie", Kind.COOKIE: "session as bearer"}
+
 
 @dataclass(slots=True)
 class Knowledge:
     """Everything known about one target. `complete` says that every operation of it is known.
 
     `credentials` are live ones by account label and kind, `used` the carriers in which one was accepted.
-    `strangers` are replies to calls without a credential, by operation name.
+    `strangers` are replies to calls without a credential, by operation name. `one_value` says that a login's
+    answer holds the same value as a token and as a session.
     """
 
     settings: Settings
@@ -94,6 +98,7 @@ class Knowledge:
     public_keys: list[Mapping[str, Any]] = field(default_factory=list)
     key_set: Operation | None = None
     credentials: dict[tuple[str, Kind], Credential] = field(default_factory=dict)
+    one_value: bool = False
     strangers: dict[str, RawReply] = field(default_factory=dict)
     opened: list[Operation] = field(default_factory=list)
     source: Source | None = None
@@ -265,7 +270,9 @@ class Knowledge:
                 test_hashing=policy.test_hashing,
                 handler_count=policy.handler_count,
                 stale_cookie_ignored=policy.stale_cookie_ignored,
-                interchangeable=frozenset(policy.interchangeable),
+                interchangeable=frozenset(policy.interchangeable).union(
+                    ONE_VALUE.values() if self.one_value else ()
+                ),
                 session_idle=policy.session_idle,
                 session_absolute=policy.session_absolute,
                 refresh_family=policy.refresh_family,

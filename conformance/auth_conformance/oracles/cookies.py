@@ -173,3 +173,12 @@ def parse_date(text: str) -> datetime | None:  # noqa: C901 - the steps of RFC 6
         return datetime(year, month, day, *time, tzinfo=UTC)
     except ValueError:
         return None
+
+
+def reach_of(lines: Iterable[str], name: str) -> str:
+    """Where browsers send the cookie that these Set-Cookie lines set: its SameSite, `absent` when it says nothing."""
+    for line in lines:
+        cookie = parse_set_cookie(line)
+        if cookie is not None and cookie.name == name:
+            return cookie.same_site or "absent"
+    return "absent"

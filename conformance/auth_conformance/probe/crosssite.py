@@ -20,7 +20,7 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
-from auth_conformance.oracles.cookies import parse_set_cookie
+from auth_conformance.oracles.cookies import reach_of
 from auth_conformance.oracles.pointer import put
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
 from auth_conformance.probe.csrftokens import CsrfTokens
@@ -215,11 +215,7 @@ class CrossSite(Described, Mutations, CsrfTokens, Sessions, Minting):
 
     def _reach_of_cookie(self, answer: Answer, live: Credential) -> str:
         """Where browsers send the session cookie: its SameSite, `absent` when it says nothing."""
-        for line in answer.reply.header_lines("set-cookie"):
-            cookie = parse_set_cookie(line)
-            if cookie is not None and cookie.name == live.carrier.name:
-                return cookie.same_site or "absent"
-        return "absent"
+        return reach_of(answer.reply.header_lines("set-cookie"), live.carrier.name)
 
     def _grade(self, reach: str) -> Severity:
         return Severity.HIGH if reach not in ("lax", "strict") else Severity.MEDIUM

@@ -17,7 +17,9 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
+from auth_conformance.oracles.cookies import reach_of
 from auth_conformance.oracles.cors import may_read, may_send, speaks_cors
+from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.refusal import Refusal
 from auth_conformance.secret import Secret
 from auth_conformance.target import Login, Operation, styled
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from auth_conformance.probe.core import Answer
 
 _REMEDY = '[policy]\norigins = ["https://app.example.com"]  # every origin whose pages may use this service'
+
+# What a cookie says of the pages that browsers send it for (RFC 6265bis §5.6.7.1); not all take silence for Lax.
+_EVERYWHERE, _SAME_SITE = ("none", "absent"), ("lax", "strict")
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,19 +248,35 @@ class Origins(Refusal):
         if not with_cookies and "*" in self.target.policy.origins:
             # A public interface, by declaration: readable by all, and nobody's cookies go along.
             return None
+        sent = await self._reach_of_session() if with_cookies else ""
         severity = stranger.severity or (Severity.LOW if not with_cookies else None)
         if with_cookies and stranger.severity is None:
-            severity = (
-                Severity.CRITICAL if Kind.COOKIE in self.kinds() and not ask.preflight else Severity.HIGH
-            )
+            severity = Severity.CRITICAL if sent in _EVERYWHERE and not ask.preflight else Severity.HIGH
         does = "send" if ask.preflight else "read"
         how = "with the user's cookies" if with_cookies else "without cookies"
+        if sent in _SAME_SITE:
+            how += f", which SameSite={sent} leaves to pages of the same site"
         message = (
             f"A page of {stranger.origin} ({stranger.why}) may {does} {ask.operation.name} {how}"
             f"{'' if with_cookies else ': a token that it has is enough'}."
         )
         expected = Expectation("no header", "Access-Control-Allow-Origin", stranger.origin)
         return Violation(ask.operation.name, message, severity, (answer.exchange, again.exchange), expected)
+
+    async def _reach_of_session(self) -> str:
+        """Whose pages browsers give the session cookie to: its SameSite; "" where nobody saw one set."""
+        if Kind.COOKIE not in self.kinds():
+            return ""
+
+        async def seen() -> str:
+            another = Origins(self.scene, self.rule)
+            try:
+                session = await another.log_in(another.account(), Kind.COOKIE)
+            except (Missing, Unclear):
+                return ""
+            return reach_of(session.answer.reply.header_lines("set-cookie"), session.credential.carrier.name)
+
+        return await self.scene.once("reach of the session", seen)
 
     async def _try_origin(self, stranger: Stranger, ask: Ask, live: Credential, finds: _Finds) -> bool:
         """Ask once as a page of that origin and keep what came of it; whether the answer speaks of CORS."""

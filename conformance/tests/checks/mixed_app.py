@@ -5,7 +5,7 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -48,6 +48,7 @@ def create_app(  # noqa: C901, PLR0915 - a service is many handlers, and knobs a
     forgets_cookie: bool = False,
     logs: int | None = None,
     counts: int | None = None,
+    same_site: Literal["lax", "strict", "none"] | None = "lax",
 ) -> FastAPI:
     app = FastAPI()
     sessions: dict[str, str] = {}
@@ -110,7 +111,7 @@ def create_app(  # noqa: C901, PLR0915 - a service is many handlers, and knobs a
 
     @app.post("/session")
     async def session(body: Credentials, response: Response) -> dict[str, str]:
-        response.set_cookie("sid", await log_in(body), httponly=True, secure=True)
+        response.set_cookie("sid", await log_in(body), httponly=True, secure=True, samesite=same_site)
         return {"status": "ok"}
 
     @app.get("/me")

@@ -1,5 +1,8 @@
 """WEB101: a browser decides, not the presence of a header."""
 
+from typing import Literal
+
+import pytest
 from checks.mixed_app import LISTED, judged
 
 from auth_conformance.model import Severity
@@ -18,10 +21,19 @@ def test_a_list_that_is_kept_passes() -> None:
     assert f"{LISTED} works" in result.verdict.reason
 
 
-def test_everybody_with_cookies_is_critical() -> None:
-    result = judged("WEB101", origins=["*"], listed=[LISTED])
+@pytest.mark.parametrize("same_site", [None, "none"])
+def test_everybody_with_cookies_is_critical(same_site: Literal["none"] | None) -> None:
+    result = judged("WEB101", origins=["*"], listed=[LISTED], same_site=same_site)
     assert result.name == "failed"
     assert result.severity is Severity.CRITICAL
+
+
+def test_a_cookie_that_stays_on_its_site_is_read_by_its_neighbours_only() -> None:
+    """Browsers send it for pages of the same site: that is bad enough, and not what any page can do."""
+    result = judged("WEB101", origins=["*"], listed=[LISTED], same_site="lax")
+    assert result.name == "failed"
+    assert result.severity is Severity.HIGH
+    assert "SameSite=lax leaves to pages of the same site" in result.verdict.reason
 
 
 def test_null_is_an_origin_like_any_other() -> None:
