@@ -43,15 +43,27 @@ class Barred(Likeness, Throttling, Knocking):
         kinds = await self.wrong_passwords()
         self.notes = [note for note in self.notes if "disabled and locked accounts" not in note]
         self.notes.append("locked accounts were not compared: locking one is left to CRD112")
-        try:
-            account, shut = await self._shut_account()
-        except (Missing, Unclear) as reason:
-            self.notes.append(f"disabled accounts were not compared: {reason}")
-            return kinds
         login = self.distinct_logins()[0]
-        pairs = tuple(self._pairs_for(login, account))
-        words = "unknown names", "names of disabled accounts"
-        return [*kinds, Kinds(login.operation.name, *words, pairs, after=(shut,))]
+        for words, make in (
+            ("names of disabled accounts", self._shut_account),
+            ("names of unconfirmed accounts", self._unconfirmed_account),
+        ):
+            try:
+                account, made = await make()
+            except (Missing, Unclear) as reason:
+                self.notes.append(f"{words} were not compared: {reason}")
+                continue
+            pairs = tuple(self._pairs_for(login, account))
+            kinds.append(Kinds(login.operation.name, "unknown names", words, pairs, after=(made,)))
+        return kinds
+
+    async def _unconfirmed_account(self) -> tuple[Account, Exchange]:
+        """An account whose owner has not redeemed the token that was mailed, and how. Raises Missing or Unclear."""
+        register = self.target.register
+        if register is None or not register.confirmed:
+            raise Missing("new accounts can log in at once, or none can be made")
+        account = await self.fresh_account(register)
+        return account, self.evidence[-1]
 
     async def _shut_account(self) -> tuple[Account, Exchange]:
         """An account that an administrator has disabled, and how. Raises Missing or Unclear."""

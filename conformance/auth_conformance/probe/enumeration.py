@@ -63,6 +63,8 @@ class Enumeration(Stopwatch):
             password = Secret(self.password())
             self.scene.recorder.redactor.learn(password)
             fresh = self.unborn(password)
+            # What the run makes it also deletes.
+            self.scene.made_accounts.append((fresh, None))
             extra: tuple[str, ...] = ()
             if register.user_style == "email":
                 again = register.request(known.username, password)

@@ -77,10 +77,12 @@ def recovery(
         return {"message": "done"}
 
 
-def society(*, mails_as_typed: bool = False, cuts_at: int | None = None, believes: bool = False) -> FastAPI:
+def society(  # noqa: C901 - a service is many handlers
+    *, mails_as_typed: bool = False, cuts_at: int | None = None, believes: bool = False, tells: bool = False
+) -> FastAPI:
     """Names are compared folded; `mails_as_typed` sends resets to what was typed, `cuts_at` shortens passwords.
 
-    `believes` makes whoever says so an administrator.
+    `believes` makes whoever says so an administrator, `tells` asks everybody to confirm what is not confirmed.
     """
     app = FastAPI()
     # Name -> password, confirmed.
@@ -118,6 +120,8 @@ def society(*, mails_as_typed: bool = False, cuts_at: int | None = None, believe
     @app.post("/login")
     def login(who: Caller) -> dict[str, str]:
         known, confirmed = people.get(folded(who.email), ("", False))
+        if tells and known and not confirmed:
+            raise HTTPException(403, "confirm your address first")
         if not confirmed or not secrets.compare_digest(known.encode(), who.password[:cuts_at].encode()):
             raise NOBODY
         token = secrets.token_urlsafe(24)
@@ -177,3 +181,12 @@ def test_a_reset_that_is_mailed_to_what_was_typed_is_a_finding() -> None:
 def test_a_role_that_is_taken_at_the_sign_up_shows_once_the_account_is_confirmed(believes: bool) -> None:
     result = judged("AUZ105", society(believes=believes))
     assert isinstance(result.verdict, Failed if believes else Passed), said(result)
+
+
+def test_whoever_has_not_confirmed_yet_is_nobody_to_a_stranger() -> None:
+    sound = judged("CRD109", society())
+    assert isinstance(sound.verdict, Passed), said(sound)
+    assert not [note for note in sound.verdict.notes if "unconfirmed" in note]
+    result = judged("CRD109", society(tells=True))
+    assert isinstance(result.verdict, Failed), said(result)
+    assert "names of unconfirmed accounts from unknown names: status: 401 or 403" in result.verdict.reason
