@@ -1,6 +1,6 @@
 """Signed cookies: which secret made the signature, tried offline (checklist SES109).
 
-The formats are those of itsdangerous (Starlette, Flask), Django, Rails, Express and of everybody who joins an
+The formats are those of itsdangerous (Starlette, Flask), Django, Rails, Express, Tornado and of everybody who joins an
 id and a MAC. What differs is how the key comes from the secret, and which digest is used.
 """
 
@@ -71,6 +71,9 @@ def unseal(value: str) -> Sealed | None:
         for written, raw in _written(text):
             # Rails, which alone uses two hyphens, writes its MAC in hexadecimal: base64url has hyphens of its own.
             if len(raw) in _DIGESTS and (separator != "--" or written == "hex"):
+                if separator == "|" and body.startswith("2|"):
+                    # Tornado signs the bar before the signature, too.
+                    return Sealed(f"{body}|", "", raw, _DIGESTS[len(raw)], written)
                 return Sealed(body, separator, raw, _DIGESTS[len(raw)], written)
     return None
 

@@ -9,7 +9,7 @@ from auth_conformance.model import Exchange, Verdict
 from auth_conformance.oracles.cookies import parse_set_cookie
 from auth_conformance.oracles.cookievalues import readings, sealed
 from auth_conformance.oracles.entropy import FEWEST, Sample
-from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.naming import Naming
 from auth_conformance.probe.sessions import Sessions
 from auth_conformance.probe.stored import Stored, shown_of
@@ -32,19 +32,19 @@ class Collecting(Sessions, Unguessable, Naming, Stored):
             raise Missing("No operation that creates API keys is known.", "")
         owners = [label for label in ("a", "b") if label in self.target.accounts]
         samples: list[Sample] = []
-        made: list[tuple[str, Answer]] = []
-        try:
-            for number in range(WANTED):
-                owner = owners[number % len(owners)]
-                try:
-                    key, answer = await self.make_key(owner, body=self._key_named(keys.template))
-                except (Missing, Unclear) as reason:
-                    self.notes.append(f"{len(samples)} keys, then: {reason}")
-                    if len(samples) < FEWEST and owner == "b":
-                        owners = ["a"]  # B may lack the right that A has
-                        continue
-                    break
-                made.append((owner, answer))
+        proof: list[Exchange] = []
+        for number in range(WANTED):
+            owner = owners[number % len(owners)]
+            try:
+                key, answer = await self.make_key(owner, body=self._key_named(keys.template))
+            except (Missing, Unclear) as reason:
+                self.notes.append(f"{len(samples)} keys, then: {reason}")
+                if len(samples) < FEWEST and owner == "b":
+                    owners = ["a"]  # B may lack the right that A has
+                    continue
+                break
+            try:
+                proof += [answer.exchange] if len(proof) < 2 else []
                 words = (await self.names_of(owner))[2:]
                 value = key.value.reveal()
                 # What lists show of a key is its name, not its secret.
@@ -52,11 +52,10 @@ class Collecting(Sessions, Unguessable, Naming, Stored):
                 samples.append(self.sample(secret, self.account(owner), *words))
                 witness, baseline = await self._key_witness(key)
                 await self.must_live(witness, key, baseline, "once")
-            proof = [answer.exchange for _, answer in made[:2]]
-            return await self.must_be_unguessable(samples, "API keys", keys.create.name, proof)
-        finally:
-            for owner, answer in made:
+            finally:
+                # At once: services let nobody have many keys at a time.
                 await self.revoke_key(answer, owner)
+        return await self.must_be_unguessable(samples, "API keys", keys.create.name, proof)
 
     def _key_named(self, template: object) -> dict[str, object]:
         """Give each key a name of its own: some services refuse a second of the same."""

@@ -6,11 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Kind
-from auth_conformance.model import Failed, Inconclusive, Passed, Verdict, Violation
+from auth_conformance.model import Inconclusive, Passed, Role, Verdict, Violation
 from auth_conformance.oracles.cookies import SetCookie, write_cookie
 from auth_conformance.probe.refusal import Attempt, Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from auth_conformance.credentials import Credential
     from auth_conformance.oracles.entry import Baseline
     from auth_conformance.probe.core import Answer
 
@@ -32,29 +35,13 @@ class Duplicates(Refusal):
         )
         if not bland.rejected:
             return Inconclusive(f"A bland wrong cookie was not clearly refused: {bland.why}.")
-        name = live.carrier.name
-        mine, planted, junk = (
-            live.value.reveal(),
-            theirs.value.reveal(),
-            self.bland(live).value.reveal(),
-        )
-        deciding = [
-            Attempt("A's cookie, then B's", headers=_cookies((name, mine), (name, planted)), wire=True),
-            Attempt("B's cookie, then A's", headers=_cookies((name, planted), (name, mine)), wire=True),
-            Attempt(
-                "A's and B's cookie on two lines",
-                headers=(*_cookies((name, mine)), *_cookies((name, planted))),
-                wire=True,
-            ),
-            Attempt(
-                "both without blanks", headers=(("Cookie", f"{name}={mine};{name}={planted}"),), wire=True
-            ),
-        ]
-        telling = [
-            Attempt("a wrong cookie, then A's", headers=_cookies((name, junk), (name, mine)), wire=True),
-            Attempt("A's cookie, then a wrong one", headers=_cookies((name, mine), (name, junk)), wire=True),
-            Attempt("A's cookie in quotes", headers=_cookies((name, f'"{mine}"')), wire=True),
-        ]
+        deciding, telling = _vectors(live, theirs, self.bland(live).value.reveal())
+        for who in (live, theirs):
+            # Alone and by the same way each of them opens: else the refusal of both says nothing of the two.
+            control = _sent(live, f"control: {who.owner.upper()}'s cookie alone", (_pair(who),))
+            answer = await self.attempt(self.witness, control, baseline, role=Role.CONTROL)
+            if not answer.accepted:
+                return Inconclusive(f"{control.label} was not accepted on the wire: {answer.why}.")
         answers = await self.together(self.witness, [*deciding, *telling], baseline, live)
         await self.must_live(self.witness, live, baseline, "after")
         self.notes += [
@@ -62,24 +49,23 @@ class Duplicates(Refusal):
             for attempt, answer in zip([*deciding, *telling], answers, strict=True)
             if answer.accepted
         ]
-        evidence, notes = tuple(self.evidence), tuple(self.notes)
-        protected = SetCookie(name, mine).prefix == "__Host-"
-        unclear = next(
-            (answer for answer in answers[: len(deciding)] if not answer.accepted and not answer.rejected),
-            None,
-        )
-        if protected and any(answer.accepted for answer in answers[: len(deciding)]):
+        name = live.carrier.name
+        followed = [pair for pair in zip(deciding, answers, strict=False) if pair[1].accepted]
+        if SetCookie(name, "").prefix == "__Host-" and followed:
             reason = f"No other host can plant {name}; of two cookies of that name one is followed."
-            return Passed(reason, evidence, notes)
-        for attempt, answer in zip(deciding, answers, strict=False):
-            if (
-                answer.accepted
-                and (violation := await self._followed_twice(attempt, answer, baseline)) is not None
-            ):
-                return Failed((violation,), evidence, notes)
-        if unclear is not None:
-            return Inconclusive(f"{unclear.exchange.label}: {unclear.why}", "", evidence, notes)
-        return Passed(f"Two cookies {name} of different people are refused, in every order.", evidence, notes)
+            return Passed(reason, tuple(self.evidence), tuple(self.notes))
+        doubts = [
+            f"{answer.exchange.label}: {answer.why}"
+            for answer in answers
+            if not (answer.accepted or answer.rejected)
+        ]
+        for attempt, answer in followed:
+            if (violation := await self._followed_twice(attempt, answer, baseline)) is not None:
+                return self.decided([violation], [], "")
+            doubts.append(f"{attempt.label}: followed once of two times")
+        return self.decided(
+            [], doubts, f"Two cookies {name} of different people are refused, in every order."
+        )
 
     async def _followed_twice(self, attempt: Attempt, first: Answer, baseline: Baseline) -> Violation | None:
         again = await self.attempt(
@@ -91,5 +77,32 @@ class Duplicates(Refusal):
         return Violation(self.witness.operation.name, message, None, (first.exchange, again.exchange))
 
 
-def _cookies(*pairs: tuple[str, str]) -> tuple[tuple[str, str | bytes], ...]:
-    return (("Cookie", write_cookie(pairs)),)
+def _vectors(live: Credential, theirs: Credential, junk: str) -> tuple[list[Attempt], list[Attempt]]:
+    """What decides, and what tells more: cookies of two people, and one beside a wrong one (checklist SES113)."""
+    mine, planted, wrong = _pair(live), _pair(theirs), (live.carrier.name, junk)
+    both = f"{live.carrier.name}={mine[1]};{live.carrier.name}={planted[1]}"
+    two_lines = _sent(live, "A's and B's cookie on two lines", (mine,))
+    deciding = [
+        _sent(live, "A's cookie, then B's", (mine, planted)),
+        _sent(live, "B's cookie, then A's", (planted, mine)),
+        replace(two_lines, headers=(*two_lines.headers, ("Cookie", write_cookie([planted])))),
+        _sent(live, "both without blanks", both),
+    ]
+    telling = [
+        _sent(live, "a wrong cookie, then A's", (wrong, mine)),
+        _sent(live, "A's cookie, then a wrong one", (mine, wrong)),
+        _sent(live, "A's cookie in quotes", ((mine[0], f'"{mine[1]}"'),)),
+    ]
+    return deciding, telling
+
+
+def _pair(credential: Credential) -> tuple[str, str]:
+    return credential.carrier.name, credential.value.reveal()
+
+
+def _sent(live: Credential, label: str, cookies: Sequence[tuple[str, str]] | str) -> Attempt:
+    """These session cookies with all else that A's browser sends: a CSRF token that is missing would refuse any."""
+    line = cookies if isinstance(cookies, str) else write_cookie(cookies)
+    if live.crumbs:
+        line = f"{line}; {write_cookie(live.crumbs)}"
+    return Attempt(label, headers=(("Cookie", line), *live.companions), wire=True)

@@ -167,6 +167,11 @@ class References(Sessions, Guessing, Stored):
             if found.hit is not None:
                 return await self._known(token.algorithm, found.hit, None, baseline)
             return self._not_found(found.tried)
+        if token is not None and token.algorithm != "none":
+            raise Missing(
+                f"Not applicable: a private key signs the session cookie ({token.algorithm}), and nobody guesses that.",
+                applicable=False,
+            )
         signed = unseal(value)
         if signed is None:
             if any(reading.data is not None for reading in readings(value)):

@@ -25,6 +25,7 @@ def create_app(  # noqa: C901, PLR0915 - a service is many handlers, and knobs a
     make_id: Callable[[int], str] = lambda _: secrets.token_urlsafe(32),
     make_key: Callable[[int], str] = lambda _: f"k_{secrets.token_hex(20)}",
     show_keys: bool = False,
+    most_keys: int = 1_000,
     last_cookie: bool = False,
     cookie_name: str = "sid",
     url_session: bool = False,
@@ -117,6 +118,8 @@ def create_app(  # noqa: C901, PLR0915 - a service is many handlers, and knobs a
 
     @app.post("/api-keys", status_code=201)
     async def make(body: Wanted, name: Caller, response: Response) -> dict[str, str]:
+        if sum(owner == name for owner, _ in keys.values()) >= most_keys:
+            raise HTTPException(409, "revoke one of your keys first")
         key, number = make_key(next(numbers)), secrets.token_hex(4)
         keys[key] = (name, number)
         response.headers["Cache-Control"] = "no-store"

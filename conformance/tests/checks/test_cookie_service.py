@@ -40,6 +40,7 @@ SOUND: list[tuple[str, dict[str, Any]]] = [
     ("KEY103", {}),
     ("KEY106", {}),
     ("KEY107", {}),
+    ("KEY107", {"most_keys": 3}),
     ("KEY108", {}),
     ("MIX105", {}),
     ("MIX106", {}),

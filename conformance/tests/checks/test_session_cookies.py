@@ -1,11 +1,13 @@
-"""SES102 to SES106 where there are more doors than one, a readable CSRF cookie for everything, or a step that fails."""
+"""SES102 to SES106, SES109, SES113: more doors than one, a CSRF cookie for everything, a step that fails."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
+import jwt
 import pytest
 from checks.judging import judged_as_found, said
+from cryptography.hazmat.primitives.asymmetric import ec
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.security import APIKeyCookie, HTTPBearer
@@ -32,34 +34,37 @@ def gallery(  # noqa: C901 - a service is many handlers, and knobs are branches
     tells_new: bool = False,
     double_submit: bool = False,
     worn: tuple[str, int] = ("", 0),
+    name: str = "__Host-sid",
+    make: Callable[[], str] = lambda: secrets.token_urlsafe(32),
 ) -> FastAPI:
     """Apps log in at /token: a bearer token, renewed by a cookie. Browsers log in at /session: a session cookie.
 
     `session`, `refresh` and `confirmed` are the attributes of the cookies, the last those of a session that was
     confirmed by the password. `tells_new`: who renews reads the new refresh token in the body as well.
     `double_submit`: every request with a session repeats the cookie `csrf_token` in a header. `worn` is a path
-    and how often it is answered: nobody gets an answer later.
+    and how often it is answered: nobody gets an answer later. The session cookie
+    is called `name`, and what `make` makes; of two the last is followed.
     """
     app, calls = FastAPI(), dict[str, int]()
     sessions, tokens, chain = dict[str, str](), dict[str, str](), dict[str, str]()
-    bearer, cookie = HTTPBearer(auto_error=False), APIKeyCookie(name="__Host-sid", auto_error=False)
+    bearer, cookie = HTTPBearer(auto_error=False), APIKeyCookie(name=name, auto_error=False)
 
     @app.middleware("http")
     async def doors(request: Request, proceed: Any) -> Response:
         calls[request.url.path] = calls.get(request.url.path, 0) + 1
         if request.url.path == worn[0] and calls[request.url.path] > worn[1]:
             return JSONResponse({"detail": "out of order"}, 502)
-        crumb = request.cookies.get("csrf_token")
-        if double_submit and "__Host-sid" in request.cookies and request.headers.get("x-csrf-token") != crumb:
+        crumb = request.cookies.get("csrf_token", "none")
+        if double_submit and name in request.cookies and request.headers.get("x-csrf-token") != crumb:
             return JSONResponse({"detail": "no CSRF token"}, 403)
         answer: Response = await proceed(request)
         return answer
 
     def caller(sid: Annotated[str | None, Depends(cookie)], token: Annotated[Any, Depends(bearer)]) -> str:
-        name = tokens.get(token.credentials) if token is not None else sessions.get(sid or "")
-        if name is None:
+        who = tokens.get(token.credentials) if token is not None else sessions.get(sid or "")
+        if who is None:
             raise HTTPException(401, "nobody", {"WWW-Authenticate": "Bearer"})
-        return name
+        return who
 
     Caller = Annotated[str, Depends(caller)]  # noqa: N806 - a type
 
@@ -68,9 +73,9 @@ def gallery(  # noqa: C901 - a service is many handlers, and knobs are branches
             raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
         return who.username
 
-    def renewed(response: Response, name: str) -> dict[str, str]:
+    def renewed(response: Response, who: str) -> dict[str, str]:
         token, following = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-        tokens[token], chain[following] = name, name
+        tokens[token], chain[following] = who, who
         response.set_cookie("__Host-refresh_token", following, **refresh)
         told = {"refreshed": following} if tells_new and response.headers.get("x-renewed") else {}
         return {"access_token": token, "token_type": "bearer", **told}
@@ -84,43 +89,49 @@ def gallery(  # noqa: C901 - a service is many handlers, and knobs are branches
         response: Response,
         text: Annotated[str | None, Depends(APIKeyCookie(name="__Host-refresh_token", auto_error=False))],
     ) -> dict[str, str]:
-        name = chain.pop(text or "", None)
-        if name is None:
+        who = chain.pop(text or "", None)
+        if who is None:
             raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
         response.headers["X-Renewed"] = "yes"
-        return renewed(response, name)
+        return renewed(response, who)
 
     @app.post("/session")
     def log_in(who: Login, response: Response) -> dict[str, str]:
-        sessions[sid := secrets.token_urlsafe(32)] = known(who)
-        response.set_cookie("__Host-sid", sid, **session)
+        sessions[sid := make()] = known(who)
+        response.set_cookie(name, sid, **session)
         if double_submit:
             response.set_cookie("csrf_token", secrets.token_urlsafe(16), secure=True, samesite="strict")
         return {"hello": who.username}
 
     @app.post("/session/confirm-password")
-    def confirm(body: Again, request: Request, response: Response, name: Caller) -> dict[str, str]:
-        if PEOPLE[name] != body.password:
+    def confirm(body: Again, request: Request, response: Response, who: Caller) -> dict[str, str]:
+        if PEOPLE[who] != body.password:
             raise HTTPException(403, "no")
-        sessions.pop(request.cookies.get("__Host-sid", ""), None)
-        sessions[sid := secrets.token_urlsafe(32)] = name
-        response.set_cookie("__Host-sid", sid, **confirmed)
-        return {"hello": name}
+        sessions.pop(request.cookies.get(name, ""), None)
+        sessions[sid := make()] = who
+        response.set_cookie(name, sid, **confirmed)
+        return {"hello": who}
 
     @app.get("/me")
-    def me(name: Caller) -> dict[str, str]:
-        return {"username": name}
+    def me(who: Caller) -> dict[str, str]:
+        return {"username": who}
 
     @app.post("/logout")
-    def log_out(request: Request, name: Caller) -> dict[str, str]:
-        sessions.pop(request.cookies.get("__Host-sid", ""), None)
-        return {"bye": name}
+    def log_out(request: Request, who: Caller) -> dict[str, str]:
+        sessions.pop(request.cookies.get(name, ""), None)
+        return {"bye": who}
 
     return app
 
 
 def without(name: str) -> dict[str, Any]:
     return {key: value for key, value in SOUND.items() if key != name}
+
+
+def with_csrf(name: str) -> dict[str, str]:
+    """The login by session as its owner declares it, with the CSRF token that everything needs."""
+    where = {"csrf": "cookie csrf_token", "csrf_header": "X-CSRF-Token"}
+    return {"operation": "POST /session", "cookie": name, **where}
 
 
 CODES = ("SES102", "SES103", "SES104", "SES105", "SES106")
@@ -137,7 +148,7 @@ def test_both_doors_are_looked_at(code: str) -> None:
 @pytest.mark.parametrize("code", CODES)
 def test_a_csrf_cookie_that_every_request_repeats_in_a_header_is_no_session(code: str) -> None:
     """It has to be read by scripts for that, and has no prefix, though nobody gets in without it."""
-    result = judged_as_found(code, gallery(double_submit=True))
+    result = judged_as_found(code, gallery(double_submit=True), login=[with_csrf("__Host-sid")])
     assert result.name == "passed", said(result)
     assert "csrf_token" not in result.verdict.reason
 
@@ -201,3 +212,42 @@ def test_a_change_that_wants_an_unknown_csrf_token_is_told_how_to_declare_it() -
     result = judged_as_found("SES104", app)
     assert result.name == "inconclusive", said(result)
     assert "csrf_header" in result.verdict.remedy
+
+
+def following(most: int, *, double_submit: bool = False) -> FastAPI:
+    """A service that follows one of two session cookies so often, and refuses the two of them afterwards."""
+    app, seen = gallery(name="sid", double_submit=double_submit), [0]
+
+    @app.middleware("http")
+    async def one_cookie(request: Request, proceed: Any) -> Response:
+        line = "; ".join(request.headers.getlist("cookie"))
+        seen[0] += (twice := line.count("sid=") > 1)
+        if twice and seen[0] > most:
+            return JSONResponse({"detail": "nobody"}, 401, {"WWW-Authenticate": "Bearer"})
+        return await proceed(request)
+
+    return app
+
+
+@pytest.mark.parametrize("double_submit", [False, True])
+def test_one_of_two_cookies_is_followed_whatever_else_a_request_needs(double_submit: bool) -> None:
+    """Without the CSRF token that A's page sends along, both cookies would be refused for the lack of it."""
+    known = {"login": [with_csrf("sid")]} if double_submit else {}
+    found = judged_as_found("SES113", following(1_000, double_submit=double_submit), **known)
+    sound = judged_as_found("SES113", following(0, double_submit=double_submit), **known)
+    assert (found.name, sound.name) == ("failed", "passed"), said(found) + said(sound)
+
+
+def test_two_cookies_that_are_followed_only_once_are_a_doubt() -> None:
+    result = judged_as_found("SES113", following(1))
+    assert result.name == "inconclusive", said(result)
+    assert "once of two times" in result.verdict.reason
+
+
+def test_nobody_guesses_a_private_key_that_signs_cookies() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    result = judged_as_found(
+        "SES109", gallery(make=lambda: jwt.encode({"sid": secrets.token_hex(16)}, key, "ES256"))
+    )
+    assert result.name == "skipped", said(result)
+    assert "a private key signs" in result.verdict.reason

@@ -39,6 +39,12 @@ def express(data: object) -> str:
     return f"s%3Aan-id-of-a-session.{mac.replace('+', '%2B').replace('/', '%2F')}"
 
 
+def tornado(data: object) -> str:
+    value = b64encode(json.dumps(data).encode()).decode()
+    body = f"2|1:0|10:1700000000|7:session|{len(value)}:{value}|"
+    return body + hmac.digest(SECRET.encode(), body.encode(), "sha256").hex()
+
+
 WRITERS = {
     "Starlette": starlette,
     "Flask": lambda data: itsdangerous.URLSafeTimedSerializer(
@@ -49,6 +55,7 @@ WRITERS = {
     "URLSafeSerializer": lambda data: itsdangerous.URLSafeSerializer(SECRET).dumps(data),
     "Django": django,
     "Express": express,
+    "Tornado": tornado,
     "id and hexadecimal MAC": lambda _: (
         f"abcdef0123456789.{hmac.digest(SECRET.encode(), b'abcdef0123456789', 'sha512').hex()}"
     ),
