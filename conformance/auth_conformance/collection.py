@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import shlex
 import time
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
     from auth_conformance.sdk import Check
     from auth_conformance.suite import Suite
 
-# So often, after a pause of so many seconds, pytest is asked again to read its traceback.
+# So often, after a pause of so many seconds, what parses source is done again.
 _AGAIN = 20
 _PAUSE = 0.25
 # Flags that have another name in the configuration.
@@ -361,7 +360,7 @@ class Collection:
         if hasattr(self.config, "workerinput") or not self._has_something_to_tell():
             return
         run = self._run(list(self.results.values()), interrupted=self.broken_off)
-        self.config.hook.pytest_auth_report_write(config=self.config, run=run)
+        _patiently(lambda: self.config.hook.pytest_auth_report_write(config=self.config, run=run))
         lacking = any(isinstance(item.verdict, Skipped) and item.verdict.applicable for item in run.results)
         if exitstatus == pytest.ExitCode.OK and run.decision.exit_code == UNUSABLE and lacking:
             # Only skipped items are a success to pytest. That nothing was tested is none.
@@ -386,11 +385,7 @@ class Collection:
             return (yield)
         except SystemError:
             reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
-            for _ in range(_AGAIN):
-                time.sleep(_PAUSE)
-                with contextlib.suppress(SystemError):
-                    return reporter.pytest_keyboard_interrupt(excinfo) if reporter is not None else None
-            return None
+            return _patiently(lambda: reporter.pytest_keyboard_interrupt(excinfo)) if reporter else None
 
     def _tell_untold(self) -> None:
         """Keep what was decided before Ctrl-C and no item had come to ask for."""
@@ -414,6 +409,16 @@ class Collection:
         for note in run.notes:
             terminalreporter.line(printable(f"note: {note}"))
         terminalreporter.line(decision.sentence)
+
+
+def _patiently(work: Callable[[], Any]) -> Any:
+    """Do what parses source; it may break while another thread does so, too (see `loop`), and is done again."""
+    for _ in range(_AGAIN):
+        try:
+            return work()
+        except SystemError:
+            time.sleep(_PAUSE)
+    return work()
 
 
 RESULTS = pytest.StashKey[list[Result]]()

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.engine import opened, summary
-from auth_conformance.loop import run_to_end
+from auth_conformance.loop import run_to_end, wait_for_those_left
 from auth_conformance.model import Result, TargetSummary
 from auth_conformance.runner import run_all
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from auth_conformance.settings import Settings
     from auth_conformance.transports.mailbox import Lookup
 
+# Longest time, in seconds, that closing a target may take, and as long the threads that a search leaves behind.
+_CLOSING = 30.0
 Then = Callable[["Scene", Callable[[Result], None]], Awaitable[None]]
 
 
@@ -97,7 +99,8 @@ class Conductor:
         if self._loop is not None and self._work is not None and self._thread.is_alive():
             with contextlib.suppress(RuntimeError):  # the loop may close in this very moment: nothing to stop
                 self._loop.call_soon_threadsafe(self._work.cancel)
-        self._thread.join(timeout=30)
+        self._thread.join(timeout=_CLOSING)
+        wait_for_those_left(_CLOSING)
 
     def _run(self, checks: Sequence[Check]) -> None:
         async def main() -> None:

@@ -6,10 +6,15 @@ import asyncio
 import contextlib
 import gc
 import signal
+import threading
+import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
+
+# What threads are called that work for a loop and may be left behind when it ends.
+BESIDE = "auth-conformance-beside"
 
 # A task that swallows one cancellation, such as a driver that closes its connection after it, is cancelled again.
 _TIMES = 5
@@ -79,3 +84,15 @@ async def _end(tasks: set[asyncio.Task[Any]]) -> None:
         for task in done:
             if not task.cancelled():
                 task.exception()  # looked at: whatever it was, nobody waits for it
+
+
+def wait_for_those_left(seconds: float) -> None:
+    """Wait, so long at most, for the threads that were left behind: two that parse source at once disturb each other.
+
+    Up to CPython 3.11.7 one of them gets a SystemError then (python/cpython#106905), and it may be anybody's: pytest
+    parses what it imports, and so do its other plugins when a session ends.
+    """
+    end = time.monotonic() + seconds
+    for thread in threading.enumerate():
+        if thread.name == BESIDE and thread is not threading.current_thread():
+            thread.join(max(0.0, end - time.monotonic()))

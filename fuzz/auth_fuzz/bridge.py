@@ -14,6 +14,7 @@ from functools import partial
 from threading import Event, Thread
 from typing import Any, TypeVar
 
+from auth_conformance.loop import BESIDE
 from auth_conformance.transports.recorder import BudgetExceededError
 
 T = TypeVar("T")
@@ -127,7 +128,7 @@ async def in_thread(work: Callable[[], T], bridge: Bridge | None = None) -> T:
             loop.call_soon_threadsafe(tell)
 
     context = contextvars.copy_context()
-    Thread(target=context.run, args=(run,), name="auth-fuzz", daemon=True).start()
+    Thread(target=context.run, args=(run,), name=BESIDE, daemon=True).start()
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:

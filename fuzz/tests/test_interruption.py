@@ -47,8 +47,20 @@ async def me(name: str = Depends(caller)) -> dict[str, str]:
 """
 # As CPython up to 3.11.7 does where two threads parse source at once, which is chance.
 CONFTEST = """
+import pytest
+
+times = []
+
+
 def pytest_keyboard_interrupt():
     raise SystemError("AST constructor recursion depth mismatch")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_auth_report_write():
+    times.append(1)
+    if len(times) == 1:
+        raise SystemError("AST constructor recursion depth mismatch")
 """
 CONFIGURATION = """
 timeout = 3600
