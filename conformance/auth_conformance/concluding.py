@@ -32,6 +32,8 @@ from auth_conformance.target import Target
 
 # A limit that lasts longer, in seconds, is not worth waiting for.
 _LONGEST_PATIENCE = 600
+# Limits on logins are for minutes; a check has five.
+_SILENT_PATIENCE = 240
 # Families whose attacks are answered by what looks at the credential, whichever operation they are tried at.
 _OF_GUARDS = frozenset(("TOK", "KEY", "SES", "MIX"))
 # Expectations about what an answer holds, and not about who gets one.
@@ -53,7 +55,7 @@ def concluded(
     if not verdict.evidence and seen:
         verdict = replace(verdict, evidence=tuple(seen))
     if isinstance(verdict, Inconclusive) and not verdict.remedy:
-        limit = _patience_for(seen, scene.patience) if _met_a_limit(verdict, seen) else ""
+        limit = _patience_for(verdict, seen, scene) if _met_a_limit(verdict, seen) else ""
         verdict = replace(verdict, remedy=limit or _timeout_for(verdict, seen))
     verdict = _placed(_without_late_secrets(verdict, scene), scene.target, rule)
     return Result(
@@ -106,6 +108,7 @@ def _is_a_cache_s(violation: Violation) -> bool:
 def _met_a_limit(verdict: Inconclusive, seen: Sequence[Exchange]) -> bool:
     """Whether a limit is why nothing was decided: a limit met on the way there is not."""
     told = "429" in verdict.reason or "limit" in verdict.reason.lower()
+    told = told or any("(429)" in note for note in verdict.notes)
     return told or (bool(seen) and seen[-1].outcome is Outcome.THROTTLED)
 
 
@@ -124,21 +127,26 @@ def _timeout_for(verdict: Inconclusive, seen: Sequence[Exchange]) -> str:
     return ""
 
 
-def _patience_for(seen: Sequence[Exchange], patience: float) -> str:
+def _patience_for(verdict: Inconclusive, seen: Sequence[Exchange], scene: Scene) -> str:
     """The line of configuration that outlasts the limit which a check met last; "" where none would.
 
     A limit says in seconds how long it lasts (RFC 9110 §10.2.3), and a run waits no longer than it was told to.
     """
-    for exchange in reversed(seen):
-        if exchange.reply.status != HTTPStatus.TOO_MANY_REQUESTS:
-            continue
-        told = exchange.reply.header("retry-after") or ""
-        if not told.isdecimal():
-            return "rate = 1  # requests per second"
-        if patience < int(told) <= _LONGEST_PATIENCE:
-            return f"patience = {int(told) + 1}  # seconds: so long lasts the limit of {exchange.operation}"
+    met = next((item for item in reversed(seen) if item.reply.status == HTTPStatus.TOO_MANY_REQUESTS), None)
+    told = (met.reply.header("retry-after") if met is not None else None) or ""
+    if told.isdecimal():
+        if scene.patience < int(told) <= _LONGEST_PATIENCE and met is not None:
+            return f"patience = {int(told) + 1}  # seconds: so long lasts the limit of {met.operation}"
         return ""
-    return ""
+    # What was learned for all checks, and failed, is in nobody's evidence: the reason names it then.
+    words = [met.operation] if met is not None else verdict.reason.split(", ")
+    entrances = (login.operation.name for login in scene.target.logins)
+    door = next((name for name in entrances if any((word or "").startswith(name) for word in words)), None)
+    if door is not None:
+        longer = scene.patience < _SILENT_PATIENCE
+        line = f"patience = {_SILENT_PATIENCE}  # seconds: the limit of {door} does not say how long it lasts"
+        return line if longer else f"# raise the limit of {door} in the environment that is tested"
+    return "rate = 1  # requests per second" if met is not None else ""
 
 
 def _without_late_secrets(verdict: Verdict, scene: Scene) -> Verdict:

@@ -138,7 +138,7 @@ class Settings(BaseSettings):
     timeout: float = Field(default=10.0, gt=0)
     """Seconds to wait for one reply."""
     patience: float = Field(default=5.0, ge=0)
-    """Longest `Retry-After` to wait for, in seconds."""
+    """Longest `Retry-After` to wait for, in seconds; a login waits as long for a limit that names no end."""
     seed: int = 0
     """Seed of the run's chance."""
     fuzz: bool = False

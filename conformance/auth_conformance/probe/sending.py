@@ -32,6 +32,8 @@ LONGEST_HEADERS, LONGEST_BODY = 64_000, 500_000
 EVERY = 10
 # How often one request waits for a limit: others that were under way may be let in first.
 _WAITS = 3
+# How long in seconds a login waits, time after time, for a limit that does not say how long it lasts.
+_STEPS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 # From how many other addresses it is sent then: a limit may have been met there by another check meanwhile.
 _CALLERS = 3
 
@@ -118,7 +120,7 @@ class Sending(Chance):
 
         if not patient:
             self.scene.recorder.pace.rushed()
-        sent, judgement = await self._let_through(request, once, _WAITS if patient else 0, role)
+        sent, judgement = await self._let_through(request, once, role, entering=entering, patient=patient)
         if theirs and patient:
             request, sent, judgement = await self._by_another_caller(
                 request, once, sent, judgement, entering=entering
@@ -186,17 +188,23 @@ class Sending(Chance):
         self,
         request: HttpRequest,
         once: Callable[[HttpRequest], Awaitable[tuple[Sent, Judgement | None]]],
-        waits: int,
         role: Role,
+        *,
+        entering: bool,
+        patient: bool,
     ) -> tuple[Sent, Judgement | None]:
-        """What `once` sends; sent again, at most `waits` times, while a limit worth waiting for refuses it."""
+        """What `once` sends; sent again, if `patient`, while a limit worth waiting for refuses it."""
         sent, judgement = await once(request)
-        for number in range(waits):
-            if not self._is_limit(sent.reply, judgement, number, role) or not await self._waited(
-                request, sent.reply
-            ):
-                break
+        spent = 0.0
+        for number, step in enumerate(_STEPS if patient else ()):
             busy = sent.reply.status == HTTPStatus.SERVICE_UNAVAILABLE
+            silent = entering and not busy and not sent.reply.header("retry-after")
+            if (number >= _WAITS and not silent) or not self._is_limit(sent.reply, judgement, number, role):
+                break
+            left = min(step, self.scene.patience - spent) if silent else None
+            if not await self._waited(request, sent.reply, left):
+                break
+            spent += left or 0.0
             sent, judgement = await once(request)
             self.scene.lets_up |= busy and sent.reply.status != HTTPStatus.SERVICE_UNAVAILABLE
         return sent, judgement
@@ -212,16 +220,17 @@ class Sending(Chance):
         honest = role is not Role.ATTACK or self.scene.lets_up
         return reply.status == HTTPStatus.SERVICE_UNAVAILABLE and honest and number == 0
 
-    async def _waited(self, request: HttpRequest, reply: RawReply) -> bool:
-        """Whether the limit is worth waiting for, and was waited for.
+    async def _waited(self, request: HttpRequest, reply: RawReply, left: float | None) -> bool:
+        """Whether the limit is worth waiting for, and was waited for: for `left` seconds where it names no end.
 
         A limit that a plain read meets is one on everything that is asked: then the whole run slows down.
         """
         try:
-            seconds = float(reply.header("retry-after") or "1")
+            seconds = left if left is not None else float(reply.header("retry-after") or "1")
         except ValueError:
             return False
-        if seconds > self.scene.patience or self.scene.waited > 10 * self.scene.patience:
+        too_long = seconds > self.scene.patience or self.scene.waited > 10 * self.scene.patience
+        if too_long or (left is not None and left <= 0):
             return False
         if request.method in ("GET", "HEAD"):
             self.scene.waited += self.scene.recorder.pace.hold(max(0.0, seconds))

@@ -1,5 +1,6 @@
 """Services that shut out the address of who was refused too often: what is tested goes on from another one."""
 
+import time
 from collections import Counter
 
 import pytest
@@ -41,3 +42,33 @@ def test_a_limit_on_everybody_says_how_long_it_asks_to_wait() -> None:
     result = judged_as_found("TOK101", guarded(tells_apart=False))
     assert isinstance(result.verdict, Inconclusive), said(result)
     assert result.verdict.remedy.startswith("patience = 61"), result.verdict.remedy
+
+
+def minutely(seconds: float) -> FastAPI:
+    """Four logins under one name, and the next after `seconds`: how long that takes nobody is told."""
+    app, seen = FastAPI(), dict[str, list[float]]()
+    front_desk(app)
+
+    async def limit(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        if request.url.path == "/login" and request.method == "POST":
+            name = str((await request.json()).get("username"))
+            lately = [at for at in seen.get(name, []) if time.monotonic() - at < seconds]
+            seen[name] = [*lately, time.monotonic()] if len(lately) < 4 else lately
+            if len(lately) >= 4:
+                return JSONResponse({"detail": "later"}, 429)
+        return await call_next(request)
+
+    app.add_middleware(BaseHTTPMiddleware, dispatch=limit)
+    return app
+
+
+def test_a_login_outwaits_a_limit_that_names_no_end() -> None:
+    result = judged_as_found("TOK401", minutely(3.5))
+    assert isinstance(result.verdict, Passed), said(result)
+
+
+def test_a_limit_of_the_login_that_outlasts_the_run_names_the_line_that_waits() -> None:
+    result = judged_as_found("TOK401", minutely(600), patience=0.5)
+    assert isinstance(result.verdict, Inconclusive), said(result)
+    assert result.verdict.remedy.startswith("patience = 240"), result.verdict.remedy
+    assert "POST /login" in result.verdict.remedy
