@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.discovery.gaps import ACCOUNTS, REMEDIES
 from auth_conformance.target import OF_ACCOUNTS
+from auth_conformance.target.needs import MEANS
 
 if TYPE_CHECKING:
     from auth_conformance.model import Need
@@ -33,9 +34,12 @@ def doctor(target: Target, needs: Mapping[Need, Sequence[str]]) -> str:
     if gone:
         lines += ["", "Does not apply here:"]
         lines += [f"  {need.value}: {target.absent[need]} ({', '.join(codes)})" for need, codes in gone]
+    # A check that cannot apply asks for nothing else.
+    excused = {code for need, codes in gone if need not in MEANS and need not in met for code in codes}
+    wanting = {need: [code for code in codes if code not in excused] for need, codes in needs.items()}
     missing = [
         (need, codes)
-        for need, codes in needs.items()
+        for need, codes in wanting.items()
         if need not in met and need not in target.absent and codes
     ]
     if missing:

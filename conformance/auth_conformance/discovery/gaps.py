@@ -10,7 +10,7 @@ from auth_conformance.discovery.belongings import left_alone
 from auth_conformance.discovery.endings import wordless
 from auth_conformance.discovery.lifecycle import is_logout
 from auth_conformance.discovery.logins import attempts
-from auth_conformance.discovery.management import account_operations, session_listings
+from auth_conformance.discovery.management import account_operations, changes_by_body, session_listings
 from auth_conformance.discovery.names import IN_PATH, avoided, likeness, mentions
 from auth_conformance.discovery.recovery import PASSWORDS
 from auth_conformance.discovery.registering import register_candidates
@@ -355,7 +355,7 @@ def _named_remedies(known: Knowledge) -> dict[Need, str]:
 
 def _absent_management(known: Knowledge, read: str) -> dict[Need, str]:
     found: dict[Need, str] = {}
-    if known.users is None and not account_operations(known):
+    if known.users is None and not account_operations(known) and not changes_by_body(known):
         found[Need.USER_MANAGEMENT] = f"{read}, and no operation changes or deletes another account."
     if known.sessions is None and not session_listings(known):
         found[Need.SESSION_LIST] = f"{read}, and no operation is named like a list of logins."

@@ -43,6 +43,18 @@ def account_operations(known: Knowledge) -> list[Operation]:
     ]
 
 
+def changes_by_body(known: Knowledge) -> bool:
+    """Whether something may change the account that its body names: `POST /users/delete`."""
+    return any(
+        len(parts) > 1
+        and not any(part.startswith("{") for part in parts)
+        and mentions(parts[-2], names("accounts"))
+        and mentions(parts[-1], (*names("accounts", "disable"), *names("accounts", "changes")))
+        for operation in known.by_method("PATCH", "PUT", "POST", "DELETE")
+        for parts in [[part for part in operation.path.split("/") if part]]
+    )
+
+
 def _after(operation: Operation, people: Collection[str]) -> str | None:
     """What follows the account's parameter in the path: "" or one segment; None when no account is named.
 

@@ -15,6 +15,7 @@ from auth_conformance.model import (
     Expectation,
     Failed,
     Inconclusive,
+    Need,
     Passed,
     Role,
     Severity,
@@ -73,7 +74,8 @@ class Assigning(Accounts):
         places = [place for place in [await make() for make in self._places()] if place is not None]
         if not places:
             raise Missing(
-                "No operation that takes a body of a user's is known.", "[register]\noperation = ..."
+                "No operation that takes a body of a user's is known.",
+                self.target.remedies.get(Need.OBJECTS) or self.target.remedies.get(Need.REGISTER, ""),
             )
         violations: list[Violation] = []
         doubts: list[str] = []

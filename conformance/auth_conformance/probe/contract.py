@@ -40,6 +40,7 @@ class _Try:
 
 
 _LEAVE = "not called without leave to disrupt"
+_WITHOUT = 'ignore = ["DOC101"]  # or without this check: the other operations are refused as they declare'
 
 
 class Contracts(Refusal):
@@ -60,16 +61,16 @@ class Contracts(Refusal):
         )
         violations: list[Violation] = []
         unsure: list[str] = []
-        remedy = ""
+        remedies: dict[str, str] = {}
         proven = 0
         for operation in declared[:_MOST]:
             try:
                 found = await self._enforced(operation)
                 if isinstance(found, str) and _LEAVE in found:
-                    remedy = remedy or "allow_disruptive = true  # or --allow-disruptive"
+                    remedies.setdefault("allow_disruptive = true  # or --allow-disruptive", found)
             except (Missing, Unclear) as error:
                 found = str(error) if str(error).startswith(operation.name) else f"{operation.name}: {error}"
-                remedy = remedy or getattr(error.verdict, "remedy", "")
+                remedies.setdefault(getattr(error.verdict, "remedy", ""), found)
             if isinstance(found, Violation):
                 violations.append(found)
             elif found is not None:
@@ -82,8 +83,11 @@ class Contracts(Refusal):
         if violations:
             return Failed(tuple(violations), evidence, (*notes, *unsure))
         if unsure:
-            shown = f"{proven} of {len(declared)} declared operations are proven. {unsure[0]}"
-            return Inconclusive(shown, remedy, evidence, (*notes, *unsure[1:]))
+            # The first whose line is known: what no line would show keeps nobody from leaving the check out.
+            remedy, first = next((item for item in remedies.items() if item[0]), (_WITHOUT, unsure[0]))
+            shown = f"{proven} of {len(declared)} declared operations are proven. {first}"
+            others = (item for item in unsure if item != first)
+            return Inconclusive(shown, remedy, evidence, (*notes, *others))
         return Passed(
             f"{proven} operations refuse what they declare to refuse, and answer with a credential.",
             evidence,

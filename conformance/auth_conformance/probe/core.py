@@ -222,6 +222,8 @@ class Core(Knowing):
 
     async def _declared_expendable(self) -> Account:
         """A declared account that no check used, else one that another check used and that still logs in."""
+        if (absent := self.target.absent.get(Need.LOGIN)) is not None:
+            raise Missing(f"Not applicable: nobody logs in here who may be lost: {absent}", applicable=False)
         given = self.target.expendables()
         used = {made.label: made for made, _ in self.scene.made_accounts}
         for account in given:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from auth_conformance.model import Need, Rule, Skipped
 from auth_conformance.target.knowledge import OF_ACCOUNTS, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # What a tester needs, not what a service has: without it a check is not tested, and never "not applicable".
 MEANS = frozenset(
@@ -61,14 +66,23 @@ NEEDED = {
 }
 
 
+def gone(needs: Iterable[Need], target: Target) -> Need | None:
+    """The first of these needs that the service is known to be without: whatever else is missing matters no more."""
+    met = target.met_needs()
+    return next(
+        (need for need in needs if need not in met and need in target.absent and need not in MEANS), None
+    )
+
+
 def unmet_need(rule: Rule, target: Target) -> Skipped | None:
     """The first need of a rule that is not met: not applicable with evidence, or not tested with a remedy."""
+    absent = gone(rule.needs, target)
+    if absent is not None:
+        return Skipped(f"Not applicable: {target.absent[absent]}", applicable=False)
     met = target.met_needs()
     for need in rule.needs:
         if need in met:
             continue
-        if need in target.absent and need not in MEANS:
-            return Skipped(f"Not applicable: {target.absent[need]}", applicable=False)
         remedy = target.remedies.get(need, "")
         if target.nobody_known and need in OF_ACCOUNTS:
             return Skipped(
