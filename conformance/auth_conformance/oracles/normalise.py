@@ -43,10 +43,16 @@ _PAGE = 200_000
 
 def masked(text: str, echoes: tuple[str, ...] = ()) -> str:
     """`text` with ids, times and tokens replaced, and every one of `echoes` (own input) too."""
+    text = without_echoes(text, echoes, "<echo>")
+    return _of_short(text) if len(text) <= _SHORT else _of_long(text)
+
+
+def without_echoes(text: str, echoes: tuple[str, ...], instead: str = "") -> str:
+    """`text` with every one of `echoes` (own input) replaced, the longest first: a name stands in its address, too."""
     for echo in sorted((echo for echo in echoes if echo), key=len, reverse=True):
         for spelled in _spellings(echo):
-            text = text.replace(spelled, "<echo>")
-    return _of_short(text) if len(text) <= _SHORT else _of_long(text)
+            text = text.replace(spelled, instead)
+    return text
 
 
 @lru_cache(maxsize=500)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.oracles.cookies import parse_set_cookie
-from auth_conformance.oracles.normalise import masked
+from auth_conformance.oracles.normalise import masked, without_echoes
 from auth_conformance.oracles.pointer import strings
 
 if TYPE_CHECKING:
@@ -156,9 +156,7 @@ def _leaves(answer: Seen) -> dict[str, str]:
 def _parts(answer: Seen) -> dict[str, str]:
     found = {"status": str(answer.status), "body": masked(answer.body, answer.echoes)}
     # Masking hides what kind of id stood there; the length without one's own input still tells.
-    found["length"] = str(
-        len(answer.body) - sum(len(echo) * answer.body.count(echo) for echo in answer.echoes if echo)
-    )
+    found["length"] = str(len(without_echoes(answer.body, answer.echoes)))
     for key, value in answer.headers:
         name = key.lower()
         if name in IGNORED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tomllib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -25,6 +26,7 @@ from auth_conformance.model import (
 from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.probe.accounts import Accounts
 from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.guarded import perhaps_privileged
 from auth_conformance.probe.holdings import told_once
 from auth_conformance.probe.tampering import plain_change
 from auth_conformance.secret import Secret
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 Members = Sequence[tuple[str, Any]]
 # Members of replies that nobody may set and that no list names; each costs two requests where it is accepted.
 MOST_SHOWN = 6
+# Where no administrator is known, operations that refuse A and are asked again with what was added.
+MOST_GUARDS = 2
+_BARRED = {401, 403, 404}
 
 
 @cache
@@ -198,22 +203,33 @@ class Assigning(Accounts):
                 return f"{name} is read as what was sent, and is {json.dumps(before)} otherwise"
         return ""
 
-    _guard: tuple[Operation, Answer] | None = None
+    _guards: Sequence[tuple[Operation, Answer | None]] | None = None
 
     async def _opens_guarded(self, credential: Credential) -> Answer | None:
         """Return the answer of an administrators' operation that lets this caller in."""
-        if "admin" not in self.target.accounts:
-            return None
-        try:
-            self._guard = self._guard or await self.guarded_read()
-        except Missing:
-            return None
-        operation, allowed = self._guard
-        answer = await self.call(
-            operation, credential, label=f"does it open {operation.name}?", role=Role.ATTACK
-        )
-        same = answer.reply.ok and answer.exchange.reply.shape == allowed.exchange.reply.shape
-        return answer if same else None
+        if self._guards is None:
+            self._guards = await self._find_guards()
+        for operation, allowed in self._guards:
+            answer = await self.call(
+                operation, credential, label=f"does it open {operation.name}?", role=Role.ATTACK
+            )
+            alike = allowed is None or answer.exchange.reply.shape == allowed.exchange.reply.shape
+            if answer.judgement is None and answer.reply.ok and not answer.reply.soft and alike:
+                return answer
+        return None
+
+    async def _find_guards(self) -> list[tuple[Operation, Answer | None]]:
+        """What an administrator may read and A may not; where none is known, what refuses A."""
+        if "admin" in self.target.accounts:
+            with contextlib.suppress(Missing):
+                return [await self.guarded_read()]
+            return []
+        found: list[tuple[Operation, Answer | None]] = []
+        for operation in perhaps_privileged(self.target):
+            refused = await self.seen_by(await self.credential(), operation)
+            if refused.judgement is None and refused.status in _BARRED:
+                found.append((operation, None))
+        return found[:MOST_GUARDS]
 
     # Where bodies are taken.
 

@@ -6,6 +6,7 @@ imports them by name; what an application built into its own objects before is n
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import importlib
@@ -34,9 +35,10 @@ _ENCODED = re.compile(r"\$(?:2[abxy]\$\d\d|argon2\w*\$(?:v=\d+\$)?[^$]*)")
 
 @dataclass(slots=True)
 class Derived:
-    """What was computed: how often each function with each cost."""
+    """What was computed: how often each function with each cost, and how often on an event loop."""
 
     counts: Counter[str] = field(default_factory=Counter)
+    on_loop: int = 0
 
     def __str__(self) -> str:
         """Return it in one line."""
@@ -83,9 +85,19 @@ def _counted(original: Callable[..., Any], name: str, derived: Derived) -> Calla
     def counted(*args: Any, **named: Any) -> Any:
         # Hashing and verifying cost the same: services spend a hash where there is nothing to verify.
         derived.counts[f"{name}({_cost([*args, *named.values()])})"] += 1
+        derived.on_loop += _on_loop()
         return original(*args, **named)
 
     return counted
+
+
+def _on_loop() -> bool:
+    """Whether this thread runs an event loop, which stands still for as long as a hash takes."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _cost(values: list[Any]) -> str:

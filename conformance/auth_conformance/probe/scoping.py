@@ -20,11 +20,13 @@ from auth_conformance.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from auth_conformance.target import Operation
+    from auth_conformance.target import Account, Operation
     from auth_conformance.transports.message import HttpRequest
 
 # So many operations are enough to see whether scopes are looked at; more cost more than they tell.
 MOST_OPERATIONS = 12
+# RFC 9110 §9.2.1.
+_SAFE = {"GET", "HEAD", "OPTIONS"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +47,21 @@ class Scoping(Minting, Narrowing):
         violations: list[Violation] = []
         doubts: list[str] = []
         proved: list[str] = []
-        cache: dict[str, list[Narrow]] = {}
+        cache: dict[tuple[str, str], list[Narrow]] = {}
         for operation in operations[:MOST_OPERATIONS]:
             lacking = next((scope for scope in operation.scopes if scope in granted), None)
             if lacking is None:
                 continue
-            if lacking not in cache:
-                cache[lacking] = await self._narrow(lacking, granted)
-            found = await self._scoped_call(operation, lacking, cache[lacking], doubts)
+            account = await self._who_may_lose(operation)
+            if account is None:
+                self.notes.append(f"{operation.name} was not called: nobody is expendable whom it may change")
+                continue
+            key = (lacking, account.label)
+            if key not in cache:
+                cache[key] = await self._narrow(lacking, granted, account)
+            found = await self._scoped_call(operation, lacking, cache[key], doubts, account)
             violations += found
-            if not found and cache[lacking]:
+            if not found and cache[key]:
                 proved.append(operation.name)
         violations += await self._asked_for_more(operations, granted)
         violations += await self._refreshed_for_more(operations, granted)
@@ -95,24 +102,44 @@ class Scoping(Minting, Narrowing):
 
     # Credentials that can do less.
 
-    async def _narrow(self, lacking: str, granted: frozenset[str]) -> list[Narrow]:
-        """Return credentials of A without one scope: asked for at login, made as a key, minted with the true key."""
+    async def _who_may_lose(self, operation: Operation) -> Account | None:
+        """A, or somebody expendable where a request may change the caller's account (a password, an address).
+
+        None where that takes an account which nobody can make.
+        """
+        kept = (self.target.objects, *self.target.further, self.target.keys)
+        makes = {item.create.name for item in kept if item is not None}
+        if operation.method in _SAFE or "{" in operation.path or operation.name in makes:
+            return self.account()
+        try:
+            return await self.expendable()
+        except (Missing, Unclear):
+            return None
+
+    async def _narrow(self, lacking: str, granted: frozenset[str], account: Account) -> list[Narrow]:
+        """Return credentials without one scope: asked for at login, made as a key, minted with the true key.
+
+        Of who is no A, only what a login gives.
+        """
         # Services rank scopes without saying so: what may hold the lacking one in it proves nothing.
         rest = sorted(scope for scope in granted if not may_include(scope, lacking))
         found: list[Narrow] = []
-        for way in (self._narrow_login, self._narrow_key):
-            with contextlib.suppress(Missing, Unclear):
-                found += await way(lacking, rest)
+        with contextlib.suppress(Missing, Unclear):
+            found += await self._narrow_login(lacking, rest, account)
+        if account is not self.account():
+            return found
+        with contextlib.suppress(Missing, Unclear):
+            found += await self._narrow_key(lacking, rest)
         with contextlib.suppress(Missing, Unclear):
             found += await self._minted_narrow(lacking, rest)
         return found
 
-    async def _narrow_login(self, lacking: str, rest: Sequence[str]) -> list[Narrow]:
+    async def _narrow_login(self, lacking: str, rest: Sequence[str], account: Account) -> list[Narrow]:
         for login in self.target.logins:
             if not self.takes_scope(login):
                 continue
             label = f"log in without {lacking}"
-            credential, scopes = await self.narrow_login(login, self.account(), rest, label)
+            credential, scopes = await self.narrow_login(login, account, rest, label)
             # What is asked for is only a request (RFC 6749 §3.3): what was granted counts.
             if credential is not None and scopes and lacking not in scopes:
                 return [Narrow(f"a login without {lacking}", credential)]
@@ -166,14 +193,16 @@ class Scoping(Minting, Narrowing):
     # Using them.
 
     async def _scoped_call(
-        self, operation: Operation, lacking: str, narrow: list[Narrow], doubts: list[str]
+        self, operation: Operation, lacking: str, narrow: list[Narrow], doubts: list[str], account: Account
     ) -> list[Violation]:
         """Call with everything, which must get past the guard, and then with each narrower credential."""
         if not narrow:
             self.notes.append(f"{operation.name}: no credential without {lacking} could be had")
             return []
+        own = account is self.account()
+        whole = await self.credential() if own else (await self.log_in(account)).credential
         control = await self._asked(
-            operation, await self.credential(), f"control: {operation.name} with all scopes", Role.CONTROL
+            operation, whole, f"control: {operation.name} with all scopes", Role.CONTROL
         )
         if control.judgement is not None or control.status in (401, 403):
             doubts.append(

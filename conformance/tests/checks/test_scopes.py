@@ -14,8 +14,11 @@ from auth_conformance.model import Failed, Passed
 SCOPES = {"who": "see who you are", "notes": "see notes"}
 
 
-def office(*, looked_at: bool = True, widened: bool = False) -> FastAPI:  # noqa: C901 - a service is many handlers
-    """Opaque tokens with scopes; `widened` believes the scopes that a renewal asks for."""
+def office(*, looked_at: bool = True, widened: bool = False, changed: list[str] | None = None) -> FastAPI:  # noqa: C901 - a service is many handlers
+    """Opaque tokens with scopes; `widened` believes the scopes that a renewal asks for.
+
+    With `changed`, a new password is taken without the current one, and whose it is noted there.
+    """
     app = FastAPI()
     access: dict[str, tuple[str, set[str]]] = {}
     renewable: dict[str, tuple[str, set[str]]] = {}
@@ -58,6 +61,14 @@ def office(*, looked_at: bool = True, widened: bool = False) -> FastAPI:  # noqa
     def notes(name: Annotated[str, Security(caller, scopes=["notes"])]) -> list[str]:
         return [f"a note of {name}"]
 
+    if changed is not None:
+
+        @app.put("/me/password", status_code=204)
+        def change(
+            password: Annotated[str, Form()], name: Annotated[str, Security(caller, scopes=["who"])]
+        ) -> None:
+            changed.append(name)
+
     return app
 
 
@@ -75,3 +86,11 @@ def test_what_has_no_scope_for_it_and_gets_in_is_found(knobs: dict[str, bool], o
 def test_scopes_that_are_looked_at_pass() -> None:
     result = judged_as_found("AUZ111", office())
     assert isinstance(result.verdict, Passed), said(result)
+
+
+def test_nobody_loses_the_password_to_a_control() -> None:
+    """A change that asks for no current password: what A may do is not tried with A's own account."""
+    changed: list[str] = []
+    result = judged_as_found("AUZ111", office(changed=changed))
+    assert changed == [], said(result)
+    assert "PUT /me/password was not called" in said(result)

@@ -112,6 +112,14 @@ def test_a_member_that_changes_by_itself_hides_nothing_beside_it() -> None:
     assert parts([made("NO"), made("NO")], [made("NO", 8), made("NO", 8)]) == ["body"]
 
 
+def test_a_name_that_stands_in_its_address_is_left_out_of_the_length_once() -> None:
+    """Registered under the address of somebody else, the answer repeats as much of one's own input."""
+    body = '{{"id":7,"username":"{}","email":"{}@example.com"}}'
+    fresh = seen(201, body.format("carla", "carla"), ("carla", "carla@example.com", "carla"))
+    other = seen(201, body.format("dario", "alina"), ("dario", "alina@example.com", "alina"))
+    assert parts([fresh] * 3, [other] * 3) == []
+
+
 def test_the_length_tells_what_masking_hides() -> None:
     short, long = "0123456789abcdef", "0123456789abcdef0123456789abcdef"
     assert parts([seen(body=short)] * 3, [seen(body=long)] * 3) == ["length"]
