@@ -86,13 +86,19 @@ async def _end(tasks: set[asyncio.Task[Any]]) -> None:
                 task.exception()  # looked at: whatever it was, nobody waits for it
 
 
-def wait_for_those_left(seconds: float) -> None:
-    """Wait, so long at most, for the threads that were left behind: two that parse source at once disturb each other.
+def wait_for_those_left(seconds: float) -> bool:
+    """Wait, so long at most, for the threads that were left behind, and return whether all have ended.
 
-    Up to CPython 3.11.7 one of them gets a SystemError then (python/cpython#106905), and it may be anybody's: pytest
-    parses what it imports, and so do its other plugins when a session ends.
+    Two that parse source at once disturb each other: up to CPython 3.11.7 one of them gets a SystemError then
+    (python/cpython#106905), and it may be anybody's: pytest parses what it imports, and so do its other plugins when
+    a session ends.
     """
     end = time.monotonic() + seconds
-    for thread in threading.enumerate():
-        if thread.name == BESIDE and thread is not threading.current_thread():
-            thread.join(max(0.0, end - time.monotonic()))
+    left = [
+        thread
+        for thread in threading.enumerate()
+        if thread.name == BESIDE and thread is not threading.current_thread()
+    ]
+    for thread in left:
+        thread.join(max(0.0, end - time.monotonic()))
+    return not any(thread.is_alive() for thread in left)

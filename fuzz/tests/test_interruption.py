@@ -4,16 +4,21 @@ The application itself presses Ctrl-C, at a moment that does not depend on how b
 nothing from there on: whoever waits for one more reply waits for an hour.
 """
 
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from hypothesis.configuration import storage_directory
 
 from auth_conformance.gate import FINDINGS
+from auth_conformance.loop import BESIDE
+from auth_fuzz.operations.engine import tidy
 
 APP = """
 import asyncio, os, signal
@@ -114,3 +119,28 @@ def test_what_is_known_is_told_at_once(door: str, tmp_path: Path) -> None:
     # The part under way has told what it knows, too; what was not begun is not there.
     assert "FUZ100" in results
     assert "FUZ401" not in results
+
+
+def test_what_a_broken_off_search_still_writes_breaks_nothing_and_goes_not_where_the_user_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folders, ends = list[Path](), threading.Event()
+
+    def writes() -> None:
+        for number in itertools.count():
+            storage_directory(f"made{number}").path.mkdir(parents=True, exist_ok=True)
+            if ends.wait(0.001):
+                return
+
+    with tidy():
+        folders.append(storage_directory().path)
+        thread = threading.Thread(target=writes, name=BESIDE, daemon=True)
+        thread.start()
+    # Hypothesis keeps its folder until the thread is over.
+    assert storage_directory().path == folders[0]
+    ends.set()
+    thread.join()
+    with tidy():
+        assert storage_directory().path != folders[0]
+    assert not list(tmp_path.iterdir())

@@ -15,7 +15,7 @@ def test_those_left_behind_are_waited_for_and_no_others() -> None:
 
     threading.Thread(target=work, name=BESIDE, daemon=True).start()
     threading.Thread(target=others.wait, name="somebody else's", daemon=True).start()
-    wait_for_those_left(30.0)
+    assert wait_for_those_left(30.0)
     assert done.is_set()
     others.set()
 
@@ -24,6 +24,6 @@ def test_one_that_does_not_end_is_left() -> None:
     ends = threading.Event()
     threading.Thread(target=ends.wait, name=BESIDE, daemon=True).start()
     before = time.monotonic()
-    wait_for_those_left(0.2)
+    assert not wait_for_those_left(0.2)
     assert time.monotonic() - before < 10
     ends.set()

@@ -7,8 +7,10 @@ through the recorder: under the run's budget, rate and redaction, and to a URL a
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
@@ -17,8 +19,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
+from auth_conformance.loop import wait_for_those_left
 from auth_conformance.transports.message import HttpRequest, RawReply
-from auth_fuzz.bridge import Bridge, HaltedError
+from auth_fuzz.bridge import GRACE, Bridge, HaltedError
 from auth_fuzz.documents import encoded
 
 Handle = Callable[[HttpRequest], Coroutine[Any, Any, RawReply]]
@@ -58,18 +61,23 @@ def tidy() -> Iterator[None]:
     """Keep what Hypothesis and Schemathesis write out of the user's folder while the block runs."""
     from hypothesis import configuration  # an extra
 
-    with tempfile.TemporaryDirectory(prefix="auth-fuzz-") as folder:
-        before = os.environ.get("HYPOTHESIS_STORAGE_DIRECTORY")
-        os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = folder
-        configuration.set_hypothesis_home_dir(Path(folder))
-        try:
-            yield
-        finally:
+    folder = tempfile.mkdtemp(prefix="auth-fuzz-")
+    before = os.environ.get("HYPOTHESIS_STORAGE_DIRECTORY")
+    os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = folder
+    configuration.set_hypothesis_home_dir(Path(folder))
+    try:
+        yield
+    finally:
+        if wait_for_those_left(GRACE):
             configuration.set_hypothesis_home_dir(None)
             if before is None:
                 del os.environ["HYPOTHESIS_STORAGE_DIRECTORY"]
             else:
                 os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = before
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            # A search that was broken off still writes: there, and not into the user's folder.
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
 def warm_up(loop: asyncio.AbstractEventLoop) -> None:
