@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
 from auth_conformance.discovery.asking import Scout, mark
 from auth_conformance.discovery.logins import Attempt, html_attempts
 from auth_conformance.discovery.names import avoided, likeness, names
 from auth_conformance.discovery.preludes import protected, wants_csrf
+from auth_conformance.discovery.providers import own_path
 from auth_conformance.model import Provenance
 from auth_conformance.secret import Secret
 from auth_conformance.target import Operation
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 _USER_FIELDS = ("username", "email", "name", "login", "user", "identifier")
 # Answers to a body that was not understood, as against one that names nobody.
 _MISREAD = frozenset({400, 411, 415, 422, 500})
+# How a front page sends people on, and how often it is followed.
+_SENT_ON = frozenset({301, 302, 303, 307, 308})
+_HOPS = 3
 
 
 async def guessed_attempts(scout: Scout, known: Knowledge, username: str) -> list[Attempt]:
@@ -35,12 +41,45 @@ async def guessed_attempts(scout: Scout, known: Knowledge, username: str) -> lis
     ]
     paths = [operation.path for operation in bare if "{" not in operation.path]
     if not known.complete:
-        paths += [path for path in names("login", "paths") if path not in paths]
+        paths += [
+            path for path in (*await _front(scout, known), *names("login", "paths")) if path not in paths
+        ]
+    kept: list[Attempt] = []
     for path in paths:
         found = await _at(scout, known, path, username)
-        if found:
+        if found and not await _asks_who_calls(scout, found[0]):
             return found
+        kept = kept or found
+    return kept
+
+
+async def _front(scout: Scout, known: Knowledge) -> list[str]:
+    """Where the front page sends strangers, if a password is asked for there."""
+    path = "/"
+    for _ in range(_HOPS):
+        reply = (await scout.ask(HttpRequest("GET", path), f"see where {path} sends strangers")).reply
+        if reply.asks_for_password:
+            return [path]
+        if reply.status not in _SENT_ON:
+            return []
+        there = own_path(known, urljoin(path, reply.header("location") or ""))
+        if there is None:
+            return []
+        path = there
     return []
+
+
+async def _asks_who_calls(scout: Scout, attempt: Attempt) -> bool:
+    """Whether people who do not exist are answered as one who only reads there: nobody looked at their passwords.
+
+    What makes or lists tokens for those who are known already is named like a login.
+    """
+    operation = attempt.operation
+    read = (await scout.ask(HttpRequest("GET", operation.path), f"read {operation.path} as a stranger")).reply
+    if read.status not in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return False
+    nobody = {"username": _nobody("username"), "password": secrets.token_urlsafe(12)}
+    return mark(read) == mark(await _ask(scout, operation, "json", nobody))
 
 
 async def _at(scout: Scout, known: Knowledge, path: str, username: str) -> list[Attempt]:

@@ -825,3 +825,46 @@ def test_discovery_stops_at_its_budget(learn: Any) -> None:
     lesson = learn(app)
     assert len(lesson.log) <= 150
     assert lesson.target.witness is not None
+
+
+def test_a_list_of_tokens_is_no_login_and_the_front_page_leads_to_one(learn: Any) -> None:
+    """Who makes tokens has to be known already; where people log in is where the front page sends them."""
+    app, store = FastAPI(openapi_url=None), Store()
+    known = Depends(caller := _page_caller(store))
+
+    @app.api_route("/api/token", methods=["GET", "POST"], dependencies=[known])
+    def tokens() -> list[str]:
+        return []
+
+    @app.get("/api/me", dependencies=[known])
+    def me(request: Request) -> dict[str, str]:
+        return {"username": caller(request)}
+
+    @app.get("/")
+    def front() -> RedirectResponse:
+        return RedirectResponse("/people/entrance/", 302)
+
+    @app.get("/people/entrance/")
+    def form() -> HTMLResponse:
+        fields = '<input name="email"><input type="password" name="password">'
+        return HTMLResponse(f'<form method="post" action="/people/entrance/">{fields}</form>')
+
+    @app.post("/people/entrance/")
+    def enter(email: Annotated[str, Form()], password: Annotated[str, Form()]) -> Response:
+        reply = RedirectResponse("/", 302)
+        reply.set_cookie("sid", store.log_in(email, password), httponly=True)
+        return reply
+
+    target = learn(app, kind="url").target
+    assert [login.operation.name for login in target.logins] == ["POST /people/entrance/"]
+    assert target.witness is not None
+
+
+def _page_caller(store: Store) -> Any:
+    def caller(request: Request) -> str:
+        name = store.owner(request.cookies.get("sid"))
+        if name is None:
+            raise HTTPException(401, "Authentication credentials were not provided.")
+        return name
+
+    return caller
