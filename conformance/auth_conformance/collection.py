@@ -120,9 +120,10 @@ class CheckCollector(pytest.File):
         return hooks_of(self)
 
     def collect(self) -> Iterator[CheckItem]:
-        """One item per selected check, in order of execution."""
+        """One item per selected check, in order of execution; none where a module's `Suite` is this very run."""
         plugin: Collection = self.config.pluginmanager.get_plugin("auth_conformance.collection")  # type: ignore[assignment]
-        yield from plugin.items(self, self.suite)
+        if not plugin.stands_in_a_module():
+            yield from plugin.items(self, self.suite)
 
 
 class SuiteCollector(pytest.Collector):
@@ -152,6 +153,7 @@ class Collection:
         self.run_id = ""
         self.broken_off = False
         self.untold: list[str] = []
+        self._suites: list[Suite] = []
         self._numbers = itertools.count(1)
 
     # Collection.
@@ -266,7 +268,23 @@ class Collection:
         """The collector for a `Suite` in a user's module."""
         node: SuiteCollector = SuiteCollector.from_parent(collector, name=name)
         node.suite = suite
+        self._suites.append(suite)
         return node
+
+    def stands_in_a_module(self) -> bool:
+        """Whether the file configures what a `Suite` runs: it names that target, or none. Our node is collected last.
+
+        The accounts of a `Suite` stand in the file, too: it is no wish for a second run. A flag is.
+        """
+        if any(self.config.getoption(f"auth_{name}") for name in ("url", "app", "config")):
+            return False
+        if not self._suites:
+            return False
+        own = self.settings()
+        if not (own.url or own.app):
+            return True
+        named = [suite for suite in self._suites if suite.app is None or isinstance(suite.app, str)]
+        return any((own.url, own.app) == (its.url, its.app) for its in map(self.settings, named))
 
     # Reporting.
 

@@ -29,6 +29,7 @@ from auth_conformance.oracles.caches import by_cache
 from auth_conformance.probe import Scene
 from auth_conformance.sdk import Check
 from auth_conformance.target import Target
+from auth_conformance.transports.wire import INSTALL_SERVER, NO_SERVER
 
 # A limit that lasts longer, in seconds, is not worth waiting for.
 _LONGEST_PATIENCE = 600
@@ -54,6 +55,8 @@ def concluded(
         verdict = replace(verdict, violations=plain)
     if not verdict.evidence and seen:
         verdict = replace(verdict, evidence=tuple(seen))
+    if isinstance(verdict, Inconclusive) and NO_SERVER in verdict.reason:
+        verdict = replace(verdict, remedy=INSTALL_SERVER)
     if isinstance(verdict, Inconclusive) and not verdict.remedy:
         limit = _patience_for(verdict, seen, scene) if _met_a_limit(verdict, seen) else ""
         verdict = replace(verdict, remedy=limit or _timeout_for(verdict, seen))

@@ -12,6 +12,7 @@ from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.guarded import Guarded
 from auth_conformance.probe.refusal import Refusal
 from auth_conformance.transports.message import HttpRequest
+from auth_conformance.transports.wire import INSTALL_SERVER
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
@@ -68,9 +69,7 @@ class Paths(Refusal, Guarded):
             request = self._carrying(self.witness.operation.request(), credential)
             answer = await self._judged(request, f"control {when}: the plain path", Role.CONTROL, baseline)
             if answer.reply.undelivered:
-                raise Missing(
-                    f"Not tested: {answer.reply.error}.", "pip install 'fastapi-auth-conformance[serve]'"
-                )
+                raise Missing(f"Not tested: {answer.reply.error}.", INSTALL_SERVER)
             if answer.outcome is not wanted:
                 raise Unclear(
                     f"The plain path gave no clear answer over the wire {when} the attack ({answer.why})."

@@ -129,7 +129,9 @@ def _lose_digests(row: Any) -> list[tuple[Any, str, object]]:
 
 
 def _set(values: list[tuple[Any, str, object]], *, forget: bool) -> None:
-    attributes = importlib.import_module("sqlalchemy.orm.attributes")
+    if not values:
+        return
+    attributes = importlib.import_module("sqlalchemy.orm.attributes")  # loaded, or there were no rows of it
     for row, key, value in values:
         attributes.set_committed_value(row, key, None if forget else value)
 

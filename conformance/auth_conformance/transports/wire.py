@@ -43,8 +43,13 @@ _CHUNK = 65_536
 _WITH_BODY = {"POST", "PUT", "PATCH"}
 
 
+# What is said of bytes that nothing here can send to an application in this process, and what would send them.
+NO_SERVER = "this vector needs a real server, and uvicorn is not installed"
+INSTALL_SERVER = "pip install 'fastapi-auth-conformance[serve]'"
+
+
 class WireUnavailableError(RuntimeError):
-    """No real server can be put in front of the application; the message says what to install."""
+    """No real server can be put in front of the application; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,9 +264,7 @@ async def serve_app(app: App, *, state: Mapping[str, Any] | None = None) -> Asyn
     try:
         import uvicorn  # noqa: PLC0415 - an extra: a run against a URL never needs it
     except ImportError:
-        raise WireUnavailableError(
-            "this vector needs a real server: pip install 'fastapi-auth-conformance[serve]'"
-        ) from None
+        raise WireUnavailableError(NO_SERVER) from None
 
     class Server(uvicorn.Server):
         """A server that leaves the process's signal handlers to whoever runs the checks."""

@@ -157,6 +157,28 @@ def test_an_enabled_suite_stays_out_of_the_users_quick_loop(pytester: pytest.Pyt
     pytester.runpytest_subprocess().assert_outcomes(passed=2)
 
 
+@pytest.mark.parametrize(
+    ("target", "suite", "runs"),
+    [
+        ("", f"'{APP}'", 1),  # the file has the accounts of the suite, and no target of its own
+        (f"app = '{APP}'", "", 1),  # the suite runs what the file names
+        (f"app = '{APP}'", "'another:app'", 2),
+    ],
+)
+def test_what_a_suite_runs_already_does_not_run_twice(
+    pytester: pytest.Pytester, target: str, suite: str, runs: int
+) -> None:
+    pytester.makepyprojecttoml(
+        f"[tool.pytest.ini_options]\n[tool.auth-conformance]\n{target}\nonly = ['TOK101']\nlevel = 3\n"
+    )
+    pytester.makepyfile(test_own=f"from auth_conformance import Suite\ntest_auth = Suite({suite})\n")
+    result = pytester.runpytest_subprocess("--collect-only", "-q")
+    assert str(result.stdout).count("::TOK101 ") == runs
+    # Who names our node, or asks by a flag, means it.
+    named = pytester.runpytest_subprocess("--collect-only", "-q", "--auth-app", APP)
+    assert str(named.stdout).count("::TOK101 ") == 2
+
+
 def test_a_plain_run_of_a_project_without_us_imports_next_to_nothing(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         test_own="""
