@@ -20,7 +20,15 @@ _STORED = re.compile(
 )
 _JWT = re.compile(r"eyJ[\w-]{5,}\.eyJ[\w-]{2,}\.[\w-]*")
 _LEAKS = (
-    (re.compile(r"[a-z][a-z0-9+.-]*://[^/\s:@\"<>]+:[^/\s:@\"<>]+@"), "a URL with a user and a password"),
+    (
+        # What stands there to be filled in is no password.
+        re.compile(
+            r"[a-z][a-z0-9+.-]*://[^/\s:@\"<>{}]+:(?!(?:pass(?:word)?|pwd|secret|changeme|\*+|x+|\.+|your\w*)@)"
+            r"[^/\s:@\"<>{}$%]+@",
+            re.IGNORECASE,
+        ),
+        "a URL with a user and a password",
+    ),
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"), "a private key"),
     (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), "a cloud access key"),
     (re.compile(r"\b(?:sk|rk)_live_[0-9A-Za-z]{16,}"), "a live key of a payment service"),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
+# What a schema says without saying anything of values (JSON Schema 2020-12 §9).
+_WORDS = {"title", "description", "example", "examples", "deprecated", "$comment"}
 _WITHOUT_BODY = {"204", "205", "304"}
 # FastAPI writes this response by itself wherever there is input: nobody has declared it.
 _OF_THE_FRAMEWORK = "HTTPValidationError"
@@ -76,7 +78,8 @@ def _of_operation(name: str, described: Mapping[str, Any], raw: Mapping[str, Any
     responses = responses if isinstance(responses, Mapping) else {}
     if not any(_is_typed(str(status), response) for status, response in responses.items()):
         missing.append("a schema of its success")
-    takes = described.get("parameters") or described.get("requestBody")
+    # Parameters of a path may stand beside its operations (OpenAPI 3.1 §4.8.9).
+    takes = described.get("parameters") or described.get("requestBody") or "{" in name
     demanded = described.get("security", raw.get("security"))
     # An empty alternative makes the credential optional (OpenAPI 3.1 §4.8.10.1): nobody has to be refused.
     guarded = bool(demanded) and isinstance(demanded, list) and all(demanded)
@@ -97,9 +100,14 @@ def _is_typed(status: str, response: Any) -> bool:
         return True
     media = content.items() if isinstance(content, Mapping) else ()
     return any(
-        not str(kind).endswith("json") or (isinstance(item, Mapping) and item.get("schema"))
+        not str(kind).endswith("json") or (isinstance(item, Mapping) and _says_something(item.get("schema")))
         for kind, item in media
     )
+
+
+def _says_something(schema: Any) -> bool:
+    """Whether a schema is more than a title: FastAPI writes one for whatever returns `Any`."""
+    return isinstance(schema, Mapping) and bool(schema.keys() - _WORDS)
 
 
 def _is_error(status: str, response: Any) -> bool:

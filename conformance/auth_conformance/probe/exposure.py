@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from auth_conformance.credentials import Credential, Kind
-from auth_conformance.model import Failed, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.model import Failed, Inconclusive, Need, Passed, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.documented import (
     careless_input,
     is_stored_secret,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 # How many documented values are tried as credentials: a wrong one may count towards a lock-out.
 _TRIED = 5
 _MOST = 40
+_DOCUMENT = re.compile(r"openapi|swagger", re.IGNORECASE)
+_MOVED = {301, 302, 303, 307, 308}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +67,21 @@ class Exposure(Described):
         await self.must_answer()
         nowhere = await self._look(f"/{self.word(12)}", "control: an unknown path")
         seen: dict[str, tuple[Exposed, Answer]] = {}
-        known = {item.path for item in places()}
-        served = [
-            Exposed(item.path, "the OpenAPI document", re.compile(r"openapi|swagger", re.IGNORECASE))
-            for item in self.target.documents
-            if item.path is not None and item.path not in known
-        ]
-        for place in (*places(), *served[:2]):
+        doubts: list[str] = []
+        for place in (*places(), *self._beside_documents()):
             answer = await self._look(place.path, f"a stranger reads {place.path}")
-            again = (
-                await self._look(place.path, f"again: a stranger reads {place.path}")
-                if answer.reply.ok
-                else answer
-            )
+            again = answer
+            if answer.reply.ok or answer.judgement is not None:
+                again = await self._look(place.path, f"again: a stranger reads {place.path}")
+            # What breaks each time shows nothing; what breaks once, or was limited, nobody has seen.
+            if again.judgement is not None and not (
+                again.status == answer.status and again.broke and again.status
+            ):
+                doubts.append(f"GET {place.path} gave no usable answer ({again.why}).")
+            elif again.judgement is not None:
+                self.notes.append(f"GET {place.path} is broken ({again.status})")
+            if answer.judgement is not None:
+                answer = again
             if self._really_shown(place, answer, nowhere) and self._really_shown(place, again, nowhere):
                 seen[place.path] = (place, again)
         await self.must_answer("after")
@@ -89,6 +94,8 @@ class Exposure(Described):
         evidence = tuple(self.evidence)
         if violations:
             return Failed(tuple(violations), evidence, tuple(self.notes))
+        if doubts:
+            return Inconclusive(doubts[0], "", evidence, (*self.notes, *doubts[1:]))
         listed = ", ".join(f"{place.what} at {path}" for path, (place, _) in seen.items())
         if listed and not self.target.policy.hide_docs:
             self.notes.append(f"strangers can read {listed}; [policy] hide_docs = true makes that a finding")
@@ -97,8 +104,24 @@ class Exposure(Described):
         )
         return Passed(told, evidence, tuple(self.notes))
 
+    def _beside_documents(self) -> list[Exposed]:
+        """The documents that were found, and what frameworks serve beside them (applications that are mounted)."""
+        known = {item.path for item in places()}
+        usual = {item.path: item for item in places()}
+        paths = [item.path for item in self.target.documents if item.path is not None][:2]
+        found = [Exposed(path, "the OpenAPI document", _DOCUMENT) for path in paths]
+        for path in paths:
+            base = path.rpartition("/")[0]
+            found += [replace(usual[name], path=f"{base}{name}") for name in ("/docs", "/redoc")]
+        return [item for item in found if item.path not in known]
+
     async def _look(self, path: str, label: str) -> Answer:
-        return await self.send(HttpRequest("GET", path), label=label, role=Role.ATTACK)
+        """What a stranger gets there; with a slash at the end where the service sends people to it."""
+        answer = await self.send(HttpRequest("GET", path), label=label, role=Role.ATTACK)
+        aim = urlsplit(answer.reply.header("location") or "").path
+        if answer.status in _MOVED and aim == f"{path}/":
+            return await self.send(HttpRequest("GET", aim), label=f"{label}/", role=Role.ATTACK)
+        return answer
 
     @staticmethod
     def _really_shown(place: Exposed, answer: Answer, nowhere: Answer) -> bool:
@@ -124,13 +147,14 @@ class Exposure(Described):
         """The document holds no credential that works, and marks the members that carry secrets."""
         await self.must_answer()
         violations: list[Violation] = []
+        doubts: list[str] = []
         for document in self._documents():
             await self._still_says(document)
             for what, pointer in dict.fromkeys(leaks(document.raw)):
                 message = f"The document holds {what} at {pointer}."
                 violations.append(Violation(None, message, Severity.MEDIUM, tuple(self.evidence[-1:])))
-            violations += await self._documented_pairs(pairs(document.raw)[:_TRIED])
-            violations += await self._documented_tokens(tokens(document.raw)[:_TRIED])
+            violations += await self._documented_pairs(pairs(document.raw)[:_TRIED], doubts)
+            violations += await self._documented_tokens(tokens(document.raw)[:_TRIED], doubts)
         proof = tuple(self.evidence[:2])
         for operation in (item for item in self.target.operations if not item.of_page):
             violations += [
@@ -140,14 +164,17 @@ class Exposure(Described):
         await self.must_answer("after")
         evidence = tuple(self.evidence)
         if violations:
-            return Failed(_once(violations)[:_MOST], evidence, tuple(self.notes))
+            return Failed(_once(violations)[:_MOST], evidence, (*self.notes, *doubts))
+        if doubts:
+            return Inconclusive(doubts[0], self._remedy(Need.LOGIN), evidence, (*self.notes, *doubts[1:]))
         return Passed("No documented value works as a credential, and secret members are marked.", evidence)
 
-    async def _documented_pairs(self, found: list[tuple[str, str]]) -> list[Violation]:
-        """Try each pair once; one that logs in is tried again."""
+    async def _documented_pairs(self, found: list[tuple[str, str]], doubts: list[str]) -> list[Violation]:
+        """Try each pair once, and then the right password of A; one that logs in is tried again."""
         violations: list[Violation] = []
         login = next(iter(self.target.logins), None)
-        if login is None:
+        if login is None or not found:
+            doubts += ["The document names users with passwords, and no login is known."] if found else []
             return []
         for user, word in found:
             account = Account("a documented user", user, Secret(word))
@@ -160,6 +187,10 @@ class Exposure(Described):
                     role=Role.ATTACK,
                 )
                 answers.append(answer.exchange)
+                if answer.judgement is not None:
+                    doubts.append(
+                        f"A documented user could not be tried at {login.operation.name}: {answer.why}."
+                    )
                 if used.read(answer.reply, account.label) is None:
                     break
             else:
@@ -167,11 +198,18 @@ class Exposure(Described):
                     f"User name and password of an example in the document log in at {login.operation.name}."
                 )
                 violations.append(Violation(login.operation.name, message, Severity.HIGH, tuple(answers)))
+        with self.doubting(doubts):
+            await self.log_in(self.account(), label="control: the right password of A")
         return violations
 
-    async def _documented_tokens(self, found: list[str]) -> list[Violation]:
+    async def _documented_tokens(self, found: list[str], doubts: list[str]) -> list[Violation]:
         """Present documented tokens and keys at the witness, in every carrier that might take them."""
         if not found or self.target.witness is None or not self.kinds():
+            doubts += (
+                ["The document gives tokens as examples, and nothing is known that takes one."]
+                if found
+                else []
+            )
             return []
         live = await self.credential()
         baseline = await self.baseline(self.witness, live)
@@ -182,6 +220,8 @@ class Exposure(Described):
             for carrier in [item for item in self.target.carriers if item.kind in wanted][:2]:
                 attempt = Attempt("a documented value", Credential(carrier, Secret(text), "nobody"))
                 answers = [await self.attempt(self.witness, attempt, baseline)]
+                if not answers[0].accepted and not answers[0].rejected:
+                    doubts.append(f"A documented value as {carrier.kind.value}: {answers[0].why}.")
                 if answers[0].accepted:
                     answers.append(await self.attempt(self.witness, attempt, baseline, fresh=True))
                 if len(answers) == 2 and answers[1].accepted:

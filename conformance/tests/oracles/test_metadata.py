@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from auth_conformance.oracles.metadata import lacks
 
 WHOLE: dict[str, Any] = {
@@ -58,3 +60,20 @@ def test_an_id_that_two_operations_share_is_found() -> None:
     raw = document()
     raw["paths"]["/you"] = raw["paths"]["/me"]
     assert any("of its own" in text for lack in lacks(raw) for text in lack.missing)
+
+
+@pytest.mark.parametrize(
+    ("schema", "typed"),
+    [({}, False), ({"title": "Response Read"}, False), ({"type": "object", "title": "Response Read"}, True)],
+)
+def test_a_schema_that_is_only_a_title_says_nothing(schema: dict[str, Any], typed: bool) -> None:
+    """FastAPI gives one to whatever returns `Any`."""
+    content = {"application/json": {"schema": schema}}
+    raw = {"paths": {"/x": {"get": {"responses": {"200": {"content": content}}}}}}
+    missing = [word for lack in lacks(raw) for word in lack.missing]
+    assert ("a schema of its success" in missing) is not typed
+
+
+def test_parameters_beside_the_operations_of_a_path_are_input() -> None:
+    raw = {"paths": {"/x/{id}": {"parameters": [{"name": "id", "in": "path"}], "get": {"responses": {}}}}}
+    assert "an error response" in [word for lack in lacks(raw) for word in lack.missing]

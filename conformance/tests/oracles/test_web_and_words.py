@@ -140,3 +140,17 @@ def test_members_that_carry_secrets() -> None:
     assert is_stored_secret(member("client_secret"), reads=True)
     assert not is_stored_secret(member("client_secret"), reads=False)
     assert not is_stored_secret(member("password", writeOnly=True), reads=True)
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("postgresql://app:Tr0ub4dor@db.internal/app", True),
+        ("postgresql://{user}:{password}@{host}/app", False),
+        ("https://user:password@api.example.com", False),
+        ("redis://:$REDIS_PASSWORD@cache", False),
+        ("amqp://app:****@queue", False),
+    ],
+)
+def test_a_url_to_be_filled_in_holds_no_password(url: str, found: bool) -> None:
+    assert bool(leaks({"info": {"description": f"Connect to {url}."}})) is found
