@@ -214,6 +214,8 @@ class ParentSettings(Table):
     """The members of that body that have to be new each time, such as a name."""
     delete: OperationName | None = None
     """The operation that deletes what was created."""
+    above: list[ParentSettings] = Field(default_factory=list)
+    """What the body of that creation names in turn, such as the organisation of a project."""
 
 
 class ObjectsSettings(Table):

@@ -100,7 +100,8 @@ def _sections(model: type[BaseModel], above: str) -> Iterator[tuple[str, str, ty
     for name, info in model.model_fields.items():
         key = f"{above}{info.alias or name}"
         inner = next(iter(tables_in(info.annotation)), None)
-        if inner is None or inner is notation.FromEnvironment:
+        # What stands above something is described as that is, and described once.
+        if inner is None or inner in (notation.FromEnvironment, model):
             continue
         text = str(info.annotation)
         named = ".NAME" if "dict[" in text else ""

@@ -33,7 +33,13 @@ if TYPE_CHECKING:
     from auth_conformance.discovery.access import Doorman
     from auth_conformance.discovery.asking import Scout
     from auth_conformance.discovery.knowledge import Knowledge
-    from auth_conformance.tables import LoginSettings, LogoutSettings, RegisterSettings, WitnessSettings
+    from auth_conformance.tables import (
+        LoginSettings,
+        LogoutSettings,
+        ParentSettings,
+        RegisterSettings,
+        WitnessSettings,
+    )
     from auth_conformance.target import Account, Operation
     from auth_conformance.transports.message import RawReply
 
@@ -287,20 +293,22 @@ def _declared_objects(known: Knowledge) -> None:
         or known.operations.get(f"PUT {read.path}"),
         _named(known, given.delete),
         Provenance.DECLARED,
-        tuple(
-            Parent(
-                item.parameter,
-                known.operation(item.operation, Provenance.DECLARED),
-                item.value,
-                filled(item.body),
-                tuple(item.fresh),
-                _named(known, item.delete),
-            )
-            for item in given.parents
-        ),
+        tuple(_parent(known, item) for item in given.parents),
         given.private,
     )
     known.say("objects", f"{given.create}, {given.read}", Provenance.DECLARED, _BECAUSE)
+
+
+def _parent(known: Knowledge, given: ParentSettings) -> Parent:
+    return Parent(
+        given.parameter,
+        known.operation(given.operation, Provenance.DECLARED),
+        given.value,
+        filled(given.body),
+        tuple(given.fresh),
+        _named(known, given.delete),
+        tuple(_parent(known, item) for item in given.above),
+    )
 
 
 def _named(known: Knowledge, name: str | None) -> Operation | None:

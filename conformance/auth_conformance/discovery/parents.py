@@ -33,15 +33,30 @@ class Above:
 
     parents: tuple[Parent, ...] = ()
     values: dict[str, str] = field(default_factory=dict)
+    # What stands above the parents themselves, where the bodies of their creations name it.
+    higher: tuple[Above, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A parameter to find a value for: the path before it, its name, and what stands above that."""
+    """A parameter to find a value for: the path before it, its name, and what stands above that.
+
+    `inside` are the collections that are being climbed already: a folder may stand in a folder.
+    """
 
     head: str
     name: str
     values: dict[str, str]
+    inside: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One parent of the caller's own, its value, and what it was made in."""
+
+    parent: Parent
+    value: str
+    higher: Above = field(default_factory=Above)
 
 
 async def ways_up(
@@ -53,20 +68,28 @@ async def ways_up(
         head = path[: path.index("{" + name + "}")].rstrip("/")
         grown = []
         for way in found:
-            async for parent, value in _candidates(scout, known, owner, Spot(head, name, way.values)):
-                grown.append(Above((*way.parents, parent), {**way.values, name: value}))
+            spot = Spot(head, name, way.values)
+            grown += [_with(way, one, name) async for one in _candidates(scout, known, owner, spot)]
         found = grown[:_MOST]
     for name in more:
         told = await _told_by_witness(scout, known, name, owner, person=True)
-        found = [
-            Above((*way.parents, parent), {**way.values, name: value})
-            for way in found
-            for parent, value in told[:2]
-        ]
+        found = [_with(way, _Way(parent, value), name) for way in found for parent, value in told[:2]]
     return found
 
 
-async def ways_in(scout: Scout, known: Knowledge, create: Operation, owner: Credential) -> list[Above]:
+def _with(way: Above, one: _Way, place: str) -> Above:
+    """One step further: the `parameter` of the parent is where its value goes."""
+    parent = replace(one.parent, parameter=place)
+    return Above((*way.parents, parent), {**way.values, place: one.value}, (*way.higher, one.higher))
+
+
+async def ways_in(
+    scout: Scout,
+    known: Knowledge,
+    create: Operation,
+    owner: Credential,
+    inside: frozenset[str] = frozenset(),
+) -> list[Above]:
     """How the members of a creation that name other objects get values of the caller's own; none without any.
 
     Such a member is an id that must be there, and is called like a collection of the service.
@@ -77,16 +100,15 @@ async def ways_in(scout: Scout, known: Knowledge, create: Operation, owner: Cred
     named = [
         (item, _collection_of(known, item.name)) for item in fields(create.bodies[media]) if item.required
     ]
-    wanted = [(item, head) for item, head in named if head is not None and head != create.path.rstrip("/")]
+    inside |= {create.path.rstrip("/")}
+    wanted = [(item, head) for item, head in named if head is not None and head not in inside]
     found = [Above()] if wanted else []
     for item, head in wanted[:_MOST]:
         place = item.pointer if item.pointer.startswith("/") else f"/{item.pointer}"
         grown = []
         for way in found:
-            async for parent, value in _candidates(scout, known, owner, Spot(head, item.name, {})):
-                grown.append(
-                    Above((*way.parents, replace(parent, parameter=place)), {**way.values, place: value})
-                )
+            spot = Spot(head, item.name, {}, inside)
+            grown += [_with(way, one, place) async for one in _candidates(scout, known, owner, spot)]
         found = grown[:_MOST]
     return found
 
@@ -106,12 +128,14 @@ def _collection_of(known: Knowledge, member: str) -> str | None:
 
 
 async def take_down(scout: Scout, way: Above, owner: Credential) -> None:
-    """Delete what was made on the way up, the innermost first."""
+    """Delete what was made on the way up, the innermost first, and then what that was made in."""
     for parent in reversed(way.parents):
         if parent.delete is not None:
             label = f"delete it: {parent.delete.name}"
             values = parent.deletion(way.values)
             await scout.call(parent.delete, label, credential=owner, path_values=values)
+    for higher in reversed(way.higher):
+        await take_down(scout, higher, owner)
 
 
 def parameters(path: str) -> list[str]:
@@ -119,9 +143,7 @@ def parameters(path: str) -> list[str]:
     return [part.split("}")[0] for part in path.split("{")[1:]]
 
 
-async def _candidates(
-    scout: Scout, known: Knowledge, owner: Credential, spot: Spot
-) -> AsyncIterator[tuple[Parent, str]]:
+async def _candidates(scout: Scout, known: Knowledge, owner: Credential, spot: Spot) -> AsyncIterator[_Way]:
     """Where a value for `name` below `head` comes from, what belongs to the caller alone first."""
     head, name = spot.head, spot.name
     of_people = mentions(head.rsplit("/", 1)[-1], names("accounts"))
@@ -135,23 +157,45 @@ async def _candidates(
             )
             for pointer, value in _of_first(reply, name)[:1] if reply.ok else []:
                 if _fits(known, head, name, value):
-                    yield Parent(name, listing, pointer), value
+                    yield _Way(Parent(name, listing, pointer), value)
     for parent, value in await _told_by_witness(scout, known, name, owner, person=of_people):
         if _fits(known, head, name, value):
-            yield parent, value
+            yield _Way(parent, value)
 
 
-async def _made(scout: Scout, known: Knowledge, owner: Credential, spot: Spot) -> tuple[Parent, str] | None:
-    """Create one, if anybody may: then it is the caller's alone."""
-    head, name = spot.head, spot.name
+async def _made(scout: Scout, known: Knowledge, owner: Credential, spot: Spot) -> _Way | None:
+    """Create one, if anybody may: then it is the caller's alone. It may have to stand in another one in turn."""
+    create = _creation(known, spot.head)
+    if create is None:
+        return None
+    for higher in await ways_in(scout, known, create, owner, spot.inside | {spot.head}):
+        made = await _made_in(scout, known, owner, spot, higher)
+        if made is not None:
+            return made
+        await take_down(scout, higher, owner)
+    return await _made_in(scout, known, owner, spot, Above())
+
+
+def _creation(known: Knowledge, head: str) -> Operation | None:
+    """What makes one of a collection, unless its name says that this is no matter of trying."""
     create = known.operations.get(f"POST {head}") or known.operations.get(f"POST {head}/")
-    if create is None or mentions(head.rsplit("/", 1)[-1], names("objects", "avoid")):
+    avoided = mentions(head.rsplit("/", 1)[-1], names("objects", "avoid"))
+    return None if avoided else create
+
+
+async def _made_in(
+    scout: Scout, known: Knowledge, owner: Credential, spot: Spot, higher: Above
+) -> _Way | None:
+    head, name = spot.head, spot.name
+    create = _creation(known, head)
+    if create is None:
         return None
     media = body_type(create)
     made = sample(create.bodies[media], scout.rng) if media is not None else {}
     template: dict[str, Any] = made if isinstance(made, dict) else {}
-    parent = Parent(name, create, "", template, _fresh(create), _on_one(known, "DELETE", head))
-    body = parent.body(f"c{secrets.token_hex(5)}")
+    delete = _on_one(known, "DELETE", head)
+    parent = Parent(name, create, "", template, _fresh(create), delete, higher.parents)
+    body = parent.body(f"c{secrets.token_hex(5)}", higher.values)
     request = create.request(spot.values)
     reply = (
         await scout.ask(
@@ -165,11 +209,11 @@ async def _made(scout: Scout, known: Knowledge, owner: Credential, spot: Spot) -
         if not _fits(known, head, name, value):
             continue
         if read is None:
-            return replace(parent, value=pointer), value
+            return _Way(replace(parent, value=pointer), value, higher)
         values = {**spot.values, parameters(read.path)[-1]: value}
         seen = await scout.call(read, f"read it: {read.name}", credential=owner, path_values=values)
         if seen.ok:
-            return replace(parent, value=pointer), value
+            return _Way(replace(parent, value=pointer), value, higher)
     return None
 
 

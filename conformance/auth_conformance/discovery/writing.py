@@ -370,6 +370,7 @@ def _parent(parent: Parent) -> dict[str, Any]:
         "body": pruned(parent.template, parent.fresh),
         "fresh": list(parent.fresh),
         "delete": parent.delete.name if parent.delete is not None else "",
+        "above": [_parent(item) for item in parent.above],
     }
     return {name: value for name, value in found.items() if value or name == "value"}
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
     from auth_conformance.probe.core import Core
     from auth_conformance.probe.scene import Scene
-    from auth_conformance.target import Objects, Operation
+    from auth_conformance.target import Objects, Operation, Parent
     from auth_conformance.transports.message import HttpRequest, RawReply
 
 
@@ -81,26 +81,40 @@ def _owner_of(scene: Scene, request: HttpRequest) -> str:
     return "a"
 
 
+async def _one_above(
+    core: Core, credential: Credential, parent: Parent, found: dict[str, str]
+) -> RawReply | None:
+    """Add to `found` what `parent` takes, made in what its own creation names; None where there is none to be had."""
+    inner: dict[str, str] = {}
+    for outer in parent.above:
+        if await _one_above(core, credential, outer, inner) is None:
+            return None
+    answer = await core.call(
+        parent.operation,
+        credential,
+        label=f"what stands above the objects of {credential.owner}",
+        values=found,
+        body=parent.body(core.word(10), inner) if parent.makes and parent.operation.bodies else None,
+    )
+    value = resolve(answer.reply.json, parent.value)
+    if not answer.reply.ok or not isinstance(value, (str, int)):
+        return None
+    found[parent.parameter] = str(value)
+    if parent.makes and parent.delete is not None:
+        core.scene.made_parents.append((parent.delete, parent.deletion(found), credential))
+    return answer.reply
+
+
 async def _learnt(core: Core, credential: Credential) -> Mapping[str, str]:
     objects = core.target.objects
     found: dict[str, str] = {}
     others = dict(core.scene.parents)
     for parent in objects.parents if objects is not None else ():
-        answer = await core.call(
-            parent.operation,
-            credential,
-            label=f"what stands above the objects of {credential.owner}",
-            values=found,
-            body=parent.body(core.word(10)) if parent.makes and parent.operation.bodies else None,
-        )
-        value = resolve(answer.reply.json, parent.value)
-        if not answer.reply.ok or not isinstance(value, (str, int)):
+        reply = await _one_above(core, credential, parent, found)
+        if reply is None:
             return {}
-        found[parent.parameter] = str(value)
-        if parent.makes and parent.delete is not None:
-            core.scene.made_parents.append((parent.delete, parent.deletion(found), credential))
         if not parent.makes:
-            listed = {str(item) for item in strings(answer.reply.json).values()}
+            listed = {str(item) for item in strings(reply.json).values()}
             core.scene.sharing |= {
                 frozenset((credential.owner, other))
                 for other, values in others.items()

@@ -8,7 +8,7 @@ from typing import Any
 
 from auth_conformance.credentials import Carrier
 from auth_conformance.model import Provenance
-from auth_conformance.oracles.pointer import put
+from auth_conformance.oracles.pointer import put, put_alike
 from auth_conformance.target.operations import Operation
 
 
@@ -48,7 +48,8 @@ class Parent:
 
     `parameter` is the name of a path parameter, or the JSON pointer of a member of the body.
     `operation` makes one from `template`, with a new word in the members `fresh`, or lists or names it. `value`
-    points into its reply at what `parameter` takes. `delete` takes away what was made.
+    points into its reply at what `parameter` takes. `delete` takes away what was made. `above` is what the body of
+    that creation names in turn: the organisation of a project that tasks belong to.
     """
 
     parameter: str
@@ -57,6 +58,7 @@ class Parent:
     template: Mapping[str, Any] = field(default_factory=dict)
     fresh: tuple[str, ...] = ()
     delete: Operation | None = None
+    above: tuple[Parent, ...] = ()
 
     @property
     def in_body(self) -> bool:
@@ -77,11 +79,13 @@ class Parent:
         )
         return {**values, last: values[self.parameter]}
 
-    def body(self, word: str) -> dict[str, Any]:
-        """A body for a new one, called `word`."""
+    def body(self, word: str, above: Mapping[str, str]) -> dict[str, Any]:
+        """A body for a new one, called `word`, in what stands `above` it by the pointers of its members."""
         made = dict(self.template)
         for name in self.fresh:
             made = put(made, name, word)
+        for name, value in above.items():
+            made = put_alike(made, name, value, self.template)
         return made
 
 

@@ -12,6 +12,14 @@ class Board(BaseModel):
     name: str
 
 
+class Space(BaseModel):
+    name: str
+
+
+class SpacedBoard(Board):
+    space_id: int
+
+
 class Card(BaseModel):
     board_id: int
     title: str
@@ -21,10 +29,13 @@ class Changes(BaseModel):
     title: str
 
 
-def boards(*, guarded: bool = True, welcoming: bool = False, stumbles: int = 404) -> FastAPI:
+def boards(  # noqa: C901 - a service is many handlers
+    *, guarded: bool = True, welcoming: bool = False, stumbles: int = 404, spaces: bool = False
+) -> FastAPI:
     """Boards, and cards that name theirs. Unguarded, cards are shown to all; a `welcoming` board takes any card.
 
-    `stumbles` is the status for a card on the board of another."""
+    `stumbles` is the status for a card on the board of another. With `spaces`, boards name the space they are in.
+    """
     app = FastAPI()
     owners: dict[int, str] = {}
     cards: dict[int, dict[str, Any]] = {}
@@ -36,8 +47,21 @@ def boards(*, guarded: bool = True, welcoming: bool = False, stumbles: int = 404
         if owners.get(board) != name:
             raise HTTPException(stumbles, "no board")
 
+    rooms: dict[int, str] = {}
+    if spaces:
+
+        @app.post("/spaces", status_code=201)
+        def make_space(body: Space, name: Caller) -> dict[str, Any]:
+            number = next(numbers)
+            rooms[number] = name
+            return {"id": number, "name": body.name}
+
+    taken: Any = SpacedBoard if spaces else Board
+
     @app.post("/boards", status_code=201)
-    def make_board(body: Board, name: Caller) -> dict[str, Any]:
+    def make_board(body: taken, name: Caller) -> dict[str, Any]:
+        if spaces and rooms.get(body.space_id) != name:
+            raise HTTPException(404, "no space")
         number = next(numbers)
         owners[number] = name
         return {"id": number, "name": body.name}

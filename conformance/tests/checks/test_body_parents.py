@@ -30,6 +30,15 @@ def test_a_card_on_the_board_of_another_is_found_by_its_owner() -> None:
     assert [violation.operation for violation in found.violations] == ["POST /cards"]
 
 
+@pytest.mark.parametrize("code", ["AUZ101", "AUZ102"])
+def test_boards_that_name_their_space_in_turn_are_climbed(code: str) -> None:
+    result = judged_as_found(code, boards(spaces=True))
+    assert isinstance(result.verdict, Passed), said(result)
+    open_to_all = judged_as_found(code, boards(spaces=True, guarded=False, welcoming=True))
+    assert isinstance(open_to_all.verdict, Failed), said(open_to_all)
+    assert "/cards" in open_to_all.verdict.reason
+
+
 def test_what_cards_belong_to_may_be_declared() -> None:
     declared = {
         "create": "POST /cards",
