@@ -72,6 +72,9 @@ class Scene:
     altered: set[str] = field(default_factory=set)
     shut: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     waited: float = 0.0
+    # Who knocks at a login whose limit names no end; whether such a limit has outlasted the patience of the run.
+    gate: asyncio.Lock = field(default_factory=asyncio.Lock)
+    outlasted: bool = False
     # Whether a 503 that named no time was over a second later: something in front limits requests so.
     lets_up: bool = False
     # The loopback address that requests come from which name none: another one once a limit was met.

@@ -195,18 +195,45 @@ class Sending(Chance):
     ) -> tuple[Sent, Judgement | None]:
         """What `once` sends; sent again, if `patient`, while a limit worth waiting for refuses it."""
         sent, judgement = await once(request)
-        spent = 0.0
-        for number, step in enumerate(_STEPS if patient else ()):
+        for number in range(_WAITS if patient else 0):
+            if not self._is_limit(sent.reply, judgement, number, role):
+                break
+            if entering and _names_no_end(sent.reply):
+                return await self._outwaited(request, once, sent, judgement)
+            if not await self._waited(request, sent.reply):
+                break
             busy = sent.reply.status == HTTPStatus.SERVICE_UNAVAILABLE
-            silent = entering and not busy and not sent.reply.header("retry-after")
-            if (number >= _WAITS and not silent) or not self._is_limit(sent.reply, judgement, number, role):
-                break
-            left = min(step, self.scene.patience - spent) if silent else None
-            if not await self._waited(request, sent.reply, left):
-                break
-            spent += left or 0.0
             sent, judgement = await once(request)
             self.scene.lets_up |= busy and sent.reply.status != HTTPStatus.SERVICE_UNAVAILABLE
+        if entering and sent.reply.ok:
+            self.scene.outlasted = False
+        return sent, judgement
+
+    async def _outwaited(
+        self,
+        request: HttpRequest,
+        once: Callable[[HttpRequest], Awaitable[tuple[Sent, Judgement | None]]],
+        sent: Sent,
+        judgement: Judgement | None,
+    ) -> tuple[Sent, Judgement | None]:
+        """A login that is sent again, step by step, until the limit lets it through or the patience is at its end.
+
+        One check knocks and the others stand in line: limits count those that they refuse. Once a limit has outlasted
+        the patience nobody waits for it any more.
+        """
+        scene, spent = self.scene, 0.0
+        in_line = scene.gate.locked()
+        async with scene.gate:
+            for step in (*((0.0,) if in_line else ()), *(() if scene.outlasted else _STEPS)):
+                left = min(step, scene.patience - spent)
+                if step and left <= 0:
+                    break
+                spent += left
+                await asyncio.sleep(left)
+                sent, judgement = await once(request)
+                if not _names_no_end(sent.reply):
+                    break
+            scene.outlasted = _names_no_end(sent.reply)
         return sent, judgement
 
     def _is_limit(self, reply: RawReply, judgement: Judgement | None, number: int, role: Role) -> bool:
@@ -220,17 +247,16 @@ class Sending(Chance):
         honest = role is not Role.ATTACK or self.scene.lets_up
         return reply.status == HTTPStatus.SERVICE_UNAVAILABLE and honest and number == 0
 
-    async def _waited(self, request: HttpRequest, reply: RawReply, left: float | None) -> bool:
-        """Whether the limit is worth waiting for, and was waited for: for `left` seconds where it names no end.
+    async def _waited(self, request: HttpRequest, reply: RawReply) -> bool:
+        """Whether the limit is worth waiting for, and was waited for.
 
         A limit that a plain read meets is one on everything that is asked: then the whole run slows down.
         """
         try:
-            seconds = left if left is not None else float(reply.header("retry-after") or "1")
+            seconds = float(reply.header("retry-after") or "1")
         except ValueError:
             return False
-        too_long = seconds > self.scene.patience or self.scene.waited > 10 * self.scene.patience
-        if too_long or (left is not None and left <= 0):
+        if seconds > self.scene.patience or self.scene.waited > 10 * self.scene.patience:
             return False
         if request.method in ("GET", "HEAD"):
             self.scene.waited += self.scene.recorder.pace.hold(max(0.0, seconds))
@@ -238,6 +264,11 @@ class Sending(Chance):
         self.scene.waited += seconds
         await asyncio.sleep(max(0.0, seconds))
         return True
+
+
+def _names_no_end(reply: RawReply) -> bool:
+    """Whether a limit refused this, and does not say how long it lasts."""
+    return reply.status == HTTPStatus.TOO_MANY_REQUESTS and not reply.header("retry-after")
 
 
 def hung_up(seen: Reply, request: HttpRequest) -> Judgement | None:
