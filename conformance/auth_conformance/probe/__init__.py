@@ -43,6 +43,7 @@ from auth_conformance.probe.keyends import KeyEnds
 from auth_conformance.probe.keyexpiry import KeyExpiry
 from auth_conformance.probe.keyids import KeyIds
 from auth_conformance.probe.keyquery import KeyQuery
+from auth_conformance.probe.keyrings import KeyRings
 from auth_conformance.probe.keyscopes import KeyScopes
 from auth_conformance.probe.keyshown import KeyShown
 from auth_conformance.probe.likeness import Likeness
@@ -67,7 +68,6 @@ from auth_conformance.probe.refusal import Attempt, Refusal
 from auth_conformance.probe.refusals import Refusals
 from auth_conformance.probe.remotekeys import RemoteKeys
 from auth_conformance.probe.respelled import Respelled
-from auth_conformance.probe.restart import Restart
 from auth_conformance.probe.resting import Resting
 from auth_conformance.probe.reticence import Reticence
 from auth_conformance.probe.revocation import Revocation
@@ -138,7 +138,7 @@ class Probe(
     SessionList,
     Sockets,
     Respelled,
-    Restart,
+    KeyRings,
     Revocation,
     Reuse,
     Throttling,

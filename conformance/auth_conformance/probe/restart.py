@@ -1,4 +1,4 @@
-"""`must_survive_restart` and `must_rotate_signing_keys`: the same service in another process."""
+"""`must_survive_restart`: what one process of the service has ended, another one must refuse (checklist LIF116)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 from auth_conformance.credentials import Kind
 from auth_conformance.model import (
     Exchange,
-    Failed,
     Masked,
     Outcome,
-    Passed,
     Role,
     Severity,
     Verdict,
@@ -25,7 +23,7 @@ from auth_conformance.probe.rotation import BLAND
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from auth_conformance.credentials import Credential
     from auth_conformance.target import Account
@@ -33,11 +31,6 @@ if TYPE_CHECKING:
 
 # So many wrong passwords are sent to see a throttle; whether it is forgotten is a lesser matter.
 WRONG = 12
-ROTATION = """[rotation.overlap]  # a new key is current, the old one still verifies
-SECRET_KEY = { env = "NEW_SECRET_KEY" }
-PREVIOUS_SECRET_KEYS = { env = "SECRET_KEY" }
-[rotation.after]  # the old one is gone
-SECRET_KEY = { env = "NEW_SECRET_KEY" }"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +39,14 @@ class Elsewhere:
 
     transport: Transport
     label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """An account for which no more passwords may be tried, and what a wrong one was answered before that."""
+
+    account: Account
+    usual: int | None
 
 
 class Restart(Holdings, Minting):
@@ -89,7 +90,7 @@ class Restart(Holdings, Minting):
         self, place: Elsewhere, credential: Credential, label: str, role: Role = Role.ATTACK
     ) -> Answer:
         baseline = await self._baseline_there(place, credential)
-        request = self.witness.operation.request()
+        request = self.witness_for(credential, self.witness).operation.request()
         request = request.with_headers(*credential.headers).with_query(*credential.query)
         return await self._there(place, request, label, role, baseline)
 
@@ -99,7 +100,8 @@ class Restart(Holdings, Minting):
 
         async def learn() -> Baseline:
             wrong = self.bland(credential)
-            request = self.witness.operation.request().with_headers(*wrong.headers).with_query(*wrong.query)
+            operation = self.witness_for(credential, self.witness).operation
+            request = operation.request().with_headers(*wrong.headers).with_query(*wrong.query)
             answer = await self._there(place, request, "learn: a bland wrong credential", Role.CONTROL)
             seen = answer.exchange.reply
             kinds = {refusal.media_type for refusal in known.refusals}
@@ -111,28 +113,41 @@ class Restart(Holdings, Minting):
         learned: Baseline = await self.scene.once(key, learn)
         return learned
 
-    # Revocations.
-
     async def must_survive_restart(self) -> Verdict:
         """What was revoked must stay revoked in another process of the service. Raises Missing or Unclear."""
         account = await self.disposable("lifecycle") or self.account()
-        dead = await self._made_dead(account)
-        # Opened afterwards: a logout may end every login of the account.
-        kept = await self.sign_in(account, self.target.logins[0].carrier.kind)
-        await self._must_be_live(kept, "before")
+        doubts: list[str] = []
+        dead = await self._made_dead(account, doubts)
         still = [item.name for item in dead if (await self.presented(item, "before the restart")).accepted]
         if still:
             return Masked("LIF101", f"the {still[0]} was accepted before any restart", tuple(self.evidence))
+        dead += await self._used_up(account)
+        # Opened afterwards: a logout, or a refresh token that comes back, may end every login of the account.
+        kept, key = await self._left_alive(account)
         throttled = await self._made_throttled()
         place = await self._in_another_process()
-        violations = await self._known_there(place, kept.credential, account)
-        doubts: list[str] = []
-        if not violations:
-            for holding in dead:
-                found = await self._revived_there(place, holding, doubts)
-                violations += [found] if found is not None else []
-            violations += await self._forgotten_throttle(place, throttled)
-        await self._must_be_live(kept, "after")
+        violations: list[Violation] = []
+        for credential in kept:
+            found = await self._known_there(place, credential, account)
+            violations += found
+            if found:
+                # Where even the living are unknown, refusals of the dead prove nothing.
+                dead = [item for item in dead if item.credential.carrier.kind is not credential.carrier.kind]
+        shown = [item for item in dead if item.refresh is None]
+        for holding in shown:
+            revived = await self._revived_there(place, holding, doubts)
+            violations += [revived] if revived is not None else []
+        violations += await self._forgotten_throttle(place, throttled)
+        with self.doubting(doubts):
+            await self._all_alive(place, kept, strange=bool(violations))
+        if key is not None:
+            await self._key_revoked(*key, "clean up: revoke the key")
+        # Last: the same holds of these.
+        for holding in (item for item in dead if item.refresh is not None):
+            revived = await self._revived_there(place, holding, doubts)
+            violations += [revived] if revived is not None else []
+            with self.doubting(doubts):
+                await self._refreshes_there(place, account, holding)
         if not account.expendable:
             self.forget_shared(account)
         names = ", ".join(dict.fromkeys(item.name for item in dead))
@@ -141,8 +156,54 @@ class Restart(Holdings, Minting):
         )
         return self.decided(told_once(violations), doubts, reason)
 
-    async def _made_dead(self, account: Account) -> list[Holding]:
-        """Log out by each kind, use a refresh token up, and revoke a key: what comes of it must be dead."""
+    async def _left_alive(
+        self, account: Account
+    ) -> tuple[list[Credential], tuple[Credential, str | None] | None]:
+        """One live credential of each kind that the account can have, and how to revoke the key among them."""
+        found: list[Credential] = []
+        for kind in dict.fromkeys(login.carrier.kind for login in self.target.logins):
+            session = await self.sign_in(account, kind, found)
+            await self._must_be_live(session, "before")
+            found.append(session.credential)
+        keys = self.target.keys
+        if keys is None or keys.revoke is None:
+            return found, None
+        key, identifier = await self.key_of(found[0])
+        await self.seen_alive(Holding(NAMES[Kind.KEY], key))
+        return [*found, key], (found[0], identifier)
+
+    async def _all_alive(self, place: Elsewhere, kept: Sequence[Credential], *, strange: bool) -> None:
+        """See that both processes still let in what was not revoked. Raises Unclear."""
+        for credential in kept:
+            witness = self.witness_for(credential, self.witness)
+            await self.must_live(witness, credential, await self.baseline(witness, credential), "after")
+            label = "control after: a live credential"
+            if not strange and not (await self._presents(place, credential, label, Role.CONTROL)).accepted:
+                raise Unclear(
+                    f"{place.label.capitalize()} let nobody in at the end: its refusals prove nothing."
+                )
+
+    async def _refreshes_there(self, place: Elsewhere, account: Account, like: Holding) -> None:
+        """See that the second process renews a login of its own: it refused because of the token. Raises Unclear."""
+        login = self.target.login(like.credential.carrier.kind) or self.target.logins[0]
+        request = login.request(account.username, account.password or Secret(""))
+        answer = await self._there(place, request, "log in", Role.CONTROL)
+        token = login.read_refresh(answer.reply) or self.refresh_cookie(answer.reply)
+        if token is None:
+            raise Unclear(
+                f"{place.label.capitalize()} let nobody in at the end ({answer.why or answer.status})."
+            )
+        self.scene.recorder.redactor.learn(token)
+        renewed = await self._there(
+            place, self.refresh_flow.request(token), "control after: a live refresh token", Role.CONTROL
+        )
+        if self.renewal(renewed) is None:
+            raise Unclear(
+                f"{place.label.capitalize()} refused a live refresh token: its refusals prove nothing."
+            )
+
+    async def _made_dead(self, account: Account, doubts: list[str]) -> list[Holding]:
+        """Log out by each kind, and revoke a key: what comes of it must be dead."""
         dead: list[Holding] = []
         for logout in self._ways_out():
             session = await self.sign_in(account, logout.kind)
@@ -156,24 +217,53 @@ class Restart(Holdings, Minting):
             login = (await self.log_in(account)).credential
             credential, identifier = await self.key_of(login)
             await self.seen_alive(Holding(NAMES[Kind.KEY], credential))
-            values = dict.fromkeys(
-                (part.split("}")[0] for part in keys.revoke.path.split("{")[1:]), identifier or ""
-            )
-            answer = await self.call(keys.revoke, login, label="revoke a key", values=values)
-            if answer.reply.ok:
+            answer = await self._key_revoked(login, identifier, "revoke a key")
+            if answer.granted:
                 dead.append(Holding(NAMES[Kind.KEY], credential))
+            else:
+                doubts.append(f"{keys.revoke.name} did not revoke the key ({answer.why or answer.status})")
         return dead
 
-    async def _made_throttled(self) -> Account | None:
+    async def _key_revoked(self, login: Credential, identifier: str | None, label: str) -> Answer:
+        revoke = self.target.keys.revoke if self.target.keys is not None else None
+        if revoke is None:
+            raise Unclear("No operation is known that revokes a key.")
+        names = [part.split("}")[0] for part in revoke.path.split("{")[1:]]
+        return await self.call(revoke, login, label=label, values=dict.fromkeys(names, identifier or ""))
+
+    async def _used_up(self, account: Account) -> list[Holding]:
+        """A refresh token that was used and never came back: its reuse ends a login, which is another mark."""
+        if self.target.refresh is None:
+            return []
+        for kind in dict.fromkeys(login.carrier.kind for login in self.target.logins):
+            for purpose in ("control: ", ""):
+                session = await self.sign_in(account, kind)
+                if session.refresh is None:
+                    break
+                _, renewal = await self.renew(session.refresh, f"{purpose}use a refresh token up")
+                if renewal is None:
+                    raise Unclear(f"{self.refresh_flow.operation.name} refused a live refresh token.")
+                holding = Holding("used refresh token", session.credential, session.refresh)
+                if not purpose:
+                    return [holding]
+                if (await self.presented(holding, "before the restart")).accepted:
+                    self.notes.append("a refresh token may be used twice in one process: LIF107 says more")
+                    return []
+        return []
+
+    async def _made_throttled(self) -> Throttled | None:
         """Send wrong passwords for an expendable account until they are refused for their number."""
         try:
             account = await self.expendable()
-        except (Missing, Unclear):
+        except (Missing, Unclear) as reason:
+            self.notes.append(f"whether a throttle is forgotten was not tried: {reason}")
             return None
+        usual: int | None = None
         for _ in range(WRONG):
             answer, _login = await self.try_login(account, Secret(self.password()), label="a wrong password")
             if answer.status == 429:
-                return account
+                return Throttled(account, usual)
+            usual = usual or answer.status
         self.notes.append(
             f"{WRONG} wrong passwords were not throttled: whether that is forgotten was not seen"
         )
@@ -188,7 +278,26 @@ class Restart(Holdings, Minting):
             return []
         if answer.reply.status is None or answer.outcome in (Outcome.CRASHED, Outcome.THROTTLED):
             raise Unclear(f"{place.label.capitalize()} gave no usable answer ({answer.why}).")
-        login = self.target.logins[0]
+        kind = credential.carrier.kind
+        again = await self._presents(place, credential, "again: a live credential")
+        proofs: tuple[Exchange, ...] = (answer.exchange, again.exchange)
+        if kind is Kind.KEY:
+            # Whether it has the same database was seen by the logins.
+            if not (answer.rejected and again.rejected):
+                raise Unclear(f"{place.label.capitalize()} gave a live key no clear answer ({again.why}).")
+            kept = "keys are kept in the memory of one process"
+        else:
+            proofs += (await self._new_there(place, account, kind, again),)
+            kept = "the secret is made up at each start"
+            if credential.jwt is None:
+                kept = f"what it issued is kept in the memory of one process, or {kept}"
+        message = f"{place.label.capitalize()} refused every {NAMES[kind]} issued before: {kept}."
+        operation = self.witness_for(credential, self.witness).operation.name
+        return [Violation(operation, message, Severity.LOW, proofs)]
+
+    async def _new_there(self, place: Elsewhere, account: Account, kind: Kind, old: Answer) -> Exchange:
+        """See that the second process knows the account and lets in what it issues itself. Raises Unclear."""
+        login = self.target.login(kind) or self.target.logins[0]
         request = login.request(account.username, account.password or Secret(""))
         logged = await self._there(place, request, "log in", Role.CONTROL)
         there = login.read(logged.reply, account.label)
@@ -198,19 +307,12 @@ class Restart(Holdings, Minting):
                 "perhaps one in memory.",
                 'database = { env = "DATABASE_URL" }',
             )
-        again = await self._presents(place, credential, "again: a live credential")
         new = await self._presents(place, there, "control: a credential of its own", Role.CONTROL)
-        if again.accepted or not new.accepted:
+        if old.accepted or not new.accepted:
             raise Unclear(
                 f"{place.label.capitalize()} accepts neither old nor new credentials clearly ({new.why})."
             )
-        told = f"{place.label.capitalize()} refused every credential issued before"
-        kept = "the secret is made up at each start"
-        if credential.jwt is None:
-            kept = f"what it issued is kept in the memory of one process, or {kept}"
-        message = f"{told}: {kept}."
-        proofs = (answer.exchange, again.exchange, new.exchange)
-        return [Violation(self.witness.operation.name, message, Severity.LOW, proofs)]
+        return new.exchange
 
     async def _revived_there(self, place: Elsewhere, holding: Holding, doubts: list[str]) -> Violation | None:
         proofs: list[Exchange] = []
@@ -244,103 +346,27 @@ class Restart(Holdings, Minting):
             operation = self.refresh_flow.operation.name
         return Violation(operation, message, Severity.HIGH, tuple(proofs))
 
-    async def _forgotten_throttle(self, place: Elsewhere, account: Account | None) -> list[Violation]:
-        if account is None:
+    async def _forgotten_throttle(self, place: Elsewhere, throttled: Throttled | None) -> list[Violation]:
+        if throttled is None:
             return []
-        login = self.target.logins[0]
+        login, name = self.target.logins[0], throttled.account.username
         proofs = []
         for prefix in ("", "again: "):
-            request = login.request(account.username, Secret(self.password()))
+            request = login.request(name, Secret(self.password()))
             answer = await self._there(place, request, f"{prefix}a wrong password for a throttled name")
-            if answer.status == 429 or answer.status is None:
+            if answer.status == 429:
+                return []
+            if answer.status != throttled.usual:
+                self.notes.append(
+                    f"whether the throttle is forgotten was not seen: {answer.why or answer.status}"
+                )
                 return []
             proofs.append(answer.exchange)
+        still, _login = await self.try_login(
+            throttled.account, Secret(self.password()), label="control: is the name throttled here?"
+        )
+        if still.status != 429:
+            self.notes.append("the throttle ended by itself meanwhile: whether it is forgotten was not seen")
+            return []
         message = f"{place.label.capitalize()} has forgotten how many wrong passwords were tried for a name."
-        return [Violation(login.operation.name, message, Severity.LOW, tuple(proofs))]
-
-    # Signing keys.
-
-    async def must_rotate_signing_keys(self) -> Verdict:
-        """New tokens take the new key, old ones live during the overlap, and a removed key verifies nothing."""
-        rotation = self.target.rotation
-        if rotation is None:
-            raise Missing("Not tested: how the signing key is rotated is not known.", ROTATION)
-        forge = await self.forge()
-        account = await self.disposable("lifecycle") or self.account()
-        session = await self.sign_in(account, self.token_kind)
-        await self._must_be_live(session, "before")
-        overlap, after = rotation
-        violations: list[Violation] = []
-        place = await self._in_another_process(overlap)
-        new = await self._logged_in_there(place, account)
-        violations += await self._during_overlap(place, session.credential, new)
-        last = await self._in_another_process(after)
-        await self._logged_in_there(last, account)
-        forged = forge.credential(self.fresh_claims(forge))
-        for label, credential in (
-            ("a token of the removed key", session.credential),
-            ("a new one of ours with it", forged),
-        ):
-            violations += await self._must_be_refused_there(last, credential, label)
-        await self._must_be_live(session, "after")
-        evidence, notes = tuple(self.evidence), tuple(self.notes)
-        if violations:
-            return Failed(told_once(violations), evidence, notes)
-        reason = "New tokens took the new key, old ones lived during the overlap, and the removed key verified nothing."
-        return Passed(reason, evidence, notes)
-
-    async def _logged_in_there(self, place: Elsewhere, account: Account) -> Credential:
-        """Log in at the second process: it lives, and its own tokens get in. Raises Unclear."""
-        login = self.target.login(self.token_kind)
-        if login is None:
-            raise Missing("No login that issues tokens is known.")
-        request = login.request(account.username, account.password or Secret(""))
-        answer = await self._there(place, request, "log in", Role.CONTROL)
-        credential = login.read(answer.reply, account.label)
-        if credential is None:
-            raise Unclear(f"{place.label.capitalize()} let nobody in ({answer.why or answer.status}).")
-        self.scene.recorder.redactor.learn(credential.value)
-        seen = await self._presents(place, credential, "control: a token of its own", Role.CONTROL)
-        if not seen.accepted:
-            raise Unclear(f"{place.label.capitalize()} refused a token of its own ({seen.why}).")
-        return credential
-
-    async def _during_overlap(self, place: Elsewhere, old: Credential, new: Credential) -> list[Violation]:
-        operation = self.witness.operation.name
-        violations: list[Violation] = []
-        answers = [
-            await self._presents(place, old, f"{again}a token of the old key") for again in ("", "again: ")
-        ]
-        if all(answer.rejected for answer in answers):
-            message = "A token of the old key was refused while that key was still to verify."
-            proofs = tuple(answer.exchange for answer in answers)
-            violations.append(Violation(operation, message, Severity.MEDIUM, proofs))
-        token = self.jwt_of(new)
-        key = next((item for item in self.target.signing_keys if item.verifies(token)), None)
-        if key is not None:
-            message = "New tokens are signed with the old key after the rotation."
-            violations.append(Violation(operation, message, Severity.MEDIUM, (answers[0].exchange,)))
-            return violations
-        original = self.jwt_of(old)
-        mine = next(item for item in self.target.signing_keys if item.verifies(original))
-        if "kid" in token.header and token.header.get("kid") != original.header.get("kid"):
-            mixed = original.with_header(kid=token.header["kid"]).signed(mine, original.algorithm)
-            label = "the old key under the new key's kid"
-            violations += await self._must_be_refused_there(place, old.with_value(mixed.text), label)
-        return violations
-
-    async def _must_be_refused_there(
-        self, place: Elsewhere, credential: Credential, label: str
-    ) -> list[Violation]:
-        baseline = await self._baseline_there(place, await self.credential(self.token_kind))
-        request = self.witness.operation.request().with_headers(*credential.headers)
-        proofs = []
-        for prefix in ("", "again: "):
-            answer = await self._there(place, request, prefix + label, Role.ATTACK, baseline)
-            if answer.rejected:
-                return []
-            if not answer.accepted:
-                raise Unclear(f"{place.label.capitalize()} gave no clear answer to {label} ({answer.why}).")
-            proofs.append(answer.exchange)
-        message = f"{place.label.capitalize()} accepted {label}."
-        return [Violation(self.witness.operation.name, message, Severity.HIGH, tuple(proofs))]
+        return [Violation(login.operation.name, message, Severity.LOW, (*proofs, still.exchange))]

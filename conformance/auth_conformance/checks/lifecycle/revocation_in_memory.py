@@ -19,9 +19,10 @@ async def revocation_in_memory(probe: Probe) -> Verdict:
     """Revocations, throttle counters and used one-time values must be kept outside of one process's memory.
 
     Why: a set of revoked tokens in a module is empty after each deployment, and in each other worker.
-    How: log out by each kind of login, revoke a key, and try wrong passwords until they are throttled. Then the same
-        application is started in a process of its own, on the same database, or a replica is asked. It must refuse
-        what was revoked, and accept what was not: else its refusals prove nothing, or the secret is made up anew.
+    How: log out by each kind of login, revoke a key, use a refresh token up, and try wrong passwords until they are
+        throttled. Then the same application is started in a process of its own, on the same database, or a replica
+        is asked. It must refuse what was revoked or used, and accept a live credential of each kind: else its
+        refusals prove nothing, or the secret is made up anew.
     Fix: keep it where all processes look: a row per session and key with `revoked_at`, counters in the database or
         in Redis; and take the signing secret from the environment.
     """
