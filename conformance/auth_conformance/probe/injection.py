@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import Failed, Masked, Passed, Role, Verdict, Violation
 from auth_conformance.oracles.injection import Pause, delayed, error_text, pauses, phrases
+from auth_conformance.probe.core import TRUST
 from auth_conformance.probe.refusal import Attempt, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from auth_conformance.credentials import Carrier
     from auth_conformance.oracles.entry import Baseline
     from auth_conformance.probe.core import Answer
 
@@ -27,17 +29,28 @@ class Injection(Refusal):
         live = await self.credential(Kind.KEY)
         attempts = list(self._phrases(live))
         twin = Attempt("control: the same bytes in X-Probe", live, headers=(("X-Probe", "' OR '1'='1"),))
+        # A filter may look at addresses alone: there their twin stands in a parameter that means nothing.
+        asked = any(carrier.place == "query" for carrier in self._intakes(live))
+        inert = Attempt(
+            "control: the same bytes in another parameter", live, query=(("probe", "' OR '1'='1"),)
+        )
         verdict = await self.must_refuse(
-            attempts, credential=live, twin=twin, must_hold=tuple(self._inert_phrases(live))
+            attempts,
+            credential=live,
+            twin=(twin, inert) if asked else twin,
+            must_hold=tuple(self._inert_phrases(live)),
         )
         if isinstance(verdict, Masked):
             return verdict
         found: list[Violation] = []
         baseline = await self.baseline(self.witness, live)
         found += await self._errors_shown(attempts, baseline)
-        for pause in pauses():
-            violation = await self._delays(live, pause, baseline)
-            found += [violation] if violation else []
+        doubts: list[str] = []
+        for carrier in self._intakes(live):
+            for pause in pauses():
+                seen = await self._delays(live.moved_to(carrier), pause, baseline)
+                found += [seen] if isinstance(seen, Violation) else []
+                doubts += [seen] if isinstance(seen, str) else []
         await self.must_live(self.witness, live, baseline, "at the end")
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if isinstance(verdict, Failed):
@@ -45,9 +58,16 @@ class Injection(Refusal):
         if found:
             return Failed(tuple(found), evidence, notes)
         if isinstance(verdict, Passed):
-            reason = f"{verdict.reason} None of {len(pauses())} pairs was delayed, and no answer speaks SQL."
-            return Passed(reason, evidence, notes)
+            number = len(pauses()) * len(self._intakes(live))
+            reason = f"{verdict.reason} None of {number} pairs was delayed, and no answer speaks SQL."
+            return self.decided([], doubts, reason, "" if self.target.policy.trust_waf else TRUST)
         return verdict
+
+    def _intakes(self, live: Credential) -> tuple[Carrier, ...]:
+        """The places that take keys: a header, a query parameter, or one of each."""
+        keys = [carrier for carrier in self.target.carriers if carrier.kind is Kind.KEY]
+        carriers = [carrier for carrier in keys or [live.carrier] if carrier.place in ("header", "query")]
+        return tuple(carriers[:2])
 
     def _inert_phrases(self, live: Credential) -> Iterator[Attempt]:
         """The key changed where the phrases change it, by letters: where that gets in, no query is to blame."""
@@ -69,9 +89,8 @@ class Injection(Refusal):
             "the key with a true condition": f"{key}' AND '1'='1",
             "the key with a false condition": f"{key}' AND '1'='2",
         }
-        keys = [carrier for carrier in self.target.carriers if carrier.kind is Kind.KEY] or [live.carrier]
-        carriers = [carrier for carrier in keys if carrier.place in ("header", "query")]
-        for carrier in carriers[:2]:
+        carriers = self._intakes(live)
+        for carrier in carriers:
             where = f"in the {carrier.place}"
             for label, text in values.items():
                 yield Attempt(f"{label} {where}", live.with_value(text).moved_to(carrier))
@@ -112,20 +131,24 @@ class Injection(Refusal):
                 return [Violation(self.witness.operation.name, message, None, (exchange, again.exchange))]
         return []
 
-    async def _delays(self, live: Credential, pause: Pause, baseline: Baseline) -> Violation | None:
-        """Three times of three, or it was the machine."""
+    async def _delays(self, live: Credential, pause: Pause, baseline: Baseline) -> Violation | str | None:
+        """Three times of three, or it was the machine; in words where the pair did not get through."""
+        place = live.carrier.place
         proof: list[Answer] = []
         for _ in range(ROUNDS):
             pair = []
             for label, text in (("slow", pause.slow), ("quick", pause.quick)):
-                attempt = Attempt(f"a {label} condition for {pause.engine}", live.with_value(text))
+                named = f"a {label} condition for {pause.engine} in the {place}"
+                attempt = Attempt(named, live.with_value(text))
                 pair.append(await self.attempt(self.witness, attempt, baseline, fresh=True))
             if not delayed(pair[0].reply.took, pair[1].reply.took):
-                return None
+                through = (answer.rejected or answer.accepted or self._filtered(answer) for answer in pair)
+                lost = next((answer for answer, came in zip(pair, through, strict=True) if not came), None)
+                return f"{lost.exchange.label}: {lost.why}" if lost is not None else None
             proof += pair
         slow, quick = proof[-2].reply.took, proof[-1].reply.took
         message = (
-            f"{self.witness.operation.name} runs what stands in the key: a slow condition for {pause.engine} takes "
-            f"{slow:.1f} s, its twin {quick:.1f} s, three times of three."
+            f"{self.witness.operation.name} runs what stands in the key ({place}): a slow condition for {pause.engine} "
+            f"takes {slow:.1f} s, its twin {quick:.1f} s, three times of three."
         )
         return Violation(self.witness.operation.name, message, None, tuple(item.exchange for item in proof))

@@ -80,7 +80,7 @@ class Refusal(Core):
         *,
         credential: Credential | None = None,
         at: Sequence[Witness] | None = None,
-        twin: Attempt | None = None,
+        twin: Attempt | tuple[Attempt, ...] | None = None,
         controls: Sequence[Attempt] = (),
         must_hold: Sequence[Attempt] = (),
         bland: bool = True,
@@ -90,17 +90,21 @@ class Refusal(Core):
 
         `controls` are requests that must be ACCEPTED for the attack to prove anything (a forge control);
         `must_hold` are requests that must be REJECTED first (the attack without its trick). `twin` carries
-        hostile bytes in an inert place and must be ACCEPTED. Passed needs all controls and core vectors.
+        hostile bytes in an inert place (or in several) and must be ACCEPTED. Passed needs all controls and core
+        vectors; where the policy trusts a filter in front, its refusals are refusals, and a note says so.
         `nobody_is_somebody` counts the live credential's kind of body as ACCEPTED though it names no caller.
         """
         live = credential or await self.credential()
         attempts = list(attempts)
         places = tuple(at or (self.witness,))
+        twins = (twin,) if isinstance(twin, Attempt) else twin or ()
         tally = _Tally()
         for witness in places:
             baseline = await self.baseline(witness, live)
             await self.must_live(witness, live, baseline, "before")
-            masked = await self._controlled(witness, live, baseline, (controls, twin, must_hold), bland=bland)
+            masked = await self._controlled(
+                witness, live, baseline, (controls, twins, must_hold), bland=bland
+            )
             if masked is not None:
                 return masked
             answers = await self.together(witness, attempts, baseline, live)
@@ -165,16 +169,17 @@ class Refusal(Core):
         witness: Witness,
         live: Credential,
         baseline: Baseline,
-        controls: tuple[Sequence[Attempt], Attempt | None, Sequence[Attempt]],
+        controls: tuple[Sequence[Attempt], tuple[Attempt, ...], Sequence[Attempt]],
         *,
         bland: bool,
     ) -> Masked | None:
         """The controls between the two good requests. Raises Unclear; Masked when a root cause shows."""
-        accepted, twin, refused = controls
-        for control in (*accepted, *((twin,) if twin else ())):
+        accepted, twins, refused = controls
+        for control in (*accepted, *twins):
             answer = await self.attempt(witness, control, baseline, role=Role.CONTROL)
-            if not answer.accepted:
-                raise Unclear(self._control_failed(control, answer, is_twin=control is twin))
+            if not answer.accepted and not (control in twins and self._filtered(answer)):
+                told = self._control_failed(control, answer, is_twin=control in twins)
+                raise Unclear(told, self._remedy_for(answer) if control in twins else "")
         masked = await self._canonical(witness, live, baseline) if bland else None
         if masked is not None:
             return masked
@@ -354,7 +359,7 @@ class Refusal(Core):
         baseline: Baseline,
     ) -> Violation | str | None:
         """A reproduced acceptance as Violation, a clean refusal as None, anything else in words."""
-        if answer.rejected:
+        if answer.rejected or self._filtered(answer):
             return None
         if not answer.accepted:
             return f"{attempt.label}: {answer.why}"
@@ -413,6 +418,15 @@ class Refusal(Core):
                 ),
             )
         return merged
+
+    def _filtered(self, answer: Answer) -> bool:
+        """Whether a filter refused it which is declared as part of the defence (checklist §1.3 TC)."""
+        trusted = self.target.policy.trust_waf and answer.outcome is Outcome.INTERCEPTED
+        refused = trusted and answer.status is not None
+        told = "something in front refused attacks, and the policy trusts it (trust_waf)"
+        if refused and told not in self.notes:
+            self.notes.append(told)
+        return refused
 
     def _remedy_for(self, answer: Answer) -> str:
         if answer.outcome is Outcome.INTERCEPTED and not self.target.policy.trust_waf:
