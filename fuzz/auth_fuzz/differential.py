@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from auth_fuzz.ledger import Ledger
     from auth_fuzz.world import World
 
-DIFFERENTIAL_RULES = (rules.SCHEMES, rules.SERVER, rules.RESTART)
+DIFFERENTIAL_RULES = (rules.SCHEMES, rules.SERVER, rules.RESTART, rules.ZOMBIE)
 # What is compared where no client stands: a request in process, or the service before and after its restart.
 _NOT_FROM_OUTSIDE = {rules.SERVER: "the application called in process", rules.RESTART: "a restart"}
 _INTERACTIVE = {Kind.BEARER, Kind.COOKIE, Kind.BASIC}
@@ -34,6 +34,7 @@ class Ended:
 
     credential: Credential
     how: str
+    by: Answer
 
 
 class Differential:
@@ -262,11 +263,12 @@ class Differential:
                 session = await self.searcher.session_of(person.account, logout.kind)
             except (Missing, Unclear):
                 continue
+            lived = await self._look(session.credential, "control: it lives")
             answer = await self.searcher.call(
                 logout.operation, session.credential, label="log out before the restart"
             )
-            if answer.reply.ok:
-                found.append(Ended(session.credential, "was logged out"))
+            if lived.reply.ok and answer.reply.ok:
+                found.append(Ended(session.credential, "was logged out", answer))
         keys = self.world.target.keys
         made = await self.searcher.issue_key(person)
         login = person.login()
@@ -277,19 +279,30 @@ class Differential:
             and made[1]
             and login is not None
         ):
+            # What was looked up once may be remembered: it is used before it is ended.
+            lived = await self._look(made[0], "control: it lives")
             answer = await self.searcher.call(
                 keys.revoke,
                 login,
                 label="revoke a key before the restart",
                 values={keys.id_parameter: made[1]},
             )
-            if answer.reply.ok:
-                found.append(Ended(made[0], "was revoked"))
-        return [
-            item
-            for item in found
-            if not (await self._look(item.credential, f"control: what {item.how}")).reply.ok
-        ]
+            if lived.reply.ok and answer.reply.ok:
+                found.append(Ended(made[0], "was revoked", answer))
+        return [item for item in found if not await self._lives_on(item)]
+
+    async def _lives_on(self, ended: Ended) -> bool:
+        """Whether what was just ended is alive: no restart is needed to see that it must not be."""
+        answer = await self._look(ended.credential, f"what {ended.how}")
+        again = await self._look(ended.credential, f"again: what {ended.how}") if answer.reply.ok else answer
+        tolerated = self.world.target.policy.stateless_tolerance and ended.how == "was logged out"
+        if answer.reply.ok and again.reply.ok and again.reply.header("age") is None and not tolerated:
+            message = (
+                f"A {ended.credential.carrier.kind.value} credential that {ended.how} "
+                f"({ended.by.exchange.operation} → {ended.by.status}) is alive."
+            )
+            self._broken(rules.ZOMBIE, self.searcher.witness.operation, message, (ended.by, answer, again))
+        return answer.reply.ok
 
     def _broken(self, rule: Rule, operation: Operation, message: str, answers: tuple[Answer, ...]) -> None:
         evidence = tuple(

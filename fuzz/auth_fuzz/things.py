@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _IDS = 8
 # Names of parameters that say nothing of what they name.
 _ANYTHING = {"id", "uuid", "pk", "name", "slug", "key", "item", "itemid"}
+# So many collections are tried where the body of an operation names something.
+_NEAR = 2
 # Envelopes within envelopes, at most.
 _DEEP = 3
 
@@ -201,6 +203,18 @@ class Things:
         answer = await self.searcher.call(listing, login, label=label, values=quoted(above))
         if answer.reply.ok:
             self.harvest(person, listing, answer.request, answer.reply)
+
+    async def near(self, person: Person, operation: Operation) -> list[Thing]:
+        """One thing of the person's from each collection that may be meant by an id in the operation's body.
+
+        The collections that the operation's own path lies below come first, the longest first.
+        """
+        below = (place for item in self.target.operations for place in places(item.path))
+        ends = {place.collection: place.name for place in below if "{" not in place.collection}
+        known = (collection for collection in ends if collection in self._makers)
+        ranked = sorted(known, key=lambda path: (not operation.path.startswith(path), -len(path)))
+        made = [(path, await self.make(person, path, {})) for path in ranked[:_NEAR]]
+        return [Thing(path, identifier, ends[path]) for path, identifier in made if identifier]
 
     async def make(self, person: Person, collection: str, above: Mapping[str, str]) -> str | None:
         """A new thing of the person's in that collection; None when it is not known how."""

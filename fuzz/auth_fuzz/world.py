@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,14 +11,13 @@ from auth_conformance.discovery.names import dangerous, likeness, mentions
 from auth_conformance.model import Impact, Reply
 from auth_conformance.probe import Missing, Scene, Unclear
 from auth_fuzz import rules
+from auth_fuzz.operations.dressing import Wardrobe
 from auth_fuzz.people import Person, Searcher
 from auth_fuzz.rights import Rights
 from auth_fuzz.stories.moves import find_moves
 from auth_fuzz.things import Thing, Things, id_of, places
 
 if TYPE_CHECKING:
-    import random
-
     from auth_conformance.credentials import Credential
     from auth_conformance.target import Operation
 
@@ -51,6 +51,7 @@ class World:
         self.canonical: Reply | None = None
         self.things = Things(self.searcher)
         self.rights = Rights(self.searcher)
+        self.wardrobe = Wardrobe(self.target, random.Random(f"{seed}:dressings"))
         self._open_witness = False
         self._victim: str | None = None
         self.exercised = self._flows()

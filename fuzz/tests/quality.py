@@ -40,6 +40,7 @@ KNOWN = (
     ("lifecycle/logout_that_ends_nothing", 1, "FUZ301", "lifecycle"),
     ("lifecycle/reusable_refresh_token", 1, "FUZ301 FUZ304", "lifecycle"),
     ("lifecycle/stale_role", 1, "FUZ303", "lifecycle"),
+    ("lifecycle/revoked_key_alive", 1, "FUZ301", "differential"),
     ("lifecycle/double_spent_token", 1, "FUZ304", "lifecycle"),
 )
 
@@ -57,8 +58,8 @@ class Case:
     def requests(self) -> int:
         """What finding it may cost."""
         folder = self.name.partition("/")[0]
-        if folder in REQUESTS:
-            return REQUESTS[folder]
+        if self.search in REQUESTS or folder in REQUESTS:
+            return REQUESTS[self.search if self.search in REQUESTS else folder]
         machines = {TOKENS: "grammars", KEYS: "grammars", "lifecycle": "lifecycle"}
         return REQUESTS[machines.get(self.search, "operations")]
 

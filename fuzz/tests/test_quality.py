@@ -31,6 +31,8 @@ SAMPLE = frozenset(
         "operations/hash_in_reply",  # FUZ107
         "operations/combined_leg_ignored",  # FUZ108
         "operations/tokens_without_scopes",  # FUZ109
+        "operations/open_to_a_preview",  # FUZ101, by how a request is dressed
+        "operations/foreign_notes_in_bulk",  # FUZ104, by an id in a body
         "lifecycle/reuse_ends_strangers",  # FUZ302
         "lifecycle/stale_role",  # FUZ303
         "lifecycle/reusable_refresh_token",  # FUZ301 or FUZ304

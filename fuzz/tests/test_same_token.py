@@ -102,3 +102,8 @@ def test_what_can_be_searched_is_and_the_rest_says_what_is_missing(registers: ob
 def test_a_logout_that_ends_nothing_is_found_there_too() -> None:
     result = searched(shop(registers=True, ends=False), ["lifecycle"], 1200)["FUZ301"]
     assert "its session was logged out" in result.findings[0].message
+
+
+def test_it_is_found_also_where_nobody_can_register() -> None:
+    result = searched(shop(registers=False, ends=False), ["differential"])["FUZ301"]
+    assert "that was logged out (POST /logout" in result.findings[0].message

@@ -54,8 +54,17 @@ class Ground:
         self._turn = 0
         self._caller = world.a
         # The first served request gets the most telling attacks; after that chance deals them.
-        self._pending: list[str] = ["bland", "other", "alternatives", "lesser", "forged", "lesser", "forged"]
-        self._lesser_turn, self._ranked = 0, False
+        self._pending: list[str] = [
+            "bland",
+            "other",
+            "alternatives",
+            "lesser",
+            "ids",
+            "forged",
+            "lesser",
+            "forged",
+        ]
+        self._lesser_turn, self._ranked, self._asked_by_id = 0, False, False
         self._dealt: dict[tuple[str, bool], list[str]] = {}
         self._anonymous: Answer | None = None
         # Whether no declared alternative is enough, and all together are tried.

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from auth_conformance.model import Outcome
+from auth_conformance.discovery.names import plain
+from auth_conformance.model import Outcome, Role
 from auth_fuzz import rules
 from auth_fuzz.operations.ground import SAFE, Ground
-from auth_fuzz.things import filled
+from auth_fuzz.things import filled, quoted
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
     from auth_conformance.model import Rule
     from auth_conformance.probe import Answer
+    from auth_conformance.target import Operation
     from auth_conformance.transports.message import HttpRequest
     from auth_fuzz.things import Thing
+
+# How the names of members end that take the id of something, or many.
+_IDS = {"id", "ids", "uuid", "uuids", "pk", "pks"}
 
 
 class Others(Ground):
@@ -22,7 +30,8 @@ class Others(Ground):
 
     async def _as_other(self, request: HttpRequest, good: Answer) -> None:
         owner, other, thing = self._caller, self.world.b, self._thing
-        if other is None or thing is None or owner is self.world.admin:
+        told = self.ledger.found(rules.FOREIGN_READ if self.operation.method in SAFE else rules.FOREIGN_WRITE)
+        if other is None or thing is None or owner is self.world.admin or told:
             return
         credential = other.login()
         if credential is None or not await self.world.keeps_apart(thing):
@@ -82,8 +91,108 @@ class Others(Ground):
         return evidence
 
     async def _owner_looks(self) -> Answer | None:
+        """What the owner sees of the thing, or of what lies below it where the request goes there."""
         thing = self._thing
-        return await self.world.things.owner_view(self._caller, thing) if thing is not None else None
+        if thing is None:
+            return None
+        below, login = self.searcher.target.operation(f"GET {self.operation.path}"), self._caller.login()
+        if below is not None and login is not None and not self.operation.path.endswith("}"):
+            answer = await self.searcher.call(
+                below, login, label="control: its owner looks below it", values=quoted(thing.values)
+            )
+            if answer.reply.ok:
+                return answer
+        return await self.world.things.owner_view(self._caller, thing)
+
+    # Ids in bodies.
+
+    async def _ids_of_others(self, request: HttpRequest) -> None:
+        """Another user names the owner's thing in the body: a change of many at once asks for owners, too.
+
+        The control is the owner's own request, which changes what the owner sees: else nothing is proved.
+        """
+        other, owner = self.world.b, self._caller
+        credential = other.login() if other is not None else None
+        if (
+            self.operation.method in SAFE
+            or self._asked_by_id
+            or credential is None
+            or owner is self.world.admin
+            or self.ledger.found(rules.FOREIGN_WRITE, self.operation.name)
+        ):
+            return
+        self._asked_by_id = True
+        for name, listed in _takes_ids(self.operation):
+            for thing in await self.world.things.near(owner, self.operation):
+                control = await self._named_in_body(
+                    request, thing, name, owner.login(), "its owner names it", listed
+                )
+                if not control or not await self.world.keeps_apart(thing):
+                    continue
+                proof: list[Answer] = []
+                for label in ("another user names it", "again: another user names it"):
+                    changed = await self._named_in_body(request, thing, name, credential, label, listed)
+                    proof += changed
+                    if not changed:
+                        break
+                else:
+                    message = (
+                        f"{self.operation.name} by another user, who names it in {name}, changed what its owner sees "
+                        f"(answered {proof[1].status})."
+                    )
+                    self._broken(rules.FOREIGN_WRITE, message, [control[1], *proof])
+                return
+
+    async def _named_in_body(  # noqa: PLR0917 - the parts of one request
+        self,
+        request: HttpRequest,
+        thing: Thing,
+        name: str,
+        credential: Credential | None,
+        label: str,
+        listed: bool,  # noqa: FBT001 - how the member takes it
+    ) -> list[Answer]:
+        """Name a new thing of the owner's; what the owner saw before, the answer, and what the owner sees now."""
+        things, owner = self.world.things, self._caller
+        made = await things.make(owner, thing.collection, thing.above)
+        body = json_of(request)
+        if made is None or credential is None or body is None:
+            return []
+        new = replace(thing, identifier=made)
+        before, steady = await things.owner_view(owner, new), await things.owner_view(owner, new)
+        if before is None or steady is None or not before.reply.ok or _seen(before) != _seen(steady):
+            return []
+        value: object = int(made) if made.isdecimal() else made
+        mine = request.with_json({**body, name: [value] if listed else value})
+        role = Role.CONTROL if credential.owner == owner.label else Role.ATTACK
+        answer = await self._send(mine, (credential,), label, role)
+        after = await things.owner_view(owner, new)
+        if after is None or answer.outcome is not None or after.outcome is not None:
+            return []
+        if _seen(after) == _seen(before):
+            if role is Role.ATTACK:
+                self.ledger.tried(rules.FOREIGN_WRITE, answer.exchange)
+            return []
+        return [before, answer, after]
+
+
+def _takes_ids(operation: Operation) -> Iterator[tuple[str, bool]]:
+    """The members of a JSON body that take ids, and whether a list of them."""
+    schema = next((value for media, value in operation.bodies.items() if media.endswith("json")), {})
+    members = schema.get("properties")
+    for name, shape in members.items() if isinstance(members, dict) else ():
+        last = plain(name).rpartition("_")[2]
+        if last in _IDS and isinstance(shape, dict):
+            yield name, shape.get("type") == "array"
+
+
+def json_of(request: HttpRequest) -> dict[str, Any] | None:
+    """The JSON object that a request carries; an empty one where it carries nothing."""
+    try:
+        found = json.loads(request.body or b"{}")
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _seen(answer: Answer) -> tuple[int | None, str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Role
 from auth_fuzz import rules
 from auth_fuzz.documents import document_of
 from auth_fuzz.operations.engine import Source
-from auth_fuzz.operations.ground import SAFE, ways
+from auth_fuzz.operations.ground import ways
 from auth_fuzz.operations.lessers import Lessers
 
 if TYPE_CHECKING:
@@ -30,6 +31,17 @@ OPERATION_RULES = (
     rules.ALTERNATIVE,
     rules.LESSER,
 )
+# What served requests get in turn, and how often each before it is dealt anew.
+_DECK = {
+    "bland": 1,
+    "forged": 5,
+    "alternatives": 1,
+    "other": 1,
+    "lesser": 1,
+    "dressed": 3,
+    "ids": 1,
+    "none": 1,
+}
 # Attacks per served request; the next served request gets others.
 _ATTACKS = 5
 # While there is time served requests are sent again, up to so many times the examples.
@@ -88,40 +100,35 @@ class OperationSearch(Lessers):
     async def _attack(self, request: HttpRequest, live: tuple[Credential, ...], good: Answer) -> None:
         if self._anonymous is None:
             await self._as_stranger(request, good, (), "no credential", rules.STRANGER)
-        for attack in self._next_attacks():
+        for attack in (*self._next_attacks(), "dressed"):
             if self.bridge.spent:
                 return
-            match attack:
-                case "bland":
-                    wrong = tuple(self.searcher.bland(item) for item in live)
-                    await self._as_stranger(request, good, wrong, "a meaningless credential", rules.STRANGER)
-                case "forged":
-                    await self._forged(request, live, good)
-                case "lesser":
-                    await self._as_lesser(request, good)
-                case "alternatives":
-                    await self._alternatives(request, good)
-                case "other":
-                    rule = rules.FOREIGN_READ if self.operation.method in SAFE else rules.FOREIGN_WRITE
-                    if self._thing is not None and not self.ledger.found(rule):
-                        await self._as_other(request, good)
-                case _:
-                    await self._as_stranger(request, good, (), "no credential", rules.STRANGER)
+            await self._one_attack(attack, request, live, good)
+
+    async def _one_attack(
+        self, attack: str, request: HttpRequest, live: tuple[Credential, ...], good: Answer
+    ) -> None:
+        attacks: dict[str, Callable[[], Awaitable[None]]] = {
+            "bland": lambda: self._as_stranger(
+                request,
+                good,
+                tuple(self.searcher.bland(item) for item in live),
+                "a meaningless credential",
+                rules.STRANGER,
+            ),
+            "forged": lambda: self._forged(request, live, good),
+            "dressed": lambda: self._dressed(request, live, good),
+            "ids": lambda: self._ids_of_others(request),
+            "lesser": lambda: self._as_lesser(request, good),
+            "alternatives": lambda: self._alternatives(request, good),
+            "other": lambda: self._as_other(request, good),
+            "none": lambda: self._as_stranger(request, good, (), "no credential", rules.STRANGER),
+        }
+        await attacks[attack]()
 
     def _next_attacks(self) -> list[str]:
         if len(self._pending) < _ATTACKS:
-            deck = [
-                "bland",
-                "forged",
-                "forged",
-                "forged",
-                "forged",
-                "forged",
-                "alternatives",
-                "other",
-                "lesser",
-                "none",
-            ]
+            deck = [name for name, times in _DECK.items() for _ in range(times)]
             self._rng.shuffle(deck)
             self._pending += deck
         taken, self._pending = self._pending[:_ATTACKS], self._pending[_ATTACKS:]

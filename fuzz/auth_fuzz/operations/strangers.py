@@ -8,6 +8,7 @@ from auth_conformance.model import Outcome, Role, Rule, Severity
 from auth_conformance.oracles.entry import Baseline, classify
 from auth_conformance.oracles.normalise import same_structure
 from auth_fuzz import rules
+from auth_fuzz.operations.dressing import Dressing
 from auth_fuzz.operations.forging import Forgery, forgeries
 from auth_fuzz.operations.ground import SAFE, Ground
 
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
     from auth_conformance.probe import Answer
     from auth_conformance.transports.message import HttpRequest
+
+# A request as it is.
+_PLAIN = Dressing("")
+# How often a dressed request carries a meaningless credential: a guard may begin where there is one.
+_WITH_ONE = 0.25
 
 
 class Strangers(Ground):
@@ -29,15 +35,16 @@ class Strangers(Ground):
         rule: Rule,
         *,
         odd: bool = False,
+        dressed: Dressing = _PLAIN,
     ) -> None:
         """Somebody without a valid credential sends the same request: it must not be served."""
         if self.ledger.found(rule, self.operation.name):
             return  # told already
-        mine = await self._fresh(request)
+        mine = dressed(await self._fresh(request))
         answer = await self._send(mine, credentials, label)
         if not credentials and self._anonymous is None:
             self._anonymous = answer
-        if answer.outcome is Outcome.CRASHED:
+        if answer.outcome is Outcome.CRASHED and dressed is _PLAIN:
             await self._crashed(mine, credentials, answer, odd=odd)
             return
         if answer.outcome is not None:
@@ -48,7 +55,9 @@ class Strangers(Ground):
             if odd:
                 self.ledger.tried(rules.CRASH, answer.exchange)
             return
-        again = await self._send(await self._fresh(request), credentials, f"again: {label}", fresh=True)
+        again = await self._send(
+            dressed(await self._fresh(request)), credentials, f"again: {label}", fresh=True
+        )
         if not (
             self._let_in(again, good, with_credential=bool(credentials)) or self._shows(again, self._caller)
         ):
@@ -108,6 +117,28 @@ class Strangers(Ground):
             got = f"{self.operation.name} answers {answer.status or 'nothing'}"
             message = f"{got} to {kind} credential: {answer.exchange.label}."
             self._broken(rules.CRASH, message, (control, answer, again))
+
+    async def _dressed(self, request: HttpRequest, live: tuple[Credential, ...], good: Answer) -> None:
+        """Nobody, or somebody with a meaningless credential, whose request wears what guards may be careless about."""
+        if self._anonymous is None or self.operation.name in self.world.exercised:
+            return
+        dressing = self.world.wardrobe.one(self.operation)
+        wrong = tuple(self.searcher.bland(item) for item in live) if self._rng.random() < _WITH_ONE else ()
+        if dressing.parts:
+            wrong, dressing = (), await self._what_counts(request, good, dressing)
+        label = f"{'a meaningless' if wrong else 'no'} credential with {dressing.says}"
+        await self._as_stranger(request, good, wrong, label, rules.STRANGER, dressed=dressing)
+
+    async def _what_counts(self, request: HttpRequest, good: Answer, dressing: Dressing) -> Dressing:
+        """The piece that lets a stranger in, where all pieces together do; else all of them."""
+        for item in (dressing, *dressing.parts):
+            answer = await self._send(item(await self._fresh(request)), (), f"no credential with {item.says}")
+            inside = answer.outcome is None and self._let_in(answer, good, with_credential=False)
+            if inside and item is not dressing:
+                return item
+            if not inside and item is dressing:
+                break
+        return dressing
 
     async def _forged(self, request: HttpRequest, live: tuple[Credential, ...], good: Answer) -> None:
         if not live:
