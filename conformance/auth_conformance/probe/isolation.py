@@ -13,6 +13,7 @@ from auth_conformance.model import (
     Inconclusive,
     Passed,
     Role,
+    Severity,
     Skipped,
     Verdict,
     Violation,
@@ -124,6 +125,8 @@ class Isolation(Sharing):
                     doubts.append(outcome)
                 elif outcome:
                     self.notes.append(f"not judged: {outcome}")
+            if not violations and not doubts:
+                violations += await self._hangs_open(mine, theirs)
             await self._reads_own(mine, "after")
             await self._reads_own(theirs, "after")
         finally:
@@ -221,7 +224,7 @@ class Isolation(Sharing):
         known = {operation.name: operation for operation in self.target.reads()}
         if objects.listing is not None:
             known = {objects.listing.name: objects.listing, **known}
-        found = []
+        found = self._by_what_is_above(mine, theirs)
         for operation in known.values():
             if operation.name == objects.read.name:
                 continue
@@ -253,6 +256,54 @@ class Isolation(Sharing):
         if len(found) > MOST_OPERATIONS:
             self.notes.append(f"{len(found) - MOST_OPERATIONS} further ways to send the id were left out")
         return found[:MOST_OPERATIONS]
+
+    def _by_what_is_above(self, mine: Belonging, theirs: Belonging) -> list[Reach]:
+        """List operations that read below what A's object names in its body: the tasks of A's project."""
+        place = self.at(mine.identifier)
+        found = []
+        for parent in self._own_objects().parents:
+            start = parent.operation.path.rstrip("/") + "/{"
+            if not parent.in_body or not parent.makes or parent.parameter not in place:
+                continue
+            for operation in self.target.reads():
+                if operation.path.startswith(start) and operation.path.count("{") == 1:
+                    name = operation.path[len(start) :].split("}")[0]
+                    values = {name: place[parent.parameter]}
+                    label = f"b asks {operation.name} for what it belongs to"
+                    found.append(Reach(label, operation, theirs.owner, values))
+        return found
+
+    async def _hangs_open(self, mine: Belonging, theirs: Belonging) -> list[Violation]:
+        """What is read below an object: its members, its history. B gets there exactly what A gets, and not at B's own.
+
+        Asked only where the object itself was kept from B: what hangs on it is then no more B's than the object.
+        """
+        objects = self._own_objects()
+        start = objects.read.path.rstrip("/") + "/"
+        found = []
+        for operation in self.target.reads():
+            if not operation.path.startswith(start) or "{" in operation.path[len(start) :]:
+                continue
+            owners = await self._below(operation, mine.owner, mine, "control: its owner at")
+            own = await self._below(operation, theirs.owner, theirs, "control: b, of b's own, at")
+            if not owners.reply.ok or not own.reply.ok or owners.reply.text == own.reply.text:
+                continue
+            tries = [await self._below(operation, theirs.owner, mine, how) for how in ("b at", "again: b at")]
+            if all(item.reply.ok and item.reply.text == owners.reply.text for item in tries):
+                message = f"{operation.name} answers another user as it does the owner, who alone may see the object."
+                proofs = (mine.made, owners.exchange, *(item.exchange for item in tries))
+                expected = Expectation("refused", about=tries[0].exchange.number)
+                found.append(Violation(operation.name, message, Severity.HIGH, proofs, expected))
+        return found
+
+    async def _below(
+        self, operation: Operation, credential: Credential, belonging: Belonging, how: str
+    ) -> Answer:
+        values = self.at(belonging.identifier)
+        role = Role.CONTROL if how.startswith("control") else Role.ATTACK
+        return await self.call(
+            operation, credential, label=f"{how} {operation.name}", role=role, values=values
+        )
 
     async def _reach(
         self, reach: Reach, mine: Belonging, refusals: list[Fingerprint] | None

@@ -30,11 +30,17 @@ class Changes(BaseModel):
 
 
 def boards(  # noqa: C901 - a service is many handlers
-    *, guarded: bool = True, welcoming: bool = False, stumbles: int = 404, spaces: bool = False
+    *,
+    guarded: bool = True,
+    welcoming: bool = False,
+    stumbles: int = 404,
+    spaces: bool = False,
+    leaks: str = "",
 ) -> FastAPI:
     """Boards, and cards that name theirs. Unguarded, cards are shown to all; a `welcoming` board takes any card.
 
     `stumbles` is the status for a card on the board of another. With `spaces`, boards name the space they are in.
+    What `leaks` is shown to all: the "cards" of a board, or the "history" of a card.
     """
     app = FastAPI()
     owners: dict[int, str] = {}
@@ -66,6 +72,12 @@ def boards(  # noqa: C901 - a service is many handlers
         owners[number] = name
         return {"id": number, "name": body.name}
 
+    @app.get("/boards/{board}/cards")
+    def cards_of_board(board: int, name: Caller) -> list[dict[str, Any]]:
+        if leaks != "cards":
+            own(board, name)
+        return [card for card in cards.values() if card["board_id"] == board]
+
     def card_of(card: int, name: Caller) -> dict[str, Any]:
         if card not in cards or (guarded and owners[cards[card]["board_id"]] != name):
             raise HTTPException(404, "no card")
@@ -84,6 +96,12 @@ def boards(  # noqa: C901 - a service is many handlers
     @app.get("/cards/{card}")
     def read_card(card: Own) -> dict[str, Any]:
         return card
+
+    @app.get("/cards/{card}/history")
+    def history(card: int, name: Caller) -> list[str]:
+        if leaks != "history":
+            card_of(card, name)
+        return [f"{owners[cards[card]['board_id']]} made it"]
 
     @app.patch("/cards/{card}")
     def change_card(body: Changes, card: Own) -> dict[str, Any]:

@@ -39,6 +39,15 @@ def test_boards_that_name_their_space_in_turn_are_climbed(code: str) -> None:
     assert "/cards" in open_to_all.verdict.reason
 
 
+@pytest.mark.parametrize(
+    ("leaks", "operation"), [("cards", "GET /boards/{board}/cards"), ("history", "GET /cards/{card}/history")]
+)
+def test_what_hangs_on_an_object_or_on_its_board_is_asked_for(leaks: str, operation: str) -> None:
+    found: Any = judged_as_found("AUZ101", boards(leaks=leaks)).verdict
+    assert isinstance(found, Failed)
+    assert [violation.operation for violation in found.violations] == [operation]
+
+
 def test_what_cards_belong_to_may_be_declared() -> None:
     declared = {
         "create": "POST /cards",
