@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 FILE_NAME = "auth-conformance.toml"
+# The name under which the real plugin is registered.
+COLLECTION = "auth_conformance.collection"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -137,6 +139,25 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "auth_conformance: a check of fastapi-auth-conformance")
     if asked_for(config):
         activate(config)
+    elif config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Controller(config), "auth_conformance.controller")
+
+
+class Controller:
+    """Brings the suite in where pytest-xdist distributes: only workers collect, and with them a module's `Suite`.
+
+    Reports are written here, so the first result that arrives is what asks for them.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Hand the first result over; the suite hears of the others by itself."""
+        if getattr(report, "auth_run", None) is None or self._config.pluginmanager.hasplugin(COLLECTION):
+            return
+        activate(self._config).pytest_runtest_logreport(report)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -180,13 +201,12 @@ def _configured(config: pytest.Config) -> bool:
 
 def activate(config: pytest.Config) -> Any:
     """Register the real plugin once and return it."""
-    name = "auth_conformance.collection"
-    plugin = config.pluginmanager.get_plugin(name)
+    plugin = config.pluginmanager.get_plugin(COLLECTION)
     if plugin is None:
         from auth_conformance.collection import Collection  # noqa: PLC0415 - only when asked for
 
         plugin = Collection(config, asked_for)
-        config.pluginmanager.register(plugin, name)
+        config.pluginmanager.register(plugin, COLLECTION)
         for module in ("auth_conformance.fixtures", "auth_reports.plugin"):
             config.pluginmanager.import_plugin(module)
     return plugin

@@ -249,6 +249,22 @@ def test_workers_report_to_one_place(pytester: pytest.Pytester) -> None:
     assert len(numbers) == len(set(numbers))
 
 
+def test_what_workers_find_in_a_module_is_reported_by_the_controller(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(service=FLAWED)
+    pytester.makeconftest(f"def pytest_auth_users():\n    return {USERS}\n")
+    pytester.makepyfile(
+        test_auth="from auth_conformance import Suite\ntest_auth = Suite('service:app', only=['TOK101', 'TOK102'])\n"
+    )
+    result = pytester.runpytest_subprocess("-n", "2", "test_auth.py", "--auth-json", "run.json")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*authentication: Failed*"])
+    run = json.loads((pytester.path / "run.json").read_text("utf-8"))
+    assert {item["code"]: item["verdict"] for item in run["results"]} == {
+        "TOK101": "passed",
+        "TOK102": "failed",
+    }
+
+
 def test_the_reference_app_is_importable_as_installed() -> None:
     assert (Path(reference_app.__file__).parent / "routes.py").is_file()
 
