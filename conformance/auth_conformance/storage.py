@@ -117,16 +117,20 @@ async def read(url: str, *, rows: int = ROWS) -> Dump:
     except TimeoutError:
         raise StorageError(f"The database did not answer within {PATIENCE:g} s.") from None
     except Exception as error:  # noqa: BLE001 - drivers raise what they like, asyncpg even when it connects
-        if "database is locked" in str(error):
-            raise StorageError(
-                "The database is locked by another process.",
-                "Run again when no other process holds it, or use a copy of it.",
-            ) from None
-        # The text of the error may hold the URL, and with it a password.
-        raise StorageError(f"The database cannot be read ({type(error).__name__}).", REMEDY) from None
+        raise unusable(error, "read") from None
 
 
 REMEDY = 'database = { env = "DATABASE_URL" }  # the database that the service uses'
+
+
+def unusable(error: Exception, what: str) -> StorageError:
+    """What to tell of a driver's error: its own text may hold the URL, and with it a password."""
+    if "database is locked" in str(error):
+        return StorageError(
+            f"The database cannot be {what}: it is locked by another process.",
+            "Run again when no other process holds it, or use a copy of it.",
+        )
+    return StorageError(f"The database cannot be {what} ({type(error).__name__}).", REMEDY)
 
 
 def _read_sqlite(url: URL, rows: int) -> Dump:

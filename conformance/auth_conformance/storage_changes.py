@@ -13,10 +13,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from auth_conformance.storage import (
+    LOCK_PATIENCE,
     PATIENCE,
-    REMEDY,
     SYNCHRONOUS,
     StorageError,
+    unusable,
     with_installed_driver,
 )
 
@@ -73,7 +74,6 @@ async def _write(url: str, change: Callable[[Connection], T]) -> T:
     try:
         from sqlalchemy import create_engine
         from sqlalchemy.engine import make_url
-        from sqlalchemy.exc import SQLAlchemyError
         from sqlalchemy.ext.asyncio import create_async_engine
         from sqlalchemy.pool import NullPool
     except ImportError:
@@ -94,7 +94,8 @@ async def _write(url: str, change: Callable[[Connection], T]) -> T:
                     await engine.dispose()
 
             def here() -> T:
-                local = create_engine(chosen, poolclass=NullPool)
+                waits = {"timeout": LOCK_PATIENCE} if synchronous else {}
+                local = create_engine(chosen, poolclass=NullPool, connect_args=waits)
                 try:
                     with local.begin() as connection:
                         return change(connection)
@@ -108,9 +109,8 @@ async def _write(url: str, change: Callable[[Connection], T]) -> T:
         ) from None
     except TimeoutError:
         raise StorageError(f"The database did not answer within {PATIENCE:g} s.") from None
-    except (SQLAlchemyError, OSError) as error:
-        # The text of the error may hold the URL, and with it a password.
-        raise StorageError(f"The database cannot be changed ({type(error).__name__}).", REMEDY) from None
+    except Exception as error:  # noqa: BLE001 - drivers raise what they like, asyncpg even when it connects
+        raise unusable(error, "changed") from None
 
 
 def _erase(connection: Connection, table: str, column: str, value: str | bytes) -> int:

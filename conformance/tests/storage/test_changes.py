@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auth_conformance import storage_changes
 from auth_conformance.storage import StorageError
 from auth_conformance.storage_changes import (
     erase,
@@ -110,3 +111,28 @@ def test_a_flag_says_that_an_account_may_act(
         with closing(sqlite3.connect(path)) as connection:
             others = connection.execute(f"SELECT {column} FROM people WHERE name = 'y'").fetchall()  # noqa: S608
         assert others == [(kept,), (kept,)]
+
+
+def test_a_row_of_a_locked_file_is_not_changed_and_that_is_told(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer that holds the file lets others read, and nobody write."""
+    monkeypatch.setattr(storage_changes, "LOCK_PATIENCE", 0.05)
+    writer = sqlite3.connect(database, isolation_level=None)
+    try:
+        writer.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageError, match="cannot be changed: it is locked by another process") as told:
+            asyncio.run(erase(f"sqlite+aiosqlite:///{database}", "keys", "digest", "a"))
+        assert "no other process holds it" in told.value.remedy
+    finally:
+        writer.close()
+
+
+def test_whatever_a_driver_raises_is_told_without_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("postgresql://app:hunter2@db")
+
+    monkeypatch.setattr("sqlalchemy.create_engine", broken)
+    with pytest.raises(StorageError, match="cannot be changed") as told:
+        asyncio.run(erase("sqlite:///some.db", "keys", "digest", "a"))
+    assert "hunter2" not in f"{told.value} {told.value.remedy}"

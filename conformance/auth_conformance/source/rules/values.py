@@ -11,6 +11,9 @@ from auth_conformance.source.tree import Function, Module, Spot
 from auth_conformance.source.words import ABOUT, argument, is_mark, listed, name_of, text_of, words
 
 _COMPARED = listed("token secret password passwd pwd signature hmac mac otp csrf apikey digest hexdigest pin")
+_HASHING = listed("hash hashed hashing digest encrypt crypt scrypt bcrypt argon pbkdf")
+# What is looked up or noticed by its hash guards nothing.
+_NOTICED = listed("cache cached etag checksum fingerprint bucket slot")
 _KEYED = listed("api secret access auth master")
 # A second entry of the same value by the same person, and the old one: nothing is verified by that.
 _TWICE = listed(
@@ -82,6 +85,7 @@ def _compared(module: Module, node: ast.Compare) -> Iterator[Spot]:
         or _twice(module, node, names)
         or all(_BROUGHT & set(words(name)) for name in names)
         or any(_MEANT_FOR_ALL & set(words(name)) for name in names)
+        or any(_NOTICED & set(words(name_of(side))) for side in (left, right))
         or any({"email", "username"} & set(words(name)) for name in names)
     ):
         return
@@ -102,7 +106,21 @@ def _called(module: Module, node: ast.expr) -> str:
         for part in ast.walk(function or module.tree)
         if isinstance(part, ast.Assign) and name and name in {name_of(item) for item in part.targets}
     ]
+    if any(_hashes_secret(value) for value in (node, *values)):
+        return "digest"
     return "mac" if any(_is_mac(module, value) for value in (node, *values)) else name
+
+
+def _hashes_secret(node: ast.expr) -> bool:
+    """Whether a side is the hash of a secret: compared, it has to come out the same, so there is no salt of its own."""
+    inner = node.value if isinstance(node, ast.Await) else node
+    if not isinstance(inner, ast.Call):
+        return False
+    called = name_of(inner.func)
+    given = [*inner.args, *(item.value for item in inner.keywords)]
+    return bool(_HASHING & set(words(called))) and (
+        _is_secret(called) or any(_is_secret(name_of(item)) for item in given)
+    )
 
 
 def _is_mac(module: Module, node: ast.expr) -> bool:
