@@ -27,6 +27,8 @@ from auth_conformance.model import (
 )
 from auth_conformance.oracles.caches import by_cache
 from auth_conformance.probe import Scene
+from auth_conformance.probe.core import TRUST
+from auth_conformance.probe.infront import WHY
 from auth_conformance.sdk import Check
 from auth_conformance.target import Target
 from auth_conformance.transports.wire import INSTALL_SERVER, NO_SERVER
@@ -59,7 +61,8 @@ def concluded(
         verdict = replace(verdict, remedy=INSTALL_SERVER)
     if isinstance(verdict, Inconclusive) and not verdict.remedy:
         limit = _patience_for(verdict, seen, scene) if _met_a_limit(verdict, seen) else ""
-        verdict = replace(verdict, remedy=limit or _timeout_for(verdict, seen))
+        filtered = TRUST if WHY in verdict.reason else ""
+        verdict = replace(verdict, remedy=filtered or limit or _timeout_for(verdict, seen))
     verdict = _placed(_without_late_secrets(verdict, scene), scene.target, rule)
     return Result(
         rule=rule,

@@ -207,3 +207,19 @@ def test_an_account_or_a_worker_that_is_out_of_order_decides_nothing(name: str) 
     seen = asked(name, "AUZ101", "TOK102", flaw="foreign_object_readable")
     assert seen["AUZ101"] in {"failed", "inconclusive"}, seen
     assert seen["TOK102"] != "failed", seen
+
+
+@pytest.mark.parametrize("code", ["CRD102", "CRD124"])
+def test_what_a_filter_in_json_keeps_away_says_nothing_of_the_login(code: str) -> None:
+    """Its 403 is JSON like the service's own errors, and answers the same bytes where nothing is, too."""
+    run = run_against(LIARS["waf_json"], [catalog.load()[code]], hangs=False)
+    (result,) = run.results
+    assert result.name == "inconclusive", told(run)
+    assert "in front of the service" in result.verdict.reason
+
+
+def test_the_service_is_not_blamed_for_what_a_filter_says() -> None:
+    """DOC104 reads what TOK101 was answered: a 403 of the filter is no refusal that the service should document."""
+    run = run_against(LIARS["waf_json"], [catalog.load()[code] for code in ("DOC104", "TOK101")], hangs=False)
+    assert run.results[0].name == "inconclusive", told(run)
+    assert "in front of the service" in run.results[0].verdict.reason

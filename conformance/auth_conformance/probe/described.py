@@ -20,6 +20,7 @@ from auth_conformance.model import (
 from auth_conformance.oracles.metadata import Lack, lacks
 from auth_conformance.oracles.schemas import CREDENTIAL, Fit, at, fit, json_schema_of
 from auth_conformance.probe.core import Missing, Unclear
+from auth_conformance.probe.infront import intercepted
 from auth_conformance.probe.refusals import Refusals
 from auth_conformance.transports.message import HttpRequest
 from auth_conformance.transports.recorder import Kept
@@ -122,7 +123,13 @@ class Described(Refusals):
             fault = _error_fault(operation, status, kept.reply)
             if fault is not None:
                 seen.setdefault((operation.name, status), []).append((kept, fault))
+        filtered: list[str] = []
         for (name, status), faults in list(seen.items())[:_MOST]:
+            first = faults[0][0]
+            in_front = await intercepted(self, first.request, first.exchange)
+            if in_front is not None:
+                filtered.append(f"{name} answered {status} to {first.exchange.label}: {in_front.why}")
+                continue
             again = await self._answered_again(faults[0][0])
             proof = (faults[0][0].exchange, again.exchange)
             if again.reply.status != status or _error_fault(by_name[name], status, again.reply) is None:
@@ -134,7 +141,7 @@ class Described(Refusals):
             return Inconclusive("No refusal of a documented operation was seen.", "", tuple(self.evidence))
         return self._concluded_refusals(
             _merged(found),
-            [],
+            filtered,
             f"{judged} refusals look as documented, and 401 is documented where it is due.",
         )
 

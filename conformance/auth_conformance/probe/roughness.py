@@ -148,6 +148,8 @@ class Roughness(Knocking):
                 tally.violate(login.operation.name, f"{login.operation.name} breaks on {words}.", *answers)
             elif any(answer.reply.late for answer in answers):
                 tally.doubt(f"{login.operation.name}: {words} got no answer in time.")
+            elif any(answer.outcome is Outcome.INTERCEPTED for answer in answers):
+                tally.doubt(f"{login.operation.name}: {words}: {answers[0].why or answers[1].why}.")
             else:
                 tally.delivered += 1
 
@@ -198,6 +200,9 @@ class Roughness(Knocking):
             return
         if answer.outcome is Outcome.THROTTLED:
             tally.doubt(f"{entry.operation}: {label} was limited.", "rate = 1  # requests per second")
+            return
+        if answer.outcome is Outcome.INTERCEPTED and not answer.reply.undelivered:
+            tally.doubt(f"{entry.operation}: {label}: {answer.why}.")
             return
         headers = " ".join(f"{name}: {text}" for name, text in answer.reply.headers).lower()
         if "line break" in words and "x-injected:" in headers:

@@ -16,6 +16,7 @@ from auth_conformance.model import Exchange, Inconclusive, Outcome, Reply, Role
 from auth_conformance.oracles.entry import Baseline, Judgement, classify, failure
 from auth_conformance.probe.answers import Answer, Unclear
 from auth_conformance.probe.chance import Chance
+from auth_conformance.probe.infront import intercepted
 from auth_conformance.probe.leftovers import note
 from auth_conformance.probe.scene import Crash, Scene
 from auth_conformance.transports.loopback import has_many_callers
@@ -125,6 +126,8 @@ class Sending(Chance):
             request, sent, judgement = await self._by_another_caller(
                 request, once, sent, judgement, entering=entering
             )
+        if judgement is None and role is Role.ATTACK:
+            judgement = await intercepted(self, request, sent.exchange)
         note(self.target, self.scene.left, request, sent.reply)
         exchange = replace(sent.exchange, outcome=judgement.outcome if judgement else None)
         answer = Answer(request, sent.reply, exchange, judgement)

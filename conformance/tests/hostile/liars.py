@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
+from urllib.parse import unquote_to_bytes
 
 from hostile.targets import Reply, ask, credentials_of, in_front_of, issued_in, replayed, whole_body
 from services.serving import App, Message, Receive, Send
@@ -61,7 +62,8 @@ def waf_on_words(app: App, page: Literal["200", "403", "json"] = "403") -> App:
     async def answer(scope: Message, receive: Receive, send: Send) -> None:
         body = await whole_body(receive)
         values = [value for _, value in scope["headers"]]
-        parts = [scope["path"].encode(), scope.get("query_string", b""), body, *values]
+        form = unquote_to_bytes(body.replace(b"+", b" "))
+        parts = [scope["path"].encode(), scope.get("query_string", b""), body, form, *values]
         if any(map(_ATTACKS.search, parts)) or any(len(value) > _LONG for value in values):
             await blocked.to(send)
         else:

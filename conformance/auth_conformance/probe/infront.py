@@ -1,0 +1,62 @@
+"""Whether something in front of the service answered: the same bytes get the same answer where nothing is.
+
+A filter reads a request before it knows where it goes, and a handler only what is sent to it. So what a path without
+a handler refuses in the same words, while it says something else to ordinary bytes, was never seen by the handler.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from auth_conformance.model import Exchange, Outcome, Role
+from auth_conformance.oracles.entry import Fingerprint, Judgement
+
+if TYPE_CHECKING:
+    from auth_conformance.probe.sending import Sending
+    from auth_conformance.transports.message import HttpRequest
+
+# What filters say when they block (403 nearly all, 406 some): services have other words for most of what is odd.
+BLOCKS = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_ACCEPTABLE})
+WHY = "something in front of the service answers these bytes, wherever they are sent"
+_JUDGEMENT = Judgement(Outcome.INTERCEPTED, WHY)
+_SCHEME = re.compile(r"^\s*([A-Za-z]+)\s+\S")
+
+
+async def intercepted(probe: Sending, request: HttpRequest, exchange: Exchange) -> Judgement | None:
+    """INTERCEPTED where a filter in front gave this answer; None where none did, or it is trusted.
+
+    Asked once for each wording of a refusal: two requests, that take no request of the check.
+    """
+    plain = _harmless(request)
+    if exchange.reply.status not in BLOCKS or plain == request or probe.target.policy.trust_waf:
+        return None
+    wording = (Fingerprint.of(exchange.reply), exchange.reply.digest)
+
+    async def ask() -> bool:
+        nowhere = f"{request.path.split('?')[0].rsplit('/', 1)[0]}/nothing-{probe.scene.run_id}"
+        said = []
+        for label, item in (("these bytes", request), ("ordinary bytes", plain)):
+            twin = replace(item, path=nowhere, target=None, before=(), then=())
+            said.append(await probe.send(twin, label=f"learn: {label} where nothing is", role=Role.CONTROL))
+        hostile, ordinary = (Fingerprint.of(answer.exchange.reply) for answer in said)
+        return hostile == wording[0] and ordinary != hostile
+
+    return _JUDGEMENT if await probe.scene.once(("in front", wording), ask) else None
+
+
+def _harmless(request: HttpRequest) -> HttpRequest:
+    """The same request with nothing in it that could be an attack: body, query and credential are made ordinary."""
+    kind = str(request.header("content-type") or "")
+    body = None if request.body is None else b"{}" if "json" in kind else b"a=b"
+    return replace(request, query=(), body=body, headers=tuple(map(_ordinary, request.headers)))
+
+
+def _ordinary(pair: tuple[str, str | bytes]) -> tuple[str, str | bytes]:
+    name, value = pair
+    if name.lower() != "authorization":
+        return pair
+    scheme = _SCHEME.match(value if isinstance(value, str) else value.decode("latin-1"))
+    return name, f"{scheme[1]} ordinary" if scheme else "ordinary"
