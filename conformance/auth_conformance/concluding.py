@@ -26,7 +26,7 @@ from auth_conformance.model import (
     Violation,
 )
 from auth_conformance.oracles.caches import by_cache
-from auth_conformance.probe import Scene
+from auth_conformance.probe import Scene, silent
 from auth_conformance.probe.core import TRUST
 from auth_conformance.probe.infront import WHY
 from auth_conformance.sdk import Check
@@ -37,6 +37,7 @@ from auth_conformance.transports.wire import INSTALL_SERVER, NO_SERVER
 _LONGEST_PATIENCE = 600
 # Limits on logins are for minutes; a check has five.
 _SILENT_PATIENCE = 240
+_BEHIND = "# point the run at the application itself, behind no cache"
 # Families whose attacks are answered by what looks at the credential, whichever operation they are tried at.
 _OF_GUARDS = frozenset(("TOK", "KEY", "SES", "MIX"))
 # Expectations about what an answer holds, and not about who gets one.
@@ -61,7 +62,7 @@ def concluded(
         verdict = replace(verdict, remedy=INSTALL_SERVER)
     if isinstance(verdict, Inconclusive) and not verdict.remedy:
         limit = _patience_for(verdict, seen, scene) if _met_a_limit(verdict, seen) else ""
-        filtered = TRUST if WHY in verdict.reason else ""
+        filtered = TRUST if WHY in verdict.reason else _BEHIND if silent.WHY in verdict.reason else ""
         verdict = replace(verdict, remedy=filtered or limit or _timeout_for(verdict, seen))
     verdict = _placed(_without_late_secrets(verdict, scene), scene.target, rule)
     return Result(

@@ -223,3 +223,11 @@ def test_the_service_is_not_blamed_for_what_a_filter_says() -> None:
     run = run_against(LIARS["waf_json"], [catalog.load()[code] for code in ("DOC104", "TOK101")], hangs=False)
     assert run.results[0].name == "inconclusive", told(run)
     assert "in front of the service" in run.results[0].verdict.reason
+
+
+def test_a_cache_that_says_nothing_of_itself_is_not_taken_for_a_logout_that_ends_nothing() -> None:
+    """Asked in a way that no cache knows, the service refuses; where it does not, it is accused all the same."""
+    run = run_against(LIARS["remembers"], [catalog.load()["LIF101"]], hangs=False)
+    assert run.results[0].name == "inconclusive", told(run)
+    assert "a cache in front" in run.results[0].verdict.reason
+    assert asked("remembers", "LIF101", flaw="logout_that_ends_nothing") == {"LIF101": "failed"}

@@ -30,6 +30,8 @@ LOGIN_PATIENCE = 65.0
 _STEPS = (1.0, 4.0, 10.0, 20.0, 30.0)
 # A gateway that limits requests by the second says 503 and not how long (nginx by default): seconds worth waiting.
 _BUSY = 4.0
+# A gateway whose worker is being started is asked again so soon, in seconds.
+_AT_ONCE = 0.1
 ABSENT = frozenset({404, 405, 410, 501})
 
 
@@ -115,6 +117,8 @@ class Scout:
 
     def _told_to_wait(self, reply: RawReply) -> float | None:
         told = reply.header("retry-after")
+        if reply.status in (HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT):
+            return _AT_ONCE
         if reply.status != HTTPStatus.TOO_MANY_REQUESTS and not (
             reply.status == HTTPStatus.SERVICE_UNAVAILABLE and told is not None
         ):

@@ -6,6 +6,7 @@ It stands on four smaller pieces: `answers`, `chance`, `sending` and `knowing`. 
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -29,6 +30,7 @@ from auth_conformance.probe.above import (
 from auth_conformance.probe.answers import Answer, Missing, Session, Unclear
 from auth_conformance.probe.knowing import Knowing
 from auth_conformance.probe.sending import EVERY, LONGEST_BODY, LONGEST_HEADERS, hung_up
+from auth_conformance.probe.silent import unless_kept
 from auth_conformance.probe.welcome import welcome
 from auth_conformance.secret import Secret
 from auth_conformance.target import Account, Login, Operation, Register, Witness, address_of, styled
@@ -82,8 +84,14 @@ class Core(Knowing):
         wanted = kind or self.preferred()
         if fresh:
             return self.scene.issued(await self._obtain(wanted, owner))
-        found = await self.scene.once(("credential", wanted, owner), lambda: self._obtain(wanted, owner))
-        return self.scene.issued(found)
+        key = ("credential", wanted, owner)
+        self.scene.forget_aged(key)
+
+        async def obtain() -> Credential:
+            self.scene.born[key] = time.monotonic(), time.time()
+            return await self._obtain(wanted, owner)
+
+        return self.scene.issued(await self.scene.once(key, obtain))
 
     async def alive(self, kind: Kind | None = None, owner: str = "a") -> Credential:
         """The shared credential, or a new one where what this check ended took it along. Raises Missing or Unclear.
@@ -365,7 +373,10 @@ class Core(Knowing):
             moved=moved,
             raw_wire=raw_wire,
         )
-        if not (headers or query or moved or raw_wire or edit):
+        plain = not (headers or query or moved or raw_wire or edit)
+        if plain and answer.accepted and credential is not None and baseline is not None:
+            answer = await unless_kept(self, answer, credential, baseline, pointer)
+        if plain:
             self.scene.saw(operation.name, credential, answer.status)
         if taken_elsewhere(self.scene, answer.request, answer.reply, above):
             if again_below == 0:

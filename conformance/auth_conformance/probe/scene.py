@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from auth_conformance.credentials import Credential
+from auth_conformance.credentials import Credential, Jwt
 from auth_conformance.model import Exchange
 from auth_conformance.secret import Secret
 from auth_conformance.target import Account, Objects, Operation, Target
@@ -75,7 +76,7 @@ class Scene:
     # Who knocks at a login whose limit names no end; whether such a limit has outlasted the patience of the run.
     gate: asyncio.Lock = field(default_factory=asyncio.Lock)
     outlasted: bool = False
-    # Whether a 503 that named no time was over a second later: something in front limits requests so.
+    # Whether a 502, 503 or 504 was over a moment later: something in front says so now and then.
     lets_up: bool = False
     # The loopback address that requests come from which name none: another one once a limit was met.
     caller: str | None = None
@@ -90,6 +91,8 @@ class Scene:
     seen: dict[tuple[str, str], set[int]] = field(default_factory=dict)
     live: dict[Secret, str] = field(default_factory=dict)
     _about: dict[str, Scene] = field(default_factory=dict)
+    # When each shared credential was obtained, by the monotonic clock and by the wall clock.
+    born: dict[object, tuple[float, float]] = field(default_factory=dict)
     _once: dict[object, asyncio.Future[Any]] = field(default_factory=dict)
 
     def about(self, objects: Objects) -> Scene:
@@ -132,6 +135,23 @@ class Scene:
     def forget(self, key: object) -> None:
         """Compute the result for `key` anew when it is asked for next: what it described may have ended."""
         self._once.pop(key, None)
+
+    def forget_aged(self, key: object) -> None:
+        """Let the next to ask log in again where a shared token has less than half of its life before it.
+
+        What a token says of its life is by the service's clock; how old it is, by ours.
+        """
+        shared = dict(self.shared_credentials()).get(key)
+        born = self.born.get(key)
+        token = Jwt.parse(shared.value.reveal()) if shared is not None else None
+        if token is None or born is None:
+            return
+        start, end = token.claims.get("iat", born[1]), token.claims.get("exp")
+        if not isinstance(start, int | float) or not isinstance(end, int | float):
+            return
+        if end > start and time.monotonic() - born[0] > (end - start) / 2:
+            del self.born[key]
+            self.forget(key)
 
     def shared_credentials(self) -> list[tuple[object, Credential]]:
         """The credentials that checks share, each with the key under which it is kept."""

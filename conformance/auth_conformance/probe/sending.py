@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 LONGEST_HEADERS, LONGEST_BODY = 64_000, 500_000
 # So many attacks at most between two controls: a service that refuses everybody for a while must not pass.
 EVERY = 10
+# What is said in front of a service that gives no answer; and how soon it is asked again, in seconds.
+GATEWAYS = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
+_AT_ONCE = 0.1
 # How often one request waits for a limit: others that were under way may be let in first.
 _WAITS = 3
 # How long in seconds a login waits, time after time, for a limit that does not say how long it lasts.
@@ -199,15 +202,13 @@ class Sending(Chance):
         """What `once` sends; sent again, if `patient`, while a limit worth waiting for refuses it."""
         sent, judgement = await once(request)
         for number in range(_WAITS if patient else 0):
-            if not self._is_limit(sent.reply, judgement, number, role):
-                break
             if entering and _names_no_end(sent.reply):
                 return await self._outwaited(request, once, sent, judgement)
-            if not await self._waited(request, sent.reply):
+            if not await self._may_let_up(request, sent.reply, judgement, number, role):
                 break
-            busy = sent.reply.status == HTTPStatus.SERVICE_UNAVAILABLE
+            broken = sent.reply.status in GATEWAYS
             sent, judgement = await once(request)
-            self.scene.lets_up |= busy and sent.reply.status != HTTPStatus.SERVICE_UNAVAILABLE
+            self.scene.lets_up |= broken and sent.reply.status not in GATEWAYS
         if entering and sent.reply.ok:
             self.scene.outlasted = False
         return sent, judgement
@@ -239,16 +240,24 @@ class Sending(Chance):
             scene.outlasted = _names_no_end(sent.reply)
         return sent, judgement
 
-    def _is_limit(self, reply: RawReply, judgement: Judgement | None, number: int, role: Role) -> bool:
-        """Whether this answer may be a limit that lets up.
+    async def _may_let_up(
+        self, request: HttpRequest, reply: RawReply, judgement: Judgement | None, number: int, role: Role
+    ) -> bool:
+        """Whether this answer may be over in a moment, and the moment was waited for.
 
-        A bare 503 is how nginx limits requests by the second. It may as well be what an attack has broken: an
-        attack is only tried again where an honest request was seen to get through a second later.
+        A bare 503 is how nginx limits requests by the second; 502 and 504 are said where a worker is being started.
+        They may as well be what an attack has broken: an attack is only tried again where an honest request was seen
+        to get through then.
         """
         if judgement is not None and judgement.outcome is Outcome.THROTTLED:
-            return True
+            return await self._waited(request, reply)
         honest = role is not Role.ATTACK or self.scene.lets_up
-        return reply.status == HTTPStatus.SERVICE_UNAVAILABLE and honest and number == 0
+        if reply.status not in GATEWAYS or not honest or number > 0:
+            return False
+        if reply.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            return await self._waited(request, reply)
+        await asyncio.sleep(_AT_ONCE)
+        return True
 
     async def _waited(self, request: HttpRequest, reply: RawReply) -> bool:
         """Whether the limit is worth waiting for, and was waited for.

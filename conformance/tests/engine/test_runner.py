@@ -3,11 +3,13 @@
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import jwt
 import pytest
 from secrecy import reports, spellings_of_secrets, tellers
 
@@ -342,3 +344,26 @@ def test_what_an_answer_says_is_its_handlers_doing(expected: Expectation | None,
     assert isinstance(placed, Failed)
     assert placed.violations[0].source is not None
     assert placed.violations[0].source.path == place
+
+
+@pytest.mark.parametrize(("claims", "kept"), [({"iat": 1}, False), ({}, False), ({"iat": -3_600}, True)])
+def test_a_shared_token_is_renewed_in_the_middle_of_its_life(claims: dict[str, int], *, kept: bool) -> None:
+    """Tokens may live for seconds: a check that begins with an old one ends with a dead one."""
+
+    async def asked() -> bool:
+        now = int(time.time())
+        said = {name: now + value for name, value in claims.items()} | {"exp": now + 20}
+        token = jwt.encode(said, "k" * 32, algorithm="HS256")
+        carrier = Carrier(Kind.BEARER, "header", "Authorization", "Bearer")
+        issued = Credential(carrier, Secret(token), "a")
+        shared, key = scene(), ("credential", Kind.BEARER, "a")
+
+        async def make() -> Credential:
+            return issued
+
+        await shared.once(key, make)
+        shared.born[key] = time.monotonic() - 11, now - 1
+        shared.forget_aged(key)
+        return bool(shared.shared_credentials())
+
+    assert asyncio.run(asked()) is kept

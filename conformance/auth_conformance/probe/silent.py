@@ -1,0 +1,71 @@
+"""Caches that say nothing of themselves: the answer is an old one, and no Age tells so (RFC 9111 §5.1 wants it).
+
+What a cache gives to the holder of a credential that has ended is not the service's word. It is seen by asking in
+another way, which no cache has an answer for. A cache that gives it to everybody is left to the checks: whoever asks
+gets what is somebody's own, and that is a finding whoever answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from auth_conformance.model import Outcome, Role
+from auth_conformance.oracles.entry import Judgement
+
+if TYPE_CHECKING:
+    from auth_conformance.credentials import Credential
+    from auth_conformance.oracles.entry import Baseline
+    from auth_conformance.probe.answers import Answer
+    from auth_conformance.probe.core import Core
+
+WHY = (
+    "a cache in front answers in the service's place: asked with a query that is new, "
+    "the service refuses this credential"
+)
+_JUDGEMENT = Judgement(Outcome.INTERCEPTED, WHY)
+
+
+async def unless_kept(
+    probe: Core, answer: Answer, credential: Credential, baseline: Baseline, pointer: str | None
+) -> Answer:
+    """The same answer, INTERCEPTED where a cache kept it for the holder of this credential.
+
+    That the service refuses has to look as for a wrong credential, and the old answer has to come again. Once
+    seen, that is not asked again for this credential and path. At most three requests, which are the run's.
+    """
+    refused, request = baseline.canonical, answer.request
+    if request.method != "GET" or refused is None or answer.exchange.role is not Role.ATTACK:
+        return answer
+
+    async def twin(label: str, changed: Credential, *query: tuple[str, str]) -> Answer:
+        # Where the credential stands is taken out, and the other one put in.
+        names = {name.lower() for name, _ in credential.headers}
+        kept = tuple(pair for pair in request.headers if pair[0].lower() not in names)
+        pairs = tuple(pair for pair in request.query if pair not in credential.query)
+        asked = replace(request, headers=kept, query=pairs, before=(), then=(), fresh=True)
+        asked = asked.with_headers(*changed.headers).with_query(*changed.query, *query)
+        return await probe.send(
+            asked,
+            label=f"control: {label}",
+            role=Role.CONTROL,
+            operation=answer.exchange.operation,
+            baseline=baseline,
+            pointer=pointer,
+        )
+
+    async def ask() -> bool:
+        new = await twin("the same, asked in a way that no cache knows", credential, ("_", probe.word(12)))
+        if not new.rejected or new.status != refused.status:
+            return False
+        wrong = await twin("a wrong credential, asked as before", probe.bland(credential))
+        again = await twin("the same, asked as before", credential)
+        return wrong.rejected and again.accepted
+
+    key = ("silent cache", credential.value, request.path)
+    if not await probe.scene.once(key, ask):
+        probe.scene.forget(key)  # while it was alive, there was nothing to see
+        return answer
+    exchange = replace(answer.exchange, outcome=_JUDGEMENT.outcome)
+    probe.evidence[:] = [exchange if item is answer.exchange else item for item in probe.evidence]
+    return replace(answer, exchange=exchange, judgement=_JUDGEMENT)
