@@ -6,6 +6,7 @@ import asyncio
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from auth_conformance.catalog import LAST, ROOTS, masked_by
 from auth_conformance.concluding import concluded, starved, with_notes
@@ -22,6 +23,7 @@ from auth_conformance.model import (
     Verdict,
 )
 from auth_conformance.probe import Missing, Probe, Scene, Unclear
+from auth_conformance.probe.shutout import REMEDY, shut_out
 from auth_conformance.sdk import Check
 from auth_conformance.target import Target
 from auth_conformance.target.needs import unmet_need
@@ -63,12 +65,16 @@ async def run_check(check: Check, scene: Scene) -> Result:
     METER.set(meter)
     started = time.monotonic()
     verdict = await _decide(check, probe)
-    if isinstance(verdict, Inconclusive) and await _renewed(scene, rule):
-        # Another check, or the target's own clock, had ended a login that this one shared.
+    barred, moved = await _shut_out(scene, rule, verdict)
+    if isinstance(verdict, Inconclusive) and (moved or await _renewed(scene, rule)):
+        # Another check, or the target's own clock, had ended a login that this one shared; or its address is banned.
         probe = Probe(scene, rule)
         meter = Meter(rule.budget)
         METER.set(meter)
         verdict = await _decide(check, probe)
+        barred, _ = await _shut_out(scene, rule, verdict)
+    if isinstance(verdict, Inconclusive) and barred:
+        verdict = replace(verdict, reason=f"{verdict.reason} {barred}", remedy=verdict.remedy or REMEDY)
     # What disrupts runs alone: no other check uses the account meanwhile. Nor does one that this check has disabled.
     undoes = rule.impact is Impact.DISRUPTS or any(code == rule.code for code, _ in scene.shut)
     if undoes and (told := await _given_back(scene, rule)):
@@ -103,6 +109,18 @@ async def _renewed(scene: Scene, rule: Rule) -> bool:
             return await Probe(scene, rule).forget_dead()
     except (Unclear, Missing, BudgetExceededError, TimeoutError):
         return False
+
+
+async def _shut_out(scene: Scene, rule: Rule, verdict: Verdict) -> tuple[str, bool]:
+    """Where nothing was decided: whether the address that the run calls from is shut out, and whether it moved on."""
+    if not isinstance(verdict, Inconclusive):
+        return "", False
+    METER.set(None)
+    try:
+        async with asyncio.timeout(LONGEST):
+            return await shut_out(Probe(scene, rule))
+    except (Unclear, Missing, BudgetExceededError, TimeoutError):
+        return "", False
 
 
 async def _given_back(scene: Scene, rule: Rule) -> list[str]:

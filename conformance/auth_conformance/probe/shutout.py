@@ -1,0 +1,54 @@
+"""Addresses that are shut out: after some refused credentials many a service answers nothing from there for a while."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from auth_conformance.model import Role
+from auth_conformance.transports.loopback import has_many_callers
+
+if TYPE_CHECKING:
+    from auth_conformance.probe.core import Core
+
+REMEDY = "# let what shuts addresses out spare this machine for the run"
+_SAID = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
+
+
+async def shut_out(probe: Core) -> tuple[str, bool]:
+    """Whether what is public is refused where the run calls from: in words ("" if not), and whether it has moved on.
+
+    The run goes on from another address where there is one: what was attacked from the old one proves nothing, so
+    the check has to begin anew. Three requests at most.
+    """
+    scene, public = probe.scene, probe.target.public
+    if public is None:
+        return "", False
+
+    async def answered(source: str | None) -> tuple[bool, int | None]:
+        answer = await probe.send(
+            replace(public.request(), source=source),
+            label="control: is this address shut out?",
+            role=Role.CONTROL,
+            operation=public.name,
+            patient=False,
+        )
+        return answer.reply.ok, answer.status
+
+    ours = scene.caller
+    # Who names no address gets that of the check, or the run's: asked is what the next check will ask from.
+    ok, status = await answered(ours)
+    if ok:
+        return "", False
+    moved = False
+    if probe.target.in_process or has_many_callers(probe.target.address):
+        other = probe.another_address()
+        moved, _ = await answered(other)
+        if moved and scene.caller == ours:
+            scene.caller = other
+    if not moved and status not in _SAID:
+        return "", False  # dead, perhaps
+    said = status or "no answer"
+    words = f"Everything from this address was refused then, {public.name} as well ({said})"
+    return f"{words}: it was shut out, as after many refused credentials.", moved

@@ -1,0 +1,65 @@
+"""Services that ban the address of who was refused too often (fail2ban): the run says so, and goes on from another."""
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from checks.desk import front_desk
+from fastapi import FastAPI, Request, Response
+from services.people import PEOPLE
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+
+from auth_conformance import catalog
+from auth_conformance.engine import conduct
+from auth_conformance.model import Inconclusive, Result
+from auth_conformance.settings import load
+
+# As many as discovery may need, and fewer than the attacks of TOK101.
+ENDURED = 20
+
+
+def banning(*, tells_apart: bool) -> FastAPI:
+    """Twenty refusals, and that address gets a page and 403 for everything; or every address does."""
+    app, refused = FastAPI(), Counter[str]()
+    front_desk(app)
+
+    @app.get("/health")
+    def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    async def ban(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        caller = request.client.host if request.client and tells_apart else "all"
+        if refused[caller] >= ENDURED:
+            return Response("<h1>Forbidden</h1>", 403, media_type="text/html")
+        response = await call_next(request)
+        refused[caller] += response.status_code == 401
+        return response
+
+    app.add_middleware(BaseHTTPMiddleware, dispatch=ban)
+    return app
+
+
+def judged(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> dict[str, Result]:
+    accounts = {}
+    for label, name in zip("ab", PEOPLE, strict=False):
+        monkeypatch.setenv(f"P_{label}".upper(), PEOPLE[name])
+        accounts[label] = {"username": name, "password": {"env": f"P_{label}".upper()}}
+    settings = load({"accounts": accounts}, start=Path("/"))
+    checks = [catalog.load()[code] for code in ("TOK101", "WEB101")]
+    return {item.rule.code: item for item in asyncio.run(conduct(settings, checks, app=app)).results}
+
+
+def test_the_next_check_calls_from_an_address_that_is_not_shut_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = judged(banning(tells_apart=True), monkeypatch)
+    banned = found["TOK101"].verdict
+    assert isinstance(banned, Inconclusive), banned
+    assert "was shut out" in banned.reason
+    assert found["WEB101"].name != "inconclusive", found["WEB101"].verdict
+
+
+def test_where_no_address_is_served_any_more_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for result in judged(banning(tells_apart=False), monkeypatch).values():
+        assert isinstance(result.verdict, Inconclusive), result.verdict
+        assert "GET /health as well (403)" in result.verdict.reason
+        assert result.verdict.remedy
