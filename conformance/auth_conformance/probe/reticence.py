@@ -41,6 +41,9 @@ _AGAIN = 12
 _ENOUGH = 4
 
 
+_AS_A_NAME = "the password as a name of a member"
+
+
 @dataclass(frozen=True, slots=True)
 class Utterance:
     """A request with a secret in it that has to be refused, and what it is called."""
@@ -232,7 +235,9 @@ class Reticence(Described):
         made: list[Utterance] = []
 
         def say(label: str, secret: str, request: HttpRequest) -> None:
-            made.append(Utterance(f"a {what} with {label}", name, request, secret))
+            # No client that means well writes a password where names of members stand: frameworks repeat those.
+            severity = Severity.LOW if label == _AS_A_NAME else None
+            made.append(Utterance(f"a {what} with {label}", name, request, secret, severity))
 
         def whole(secret: str) -> HttpRequest:
             return door.request(user, Secret(secret))
@@ -251,7 +256,7 @@ class Reticence(Described):
             ),
             ("an object for a password", lambda text: put({}, door.password_field, {"a": text})),
             ("the password in an unknown member", lambda text: {"unknown": text}),
-            ("the password as a name of a member", lambda text: {text: 1}),
+            (_AS_A_NAME, lambda text: {text: 1}),
             ("the password as the whole body", lambda text: text),
         ]
         for label, body in others:
