@@ -25,6 +25,8 @@ _VOLATILE = [
     (re.compile(r"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT"), "<time>"),
     (re.compile(r"\b1[5-9]\d{8}(?:\.\d+|\d{3})?\b"), "<time>"),
     (re.compile(r"\b[0-9a-f]{16,}\b", re.IGNORECASE), "<hex>"),
+    # The nonce of a script or a style is another one in each page (CSP3 §2.3.1, base64 of either alphabet).
+    (re.compile(r"""\bnonce=(["'])[\w+/-]{8,}={0,2}\1""", re.IGNORECASE), "nonce=<nonce>"),
 ]
 _RUN = re.compile(r"[\w-]{20,}+")
 _DIGIT, _LETTER = re.compile(r"\d"), re.compile(r"[A-Za-z]")

@@ -349,6 +349,8 @@ class Provoking(Minting):
         objects = self.target.objects
         if objects is None:
             raise Missing("no objects of users are known")
+        if self.target.policy.shared_objects:
+            raise Missing("people are declared to share their objects")
         live = await self.credential()
         identifier = await object_of(self, "b")
         await self._hang(

@@ -164,6 +164,7 @@ class Refusals(Minting):
         gallery = await self.gallery()
         violations: list[Violation] = []
         unsure: list[str] = []
+        remedy = ""
         right: list[str] = []
         for item in (item for item in gallery.hung if item.expected is not None):
             fault = self._status_fault(item, item.answer, gallery)
@@ -192,6 +193,7 @@ class Refusals(Minting):
                 told = f"answered {status}"
                 if 200 <= status < 300:
                     told += ": let in and not refused, which another check judges"
+                    remedy = _SHARED if item.group == "right" and self.target.objects is not None else remedy
                 unsure.append(f"{_sentence(item.cause)}: {item.answer.why or told}")
             else:
                 self.notes.append(f"not judged: {item.cause} ({item.answer.why or item.answer.status})")
@@ -204,7 +206,7 @@ class Refusals(Minting):
         if self.target.objects is not None and "right" not in groups and not violations:
             unsure.append("No answer to a caller without the right could be judged")
         return self._concluded_refusals(
-            violations, unsure, f"{len(right)} kinds of refusal have a status that says why."
+            violations, unsure, f"{len(right)} kinds of refusal have a status that says why.", remedy
         )
 
     def _status_fault(self, item: Refused, answer: Answer, gallery: Gallery) -> str | None:
@@ -347,18 +349,20 @@ class Refusals(Minting):
         )
 
     def _concluded_refusals(
-        self, violations: Sequence[Violation], unsure: Sequence[str], proven: str
+        self, violations: Sequence[Violation], unsure: Sequence[str], proven: str, remedy: str = ""
     ) -> Verdict:
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if violations:
             return Failed(tuple(violations), evidence, (*notes, *unsure))
         if unsure:
             more = f" (and {len(unsure) - 1} more)" if len(unsure) > 1 else ""
-            return Inconclusive(f"{unsure[0]}{more}.", "", evidence, notes)
+            return Inconclusive(f"{unsure[0]}{more}.", remedy, evidence, notes)
         return Passed(proven, evidence, notes)
 
 
 _NOT_JUDGED = "not judged"
+# Whom an object was shown to may be let in by design.
+_SHARED = "[policy]\nshared_objects = true  # people share these objects; if they should not, mend what AUZ101 finds"
 
 
 def challenge_fault(reply: Reply) -> str | None:

@@ -17,6 +17,7 @@ from auth_conformance.model import (
     Need,
     Outcome,
     Passed,
+    Provenance,
     Role,
     Severity,
     Verdict,
@@ -180,6 +181,10 @@ class Revocation(Rotation):
         answer = await self.call(logout.operation, session.credential, label="log out", body=body, fresh=True)
         if answer.status is None or answer.status >= 400:
             remedy = CSRF_REMEDY if session.credential.carrier.kind is Kind.COOKIE else ""
+            if logout.provenance is Provenance.GUESSED:
+                remedy = f'logout = ["POST /logout"]  # the operation that ends a login\n{remedy}'.rstrip(
+                    "\n"
+                )
             raise Unclear(
                 f"{logout.operation.name} refused to log out ({answer.why or answer.status}).", remedy
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.above import shared
@@ -14,6 +15,11 @@ from auth_conformance.transports.recorder import BudgetExceededError
 # Members by which an object says whose it is, or whose place it is in.
 _OWNER = re.compile(
     r"owner|author|creator|user|member|account|customer|client|assignee|tenant|org|team|_by\b|By\b",
+    re.IGNORECASE,
+)
+# Members by which it says in whose place it is: all who belong there may work on it.
+_PLACE = re.compile(
+    r"(?:^|/|_)(?:tenant|org|organi[sz]ation|team|workspace|company|household|group|department)(?:_?id|/id)?$",
     re.IGNORECASE,
 )
 
@@ -32,8 +38,9 @@ class Sharing(Owning):
     async def _held_in_common(self) -> tuple[str, str] | None:
         """Why these objects may be everybody's, and the lines that decide; None where they are somebody's.
 
-        Nothing in them names an owner, and B finds A's in a plain list and by its address: so are the things of a
-        team that works on the same ones. A list that nobody filters looks the same, so that a person has to say it.
+        Nothing in them names an owner, or they name the place of a team and B's name the same one; and B finds A's in
+        a plain list and by its address: so are the things of a team that works on the same ones. A list that nobody
+        filters looks the same, so that a person has to say it.
         """
         objects, policy = self._own_objects(), self.target.policy
         if policy.shared_objects is not None or objects.private or objects.listing is None:
@@ -46,7 +53,9 @@ class Sharing(Owning):
                 mine.identifier
             }
             told = flattened(seen.json)
-            if any(_OWNER.search(pointer) or str(value) in names for pointer, value in told.items()):
+            owned = any(_OWNER.search(pointer) or str(value) in names for pointer, value in told.items())
+            common = await self._common_place(told, made) if owned else None
+            if owned and common is None:
                 return None
             place = self.at(mine.identifier)
             for operation in (objects.listing, objects.read):
@@ -59,8 +68,25 @@ class Sharing(Owning):
             return None
         finally:
             await self._take_away(made)
-        ownerless = "and nothing in them names an owner: whether people share them, nothing says."
+        ownerless = (
+            f"and {common} is the same in A's and in B's: whether the people of one place share them, nothing says."
+            if common is not None
+            else "and nothing in them names an owner: whether people share them, nothing says."
+        )
         return (
             f"{objects.listing.name} shows everybody's, {ownerless}",
             "[policy]\nshared_objects = false  # each is its maker's, and this is a finding; true: everybody's",
         )
+
+    async def _common_place(self, told: Mapping[str, object], made: list[Belonging]) -> str | None:
+        """The member that names the place of A's object, where an object of B's names the same; else None."""
+        places = {
+            pointer: value
+            for pointer, value in told.items()
+            if _PLACE.search(pointer) and isinstance(value, (str, int)) and value not in ("", True, False)
+        }
+        if not places:
+            return None
+        other = await self._put_down("b", made)
+        theirs = flattened((await self._reads_own(other, "of what people may share")).reply.json)
+        return next((pointer for pointer, value in places.items() if theirs.get(pointer) == value), None)

@@ -1,5 +1,6 @@
 """B may not do what A may, or may see all that A has: neither says anything of owners; the line to add says so."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from checks.judging import judged_as_found, said
@@ -24,6 +25,10 @@ class Pinned(Note):
     id: int
 
 
+class Filed(Stored):
+    team_id: int
+
+
 def caller(basic: Basic) -> str:
     if PEOPLE.get(basic.username) != basic.password:
         raise HTTPException(401, "no", headers={"WWW-Authenticate": "Basic"})
@@ -33,11 +38,18 @@ def caller(basic: Basic) -> str:
 Caller = Annotated[str, Depends(caller)]
 
 
-def board(*, tells_owner: bool = False, filters: bool = False) -> FastAPI:
-    """Everybody reads everything by its address; `filters` is whether the list shows people their own only."""
+def board(
+    *, tells_owner: bool = False, filters: bool = False, teams: Mapping[str, int] | None = None
+) -> FastAPI:
+    """Everybody reads everything by its address; `filters` is whether the list shows people their own only.
+
+    `teams` are the numbers of the teams that people are in, where notes tell their owner and the owner's team.
+    """
     app, notes = FastAPI(), dict[int, Stored]()
 
-    def shown(note: Stored) -> Stored | Pinned:
+    def shown(note: Stored) -> Filed | Stored | Pinned:
+        if teams is not None:
+            return Filed(**note.model_dump(), team_id=teams[note.owner])
         return note if tells_owner else Pinned(id=note.id, text=note.text)
 
     @app.get("/me")
@@ -45,16 +57,16 @@ def board(*, tells_owner: bool = False, filters: bool = False) -> FastAPI:
         return {"username": name}
 
     @app.post("/notes", status_code=201)
-    def write(note: Note, name: Caller) -> Stored | Pinned:
+    def write(note: Note, name: Caller) -> Filed | Stored | Pinned:
         notes[len(notes) + 1] = Stored(id=len(notes) + 1, owner=name, text=note.text)
         return shown(notes[len(notes)])
 
     @app.get("/notes")
-    def everything(name: Caller) -> list[Stored | Pinned]:
+    def everything(name: Caller) -> list[Filed | Stored | Pinned]:
         return [shown(note) for note in notes.values() if not filters or note.owner == name]
 
     @app.get("/notes/{note_id}")
-    def read(note_id: int, name: Caller) -> Stored | Pinned:
+    def read(note_id: int, name: Caller) -> Filed | Stored | Pinned:
         if note_id not in notes:
             raise HTTPException(404, f"no such note, {name}")
         return shown(notes[note_id])
@@ -105,3 +117,17 @@ def test_what_names_no_owner_and_everybody_lists_may_be_everybodys() -> None:
 def test_what_names_its_owner_or_is_listed_to_its_owner_only_is_somebodys() -> None:
     assert judged_as_found("AUZ101", board(tells_owner=True)).name == "failed"
     assert judged_as_found("AUZ101", board(filters=True)).name == "failed"
+
+
+def test_what_a_team_lists_to_its_members_may_be_the_teams() -> None:
+    """It says who made it as well: that is no proof that nobody else in the team may see it."""
+    together = dict.fromkeys(PEOPLE, 7)
+    for code in ("AUZ101", "AUZ103", "ERR103"):
+        result = judged_as_found(code, board(teams=together))
+        assert result.name == "inconclusive", said(result)
+        assert "shared_objects" in getattr(result.verdict, "remedy", ""), said(result)
+        assert code == "ERR103" or "/team_id is the same in A's and in B's" in result.verdict.reason
+    assert judged_as_found("AUZ101", board(teams=together), policy={"shared_objects": False}).name == "failed"
+    apart = {name: number for number, name in enumerate(PEOPLE)}
+    assert judged_as_found("AUZ101", board(teams=apart)).name == "failed"
+    assert judged_as_found("AUZ101", board(teams=together, filters=True)).name == "failed"

@@ -29,6 +29,14 @@ def test_ids_and_times_do_not_distinguish_two_answers() -> None:
     assert digest(body("no")) != digest(body("unknown user"))
 
 
+def test_the_nonce_of_a_script_does_not_distinguish_two_pages() -> None:
+    page = '<script nonce="{}">go()</script><p>{}</p>'
+    assert masked(page.format("wywYiYGKjyHPu1d1kQ6FBg==", "no")) == masked(
+        page.format("/ihcqzxu29GEWsO9k37jBA==", "no")
+    )
+    assert digest(page.format("wywYiYGKjyHPu1d1kQ6FBg==", "no")) != digest(page.format("a" * 24, "unknown"))
+
+
 def test_an_echo_of_ones_own_input_does_not_distinguish_two_answers() -> None:
     assert digest('{"m":"no user ann"}', ("ann",)) == digest('{"m":"no user bob"}', ("bob",))
 
