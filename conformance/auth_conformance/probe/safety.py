@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
@@ -36,10 +36,14 @@ _BOTH = 8
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What an account sees of itself: per view its text, and whether its session lives."""
+    """What an account sees of itself: per view its text, and whether its session lives.
+
+    `lost` says what got no answer that shows anything: two refusals for the number of requests are alike, too.
+    """
 
     alive: bool
     views: tuple[tuple[str, str], ...]
+    lost: str = field(default="", compare=False)
 
 
 class Safety(CrossSite):
@@ -51,15 +55,7 @@ class Safety(CrossSite):
         account = await self.disposable("safe methods", kind) or await self.expendable()
         credential = (await self.sign_in(account, kind)).credential
         values = await self._belongings(credential)
-        views = self._views()
-        before = await self._state(credential, views)
-        if not before.alive:
-            raise Unclear("The account that was to crawl does not see itself.")
-        # The control: without a crawl nothing changes by itself.
-        if (settled := await self._state(credential, views)) != before:
-            stable = {name for name, text in settled.views if dict(before.views).get(name) == text}
-            views = [item for item in views if item.name in stable]
-            before = await self._state(credential, views)
+        views = await self._steady_views(credential)
         violations: list[Violation] = []
         unsure: list[str] = []
         called = 0
@@ -144,6 +140,27 @@ class Safety(CrossSite):
         listed.append(sessions.listing if sessions is not None else None)
         return [item for item in listed if item is not None and "{" not in item.path]
 
+    async def _steady_views(self, credential: Credential) -> list[Operation]:
+        """The views that show something, and the same twice: without a crawl nothing changes. Raises Unclear."""
+        views = self._views()
+        before = await self._state(credential, views)
+        if not before.alive:
+            raise Unclear(before.lost or "The account that was to crawl does not see itself.")
+        settled = await self._state(credential, views)
+        steady: list[Operation] = []
+        for view, (name, first), (_, second) in zip(views, before.views, settled.views, strict=True):
+            if not first.startswith("2"):
+                self.notes.append(f"{name} shows the account nothing")
+            elif settled.lost and not second.startswith("2"):
+                raise Unclear(
+                    f"A second look at what the account sees of itself got no answer: {settled.lost}."
+                )
+            elif first != second:
+                self.notes.append(f"{name} changes by itself")
+            else:
+                steady.append(view)
+        return steady
+
     async def _belongings(self, owner: Credential) -> dict[str, str]:
         """An object of the account, so that paths with ids lead to something that can be lost."""
         objects = self.target.objects
@@ -164,11 +181,14 @@ class Safety(CrossSite):
             baseline=baseline,
             pointer=self.witness.identity or None,
         )
+        unanswered = (Outcome.THROTTLED, Outcome.CRASHED)
+        lost = [f"{self.witness.operation.name}: {me.why}"] if me.outcome in unanswered else []
         seen = []
         for view in views:
             answer = await self.call(view, credential, label=f"see {view.name}", role=Role.CONTROL)
+            lost += [f"{view.name}: {answer.why}"] if answer.outcome in unanswered else []
             seen.append((view.name, f"{answer.status} {masked_times(answer)}"))
-        return State(me.accepted, tuple(seen))
+        return State(me.accepted, tuple(seen), next(iter(lost), ""))
 
     async def _leaves_a_change(
         self,
@@ -189,8 +209,9 @@ class Safety(CrossSite):
             )
             mine = {**values, **(await self._belongings(credential))}
             before = await self._state(credential, views)
-            if not before.alive:
-                return f"{operation.name} was not called: the session that was to call it did not see itself"
+            if before.lost or not before.alive:
+                why = before.lost or "the session that was to call it did not see itself"
+                return f"{operation.name} was not called: {why}"
             path_values = {name: mine.get(name, "0") for name in _parameters(operation)}
             request = operation.request(path_values).with_headers(*replace(credential, companions=()).headers)
             answer = await self.send(
@@ -205,6 +226,8 @@ class Safety(CrossSite):
             if 400 <= answer.status < 500:
                 return None
             after = await self._state(credential, views)
+            if after.lost:
+                return f"after {operation.name}: {after.lost}"
             if after == before:
                 return None
             if not after.alive:

@@ -1,0 +1,60 @@
+"""WEB107 where what the account sees of itself is not shown any more: two refusals for their number are alike, too."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from checks.judging import said
+
+from auth_conformance import catalog
+from auth_conformance.demo import bundled
+from auth_conformance.engine import conduct
+from auth_conformance.model import Result
+from auth_conformance.testing import FAST_HASHING, find_flaw
+
+# The crawl looks at each view twice before it calls anything.
+BEFORE = 2
+
+
+def judged(path: str, most: int, status: int) -> Result:
+    """WEB107 on an app where a link deletes a note; `path` is read so often, and answered `status` afterwards."""
+    with bundled(flaw=find_flaw("unsafe_get.2"), extra=FAST_HASHING) as (app, settings):
+        seen = {"reads": 0, "known": 0}
+
+        async def front(scope: dict[str, Any], receive: Any, send: Any) -> None:
+            if (
+                seen["known"]
+                and scope["type"] == "http"
+                and (scope["method"], scope["path"]) == ("GET", path)
+            ):
+                seen["reads"] += 1
+                if seen["reads"] > most:
+                    await send({"type": "http.response.start", "status": status, "headers": []})
+                    await send({"type": "http.response.body", "body": b""})
+                    return
+            await app(scope, receive, send)  # type: ignore[operator] # an ASGI application
+
+        def known(_: object) -> None:
+            seen["known"] = 1
+
+        hasty = settings.model_copy(update={"patience": 0.0})
+        run = asyncio.run(conduct(hasty, [catalog.load()["WEB107"]], app=front, on_target=known))
+        return run.results[0]
+
+
+@pytest.mark.parametrize(("most", "status"), [(1, 429), (BEFORE, 429), (BEFORE, 502)])
+def test_a_view_that_is_refused_by_and_by_shows_no_change(most: int, status: int) -> None:
+    result = judged("/notes", most, status)
+    assert result.name == "inconclusive", said(result)
+    assert "GET /notes" in result.verdict.reason
+
+
+def test_the_link_is_found_where_the_view_is_shown() -> None:
+    result = judged("/notes", 1_000, 429)
+    assert result.name == "failed", said(result)
+
+
+def test_a_view_that_shows_nothing_from_the_start_is_left_out_and_named() -> None:
+    result = judged("/keys", 0, 502)
+    assert result.name == "failed", said(result)
+    assert "GET /keys shows the account nothing" in said(result)
