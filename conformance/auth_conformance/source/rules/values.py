@@ -206,7 +206,8 @@ def _itself(module: Module, left: ast.expr, right: ast.expr) -> bool:
 
 
 def _twice(module: Module, node: ast.Compare, names: tuple[str, str]) -> bool:
-    both = [set(words(name)) for name in names]
+    # `password2` is the second entry as `password_2` is.
+    both = [set(words(re.sub(r"(?<=[A-Za-z])(?=\d+$)", "_", name))) for name in names]
     if any(found & _TWICE for found in both):
         return True
     function = module.function_of(node)
