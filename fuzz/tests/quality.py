@@ -41,6 +41,9 @@ KNOWN = (
     ("lifecycle/reusable_refresh_token", 1, "FUZ301 FUZ304", "lifecycle"),
     ("lifecycle/stale_role", 1, "FUZ303", "lifecycle"),
     ("lifecycle/revoked_key_alive", 1, "FUZ301", "differential"),
+    ("lifecycle/recycled_identity", 1, "FUZ301 FUZ303", "lifecycle"),
+    ("lifecycle/credential_of_ended_account", 1, "FUZ301", "lifecycle"),
+    ("lifecycle/credential_of_ended_account", 4, "FUZ301", "lifecycle"),
     ("lifecycle/double_spent_token", 1, "FUZ304", "lifecycle"),
 )
 

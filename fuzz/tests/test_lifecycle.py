@@ -1,9 +1,17 @@
-"""The reference model by itself: what must be alive, dead, or may be either."""
+"""The reference model by itself: what must be alive, dead, or may be either; and which moves are really played."""
 
+from collections import Counter
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from quality import SECONDS, searched
 
+from auth_fuzz import Budget
+from auth_fuzz.stories.acts import AFTER
 from auth_fuzz.stories.model import Book, Habits, Holding, Life
+from auth_fuzz.stories.stage import Stage
 
 STRICT = Habits(
     logout_spares_others=True,
@@ -99,3 +107,27 @@ def test_nothing_that_ann_does_touches_bob_and_nothing_dead_revives(
         assert dead <= now_dead
         dead = now_dead
     assert book.demand(other)[0] is Life.ALIVE
+
+
+def test_every_move_is_played_on_the_reference_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    played: Counter[str] = Counter()
+
+    def counted(name: str) -> None:
+        original = getattr(Stage, name)
+
+        async def step(stage: Stage, *arguments: Any, **how: Any) -> Any:
+            before = len(stage.lines)
+            try:
+                return await original(stage, *arguments, **how)
+            finally:
+                move = "rotate_key" if how.get("rotate") else name
+                # A step that was made is told; a look is told only when it shows something wrong.
+                played[move] += len(stage.lines) > before or name == "audit"
+
+        monkeypatch.setattr(Stage, name, step)
+
+    for name in (*(AFTER.keys() - {"use", "rotate_key"}), "audit", "log_in"):
+        counted(name)
+    searched(0, Budget(SECONDS, 1_000), only=["lifecycle"])
+    moves = {"audit" if name == "use" else name for name in AFTER} | {"log_in"}
+    assert {name for name in moves if not played[name]} == set()

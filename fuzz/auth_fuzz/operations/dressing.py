@@ -47,6 +47,7 @@ class Dressing:
             (*self.headers, *other.headers),
             (*self.query, *other.query),
             self.ending or other.ending,
+            (self, other),
         )
 
 
