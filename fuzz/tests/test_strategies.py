@@ -22,6 +22,7 @@ from auth_fuzz.strategies import (
     cookie_attacks,
     damaged_jws,
     key_attacks,
+    likely_attacks,
     token_attacks,
 )
 from auth_fuzz.strategies.drafts import Edit, composed
@@ -197,3 +198,66 @@ def test_a_damaged_token_follows_from_the_live_one_so_that_it_can_be_exported(at
         values = [str(value).split()[1] for _, value in attack.headers]
         assert TOKENS.text not in values
         assert all(derive(value, [TOKENS.text]) for value in values)
+
+
+# Each kind of edit by a piece of the words that tell it: so many draws of a grammar must have sent all of them.
+KINDS = {
+    "tokens": (
+        token_attacks(TOKENS),
+        (
+            "alg header|crit header|kid header|header missing|alg header twice|empty signature|signature of zeros|"
+            "signature cut in half|signature twice|signature of another user's token|flipped|exp claim|nbf claim|"
+            "aud claim|sub claim of another user|claim missing|signed with the service's key|replaced by"
+        ),
+    ),
+    "headers": (
+        authorization_attacks(TOKENS),
+        (
+            "the header '|two headers, a's first|two headers, b's first|in one header|a damaged token in the header|"
+            "after the same in another one|before none in another one"
+        ),
+    ),
+    "keys": (
+        key_attacks(KEYS),
+        (
+            "its first|changed to|left out|after it|before it|capitals|small letters|swapped|twice|backwards|quotes|"
+            "instead of it|another user's|two users at once"
+        ),
+    ),
+    "cookies": (
+        cookie_attacks(COOKIES),
+        (
+            "cookie named|two users in one header, a's first|two users in one header, b's first|its first|left out|"
+            "in quotes|another user's"
+        ),
+    ),
+    "basic": (
+        basic_attacks(BASIC),
+        (
+            "no password|no colon|no user|in capitals|two passwords|in front|but a colon|with nothing|NUL|the first|"
+            "the password '"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("grammar", KINDS)
+def test_every_kind_of_edit_is_drawn_and_told_in_a_line(grammar: str) -> None:
+    strategy, kinds = KINDS[grammar]
+    drawn: list[Attack] = []
+
+    @seed(1)
+    @settings(
+        max_examples=900, database=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck)
+    )
+    @given(strategy)
+    def draw(attack: Attack) -> None:
+        drawn.append(attack)
+
+    draw()
+    # What is sent first, before chance decides.
+    drawn += likely_attacks(TOKENS) if grammar == "tokens" else []
+    told = [attack.says for attack in drawn]
+    assert [kind for kind in kinds.split("|") if not any(kind in says for says in told)] == []
+    # What one reads fits a line.
+    assert max(map(len, told)) < 400

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from auth_conformance.credentials import Jwt, Kind
+from auth_conformance.credentials import Jwt, Kind, b64url
 from auth_conformance.model import Severity
 from auth_fuzz.strategies.attack import Attack, Material
 from auth_fuzz.strategies.jws import same_bytes
@@ -15,7 +16,7 @@ _DROPPED = ("-", "_", ".", " ", "%20")
 
 
 def likely_attacks(material: Material) -> Sequence[Attack]:
-    """A dozen texts near a live credential in its own place, each with the words for it; none is the live one."""
+    """Texts near a live credential in its own place, each with the words for it; none is the live one."""
     text, token = material.text, Jwt.parse(material.text)
     if material.live.carrier.kind is Kind.BASIC or not text:
         return []
@@ -37,8 +38,18 @@ def likely_attacks(material: Material) -> Sequence[Attack]:
             "with an empty signature": token.unsigned().text,
             'with alg header "none" and empty signature': token.with_header(alg="none").unsigned().text,
             "with a bit of its signature flipped": token.with_flipped_signature().text,
+            "with a signature of zeros": _signed(token, bytes(len(token.signature))),
+            "with its signature cut in half": _signed(token, token.signature[: len(token.signature) // 2]),
+            "with its signature twice": _signed(token, token.signature * 2),
         }
+        other = Jwt.parse(material.other.value.reveal()) if material.other is not None else None
+        if other is not None:
+            made["with the signature of another user's token"] = _signed(token, other.signature)
     return [_attack(material, says, value) for says, value in made.items() if value.strip() != text]
+
+
+def _signed(token: Jwt, signature: bytes) -> str:
+    return replace(token, signature_text=b64url(signature)).text
 
 
 def _attack(material: Material, says: str, value: str) -> Attack:
