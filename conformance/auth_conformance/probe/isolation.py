@@ -271,6 +271,18 @@ class Isolation(Sharing):
                     values = {name: place[parent.parameter]}
                     label = f"b asks {operation.name} for what it belongs to"
                     found.append(Reach(label, operation, theirs.owner, values))
+            member, value = parent.parameter.rpartition("/")[2], place[parent.parameter]
+            found += [
+                Reach(
+                    f"b asks {operation.name} for what has its {member}",
+                    operation,
+                    theirs.owner,
+                    query=((member, value),),
+                )
+                for operation in self.target.reads()
+                if "{" not in operation.path
+                and any(item.place == "query" and item.name == member for item in operation.parameters)
+            ]
         return found
 
     async def _hangs_open(self, mine: Belonging, theirs: Belonging) -> list[Violation]:

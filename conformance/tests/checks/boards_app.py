@@ -40,7 +40,7 @@ def boards(  # noqa: C901 - a service is many handlers
     """Boards, and cards that name theirs. Unguarded, cards are shown to all; a `welcoming` board takes any card.
 
     `stumbles` is the status for a card on the board of another. With `spaces`, boards name the space they are in.
-    What `leaks` is shown to all: the "cards" of a board, or the "history" of a card.
+    What `leaks` is shown to all: the "cards" of a board, the "history" of a card, or what a "filter" finds.
     """
     app = FastAPI()
     owners: dict[int, str] = {}
@@ -77,6 +77,12 @@ def boards(  # noqa: C901 - a service is many handlers
         if leaks != "cards":
             own(board, name)
         return [card for card in cards.values() if card["board_id"] == board]
+
+    @app.get("/cards")
+    def some_cards(board_id: int, name: Caller) -> list[dict[str, Any]]:
+        if leaks != "filter":
+            own(board_id, name)
+        return [card for card in cards.values() if card["board_id"] == board_id]
 
     def card_of(card: int, name: Caller) -> dict[str, Any]:
         if card not in cards or (guarded and owners[cards[card]["board_id"]] != name):

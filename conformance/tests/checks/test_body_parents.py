@@ -40,7 +40,12 @@ def test_boards_that_name_their_space_in_turn_are_climbed(code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("leaks", "operation"), [("cards", "GET /boards/{board}/cards"), ("history", "GET /cards/{card}/history")]
+    ("leaks", "operation"),
+    [
+        ("cards", "GET /boards/{board}/cards"),
+        ("history", "GET /cards/{card}/history"),
+        ("filter", "GET /cards"),
+    ],
 )
 def test_what_hangs_on_an_object_or_on_its_board_is_asked_for(leaks: str, operation: str) -> None:
     found: Any = judged_as_found("AUZ101", boards(leaks=leaks)).verdict
