@@ -83,7 +83,10 @@ class Sharing(Owning):
         places = {
             pointer: value
             for pointer, value in told.items()
-            if _PLACE.search(pointer) and isinstance(value, (str, int)) and value not in ("", True, False)
+            if _PLACE.search(pointer)
+            and isinstance(value, (str, int))
+            and value != ""
+            and not isinstance(value, bool)
         }
         if not places:
             return None

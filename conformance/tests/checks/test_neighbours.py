@@ -121,7 +121,7 @@ def test_what_names_its_owner_or_is_listed_to_its_owner_only_is_somebodys() -> N
 
 def test_what_a_team_lists_to_its_members_may_be_the_teams() -> None:
     """It says who made it as well: that is no proof that nobody else in the team may see it."""
-    together = dict.fromkeys(PEOPLE, 7)
+    together = dict.fromkeys(PEOPLE, 1)
     for code in ("AUZ101", "AUZ103", "ERR103"):
         result = judged_as_found(code, board(teams=together))
         assert result.name == "inconclusive", said(result)
