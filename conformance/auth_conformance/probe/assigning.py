@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import tomllib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -40,15 +41,31 @@ if TYPE_CHECKING:
 Members = Sequence[tuple[str, Any]]
 # Members of replies that nobody may set and that no list names; each costs two requests where it is accepted.
 MOST_SHOWN = 6
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 # Where no administrator is known, operations that refuse A and are asked again with what was added.
 MOST_GUARDS = 2
 _BARRED = {401, 403, 404}
 
 
 @cache
-def _listed(name: str) -> Members:
+def _data() -> dict[str, list[Any]]:
     text = resources.files("auth_conformance").joinpath("data", "protected_members.toml").read_text("utf-8")
-    return [(str(key), value) for key, value in tomllib.loads(text)[name]]
+    return tomllib.loads(text)
+
+
+def _listed(name: str) -> Members:
+    return [(str(key), value) for key, value in _data()[name]]
+
+
+def weight_of(name: str) -> Severity:
+    """How grave it is that a client sets this member, by its name: high where it tells of a right, an owner or money.
+
+    A member that no list names and that only a reply shows may be a setting that the document forgot: medium.
+    """
+    if any(name == known for known, _ in (*_listed("rights"), *_listed("others"))):
+        return Severity.HIGH
+    words = {word.lower() for word in _WORD.findall(name)}
+    return Severity.HIGH if words & set(_data()["telling"]) else Severity.MEDIUM
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +194,8 @@ class Assigning(Accounts):
                 return f"{place.name} with {extra.label}: {answer.why}"
             if read is None or not read.reply.ok:
                 return None
-            told = self._took(place, extra, read)
-            severity = Severity.HIGH
+            taken = self._took(place, extra, read)
+            told, severity = taken or ("", None)
             opened = await self._opens_guarded(credential) if credential is not None else None
             if opened is not None:
                 told, severity = f"it opens {opened.exchange.operation}", Severity.CRITICAL
@@ -191,8 +208,8 @@ class Assigning(Accounts):
         return Violation(place.name, message, severity, tuple(proofs), expected)
 
     @staticmethod
-    def _took(place: Place, extra: Extra, read: Answer) -> str:
-        """Return which added member shows the value that was sent, where a control shows another."""
+    def _took(place: Place, extra: Extra, read: Answer) -> tuple[str, Severity] | None:
+        """Which added member shows the value that was sent where a control shows another, and how grave that is."""
         members = dict(extra.members)
         if isinstance(members.get("user"), dict):
             members = members["user"]
@@ -200,8 +217,10 @@ class Assigning(Accounts):
         for name, value in members.items():
             before = place.shown.get(name)
             if name in now and _same(now[name], value) and not _same(before, value):
-                return f"{name} is read as what was sent, and is {json.dumps(before)} otherwise"
-        return ""
+                return f"{name} is read as what was sent, and is {json.dumps(before)} otherwise", weight_of(
+                    name
+                )
+        return None
 
     _guards: Sequence[tuple[Operation, Answer | None]] | None = None
 

@@ -10,7 +10,8 @@ from checks.judging import judged_as_found, said
 from fastapi import Depends, FastAPI, HTTPException
 from pydantic import BaseModel, ConfigDict
 
-from auth_conformance.model import Failed, Inconclusive, Passed, Skipped
+from auth_conformance.model import Failed, Inconclusive, Passed, Severity, Skipped
+from auth_conformance.probe.assigning import weight_of
 from auth_conformance.probe.isolation import Isolation
 
 
@@ -120,6 +121,22 @@ def test_members_of_the_second_kind_of_object_may_not_be_set() -> None:
     (violation,) = found.violations
     assert violation.operation == "POST /teams/{team}/plans"
     assert "reviewer is read as what was sent" in violation.message
+    assert violation.severity is Severity.HIGH
+
+
+@pytest.mark.parametrize(
+    ("name", "severity"),
+    [
+        ("isModerator", Severity.HIGH),
+        ("can_export", Severity.HIGH),
+        ("ownerId", Severity.HIGH),
+        ("balance", Severity.HIGH),
+        ("start_training_on_update", Severity.MEDIUM),
+        ("colourScheme", Severity.MEDIUM),
+    ],
+)
+def test_a_member_is_as_grave_as_its_name_tells(name: str, severity: Severity) -> None:
+    assert weight_of(name) is severity
 
 
 def test_members_in_an_envelope_are_known_before_they_are_compared() -> None:
