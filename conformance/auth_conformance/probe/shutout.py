@@ -26,7 +26,7 @@ async def shut_out(probe: Core) -> tuple[str, bool]:
     if public is None:
         return "", False
 
-    async def answered(source: str | None) -> tuple[bool, int | None]:
+    async def answered(source: str | None) -> tuple[bool, int | None, bool]:
         answer = await probe.send(
             replace(public.request(), source=source),
             label="control: is this address shut out?",
@@ -34,21 +34,21 @@ async def shut_out(probe: Core) -> tuple[str, bool]:
             operation=public.name,
             patient=False,
         )
-        return answer.reply.ok, answer.status
+        return answer.reply.ok, answer.status, answer.reply.header("retry-after") is not None
 
     ours = scene.caller
     # Who names no address gets that of the check, or the run's: asked is what the next check will ask from.
-    ok, status = await answered(ours)
+    ok, status, limited = await answered(ours)
     if ok:
         return "", False
     moved = False
     if probe.target.in_process or has_many_callers(probe.target.address):
         other = probe.another_address()
-        moved, _ = await answered(other)
+        moved, _, _ = await answered(other)
         if moved and scene.caller == ours:
             scene.caller = other
-    if not moved and status not in _SAID:
-        return "", False  # dead, perhaps
+    if not moved and (status not in _SAID or limited):
+        return "", False  # dead, perhaps; or a limit that says when it ends (RFC 9110 §10.2.3): it is waited for
     said = status or "no answer"
     words = f"Everything from this address was refused then, {public.name} as well ({said})"
     return f"{words}: it was shut out, as after many refused credentials.", moved
