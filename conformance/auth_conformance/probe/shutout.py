@@ -48,7 +48,10 @@ async def shut_out(probe: Core) -> tuple[str, bool]:
         if moved and scene.caller == ours:
             scene.caller = other
     if not moved and (status not in _SAID or limited):
-        return "", False  # dead, perhaps; or a limit that says when it ends (RFC 9110 §10.2.3): it is waited for
+        return (
+            "",
+            False,
+        )  # dead, perhaps; or a limit that says when it ends (RFC 9110 §10.2.3): it is waited for
     said = status or "no answer"
     words = f"Everything from this address was refused then, {public.name} as well ({said})"
     return f"{words}: it was shut out, as after many refused credentials.", moved

@@ -15,6 +15,7 @@ from auth_conformance.oracles.entry import Judgement
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
+    from auth_conformance.model import Exchange
     from auth_conformance.oracles.entry import Baseline
     from auth_conformance.probe.answers import Answer
     from auth_conformance.probe.core import Core
@@ -45,7 +46,7 @@ async def unless_kept(
         pairs = tuple(pair for pair in request.query if pair not in credential.query)
         asked = replace(request, headers=kept, query=pairs, before=(), then=(), fresh=True)
         asked = asked.with_headers(*changed.headers).with_query(*changed.query, *query)
-        return await probe.send(
+        sent = await probe.send(
             asked,
             label=f"control: {label}",
             role=Role.CONTROL,
@@ -53,6 +54,10 @@ async def unless_kept(
             baseline=baseline,
             pointer=pointer,
         )
+        asides.append(sent.exchange)
+        return sent
+
+    asides: list[Exchange] = []
 
     async def ask() -> bool:
         new = await twin("the same, asked in a way that no cache knows", credential, ("_", probe.word(12)))
@@ -65,6 +70,8 @@ async def unless_kept(
     key = ("silent cache", credential.value, request.path)
     if not await probe.scene.once(key, ask):
         probe.scene.forget(key)  # while it was alive, there was nothing to see
+        # Where no cache answers these prove nothing, and are no part of what a finding is made again by.
+        probe.evidence[:] = [item for item in probe.evidence if not any(item is aside for aside in asides)]
         return answer
     exchange = replace(answer.exchange, outcome=_JUDGEMENT.outcome)
     probe.evidence[:] = [exchange if item is answer.exchange else item for item in probe.evidence]
