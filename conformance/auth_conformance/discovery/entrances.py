@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from auth_conformance.discovery.asking import Scout, mark
+from auth_conformance.discovery.doors import stranger
 from auth_conformance.discovery.logins import Attempt, html_attempts
 from auth_conformance.discovery.names import avoided, likeness, names
 from auth_conformance.discovery.preludes import protected, wants_csrf
@@ -46,8 +47,8 @@ async def guessed_attempts(scout: Scout, known: Knowledge, username: str) -> lis
         ]
     kept: list[Attempt] = []
     for path in paths:
-        found = await _at(scout, known, path, username)
-        if found and not await _asks_who_calls(scout, found[0]):
+        found, is_page = await _at(scout, known, path, username)
+        if found and (is_page or not await _asks_who_calls(scout, found[0])):
             return found
         kept = kept or found
     return kept
@@ -57,7 +58,7 @@ async def _front(scout: Scout, known: Knowledge) -> list[str]:
     """Where the front page sends strangers, if a password is asked for there."""
     path = "/"
     for _ in range(_HOPS):
-        reply = (await scout.ask(HttpRequest("GET", path), f"see where {path} sends strangers")).reply
+        reply = await stranger(scout, known, Operation("GET", path, provenance=Provenance.GUESSED))
         if reply.asks_for_password:
             return [path]
         if reply.status not in _SENT_ON:
@@ -82,12 +83,13 @@ async def _asks_who_calls(scout: Scout, attempt: Attempt) -> bool:
     return mark(read) == mark(await _ask(scout, operation, "json", nobody))
 
 
-async def _at(scout: Scout, known: Knowledge, path: str, username: str) -> list[Attempt]:
+async def _at(scout: Scout, known: Knowledge, path: str, username: str) -> tuple[list[Attempt], bool]:
+    """Ways to log in at a path, the likely one first; and whether they stand in a page that asks for a password."""
     operation = known.operations.get(f"POST {path}") or Operation("POST", path, provenance=Provenance.GUESSED)
     everything = {name: _nobody(name) for name in _USER_FIELDS} | {"password": secrets.token_urlsafe(12)}
     reply = await _ask(scout, operation, "json", everything)
     if not scout.exists(reply, path):
-        return []
+        return [], False
     frame = Attempt(operation, "json", "", "")
     if wants_csrf(reply):
         frame = await protected(scout, known, frame) or frame
@@ -97,7 +99,7 @@ async def _at(scout: Scout, known: Knowledge, path: str, username: str) -> list[
         page = (await scout.ask(HttpRequest("GET", path), f"look for a form at {path}")).reply
         forms = list(html_attempts(page.text, path)) if page.ok and "html" in page.media_type else []
     if forms:
-        return forms
+        return forms, True
     encoding = "json"
     # A refusal that is worded otherwise than the one of an empty body was one of the names in it.
     if reply.status in _MISREAD and mark(reply) == mark(await _ask(scout, operation, "json", {}, frame)):
@@ -105,16 +107,17 @@ async def _at(scout: Scout, known: Knowledge, path: str, username: str) -> list[
         if scout.exists(second, path) and second.status not in _MISREAD:
             encoding, reply = "form", second
         elif second.status in _MISREAD:
-            return []
+            return [], False
     field = await _needed(scout, operation, encoding, reply, frame) or (
         "email" if "@" in username else "username"
     )
     # Where every answer is 401 neither field nor encoding can be told without a right password.
     other, name = ("form", "username") if encoding == "json" else ("json", field)
-    return [
+    guessed = [
         replace(frame, encoding=encoding, user_field=field, password_field="password", score=1),  # noqa: S106 - a name
         replace(frame, encoding=other, user_field=name, password_field="password", score=0),  # noqa: S106 - a name
     ]
+    return guessed, False
 
 
 async def _needed(
