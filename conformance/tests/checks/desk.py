@@ -1,13 +1,15 @@
 """The front desk of a small service: people log in and are known by a bearer token afterwards."""
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, HTTPException
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 from services.people import PEOPLE
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 
 Bearer = Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]
 
@@ -22,9 +24,10 @@ def front_desk(
     *,
     me: str = "/me",
     people: Mapping[str, str] = PEOPLE,
+    entry: type[Person] = Person,
     more: Callable[[str], dict[str, object]] = lambda _: {},
 ) -> Callable[[Bearer], str]:
-    """Let `app` have a login and, at `me`, a page that names its caller and says `more` of them.
+    """Let `app` have a login that takes an `entry` and, at `me`, a page that names its caller and says `more` of them.
 
     Returns the dependency that gives the name.
     """
@@ -36,7 +39,7 @@ def front_desk(
         return logins[bearer.credentials]
 
     @app.post("/login")
-    def login(who: Person) -> dict[str, str]:
+    def login(who: entry) -> dict[str, str]:
         if people.get(who.username) != who.password:
             raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
         token = secrets.token_urlsafe(24)
@@ -48,3 +51,18 @@ def front_desk(
         return {"username": name, **more(name)}
 
     return caller
+
+
+def ban(app: FastAPI, endured: int, *, tells_apart: bool = True) -> None:
+    """After so many refusals an address gets a page and 403 for everything; or every address does (fail2ban)."""
+    refused = Counter[str]()
+
+    async def shut(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        caller = request.client.host if request.client and tells_apart else "all"
+        if refused[caller] >= endured:
+            return Response("<h1>Forbidden</h1>", 403, media_type="text/html")
+        response = await call_next(request)
+        refused[caller] += response.status_code == 401
+        return response
+
+    app.add_middleware(BaseHTTPMiddleware, dispatch=shut)

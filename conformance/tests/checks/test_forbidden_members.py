@@ -1,53 +1,28 @@
 """ERR107 where a body with unknown members is refused, and the refusal names them."""
 
-import secrets
-from typing import Annotated
-
-from checks.desk import Bearer
+from checks.desk import Person, front_desk
 from checks.judging import judged_as_found, said
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict
-from services.people import PEOPLE
+from pydantic import ConfigDict
 
 from auth_conformance.model import Failed, Severity
 
-NO = HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
 
-
-class Entry(BaseModel):
+class Entry(Person):
     model_config = ConfigDict(extra="forbid")
-
-    username: str
-    password: str
 
 
 def strict() -> FastAPI:
     """A service whose errors say where something was wrong, and nothing of what was sent there."""
-    app, logins = FastAPI(), dict[str, str]()
+    app = FastAPI()
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         return JSONResponse({"detail": [list(item["loc"]) for item in error.errors()]}, 422)
 
-    def caller(bearer: Bearer) -> str:
-        if bearer.credentials not in logins:
-            raise NO
-        return logins[bearer.credentials]
-
-    @app.post("/login")
-    def login(who: Entry) -> dict[str, str]:
-        if PEOPLE.get(who.username) != who.password:
-            raise NO
-        token = secrets.token_urlsafe(24)
-        logins[token] = who.username
-        return {"access_token": token}
-
-    @app.get("/me")
-    def me(name: Annotated[str, Depends(caller)]) -> dict[str, str]:
-        return {"username": name}
-
+    front_desk(app, entry=Entry)
     return app
 
 

@@ -4,7 +4,7 @@ import time
 from collections import Counter, defaultdict
 
 import pytest
-from checks.desk import front_desk
+from checks.desk import ban, front_desk
 from checks.judging import judged_as_found, said
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -119,16 +119,7 @@ def test_a_quota_of_requests_says_nothing_of_guesses() -> None:
 
 
 def test_who_shuts_an_address_out_because_of_its_guesses_limits_them() -> None:
-    app, failures = counting(counts=False), Counter[str]()
-
-    async def ban(request: Request, call_next: RequestResponseEndpoint) -> Response:
-        caller = request.client.host if request.client else ""
-        if failures[caller] >= ENDURED:
-            return Response("<h1>Forbidden</h1>", 403, media_type="text/html")
-        response = await call_next(request)
-        failures[caller] += response.status_code == 401
-        return response
-
-    app.add_middleware(BaseHTTPMiddleware, dispatch=ban)
+    app = counting(counts=False)
+    ban(app, ENDURED)
     result = judged_as_found("CRD112", app, policy=FEW)
     assert isinstance(result.verdict, Passed), said(result)

@@ -1,14 +1,12 @@
 """Services that ban the address of who was refused too often (fail2ban): the run says so, and goes on from another."""
 
 import asyncio
-from collections import Counter
 from pathlib import Path
 
 import pytest
-from checks.desk import front_desk
-from fastapi import FastAPI, Request, Response
+from checks.desk import ban, front_desk
+from fastapi import FastAPI
 from services.people import PEOPLE
-from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 
 from auth_conformance import catalog
 from auth_conformance.engine import conduct
@@ -21,22 +19,14 @@ ENDURED = 20
 
 def banning(*, tells_apart: bool) -> FastAPI:
     """Twenty refusals, and that address gets a page and 403 for everything; or every address does."""
-    app, refused = FastAPI(), Counter[str]()
+    app = FastAPI()
     front_desk(app)
 
     @app.get("/health")
     def health() -> dict[str, str]:
         return {"status": "ok"}
 
-    async def ban(request: Request, call_next: RequestResponseEndpoint) -> Response:
-        caller = request.client.host if request.client and tells_apart else "all"
-        if refused[caller] >= ENDURED:
-            return Response("<h1>Forbidden</h1>", 403, media_type="text/html")
-        response = await call_next(request)
-        refused[caller] += response.status_code == 401
-        return response
-
-    app.add_middleware(BaseHTTPMiddleware, dispatch=ban)
+    ban(app, ENDURED, tells_apart=tells_apart)
     return app
 
 

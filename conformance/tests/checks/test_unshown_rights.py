@@ -1,34 +1,24 @@
 """AUZ105 where a right that is taken at registration shows nowhere, and no administrator is known to compare with."""
 
-import secrets
 from typing import Annotated
 
-from checks.desk import Bearer
+from checks.desk import Person, front_desk
 from checks.judging import judged_as_found, said
 from fastapi import Depends, FastAPI, HTTPException
-from pydantic import BaseModel
 from services.people import PEOPLE
 
 from auth_conformance.model import Failed, Passed
 
-NO = HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
 
-
-class Newcomer(BaseModel):
-    username: str
-    password: str
+class Newcomer(Person):
     is_superuser: bool = False
 
 
-def club(*, believes: bool) -> FastAPI:  # noqa: C901 - a service is many handlers
+def club(*, believes: bool) -> FastAPI:
     """Who registers is shown by name alone; superusers may list the others."""
-    app = FastAPI()
-    people, chiefs, logins = dict(PEOPLE), set[str](), dict[str, str]()
+    app, people, chiefs = FastAPI(), dict(PEOPLE), set[str]()
 
-    def caller(bearer: Bearer) -> str:
-        if bearer.credentials not in logins:
-            raise NO
-        return logins[bearer.credentials]
+    caller = front_desk(app, me="/users/me", people=people)
 
     def chief(name: Annotated[str, Depends(caller)]) -> str:
         if name not in chiefs:
@@ -43,18 +33,6 @@ def club(*, believes: bool) -> FastAPI:  # noqa: C901 - a service is many handle
         if who.is_superuser and believes:
             chiefs.add(who.username)
         return {"username": who.username}
-
-    @app.post("/login")
-    def login(who: Newcomer) -> dict[str, str]:
-        if people.get(who.username) != who.password:
-            raise NO
-        token = secrets.token_urlsafe(24)
-        logins[token] = who.username
-        return {"access_token": token}
-
-    @app.get("/users/me")
-    def me(name: Annotated[str, Depends(caller)]) -> dict[str, str]:
-        return {"username": name}
 
     @app.get("/users", dependencies=[Depends(chief)])
     def everybody() -> list[str]:
