@@ -1,30 +1,18 @@
 """What can be done with a finished run: other reports, a baseline, a comparison."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cli.person import command
 from click.testing import CliRunner
 
 from auth_conformance.cli import main
 
 SOON = (datetime.now(UTC) + timedelta(days=30)).date()
-
-
-def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "auth_conformance.cli", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")

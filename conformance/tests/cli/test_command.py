@@ -1,33 +1,14 @@
 """The command, as a person meets it: exit codes, one clear sentence for bad input, never a traceback."""
 
 import json
-import os
 import subprocess
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from cli.person import ACCOUNTS, PASSWORDS, command
 from hostile import targets
-from services import people, tutorial_app
+from services import tutorial_app
 from services.serving import serve
-
-
-def command(
-    *arguments: str,
-    cwd: Path,
-    env: Mapping[str, str] | None = None,
-) -> subprocess.CompletedProcess[str]:
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("AUTH_CONFORMANCE_")}
-    return subprocess.run(
-        [sys.executable, "-m", "auth_conformance.cli", *arguments],
-        cwd=cwd,
-        env={**clean, "NO_COLOR": "1", "COLUMNS": "100", **(env or {})},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 def refused(done: subprocess.CompletedProcess[str]) -> str:
@@ -36,17 +17,6 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
     assert "Traceback" not in done.stderr + done.stdout
     assert done.stderr.startswith(("auth-conformance: ", "Usage: ")), done.stderr
     return done.stderr
-
-
-ACCOUNTS = """
-[accounts.alice]
-username = "alice"
-password = { env = "ALICE_PASSWORD" }
-[accounts.bob]
-username = "bob"
-password = { env = "BOB_PASSWORD" }
-"""
-PASSWORDS = {"ALICE_PASSWORD": people.PEOPLE["alice"], "BOB_PASSWORD": people.PEOPLE["bob"]}
 
 
 @pytest.fixture(scope="module")

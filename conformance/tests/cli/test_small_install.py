@@ -3,11 +3,10 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from services import people
+from cli.person import ACCOUNTS, PASSWORDS, command
 
 EXTRAS = ("aiosqlite", "bandit", "hypothesis", "limits", "schemathesis", "sqlalchemy", "uvicorn")
 TESTS = Path(__file__).parents[1]
@@ -17,43 +16,26 @@ from importlib.machinery import PathFinder
 find = PathFinder.find_spec
 PathFinder.find_spec = lambda name, *rest: None if name.split(".")[0] in {EXTRAS!r} else find(name, *rest)
 """
-CONFIGURATION = """
-[accounts.alice]
-username = "alice"
-password = { env = "ALICE_PASSWORD" }
-[accounts.bob]
-username = "bob"
-password = { env = "BOB_PASSWORD" }
-"""
 
 
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
     (tmp_path / "sitecustomize.py").write_text(MISSING, "utf-8")
-    (tmp_path / "auth-conformance.toml").write_text(CONFIGURATION, "utf-8")
+    (tmp_path / "auth-conformance.toml").write_text(ACCOUNTS, "utf-8")
     return tmp_path
 
 
-def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "auth_conformance.cli", *arguments],
+def typed(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return command(
+        *arguments,
         cwd=folder,
-        env={
-            **{key: value for key, value in os.environ.items() if not key.startswith("AUTH_CONFORMANCE_")},
-            "NO_COLOR": "1",
-            "PYTHONPATH": os.pathsep.join((str(folder), str(TESTS))),
-            "ALICE_PASSWORD": people.PEOPLE["alice"],
-            "BOB_PASSWORD": people.PEOPLE["bob"],
-        },
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
+        env={"PYTHONPATH": os.pathsep.join((str(folder), str(TESTS))), **PASSWORDS},
+        within=500,
     )
 
 
 def test_the_whole_catalogue_runs_without_any_extra(small: Path) -> None:
-    done = command(
+    done = typed(
         small,
         "run",
         "services.tutorial_app:create_app()",
@@ -73,7 +55,7 @@ def test_the_whole_catalogue_runs_without_any_extra(small: Path) -> None:
 
 
 def test_the_demo_without_its_extra_names_it(small: Path) -> None:
-    done = command(small, "demo")
+    done = typed(small, "demo")
     assert done.returncode == 2, done.stdout + done.stderr
     assert "pip install 'fastapi-auth-conformance[demo]'" in done.stderr
     assert "Traceback" not in done.stderr
