@@ -32,6 +32,15 @@ class Narrow:
     answer: Answer
 
 
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """The scopes that the owner reads of a key after it has asked `operation` for others, and both exchanges."""
+
+    operation: str
+    stated: frozenset[str]
+    proof: tuple[Exchange, Exchange]
+
+
 class KeyLevels(Holdings, Stored):
     """Knows keys by their records, and tries to lift a key to another level.
 
@@ -90,31 +99,41 @@ class KeyLevels(Holdings, Stored):
         self, keys: KeyManagement, member: ScopeMember, narrow: list[Narrow], doubts: list[str]
     ) -> list[Violation]:
         """Each key changes itself into the next one; what the owner reads afterwards counts (RR)."""
-        change = self.key_record(keys, ("PATCH", "PUT"))
         proof: list[Exchange] = []
         for one, other in zip(narrow, [*narrow[1:], narrow[0]], strict=True):
-            values = self.key_values(keys, change, one.answer)
-            if change is None or values is None:
+            changed = await self.rewritten_by_key(keys, member, one, [other.scope], doubts)
+            if changed is None or changed.stated != frozenset({other.scope}):
                 return []
-            answer = await self.call(
-                change,
-                one.credential,
-                label=f"a key with {one.scope} takes {other.scope}",
-                role=Role.ATTACK,
-                values=values,
-                body={member.name: member.written([other.scope])},
-            )
-            self.unjudged(answer, doubts)
-            seen, stated = await self.stated_afterwards(keys, member, one.answer)
-            if stated is None and answer.reply.ok:
-                doubts.append(f"{change.name} answers a key {answer.status}, and nothing shows its level.")
-            if seen is None or stated != frozenset({other.scope}):
-                return []
-            proof += [answer.exchange, seen.exchange]
-        if change is None:
+            proof += changed.proof
+        if not proof:
             return []
-        message = f"{change.name} gave each of {len(narrow)} keys the scope of the next one, on its own word."
-        return [Violation(change.name, message, None, tuple(proof), Expectation("refused"))]
+        name = proof[0].operation
+        message = f"{name} gave each of {len(narrow)} keys the scope of the next one, on its own word."
+        return [Violation(name, message, None, tuple(proof), Expectation("refused"))]
+
+    async def rewritten_by_key(
+        self, keys: KeyManagement, member: ScopeMember, item: Narrow, scopes: list[str], doubts: list[str]
+    ) -> Rewritten | None:
+        """A key gives its own record other scopes; what the owner reads afterwards (RR), None where nothing is seen."""
+        change = self.key_record(keys, ("PATCH", "PUT"))
+        values = self.key_values(keys, change, item.answer)
+        if change is None or values is None:
+            return None
+        answer = await self.call(
+            change,
+            item.credential,
+            label=f"a key with only {item.scope} takes {', '.join(scopes)}",
+            role=Role.ATTACK,
+            values=values,
+            body={member.name: member.written(scopes)},
+        )
+        self.unjudged(answer, doubts)
+        seen, stated = await self.stated_afterwards(keys, member, item.answer)
+        if stated is None and answer.reply.ok:
+            doubts.append(f"{change.name} answers a key {answer.status}, and nothing shows its scopes.")
+        if seen is None:
+            return None
+        return Rewritten(change.name, stated or frozenset(), (answer.exchange, seen.exchange))
 
     def made_by(self, keys: KeyManagement, answer: Answer, made: list[Answer]) -> Credential | None:
         """The key that a creation answered with, None where it made none; `made` collects what has to be revoked."""

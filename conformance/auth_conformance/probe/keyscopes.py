@@ -174,27 +174,11 @@ class KeyScopes(KeyAccounts, Narrowing):
         doubts: list[str],
     ) -> list[Violation]:
         """Change one's own scopes, where keys can be changed; what the owner reads afterwards counts (RR)."""
-        change = self.key_record(keys, ("PATCH", "PUT"))
-        values = self.key_values(keys, change, item.answer)
-        if change is None or values is None:
+        changed = await self.rewritten_by_key(keys, member, item, everything, doubts)
+        if changed is None or not changed.stated > {item.scope}:
             return []
-        answer = await self.call(
-            change,
-            item.credential,
-            label=f"a key with only {item.scope} changes its scopes",
-            role=Role.ATTACK,
-            values=values,
-            body={member.name: member.written(everything)},
-        )
-        self.unjudged(answer, doubts)
-        seen, stated = await self.stated_afterwards(keys, member, item.answer)
-        if stated is None and answer.reply.ok:
-            doubts.append(f"{change.name} answers a key {answer.status}, and nothing shows its scopes.")
-        if seen is not None and (stated or frozenset()) > {item.scope}:
-            message = f"{change.name} gave a key with only {item.scope} all scopes, on its own word."
-            proof = (answer.exchange, seen.exchange)
-            return [Violation(change.name, message, None, proof, Expectation("refused"))]
-        return []
+        message = f"{changed.operation} gave a key with only {item.scope} all scopes, on its own word."
+        return [Violation(changed.operation, message, None, changed.proof, Expectation("refused"))]
 
     async def _holds_more(
         self, keys: KeyManagement, answer: Answer, member: ScopeMember, scope: str, doubts: list[str]

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 _REMEDY = '[policy]\norigins = ["https://app.example.com"]  # every origin whose pages may use this service'
 
-# What a cookie says of the pages that browsers send it for (RFC 6265bis §5.6.7.1); not all take silence for Lax.
-_EVERYWHERE, _SAME_SITE = ("none", "absent"), ("lax", "strict")
+# What a cookie must say to be sent for pages of its own site only (RFC 6265bis §5.6.7.1): not all browsers take
+# silence for Lax, and of a cookie that nobody saw set nothing is known.
+_SAME_SITE = ("lax", "strict")
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +252,8 @@ class Origins(Refusal):
         sent = await self._reach_of_session() if with_cookies else ""
         severity = stranger.severity or (Severity.LOW if not with_cookies else None)
         if with_cookies and stranger.severity is None:
-            severity = Severity.CRITICAL if sent in _EVERYWHERE and not ask.preflight else Severity.HIGH
+            anybody = Kind.COOKIE in self.kinds() and sent not in _SAME_SITE
+            severity = Severity.CRITICAL if anybody and not ask.preflight else Severity.HIGH
         does = "send" if ask.preflight else "read"
         how = "with the user's cookies" if with_cookies else "without cookies"
         if sent in _SAME_SITE:

@@ -90,11 +90,12 @@ class Presenting(Holdings, Stored):
             credential = Credential(self.target.keys.carriers[0], key)
             attempts += _digested(credential, "key", public_starts(key.reveal()))
         violations: list[Violation] = []
-        flow = self.target.refresh
+        flow, renewed = self.target.refresh, 0
         for session in sessions.values() if flow is not None else ():
             for how, text in _digests(session.refresh.reveal()) if session.refresh is not None else ():
                 label = f"the {how} of a refresh token as refresh token"
                 answer, renewal = await self.renew(Secret(text), label, Role.ATTACK)
+                renewed += 1
                 if renewal is not None and flow is not None:
                     message = f"{flow.operation.name} gives tokens for the {how} of a refresh token."
                     violations.append(Violation(flow.operation.name, message, None, (answer.exchange,)))
@@ -105,9 +106,12 @@ class Presenting(Holdings, Stored):
                 return verdict
         elif violations:
             return self.decided(violations, (), "")
+        tried = (
+            " Digests that most services would store of what they issue got in nowhere "
+            f"({len(attempts) + renewed} attacks)."
+        )
         raise Missing(
-            "Not tested: the database of the service is not known. Digests that most services would store of "
-            f"what they issue got in nowhere ({len(attempts)} attacks).",
+            "Not tested: the database of the service is not known." + (tried if attempts or renewed else ""),
             self._remedy(Need.DATABASE),
         )
 

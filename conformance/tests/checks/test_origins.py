@@ -6,7 +6,7 @@ import pytest
 from checks.mixed_app import LISTED, judged
 
 from auth_conformance.model import Severity
-from auth_conformance.probe.origins import strangers
+from auth_conformance.probe.origins import Origins, strangers
 
 
 def test_no_cors_at_all_keeps_everybody_out() -> None:
@@ -34,6 +34,14 @@ def test_a_cookie_that_stays_on_its_site_is_read_by_its_neighbours_only() -> Non
     assert result.name == "failed"
     assert result.severity is Severity.HIGH
     assert "SameSite=lax leaves to pages of the same site" in result.verdict.reason
+
+
+def test_a_cookie_that_nobody_saw_set_may_be_sent_for_any_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unseen(_: Origins) -> str:
+        return ""
+
+    monkeypatch.setattr(Origins, "_reach_of_session", unseen)
+    assert judged("WEB101", origins=["*"], listed=[LISTED]).severity is Severity.CRITICAL
 
 
 def test_null_is_an_origin_like_any_other() -> None:
