@@ -82,11 +82,26 @@ class Siege:
         control = (self.control,) if self.control is not None else ()
         return tuple(answer.exchange for answer in (*self.first[:2], *self.last[-3:], *control))
 
+    def too_few(self, operation: str) -> str:
+        """Why fewer guesses were looked at than are needed to say anything."""
+        why = f": {self.crashes[0]}" if self.crashes else ""
+        return f"{operation} evaluated only {self.evaluated} of {self.tried} tries{why}."
+
+    def endless(self, operation: str, tempo: Tempo) -> str:
+        """What it means that nothing stopped the guesses."""
+        message = (
+            f"{operation} evaluated {self.evaluated} wrong passwords for one account without slowing down, "
+            "and took the right one at once."
+        )
+        if tempo.calm:
+            message += f" A limit on requests was met, and let through one every {tempo.pause:g} s."
+        return message
+
 
 class Throttling(Sessions):
     """Guesses passwords of accounts that were made for it."""
 
-    async def must_throttle(self) -> Verdict:  # noqa: C901 - one branch per way in which a login can end
+    async def must_throttle(self) -> Verdict:
         """Each login must slow or block guessing before the limit. Raises Missing without an expendable account."""
         violations: list[Violation] = []
         doubts: list[str] = []
@@ -109,16 +124,9 @@ class Throttling(Sessions):
             if siege.sign is not None:
                 passed.append(f"{operation} after {siege.after} ({siege.sign}{siege.lasting})")
             elif siege.evaluated < self._tries():
-                why = f": {siege.crashes[0]}" if siege.crashes else ""
-                doubts.append(f"{operation} evaluated only {siege.evaluated} of {siege.tried} tries{why}.")
+                doubts.append(siege.too_few(operation))
             else:
-                message = (
-                    f"{operation} evaluated {siege.evaluated} wrong passwords for one account without slowing down, "
-                    "and took the right one at once."
-                )
-                if tempo.calm:
-                    message += f" A limit on requests was met, and let through one every {tempo.pause:g} s."
-                violations.append(Violation(operation, message, None, siege.evidence))
+                violations.append(Violation(operation, siege.endless(operation, tempo), None, siege.evidence))
         if self.target.keys is not None:
             await self._guess_keys()
         evidence, notes = tuple(self.evidence[:40]), tuple(self.notes)

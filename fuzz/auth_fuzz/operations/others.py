@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.discovery.names import plain
@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 
 # How the names of members end that take the id of something, or many.
 _IDS = {"id", "ids", "uuid", "uuids", "pk", "pks"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A member of a request's body that takes an id, or with `listed` many."""
+
+    request: HttpRequest
+    name: str
+    listed: bool
 
 
 class Others(Ground):
@@ -124,14 +133,13 @@ class Others(Ground):
         self._asked_by_id = True
         for name, listed in _takes_ids(self.operation):
             for thing in await self.world.things.near(owner, self.operation):
-                control = await self._named_in_body(
-                    request, thing, name, owner.login(), "its owner names it", listed
-                )
+                place = Place(request, name, listed)
+                control = await self._named_in_body(place, thing, owner.login(), "its owner names it")
                 if not control or not await self.world.keeps_apart(thing):
                     continue
                 proof: list[Answer] = []
                 for label in ("another user names it", "again: another user names it"):
-                    changed = await self._named_in_body(request, thing, name, credential, label, listed)
+                    changed = await self._named_in_body(place, thing, credential, label)
                     proof += changed
                     if not changed:
                         break
@@ -143,19 +151,13 @@ class Others(Ground):
                     self._broken(rules.FOREIGN_WRITE, message, [control[1], *proof])
                 return
 
-    async def _named_in_body(  # noqa: PLR0917 - the parts of one request
-        self,
-        request: HttpRequest,
-        thing: Thing,
-        name: str,
-        credential: Credential | None,
-        label: str,
-        listed: bool,  # noqa: FBT001 - how the member takes it
+    async def _named_in_body(
+        self, place: Place, thing: Thing, credential: Credential | None, label: str
     ) -> list[Answer]:
         """Name a new thing of the owner's; what the owner saw before, the answer, and what the owner sees now."""
         things, owner = self.world.things, self._caller
         made = await things.make(owner, thing.collection, thing.above)
-        body = json_of(request)
+        body = json_of(place.request)
         if made is None or credential is None or body is None:
             return []
         new = replace(thing, identifier=made)
@@ -163,7 +165,7 @@ class Others(Ground):
         if before is None or steady is None or not before.reply.ok or _seen(before) != _seen(steady):
             return []
         value: object = int(made) if made.isdecimal() else made
-        mine = request.with_json({**body, name: [value] if listed else value})
+        mine = place.request.with_json({**body, place.name: [value] if place.listed else value})
         role = Role.CONTROL if credential.owner == owner.label else Role.ATTACK
         answer = await self._send(mine, (credential,), label, role)
         after = await things.owner_view(owner, new)
