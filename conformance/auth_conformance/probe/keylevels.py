@@ -122,7 +122,7 @@ class KeyLevels(Holdings, Stored):
         answer = await self.call(
             change,
             item.credential,
-            label=f"a key with only {item.scope} takes {', '.join(scopes)}",
+            label=f"a key with only {item.scope} changes its scopes",
             role=Role.ATTACK,
             values=values,
             body={member.name: member.written(scopes)},
