@@ -23,11 +23,13 @@ from auth_conformance.model import (
     Verdict,
 )
 from auth_conformance.probe import Missing, Probe, Scene, Unclear
+from auth_conformance.probe.scene import SHORT
 from auth_conformance.probe.shutout import REMEDY, shut_out
 from auth_conformance.sdk import Check
 from auth_conformance.target import Target
 from auth_conformance.target.needs import unmet_need
 from auth_conformance.transports.recorder import METER, BudgetExceededError, Meter
+from auth_conformance.transports.waiting import Deadline, within
 
 # How many reading checks run at the same time.
 CONCURRENT = 8
@@ -51,28 +53,33 @@ def unmet(rule: Rule, target: Target, *, allow_disruptive: bool) -> Skipped | No
 
 
 # A check's own number is its author's; the run's is the user's.
+# How tokens live longer is the service's own setting.
+_LONGER = "# let access tokens live for some minutes where the service is tested"
 _MORE = "budget = 6000  # requests for the whole run"
 
 
-async def run_check(check: Check, scene: Scene) -> Result:
-    """Decide one check; whatever happens inside becomes a verdict."""
+async def run_check(check: Check, scene: Scene, *, alone: bool = False) -> Result:
+    """Decide one check; whatever happens inside becomes a verdict. `alone` says that no other one runs meanwhile."""
     rule = check.rule
     skipped = unmet(rule, scene.target, allow_disruptive=scene.allow_disruptive)
     if skipped is not None:
         return Result(rule, skipped, rule.severity)
+    if alone:
+        scene.forget_short()
     probe = Probe(scene, rule)
     meter = Meter(rule.budget)
     METER.set(meter)
     started = time.monotonic()
     verdict = await _decide(check, probe)
     barred, moved = await _shut_out(scene, rule, verdict)
-    if isinstance(verdict, Inconclusive) and (moved or await _renewed(scene, rule)):
+    if isinstance(verdict, Inconclusive) and (moved or await _renewed(probe)):
         # Another check, or the target's own clock, had ended a login that this one shared; or its address is banned.
         probe = Probe(scene, rule)
         meter = Meter(rule.budget)
         METER.set(meter)
         verdict = await _decide(check, probe)
         barred, _ = await _shut_out(scene, rule, verdict)
+        verdict = await _outlived(probe, verdict)
     if isinstance(verdict, Inconclusive) and barred:
         verdict = replace(verdict, reason=f"{verdict.reason} {barred}", remedy=verdict.remedy or REMEDY)
     # What disrupts runs alone: no other check uses the account meanwhile. Nor does one that this check has disabled.
@@ -86,29 +93,51 @@ async def run_check(check: Check, scene: Scene) -> Result:
 
 async def _decide(check: Check, probe: Probe) -> Verdict:
     rule = check.rule
-    deadline = asyncio.timeout(LONGEST)
+    deadline = Deadline()
     try:
-        async with deadline:
+        async with within(LONGEST) as deadline:
             return await check.procedure(probe)
     except (Unclear, Missing) as conclusion:
         return conclusion.verdict
     except BudgetExceededError as error:
         return Inconclusive(f"Stopped: {error}.", _MORE if error.of_run else "")
     except Exception as error:  # noqa: BLE001 - our bug must never read as the target's fault
-        if isinstance(error, TimeoutError) and deadline.expired():
-            return Inconclusive(f"Stopped after {LONGEST:g} s.", "timeout = 30  # seconds per request")
+        if isinstance(error, TimeoutError) and deadline.expired:
+            waited = (
+                f", besides {deadline.waited:.0f} s of waiting for limits" if deadline.waited >= 1 else ""
+            )
+            return Inconclusive(
+                f"Stopped after {LONGEST:g} s{waited}.", "timeout = 30  # seconds per request"
+            )
         lines = traceback.format_exception(error, limit=-8)
         return Errored(f"{type(error).__name__} in {rule.code}", "".join(lines))
 
 
-async def _renewed(scene: Scene, rule: Rule) -> bool:
+async def _renewed(probe: Probe) -> bool:
     """Whether a shared login was found dead, and forgotten, so that the next to ask logs in again."""
     METER.set(None)
     try:
-        async with asyncio.timeout(LONGEST):
-            return await Probe(scene, rule).forget_dead()
+        async with within(LONGEST):
+            asking = Probe(probe.scene, probe.rule)
+            asking.borrowed = probe.borrowed
+            return await asking.forget_dead()
     except (Unclear, Missing, BudgetExceededError, TimeoutError):
         return False
+
+
+async def _outlived(probe: Probe, verdict: Verdict) -> Verdict:
+    """A verdict that says so where a shared login has ended in the middle of the check once more."""
+    scene, code = probe.scene, probe.rule.code
+    scene.outlived.discard(code)
+    if not isinstance(verdict, Inconclusive) or not await _renewed(probe):
+        return verdict
+    scene.outlived.add(code)
+    life = min((life for item in probe.borrowed.items() if (life := scene.life(*item))), default=SHORT)
+    if life >= SHORT:
+        return verdict
+    lives = f"tokens live for {life:g} s here"
+    why = f"{verdict.reason} Twice its login ended in the middle of this check: {lives}."
+    return replace(verdict, reason=why, remedy=_LONGER)
 
 
 async def _shut_out(scene: Scene, rule: Rule, verdict: Verdict) -> tuple[str, bool]:
@@ -117,7 +146,7 @@ async def _shut_out(scene: Scene, rule: Rule, verdict: Verdict) -> tuple[str, bo
         return "", False
     METER.set(None)
     try:
-        async with asyncio.timeout(LONGEST):
+        async with within(LONGEST):
             return await shut_out(Probe(scene, rule))
     except (Unclear, Missing, BudgetExceededError, TimeoutError):
         return "", False
@@ -127,7 +156,7 @@ async def _given_back(scene: Scene, rule: Rule) -> list[str]:
     """Undo what the check did to declared accounts; what could not be undone."""
     METER.set(None)
     try:
-        async with asyncio.timeout(LONGEST):
+        async with within(LONGEST):
             return await Probe(scene, rule).given_back()
     except (BudgetExceededError, TimeoutError) as error:
         why = str(error) or "no answer in time"
@@ -169,11 +198,14 @@ async def run_all(
                 masks.setdefault(code, check.rule.code)
         on_result(result)
 
-    async def one(check: Check, gate: asyncio.Semaphore, late: list[tuple[Check, Result]]) -> None:
+    async def one(
+        check: Check, batch: Sequence[Check], gate: asyncio.Semaphore, late: list[tuple[Check, Result]]
+    ) -> None:
         async with gate:
             root = masks.get(check.rule.code)
-            result = masked_result(check, root) if root else await run_check(check, scene)
-            if starved(result):
+            alone = len(batch) == 1
+            result = masked_result(check, root) if root else await run_check(check, scene, alone=alone)
+            if starved(result) or (check.rule.code in scene.outlived and not alone):
                 late.append((check, result))
             else:
                 keep(check, result)
@@ -183,13 +215,14 @@ async def run_all(
         late: list[tuple[Check, Result]] = []
         async with asyncio.TaskGroup() as group:
             for check in batch:
-                group.create_task(one(check, gate, late), name=check.rule.code)
+                group.create_task(one(check, batch, gate, late), name=check.rule.code)
         # Eight checks at a time are more than some stores bear (SQLite: one writer), and a stall of the service
         # says nothing of any of them: each is heard again, alone. Where even that gets no answer, or where a check was
-        # alone before, crowding is not why.
+        # alone before, crowding is not why. Nor does a token of seconds last while eight checks ask with it.
         crowded = len(batch) > 1
         for check, first in sorted(late, key=lambda item: item[0].rule.code):
-            result = await run_check(check, scene) if crowded else first
+            again = crowded or check.rule.code in scene.outlived
+            result = await run_check(check, scene, alone=True) if again else first
             crowded = crowded and not starved(result)
             keep(check, result)
     return [results[code] for code in sorted(results)]

@@ -91,7 +91,8 @@ class Core(Knowing):
             self.scene.born[key] = time.monotonic(), time.time()
             return await self._obtain(wanted, owner)
 
-        return self.scene.issued(await self.scene.once(key, obtain))
+        self.borrowed[key] = await self.scene.once(key, obtain)
+        return self.scene.issued(self.borrowed[key])
 
     async def alive(self, kind: Kind | None = None, owner: str = "a") -> Credential:
         """The shared credential, or a new one where what this check ended took it along. Raises Missing or Unclear.
@@ -109,9 +110,14 @@ class Core(Knowing):
         return await self.credential(wanted, owner)
 
     async def forget_dead(self) -> bool:
-        """Forget shared credentials that the witness refuses by now; whether there was one."""
+        """Forget shared credentials that the witness refuses by now; whether there was one.
+
+        One that this check has used counts though others have a new one since: theirs is as good, its own was not.
+        """
         dead = False
-        for key, credential in self.scene.shared_credentials():
+        shared = self.scene.shared_credentials()
+        replaced = [item for item in self.borrowed.items() if item not in shared]
+        for key, credential in (*shared, *replaced):
             answer = await self.call(
                 self.witness.operation,
                 credential,
@@ -119,7 +125,8 @@ class Core(Knowing):
                 role=Role.CONTROL,
             )
             if answer.status in {401, 403}:
-                self.scene.forget(key)
+                if (key, credential) in shared:
+                    self.scene.forget(key)
                 dead = True
         return dead
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,9 +15,13 @@ from auth_conformance.secret import Secret
 from auth_conformance.target import Account, Objects, Operation, Target
 from auth_conformance.transports.message import HttpRequest, Transport
 from auth_conformance.transports.recorder import METER, Recorder
+from auth_conformance.transports.waiting import DEADLINE, Deadline
 from auth_conformance.transports.websocket import Opener
 
 T = TypeVar("T")
+
+# Tokens that live no longer than so many seconds may end in the middle of any check.
+SHORT = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +96,12 @@ class Scene:
     seen: dict[tuple[str, str], set[int]] = field(default_factory=dict)
     live: dict[Secret, str] = field(default_factory=dict)
     _about: dict[str, Scene] = field(default_factory=dict)
+    # The checks whose shared login ended in the middle of them, twice.
+    outlived: set[str] = field(default_factory=set)
     # When each shared credential was obtained, by the monotonic clock and by the wall clock.
     born: dict[object, tuple[float, float]] = field(default_factory=dict)
     _once: dict[object, asyncio.Future[Any]] = field(default_factory=dict)
+    _shared_deadlines: dict[object, Deadline] = field(default_factory=dict)
 
     def about(self, objects: Objects) -> Scene:
         """The same scene where another collection is the one that checks look at; what is learned stays in it."""
@@ -124,13 +132,16 @@ class Scene:
         Requests sent inside are the run's, not the asking check's: which check asks first is chance.
         """
         if key not in self._once:
+            shared = self._shared_deadlines[key] = Deadline()
 
             async def run() -> T:
                 METER.set(None)
+                DEADLINE.set(shared)
                 return await make()
 
             self._once[key] = asyncio.ensure_future(run())
-        return await asyncio.shield(self._once[key])
+        with self._shared_deadlines[key].followed_by(DEADLINE.get()):
+            return await asyncio.shield(self._once[key])
 
     def forget(self, key: object) -> None:
         """Compute the result for `key` anew when it is asked for next: what it described may have ended."""
@@ -142,16 +153,28 @@ class Scene:
         What a token says of its life is by the service's clock; how old it is, by ours.
         """
         shared = dict(self.shared_credentials()).get(key)
-        born = self.born.get(key)
-        token = Jwt.parse(shared.value.reveal()) if shared is not None else None
-        if token is None or born is None:
+        if shared is None or key not in self.born:
             return
-        start, end = token.claims.get("iat", born[1]), token.claims.get("exp")
-        if not isinstance(start, int | float) or not isinstance(end, int | float):
-            return
-        if end > start and time.monotonic() - born[0] > (end - start) / 2:
+        life = self.life(key, shared)
+        if life is not None and time.monotonic() - self.born[key][0] > life / 2:
             del self.born[key]
             self.forget(key)
+
+    def forget_short(self) -> None:
+        """Let the next to ask log in again where tokens live for seconds: it has a whole life before it then."""
+        for key, shared in self.shared_credentials():
+            if (self.life(key, shared) or math.inf) <= SHORT:
+                self.born.pop(key, None)
+                self.forget(key)
+
+    def life(self, key: object, credential: Credential) -> float | None:
+        """How many seconds a shared token lives, from its beginning to its end, if it or what issued it says so."""
+        token, life = Jwt.parse(credential.value.reveal()), credential.lives
+        if token is not None and key in self.born:
+            start, end = token.claims.get("iat", self.born[key][1]), token.claims.get("exp")
+            if isinstance(start, int | float) and isinstance(end, int | float) and end > start:
+                life = float(end - start)
+        return life
 
     def shared_credentials(self) -> list[tuple[object, Credential]]:
         """The credentials that checks share, each with the key under which it is kept."""

@@ -22,9 +22,11 @@ from auth_conformance.probe.scene import Crash, Scene
 from auth_conformance.transports.loopback import has_many_callers
 from auth_conformance.transports.message import HttpRequest, RawReply
 from auth_conformance.transports.recorder import Sent
+from auth_conformance.transports.waiting import waiting
 from auth_conformance.transports.wire import NoWire
 
 if TYPE_CHECKING:
+    from auth_conformance.credentials import Credential
     from auth_conformance.model import Rule
 
 # Servers read no longer headers (uvicorn 64 kB, gunicorn and nginx 8), and need not take such bodies.
@@ -60,6 +62,8 @@ class Sending(Chance):
         # Whether the last answers said yes.
         self.lately: deque[bool] = deque(maxlen=EVERY)
         self.notes: list[str] = []
+        # The shared credentials that this check has used, by the key under which they are kept.
+        self.borrowed: dict[object, Credential] = {}
 
     def another_address(self) -> str:
         """A loopback address that no other check calls from, and this one has not called from yet."""
@@ -227,17 +231,22 @@ class Sending(Chance):
         """
         scene, spent = self.scene, 0.0
         in_line = scene.gate.locked()
-        async with scene.gate:
+        with waiting():
+            await scene.gate.acquire()
+        try:
             for step in (*((0.0,) if in_line else ()), *(() if scene.outlasted else _STEPS)):
                 left = min(step, scene.patience - spent)
                 if step and left <= 0:
                     break
                 spent += left
-                await asyncio.sleep(left)
+                with waiting():
+                    await asyncio.sleep(left)
                 sent, judgement = await once(request)
                 if not _names_no_end(sent.reply):
                     break
             scene.outlasted = _names_no_end(sent.reply)
+        finally:
+            scene.gate.release()
         return sent, judgement
 
     async def _may_let_up(
@@ -274,7 +283,8 @@ class Sending(Chance):
             self.scene.waited += self.scene.recorder.pace.hold(max(0.0, seconds))
             return True
         self.scene.waited += seconds
-        await asyncio.sleep(max(0.0, seconds))
+        with waiting():
+            await asyncio.sleep(max(0.0, seconds))
         return True
 
 

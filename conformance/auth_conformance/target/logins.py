@@ -132,7 +132,14 @@ class Login:
         if not isinstance(value, str) or not value:
             return None
         companions, crumbs = self._protection(reply)
-        return Credential(self.carrier, Secret(value), owner, companions, crumbs)
+        return Credential(self.carrier, Secret(value), owner, companions, crumbs, self._life(reply))
+
+    def _life(self, reply: RawReply) -> float | None:
+        """How many seconds the reply gives the token: `expires_in` stands beside it (RFC 6749 §5.1)."""
+        if self.token is None or not self.token.startswith("/"):
+            return None
+        said = found_at(reply, f"{self.token.rpartition('/')[0]}/expires_in")
+        return float(said) if isinstance(said, int | float) and not isinstance(said, bool) else None
 
     def _asks_again(self, reply: RawReply) -> bool:
         """Whether the answer is the form once more: pages may refuse with 200, and give every visitor a session."""

@@ -22,6 +22,7 @@ from auth_conformance.transports.inside import ARRANGED
 from auth_conformance.transports.mailbox import MailboxError
 from auth_conformance.transports.origins import Origins
 from auth_conformance.transports.pace import Pace
+from auth_conformance.transports.waiting import waiting
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -304,10 +305,16 @@ class Recorder:
         if at_once:
             self.pace.rushed()
             return await (transport or self.transport).send(request)
-        async with self._limit:
-            await self.pace.turn()
+        # Where requests are spaced out, who stands in line for one of the places waits for that, too.
+        with waiting() if self.pace.learned else contextlib.nullcontext():
+            await self._limit.acquire()
+        try:
+            with waiting():
+                await self.pace.turn()
             with self.clock.moved(moved):
                 return await (transport or self.transport).send(request)
+        finally:
+            self._limit.release()
 
     def _shown_request(self, request: HttpRequest) -> Request:
         show = self.redactor
