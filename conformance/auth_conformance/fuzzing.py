@@ -109,7 +109,7 @@ async def _operations(settings: Settings, app: object | None) -> list[str]:
         origin, prefix = f"{scheme}://{host}", slash + path
     try:
         scout = Scout(Recorder(transport, Redactor()), settings, "collection")
-        found, _, _ = await find_documents(scout, settings.openapi, address, app)
+        found = (await find_documents(scout, settings.openapi, address, app)).found
     finally:
         await transport.close()
     names: dict[str, None] = {}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
@@ -45,32 +46,62 @@ class Found:
     prefix: str = ""
 
 
-async def find_documents(
-    scout: Scout, given: str | None, address: str, app: object | None
-) -> tuple[list[Found], list[str], list[str]]:
-    """The documents, the paths that refused without a credential, and sentences about unreadable ones.
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """The documents that were found, and sentences about unreadable ones.
+
+    Where there is none: the paths that refused without a credential, and those that gave no answer in time.
+    """
+
+    found: list[Found]
+    notes: list[str] = field(default_factory=list)
+    locked: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
+
+
+async def find_documents(scout: Scout, given: str | None, address: str, app: object | None) -> Sought:
+    """The documents, or why none was found.
 
     Raises ConfigurationError when a place was given and there is no document.
     """
     if given is not None:
-        return [await _given(scout, given, address)], [], []
+        return Sought([await _given(scout, given, address)])
     if app is not None:
         made = [found for part in described_apps(app) if (found := await _from_app(scout, part)) is not None]
         if made:
-            return made, [], []
+            return Sought(made)
     locked: list[str] = []
     notes: list[str] = []
+    late: list[str] = []
     for path in names("document", "paths"):
-        reply = (await scout.ask(_whole(path), f"look for the document at {path}")).reply
+        reply = await _asked(scout, path, f"look for the document at {path}")
         if reply.status in _REFUSALS:
             locked.append(path)
+        if reply.late:
+            late.append(path)
         if (raw := read(reply, notes, path)) is not None:
-            return [Found(raw, path, path)], [], notes
+            return Sought([Found(raw, path, path)], notes)
     async for path in _linked(scout, address):
         reply = (await scout.ask(_whole(path), f"look for the document at {path}")).reply
         if (raw := read(reply, notes, path)) is not None:
-            return [Found(raw, path, path)], [], notes
-    return [], locked, notes
+            return Sought([Found(raw, path, path)], notes)
+    return Sought([], notes, locked, late)
+
+
+async def _asked(scout: Scout, path: str, label: str) -> RawReply:
+    """What a place of a document answers; asked twice where it does not in time.
+
+    A service of many operations makes its document when that is first asked for, and has it at hand from then on.
+    """
+    reply = (await scout.ask(_whole(path), label)).reply
+    return (await scout.ask(_whole(path), f"{label} once more")).reply if reply.late else reply
+
+
+def longer(path: str, seconds: float) -> str:
+    """The line of configuration that waits longer than `seconds` for a document."""
+    return (
+        f"timeout = {max(30, 2 * math.ceil(seconds))}  # seconds: {path} gave no answer within {seconds:g} s"
+    )
 
 
 def _whole(path: str) -> HttpRequest:
@@ -85,9 +116,14 @@ async def _given(scout: Scout, given: str, address: str) -> Found:
         where, path = given, None
     else:
         path = _own_path(given, address)
-        reply = (await scout.ask(_whole(path), "read the given document")).reply
+        reply = await _asked(scout, path, "read the given document")
         raw = read(reply, notes, given)
         where = given
+        if reply.late:
+            raise ConfigurationError(
+                f"openapi = {given!r} gave {reply.error}. Wait longer, or download it and give the file:\n"
+                f"{longer(path, scout.settings.timeout)}"
+            )
         if raw is None and not notes:
             notes.append(f"it answers {scout.shown(reply, 100)}")
     if raw is None:

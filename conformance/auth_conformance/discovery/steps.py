@@ -29,7 +29,7 @@ from auth_conformance.discovery.guards import guard_lines
 from auth_conformance.discovery.insisting import insist
 from auth_conformance.discovery.keys import find_keys
 from auth_conformance.discovery.lifecycle import find_logouts, find_refresh
-from auth_conformance.discovery.locating import Found, calibrate, find_documents, read
+from auth_conformance.discovery.locating import Found, calibrate, find_documents, longer, read
 from auth_conformance.discovery.logins import Attempt, attempts, completed
 from auth_conformance.discovery.management import find_sessions, find_user_management, find_websockets
 from auth_conformance.discovery.names import dangerous
@@ -152,18 +152,23 @@ async def _protected(scout: Scout, known: Knowledge, doorman: Doorman) -> bool:
 async def _documents(scout: Scout, known: Knowledge) -> list[str]:
     """Read every document and route; returns the paths where a document may be behind a login."""
     app = known.app if known.kind == "app" else None
-    found, locked, notes = await find_documents(scout, known.settings.openapi, known.address, app)
-    for item in found:
+    sought = await find_documents(scout, known.settings.openapi, known.address, app)
+    for item in sought.found:
         await _include(scout, known, item)
     await _spell(scout, known)
-    for note in notes:
+    for note in sought.notes:
         known.say("document", note, Provenance.OBSERVED)
-    if not found:
+    if sought.late:
+        seconds = known.settings.timeout
+        told = f"{', '.join(sought.late)} gave no answer within {seconds:g} s"
+        known.say("document", "none read", Provenance.OBSERVED, told)
+        known.remedies[Need.OPENAPI] = longer(sought.late[0], seconds)
+    elif not sought.found:
         known.say("document", "none found", Provenance.OBSERVED, "no usual place holds an OpenAPI 3 document")
         known.absent[Need.OPENAPI] = "no OpenAPI document is at any usual place."
     if app is not None:
         _include_routes(known, app)
-    return locked
+    return sought.locked
 
 
 async def _spell(scout: Scout, known: Knowledge) -> None:
@@ -351,6 +356,7 @@ async def _locked_document(scout: Scout, known: Knowledge, locked: list[str]) ->
         raw = read(reply, [], path)
         if raw is not None:
             known.absent.pop(Need.OPENAPI, None)
+            known.remedies.pop(Need.OPENAPI, None)
             await _include(scout, known, Found(raw, f"{path}, with a credential", path))
             return
 
@@ -359,7 +365,10 @@ def _insist(known: Knowledge) -> None:
     """Raises ConfigurationError when there is neither a document, nor a login, nor a credential."""
     if known.has_document or known.complete or known.logins or known.credentials:
         return
+    late = known.remedies.get(Need.OPENAPI)
+    where = "gave no OpenAPI document in time" if late else "has no OpenAPI document at the usual places"
     raise ConfigurationError(
-        f"{known.address} has no OpenAPI document at the usual places, and no login was found. "
-        f"Say where the document is, or how people log in:\n{REMEDIES[Need.OPENAPI]}\n{REMEDIES[Need.LOGIN]}"
+        f"{known.address} {where}, and no login was found. "
+        f"{'Wait longer for it' if late else 'Say where the document is'}, or say how people log in:\n"
+        f"{late or REMEDIES[Need.OPENAPI]}\n{REMEDIES[Need.LOGIN]}"
     )
