@@ -33,6 +33,8 @@ from auth_conformance.sdk import Check
 from auth_conformance.target import Target
 from auth_conformance.transports.wire import INSTALL_SERVER, NO_SERVER
 
+# How notes begin that tell what was left out.
+NOT_JUDGED = "not judged: "
 # A limit that lasts longer, in seconds, is not worth waiting for.
 _LONGEST_PATIENCE = 600
 # Limits on logins are for minutes; a check has five.
@@ -64,6 +66,8 @@ def concluded(
         limit = _patience_for(verdict, seen, scene) if _met_a_limit(verdict, seen) else ""
         filtered = TRUST if WHY in verdict.reason else _BEHIND if silent.WHY in verdict.reason else ""
         verdict = replace(verdict, remedy=filtered or limit or _timeout_for(verdict, seen))
+    if isinstance(verdict, Passed):
+        verdict = replace(verdict, reason=_with_what_was_not_judged(verdict))
     verdict = _placed(_without_late_secrets(verdict, scene), scene.target, rule)
     return Result(
         rule=rule,
@@ -76,6 +80,17 @@ def concluded(
         guesses=_guesses(scene.target, rule),
         origins=_origins(verdict, scene),
     )
+
+
+def _with_what_was_not_judged(verdict: Passed) -> str:
+    """The reason of a pass, and what it says nothing of: whoever reads no notes must not take it for tested."""
+    left = dict.fromkeys(
+        note.removeprefix(NOT_JUDGED) for note in verdict.notes if note.startswith(NOT_JUDGED)
+    )
+    if not left:
+        return verdict.reason
+    more = f" (and {len(left) - 1} more)" if len(left) > 1 else ""
+    return f"{verdict.reason} Not judged: {next(iter(left)).rstrip('.')}{more}."
 
 
 def with_notes(verdict: Verdict, told: Sequence[str]) -> Verdict:

@@ -195,6 +195,22 @@ def test_a_filter_that_stops_long_tokens_does_not_pass_for_a_frugal_service(name
     assert set(seen.values()) == {"inconclusive"}, seen
 
 
+def test_what_a_filter_kept_away_is_told_in_the_verdict_of_a_pass() -> None:
+    """An optional attack need not be delivered, and whoever reads only the verdict must not take it for refused."""
+    run = run_against(LIARS["waf_403"], [catalog.load()["TOK101"]], hangs=False)
+    (result,) = run.results
+    assert result.name == "passed", told(run)
+    assert "Not judged: a condition of SQL that is always true" in result.verdict.reason
+
+
+def test_a_gateway_that_knows_its_names_says_nothing_of_the_service_behind_it() -> None:
+    run = run_against(LIARS["knows_its_names"], [catalog.load()["WEB113"]], hangs=False)
+    (result,) = run.results
+    assert result.name == "inconclusive", told(run)
+    assert "in front of the service" in result.verdict.reason
+    assert "trust_waf" in getattr(result.verdict, "remedy", "")
+
+
 def test_a_logout_that_takes_effect_later_is_told_as_that() -> None:
     run = run_against(LIARS["late"], [catalog.load()["LIF101"]], hangs=False)
     (result,) = run.results

@@ -48,10 +48,11 @@ async def intercepted(probe: Sending, request: HttpRequest, exchange: Exchange) 
 
 
 def _harmless(request: HttpRequest) -> HttpRequest:
-    """The same request with nothing in it that could be an attack: body, query and credential are made ordinary."""
+    """The same request with nothing in it that could be an attack: body, query, credential and Host are ordinary."""
     kind = str(request.header("content-type") or "")
     body = None if request.body is None else b"{}" if "json" in kind else b"a=b"
-    return replace(request, query=(), body=body, headers=tuple(map(_ordinary, request.headers)))
+    headers = tuple(_ordinary(pair) for pair in request.headers if pair[0].lower() != "host")
+    return replace(request, query=(), body=body, headers=headers)
 
 
 def _ordinary(pair: tuple[str, str | bytes]) -> tuple[str, str | bytes]:

@@ -72,6 +72,21 @@ def waf_on_words(app: App, page: Literal["200", "403", "json"] = "403") -> App:
     return in_front_of(app, answer)
 
 
+def knows_its_names(app: App) -> App:
+    """A gateway that serves the first name it was called by, and shows a page to whoever uses another one."""
+    own: list[bytes] = []
+
+    async def answer(scope: Message, receive: Receive, send: Send) -> None:
+        name = dict(scope["headers"]).get(b"host", b"")
+        own[:] = own or [name]
+        if name != own[0]:
+            await Reply.html(403, _BLOCKED).to(send)
+        else:
+            await app(scope, receive, send)
+
+    return in_front_of(app, answer)
+
+
 def remembers(app: App, requests: int = 6) -> App:
     """A cache that says nothing of itself: the next so many GETs of one caller for one thing get the same answer."""
     kept: dict[tuple[Any, ...], list[Reply]] = {}
@@ -162,6 +177,7 @@ LIARS: Mapping[str, Callable[[App], App]] = {
     "waf_200": partial(waf_on_words, page="200"),
     "waf_403": waf_on_words,
     "waf_json": partial(waf_on_words, page="json"),
+    "knows_its_names": knows_its_names,
     "remembers": remembers,
     "worker_down": worker_down,
     "late": late,
