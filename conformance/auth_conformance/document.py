@@ -288,6 +288,7 @@ def _signed(signing: Signing) -> Json:
         "fresh": list(signing.fresh),
         "without": list(signing.without),
         **({"respelled": [list(item) for item in signing.respelled]} if signing.respelled else {}),
+        **({"repeated": [list(item) for item in signing.repeated]} if signing.repeated else {}),
         **({"own": signing.own} if signing.own else {}),
     }
 
@@ -302,6 +303,7 @@ def _read_signing(item: Json) -> Signing:
         tuple(item["fresh"]),
         tuple(item["without"]),
         tuple((name, before, case, after) for name, before, case, after in item.get("respelled", ())),
+        tuple((name, source) for name, source in item.get("repeated", ())),
         item.get("own", ""),
     )
 

@@ -164,6 +164,8 @@ class Signing:
     the live token's. `claims` is a JSON object of what was replaced or added, `moments` are
     claims in seconds from now, those in `fresh` get a new random value, those in `without` are left out. `respelled`
     are claims in another spelling: the name, what stands before, a method of texts or "", and what stands behind.
+    `repeated` are members that follow all others, one name twice or more: the name as JSON writes it, and the digest
+    of the live token whose claim it takes, or a number of seconds from now.
     `own` is the key itself in Base64 (HMAC) or in PKCS #8 and Base64, where it is the attacker's own or public.
     """
 
@@ -175,6 +177,7 @@ class Signing:
     fresh: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     respelled: tuple[tuple[str, str, str, str], ...] = ()
+    repeated: tuple[tuple[str, str | float], ...] = ()
     own: str = ""
 
 
@@ -195,6 +198,13 @@ class Derivation:
     parts: bool = False
     signed: Signing | None = None
     case: str = ""
+
+    @property
+    def bases(self) -> frozenset[str]:
+        """The digests of all live credentials that it takes."""
+        repeated = self.signed.repeated if self.signed is not None else ()
+        others = {source for _, source in repeated if isinstance(source, str)}
+        return frozenset({self.base, *others} - {""})
 
 
 @dataclass(frozen=True, slots=True)

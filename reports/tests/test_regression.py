@@ -208,6 +208,15 @@ def test_it_fails_on_the_flaw_and_passes_without(flaw: str, code: str, tmp_path:
     assert all(f"`{path.name}`" in listing for path in tmp_path.glob("*.py"))
 
 
+def test_a_member_that_stands_twice_is_written_twice(tmp_path: Path, sound: str) -> None:
+    _, flawed = exported("repeated_member", "TOK123", tmp_path)
+    assert flawed == [False, False]
+    assert all(passes(path, sound) for path in tmp_path.glob("*.py"))
+    # Who reads the last one is sound as well, and serves whom that names.
+    with bundled(flaw=find_flaw("repeated_member.sound"), extra=WEAK) as (app, _), served(app) as url:
+        assert all(passes(path, url) for path in tmp_path.glob("*.py"))
+
+
 def test_a_plain_pytest_runs_it(tmp_path: Path, sound: str) -> None:
     _, flawed = exported("unsigned_token", "TOK110", tmp_path)
     assert flawed == [False]

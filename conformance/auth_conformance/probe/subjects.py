@@ -10,7 +10,16 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import compact_json
-from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
+from auth_conformance.model import (
+    Expectation,
+    Failed,
+    Inconclusive,
+    Passed,
+    Role,
+    Severity,
+    Verdict,
+    Violation,
+)
 from auth_conformance.oracles.caches import by_cache
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.minting import Forge, Minting
@@ -107,7 +116,7 @@ class Subjects(Minting):
                 if not answer.accepted and not answer.rejected:
                     unclear.append(f"{label}: {answer.why}")
                 elif self._first_followed(first, witness, answer, baseline.principal):
-                    violation = await self._first_followed_again(witness, attempt, answer, forge)
+                    violation = await self._first_followed_again(first, witness, attempt, answer, forge)
                     violations += [violation] if violation else []
             await self.must_live(witness, forge.live, baseline, "after")
         naming = {label for label, (_, first) in documents.items() if first in ("as A", "another")}
@@ -129,14 +138,17 @@ class Subjects(Minting):
         return first == "accepted" and answer.accepted
 
     async def _first_followed_again(
-        self, witness: Witness, attempt: Attempt, first: Answer, forge: Forge
+        self, of: str, witness: Witness, attempt: Attempt, first: Answer, forge: Forge
     ) -> Violation | None:
         baseline = await self.baseline(witness, forge.live)
         again = await self.attempt(witness, attempt, baseline, fresh=True)
         if not again.accepted or by_cache(again.reply):
             raise Unclear(f"{attempt.label}: accepted once, then not, or by a cache ({again.why}).")
         message = f"{witness.operation.name} follows the first of two members: {attempt.label} ({again.why})."
-        return Violation(witness.operation.name, message, None, (first.exchange, again.exchange))
+        name = again.exchange.reply.principal
+        # A service may also follow the last one, and serve whom that names.
+        expected = Expectation("no text", value=name) if of == "as A" and name else None
+        return Violation(witness.operation.name, message, None, (first.exchange, again.exchange), expected)
 
     @staticmethod
     def _read_apart(seen: Mapping[str, Mapping[str, Answer]], naming: set[str]) -> Iterator[Violation]:

@@ -124,8 +124,14 @@ def derive_signed(
     wrote another person's id down would soon attack nobody, and pass.
     """
     token = Jwt.parse(text)
-    if token is None or compact_json(token.claims).encode() != _decoded(token.payload_text):
+    if token is None:
         return None
+    twice: Sequence[tuple[str, object]] = ()
+    if compact_json(token.claims).encode() != _decoded(token.payload_text):
+        found = _taken_apart(_decoded(token.payload_text))
+        if found is None:
+            return None
+        token, twice = replace(token, claims=found[0]), found[1]
     key = next((key for key in (*keys, *map(Secret, own)) if _made_by(key, token)), None)
     header = _decoded(token.header_text).decode("utf-8", "replace")
     if key is None or compact_json(token.header) != header:
@@ -144,8 +150,10 @@ def derive_signed(
     ):
         return None  # with nothing changed the signature itself is the attack
     changes = _changes(base, token, known, now)
-    if changes is None:
+    repeated = [(name, _source(json.loads(name), value, base, known, now)) for name, value in twice]
+    if changes is None or any(source is None for _, source in repeated):
         return None
+    changes["repeated"] = tuple((name, source) for name, source in repeated if source is not None)
     algorithm = _HASHES.get(token.algorithm, token.algorithm)
     signing = Signing(
         key.digest, algorithm, "" if token.header_text == base.header_text else header, **changes
@@ -153,6 +161,43 @@ def derive_signed(
     if key not in keys:
         signing = replace(signing, own=_written(key, algorithm))
     return Derivation(digest_of(text), digest_of(base.text), (), parts=True, signed=signing)
+
+
+def _taken_apart(payload: bytes) -> tuple[dict[str, Any], list[tuple[str, object]]] | None:
+    """Claims that stand once, and behind them members of which one name stands twice or more; None for other text.
+
+    Of such a member the name as it is spelled: it may be the same one only to who reads JSON (RFC 8259 §7).
+    """
+    outer: list[tuple[str, Any]] = []
+
+    def keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        outer[:] = pairs  # the outermost object is the last one that ends
+        return dict(pairs)
+
+    read = json.JSONDecoder().raw_decode
+    try:
+        text = payload.decode()
+        json.loads(text, object_pairs_hook=keep)
+        names = [name for name, _ in outer]
+        once = {name: value for name, value in outer if names.count(name) == 1}
+        head = compact_json(once)[:-1]
+        at, found = len(head), list[tuple[str, object]]()
+        while text.startswith(head) and text[at : at + 1] == ",":
+            _, end = read(text, at + 1)
+            value, after = read(text, end + 1)
+            found.append((text[at + 1 : end], value))
+            at = after
+    except (ValueError, RecursionError):
+        return None
+    return (once, found) if text[at:] == "}" and found else None
+
+
+def _source(name: str, value: object, base: Jwt, known: Sequence[Jwt], now: float) -> str | float | None:
+    """Where a member that is repeated comes from: the digest of a live token, seconds from now, or None."""
+    if _moment(value) and isinstance(value, int | float):
+        return round(value - now)
+    tokens = (base, *reversed(known))
+    return next((digest_of(token.text) for token in tokens if token.claims.get(name) == value), None)
 
 
 @lru_cache(maxsize=4096)

@@ -123,7 +123,7 @@ def _asked(exchange: Exchange) -> set[str]:
     """What a request needs from earlier replies: digests of credentials, and the ids in its path."""
     request = exchange.request
     texts = [request.url, request.body or "", *(value for _, value in request.headers)]
-    bases = {recipe.base for recipe in request.derived if recipe.base}
+    bases = {base for recipe in request.derived for base in recipe.bases}
     made = {recipe.digest for recipe in request.derived}
     digests = {digest for text in texts for digest in _DIGEST.findall(text)} | bases
     return (digests - made) | _path_values(exchange)

@@ -127,6 +127,27 @@ def test_a_token_signed_again_follows_from_the_live_one(token: Jwt, signing: dic
 OTHER = Jwt.build({"alg": "HS256"}, {**HONEST, "sub": "bob", "tenant": "blue"}, SigningKey("HS256", KEY)).text
 
 
+def test_members_that_stand_twice_name_the_tokens_that_they_are_from() -> None:
+    rest = '{"tenant":"red","aud":"shop","jti":"one"'
+    key = SigningKey("HS256", KEY)
+    for text, repeated in {
+        '"sub":"alice","sub":"bob"': (('"sub"', digest_of(LIVE)), ('"sub"', digest_of(OTHER))),
+        '"sub":"bob","s\\u0075b":"alice"': (
+            ('"sub"', digest_of(OTHER)),
+            ('"s\\u0075b"', digest_of(LIVE)),
+        ),
+        f'"exp":{NOW + 60},"exp":{NOW - 60}': (('"exp"', 60), ('"exp"', -60)),
+    }.items():
+        token = Jwt.raw('{"alg":"HS256","typ":"JWT"}', f"{rest},{text}}}", key)
+        recipe = derive_signed(token.text, [LIVE, OTHER], [KEY], NOW)
+        assert recipe is not None, text
+        assert recipe.signed is not None
+        assert (recipe.base, recipe.signed.repeated) == (digest_of(LIVE), repeated)
+    # Members that stand once behind the others are another text than ours, and no recipe writes it.
+    spaced = Jwt.raw('{"alg":"HS256","typ":"JWT"}', f'{rest}, "sub":"alice","sub":"bob"}}', key)
+    assert derive_signed(spaced.text, [LIVE, OTHER], [KEY], NOW) is None
+
+
 @pytest.mark.parametrize(
     "token",
     [

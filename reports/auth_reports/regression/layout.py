@@ -9,6 +9,7 @@ from auth_reports.regression.literals import comment, literal
 from auth_reports.regression.snippets import (
     ALTERED,
     AT_ONCE,
+    CLAIM,
     COOKIE_LINE,
     MAILED,
     MEANINGLESS,
@@ -97,6 +98,8 @@ class Layout(Values):
         if "signed" in self._helpers:
             pair = "signed by a pair" in self._helpers
             head += ["", SIGNED, "", SIGNATURE_BY_PAIR if pair else SIGNATURE]
+        if "claim" in self._helpers:
+            head += ["", CLAIM]
         if "own key" in self._helpers:
             head += ["", PRIVATE_KEY]
         if "cookie_line" in self._helpers:

@@ -25,7 +25,7 @@ def asked(exchange: Exchange) -> set[str]:
     request = exchange.request
     texts = [request.url, request.body or "", *(value for _, value in request.headers)]
     return {digest for text in texts for digest in MARK.findall(text)} | {
-        item.base for item in request.derived if item.base
+        base for item in request.derived for base in item.bases
     }
 
 

@@ -73,9 +73,12 @@ def mailed(address, before, earlier, *, secret=r"[\\w.~+/=-]+"):
     raise LookupError(f"no new message to {address} holds what was asked for")
 '''
 SIGNED = '''def signed(
-    token, key, *, algorithm, claims=(), moments=(), fresh=(), without=(), respelled=(), header=None
+    token, key, *, algorithm, claims=(), moments=(), fresh=(), without=(), respelled=(), repeated=(), header=None
 ):
-    """The token with other claims, signed with `key`; `moments` are claims in seconds from now."""
+    """The token with other claims, signed with `key`; `moments` are claims in seconds from now.
+
+    What is `repeated` stands behind all else, as it is: a dictionary would hold each name once.
+    """
     old_header, payload, _ = token.split(".")
     new = json.loads(base64.urlsafe_b64decode(payload + "=="))
     new.update(claims)
@@ -84,6 +87,8 @@ SIGNED = '''def signed(
     for name, (before, case, after) in dict(respelled).items():
         new[name] = before + (getattr(new[name], case)() if case else new[name]) + after
     kept = json.dumps({name: value for name, value in new.items() if name not in without})
+    for name, value in repeated:
+        kept = f"{kept[:-1]}, {name}: {json.dumps(value)}}}"
     message = f"{encoded(header.encode()) if header else old_header}.{encoded(kept.encode())}"
     return f"{message}.{encoded(signature(key, message.encode(), algorithm))}"
 
@@ -91,6 +96,10 @@ SIGNED = '''def signed(
 def encoded(data):
     """Base64url without padding."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+'''
+CLAIM = '''def claim(token, name):
+    """What a token says under this name."""
+    return json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))[name]
 '''
 # By a hash's name it is an HMAC (RFC 7518 §3.2).
 SIGNATURE = '''def signature(key, message, algorithm):

@@ -50,6 +50,7 @@ class Values:
             *(
                 "altered",
                 "at_once",
+                "claim",
                 "cookie_line",
                 "encoded",
                 "mailed",
@@ -259,11 +260,24 @@ class Values:
             )
             if value
         ]
+        if signing.repeated:
+            self._helpers.add("claim")
+            members = (
+                f"({literal(member)}, {self._repeated(json.loads(member), source)})"
+                for member, source in signing.repeated
+            )
+            edits.append(f"repeated=[{', '.join(members)}]")
         edits += [f"header={literal(signing.header)}"] if signing.header else []
         made = self._names[recipe.digest] = self._unused("forged")
         arguments = [base, self._names[signing.key], f"algorithm={literal(signing.algorithm)}", *edits]
         self.lines.append(f"{made} = signed({', '.join(arguments)})")
         return made
+
+    def _repeated(self, name: str, source: str | float) -> str:
+        """The value of a member that stands twice: a claim of a live token, or a moment."""
+        if isinstance(source, str):
+            return f"claim({self._secret(source, 'token')}, {literal(name)})"
+        return f"int(time.time()) + {source!a}"
 
     def _unused(self, wanted: str) -> str:
         name, number = wanted, 1
