@@ -34,6 +34,7 @@ from auth_conformance.notation import (
 )
 from auth_conformance.tables import (
     AccountSettings,
+    EmailChangeSettings,
     KeysSettings,
     ListenerSettings,
     LoginSettings,
@@ -198,6 +199,8 @@ class Settings(BaseSettings):
     """How people get a new password who forgot theirs."""
     verification: VerificationSettings | None = None
     """How people confirm their address."""
+    email_change: EmailChangeSettings | None = None
+    """How people change their e-mail address, where the new one is confirmed by mail."""
     mailbox: MailboxSettings | None = None
     """Where the last message to a person can be read."""
     restart: str | None = None

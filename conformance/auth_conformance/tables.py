@@ -351,6 +351,30 @@ class VerificationSettings(Table):
     """The operation that sends the message again."""
 
 
+class EmailAskSettings(Table):
+    """An operation that mails a token to a new address of its caller."""
+
+    operation: OperationName
+    """Method and path."""
+    encoding: Literal["json", "form"] = "json"
+    """How the body is written."""
+    new: str = "new_email"
+    """Where the new address goes: a member of the body, `query:NAME`, or `path:NAME`."""
+    password: str | None = None
+    """Where the current password goes, where it asks for it."""
+    extra: Members = Field(default_factory=dict)
+    """Further members that the body needs."""
+
+
+class EmailChangeSettings(Table):
+    """How people change their e-mail address, where the new one is confirmed by mail."""
+
+    ask: EmailAskSettings
+    """The operation that sends the message to the new address."""
+    confirm: RedemptionSettings
+    """The operation that takes its token; called with a credential where it needs one."""
+
+
 class MailboxSettings(Table):
     """Where the last message to a person can be read: one of four ways.
 

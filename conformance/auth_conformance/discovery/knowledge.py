@@ -10,6 +10,7 @@ from auth_conformance.discovery.names import likeness
 from auth_conformance.model import Fact, Need, Provenance
 from auth_conformance.target import (
     Account,
+    EmailChange,
     KeyManagement,
     Listening,
     Login,
@@ -92,6 +93,7 @@ class Knowledge:
     password_change: PasswordChange | None = None
     recovery: Recovery | None = None
     verification: Verification | None = None
+    email_change: EmailChange | None = None
     mailbox: Mailbox | None = None
     signing_keys: list[SigningKey] = field(default_factory=list)
     other_issuer: tuple[str, SigningKey] | None = None
@@ -204,6 +206,7 @@ class Knowledge:
             kind=self.kind,
             address=self.address,
             title=self.title,
+            level=self.settings.level,
             operations=tuple(self.operations.values()),
             carriers=tuple(dict.fromkeys(self.carriers)),
             accounts=dict(self.accounts),
@@ -227,6 +230,7 @@ class Knowledge:
             password_change=self.password_change,
             recovery=self.recovery,
             verification=self.verification,
+            email_change=self.email_change,
             mailbox=self.mailbox,
             restart=self.settings.restart or (self.settings.app if self.kind == "app" else None),
             replica=self.settings.replica,

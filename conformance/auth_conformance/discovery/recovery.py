@@ -105,7 +105,7 @@ def _declared(known: Knowledge) -> None:
         known.say("password change", form.operation.name, Provenance.DECLARED, "the configuration says so")
     if (reset := settings.reset) is not None:
         known.recovery = Recovery(
-            _mailing(known, reset.ask), _redemption(known, reset.confirm), Provenance.DECLARED
+            _mailing(known, reset.ask), declared_redemption(known, reset.confirm), Provenance.DECLARED
         )
         known.say(
             "password reset",
@@ -115,7 +115,7 @@ def _declared(known: Knowledge) -> None:
         )
     if (given := settings.verification) is not None:
         ask = _mailing(known, given.ask) if given.ask is not None else None
-        known.verification = Verification(_redemption(known, given.confirm), ask, Provenance.DECLARED)
+        known.verification = Verification(declared_redemption(known, given.confirm), ask, Provenance.DECLARED)
         known.say("verification", given.confirm.operation, Provenance.DECLARED, "the configuration says so")
 
 
@@ -124,12 +124,14 @@ def _mailing(known: Knowledge, given: MailingSettings) -> Mailing:
     return Mailing(form, given.user, given.style)
 
 
-def _redemption(known: Knowledge, given: RedemptionSettings) -> Redemption:
+def declared_redemption(known: Knowledge, given: RedemptionSettings) -> Redemption:
+    """What the configuration says of an operation that takes a token."""
     form = Form(known.operation(given.operation, Provenance.DECLARED), given.encoding, filled(given.extra))
     return Redemption(form, given.token, given.password, tuple(given.also), given.user)
 
 
-def _form(operation: Operation) -> Form:
+def form_of(operation: Operation) -> Form:
+    """The operation as a form, its members filled with samples."""
     media = body_type(operation)
     made = sample(operation.bodies[media], random.Random(0)) if media is not None else {}
     encoding = "json" if media is None or media.endswith("json") else "form"
@@ -207,7 +209,7 @@ def _changes(known: Knowledge) -> list[PasswordChange]:
         if operation.security == () and current is None:
             continue
         change = PasswordChange(
-            _form(operation), current.pointer if current else None, new.pointer, _repeats(members, new)
+            form_of(operation), current.pointer if current else None, new.pointer, _repeats(members, new)
         )
         found.append((4 * (current is not None) + 2 * path + 2 * operation.protected, change))
     return [change for _, change in sorted(found, key=lambda pair: -pair[0])]
@@ -224,7 +226,7 @@ def _pair(members: list[Field]) -> tuple[Field, Field] | None:
 
 
 def _recovery(known: Knowledge) -> Recovery | None:
-    confirms = [item for item in _redemptions(known) if item.password is not None]
+    confirms = [item for item in redemptions(known) if item.password is not None]
     asks = _mailings(known, ("forgot", "forgotten", "recover", "recovery", "reset", "lost"))
     if not confirms:
         return None
@@ -233,11 +235,11 @@ def _recovery(known: Knowledge) -> Recovery | None:
     return Recovery(asks[0], confirm) if asks else None
 
 
-def _redemptions(known: Knowledge) -> list[Redemption]:
-    """Operations open to strangers that take a token or code, and perhaps a new password."""
+def redemptions(known: Knowledge, *, of_callers: bool = False) -> list[Redemption]:
+    """Operations that take a token or code, and perhaps a new password: open to strangers, or `of_callers` as well."""
     found = []
     for operation in known.by_method(*_ASKING):
-        if operation.protected:
+        if operation.protected and not of_callers:
             continue
         members = places(operation)
         token = next(iter(_named(members, "token")), None) or _handed(operation, members)
@@ -249,7 +251,7 @@ def _redemptions(known: Knowledge) -> list[Redemption]:
         user = next((item for item in rest if _is_user(item) and item is not new), None)
         found.append(
             Redemption(
-                _form(operation),
+                form_of(operation),
                 token.pointer,
                 new.pointer if new else None,
                 _repeats(members, new) if new else (),
@@ -296,7 +298,9 @@ def _mailings(known: Knowledge, wanted: tuple[str, ...]) -> list[Mailing]:
             continue
         user = next((item for item in users if is_email(item)), users[0])
         score = 2 * mentions(operation.path, wanted) + (operation.method == "POST")
-        found.append((score, Mailing(_form(operation), user.pointer, "email" if is_email(user) else "name")))
+        found.append(
+            (score, Mailing(form_of(operation), user.pointer, "email" if is_email(user) else "name"))
+        )
     return [mailing for _, mailing in sorted(found, key=lambda pair: -pair[0])]
 
 
@@ -305,7 +309,7 @@ def _verification(known: Knowledge) -> Verification | None:
     reset = known.recovery.confirm.form.operation if known.recovery else None
     confirms = [
         item
-        for item in _redemptions(known)
+        for item in redemptions(known)
         if item.password is None
         and item.form.operation is not reset
         and likeness(item.form.operation, "verification") >= LAST_SEGMENT - 1

@@ -38,6 +38,7 @@ from auth_conformance.discovery.pages import read_pages
 from auth_conformance.discovery.preludes import prepared, protected
 from auth_conformance.discovery.protection import find_protection
 from auth_conformance.discovery.providers import provider_attempts
+from auth_conformance.discovery.readdressing import find_email_change
 from auth_conformance.discovery.recovery import find_recovery, open_mailbox
 from auth_conformance.discovery.routes import seen_routes
 from auth_conformance.discovery.signing import find_public_keys, find_signing_keys
@@ -73,6 +74,7 @@ async def explore(scout: Scout, known: Knowledge) -> None:
             addresses = {item.username: item.address for item in known.accounts.values()}
             scout.recorder.letters = Letters(known.mailbox, addresses)
         find_recovery(known)
+        find_email_change(known)
         await _get_in(scout, known, doorman)
         await _locked_document(scout, known, locked)
         await insist(scout, known)
@@ -106,6 +108,7 @@ async def explore(scout: Scout, known: Knowledge) -> None:
     find_websockets(known)
     open_mailbox(known)
     find_recovery(known)
+    find_email_change(known)
     find_source(known)
     find_writings(scout, known)
     fill_gaps(known)

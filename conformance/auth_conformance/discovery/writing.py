@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from auth_conformance.settings import Settings
     from auth_conformance.tables import AccountSettings
     from auth_conformance.target import (
+        EmailChange,
         Form,
         KeyManagement,
         Login,
@@ -44,7 +45,7 @@ _FOUND = frozenset(
     {"url", "app", "openapi", "accounts", "login", "witness", "second", "key_witness", "public", "refresh"}
 )
 _FOUND |= {"logout", "register_", "delete_account", "keys", "objects", "users", "sessions", "websockets"}
-_FOUND |= {"password_change", "reset", "verification", "signing", "policy"}
+_FOUND |= {"password_change", "reset", "verification", "email_change", "signing", "policy"}
 
 
 def as_toml(target: Target, settings: Settings) -> str:
@@ -60,6 +61,7 @@ def as_toml(target: Target, settings: Settings) -> str:
         parts += [table("[[login.before]]", list(_step(step))) for step in login.before]
     parts += _flows(target)
     parts += _people(target)
+    parts += _passwords_and_mail(target)
     parts += _signing(target, settings)
     parts += _policy(settings)
     return "\n".join(parts + _wanted(target))
@@ -149,6 +151,9 @@ def _people(target: Target) -> Iterator[str]:
         lines = [("path", route.path, _why(target, "WebSocket", route.path))]
         lines += [("message", route.message, _GAVE)] if route.message else []
         yield table("[[websockets]]", lines)
+
+
+def _passwords_and_mail(target: Target) -> Iterator[str]:
     if target.password_change is not None:
         yield table("[password_change]", list(_change(target, target.password_change)))
     if target.recovery is not None:
@@ -160,6 +165,10 @@ def _people(target: Target) -> Iterator[str]:
         if target.verification.ask is not None:
             yield table("[verification.ask]", list(_mailing(target.verification.ask, why)))
         yield table("[verification.confirm]", list(_redemption(target.verification.confirm, why)))
+    if (change := target.email_change) is not None:
+        why = _why(target, "e-mail change")
+        yield table("[email_change.ask]", list(_readdressing(change, why)))
+        yield table("[email_change.confirm]", list(_redemption(change.confirm, why)))
 
 
 def _wanted(target: Target) -> list[str]:
@@ -404,6 +413,13 @@ def _mailing(mailing: Mailing, why: str) -> Iterator[Line]:
     yield from _form(mailing.form, why, (mailing.user,))
     yield "user", mailing.user, "what says to whom the message goes"
     yield "style", mailing.style, "an e-mail address or a user name"
+
+
+def _readdressing(change: EmailChange, why: str) -> Iterator[Line]:
+    yield from _form(change.ask, why, (change.new, change.password or ""))
+    yield "new", change.new, "where the new address goes"
+    if change.password is not None:
+        yield "password", change.password, "where the current password goes"
 
 
 def _redemption(redemption: Redemption, why: str) -> Iterator[Line]:

@@ -10,7 +10,7 @@ from auth_conformance.oracles.mail import Letter, read
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.sessions import Sessions
 from auth_conformance.secret import Secret
-from auth_conformance.target import PasswordChange, Recovery, Verification
+from auth_conformance.target import EmailChange, PasswordChange, Recovery, Verification
 from auth_conformance.transports.mailbox import MailboxError
 
 if TYPE_CHECKING:
@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 # How often the mailbox is looked into, and how long at most, in seconds: mail is sent after the answer.
 _EVERY = 0.05
 _LONGEST = 5.0
+
+# What supplies an e-mail change: it is a part of one check, and no need of its own.
+EMAIL_CHANGE = """[email_change.ask]
+operation = "POST /me/email"
+new = "new_email"
+[email_change.confirm]
+operation = "POST /me/email/confirm"
+token = "token"
+"""
 
 
 class Mailing(Sessions):
@@ -47,6 +56,13 @@ class Mailing(Sessions):
         if self.target.verification is None:
             raise Missing("No verification of addresses is known.", self._remedy(Need.VERIFY))
         return self.target.verification
+
+    @property
+    def email_change(self) -> EmailChange:
+        """How people change their e-mail address by mail. Raises Missing."""
+        if self.target.email_change is None:
+            raise Missing("No change of the e-mail address by mail is known.", EMAIL_CHANGE)
+        return self.target.email_change
 
     async def last_mail(self, account: Account) -> str | None:
         """The last message to this person; None when there is none. Raises Missing or Unclear."""

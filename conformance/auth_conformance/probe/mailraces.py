@@ -1,4 +1,4 @@
-"""`race_resets` and `race_verifications`: one token out of a message, redeemed many times at the same moment."""
+"""One token out of a message, redeemed many times at once: it resets, confirms or changes something."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from auth_conformance.model import Failed, Inconclusive, Need, Role, Severity, Verdict, Violation
+from auth_conformance.model import Failed, Inconclusive, Need, Provenance, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.entry import Fingerprint
 from auth_conformance.probe.core import Answer, Missing, Unclear
-from auth_conformance.probe.mailing import Mailing
+from auth_conformance.probe.mailing import EMAIL_CHANGE, Mailing
 from auth_conformance.probe.volleys import ROUNDS, TOGETHER, Race, Volleys
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from auth_conformance.credentials import Credential
     from auth_conformance.target import Account
     from auth_conformance.transports.message import HttpRequest
@@ -88,15 +90,36 @@ class MailRaces(Volleys, Mailing):
         An address cannot be more than confirmed: that several uses of one token were granted is grave only
         where each of them gave a login of its own.
         """
-        name = self.verification.confirm.form.operation.name
         # What is redeemed is limited by address, and the resets had theirs.
-        network, place = self.address.rsplit(".", 2)[0], int(self.address.split(".")[2])
-        self.address = f"{network}.{1 + place % 254}.1"
-        account, token = await self._unconfirmed()
-        request = self._confirming(account, token)
+        self._next_network()
+        name = self.verification.confirm.form.operation.name
+        return await self._race_grants(name, self._confirming, "confirmation")
+
+    async def race_email_changes(self) -> Verdict:
+        """One token that changes an address is taken once, as one that confirms it. Raises Missing or Unclear."""
+        change = self.email_change
+        self._next_network()
+        try:
+            return await self._race_grants(
+                change.confirm.form.operation.name, self._readdressing, "e-mail change"
+            )
+        except Unclear as reason:
+            if change.provenance is Provenance.DECLARED:
+                raise
+            # What was found by its shape may be something else.
+            raise Missing(f"Changes of the e-mail address were not raced: {reason}", EMAIL_CHANGE) from reason
+
+    async def _race_grants(
+        self, name: str, prepare: Callable[[], Awaitable[tuple[Account, HttpRequest]]], what: str
+    ) -> Verdict:
+        """Present a token many times at once to who answers a used one otherwise. Raises Missing or Unclear.
+
+        `prepare` makes an account and the request that presents its token.
+        """
+        account, request = await prepare()
         alone = [
             await self.send(request, label=label, role=Role.CONTROL, operation=name)
-            for label in ("control: one confirmation", "control: the same token afterwards")
+            for label in (f"control: one {what}", "control: the same token afterwards")
         ]
         if alone[0].judgement is not None or not alone[0].reply.ok:
             raise Unclear(
@@ -114,17 +137,17 @@ class MailRaces(Volleys, Mailing):
         doubts: list[str] = []
         granted: list[tuple[Race, list[Answer]]] = []
         for number in range(ROUNDS):
-            account, token = await self._unconfirmed()
-            request = replace(self._confirming(account, token), source=self._round_address(number))
+            account, request = await prepare()
+            request = replace(request, source=self._round_address(number))
             race = await self.together_now(
-                [request] * TOGETHER, f"round {number + 1}: one confirmation", name, solo
+                [request] * TOGETHER, f"round {number + 1}: one {what}", name, solo
             )
             races.append(race)
             done = [answer for answer in race.answers if answer.judgement is None and answer.reply.ok]
             doubts += self.crashes_of(race)
             if len(done) > 1:
                 granted.append((race, done))
-            violation = await self._logins_of(done, account, race)
+            violation = await self._logins_of(name, done, account, race)
             if violation is not None:
                 return Failed((violation,), tuple(self.evidence), tuple(self.notes))
         if len(granted) > 1:
@@ -145,17 +168,49 @@ class MailRaces(Volleys, Mailing):
                 tuple(self.evidence),
                 tuple(self.notes),
             )
-        return self.raced(
-            races, doubts, f"{TOGETHER} uses of one confirmation token were granted at most once"
-        )
+        return self.raced(races, doubts, f"{TOGETHER} uses of one {what} token were granted at most once")
 
     def _round_address(self, number: int) -> str:
         """Another address for each round: what is redeemed is limited by address."""
         return f"{self.address.rpartition('.')[0]}.{number + 1}"
 
-    def _confirming(self, account: Account, token: Secret) -> HttpRequest:
+    def _next_network(self) -> None:
+        network, place = self.address.rsplit(".", 2)[0], int(self.address.split(".")[2])
+        self.address = f"{network}.{1 + place % 254}.1"
+
+    async def _confirming(self) -> tuple[Account, HttpRequest]:
+        account, token = await self._unconfirmed()
         self.scene.recorder.redactor.learn(token)
-        return self.verification.confirm.request(token, None, account.address)
+        return account, self.verification.confirm.request(token, None, account.address)
+
+    async def _readdressing(self) -> tuple[Account, HttpRequest]:
+        """A new account that asked for another address, and the request that presents the token mailed there.
+
+        Raises Missing or Unclear.
+        """
+        change = self.email_change
+        account = await self.another_victim()
+        live = (await self.log_in(account)).credential
+        after = replace(account, email=f"n{self.scene.run_id}{self.word(8)}@example.com")
+        request = change.request(after.address, account.password)
+        operation = change.ask.operation.name
+
+        async def ask() -> Answer:
+            return await self.send(
+                request.with_headers(*live.headers).with_query(*live.query),
+                label=f"{account.label} asks for another e-mail address",
+                operation=operation,
+            )
+
+        _, letter = await self.mailed(after, ask)
+        if letter.token is None:
+            raise Unclear(f"The message after {operation} holds nothing that looks like a token.")
+        token = Secret(letter.token)
+        self.scene.recorder.redactor.learn(token)
+        redeemed = change.confirm.request(token, None, after.address)
+        if change.confirm.form.operation.protected:
+            redeemed = redeemed.with_headers(*live.headers).with_query(*live.query)
+        return account, redeemed
 
     async def _unconfirmed(self) -> tuple[Account, Secret]:
         """An account and the unused token that confirms its address.
@@ -170,7 +225,9 @@ class MailRaces(Volleys, Mailing):
         except Unclear as reason:
             raise Missing(f"Confirmations were not raced: {reason}", self._remedy(Need.VERIFY)) from reason
 
-    async def _logins_of(self, done: list[Answer], account: Account, race: Race) -> Violation | None:
+    async def _logins_of(
+        self, name: str, done: list[Answer], account: Account, race: Race
+    ) -> Violation | None:
         """Use the login that each confirmation gave, where it gives one: more than one that lives is the proof."""
         login = next(iter(self.distinct_logins()), None)
         if len(done) < 2 or login is None:
@@ -188,7 +245,6 @@ class MailRaces(Volleys, Mailing):
         )
         if len(alive) < 2:
             return None
-        name = self.verification.confirm.form.operation.name
         message = (
             f"{name} gave {len(found)} logins for one token that was presented {TOGETHER} times at once "
             f"({race.at_once} in work together); {len(alive)} of those tried work."

@@ -48,7 +48,10 @@ class Races(MailRaces, SlotRaces, Reuse, AccountRows):
         """One-time values of every kind work once when presented many times at once. Raises Missing or Unclear."""
         verdicts: list[Verdict] = []
         left: list[Missing] = []
-        for race in (self._race_refreshes, self.race_resets, self.race_verifications, self.race_slots):
+        for race in (
+            *(self._race_refreshes, self.race_resets, self.race_verifications),
+            *(self.race_email_changes, self.race_slots),
+        ):
             try:
                 verdicts.append(await race())
             except Missing as reason:

@@ -17,13 +17,21 @@ from auth_conformance.target.knowledge import (
 )
 from auth_conformance.target.logins import Login, LoginStep, Logout, Refresh, Register, address_of
 from auth_conformance.target.operations import HOLE, Form, Operation, Parameter, Schema, typed
-from auth_conformance.target.passwords import Mailing, PasswordChange, Recovery, Redemption, Verification
+from auth_conformance.target.passwords import (
+    EmailChange,
+    Mailing,
+    PasswordChange,
+    Recovery,
+    Redemption,
+    Verification,
+)
 from auth_conformance.target.policy import Policy
 
 __all__ = [
     "HOLE",
     "OF_ACCOUNTS",
     "Account",
+    "EmailChange",
     "Form",
     "KeyManagement",
     "Listening",

@@ -13,7 +13,7 @@ from auth_conformance.target.accounts import Account, SessionManagement, UserMan
 from auth_conformance.target.belongings import KeyManagement, Objects, Writing
 from auth_conformance.target.logins import Login, Logout, Refresh, Register
 from auth_conformance.target.operations import Operation
-from auth_conformance.target.passwords import PasswordChange, Recovery, Verification
+from auth_conformance.target.passwords import EmailChange, PasswordChange, Recovery, Verification
 from auth_conformance.target.policy import Policy
 from auth_conformance.transports.mailbox import Mailbox
 
@@ -100,6 +100,7 @@ class Target:
     `ending` names the operations that by their names end a login: nobody's login may meet them by the way.
     `absent` names features for which there is evidence of absence; a need that is neither met nor absent
     is something that the user could supply, and `remedies` says how.
+    `level` is the highest ASVS level that is asked for, 1 to 3.
     """
 
     kind: str
@@ -128,6 +129,8 @@ class Target:
     password_change: PasswordChange | None = None
     recovery: Recovery | None = None
     verification: Verification | None = None
+    email_change: EmailChange | None = None
+    level: int = 3
     mailbox: Mailbox | None = None
     restart: str | None = None
     replica: str | None = None

@@ -65,6 +65,27 @@ class Redemption:
 
 
 @dataclass(frozen=True, slots=True)
+class EmailChange:
+    """How people get another e-mail address: `ask` mails a token to the `new` one, `confirm` takes it.
+
+    `password` says where the current password goes, None where none is asked for.
+    """
+
+    ask: Form
+    new: str
+    confirm: Redemption
+    password: str | None = None
+    provenance: Provenance = Provenance.OPENAPI
+
+    def request(self, address: str, password: Secret | None) -> HttpRequest:
+        """The request that asks for the change, without a credential."""
+        values: list[tuple[str | None, object]] = [(self.new, address)]
+        if self.password is not None and password is not None:
+            values.append((self.password, password.reveal()))
+        return self.ask.request(values)
+
+
+@dataclass(frozen=True, slots=True)
 class Recovery:
     """How people who forgot their password get a new one: ask for a message, redeem its token."""
 
