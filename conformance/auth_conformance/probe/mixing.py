@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import (
+    Expectation,
     Failed,
     Inconclusive,
     Passed,
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from auth_conformance.target import Operation, Witness
 
 REFUSED = "refused"
+# From this level on (checklist MIX104) two identities must be refused, whichever decides.
+_REFUSE = 3
 # Requests with two identities whose counting is watched.
 _COUNTED = 3
 # Members of a profile that take any text and are nobody's name to log in with.
@@ -115,17 +118,39 @@ class Mixing(Bookkeeping, Schemes):
                     violations.append(replace(split, evidence=(*split.evidence, *again.evidence)[:12]))
         violations += _reversals(seen) if not violations else []
         await self.must_live(self.witness, live, baseline, "after")
+        taken = _let_in(seen)
+        if taken and self.target.level >= _REFUSE:
+            violations += [await self._taken_at_all(taken, names)] if not violations else []
+        elif taken:
+            told = "; ".join(pair.words for pair, _ in taken)
+            self.notes.append(f"at level {_REFUSE} these would have to be refused: {told}")
+        return self._told_of_pairs(violations, unsure, len(seen), len(taken))
+
+    def _told_of_pairs(
+        self, violations: list[Violation], unsure: list[str], seen: int, taken: int
+    ) -> Verdict:
         evidence = tuple(self.evidence)
-        taken = [pair.words for pair, layers in seen if any(layer.winner != REFUSED for layer in layers)]
-        if taken:
-            self.notes.append(f"at level 3 these would have to be refused: {'; '.join(taken)}")
         notes = tuple(self.notes)
         if violations:
             return Failed(tuple(violations), evidence, (*notes, *unsure))
         if unsure:
             return Inconclusive(f"{unsure[0]} (and {len(unsure) - 1} more).", "", evidence, notes)
-        how = f"{len(seen) - len(taken)} refused, {len(taken)} decided by one of the two for every layer"
-        return Passed(f"{len(seen)} requests with two identities: {how}.", evidence, notes)
+        how = f"{seen - taken} refused, {taken} decided by one of the two for every layer"
+        return Passed(f"{seen} requests with two identities: {how}.", evidence, notes)
+
+    async def _taken_at_all(self, taken: list[tuple[Pair, Layer]], names: dict[str, str | None]) -> Violation:
+        """Two people's credentials are let in together, whoever decides: seen once more. Raises Unclear."""
+        pair, layer = next(((pair, layer) for pair, layer in taken if layer.identity), taken[0])
+        again = await self._who_by_both(pair, names, again=True)
+        if again.winner == REFUSED:
+            raise Unclear(f"{pair.words}: let in once, then refused")
+        more = f" So do {len(taken) - 1} more pairs." if len(taken) > 1 else ""
+        message = (
+            f"{again.name} lets in {pair.words} and serves {again.winner}, as every layer does: two identities in "
+            f"one request are not refused.{more}"
+        )
+        proof = tuple(answer.exchange for answer in (*layer.answers, *again.answers))
+        return Violation(again.name, message, Severity.LOW, proof, Expectation("refused"))
 
     async def _credentials_of(self, owner: str) -> list[Credential]:
         found = []
@@ -366,6 +391,12 @@ class Mixing(Bookkeeping, Schemes):
         if self._journal is not None and answer.reply.ok:
             self._logged += tuple(line.text for line in self._journal.since(mark) if line.own)
         return answer
+
+
+def _let_in(seen: list[tuple[Pair, list[Layer]]]) -> list[tuple[Pair, Layer]]:
+    """The pairs that a layer did not refuse, each with the first such layer."""
+    found = [(pair, next((item for item in layers if item.winner != REFUSED), None)) for pair, layers in seen]
+    return [(pair, layer) for pair, layer in found if layer is not None]
 
 
 def _split(pair: Pair, layers: list[Layer]) -> Violation | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +40,11 @@ class WebSocketRoute:
     path: str
     message: str = ""
     provenance: Provenance = Provenance.OBSERVED
+
+    @property
+    def example(self) -> str:
+        """The path with a 1 in each of its slots."""
+        return re.sub(r"\{[^}]*\}", "1", self.path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,10 +156,15 @@ def create_app(  # noqa: C901, PLR0915 - a service is many handlers, and knobs a
 
 
 def judged(
-    code: str, *, listed: Sequence[str] = (), policy: Mapping[str, Any] | None = None, **knobs: Any
+    code: str,
+    *,
+    listed: Sequence[str] = (),
+    policy: Mapping[str, Any] | None = None,
+    level: int = 3,
+    **knobs: Any,
 ) -> Result:
     """The result of one check on the service with these knobs."""
-    return judged_all([code], create_app(**knobs), listed=listed, policy=policy)[0]
+    return judged_all([code], create_app(**knobs), listed=listed, policy=policy, level=level)[0]
 
 
 def judged_all(
@@ -168,6 +173,7 @@ def judged_all(
     *,
     listed: Sequence[str] = (),
     policy: Mapping[str, Any] | None = None,
+    level: int = 3,
     on_target: Callable[[Target], None] = lambda _: None,
 ) -> tuple[Result, ...]:
     """The results of these checks on one application."""
@@ -180,7 +186,8 @@ def judged_all(
         for label, name in zip("ab", PEOPLE, strict=False)
     }
     settings = load(
-        {"accounts": accounts, "policy": {"origins": list(listed), **(policy or {})}}, start=Path("/")
+        {"accounts": accounts, "level": level, "policy": {"origins": list(listed), **(policy or {})}},
+        start=Path("/"),
     )
     chosen = [catalog.load()[code] for code in codes]
     return asyncio.run(conduct(settings, chosen, app=app, on_target=on_target)).results

@@ -33,8 +33,14 @@ def test_layers_that_follow_different_people_are_the_worst() -> None:
 
 @pytest.mark.parametrize(("knob", "layer"), [("logs", "the log"), ("counts", "the rate limit")])
 def test_a_log_and_a_limit_follow_whom_the_request_is_for(knob: str, layer: str) -> None:
-    sound = judged("MIX104", **{knob: 0})
+    sound = judged("MIX104", level=2, **{knob: 0})
     assert sound.name == "passed", sound.verdict.reason
+    assert any("at level 3 these would have to be refused" in note for note in sound.verdict.notes)
+    # Whoever decides: that two identities are let in at all is too little for level 3.
+    strict = judged("MIX104", **{knob: 0})
+    assert (strict.name, strict.severity) == ("failed", Severity.LOW), strict.verdict.reason
+    (violation,) = strict.verdict.violations
+    assert len(violation.evidence) == 2
     result = judged("MIX104", **{knob: -1})
     assert (result.name, result.severity) == ("failed", Severity.HIGH), result.verdict.reason
     assert f"and {layer} names" in result.verdict.reason

@@ -33,6 +33,7 @@ async def confused_identity(probe: Probe) -> Verdict:
         who the service says it is, whose objects it lets be read, whose a created object becomes, and whose
         profile a change changes, which the owners themselves then read; whom the log names for it (in process, or
         with `log_file`), and whose limit it is counted against, where answers say how much is left.
+        At level 3 a pair that is let in at all is a low finding, whoever decides; below it is told.
     Fix: resolve the caller once, `principal: Annotated[User, Depends(get_principal)]`, pass that on, and
         answer 400 when more than one credential is present.
     """
