@@ -10,13 +10,18 @@ from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity,
 from auth_conformance.probe.core import Answer, Missing
 from auth_conformance.probe.refusal import Refusal
 from auth_conformance.transports.loopback import is_loopback
+from auth_conformance.transports.message import HttpRequest
 from auth_conformance.transports.tls import VERSIONS, handshake, listens, offering, offering_weak, trusting
+from auth_conformance.transports.websocket import Talk, WireSockets
 from auth_conformance.transports.wire import WireTransport
 
 if TYPE_CHECKING:
-    from auth_conformance.transports.message import HttpRequest
+    from auth_conformance.transports.websocket import Opener
 
 _PLAIN = 80
+# The handshake has succeeded (RFC 6455 §4.2.2); for so long it is listened, in seconds: what is said is not judged.
+_SWITCHED = 101
+_LISTEN = 0.2
 
 
 class Cleartext(Refusal):
@@ -94,6 +99,53 @@ class Cleartext(Refusal):
             self.notes.append(f"nothing listens at {host}:{_PLAIN}")
             return []
         transport = WireTransport(f"http://{host}:{_PLAIN}", agent="auth-conformance")
+        return [*await self._requests_in_clear(transport), *await self._sockets_in_clear(transport)]
+
+    async def _sockets_in_clear(self, transport: WireTransport) -> list[Violation]:
+        """`ws://` (RFC 6455 §3) goes to the same port, and may take a way through the proxy of its own.
+
+        Nobody's credential is in the handshake.
+        """
+        route, openers = next(iter(self.target.websockets), None), self.scene.sockets
+        if route is None or openers is None:
+            return []
+        place, plain = f"WebSocket {route.path}", WireSockets(transport)
+        request = HttpRequest("GET", route.example)
+        answers = [
+            await self._shaken(request, place, "a WebSocket handshake in clear", plain) for _ in range(2)
+        ]
+        proof = tuple(answer.exchange for answer in answers)
+        if all(answer.status == _SWITCHED for answer in answers):
+            return [
+                Violation(place, f"{route.path} is opened by ws:// at port 80, too.", Severity.HIGH, proof)
+            ]
+        if all(_to_https(answer) for answer in answers):
+            return [Violation(place, f"{route.path} is redirected from ws to wss.", Severity.LOW, proof)]
+        secure = await self._shaken(
+            request, place, "control: the same over TLS", await openers(), role=Role.CONTROL
+        )
+        sent = await self.scene.recorder.send(
+            request, label="control: no handshake, in clear", role=Role.CONTROL, transport=transport
+        )
+        edge = Answer(request, sent.reply, sent.exchange)
+        first = answers[0]
+        # A proxy refuses whatever comes to port 80; a service tells a handshake from a request.
+        if _look(first) == _look(answers[1]) == _look(secure) != _look(edge) and first.status is not None:
+            message = f"{route.path} answers ws:// at port 80 as it answers wss:// ({first.status})."
+            return [Violation(place, message, Severity.HIGH, (*proof, secure.exchange))]
+        self.notes.append(f"ws:// to {route.path} is answered {first.why or first.status}")
+        return []
+
+    async def _shaken(
+        self, request: HttpRequest, place: str, label: str, opener: Opener, *, role: Role = Role.ATTACK
+    ) -> Answer:
+        sent = await self.scene.recorder.send(
+            request, label=label, role=role, operation=place, transport=Talk(opener, listen=_LISTEN)
+        )
+        self.evidence.append(sent.exchange)
+        return Answer(request, sent.reply, sent.exchange)
+
+    async def _requests_in_clear(self, transport: WireTransport) -> list[Violation]:
         answers = [await self._in_clear(transport) for _ in range(2)]
         name = self.witness.operation.name
         proof = tuple(answer.exchange for answer in answers)
@@ -150,7 +202,12 @@ class Cleartext(Refusal):
 
 def _to_https(answer: Answer) -> bool:
     location = answer.reply.header("location") or ""
-    return 300 <= (answer.status or 0) < 400 and location.lower().startswith("https://")
+    return 300 <= (answer.status or 0) < 400 and location.lower().startswith(("https://", "wss://"))
+
+
+def _look(answer: Answer) -> tuple[int | None, str, str]:
+    reply = answer.exchange.reply
+    return answer.status, reply.media_type, reply.shape
 
 
 def _joined(violations: list[Violation]) -> list[Violation]:

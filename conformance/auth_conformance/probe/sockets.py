@@ -176,7 +176,7 @@ class Sockets(SocketDoors, Revocation, Minting):
         """Shake hands, say something and hear what comes."""
         if self.scene.sockets is None:
             raise Missing("Not tested: WebSockets cannot be opened here.")
-        bare, first = HttpRequest("GET", self._path(route)), tuple[str, ...]()
+        bare, first = HttpRequest("GET", route.example), tuple[str, ...]()
         if credential is not None:
             door = door or self._doors.get(route.path) or Door("as in requests")
             shown = await self.with_ticket(door, credential)
@@ -203,12 +203,6 @@ class Sockets(SocketDoors, Revocation, Minting):
             float(told.get("last", 0.0)),
             bool(told.get("closed", True)),
         )
-
-    def _path(self, route: WebSocketRoute) -> str:
-        path = route.path
-        for part in route.path.split("{")[1:]:
-            path = path.replace("{" + part.split("}")[0] + "}", "1")
-        return path
 
     @staticmethod
     def _message(route: WebSocketRoute, identifier: str = "0") -> str:

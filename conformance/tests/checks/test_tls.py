@@ -166,6 +166,63 @@ def test_port_80_that_answers_as_the_service_does_is_the_service(
     assert ("is served in clear at port 80" in result.verdict.reason) == same
 
 
+def with_socket(app: ASGIApp, *, greets: bool) -> ASGIApp:
+    """The service with a WebSocket: it opens and says hello, or refuses strangers as Starlette does."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            await app(scope, receive, send)
+            return
+        await receive()
+        if greets:
+            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.send", "text": "hello"})
+        await send({"type": "websocket.close", "code": 4401})
+
+    return answer
+
+
+EDGE = PlainTextResponse("Use https.", 403)
+
+
+async def redirecting(scope: Scope, receive: Receive, send: Send) -> None:
+    """What stands at port 80 and sends handshakes elsewhere; other requests it refuses."""
+    if scope["type"] != "websocket":
+        await EDGE(scope, receive, send)
+        return
+    await receive()
+    where = [(b"location", b"wss://localhost/live")]
+    await send({"type": "websocket.http.response.start", "status": 308, "headers": where})
+    await send({"type": "websocket.http.response.body", "body": b""})
+
+
+@pytest.mark.parametrize(
+    ("greets", "plain", "said"),
+    [
+        (True, "service", "opened by ws:// at port 80"),
+        (False, "service", "answers ws:// at port 80 as it answers wss:// (403)"),
+        (False, "edge", ""),
+        (True, "redirect", "redirected from ws to wss"),
+    ],
+)
+def test_a_handshake_in_clear_is_refused_before_the_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, greets: bool, plain: str, said: str
+) -> None:
+    file, service = certificate(tmp_path), with_socket(create_app(), greets=greets)
+    # The proxy lets handshakes through and no other request: those are judged by the test above.
+    sockets_only = with_socket(EDGE, greets=greets)
+    edge = {"service": sockets_only, "edge": EDGE, "redirect": redirecting}[plain]
+    with served(file, app=service) as port, served(None, app=edge) as clear:
+        monkeypatch.setattr(cleartext, "_PLAIN", clear)
+        monkeypatch.setattr(cleartext, "listens", opened)
+        result = judged(port, ca_file=str(file), websockets=[{"path": "/live/{room}"}])
+    assert result.name == ("failed" if said else "passed"), result.verdict.reason
+    assert said in result.verdict.reason
+    sent = [item for item in result.verdict.evidence if item.operation.startswith("WebSocket")]
+    assert all("authorization" not in {name.lower() for name, _ in item.request.headers} for item in sent)
+    assert len(sent) >= 2
+
+
 def test_a_certificate_that_nobody_trusts_stops_a_run_that_was_not_told_to_accept_it(tmp_path: Path) -> None:
     told = pytest.raises(ConfigurationError, match="let ca_file name its authority")
     with served(certificate(tmp_path)) as port, told:

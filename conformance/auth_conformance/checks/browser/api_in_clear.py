@@ -33,10 +33,10 @@ async def api_in_clear(probe: Probe) -> Verdict:
 
     Why: in clear everybody on the way reads along. A redirect of an interface hides that a client begins in
         clear each time: its credential is out before the answer comes.
-    How: a junk credential goes to port 80: a refusal or a closed port is right, an answer of the interface
-        is not, and a redirect is low. Then TLS 1.0 to 1.3 and weak suites are offered one by one, and the
-        certificate is verified. Real credentials never go out in clear. In this process, and on this
-        machine, only whether the application redirects by itself can be seen.
+    How: a junk credential goes to port 80, and a WebSocket handshake without any: a refusal or a closed port is
+        right, an answer of the interface is not, and a redirect is low. Then TLS 1.0 to 1.3 and weak suites are
+        offered one by one, and the certificate is verified. Real credentials never go out in clear. In this
+        process, and on this machine, only whether the application redirects by itself can be seen.
     Fix: close port 80 for the interface, or answer 403 there; no `HTTPSRedirectMiddleware` before an API;
         `ssl_minimum_version = TLSv1_2` at the proxy.
     """
