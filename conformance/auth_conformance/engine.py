@@ -265,7 +265,7 @@ async def clean_up(scene: Scene) -> None:
         return
     # By label: the account may have another password by now, and is the user's all the same.
     declared = {account.label for account in target.expendables()}
-    ours = [credential for account, credential in scene.made_accounts if account.label not in declared]
+    ours = [made for made in scene.made_accounts if made[0].label not in declared]
     login = next(iter(target.logins), None)
     with contextlib.suppress(BudgetExceededError):
         for label, account in target.accounts.items():
@@ -277,10 +277,11 @@ async def clean_up(scene: Scene) -> None:
                 and login is not None
             ):
                 sent = await send(login.request(account.username, account.password), label="clean up: log in")
-                ours.append(login.read(sent.reply, account.label))
-        for credential in filter(None, ours):
-            request = target.delete_account.request().with_headers(*credential.headers)
-            await send(request.with_query(*credential.query), label="clean up: delete an account of this run")
+                ours.append((account, login.read(sent.reply, account.label)))
+        for account, held in ours:
+            if held is not None:
+                request = target.delete_account.request(account).with_headers(*held.headers)
+                await send(request.with_query(*held.query), label="clean up: delete an account of this run")
 
 
 async def _take_away(scene: Scene) -> None:

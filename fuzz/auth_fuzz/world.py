@@ -105,7 +105,7 @@ class World:
         known += [
             target.register.operation if target.register else None,
             target.refresh.operation if target.refresh else None,
-            target.delete_account,
+            target.delete_account.operation if target.delete_account else None,
         ]
         over = {name for name in target.ending if name.startswith("GET ")}
         return frozenset(operation.name for operation in known if operation is not None) | over

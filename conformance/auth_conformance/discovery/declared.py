@@ -11,6 +11,7 @@ from auth_conformance.discovery.access import declared_csrf_header
 from auth_conformance.discovery.doors import carrier_from
 from auth_conformance.discovery.insisting import insist
 from auth_conformance.discovery.lifecycle import deletion_operations, refresh_member
+from auth_conformance.discovery.recovery import deletion
 from auth_conformance.discovery.registering import described_register
 from auth_conformance.discovery.sampling import FORM
 from auth_conformance.discovery.tokens import csrf_header_for, csrf_place, issued, refresh_pointer
@@ -200,9 +201,9 @@ def declared_flows(known: Knowledge) -> None:
     _declared_keys(known)
     _declared_objects(known)
     if settings.delete_account is None:
-        known.delete_account = next(iter(deletion_operations(known)), None)
+        known.delete_account = next((deletion(item) for item in deletion_operations(known)), None)
     elif settings.delete_account:
-        known.delete_account = known.operation(settings.delete_account, Provenance.DECLARED)
+        known.delete_account = deletion(known.operation(settings.delete_account, Provenance.DECLARED))
         known.say("account deletion", known.delete_account.name, Provenance.DECLARED, _BECAUSE)
 
 

@@ -10,6 +10,7 @@ from auth_conformance.discovery.names import likeness
 from auth_conformance.model import Fact, Need, Provenance
 from auth_conformance.target import (
     Account,
+    Deletion,
     EmailChange,
     KeyManagement,
     Listening,
@@ -86,7 +87,7 @@ class Knowledge:
     second: Witness | None = None
     key_witness: Witness | None = None
     public: Operation | None = None
-    delete_account: Operation | None = None
+    delete_account: Deletion | None = None
     users: UserManagement | None = None
     sessions: SessionManagement | None = None
     websockets: list[WebSocketRoute] = field(default_factory=list)

@@ -376,21 +376,25 @@ def _guess_logouts(known: Knowledge) -> None:
 
 
 def deletion_operations(known: Knowledge) -> list[Operation]:
-    """Operations by which people delete their own account, by their names; or what is read to know who one is."""
+    """Operations by which people delete their own account, by their names; or what is read to know who one is.
+
+    `DELETE /me`, or what is done to it by a path of its own: `POST /me/delete`.
+    """
     own = known.witness.operation.path if known.witness is not None and known.witness.identity else None
-    found = [
-        operation
-        for operation in known.by_method("DELETE")
-        if "{" not in operation.path
-        and (
-            rank(operation.path.rstrip("/").rsplit("/", 1)[-1], names("delete_account")) is not None
-            or operation.path == own
-        )
-        and not likeness(operation, "logout")
-    ]
-    found.sort(
-        key=lambda operation: (
-            rank(operation.path.rstrip("/").rsplit("/", 1)[-1], names("delete_account")) or 0
-        )
-    )
-    return found
+    found: list[tuple[bool, int, Operation]] = []
+    for operation in known.by_method("DELETE", "POST"):
+        *above, last = operation.path.strip("/").split("/")
+        named, done = last, operation.method == "DELETE"
+        if not done:
+            if rank(last, names("delete_account", "verbs")) is None or not above:
+                continue
+            named = above[-1]
+        place = rank(named, names("delete_account"))
+        if (
+            "{" in operation.path
+            or likeness(operation, "logout")
+            or (place is None and operation.path != own)
+        ):
+            continue
+        found.append((not done, place or 0, operation))
+    return [operation for *_, operation in sorted(found, key=lambda item: item[:2])]

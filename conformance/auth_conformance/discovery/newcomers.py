@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.discovery.endings import find_unnamed_logout
 from auth_conformance.discovery.lifecycle import deletion_operations
+from auth_conformance.discovery.recovery import deletion
 from auth_conformance.discovery.registering import (
     make_account,
     new_account,
@@ -162,25 +163,25 @@ async def verify_registration(scout: Scout, known: Knowledge, doorman: Doorman) 
             "a new account logged in",
         )
         await find_unnamed_logout(scout, known, doorman, account)
-        await _delete(scout, known)
+        await _delete(scout, known, account)
         break
     known.accounts.pop("x0", None)
     for key in [key for key in known.credentials if key[0] == "x0"]:
         del known.credentials[key]
 
 
-async def _delete(scout: Scout, known: Knowledge) -> None:
+async def _delete(scout: Scout, known: Knowledge, account: Account) -> None:
     """Delete the account that is to be thrown away, and remember the operation that did it."""
     known.delete_account = None
     credential = known.credential("x0")
     if credential is None:
         return
     for operation in deletion_operations(known)[:2]:
-        reply = await scout.call(
-            operation, f"delete the throw-away account: {operation.name}", credential=credential
-        )
-        if reply.ok:
-            known.delete_account = operation
+        flow, label = deletion(operation), f"delete the throw-away account: {operation.name}"
+        reply = (await scout.ask(flow.request(account), label, credential=credential)).reply
+        # A POST that is answered 202 asks for more, such as the link in a message.
+        if reply.ok and (operation.method == "DELETE" or reply.status != 202):
+            known.delete_account = flow
             known.say(
                 "account deletion", operation.name, Provenance.OBSERVED, "it deleted an account of this run"
             )

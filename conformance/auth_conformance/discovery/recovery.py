@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,15 @@ from auth_conformance.discovery.schemas import Field, fields
 from auth_conformance.model import Provenance
 from auth_conformance.notation import filled
 from auth_conformance.settings import ConfigurationError
-from auth_conformance.target import Form, Mailing, PasswordChange, Recovery, Redemption, Verification
+from auth_conformance.target import (
+    Deletion,
+    Form,
+    Mailing,
+    PasswordChange,
+    Recovery,
+    Redemption,
+    Verification,
+)
 from auth_conformance.transports.mailbox import Mailbox, from_command, from_folder, from_url
 
 if TYPE_CHECKING:
@@ -223,6 +232,25 @@ def _pair(members: list[Field]) -> tuple[Field, Field] | None:
         if twin is not None and mentions(item.name, names("fields", "password")):
             return item, twin
     return None
+
+
+def deletion(operation: Operation) -> Deletion:
+    """How an operation by which people delete their own account is called: what it asks for besides a credential."""
+    members = places(operation)
+    password = next((item for item in members if _current([item]) is not None or _is_password(item)), None)
+    user = next((item for item in members if item is not password and _is_user(item)), None)
+    form = _form(operation)
+    agreed = {
+        item.name: True
+        for item in members
+        if item.schema.get("type") == "boolean" and item.name == item.pointer and item.required
+    }
+    form = replace(form, template={**form.template, **agreed})
+    return Deletion(form, password.pointer if password else None, user.pointer if user else None)
+
+
+def _is_password(item: Field) -> bool:
+    return mentions(item.name, names("fields", "password")) or item.schema.get("format") == "password"
 
 
 def _recovery(known: Knowledge) -> Recovery | None:

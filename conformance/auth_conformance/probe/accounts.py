@@ -248,7 +248,7 @@ class Accounts(Sockets, Shutting, PendingTokens, Guarded):
         account = await (self.another_victim() if enabled else self.expendable())
         held = await self.holdings(account)
         waiting = await self.pending(account)
-        answer, name = await self._delete(users, held)
+        answer, name = await self._delete(users, account, held)
         if answer is None:
             return []
         violations = await self.lived_on(
@@ -268,15 +268,17 @@ class Accounts(Sockets, Shutting, PendingTokens, Guarded):
             )
         return violations
 
-    async def _delete(self, users: UserManagement | None, held: list[Holding]) -> tuple[Answer | None, str]:
+    async def _delete(
+        self, users: UserManagement | None, account: Account, held: list[Holding]
+    ) -> tuple[Answer | None, str]:
         """Delete an account, as an administrator where one may, else as itself. Raises Unclear."""
         if users is not None and users.delete is not None:
             facts = await self.facts_of(held[0].credential)
             operation = users.delete.operation
             answer = await self.as_administrator(users.delete, facts, "an administrator deletes the account")
         elif self.target.delete_account is not None:
-            operation = self.target.delete_account
-            answer = await self.call(operation, held[0].credential, label="the account deletes itself")
+            operation = self.target.delete_account.operation
+            answer = await self.deletes_itself(account, held[0].credential, "the account deletes itself")
         else:
             self.notes.append("no way to delete an account is known: disabling was tried only")
             return None, ""

@@ -403,6 +403,14 @@ class Core(Knowing):
             )
         return answer
 
+    async def deletes_itself(self, account: Account, credential: Credential, label: str) -> Answer:
+        """An account deletes itself, with the password where that is asked for. Raises Missing."""
+        deletion = self.target.delete_account
+        if deletion is None:
+            raise Missing("No operation is known by which people delete their account.")
+        request = deletion.request(account).with_headers(*credential.headers).with_query(*credential.query)
+        return await self.send(request, label=label, operation=deletion.name)
+
     def _called_anew(self, operation: Operation, body: object) -> object:
         """The plain body of a creation with a text of its own: services may want titles that differ."""
         objects = self.target.objects

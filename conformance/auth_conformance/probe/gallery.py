@@ -273,9 +273,7 @@ class Provoking(Minting):
         else:
             self.absent.append("an ended session: no logout is known")
         if self.target.delete_account is not None:
-            deleted = await self.call(
-                self.target.delete_account, staying.credential, label="delete the account"
-            )
+            deleted = await self.deletes_itself(account, staying.credential, "delete the account")
             if not deleted.reply.ok:
                 raise Unclear(f"the expendable account was not deleted ({deleted.status})")
             await self._hang(

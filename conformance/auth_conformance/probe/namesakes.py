@@ -65,7 +65,7 @@ class Namesakes(Accounts):
         before = await self.facts_of(held[0].credential)
         left = await self._left_behind(held[0].credential)
         waiting = [item for item in await self.pending(first) if item.resets]
-        answer, name = await self._delete(users, held)
+        answer, name = await self._delete(users, first, held)
         if answer is None:
             raise Missing("No way to delete an account is known.")
         made, anew = await self._named_alike(first, name)

@@ -18,6 +18,7 @@ from auth_conformance.target.knowledge import (
 from auth_conformance.target.logins import Login, LoginStep, Logout, Refresh, Register, address_of
 from auth_conformance.target.operations import HOLE, Form, Operation, Parameter, Schema, typed
 from auth_conformance.target.passwords import (
+    Deletion,
     EmailChange,
     Mailing,
     PasswordChange,
@@ -31,6 +32,7 @@ __all__ = [
     "HOLE",
     "OF_ACCOUNTS",
     "Account",
+    "Deletion",
     "EmailChange",
     "Form",
     "KeyManagement",

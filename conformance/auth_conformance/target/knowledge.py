@@ -14,7 +14,7 @@ from auth_conformance.target.accounts import Account, SessionManagement, UserMan
 from auth_conformance.target.belongings import KeyManagement, Objects, Writing
 from auth_conformance.target.logins import Login, Logout, Refresh, Register
 from auth_conformance.target.operations import Operation
-from auth_conformance.target.passwords import EmailChange, PasswordChange, Recovery, Verification
+from auth_conformance.target.passwords import Deletion, EmailChange, PasswordChange, Recovery, Verification
 from auth_conformance.target.policy import Policy
 from auth_conformance.transports.mailbox import Mailbox
 
@@ -128,7 +128,7 @@ class Target:
     second: Witness | None = None
     key_witness: Witness | None = None
     public: Operation | None = None
-    delete_account: Operation | None = None
+    delete_account: Deletion | None = None
     users: UserManagement | None = None
     sessions: SessionManagement | None = None
     websockets: tuple[WebSocketRoute, ...] = ()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from auth_conformance.model import Provenance
 from auth_conformance.secret import Secret
 from auth_conformance.target.accounts import Account
-from auth_conformance.target.operations import Form
+from auth_conformance.target.operations import Form, Operation
 from auth_conformance.transports.message import HttpRequest
 
 
@@ -83,6 +83,30 @@ class EmailChange:
         if self.password is not None and password is not None:
             values.append((self.password, password.reveal()))
         return self.ask.request(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """How people delete their own account. `password` and `user` are where their own go, where they are asked for."""
+
+    form: Form
+    password: str | None = None
+    user: str | None = None
+
+    @property
+    def operation(self) -> Operation:
+        """The operation itself."""
+        return self.form.operation
+
+    @property
+    def name(self) -> str:
+        """Method and path template."""
+        return self.form.operation.name
+
+    def request(self, account: Account) -> HttpRequest:
+        """The request by which this account deletes itself, without a credential."""
+        password = account.password.reveal() if account.password is not None else ""
+        return self.form.request([(self.password, password), (self.user, account.username)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,7 +237,16 @@ class NewUser(BaseModel):
     country: str = Field(pattern="^[A-Z]{2}$")
 
 
-def registering(*, by_mail: bool = False, verified: bool = True) -> tuple[FastAPI, Store]:
+class Farewell(BaseModel):
+    password: str
+    confirm: bool
+
+
+def registering(
+    *, by_mail: bool = False, verified: bool = True, leave: tuple[str, str] | None = None
+) -> tuple[FastAPI, Store]:
+    """`leave` is by what people delete their account who are asked for the password; without it `DELETE /me` asks for
+    nothing."""
     app, store = FastAPI(), Store({})
     known_caller = bearer_of(store)
 
@@ -251,11 +260,17 @@ def registering(*, by_mail: bool = False, verified: bool = True) -> tuple[FastAP
 
     let_in(app, store, known_caller)
 
-    @app.delete("/me")
     def bye(name: Annotated[str, known_caller]) -> dict[str, str]:
         del store.people[name]
         return {}
 
+    def farewell(body: Farewell, name: Annotated[str, known_caller]) -> dict[str, str]:
+        if store.people[name] != body.password or not body.confirm:
+            raise HTTPException(403, "wrong password")
+        return bye(name)
+
+    method, path = leave or ("DELETE", "/me")
+    app.add_api_route(path, farewell if leave else bye, methods=[method])
     return app, store
 
 
@@ -271,6 +286,15 @@ def test_registration_with_everything_that_forms_ask_for(learn: Any, *, by_mail:
     assert len(store.people) == 2
     assert target.witness is not None
     assert target.witness.identity == "/username"
+
+
+@pytest.mark.parametrize("leave", [("DELETE", "/me"), ("POST", "/account/close"), ("POST", "/me/delete")])
+def test_who_deletes_an_account_is_asked_for_the_password(learn: Any, leave: tuple[str, str]) -> None:
+    app, store = registering(leave=leave)
+    target = learn(app, {}).target
+    assert target.delete_account is not None
+    assert target.delete_account.name == " ".join(leave)
+    assert len(store.people) == 2, "the throw-away account is deleted"
 
 
 def test_an_account_that_must_be_verified_first_is_said(learn: Any) -> None:

@@ -80,11 +80,16 @@ class Accounts(Sessions):
 
     async def delete_account(self, held: Held) -> None:
         """Delete the user's own account."""
-        operation, name = self.target.delete_account, held.holding.owner
-        if operation is None or self.target.register is None:
+        deletion, name = self.target.delete_account, held.holding.owner
+        if deletion is None or self.target.register is None or held.credential is None:
             return
-        answer = await self.searcher.call(
-            operation, held.credential, label=f"{name} deletes the account", moved=self.moved
+        actor = self.actor(name)
+        request = deletion.request(replace(actor.account, password=actor.password))
+        answer = await self.searcher.send(
+            request.with_headers(*held.credential.headers).with_query(*held.credential.query),
+            label=f"{name} deletes the account",
+            operation=deletion.name,
+            moved=self.moved,
         )
         self.tell(f"{name} deletes the account", answer)
         if done(answer):
