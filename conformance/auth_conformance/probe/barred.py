@@ -16,7 +16,7 @@ from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
     from auth_conformance.probe.core import Answer
-    from auth_conformance.target import Account
+    from auth_conformance.target import Account, Login
     from auth_conformance.transports.message import HttpRequest
 
 # How many wrong tokens, codes and current passwords are tried: a bounded loop (checklist CRD112).
@@ -27,12 +27,16 @@ SHORT = 12
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A place where something that opens an account can be guessed. `short` says that a guess may well hit."""
+    """A place where something that opens an account can be guessed. `short` says that a guess may well hit.
+
+    `right` presents what was guessed at: None where it is refused by now, as after too many tries it should be.
+    """
 
     words: str
     operation: str
     attempt: Callable[[int], Awaitable[Answer]]
     short: bool
+    right: Callable[[], Awaitable[Answer | None]] | None = None
 
 
 class Barred(Likeness, Throttling, Knocking):
@@ -95,7 +99,7 @@ class Barred(Likeness, Throttling, Knocking):
 
     async def _guesses(self) -> list[Guess]:
         found: list[Guess] = []
-        for collect in (self._guess_reset, self._guess_verify, self._guess_current):
+        for collect in (self._guess_reset, self._guess_verify, self._guess_code, self._guess_current):
             try:
                 guess = await collect()
             except (Missing, Unclear) as reason:
@@ -118,7 +122,16 @@ class Barred(Likeness, Throttling, Knocking):
             request = recovery.confirm.request(Secret(self._like_token(model)), new, account.address)
             return await self._sent_guess(request, f"wrong reset token {number}", name)
 
-        return Guess("reset tokens", name, attempt, model is not None and len(model) < SHORT)
+        async def right() -> Answer | None:
+            request = recovery.confirm.request(Secret(model or ""), new, account.address)
+            answer = await self._sent_guess(request, "control: the right token after the guesses", name)
+            answered, login = await self.try_login(account, new, label="log in with the new password")
+            if await self.let_in(login, answered) is None:
+                return None
+            self.now_known_by(account, new)
+            return answer
+
+        return Guess("reset tokens", name, attempt, model is not None and len(model) < SHORT, right)
 
     async def _guess_verify(self) -> Guess | None:
         verification = self.target.verification
@@ -133,7 +146,62 @@ class Barred(Likeness, Throttling, Knocking):
             request = verification.confirm.request(Secret(self._like_token(model)), None, account.address)
             return await self._sent_guess(request, f"wrong verification token {number}", name)
 
-        return Guess("verification tokens", name, attempt, model is not None and len(model) < SHORT)
+        async def right() -> Answer | None:
+            request = verification.confirm.request(Secret(model or ""), None, account.address)
+            answer = await self._sent_guess(request, "control: the right token after the guesses", name)
+            return answer if answer.granted else None
+
+        return Guess("verification tokens", name, attempt, model is not None and len(model) < SHORT, right)
+
+    async def _guess_code(self) -> Guess | None:
+        """Guess the code that a login mails: who knows the password must not find it by trying."""
+        login = next((item for item in self.distinct_logins() if item.mailed), None)
+        if login is None:
+            return None
+        account = await self.another_victim()
+        values, model = await self._begun(login, account)
+        request = replace(login.request(account.username, account.password or Secret("")), before=())
+
+        def carrying(code: str) -> HttpRequest:
+            return request.filled({**values, **dict.fromkeys(login.mailed, code)})
+
+        name = login.operation.name
+
+        async def attempt(number: int) -> Answer:
+            return await self._sent_guess(carrying(self._like_token(model)), f"wrong code {number}", name)
+
+        async def right() -> Answer | None:
+            answer = await self._sent_guess(
+                carrying(model), "control: the right code after the guesses", name
+            )
+            return answer if await self.let_in(login, answer) is not None else None
+
+        return Guess("codes of a login", name, attempt, len(model) < SHORT, right)
+
+    async def _begun(self, login: Login, account: Account) -> tuple[dict[str, str], str]:
+        """What the steps before a login gave for it, and the code that was mailed. Raises Missing or Unclear."""
+        values: dict[str, str] = {}
+        cookies: dict[str, str] = {}
+        code = ""
+        for part in login.before:
+            step = part.step(account.username, account.password or Secret(""))
+            request = step.request.filled(values).with_cookies(cookies)
+
+            async def send(request: HttpRequest = request, name: str = part.operation.name) -> Answer:
+                return await self.send(request, label="the first step of a login", operation=name)
+
+            if step.mailed:
+                answer, letter = await self.mailed(account, send)
+                code = letter.token or ""
+            else:
+                answer = await send()
+            values |= step.read(answer.reply)
+            cookies |= answer.reply.cookies
+        for value in (*values.values(), code):
+            self.scene.recorder.redactor.learn(Secret(value))
+        if not code:
+            raise Unclear(f"no code came by mail for {login.operation.name}")
+        return values, code
 
     async def _guess_current(self) -> Guess | None:
         change = self.target.password_change
@@ -177,7 +245,17 @@ class Barred(Likeness, Throttling, Knocking):
                 + (", which is harmless if they are long and random" if "token" in guess.words else "")
             )
             return None
-        message = f"{guess.operation} took {OTHER_TRIES} guesses at a code of under {SHORT} characters without limit."
+        right = await guess.right() if guess.right is not None else None
+        if right is None:
+            self.notes.append(
+                f"{guess.operation}: after {OTHER_TRIES} guesses the right one was refused, too"
+            )
+            return None
+        answers.append(right)
+        message = (
+            f"{guess.operation} took {OTHER_TRIES} guesses at a code of under {SHORT} characters, "
+            "and then the right one."
+        )
         evidence = tuple(answer.exchange for answer in (*answers[:2], *answers[-2:]))
         return Violation(guess.operation, message, Severity.HIGH, evidence)
 

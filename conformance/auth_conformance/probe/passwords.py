@@ -14,7 +14,6 @@ from auth_conformance.model import Need, Outcome, Role, Severity, Verdict
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.knocking import MISSING, Knock, Knocking, Tally, with_member, with_password
 from auth_conformance.secret import Secret
-from auth_conformance.transports.message import MAILED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,12 +125,7 @@ class Passwords(Knocking):
 
     def _code_knocks(self, login: Login) -> list[Knock]:
         """Where a code comes by mail: the right password with a wrong one, an empty one, and none."""
-        marks = {
-            "{{" + name + "}}"
-            for step in login.before
-            for name, where in step.takes
-            if where.startswith(MAILED)
-        }
+        marks = {"{{" + name + "}}" for name in login.mailed}
         members = [str(name) for name, value in login.template.items() if value in marks]
 
         def instead(value: object) -> Callable[[Account], HttpRequest]:

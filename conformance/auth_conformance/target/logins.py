@@ -16,7 +16,7 @@ from auth_conformance.oracles.pointer import put
 from auth_conformance.secret import Secret
 from auth_conformance.target.accounts import styled
 from auth_conformance.target.operations import Operation, typed
-from auth_conformance.transports.message import HttpRequest, RawReply, Step
+from auth_conformance.transports.message import MAILED, HttpRequest, RawReply, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,11 @@ class Login:
         taken = {"{{" + name + "}}" for step in steps for name, _ in step.takes}
         headers = {name: value for name, value in self.headers.items() if value in taken}
         return (steps, headers) if headers else ((), {})
+
+    @property
+    def mailed(self) -> tuple[str, ...]:
+        """The marks that stand for the code of a message that a step before leads to."""
+        return tuple(name for step in self.before for name, where in step.takes if where.startswith(MAILED))
 
     @property
     def secret_proof(self) -> bool:

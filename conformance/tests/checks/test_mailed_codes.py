@@ -36,7 +36,7 @@ def posting_app(letters: Path, flaw: str = "") -> FastAPI:  # noqa: C901 - a who
     """People log in in two steps; the code lies in the folder `letters`.
 
     `flaw`: `lives` is a logout that ends nothing, `any` a second step that takes any code, `opens` a ticket that is
-    worth as much as a token.
+    worth as much as a token, `guesses` a code that any number of wrong ones leaves as it is.
     """
     numbers = itertools.count(1)
     app = FastAPI()
@@ -59,6 +59,8 @@ def posting_app(letters: Path, flaw: str = "") -> FastAPI:  # noqa: C901 - a who
     async def finish(second: Second) -> dict[str, str]:
         email, code = waiting.pop(second.ticket, ("", ""))
         if not code or (flaw != "any" and code != second.code):
+            if flaw == "guesses" and code:
+                waiting[second.ticket] = email, code
             raise NO
         token = secrets.token_urlsafe(32)
         tokens[token] = email
@@ -123,6 +125,17 @@ def test_a_right_password_with_a_wrong_code_is_tried(monkeypatch: pytest.MonkeyP
     told = [item.message for item in getattr(result.verdict, "violations", ())]
     assert told
     assert all("the right password with" in message for message in told), told
+
+
+@pytest.mark.parametrize("flaw", ["", "guesses"])
+def test_a_code_that_can_be_guessed_for_ever_is_shown_by_the_right_one_after_the_guesses(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flaw: str
+) -> None:
+    result = judged(monkeypatch, tmp_path, "CRD112", flaw)
+    told = [item.message for item in getattr(result.verdict, "violations", ())]
+    assert any("took 30 guesses at a code" in item for item in told) == bool(flaw), told
+    notes = getattr(result.verdict, "notes", ())
+    assert any("the right one was refused" in item for item in notes) != bool(flaw), notes
 
 
 def test_without_a_mailbox_the_second_step_is_named_and_how_to_read_the_code(
