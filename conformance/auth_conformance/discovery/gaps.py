@@ -256,7 +256,7 @@ def _absent_credentials(known: Knowledge) -> dict[Need, str]:
         found[Need.TOKEN] = "no bearer token is declared or issued, and the session cookie is no JWT."
     if known.key_witness is not None and len(known.target().shared_kinds()) == 1:
         found[Need.TWO_SCHEMES] = (
-            "keys open other operations than logins do: none takes two kinds of credential."
+            "keys open other operations than logins do, or less: none that names its caller takes both."
         )
     if len(kinds | declared) == 1 and known.keys is None:
         found[Need.TWO_SCHEMES] = (

@@ -58,7 +58,9 @@ async def find_key_witness(
             created.append((owner, made))
             others[label] = Credential(key.carrier, Secret(secret), label)
     best: Witness | None = None
-    for operation in machine_doors(known):
+    # Where keys open nothing of their own, they may open a part of what logins do, and not who one is.
+    shared = [item for item in known.opened if item.name != known.witness.operation.name][:_MOST]
+    for operation in [*machine_doors(known), *shared]:
         if not await _takes(scout, known, operation, key):
             continue
         identity = await _naming(scout, operation, key, others)

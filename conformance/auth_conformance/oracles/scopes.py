@@ -36,8 +36,14 @@ class ScopeMember:
         return list(scopes) if self.listed else " ".join(scopes)
 
     def stated(self, record: object) -> frozenset[str] | None:
-        """The scopes that a record names under the same member; None where it says nothing."""
-        value = record.get(self.name) if isinstance(record, Mapping) else None
+        """The scopes that a record names under the same member, in an envelope, too; None where it says nothing."""
+        inner = (
+            [item for item in record.values() if isinstance(item, Mapping)]
+            if isinstance(record, Mapping)
+            else []
+        )
+        found = [item.get(self.name) for item in (record, *inner) if isinstance(item, Mapping)]
+        value = next((item for item in found if item is not None), None)
         return None if value is None else frozenset(_words(value))
 
 

@@ -1,7 +1,7 @@
 """KEY110 where keys stand below the name of their owner, and where the creation does not say what a key may do."""
 
 import secrets
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from checks.judging import judged_as_found, said
@@ -23,11 +23,17 @@ class Person(BaseModel):
 
 class Wish(BaseModel):
     label: str
+    kind: Literal["full", "limited"] = "full"
     scopes: list[str] = Field([], examples=[["plans:read", "plans:write"]])
 
 
-def studio(*, places: str = "own", trims: bool = True, lists: bool = True, limited: int = 0) -> FastAPI:  # noqa: C901 - a service is many handlers
-    """Keys make keys. `places` is whose ("own" or "any"); `limited` is what they are answered, where they may not."""
+def studio(  # noqa: C901 - a service is many handlers
+    *, places: str = "own", trims: bool = True, lists: bool = True, limited: int = 0, kinds: str = ""
+) -> FastAPI:
+    """Keys make keys. `places` is whose ("own" or "any"); `limited` is what they are answered, where they may not.
+
+    With `kinds` one kind of key has all scopes whatever it asks for ("some"), or both have ("none" is limited).
+    """
     app = FastAPI()
     logins: dict[str, str] = {}
     keys: dict[str, dict[str, Any]] = {}
@@ -68,6 +74,8 @@ def studio(*, places: str = "own", trims: bool = True, lists: bool = True, limit
         if username != name and not (places == "any" and key is not None and username in PEOPLE):
             raise HTTPException(403, "not yours")
         scopes = sorted(set(wish.scopes) & set(key["scopes"])) if trims and key is not None else wish.scopes
+        if kinds == "none" or (kinds == "some" and wish.kind == "full" and key is None):
+            scopes = ["plans:read", "plans:write"]
         made = f"pk_{secrets.token_hex(24)}"
         keys[made] = {
             "id": secrets.token_hex(6),
@@ -75,7 +83,8 @@ def studio(*, places: str = "own", trims: bool = True, lists: bool = True, limit
             "owner": username,
             "scopes": scopes,
         }
-        return {"id": keys[made]["id"], "label": wish.label, "key": made}
+        shown = {"scopes": scopes} if kinds else {}
+        return {"id": keys[made]["id"], "label": wish.label, "key": made, **shown}
 
     @app.delete("/people/{username}/keys/{key_id}", status_code=204)
     def end(username: str, key_id: str, who: Caller) -> None:
@@ -100,6 +109,7 @@ def test_keys_that_are_trimmed_unsaid_pass() -> None:
     ("knobs", "words"),
     [
         ({"trims": False}, "made a key with all scopes for a key that has only plans:read"),
+        ({"trims": False, "kinds": "some"}, "made a key with all scopes for a key that has only plans:read"),
         ({"places": "any"}, "POST /people/{username}/keys made a key of B for a key of A"),
     ],
 )
@@ -107,6 +117,13 @@ def test_keys_that_reach_further_are_found(knobs: dict[str, Any], words: str) ->
     result = judged_as_found("KEY110", studio(**knobs))
     assert (result.name, result.severity) == ("failed", Severity.HIGH), said(result)
     assert words in result.verdict.reason
+
+
+def test_a_key_that_never_had_one_scope_alone_has_not_grown() -> None:
+    result = judged_as_found("KEY110", studio(kinds="none"))
+    assert result.name == "inconclusive", said(result)
+    assert "Wider keys were not tried" in result.verdict.reason
+    assert any("more scopes than were asked for" in note for note in result.verdict.notes), said(result)
 
 
 @pytest.mark.parametrize(
