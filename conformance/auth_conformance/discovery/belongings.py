@@ -12,7 +12,7 @@ from auth_conformance.discovery.sampling import body_type, free_text, sample, wi
 from auth_conformance.discovery.schemas import Field, fields
 from auth_conformance.model import Provenance
 from auth_conformance.oracles.pointer import put, put_alike
-from auth_conformance.target import Objects, Operation, Writing
+from auth_conformance.target import Objects, Operation, Writing, file_members
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -206,7 +206,8 @@ def _creation(
         if name.startswith("/"):
             template = put_alike(template, name, value, template)
     request = item.create.request(above)
-    return with_body(request, media, put(template, item.text.pointer, canary)), template
+    body = put(template, item.text.pointer, canary)
+    return with_body(request, media, body, file_members(item.create.bodies[media])), template
 
 
 async def _try(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.discovery.names import mentions, names, rank
 from auth_conformance.discovery.schemas import Field, fields, merged, type_of
 from auth_conformance.discovery.values import bounds, most_of, sample
-from auth_conformance.target import typed
+from auth_conformance.target import file_members, typed
 from auth_conformance.transports.message import HttpRequest
 
 if TYPE_CHECKING:
@@ -54,7 +54,11 @@ def build_request(
         else:
             request = request.with_headers(("Cookie", f"{item.name}={text}"))
     media = body_type(operation)
-    return request if media is None else with_body(request, media, sample(operation.bodies[media], rng))
+    if media is None:
+        return request
+    return with_body(
+        request, media, sample(operation.bodies[media], rng), file_members(operation.bodies[media])
+    )
 
 
 def body_type(operation: Operation) -> str | None:
@@ -66,26 +70,13 @@ def body_type(operation: Operation) -> str | None:
     return "application/json" if "*/*" in operation.bodies else None
 
 
-def with_body(request: HttpRequest, media: str, value: Any) -> HttpRequest:
-    """`request` with `value` as its body. A multipart body is written with one part per member."""
+def with_body(request: HttpRequest, media: str, value: Any, files: Collection[str] = ()) -> HttpRequest:
+    """`request` with `value` as its body; `files` are the members of a multipart body that are files."""
     if media.endswith("json") or not isinstance(value, Mapping):
         return typed(request.with_json(value), media)
     if media.endswith("x-www-form-urlencoded"):
         return request.with_form(tuple((str(key), _written(item)) for key, item in value.items()))
-    boundary = "auth-conformance-0b1c2d3e4f"
-    parts = [
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{_written(item)}\r\n'
-        for key, item in value.items()
-    ]
-    carried = request.with_json({})
-    headers = tuple(pair for pair in carried.headers if pair[0].lower() != "content-type")
-    return HttpRequest(
-        request.method,
-        request.path,
-        request.query,
-        (*headers, ("Content-Type", f"multipart/form-data; boundary={boundary}")),
-        ("".join(parts) + f"--{boundary}--\r\n").encode(),
-    )
+    return request.with_parts({key: _written(item) for key, item in value.items()}, files)
 
 
 def _written(value: Any) -> str:
@@ -123,6 +114,10 @@ def free_text(schema: Any) -> Field | None:
             item.name, ("url", "uri", "image", "color", "password", "token", "id", "email", "phone", "date")
         )
     ]
+    if not found and isinstance(schema, Mapping):
+        # An upload and nothing else: its text is the file's own.
+        files = file_members(schema)
+        found = [item for item in fields(schema) if item.pointer in files]
     wanted = names("objects", "text")
     ranked = sorted(
         found,

@@ -115,15 +115,22 @@ class KeyScopes(KeyAccounts, Narrowing):
         made: list[Answer],
     ) -> KeyManagement:
         """The flow by whose keys a single scope stays single: where there are several kinds, some look at none."""
-        for template in kinds_of_key(keys, member) if member is not None and scopes else ():
-            answer = await self.call(
-                keys.create,
-                login,
-                label="a key of which kind has one scope alone?",
-                body=put(dict(template), member.name, member.written(scopes[:1])) if member else template,
-            )
-            made_one = self.made_by(keys, answer, made) is not None
-            if made_one and member and member.stated(answer.reply.json) in (None, frozenset(scopes[:1])):
+        if member is None:
+            return keys
+        for template in kinds_of_key(keys, member):
+            kept = []
+            for scope in scopes[:2]:
+                answer = await self.call(
+                    keys.create,
+                    login,
+                    label="a key of which kind has one scope alone?",
+                    body=put(dict(template), member.name, member.written([scope])),
+                )
+                stated = member.stated(answer.reply.json)
+                kept.append(
+                    self.made_by(keys, answer, made) is not None and stated in (None, frozenset({scope}))
+                )
+            if all(kept):
                 return replace(keys, template=template)
         return keys
 

@@ -38,6 +38,8 @@ class Knowing(Sending):
         people, machines = self.target.witness, self.target.key_witness
         if people is None or machines is None or witness not in (people, machines):
             return witness
+        if witness == self.target.second and not self._on_keys:
+            return witness  # both kinds open it
         return machines if credential.carrier.kind is Kind.KEY else people
 
     @property

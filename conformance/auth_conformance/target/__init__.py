@@ -16,7 +16,15 @@ from auth_conformance.target.knowledge import (
     Witness,
 )
 from auth_conformance.target.logins import Login, LoginStep, Logout, Refresh, Register, address_of
-from auth_conformance.target.operations import HOLE, Form, Operation, Parameter, Schema, typed
+from auth_conformance.target.operations import (
+    HOLE,
+    Form,
+    Operation,
+    Parameter,
+    Schema,
+    file_members,
+    typed,
+)
 from auth_conformance.target.passwords import (
     Deletion,
     EmailChange,
@@ -63,6 +71,7 @@ __all__ = [
     "Witness",
     "Writing",
     "address_of",
+    "file_members",
     "styled",
     "typed",
 ]

@@ -15,6 +15,7 @@ from auth_conformance.transports.message import HttpRequest
 
 Schema = Mapping[str, Any]
 
+MULTIPART = "multipart/form-data"
 # A parameter in the template of a path; Starlette writes its converter behind the name.
 HOLE = re.compile(r"\{([^}:]+)(?::[^}]*)?\}")
 # Headers that the suite sets itself, whatever a document says of them.
@@ -110,10 +111,29 @@ class Operation:
     def carrying(self, request: HttpRequest, body: object) -> HttpRequest:
         """`request` with a body in a media type that the operation takes: JSON unless it takes forms only."""
         takes_json = any(media.endswith("json") for media in self.bodies)
-        form = "application/x-www-form-urlencoded" in self.bodies and not takes_json
-        if form and isinstance(body, Mapping):
+        if takes_json or not isinstance(body, Mapping):
+            return request.with_json(body)
+        if "application/x-www-form-urlencoded" in self.bodies:
             return request.with_form(tuple((str(key), str(value)) for key, value in body.items()))
+        if MULTIPART in self.bodies:
+            return request.with_parts(body, file_members(self.bodies[MULTIPART]))
         return request.with_json(body)
+
+
+def file_members(schema: Schema) -> frozenset[str]:
+    """The members of a multipart body that are files, or lists of files (OpenAPI 3.0.3 and 3.1)."""
+    properties = schema.get("properties")
+    found = set()
+    for name, inner in properties.items() if isinstance(properties, Mapping) else ():
+        one = inner.get("items", inner) if isinstance(inner, Mapping) else {}
+        shapes = [one, *(one.get("anyOf") or ())] if isinstance(one, Mapping) else []
+        if any(
+            shape.get("format") == "binary" or "contentMediaType" in shape
+            for shape in shapes
+            if isinstance(shape, Mapping)
+        ):
+            found.add(str(name))
+    return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True)

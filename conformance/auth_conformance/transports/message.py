@@ -14,7 +14,7 @@ from auth_conformance.oracles.cookies import parse_set_cookie
 from auth_conformance.oracles.places import found_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 # Replies are hostile input: no more than this many bytes of a body are read.
 BODY_LIMIT = 1 << 20
@@ -27,6 +27,8 @@ _QUOTED = re.compile(r"\b[bru]{0,2}['\"]|['\"]|\bbytearray\(")
 _MARK = re.compile(r"(?:\{\{|%7B%7B)([\w-]+)(?:\}\}|%7D%7D)", re.IGNORECASE)
 
 
+# Between the parts of a multipart body.
+_BOUNDARY = "auth-conformance-0b1c2d3e4f"
 # How much of a page is read in search of the field that asks for a password.
 _READ = 200_000
 _PASSWORD_FIELD = re.compile(r"""<input\b[^>]*\btype\s*=\s*["']?password\b""", re.IGNORECASE)
@@ -177,6 +179,26 @@ class HttpRequest:
             body=urlencode(pairs).encode("ascii"),
             headers=(*self._without("content-type"), ("Content-Type", "application/x-www-form-urlencoded")),
         )
+
+    def with_parts(self, members: Mapping[str, Any], files: Collection[str] = ()) -> Self:
+        """The request with a multipart body, one part per member (RFC 7578).
+
+        A file is named after its value, and its content is every text that the form carries: what an object is
+        known by shows wherever the service shows the file.
+        """
+        texts = "\n".join(str(value) for value in members.values() if isinstance(value, str))
+        written = []
+        for name, value in members.items():
+            head = f'Content-Disposition: form-data; name="{name}"'
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            if name in files:
+                head += f'; filename="{text}.txt"\r\nContent-Type: text/plain'
+                text = texts or text
+            written.append(f"--{_BOUNDARY}\r\n{head}\r\n\r\n{text}\r\n")
+        body = "".join(written) + f"--{_BOUNDARY}--\r\n"
+        kind = ("Content-Type", f"multipart/form-data; boundary={_BOUNDARY}")
+        headers = (*self._without("content-type"), kind)
+        return replace(self, headers=headers, body=body.encode("utf-8", "surrogatepass"))
 
     def filled(self, values: Mapping[str, str]) -> Self:
         """The request with the marks `{{name}}` replaced, each as its place in the request spells values."""
