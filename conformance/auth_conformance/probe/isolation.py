@@ -298,7 +298,10 @@ class Isolation(Sharing):
                 continue
             owners = await self._below(operation, mine.owner, mine, "control: its owner at")
             own = await self._below(operation, theirs.owner, theirs, "control: b, of b's own, at")
-            if not owners.reply.ok or not own.reply.ok or owners.reply.text == own.reply.text:
+            if not owners.reply.ok or not own.reply.ok:
+                continue
+            if owners.reply.text == own.reply.text:
+                found += await self._answers_for_what_is_shut(operation, mine, theirs, owners)
                 continue
             tries = [await self._below(operation, theirs.owner, mine, how) for how in ("b at", "again: b at")]
             if all(item.reply.ok and item.reply.text == owners.reply.text for item in tries):
@@ -307,6 +310,30 @@ class Isolation(Sharing):
                 expected = Expectation("refused", about=tries[0].exchange.number)
                 found.append(Violation(operation.name, message, Severity.HIGH, proofs, expected))
         return found
+
+    async def _answers_for_what_is_shut(
+        self, operation: Operation, mine: Belonging, theirs: Belonging, owners: Answer
+    ) -> list[Violation]:
+        """Where nothing is below either object yet: B is answered at A's as A is, and refused where no object is."""
+        nowhere = await self.call(
+            operation,
+            theirs.owner,
+            label=f"control: b, where no object is, at {operation.name}",
+            role=Role.CONTROL,
+            values=self.at(self._absent_id(mine.identifier)),
+        )
+        if nowhere.status not in (400, 403, 404, 410):
+            return []
+        tries = [await self._below(operation, theirs.owner, mine, how) for how in ("b at", "again: b at")]
+        if not all(item.reply.ok and item.reply.text == owners.reply.text for item in tries):
+            return []
+        message = (
+            f"{operation.name} answers another user as it does the owner, who alone may see the object, and refuses "
+            "an id that nobody has: nobody looked whose the object is (nothing is there yet)."
+        )
+        proofs = (mine.made, owners.exchange, nowhere.exchange, *(item.exchange for item in tries))
+        expected = Expectation("refused", about=tries[0].exchange.number)
+        return [Violation(operation.name, message, Severity.MEDIUM, proofs, expected)]
 
     async def _below(
         self, operation: Operation, credential: Credential, belonging: Belonging, how: str

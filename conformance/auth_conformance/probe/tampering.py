@@ -205,6 +205,9 @@ class Tampering(Isolation):
                 return f"{write.label}: the owner could not look afterwards ({after.why or after.status})"
             difference = changed(before, after.status, after.reply.json)
             if difference is None:
+                appeared = None if turn or not attack.reply.ok else await self._appeared(write, made)
+                if appeared is not None:
+                    return appeared
                 return (
                     f"{write.label}: it had an effect once, then not"
                     if turn
@@ -218,6 +221,33 @@ class Tampering(Isolation):
         gone = last.reply.status in (404, 410)
         expected = Expectation("accepted" if gone else "refused", about=last.number if gone else 0)
         return Violation(write.operation.name, message, None, proof, expected)
+
+    async def _appeared(self, write: Write, made: list[Belonging]) -> Violation | None:
+        """What B adds below A's object by another operation: A reads one more there, twice, than before."""
+        look = next((item for item in self.target.reads() if item.path == write.operation.path), None)
+        if write.operation.method != "POST" or look is None or write.operation.path.count("{") == 0:
+            return None
+        proofs: list[Exchange] = []
+        for turn in ("", "again: "):
+            mine, theirs = await self._pair(write, made, anew=True)
+            views = []
+            for when in ("before", "after"):
+                if when == "after":
+                    attack = await self._perform(write, mine, theirs, turn, Role.ATTACK)
+                    proofs.append(attack.exchange)
+                label = f"control: what the owner reads there {when}"
+                values = self.at(mine.identifier)
+                views.append(await self.call(look, mine.owner, label=label, role=Role.CONTROL, values=values))
+            count = [len(flattened(view.reply.json)) if view.reply.ok else 0 for view in views]
+            if not count[0] < count[1]:
+                return None
+            proofs.append(views[1].exchange)
+        message = (
+            f"{write.operation.name} worked below another user's object ({write.label}): its owner reads "
+            f"at {look.name} what the other one put there."
+        )
+        expected = Expectation("refused", about=proofs[2].number)
+        return Violation(write.operation.name, message, None, tuple(proofs), expected)
 
     def _unharmed(self, write: Write, attack: Answer) -> str | None:
         if attack.judgement is not None:

@@ -28,10 +28,12 @@ def planner(  # noqa: C901 - a service is many handlers
     guarded: bool,
     trusting: bool = False,
     welcoming: bool = False,
+    guests: str = "",
 ) -> FastAPI:
     """Teams, and plans below them in an envelope. Unguarded, a plan is found by its id alone below one's own team.
 
     A `trusting` one takes whatever members a plan is made with, a `welcoming` one plans of anybody below any team.
+    Where there are `guests`, they are invited by who owns the team ("own"), or by anybody ("any").
     """
     app = FastAPI()
     teams: dict[str, dict[str, str]] = {}
@@ -88,7 +90,41 @@ def planner(  # noqa: C901 - a service is many handlers
         plan["title"] = body.title
         return {"ok": True, "result": plan}
 
+    if guests:
+        invited: dict[str, list[dict[str, str]]] = {}
+
+        def open_to(team: str, name: Caller) -> str:
+            return team if guests == "any" and team in teams else own_team(team, name)["id"]
+
+        Place = Annotated[str, Depends(open_to)]  # noqa: N806 - a type
+
+        @app.post("/teams/{team}/guests", status_code=201)  # noqa: FAST003 - the dependency takes it
+        def invite(body: Titled, place: Place) -> dict[str, str]:
+            made = {"id": secrets.token_hex(4), "title": body.title}
+            invited.setdefault(place, []).append(made)
+            return made
+
+        @app.get("/teams/{team}/guests")  # noqa: FAST003 - the dependency takes it
+        def list_guests(place: Place) -> dict[str, Any]:
+            return {"items": invited.get(place, []), "next": None}
+
     return app
+
+
+@pytest.mark.parametrize("guests", ["own", "any"])
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("AUZ101", "GET /teams/{team}/guests answers another user as it does the owner"),
+        ("AUZ102", "POST /teams/{team}/guests worked below another user's object"),
+    ],
+)
+def test_what_hangs_on_an_object_and_has_no_place_of_its_own_is_judged(
+    code: str, words: str, guests: str
+) -> None:
+    result = judged_as_found(code, planner(guarded=True, guests=guests))
+    assert result.name == ("passed" if guests == "own" else "failed"), said(result)
+    assert (words in result.verdict.reason) == (guests == "any")
 
 
 @pytest.mark.parametrize(
