@@ -212,9 +212,9 @@ class Provoking(Minting):
             style = "email" if "@" in self.account().username else "name"
             password = Secret(self.password())
             self.scene.recorder.redactor.learn(password)
-            request = login.request(styled(f"nobody{self.word(8)}", style), password)
+            operation, request = _where_asked(login, styled(f"nobody{self.word(8)}", style), password)
             refused = await self._hang(
-                f"a login of nobody at {login.operation.name}", "credential", login.operation, request=request
+                f"a login of nobody at {operation.name}", "credential", operation, request=request
             )
             # RFC 6749 §5.2: at a token endpoint wrong user credentials are 400 invalid_grant.
             # FastAPI's HTTPException puts what it is given into `detail`.
@@ -413,6 +413,15 @@ class Provoking(Minting):
 
 def _folder(operation: Operation) -> str:
     return operation.path.strip("/").partition("/")[0]
+
+
+def _where_asked(login: Login, name: str, password: Secret) -> tuple[Operation, HttpRequest]:
+    """The request that takes the password: of several steps the one that asks for it, with those before it."""
+    for place, step in enumerate(login.before):
+        if step.password_field and not login.password_field:
+            before = tuple(item.step(name, password) for item in login.before[:place])
+            return step.operation, replace(step.step(name, password).request, before=before)
+    return login.operation, login.request(name, password)
 
 
 def _is_token_endpoint(login: Login) -> bool:

@@ -15,7 +15,6 @@ from services.people import PEOPLE
 from auth_conformance.model import Failed, Passed, Severity
 
 MAILS: dict[str, str] = {}
-MAILBOX = {"mailbox": {"app": f"{__name__}:last_mail"}}
 Bearer = Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]
 NOBODY = HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
 
@@ -142,12 +141,12 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("auth_conformance.probe.knocking._SOON", 0.05)
 
 
-def judged(code: str, app: FastAPI) -> Any:
+def judged(code: str, app: FastAPI, mailbox: str = "last_mail") -> Any:
     people = {
         label: {"username": f"{name}@example.com", "password": {"env": f"PASSWORD_OF_{name}".upper()}}
         for label, name in zip("ab", PEOPLE, strict=True)
     }
-    return judged_as_found(code, app, accounts=people, **MAILBOX)
+    return judged_as_found(code, app, accounts=people, mailbox={"app": f"{__name__}:{mailbox}"})
 
 
 @pytest.mark.parametrize("code", ["CRD103", "CRD104", "CRD115"])
@@ -175,6 +174,17 @@ def test_a_reset_that_is_mailed_to_what_was_typed_is_a_finding() -> None:
     result = judged("CRD115", society(mails_as_typed=True))
     assert isinstance(result.verdict, Failed), said(result)
     assert result.severity is Severity.CRITICAL
+
+
+def folding_mail(address: str) -> str | None:
+    """A mailbox that looks for addresses as the service compares them."""
+    return MAILS.get(folded(address))
+
+
+def test_a_mailbox_that_folds_addresses_accuses_nobody() -> None:
+    result = judged("CRD115", society(), "folding_mail")
+    assert "mails the owner's token" not in result.verdict.reason, said(result)
+    assert any("gives the owner's messages" in note for note in result.verdict.notes), said(result)
 
 
 @pytest.mark.parametrize("believes", [True, False])

@@ -10,7 +10,7 @@ import pytest
 from checks.judging import said
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from services.people import PEOPLE
 
 from auth_conformance import catalog
@@ -28,8 +28,8 @@ class First(BaseModel):
 
 
 class Second(BaseModel):
-    ticket: str
-    code: str
+    ticket: str = Field(min_length=8)
+    code: str = Field(pattern=r"^\d{6}$")
 
 
 def posting_app(letters: Path, flaw: str = "") -> FastAPI:  # noqa: C901 - a whole service
@@ -108,6 +108,7 @@ def judged(
         ("TOK210", "", ""),
         ("TOK210", "opens", "the ticket of an unfinished login"),
         ("ERR107", "", ""),
+        ("ERR103", "", ""),
         ("CRD120", "", ""),
     ],
 )
