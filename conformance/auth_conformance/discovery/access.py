@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from auth_conformance.credentials import Carrier, Credential, Kind
-from auth_conformance.discovery.doors import Opening, carrier_from, carriers_for, doors, open_door
+from auth_conformance.discovery.doors import Guard, Opening, carrier_from, carriers_for, doors, open_door
 from auth_conformance.discovery.halfway import TOOK, halfway, mailed_step
 from auth_conformance.discovery.knowledge import ONE_VALUE
 from auth_conformance.discovery.names import mentions, names, rank
@@ -285,7 +285,12 @@ class Doorman:
         for group in (tokens, cookies):
             opening = (
                 await open_door(
-                    self._scout, self._known, group, owner=account.label, doors_only=_where_sent(reply)
+                    self._scout,
+                    self._known,
+                    group,
+                    owner=account.label,
+                    doors_only=_where_sent(reply),
+                    guard=self._guard(login, reply) if group is cookies else ((), ()),
                 )
                 if group
                 else None
@@ -303,6 +308,15 @@ class Doorman:
         ):
             found.append(self._unverified(login, reply, tokens[0], account))
         return found
+
+    def _guard(self, login: Login, reply: RawReply) -> Guard:
+        """What changes want beside the session that this reply opens: the CSRF token that it gave, where it did."""
+        place = csrf_place(reply)
+        if place is None:
+            return (), ()
+        header = declared_csrf_header(self._known) or csrf_header_for(place)
+        made = replace(login, csrf=place, csrf_header=header, cookie=login.cookie or "")
+        return made.protection(reply)
 
     def _see_one_value(self, login: Login, found: Sequence[Login], account: Account) -> None:
         """Keep that one answer hands the same value out as a token and as a session: it is at home in both places."""

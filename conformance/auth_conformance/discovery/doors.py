@@ -28,6 +28,10 @@ _TRIES = 40
 _SAYS_NOTHING = (404, 422)
 
 
+# Headers, and cookies.
+Guard = tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Opening:
     """What was issued, how it travels, and the operation that it opened."""
@@ -81,7 +85,8 @@ _FEW = 3
 
 
 def _reads_by_post(operation: Operation) -> bool:
-    last = operation.path.rstrip("/").rsplit("/", 1)[-1]
+    # Procedures may be named after what they belong to: `auth.whoami`, `users:list`.
+    last = operation.path.rstrip("/").rsplit("/", 1)[-1].replace(":", ".").rsplit(".", 1)[-1]
     first = plain(last).partition("_")[0]
     harmless = operation.protected and not operation.bodies and not dangerous(operation)
     return harmless and "{" not in operation.path and first in names("reading")
@@ -174,8 +179,12 @@ async def open_door(
     carriers: Iterable[Carrier] | None = None,
     owner: str = "a",
     doors_only: Sequence[Operation] = (),
+    guard: Guard = ((), ()),
 ) -> Opening | None:
-    """Try what was issued at protected operations until one lets it in. `carriers` narrows the places."""
+    """Try what was issued at protected operations until one lets it in. `carriers` narrows the places.
+
+    `guard` is what a POST carries beside a session: a CSRF header, and the cookie that it has to agree with.
+    """
     tries = 0
     opened = [operation for operation in known.opened if operation not in doors_only]
     candidates = list(dict.fromkeys(operation.name for operation in [*doors_only, *opened, *doors(known)]))
@@ -192,7 +201,8 @@ async def open_door(
                 if tries >= _TRIES:
                     return None
                 tries += 1
-                credential = Credential(carrier, Secret(item.value), owner)
+                beside = guard if item.cookie is not None and operation.method == "POST" else ((), ())
+                credential = Credential(carrier, Secret(item.value), owner, *beside)
                 reply = await scout.call(operation, f"{operation.name} with {carrier}", credential=credential)
                 if scout.let_in(reply, nobody):
                     if operation not in known.opened:

@@ -136,7 +136,7 @@ class Login:
         )
         if not isinstance(value, str) or not value:
             return None
-        companions, crumbs = self._protection(reply)
+        companions, crumbs = self.protection(reply)
         return Credential(self.carrier, Secret(value), owner, companions, crumbs, self._life(reply))
 
     def _life(self, reply: RawReply) -> float | None:
@@ -164,7 +164,7 @@ class Login:
         there = urlsplit(reply.header("location") or "").path
         return reply.status in (302, 303) and bool(there) and there not in own
 
-    def _protection(self, reply: RawReply) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
+    def protection(self, reply: RawReply) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
         """The CSRF header that goes with the session, and the cookie that it has to agree with."""
         source = reply if self.csrf_from is None or not reply.later else reply.later[-1]
         value = found_at(source, self.csrf) if self.csrf and self.cookie is not None else None
