@@ -85,11 +85,15 @@ _FEW = 3
 
 
 def _reads_by_post(operation: Operation) -> bool:
+    return operation.protected and not operation.bodies and named_reading(operation)
+
+
+def named_reading(operation: Operation) -> bool:
+    """Whether an operation on no thing of its path is named as one that reads, whatever its method is."""
     # Procedures may be named after what they belong to: `auth.whoami`, `users:list`.
     last = operation.path.rstrip("/").rsplit("/", 1)[-1].replace(":", ".").rsplit(".", 1)[-1]
     first = plain(last).partition("_")[0]
-    harmless = operation.protected and not operation.bodies and not dangerous(operation)
-    return harmless and "{" not in operation.path and first in names("reading")
+    return "{" not in operation.path and first in names("reading") and not dangerous(operation)
 
 
 def _caller_like(operation: Operation) -> int:

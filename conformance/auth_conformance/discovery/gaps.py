@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Kind
 from auth_conformance.discovery.belongings import left_alone
+from auth_conformance.discovery.doors import named_reading
 from auth_conformance.discovery.endings import wordless
 from auth_conformance.discovery.lifecycle import is_logout
 from auth_conformance.discovery.logins import attempts
 from auth_conformance.discovery.management import account_operations, changes_by_body, session_listings
-from auth_conformance.discovery.names import IN_PATH, avoided, likeness, mentions
+from auth_conformance.discovery.names import IN_PATH, avoided, likeness, mentions, names, plain, rank
 from auth_conformance.discovery.recovery import PASSWORDS
 from auth_conformance.discovery.registering import register_candidates
 from auth_conformance.discovery.schemas import fields
@@ -21,6 +22,7 @@ from auth_conformance.target import OF_ACCOUNTS
 
 if TYPE_CHECKING:
     from auth_conformance.discovery.knowledge import Knowledge
+    from auth_conformance.target import Operation
 
 _LINES = """
 witness
@@ -291,7 +293,7 @@ def _absent_flows(known: Knowledge) -> dict[Need, str]:
         found[Need.REGISTER] = f"{read}, and no operation takes a new name and password from strangers."
     if known.keys is None and not named("keys", IN_PATH):
         found[Need.KEY_MANAGEMENT] = f"{read}, and no operation is named like API keys."
-    if known.objects is None and not _collections(known):
+    if known.objects is None and not _collections(known) and _named_in_body(known) is None:
         found[Need.OBJECTS] = f"{read}, and no collection can be added to and read by id."
     if not known.logins and known.credentials and not attempts(known, random.Random(0)):
         found[Need.LOGIN] = f"{read}, and no operation takes a name and a password."
@@ -334,6 +336,12 @@ def _named_remedies(known: Knowledge) -> dict[Need, str]:
             f'[objects]  # not tried unasked, because of its name\ncreate = "{alone.create.name}"\n'
             f'read = "{alone.read.name}"\ntext_field = "{alone.text.pointer.lstrip("/")}"\nidentifier = "/id"\n'
         )
+    procedure = _named_in_body(known)
+    if known.objects is None and alone is None and procedure is not None:
+        found[Need.OBJECTS] = (
+            f"# {procedure.name} names an object in its body, which no [objects] can say:\n"
+            "# try by hand, with two accounts, what one of them does to the objects of the other\n"
+        )
     for operation in known.by_method("POST", "PUT"):
         needed = [
             item
@@ -371,6 +379,20 @@ def _absent_management(known: Knowledge, read: str) -> dict[Need, str]:
     if known.complete and not known.websockets:
         found[Need.WEBSOCKET] = "every route of the application was read, and none speaks WebSocket."
     return found
+
+
+def _named_in_body(known: Knowledge) -> Operation | None:
+    """A procedure that reads one thing, which its body names: there are objects, and no path leads to them."""
+    for operation in known.by_method("POST"):
+        needed = [item for schema in operation.bodies.values() for item in fields(schema) if item.required]
+        named = [
+            item
+            for item in needed
+            if rank(item.name, names("objects", "identifier")) is not None or plain(item.name).endswith("_id")
+        ]
+        if named and len(needed) == 1 and named_reading(operation):
+            return operation
+    return None
 
 
 def _collections(known: Knowledge) -> bool:

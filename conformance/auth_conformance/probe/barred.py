@@ -187,14 +187,14 @@ class Barred(Likeness, Throttling, Knocking):
             step = part.step(account.username, account.password or Secret(""))
             request = step.request.filled(values).with_cookies(cookies)
 
-            async def send(request: HttpRequest = request, name: str = part.operation.name) -> Answer:
+            async def ask(request: HttpRequest = request, name: str = part.operation.name) -> Answer:
                 return await self.send(request, label="the first step of a login", operation=name)
 
             if step.mailed:
-                answer, letter = await self.mailed(account, send)
+                answer, letter = await self.mailed(account, ask)
                 code = letter.token or ""
             else:
-                answer = await send()
+                answer = await ask()
             values |= step.read(answer.reply)
             cookies |= answer.reply.cookies
         for value in (*values.values(), code):

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import pytest
 from discovery_people import Store
-from fastapi import Depends, FastAPI, Form, HTTPException, Request, Response
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Cookie, Depends, FastAPI, Form, Header, HTTPException, Request, Response, Security
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
 from auth_conformance.discovery.lifecycle import is_logout
@@ -286,3 +286,50 @@ def test_a_session_cookie_is_renewed_by_another_cookie(learn: Any) -> None:
         "hd_refresh",
     )
     assert (refresh.token, refresh.refresh) == ("cookie hd_sid", "cookie hd_refresh")
+
+
+class OneNote(BaseModel):
+    id: int
+
+
+def procedures() -> FastAPI:
+    """A session cookie with a CSRF token beside it, and everything by POST, named after what it belongs to."""
+    app, store = FastAPI(), Store()
+
+    def caller(
+        sid: Annotated[str | None, Security(APIKeyCookie(name="sid", auto_error=False))],
+        crumb: Annotated[str | None, Cookie(alias="sid-csrf")] = None,
+        said: Annotated[str | None, Header(alias="X-CSRF-Token")] = None,
+    ) -> str:
+        name = store.owner(sid)
+        if name is None:
+            raise HTTPException(401, "no")
+        if crumb is None or crumb != said:
+            raise HTTPException(403, "no csrf token")
+        return name
+
+    Caller = Annotated[str, Depends(caller)]  # noqa: N806 - a type
+
+    @app.post("/rpc/auth.login")
+    def login(body: Entrance, response: Response) -> dict[str, bool]:
+        response.set_cookie("sid", store.log_in(body.user, body.passphrase), httponly=True)
+        response.set_cookie("sid-csrf", secrets.token_urlsafe(16))
+        return {"ok": True}
+
+    @app.post("/rpc/auth.whoami")
+    def whoami(name: Caller) -> dict[str, str]:
+        return {"login": name}
+
+    @app.post("/rpc/note.get")
+    def note(body: OneNote, name: Caller) -> dict[str, str]:
+        return {"text": f"note {body.id} of {name}"}
+
+    return app
+
+
+def test_who_does_everything_by_post_is_understood(learn: Any) -> None:
+    target = learn(procedures(), kind="url").target
+    assert target.witness is not None, target.facts
+    assert target.witness.operation.name == "POST /rpc/auth.whoami"
+    assert Need.OBJECTS not in target.absent, "what bodies name is there, and is not followed"
+    assert "POST /rpc/note.get names an object in its body" in target.remedies[Need.OBJECTS]
