@@ -239,7 +239,7 @@ def deletion(operation: Operation) -> Deletion:
     members = places(operation)
     password = next((item for item in members if _current([item]) is not None or _is_password(item)), None)
     user = next((item for item in members if item is not password and _is_user(item)), None)
-    form = _form(operation)
+    form = form_of(operation)
     agreed = {
         item.name: True
         for item in members

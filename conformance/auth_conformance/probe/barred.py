@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Exchange, Failed, Outcome, Passed, Role, Severity, Verdict, Violation
@@ -186,10 +187,8 @@ class Barred(Likeness, Throttling, Knocking):
         for part in login.before:
             step = part.step(account.username, account.password or Secret(""))
             request = step.request.filled(values).with_cookies(cookies)
-
-            async def ask(request: HttpRequest = request, name: str = part.operation.name) -> Answer:
-                return await self.send(request, label="the first step of a login", operation=name)
-
+            name = part.operation.name
+            ask = partial(self.send, request, label="the first step of a login", operation=name)
             if step.mailed:
                 answer, letter = await self.mailed(account, ask)
                 code = letter.token or ""
