@@ -56,7 +56,7 @@ class Credential:
 
     `companions` are further headers that must travel with it (a CSRF token beside a session cookie); one that is
     named `body NAME` is a member of the body instead. `crumbs` are further cookies, by name and value: they share
-    the one Cookie header. `lives` is how many seconds the reply that issued it gives it (RFC 6749 §5.1), if it says so.
+    the one Cookie header.
     """
 
     carrier: Carrier
@@ -64,7 +64,6 @@ class Credential:
     owner: str = ""
     companions: tuple[tuple[str, str], ...] = ()
     crumbs: tuple[tuple[str, str], ...] = ()
-    lives: float | None = field(default=None, compare=False)
 
     def with_value(self, text: str) -> Self:
         """The same carrier with another value: nobody's credential any more."""

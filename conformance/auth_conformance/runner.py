@@ -114,13 +114,13 @@ async def _decide(check: Check, probe: Probe) -> Verdict:
 
 
 async def _renewed(probe: Probe) -> bool:
-    """Whether a shared login was found dead, and forgotten, so that the next to ask logs in again."""
+    """Whether a login has ended under this check; a shared one is forgotten, so that the next to ask logs in again."""
     METER.set(None)
     try:
         async with within(LONGEST):
             asking = Probe(probe.scene, probe.rule)
             asking.borrowed = probe.borrowed
-            return await asking.forget_dead()
+            return await asking.forget_dead() or probe.ended <= SHORT
     except (Unclear, Missing, BudgetExceededError, TimeoutError):
         return False
 
@@ -132,11 +132,9 @@ async def _outlived(probe: Probe, verdict: Verdict) -> Verdict:
     if not isinstance(verdict, Inconclusive) or not await _renewed(probe):
         return verdict
     scene.outlived.add(code)
-    life = min((life for item in probe.borrowed.items() if (life := scene.life(*item))), default=SHORT)
-    if life >= SHORT:
+    if probe.ended > SHORT:
         return verdict
-    lives = f"tokens live for {life:g} s here"
-    why = f"{verdict.reason} Twice its login ended in the middle of this check: {lives}."
+    why = f"{verdict.reason} Twice a login ended in the middle of this check: tokens live for {probe.ended:g} s here."
     return replace(verdict, reason=why, remedy=_LONGER)
 
 

@@ -29,6 +29,7 @@ from auth_conformance.probe.above import (
 )
 from auth_conformance.probe.answers import Answer, Missing, Session, Unclear
 from auth_conformance.probe.knowing import Knowing
+from auth_conformance.probe.scene import Birth
 from auth_conformance.probe.sending import EVERY, LONGEST_BODY, LONGEST_HEADERS, hung_up
 from auth_conformance.probe.silent import unless_kept
 from auth_conformance.probe.welcome import welcome
@@ -87,11 +88,7 @@ class Core(Knowing):
         key = ("credential", wanted, owner)
         self.scene.forget_aged(key)
 
-        async def obtain() -> Credential:
-            self.scene.born[key] = time.monotonic(), time.time()
-            return await self._obtain(wanted, owner)
-
-        self.borrowed[key] = await self.scene.once(key, obtain)
+        self.borrowed[key] = await self.scene.once(key, lambda: self._obtain(wanted, owner))
         return self.scene.issued(self.borrowed[key])
 
     async def alive(self, kind: Kind | None = None, owner: str = "a") -> Credential:
@@ -161,6 +158,7 @@ class Core(Knowing):
         self, account: Account, kind: Kind | None = None, *, moved: float = 0.0, label: str = ""
     ) -> Session:
         """Log in and read what was issued. Raises Missing without a login, Unclear when it is refused."""
+        now = time.monotonic(), time.time()
         answer, login = await self.try_login(account, account.password, kind, moved=moved, label=label)
         credential = login.read(answer.reply, account.label)
         if credential is None:
@@ -168,6 +166,7 @@ class Core(Knowing):
             raise Unclear(
                 f"{login.operation.name} refused the right password of account {account.label!r} ({status})."
             )
+        self.scene.born[credential.value] = Birth(*now, login.life(answer.reply))
         refresh = login.read_refresh(answer.reply)
         for secret in (credential.value, refresh):
             if secret is not None:

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from auth_conformance.credentials import Credential, Jwt
 from auth_conformance.model import Exchange
@@ -33,6 +33,14 @@ class Crash:
     exchange: Exchange
     wire: bool = False
     moved: float = 0.0
+
+
+class Birth(NamedTuple):
+    """When a login gave a credential, by the monotonic and by the wall clock; and for how long, if it said so."""
+
+    since: float
+    at: float
+    lives: float | None = None
 
 
 @dataclass(slots=True)
@@ -98,8 +106,8 @@ class Scene:
     _about: dict[str, Scene] = field(default_factory=dict)
     # The checks whose shared login ended in the middle of them, twice.
     outlived: set[str] = field(default_factory=set)
-    # When each shared credential was obtained, by the monotonic clock and by the wall clock.
-    born: dict[object, tuple[float, float]] = field(default_factory=dict)
+    # When each login gave a credential.
+    born: dict[Secret, Birth] = field(default_factory=dict)
     _once: dict[object, asyncio.Future[Any]] = field(default_factory=dict)
     _shared_deadlines: dict[object, Deadline] = field(default_factory=dict)
 
@@ -153,28 +161,31 @@ class Scene:
         What a token says of its life is by the service's clock; how old it is, by ours.
         """
         shared = dict(self.shared_credentials()).get(key)
-        if shared is None or key not in self.born:
-            return
-        life = self.life(key, shared)
-        if life is not None and time.monotonic() - self.born[key][0] > life / 2:
-            del self.born[key]
+        if shared is not None and self.age(shared.value) > self.life(shared.value) / 2:
             self.forget(key)
 
     def forget_short(self) -> None:
         """Let the next to ask log in again where tokens live for seconds: it has a whole life before it then."""
         for key, shared in self.shared_credentials():
-            if (self.life(key, shared) or math.inf) <= SHORT:
-                self.born.pop(key, None)
+            if self.life(shared.value) <= SHORT:
                 self.forget(key)
 
-    def life(self, key: object, credential: Credential) -> float | None:
-        """How many seconds a shared token lives, from its beginning to its end, if it or what issued it says so."""
-        token, life = Jwt.parse(credential.value.reveal()), credential.lives
-        if token is not None and key in self.born:
-            start, end = token.claims.get("iat", self.born[key][1]), token.claims.get("exp")
-            if isinstance(start, int | float) and isinstance(end, int | float) and end > start:
-                life = float(end - start)
-        return life
+    def age(self, value: Secret) -> float:
+        """How many seconds ago a login gave this credential; 0 where none is known to have done so."""
+        born = self.born.get(value)
+        return 0.0 if born is None else time.monotonic() - born.since
+
+    def life(self, value: Secret) -> float:
+        """How many seconds a credential lives, by its own times or by what the login said; without end if unknown."""
+        born = self.born.get(value)
+        if born is None:
+            return math.inf
+        token = Jwt.parse(value.reveal())
+        claims = token.claims if token is not None else {}
+        start, end = claims.get("iat", born.at), claims.get("exp")
+        if isinstance(start, int | float) and isinstance(end, int | float) and end > start:
+            return float(end - start)
+        return math.inf if born.lives is None else born.lives
 
     def shared_credentials(self) -> list[tuple[object, Credential]]:
         """The credentials that checks share, each with the key under which it is kept."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import math
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
@@ -64,6 +65,8 @@ class Sending(Chance):
         self.notes: list[str] = []
         # The shared credentials that this check has used, by the key under which they are kept.
         self.borrowed: dict[object, Credential] = {}
+        # How many seconds a token lived that an honest request presented after its end.
+        self.ended = math.inf
 
     def another_address(self) -> str:
         """A loopback address that no other check calls from, and this one has not called from yet."""
@@ -146,7 +149,19 @@ class Sending(Chance):
             self.scene.crashes.append(Crash(label, request, exchange, raw_wire, moved))
         if sent.reply.status == 401:
             self.scene.refusals_seen.append(exchange)
+            self.ended = min(self.ended, math.inf if moved else self._over(request, role))
         return answer
+
+    def _over(self, request: HttpRequest, role: Role) -> float:
+        """How many seconds the credential of an honest request lived, if its life is over; else without end."""
+        words = " ".join(str(value) for _, value in (*request.headers, *request.query))
+        ended = (
+            self.scene.life(value)
+            for value in self.scene.born
+            # The times in tokens are whole seconds.
+            if self.scene.age(value) > self.scene.life(value) - 1 and value.reveal() in words
+        )
+        return math.inf if role is Role.ATTACK else min(ended, default=math.inf)
 
     async def _by_another_caller(
         self,

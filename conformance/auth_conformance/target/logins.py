@@ -137,9 +137,9 @@ class Login:
         if not isinstance(value, str) or not value:
             return None
         companions, crumbs = self.protection(reply)
-        return Credential(self.carrier, Secret(value), owner, companions, crumbs, self._life(reply))
+        return Credential(self.carrier, Secret(value), owner, companions, crumbs)
 
-    def _life(self, reply: RawReply) -> float | None:
+    def life(self, reply: RawReply) -> float | None:
         """How many seconds the reply gives the token: `expires_in` stands beside it (RFC 6749 §5.1)."""
         if self.token is None or not self.token.startswith("/"):
             return None

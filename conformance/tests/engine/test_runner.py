@@ -33,7 +33,7 @@ from auth_conformance.model import (
     Violation,
 )
 from auth_conformance.probe import Missing, Probe, Scene, Unclear
-from auth_conformance.probe.scene import Crash
+from auth_conformance.probe.scene import Birth, Crash
 from auth_conformance.runner import run_all, run_check
 from auth_conformance.sdk import Check
 from auth_conformance.secret import Secret
@@ -362,7 +362,7 @@ def test_a_shared_token_is_renewed_in_the_middle_of_its_life(claims: dict[str, i
             return issued
 
         await shared.once(key, make)
-        shared.born[key] = time.monotonic() - 11, now - 1
+        shared.born[issued.value] = Birth(time.monotonic() - 11, now - 1)
         shared.forget_aged(key)
         return bool(shared.shared_credentials())
 
