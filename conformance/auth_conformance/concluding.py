@@ -26,7 +26,7 @@ from auth_conformance.model import (
     Violation,
 )
 from auth_conformance.oracles.caches import by_cache
-from auth_conformance.probe import Scene, silent
+from auth_conformance.probe import Scene, crossed, silent
 from auth_conformance.probe.core import TRUST
 from auth_conformance.probe.infront import WHY
 from auth_conformance.sdk import Check
@@ -64,7 +64,13 @@ def concluded(
         verdict = replace(verdict, remedy=INSTALL_SERVER)
     if isinstance(verdict, Inconclusive) and not verdict.remedy:
         limit = _patience_for(verdict, seen, scene) if _met_a_limit(verdict, seen) else ""
-        filtered = TRUST if WHY in verdict.reason else _BEHIND if silent.WHY in verdict.reason else ""
+        filtered = (
+            TRUST
+            if WHY in verdict.reason
+            else _BEHIND
+            if silent.WHY in verdict.reason or crossed.WHY[1:] in verdict.reason
+            else ""
+        )
         verdict = replace(verdict, remedy=filtered or limit or _timeout_for(verdict, seen))
     if isinstance(verdict, Passed):
         verdict = replace(verdict, reason=_with_what_was_not_judged(verdict))

@@ -23,6 +23,7 @@ from auth_conformance.model import (
     Verdict,
 )
 from auth_conformance.probe import Missing, Probe, Scene, Unclear
+from auth_conformance.probe.crossed import uncrossed
 from auth_conformance.probe.scene import SHORT
 from auth_conformance.probe.shutout import REMEDY, shut_out
 from auth_conformance.sdk import Check
@@ -82,6 +83,7 @@ async def run_check(check: Check, scene: Scene, *, alone: bool = False) -> Resul
         verdict = await _outlived(probe, verdict)
     if isinstance(verdict, Inconclusive) and barred:
         verdict = replace(verdict, reason=f"{verdict.reason} {barred}", remedy=verdict.remedy or REMEDY)
+    verdict = await _uncrossed(probe, verdict)
     # What disrupts runs alone: no other check uses the account meanwhile. Nor does one that this check has disabled.
     undoes = rule.impact is Impact.DISRUPTS or any(code == rule.code for code, _ in scene.shut)
     if undoes and (told := await _given_back(scene, rule)):
@@ -148,6 +150,16 @@ async def _shut_out(scene: Scene, rule: Rule, verdict: Verdict) -> tuple[str, bo
             return await shut_out(Probe(scene, rule))
     except (Unclear, Missing, BudgetExceededError, TimeoutError):
         return "", False
+
+
+async def _uncrossed(probe: Probe, verdict: Verdict) -> Verdict:
+    """The verdict without what a cache by path alone has said in the service's place."""
+    METER.set(None)
+    try:
+        async with within(LONGEST):
+            return await uncrossed(probe, verdict)
+    except (BudgetExceededError, TimeoutError):
+        return verdict
 
 
 async def _given_back(scene: Scene, rule: Rule) -> list[str]:

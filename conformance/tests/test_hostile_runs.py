@@ -248,3 +248,28 @@ def test_a_cache_that_says_nothing_of_itself_is_not_taken_for_a_logout_that_ends
     assert run.results[0].name == "inconclusive", told(run)
     assert "a cache in front" in run.results[0].verdict.reason
     assert asked("remembers", "LIF101", flaw="logout_that_ends_nothing") == {"LIF101": "failed"}
+
+
+@pytest.mark.parametrize("flaw", ["", "foreign_object_readable"])
+def test_a_cache_that_gives_to_others_what_one_was_answered_is_named_as_that(flaw: str) -> None:
+    """It is a finding of its own (RFC 9111 §3.5), and says nothing of who is let in by the service."""
+    codes = ("AUZ101", "KEY101", "TOK102", "WEB108")
+    run = run_against(
+        LIARS["by_path"],
+        [catalog.load()[code] for code in codes],
+        flaw=find_flaw(flaw) if flaw else None,
+        hangs=False,
+    )
+    seen = {item.rule.code: item for item in run.results}
+    assert seen.pop("WEB108").name == "failed", told(run)
+    for item in seen.values():
+        assert item.name == "inconclusive", told(run)
+        assert "whoever asks for the same path next" in item.verdict.reason
+        assert "behind no cache" in getattr(item.verdict, "remedy", "")
+
+
+def test_a_cache_that_looks_at_no_query_is_not_taken_for_a_logout_that_ends_nothing() -> None:
+    run = run_against(LIARS["ignores_query"], [catalog.load()["LIF101"]], hangs=False)
+    assert run.results[0].name == "inconclusive", told(run)
+    assert "a cache in front" in run.results[0].verdict.reason
+    assert asked("ignores_query", "LIF101", flaw="logout_that_ends_nothing") == {"LIF101": "failed"}

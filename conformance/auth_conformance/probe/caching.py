@@ -19,6 +19,7 @@ from auth_conformance.model import (
 )
 from auth_conformance.oracles.browser import cache_fault, refusal_fault
 from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.crossed import WHY, crossed
 from auth_conformance.probe.objects import object_of
 from auth_conformance.probe.sessions import Sessions
 from auth_conformance.target import Operation
@@ -45,6 +46,10 @@ class Caching(Sessions):
 
     async def must_not_be_cached(self) -> Verdict:
         """Private answers forbid to be stored, and nobody gets them in the place of their owner."""
+        if proof := await crossed(self):
+            message = f"{proof[0].operation} is answered out of a cache by its path alone: {WHY}."
+            violation = Violation(proof[0].operation, message, Severity.CRITICAL, proof)
+            return Failed((violation,), proof, ("what the answers say to caches was not judged behind it",))
         live = await self.credential()
         baseline = await self.baseline(self.witness, live)
         await self.must_live(self.witness, live, baseline, "before")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from auth_conformance.probe.core import Core
 
 REMEDY = "# let what shuts addresses out spare this machine for the run"
+_BROKEN = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
 _SAID = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 
 
@@ -39,7 +40,8 @@ async def shut_out(probe: Core) -> tuple[str, bool]:
     ours = scene.caller
     # Who names no address gets that of the check, or the run's: asked is what the next check will ask from.
     ok, status, limited = await answered(ours)
-    if ok:
+    # Who is broken says so to everybody: nobody is shut out by a 500.
+    if ok or (status or 0) in _BROKEN:
         return "", False
     moved = False
     if probe.target.in_process or has_many_callers(probe.target.address):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from auth_conformance.probe.core import Core
 
 WHY = (
-    "a cache in front answers in the service's place: asked with a query that is new, "
+    "a cache in front answers in the service's place: asked in a way that is new, "
     "the service refuses this credential"
 )
 _JUDGEMENT = Judgement(Outcome.INTERCEPTED, WHY)
@@ -33,7 +33,7 @@ async def unless_kept(
     """The same answer, INTERCEPTED where a cache kept it for the holder of this credential.
 
     That the service refuses has to look as for a wrong credential, and the old answer has to come again. Once
-    seen, that is not asked again for this credential and path. At most three requests, which are the run's.
+    seen, that is not asked again for this credential and path. At most five requests, which are the run's.
     """
     refused, request = baseline.canonical, answer.request
     if request.method != "GET" or refused is None or answer.exchange.role is not Role.ATTACK:
@@ -59,10 +59,24 @@ async def unless_kept(
 
     asides: list[Exchange] = []
 
+    async def unknown(who: Credential, label: str) -> Answer | None:
+        """Asked with the same credential in other words: a cache that looks at no query knows that as little."""
+        other = _reworded(probe, who)
+        return None if other is None else await twin(f"{label}, asked in other words", other)
+
+    def says_no(told: Answer | None) -> bool:
+        return told is not None and told.rejected and told.status == refused.status
+
     async def ask() -> bool:
         new = await twin("the same, asked in a way that no cache knows", credential, ("_", probe.word(12)))
-        if not new.rejected or new.status != refused.status:
-            return False
+        if not says_no(new):
+            if not new.accepted or not says_no(await unknown(credential, "the same")):
+                return False
+            # Other words count where they let a living credential in.
+            living = await probe.credential(credential.carrier.kind)
+            known = await unknown(living, "a living credential")
+            if living.value == credential.value or known is None or not known.accepted:
+                return False
         wrong = await twin("a wrong credential, asked as before", probe.bland(credential))
         again = await twin("the same, asked as before", credential)
         return wrong.rejected and again.accepted
@@ -76,3 +90,17 @@ async def unless_kept(
     exchange = replace(answer.exchange, outcome=_JUDGEMENT.outcome)
     probe.evidence[:] = [exchange if item is answer.exchange else item for item in probe.evidence]
     return replace(answer, exchange=exchange, judgement=_JUDGEMENT)
+
+
+def _reworded(probe: Core, credential: Credential) -> Credential | None:
+    """The same credential in bytes that were hardly sent before; None where there are no others.
+
+    The case of a scheme's name means nothing (RFC 9110 §11.1), nor does one cookie more.
+    """
+    carrier = credential.carrier
+    if carrier.place == "header" and carrier.prefix:
+        letters = (probe.rng.choice((letter.lower(), letter.upper())) for letter in carrier.prefix)
+        return credential.moved_to(replace(carrier, prefix="".join(letters)))
+    if carrier.place == "cookie":
+        return replace(credential, crumbs=(*credential.crumbs, ("visited", probe.word(12))))
+    return None

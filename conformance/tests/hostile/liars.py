@@ -104,6 +104,28 @@ def remembers(app: App, requests: int = 6) -> App:
     return in_front_of(app, answer)
 
 
+def by_path(app: App, *, owned: bool = False) -> App:
+    """A cache that says nothing of itself and looks at no query: whoever asks for a path is given its first 200.
+
+    With `owned` at least the headers with the credentials must be the same.
+    """
+    kept: dict[tuple[Any, ...], Reply] = {}
+
+    async def answer(scope: Message, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        names = (b"authorization", b"cookie", b"x-api-key") if owned else ()
+        key = (scope["path"], *(headers.get(name) for name in names))
+        if scope["method"] != "GET" or key not in kept:
+            reply = await ask(app, scope, receive)
+            if scope["method"] != "GET" or reply.status != 200:
+                await reply.to(send)
+                return
+            kept[key] = reply
+        await kept[key].to(send)
+
+    return in_front_of(app, answer)
+
+
 def worker_down(app: App) -> App:
     """A load balancer with two workers, one of which is dead: every second request is a 502."""
     numbers = itertools.count(1)
@@ -179,6 +201,8 @@ LIARS: Mapping[str, Callable[[App], App]] = {
     "waf_json": partial(waf_on_words, page="json"),
     "knows_its_names": knows_its_names,
     "remembers": remembers,
+    "by_path": by_path,
+    "ignores_query": partial(by_path, owned=True),
     "worker_down": worker_down,
     "late": late,
     "restless": restless,
