@@ -15,6 +15,7 @@ from auth_conformance.probe.objects import object_of
 
 if TYPE_CHECKING:
     from auth_conformance.model import Exchange, Violation
+    from auth_conformance.target import Objects
 
 WHY = "a cache in front gives what one person was answered to whoever asks for the same path next"
 # Which check reports it.
@@ -23,13 +24,11 @@ CODE = "WEB108"
 
 async def crossed(probe: Core) -> tuple[Exchange, ...]:
     """What proves such a cache; nothing where there is none, or it cannot be seen. Asked once per run."""
-    asking = Core(probe.scene, probe.rule)
+    asking, objects = Core(probe.scene, probe.rule), probe.target.objects
 
     async def ask() -> tuple[Exchange, ...]:
         try:
-            found = (
-                await _by_objects(asking) if asking.target.objects is not None else await _by_names(asking)
-            )
+            found = await (_by_names(asking) if objects is None else _by_objects(asking, objects))
         except (Missing, Unclear):
             return ()
         return tuple(found)
@@ -37,9 +36,9 @@ async def crossed(probe: Core) -> tuple[Exchange, ...]:
     return await probe.scene.once("crossed answers", ask)
 
 
-async def _by_objects(probe: Core) -> list[Exchange]:
+async def _by_objects(probe: Core, objects: Objects) -> list[Exchange]:
     """A stranger is refused a new object of A, until A has read it. Twice."""
-    objects, live = probe.target.objects, await probe.credential()
+    live = await probe.credential()
     proofs: list[Exchange] = []
     for turn in ("", "again: "):
         mark = probe.canary()
