@@ -175,8 +175,8 @@ class Provoking(Minting):
         """Choose one protected GET below each first path segment that no witness stands for."""
         found: dict[str, Operation] = {_folder(item.operation): item.operation for item in self.witnesses}
         others = []
-        for operation in self.target.operations:
-            plain = operation.method == "GET" and operation.protected and "{" not in operation.path
+        for operation in self.target.reads():
+            plain = operation.protected and "{" not in operation.path
             if plain and operation.name not in {item.operation.name for item in self.witnesses}:
                 if _folder(operation) not in found:
                     others.append(operation)

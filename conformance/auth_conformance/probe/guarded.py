@@ -19,8 +19,8 @@ _MOST_UNNAMED = 10
 
 
 def plain_reads(target: Target) -> Iterator[Operation]:
-    """Operations that read and take no parameter in the path."""
-    return (item for item in target.operations if item.method == "GET" and "{" not in item.path)
+    """Operations that read, end no login and take no parameter in the path."""
+    return (item for item in target.reads() if "{" not in item.path)
 
 
 def privileged_reads(target: Target) -> Iterator[Operation]:

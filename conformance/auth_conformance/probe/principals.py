@@ -129,9 +129,8 @@ class Principals(Holdings):
         declared = self.target.policy.privileged_operations
         guarded = [
             operation
-            for operation in self.target.operations
-            if operation.method == "GET"
-            and "{" not in operation.path
+            for operation in self.target.reads()
+            if "{" not in operation.path
             and operation.name not in self.target.policy.public_operations
             and (operation.name in declared or role_word([operation.path, operation.operation_id]))
         ]

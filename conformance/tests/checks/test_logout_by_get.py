@@ -51,6 +51,7 @@ def create_app(refusal: int = 401) -> FastAPI:
 
     @app.post("/logout")
     @app.get("/signout")
+    @app.get("/admin/logout")
     def end(bearer: Bearer, name: Annotated[str, Depends(caller)]) -> Caller:
         del alive[bearer.credentials]
         return Caller(username=name)
@@ -59,7 +60,7 @@ def create_app(refusal: int = 401) -> FastAPI:
 
 
 def test_who_reads_around_does_not_end_the_login() -> None:
-    for code in ("DOC101", "DOC110", "AUZ106"):
+    for code in ("DOC101", "DOC110", "AUZ106", "AUZ109"):
         result = judged_as_found(code, create_app())
         assert result.name == "passed", said(result)
 
