@@ -248,6 +248,8 @@ class Recorder:
         for step in request.before:
             mailed = await self._last_letter(step)
             first = step.request if own is None else step.request.with_headers(("Cookie", own))
+            # A token may be bound to the address that fetched it.
+            first = replace(first, source=first.source or request.source)
             asked = first.filled(values).with_cookies(cookies)
             reply = await self._deliver(asked, transport, moved)
             values |= step.read(reply, asked.cookies) | await self._mailed(step, mailed, reply)
@@ -295,7 +297,14 @@ class Recorder:
         for one in (*reply.earlier, reply):
             cookies |= one.cookies
         return tuple(
-            [await self._deliver(item.with_cookies(cookies), transport, moved) for item in request.then]
+            [
+                await self._deliver(
+                    replace(item.with_cookies(cookies), source=item.source or request.source),
+                    transport,
+                    moved,
+                )
+                for item in request.then
+            ]
         )
 
     async def _deliver(

@@ -11,7 +11,7 @@ from auth_conformance.credentials import Jwt
 from auth_conformance.model import Role
 from auth_conformance.secret import Secret
 from auth_conformance.transports.derivation import derive, digest_of
-from auth_conformance.transports.message import HttpRequest, RawReply
+from auth_conformance.transports.message import HttpRequest, RawReply, Step
 from auth_conformance.transports.recorder import Recorder, _special
 from auth_conformance.transports.redaction import Redactor
 
@@ -170,3 +170,22 @@ def test_only_what_a_plain_client_cannot_send_is_said_to_be_raw(request_: HttpRe
     assert _special(request_, 0.0, other=True, own_wire=True) == special
     # Another process than the one that a test would talk to.
     assert _special(request_, 0.0, other=True, own_wire=False) == "raw wire"
+
+
+def test_what_comes_before_and_after_a_request_comes_from_its_address() -> None:
+    seen: list[tuple[str, str | None]] = []
+
+    class Noting(Echo):
+        async def send(self, request: HttpRequest) -> RawReply:
+            seen.append((request.path, request.source))
+            return await super().send(request)
+
+    request = HttpRequest(
+        "POST",
+        "/login",
+        source="127.0.0.9",
+        before=(Step(HttpRequest("GET", "/form")),),
+        then=(HttpRequest("GET", "/first-page"),),
+    )
+    asyncio.run(Recorder(Noting(), Redactor()).send(request, label="x"))
+    assert seen == [(path, "127.0.0.9") for path in ("/form", "/login", "/first-page")]
