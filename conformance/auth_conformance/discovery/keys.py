@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Carrier, Credential, Kind
@@ -22,7 +23,7 @@ from auth_conformance.discovery.names import (
     words,
 )
 from auth_conformance.discovery.sampling import sample, with_body
-from auth_conformance.discovery.schemas import fields, merged, type_of
+from auth_conformance.discovery.schemas import Field, fields, merged, type_of
 from auth_conformance.discovery.tokens import opaque
 from auth_conformance.model import Provenance
 from auth_conformance.oracles.advice import challenges_in
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from auth_conformance.transports.message import RawReply
 
 _MOST = 3
+# Bodies that one creation is tried with.
+_BODIES = 3
+_DAY = 86_400
 _KEY_WORDS = ("Bearer", "ApiKey", "Token")
 # A short value that is named like a key and may be one; a word is none.
 _SHORT = re.compile(r"(?=[^\s]*\d)[\w.~+/=-]{6,15}")
@@ -119,7 +123,10 @@ def _owner_parameter(operation: Operation) -> str | None:
 
 
 def _templates(scout: Scout, operation: Operation) -> list[dict[str, Any]]:
-    """A minimal body, and one that asks for every right that the schema lists."""
+    """A minimal body, one that asks for every right that the schema lists, and one with an end.
+
+    Services may demand an end by a rule that no document shows.
+    """
     schema = next(iter(operation.bodies.values()), {})
     made = sample(schema, scout.rng)
     least = made if isinstance(made, dict) else {}
@@ -129,7 +136,21 @@ def _templates(scout: Scout, operation: Operation) -> list[dict[str, Any]]:
         items = merged(plain["items"]) if isinstance(plain.get("items"), Mapping) else {}
         if type_of(plain) == "array" and isinstance(items.get("enum"), list):
             rights[str(name)] = items["enum"]
-    return [least, {**least, **rights}] if rights else [least]
+    ends = {item.pointer: end for item in fields(schema) if (end := _end(item)) is not None}
+    bodies = [least, {**least, **rights}, *({**least, pointer: end} for pointer, end in ends.items())]
+    return [body for number, body in enumerate(bodies) if body not in bodies[:number]][:_BODIES]
+
+
+def _end(item: Field) -> object | None:
+    """A value for an end of life: a day, or the moment a day from now; None for another member."""
+    if not mentions(item.name, names("expiry")) or "/" in item.pointer:
+        return None
+    if type_of(item.schema) == "integer":
+        day = 1 if "day" in item.name.lower() else 24 if "hour" in item.name.lower() else _DAY
+        return max(day, int(item.schema.get("minimum", day)))
+    if item.schema.get("format") == "date-time":
+        return (datetime.now(UTC) + timedelta(seconds=_DAY)).isoformat(timespec="seconds")
+    return None
 
 
 async def _try(
