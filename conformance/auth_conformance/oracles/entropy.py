@@ -30,8 +30,8 @@ FEWEST, MOST = 12, 40
 SHORTEST_WORD = 3
 # The parts of signed values: itsdangerous, cookie-signature and their kind.
 _SIGNATURES = {20, 32, 48, 64}
-# What stands before a signature: itsdangerous, cookie-signature and JWT; Django; Rails.
-_MARKS = (".", ":", "--")
+# What stands before a signature: itsdangerous, cookie-signature and JWT; Django; Rails; Tornado.
+_MARKS = (".", ":", "--", "|")
 _CLASSES = (string.digits, string.ascii_uppercase, string.ascii_lowercase)
 _RUN = re.compile(r"\d{10,19}")
 
@@ -89,7 +89,7 @@ def estimate(samples: Sequence[Sample]) -> Estimate:
 def _without_signature(value: str) -> str:
     """What stands before what may be a signature; "" where nothing may be one."""
     for mark in _MARKS:
-        body, found, last = value.rpartition(mark)
+        body, found, last = value.strip('"').rpartition(mark)
         if found and body and any(len(raw) in _SIGNATURES for _, raw in decoded(last)):
             return body
     return ""

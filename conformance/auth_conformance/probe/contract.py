@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from auth_conformance.model import Failed, Inconclusive, Need, Outcome, Passed, Role, Verdict, Violation
+from auth_conformance.model import (
+    Failed,
+    Inconclusive,
+    Need,
+    Outcome,
+    Passed,
+    Role,
+    Severity,
+    Verdict,
+    Violation,
+)
 from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.entry import classify
 from auth_conformance.oracles.normalise import members
@@ -15,7 +25,7 @@ from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.refusal import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from auth_conformance.credentials import Credential
     from auth_conformance.target import Account, Operation
@@ -169,9 +179,9 @@ class Contracts(Refusal):
                 return f"{name}, {item.label}: {status} once, then {again.status}"
             if by_cache(again.reply):
                 return f"{name}, {item.label}: a cache answered in the application's place (Age)"
-            proof = (answer.exchange, again.exchange, control.exchange)
-            message = f"{name} declares a credential and answers {status} to {item.label}."
-            return Violation(name, message, None, proof)
+            return self._open(
+                f"{name} declares a credential and answers {status} to {item.label}", (answer, again), control
+            )
         if 300 <= status < 400:
             sent_away = "redirect" in self.target.policy.refusals or await self._is_refused(answer)
             return None if sent_away else f"{name}, {item.label}: a redirect"
@@ -183,6 +193,18 @@ class Contracts(Refusal):
         if same and not (told_apart and await self._is_refused(answer)):
             return f"{name}: {status} with a credential and without, so that nothing is shown"
         return None
+
+    @staticmethod
+    def _open(message: str, answers: Sequence[Answer], control: Answer) -> Violation:
+        """What was declared to be shut and was open; a low one where callers are still told from strangers."""
+        proof = tuple(seen.exchange for seen in (*answers, control))
+        name = proof[0].operation
+        shown, granted = (members(seen.reply.shape) for seen in proof[-2:])
+        if shown < granted:
+            # A login that is optional, and described as demanded.
+            kept = ", ".join(sorted(granted - shown)[:3])
+            return Violation(name, f"{message}, without {kept}.", Severity.LOW, proof)
+        return Violation(name, f"{message}.", None, proof)
 
     async def _is_refused(self, answer: Answer) -> bool:
         """Whether strangers are answered here as they are at the witness."""

@@ -134,7 +134,8 @@ class Crashes(Refusal):
         attempts = self._hostile_attempts(live)
         answers = await self.together(self.witness, attempts, baseline, live)
         await self.must_live(self.witness, live, baseline, "after")
-        answered = [*answers, *await self._hostile_passwords()]
+        at_logins = await self._hostile_passwords()
+        answered = [*answers, *at_logins]
         wires = {attempt.label for attempt in attempts if attempt.wire}
         crashed = [
             _Seen(Crash(item.exchange.label, item.request, item.exchange, item.exchange.label in wires), item)
@@ -148,7 +149,9 @@ class Crashes(Refusal):
         crashed += await self._replayed_crashes(earlier, unsure)
         violations = await self._confirmed_crashes(crashed, live, baseline, unsure)
         lost = [answer.exchange.label for answer in answered if answer.outcome is Outcome.INTERCEPTED]
-        filtered = [answer for answer in answered if _by_a_filter(answer, baseline)]
+        filtered = [answer for answer in answers if _by_a_filter(answer, baseline)]
+        # A login may refuse in pages where the witness speaks JSON: here the filter has to be seen elsewhere.
+        filtered += [answer for answer in at_logins if answer.outcome is Outcome.INTERCEPTED]
         if filtered and not self.target.policy.trust_waf:
             first = filtered[0]
             unsure.append(

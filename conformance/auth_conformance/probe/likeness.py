@@ -99,12 +99,7 @@ class Likeness(Sessions):
             return Failed(tuple(violations), evidence, notes)
         if doubts or not compared:
             reason = doubts[0] if doubts else "Nothing could be compared."
-            return Inconclusive(
-                reason,
-                "rate = 1  # requests per second" if "limited" in reason else "",
-                evidence,
-                notes,
-            )
+            return Inconclusive(reason, "", evidence, notes)
         operations = ", ".join(dict.fromkeys(kind.operation for kind in kinds))
         reason = f"{compared} pairs at {operations} were alike in status, headers, cookies and body."
         return Passed(reason, evidence, notes)

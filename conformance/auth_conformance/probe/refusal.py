@@ -434,7 +434,7 @@ class Refusal(Core):
         if answer.outcome is Outcome.AMBIGUOUS:
             word = "redirect" if answer.status in range(300, 400) else "envelope"
             return f'[policy]\nrefusals = ["{word}"]  # if that is how this service refuses'
-        return "rate = 1  # requests per second" if answer.outcome is Outcome.THROTTLED else ""
+        return ""
 
     @staticmethod
     def _control_failed(control: Attempt, answer: Answer, *, is_twin: bool) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer
 from pydantic import BaseModel
 from services.people import PEOPLE
@@ -44,7 +44,8 @@ def create_app(  # noqa: C901, PLR0915 - a service is many handlers, and knobs a
     crash_on: str | None = None,
     crash_always: bool = False,
     split: bool = False,
-    painted_lock: bool = False,
+    painted_lock: bool | Literal["ajar"] = False,
+    page_refusals: bool = False,
     forgets_cookie: bool = False,
     logs: int | None = None,
     counts: int | None = None,
@@ -105,8 +106,10 @@ def create_app(  # noqa: C901, PLR0915 - a service is many handlers, and knobs a
         sessions[sid] = body.username
         return sid
 
-    @app.post("/login")
-    async def login(body: Credentials) -> dict[str, str]:
+    @app.post("/login", response_model=dict[str, str])
+    async def login(body: Credentials) -> Any:
+        if page_refusals and PEOPLE.get(body.username) != body.password:
+            return HTMLResponse("<!doctype html><title>Log in</title><p>Wrong.", 401, refuse().headers)
         return {"access_token": await log_in(body), "token_type": "bearer"}
 
     @app.post("/session")
@@ -134,8 +137,9 @@ def create_app(  # noqa: C901, PLR0915 - a service is many handlers, and knobs a
     if painted_lock:
 
         @app.get("/secret", openapi_extra={"security": [{"Token": []}]})
-        async def secret() -> dict[str, str]:
-            return {"secret": "none"}
+        async def secret(request: Request) -> dict[str, str]:
+            known = request.headers.get("authorization", "").removeprefix("Bearer ") in sessions
+            return {"secret": "none"} | ({"more": "some"} if known and painted_lock == "ajar" else {})
 
     def answer(status: int, headers: Any = None) -> JSONResponse:
         return JSONResponse({"error": CODES.get(status, "error"), "message": "No."}, status, headers)

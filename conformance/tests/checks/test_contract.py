@@ -2,6 +2,8 @@
 
 from checks.mixed_app import judged
 
+from auth_conformance.model import Severity
+
 
 def test_what_is_declared_is_enforced() -> None:
     result = judged("DOC101")
@@ -13,3 +15,9 @@ def test_a_lock_that_is_only_painted_on_is_found() -> None:
     result = judged("DOC101", painted_lock=True)
     assert result.name == "failed"
     assert "GET /secret declares a credential and answers 200 to no credential" in result.verdict.reason
+
+
+def test_a_login_that_is_optional_and_described_as_demanded_is_no_open_door() -> None:
+    result = judged("DOC101", painted_lock="ajar")
+    assert (result.name, result.severity) == ("failed", Severity.LOW)
+    assert "answers 200 to no credential, without more." in result.verdict.reason

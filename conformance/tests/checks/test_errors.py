@@ -51,6 +51,11 @@ def test_a_credential_that_crashes_the_service_fails(crash_on: str) -> None:
     assert "GET /me breaks on" in result.verdict.reason
 
 
+def test_a_login_may_refuse_in_pages_where_the_witness_speaks_json() -> None:
+    result = judged("ERR108", page_refusals=True)
+    assert result.name == "passed", result.verdict.reason
+
+
 class Turning:
     """Answers in earnest until it is turned and a few more requests have come, then only this."""
 

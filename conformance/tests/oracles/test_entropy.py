@@ -252,6 +252,15 @@ def test_a_place_that_belongs_to_the_time_and_to_chance_keeps_its_chance(seed: i
     assert estimate(samples(ksuid, 12)).weakness is None
 
 
+def test_what_a_bar_divides_from_its_signature_is_signed_also_in_quotes() -> None:
+    def signed(number: int, at: float) -> str:
+        return f'"2|1:0|10:{int(at)}|9:lab-login|44:{"c0" * 22}|{secrets.token_hex(32)}"'
+
+    made = samples(signed)
+    found = estimate([*made, *made[:5]])
+    assert found.weakness is None, found.words
+
+
 def test_signed_values_of_one_second_are_the_same_and_no_easier_to_guess() -> None:
     def signed(number: int, at: float) -> str:
         mark = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
