@@ -289,8 +289,9 @@ class Doorman:
                     self._known,
                     group,
                     owner=account.label,
-                    doors_only=_where_sent(reply),
+                    doors_only=_where_sent(self._known, login.operation.path, reply),
                     guard=self._guard(login, reply) if group is cookies else ((), ()),
+                    login=login.operation.path,
                 )
                 if group
                 else None
@@ -422,13 +423,13 @@ def _leaves(known: Knowledge, reply: RawReply) -> bool:
     return reply.status in _REDIRECTS and "//" in location and own_path(known, location) is None
 
 
-def _where_sent(reply: RawReply) -> list[Operation]:
-    """Where a login sends people afterwards: a page that is theirs, as like as not."""
-    location = reply.header("location") or ""
-    if reply.status not in (302, 303) or not location.startswith("/") or location.startswith("//"):
+def _where_sent(known: Knowledge, path: str, reply: RawReply) -> list[Operation]:
+    """Where the login at `path` sends people afterwards: a page that is theirs, as like as not."""
+    location = reply.header("location")
+    if reply.status not in (302, 303) or not location:
         return []
-    path = location.partition("?")[0].partition("#")[0]
-    return [Operation("GET", path, provenance=Provenance.OBSERVED)] if path != "/" else []
+    there = own_path(known, urljoin(path, location))
+    return [Operation("GET", there, provenance=Provenance.OBSERVED)] if there not in (None, "/") else []
 
 
 def declared_csrf_header(known: Knowledge) -> str:

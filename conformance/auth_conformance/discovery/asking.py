@@ -6,6 +6,7 @@ import asyncio
 import random
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from auth_conformance.discovery.sampling import build_request
 from auth_conformance.model import Role
@@ -178,5 +179,10 @@ class Scout:
 
 
 def mark(reply: RawReply, echo: str = "") -> tuple[int | None, str, str]:
-    """What makes two replies the same answer: status, media type, and structure or masked text."""
-    return reply.status, reply.media_type, digest(reply.text, (echo,))
+    """What makes two replies the same answer: status, media type, structure or masked text, and where it sends.
+
+    Redirects seldom have a text, and one to a login is another answer than one to the path with a prefix.
+    """
+    there = urlsplit(reply.header("location") or "").path
+    text = f"{there}\n{reply.text}" if there else reply.text
+    return reply.status, reply.media_type, digest(text, (echo,))

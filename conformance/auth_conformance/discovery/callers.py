@@ -61,6 +61,7 @@ async def find_witnesses(scout: Scout, known: Knowledge) -> None:
         return
     _say_policy(known, known.witness.operation)
     witness = known.witness.operation
+    _prove_login(known, credential, witness)
     folder = witness.path.rsplit("/", 1)[0] + "/"
 
     def unlike(item: Candidate) -> tuple[bool, bool, bool]:
@@ -74,6 +75,23 @@ async def find_witnesses(scout: Scout, known: Knowledge) -> None:
             known.second = await _verified(
                 scout, known, credential, item, "second protected operation", rounds=1
             )
+
+
+def _prove_login(known: Knowledge, credential: Credential, witness: Operation) -> None:
+    """A login whose token opened nothing so far, the document not being known yet, is no guess any more."""
+    for number, login in enumerate(known.logins):
+        if login.provenance is Provenance.GUESSED and login.carrier.kind is credential.carrier.kind:
+            known.logins[number] = replace(login, provenance=Provenance.OBSERVED)
+            known.facts = [
+                replace(
+                    fact,
+                    provenance=Provenance.OBSERVED,
+                    because=f"account {credential.owner} logged in, and the credential opened {witness.name}",
+                )
+                if fact.name == "login" and fact.value.startswith(f"{login.operation.name} (")
+                else fact
+                for fact in known.facts
+            ]
 
 
 def _say_policy(known: Knowledge, operation: Operation) -> None:
@@ -95,15 +113,21 @@ async def _candidates(scout: Scout, known: Knowledge, credential: Credential) ->
     found: list[Candidate] = []
     other = known.credential("b", (credential.carrier.kind,))
     by_name = {item.name: item for item in [*known.opened, *doors(known)]}
-    for name, operation in list(by_name.items())[:_MOST]:
+    asked = 0
+    for name, operation in by_name.items():
+        # A path that is only guessed counts when something is there.
+        asked += operation.provenance is not Provenance.GUESSED
+        if asked > _MOST:
+            break
         nobody = await stranger(scout, known, operation)
         if slashed(operation.path, nobody):
             operation = replace(operation, path=operation.path + "/")  # noqa: PLW2901 - that is its path
             nobody = await stranger(scout, known, operation)
         # To strangers it may not even exist: then the document says that it is there, and wants a credential.
         hidden = nobody.status == HTTPStatus.NOT_FOUND and operation.protected
-        if not shut(scout, nobody) and not hidden:
+        if not shut(scout, nobody, operation.path) and not hidden:
             continue
+        asked += operation.provenance is Provenance.GUESSED
         mine = await scout.call(operation, f"{name} as a", credential=credential)
         if not scout.let_in(mine, nobody):
             continue

@@ -15,7 +15,7 @@ from auth_conformance.secret import Secret
 from auth_conformance.target import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from auth_conformance.discovery.asking import Scout
     from auth_conformance.discovery.tokens import Issued
@@ -55,10 +55,29 @@ def carrier_from(text: str, *, key: bool = False) -> Carrier:
     return Carrier(kind, place, name, prefix)
 
 
-def doors(known: Knowledge) -> list[Operation]:
+def usual_paths(part: str, logins: Iterable[str]) -> list[str]:
+    """Usual paths of a part: below the folder of a login first, then below the folder above that, then as they are.
+
+    A service may stand below a prefix, and a version of its interface with it: `logins` are paths that are known.
+    """
+    listed, near, far = names(part, "paths"), list[str](), list[str]()
+    for path in logins:
+        folder = path.rstrip("/").rpartition("/")[0]
+        for below in filter(None, (folder, folder.rpartition("/")[0])):
+            last = f"/{below.rpartition('/')[2]}/"
+            for item in listed:
+                if item.startswith("/api"):
+                    far += [below + item] if below == folder and "api" not in below else []
+                elif not item.startswith(last):
+                    near.append(below + item)
+    return list(dict.fromkeys([*near, *listed, *far]))
+
+
+def doors(known: Knowledge, login: str = "") -> list[Operation]:
     """Operations without path parameters that read and may be protected, likeliest witness first.
 
     What reads is a GET; where the document protects few, a POST without a body whose name says that it reads.
+    Where no document says what there is, usual paths; `login` is the path of a login that is being tried.
     """
     found = [
         operation
@@ -76,7 +95,8 @@ def doors(known: Knowledge) -> list[Operation]:
         declared = [operation for operation in found if operation.protected]
         rest = [operation for operation in found if operation not in declared and operation not in named]
         return declared + named + rest
-    return [Operation("GET", path, provenance=Provenance.GUESSED) for path in names("witness", "paths")]
+    logins = [path for path in (login, *(item.operation.path for item in known.logins)) if path]
+    return [Operation("GET", path, provenance=Provenance.GUESSED) for path in usual_paths("witness", logins)]
 
 
 _NAMED = 3
@@ -120,11 +140,11 @@ def slashed(path: str, reply: RawReply) -> bool:
     return reply.status in (301, 302, 307, 308) and not path.endswith("/") and location.path == path + "/"
 
 
-def shut(scout: Scout, reply: RawReply) -> bool:
-    """Whether a stranger was refused: 401 and its kin, a redirect, or perhaps a 200 that says no."""
+def shut(scout: Scout, reply: RawReply, path: str = "") -> bool:
+    """Whether a stranger was refused at `path`: 401 and its kin, a redirect, or perhaps a 200 that says no."""
     if reply.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return True  # even where unknown paths get the same: some services ask who calls before they look
-    if not scout.exists(reply) or reply.status is None:
+    if not scout.exists(reply, path) or reply.status is None:
         return False
     return reply.status < HTTPStatus.INTERNAL_SERVER_ERROR and reply.status not in _SAYS_NOTHING
 
@@ -184,22 +204,16 @@ async def open_door(
     owner: str = "a",
     doors_only: Sequence[Operation] = (),
     guard: Guard = ((), ()),
+    login: str = "",
 ) -> Opening | None:
     """Try what was issued at protected operations until one lets it in. `carriers` narrows the places.
 
-    `guard` is what a POST carries beside a session: a CSRF header, and the cookie that it has to agree with.
+    `guard` is what a POST carries beside a session: a CSRF header, and the cookie that it has to agree with. `login`
+    is the path where it was issued.
     """
     tries = 0
-    opened = [operation for operation in known.opened if operation not in doors_only]
-    candidates = list(dict.fromkeys(operation.name for operation in [*doors_only, *opened, *doors(known)]))
-    for name in candidates[:_DOORS]:
-        operation = next(item for item in [*doors_only, *opened, *doors(known)] if item.name == name)
-        nobody = await stranger(scout, known, operation)
-        if slashed(operation.path, nobody):
-            operation = replace(operation, path=operation.path + "/")
-            nobody = await stranger(scout, known, operation)
-        if not shut(scout, nobody):
-            continue
+    first = [*doors_only, *[operation for operation in known.opened if operation not in doors_only]]
+    async for operation, nobody in _shut_doors(scout, known, [*first, *doors(known, login)]):
         for item in items:
             for carrier in list(carriers or carriers_for(known, item, operation)):
                 if tries >= _TRIES:
@@ -213,3 +227,27 @@ async def open_door(
                         known.opened.append(operation)
                     return Opening(item, carrier, operation)
     return None
+
+
+async def _shut_doors(
+    scout: Scout, known: Knowledge, operations: Iterable[Operation]
+) -> AsyncIterator[tuple[Operation, RawReply]]:
+    """The operations that refuse strangers, with what they say to them; each name once, and not too many."""
+    asked, names_seen = 0, set[str]()
+    for candidate in operations:
+        if candidate.name in names_seen:
+            continue
+        names_seen.add(candidate.name)
+        # A path that is only guessed counts when something is there.
+        guessed = candidate.provenance is Provenance.GUESSED
+        asked += not guessed
+        if asked > _DOORS:
+            return
+        operation = candidate
+        nobody = await stranger(scout, known, operation)
+        if slashed(operation.path, nobody):
+            operation = replace(operation, path=operation.path + "/")
+            nobody = await stranger(scout, known, operation)
+        if shut(scout, nobody, operation.path):
+            asked += guessed
+            yield operation, nobody

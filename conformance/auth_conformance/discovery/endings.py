@@ -38,6 +38,7 @@ async def find_unnamed_logout(scout: Scout, known: Knowledge, doorman: Doorman, 
             found = await log_out(scout, operation, credential, login.read_refresh(reply))
             if found is None:
                 continue
+            logout, _ = found
             over = await _is_over(scout, known, operation, credential)
             if not over and not _undoes(operation, login):
                 continue
@@ -46,7 +47,7 @@ async def find_unnamed_logout(scout: Scout, known: Knowledge, doorman: Doorman, 
             if fresh is None:
                 return  # the account is gone, or logins are limited: that was no logout for sure
             known.credentials[account.label, login.carrier.kind] = fresh
-            known.logouts.append(found)
+            known.logouts.append(logout)
             known.say(
                 "logout",
                 f"{operation.name} ends a {login.carrier.kind.value} login",

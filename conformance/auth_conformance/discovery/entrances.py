@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
@@ -94,10 +95,11 @@ async def _at(scout: Scout, known: Knowledge, path: str, username: str) -> tuple
     if wants_csrf(reply):
         frame = await protected(scout, known, frame) or frame
         reply = await _ask(scout, operation, "json", everything, frame)
-    forms = list(html_attempts(reply.text, path)) if "html" in reply.media_type else []
+    own = partial(own_path, known)
+    forms = list(html_attempts(reply.text, path, own)) if "html" in reply.media_type else []
     if not forms and (reply.status in _MISREAD or "html" in reply.media_type):
         page = (await scout.ask(HttpRequest("GET", path), f"look for a form at {path}")).reply
-        forms = list(html_attempts(page.text, path)) if page.ok and "html" in page.media_type else []
+        forms = list(html_attempts(page.text, path, own)) if page.ok and "html" in page.media_type else []
     if forms:
         return forms, True
     encoding = "json"

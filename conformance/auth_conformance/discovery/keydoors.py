@@ -82,7 +82,7 @@ async def find_key_witness(
 
 async def _takes(scout: Scout, known: Knowledge, operation: Operation, key: Credential) -> bool:
     nobody = await stranger(scout, known, operation)
-    if not shut(scout, nobody):
+    if not shut(scout, nobody, operation.path):
         return False
     reply = await scout.call(
         operation, f"{operation.name} with the new key", credential=key, role=Role.CONTROL

@@ -130,6 +130,7 @@ class Knowledge:
             self.operations.setdefault(operation.name, operation)
         self.carriers += [carrier for carrier in document.carriers if carrier not in self.carriers]
         self.cookie_scheme = self.cookie_scheme or document.cookie_scheme
+        self._name_what_was_used()
         self.token_paths += document.token_paths
         self.openid_urls += document.openid_urls
         self.grant_paths += document.grant_paths
@@ -142,6 +143,22 @@ class Knowledge:
                 Provenance.OPENAPI,
                 "neither a header, a query parameter nor a cookie carries it",
             )
+
+    def _name_what_was_used(self) -> None:
+        """What was seen to travel before a document could be read goes by the names of its schemes from now on."""
+
+        def named(carrier: Carrier) -> Carrier:
+            return replace(carrier, scheme=carrier.scheme or self.schemes_of(carrier))
+
+        self.logins = [replace(login, carrier=named(login.carrier)) for login in self.logins]
+        self.credentials = {
+            key: replace(credential, carrier=named(credential.carrier))
+            for key, credential in self.credentials.items()
+        }
+        used, self.used = self.used, []
+        self.carriers = [carrier for carrier in self.carriers if carrier not in used]
+        for carrier in used:
+            self.use(named(carrier))
 
     def operation(self, name: str, provenance: Provenance = Provenance.GUESSED) -> Operation:
         """The operation of that name, such as `GET /me`; built as it stands when the document has none."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Credential, Kind
 from auth_conformance.discovery.access import declared_csrf_header
-from auth_conformance.discovery.doors import slashed
+from auth_conformance.discovery.doors import slashed, usual_paths
 from auth_conformance.discovery.names import LAST_SEGMENT, avoided, likeness, mentions, names, rank
 from auth_conformance.discovery.providers import provider_logouts
 from auth_conformance.discovery.sampling import sample, with_body
 from auth_conformance.discovery.schemas import fields
 from auth_conformance.discovery.tokens import (
+    deletes_cookie,
     issued,
     live_cookies,
     names_csrf,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from auth_conformance.transports.message import RawReply
 
 _MOST = 6
+_SAID_YES = "called with a fresh credential, it answered with success"
 
 
 async def find_refresh(scout: Scout, known: Knowledge, doorman: Doorman) -> None:
@@ -137,7 +140,8 @@ def _refreshes(known: Knowledge, login: Login, cookie: str, *, claimed: bool) ->
     operations.sort(key=lambda operation: -likeness(operation, "refresh"))
     if not known.complete and not operations:
         operations = [
-            Operation("POST", path, provenance=Provenance.GUESSED) for path in names("refresh", "paths")
+            Operation("POST", path, provenance=Provenance.GUESSED)
+            for path in usual_paths("refresh", [login.operation.path])
         ]
     if login.template.get("grant_type") == "password" and not cookie:
         # One token endpoint for every grant (RFC 6749 §6).
@@ -236,14 +240,18 @@ async def find_logouts(scout: Scout, known: Knowledge, doorman: Doorman) -> None
             credential = login.read(reply, "a") if reply is not None else None
             if reply is None or credential is None:
                 return
-            found = await log_out(scout, operation, credential, login.read_refresh(reply))
-            if found is not None and await _ended(scout, known, found, credential):
-                known.logouts.append(found)
+            called = await log_out(scout, operation, credential, login.read_refresh(reply))
+            because = await _believed(scout, known, *called, credential) if called is not None else ""
+            if called is not None and because:
+                logout, provenance = called[0], Provenance.OBSERVED
+                if because != _SAID_YES:
+                    logout, provenance = replace(logout, provenance=Provenance.GUESSED), Provenance.GUESSED
+                known.logouts.append(logout)
                 known.say(
                     "logout",
                     f"{operation.name} ends a {login.carrier.kind.value} login",
-                    Provenance.OBSERVED,
-                    "called with a fresh credential, it answered with success",
+                    provenance,
+                    because,
                 )
                 break
     _guess_logouts(known)
@@ -319,15 +327,27 @@ def _is_revocation(operation: Operation) -> bool:
     )
 
 
-async def _ended(scout: Scout, known: Knowledge, logout: Logout, credential: Credential) -> bool:
-    """Whether a guessed logout ended something; one that the document names is believed for its answer."""
-    if logout.operation.provenance is not Provenance.GUESSED or known.witness is None:
-        return True
-    operation = known.witness.operation
-    reply = await scout.call(
-        operation, f"{operation.name} after {logout.operation.name}", credential=credential
-    )
-    return not scout.let_in(reply, known.strangers[operation.name])
+async def _believed(
+    scout: Scout, known: Knowledge, logout: Logout, reply: RawReply, credential: Credential
+) -> str:
+    """Why an operation that said yes is a logout; "" where nothing speaks for it but a guessed name.
+
+    One that the document names is believed for its answer. A guessed one has to end something; or it deletes the
+    session's cookie, or wants a login: many a logout does just that, and ends nothing.
+    """
+    operation = logout.operation
+    if operation.provenance is not Provenance.GUESSED or known.witness is None:
+        return _SAID_YES
+    witness = known.witness.operation
+    after = await scout.call(witness, f"{witness.name} after {operation.name}", credential=credential)
+    if not scout.let_in(after, known.strangers[witness.name]):
+        return _SAID_YES
+    if credential.carrier.place == "cookie" and deletes_cookie(reply, credential.carrier.name):
+        return "it deletes the session's cookie; the session lived on"
+    nobody = await scout.call(operation, f"{operation.name} without a credential")
+    if nobody.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return "it refuses strangers, and answered with success; the credential lived on"
+    return ""
 
 
 def refresh_member(operation: Operation) -> str | None:
@@ -341,8 +361,8 @@ def refresh_member(operation: Operation) -> str | None:
 
 async def log_out(
     scout: Scout, operation: Operation, credential: Credential, refresh: Secret | None
-) -> Logout | None:
-    """Call what may be a logout; return how it was called, None when it did not say yes."""
+) -> tuple[Logout, RawReply] | None:
+    """Call what may be a logout; return how it was called and its answer, None when it did not say yes."""
     logout = Logout(operation, credential.carrier.kind, refresh_member(operation), Provenance.OBSERVED)
     request = operation.request()
     for media, schema in list(operation.bodies.items())[:1]:
@@ -352,9 +372,9 @@ async def log_out(
         if body:
             request = with_body(request, media, body)
     reply = (await scout.insist(request, f"log out: {operation.name}", credential=credential)).reply
-    if not reply.granted or scout.is_fallback(reply) or slashed(operation.path, reply):
+    if not reply.granted or scout.is_fallback(reply, operation.path) or slashed(operation.path, reply):
         return None
-    return logout
+    return logout, reply
 
 
 def _guess_logouts(known: Knowledge) -> None:

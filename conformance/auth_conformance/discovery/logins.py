@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 from auth_conformance.credentials import Carrier, Kind
 from auth_conformance.discovery.names import IN_PATH, avoided, likeness, mentions, names, plain, rank
@@ -17,7 +19,7 @@ from auth_conformance.oracles.pointer import put
 from auth_conformance.target import Login, LoginStep, Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from auth_conformance.discovery.knowledge import Knowledge
 
@@ -242,8 +244,11 @@ _INPUT = re.compile(r"<input\b[^>]*>", re.IGNORECASE)
 _FORM = re.compile(r"<form\b[^>]*>.*?</form>", re.IGNORECASE | re.DOTALL)
 
 
-def html_attempts(page: str, path: str) -> Iterator[Attempt]:
-    """The login forms in an HTML page: field names and hidden values as a browser would send them."""
+def html_attempts(page: str, path: str, own: Callable[[str], str | None]) -> Iterator[Attempt]:
+    """The login forms in the HTML of the page at `path`: fields and hidden values as a browser would send them.
+
+    `own` gives the path below the target's address for the URL of an action, None for another host's.
+    """
     for form in _FORM.findall(page[:200_000]):
         head = attributes(form[: form.index(">") + 1])
         inputs = [attributes(tag) for tag in _INPUT.findall(form)]
@@ -257,8 +262,8 @@ def html_attempts(page: str, path: str) -> Iterator[Attempt]:
         ]
         if len(secret) != 1 or not texts or head.get("method", "get").lower() != "post":
             continue
-        action = head.get("action") or path
-        if not action.startswith("/") or action.startswith("//") or mentions(action, names("login", "avoid")):
+        action = own(urljoin(path, html.unescape(head.get("action") or path)))
+        if action is None or not action.startswith("/") or mentions(action, names("login", "avoid")):
             continue
         ranked = sorted(
             texts, key=lambda name: 99 if (place := rank(name, names("fields", "user"))) is None else place
@@ -275,5 +280,5 @@ def html_attempts(page: str, path: str) -> Iterator[Attempt]:
             takes=tuple((plain(name), f"input {name}") for name in fresh),
         )
         template = {**hidden, **{name: "{{" + plain(name) + "}}" for name in fresh}}
-        operation = Operation("POST", action.split("?")[0], provenance=Provenance.OBSERVED)
+        operation = Operation("POST", action, provenance=Provenance.OBSERVED)
         yield Attempt(operation, "form", ranked[0], secret[0], template, 5, (step,) if fresh else ())

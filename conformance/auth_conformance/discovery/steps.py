@@ -216,7 +216,7 @@ async def _include(scout: Scout, known: Knowledge, found: Found) -> None:
         simple = [item for item in document.operations if item.method == "GET" and "{" not in item.path][:2]
         replies = [await stranger(scout, known, item) for item in simple]
         if any(
-            shut(scout, reply) or scout.exists(reply, item.path)
+            shut(scout, reply, item.path) or scout.exists(reply, item.path)
             for reply, item in zip(replies, simple, strict=True)
         ):
             base = candidate

@@ -130,7 +130,9 @@ def csrf_place(reply: RawReply) -> str | None:
 def csrf_header_for(place: str) -> str:
     """The header that goes with a CSRF cookie of that name, as the frameworks have it."""
     name = place.partition(" ")[2].lower()
-    return {"xsrf-token": "X-XSRF-TOKEN", "csrftoken": "X-CSRFToken"}.get(name, "X-CSRF-Token")
+    return {"xsrf-token": "X-XSRF-TOKEN", "csrftoken": "X-CSRFToken", "_xsrf": "X-XSRFToken"}.get(
+        name, "X-CSRF-Token"
+    )
 
 
 def csrf_pointer(data: Any) -> str | None:
@@ -159,6 +161,12 @@ def live_cookies(reply: RawReply) -> list[SetCookie]:
     """The cookies that a reply sets and does not delete in the same breath."""
     found = [parse_set_cookie(line) for line in reply.header_lines("set-cookie")]
     return [cookie for cookie in found if cookie is not None and cookie.value and not _ended(cookie)]
+
+
+def deletes_cookie(reply: RawReply, name: str) -> bool:
+    """Whether a reply tells browsers to forget the cookie of that name."""
+    found = [parse_set_cookie(line) for line in reply.header_lines("set-cookie")]
+    return any(item is not None and item.name == name and (not item.value or _ended(item)) for item in found)
 
 
 def _ended(cookie: SetCookie) -> bool:

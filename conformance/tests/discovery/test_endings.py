@@ -1,12 +1,15 @@
 """What ends a login or an account without being called so: tried with an account of the run's own, and observed."""
 
+import secrets
 from typing import Annotated, Any
 
 import pytest
 from discovery_people import PASSWORDS, Store
-from fastapi import Depends, FastAPI, HTTPException
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
+
+from auth_conformance.model import Provenance
 
 Sent = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
 
@@ -96,3 +99,42 @@ def test_nothing_is_tried_with_an_account_of_somebody(learn: Any, store: Store) 
     lesson = learn(hotel(store, leave=("POST", "/stay/farewell"), sign_up=False), kind="url")
     assert lesson.target.logouts == ()
     assert not {"POST /stay/wave", "POST /stay/farewell"} & set(lesson.names())
+
+
+@pytest.mark.parametrize("forgets", ["the cookie", "nothing"])
+def test_a_hidden_logout_that_says_yes_and_ends_nothing_is_one(learn: Any, forgets: str) -> None:
+    app, alive = FastAPI(openapi_url=None), dict[str, str]()
+
+    def caller(request: Request) -> str:
+        token = request.cookies.get("sid") or request.headers.get("authorization", "").removeprefix("Bearer ")
+        if token not in alive:
+            raise HTTPException(401, "no")
+        return alive[token]
+
+    @app.post("/login")
+    def login(body: Guest, response: Response) -> dict[str, str]:
+        if PASSWORDS.get(body.username) != body.password:
+            raise HTTPException(401, "wrong")
+        token = secrets.token_urlsafe(24)
+        alive[token] = body.username
+        if forgets == "the cookie":
+            response.set_cookie("sid", token, httponly=True)
+            return {}
+        return {"access_token": token}
+
+    @app.get("/me")
+    def me(name: Annotated[str, Depends(caller)]) -> dict[str, str]:
+        return {"username": name}
+
+    @app.post("/logout")
+    def leave(request: Request, response: Response) -> dict[str, str]:
+        if forgets == "the cookie":
+            response.delete_cookie("sid")
+        else:
+            caller(request)
+        return {"message": "goodbye"}
+
+    target = learn(app, kind="url").target
+    assert [(item.operation.name, item.provenance) for item in target.logouts] == [
+        ("POST /logout", Provenance.GUESSED)
+    ]

@@ -21,7 +21,7 @@ from auth_conformance.credentials import Kind
 from auth_conformance.discovery import asking, discover
 from auth_conformance.discovery.locating import explained
 from auth_conformance.discovery.tokens import csrf_header_named, csrf_pointer
-from auth_conformance.model import Need
+from auth_conformance.model import Need, Provenance
 from auth_conformance.settings import ConfigurationError, load
 from auth_conformance.transports.http import HttpTransport
 from auth_conformance.transports.recorder import Recorder
@@ -372,6 +372,32 @@ def test_a_document_behind_the_login(learn: Any) -> None:
     target = learn(app, kind="url").target
     assert target.has_document
     assert Need.OPENAPI not in target.absent
+    # What opened a door before the document could be read is what the document calls so.
+    assert [carrier.scheme for carrier in target.carriers] == ["OAuth2PasswordBearer"]
+
+
+def test_a_login_is_proved_by_the_document_behind_it(learn: Any) -> None:
+    app, store = FastAPI(openapi_url=None), Store()
+    known_caller = bearer_of(store)
+
+    @app.post("/login")
+    def login(body: Credentials) -> dict[str, str]:
+        return {"access_token": store.log_in(body.username, body.password)}
+
+    @app.get("/staff/card")
+    def card(name: Annotated[str, known_caller]) -> dict[str, str]:
+        return {"username": name}
+
+    @app.get("/openapi.json")
+    def document(name: Annotated[str, known_caller]) -> dict[str, Any]:
+        return app.openapi()
+
+    target = learn(app, kind="url").target
+    assert target.witness is not None
+    assert target.witness.operation.name == "GET /staff/card"
+    assert target.logins[0].provenance is Provenance.OBSERVED
+    assert target.logins[0].carrier.scheme == "OAuth2PasswordBearer"
+    assert not [fact for fact in target.facts if fact.provenance is Provenance.GUESSED]
 
 
 def test_mounted_applications_and_foreign_servers(learn: Any) -> None:
@@ -707,7 +733,8 @@ def test_a_token_that_only_the_refusal_hands_over_opens_login_and_registration(l
     assert csrf_pointer({"token": "t" * 20}) is None
 
 
-def test_keys_are_made_used_and_revoked(learn: Any) -> None:
+@pytest.mark.parametrize("needed", ["scopes", "expires_at"])
+def test_keys_are_made_used_and_revoked(learn: Any, needed: str) -> None:
     app, store = FastAPI(), Store()
     keys: dict[str, str] = {}
     revoked: list[str] = []
@@ -733,8 +760,9 @@ def test_keys_are_made_used_and_revoked(learn: Any) -> None:
 
     @app.post("/developer/api-keys", status_code=201)
     def make(new: NewKey, name: Annotated[str, known_caller]) -> dict[str, Any]:
-        if not new.scopes:
-            raise HTTPException(422, "which scopes?")
+        # A rule that the schema does not show.
+        if not getattr(new, needed):
+            raise HTTPException(422, "something is missing")
         key = "acme_" + secrets.token_urlsafe(24)
         keys[key] = name
         return {"data": {"id": 17, "plaintext": key, "prefix": key[:8]}}
