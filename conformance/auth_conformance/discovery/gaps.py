@@ -365,7 +365,7 @@ def _absent_management(known: Knowledge, read: str) -> dict[Need, str]:
     found: dict[Need, str] = {}
     if known.users is None and not account_operations(known) and not changes_by_body(known):
         found[Need.USER_MANAGEMENT] = f"{read}, and no operation changes or deletes another account."
-    if known.sessions is None and not session_listings(known):
+    if known.sessions is None and not session_listings(known) and not _listed_by_post(known):
         found[Need.SESSION_LIST] = f"{read}, and no operation is named like a list of logins."
     operations = known.operations.values()
     if known.password_change is None and not any(mentions(item.path, PASSWORDS) for item in operations):
@@ -379,6 +379,16 @@ def _absent_management(known: Knowledge, read: str) -> dict[Need, str]:
     if known.complete and not known.websockets:
         found[Need.WEBSOCKET] = "every route of the application was read, and none speaks WebSocket."
     return found
+
+
+def _listed_by_post(known: Knowledge) -> bool:
+    """Whether a procedure is named like a list of logins: `POST /rpc/auth.sessions`."""
+    lasts = [
+        item.path.rstrip("/").rsplit("/", 1)[-1]
+        for item in known.by_method("POST")
+        if "{" not in item.path and not item.bodies and item.protected
+    ]
+    return any(mentions(last.replace(".", " "), names("sessions")) for last in lasts)
 
 
 def _named_in_body(known: Knowledge) -> Operation | None:

@@ -103,21 +103,20 @@ def unguessable(parameter: Parameter | None, rng: random.Random) -> str:
 
 
 def free_text(schema: Any) -> Field | None:
-    """The member of a body that takes free text."""
+    """The member of a body that takes free text; of a form that uploads, a file where it takes nothing else."""
+    files = file_members(schema) if isinstance(schema, Mapping) else frozenset[str]()
     found = [
         item
         for item in fields(schema)
         if item.schema.get("type") == "string"
+        and item.pointer not in files
         and not any(key in item.schema for key in ("enum", "const", "format", "pattern"))
         and int(item.schema.get("maxLength", 999)) >= _FREE
         and not mentions(
             item.name, ("url", "uri", "image", "color", "password", "token", "id", "email", "phone", "date")
         )
     ]
-    if not found and isinstance(schema, Mapping):
-        # An upload and nothing else: its text is the file's own.
-        files = file_members(schema)
-        found = [item for item in fields(schema) if item.pointer in files]
+    found = found or [item for item in fields(schema) if item.pointer in files]
     wanted = names("objects", "text")
     ranked = sorted(
         found,

@@ -29,7 +29,7 @@ from auth_conformance.probe.narrowing import Narrowing
 
 if TYPE_CHECKING:
     from auth_conformance.model import Exchange
-    from auth_conformance.target import KeyManagement
+    from auth_conformance.target import KeyManagement, Objects
 
 # So many single scopes are tried; a key whose only scope is managing keys is the one that matters.
 _READS = re.compile(r"\bread\b")
@@ -59,6 +59,7 @@ class KeyScopes(KeyAccounts, Narrowing):
         if keys is None:
             raise Missing("No operation that creates API keys is known.", self._remedy(Need.KEY_MANAGEMENT))
         login = await self.credential(self._login_kind())
+        self._of_other_kinds: list[Narrow] = []
         member = self.scopes_of_keys(keys)
         scopes = await self.scope_names(keys, member, login) if member is not None else []
         made: list[Answer] = []
@@ -84,7 +85,7 @@ class KeyScopes(KeyAccounts, Narrowing):
                 self.notes.append("not applicable: wider scopes (keys of this service have no scopes)")
             violations += await self._for_another(keys, member, narrow, made, doubts)
             tried.append("keys for another user")
-            beyond = await self._beyond_scope(narrow, doubts)
+            beyond = await self._beyond_scope([*narrow, *self._of_other_kinds], doubts)
             if beyond is not None:
                 violations += beyond
                 tried.append("changes beyond their scopes")
@@ -119,6 +120,7 @@ class KeyScopes(KeyAccounts, Narrowing):
             return keys
         for template in kinds_of_key(keys, member):
             kept = []
+            found: list[Narrow] = []
             for scope in scopes[:2]:
                 answer = await self.call(
                     keys.create,
@@ -127,11 +129,14 @@ class KeyScopes(KeyAccounts, Narrowing):
                     body=put(dict(template), member.name, member.written([scope])),
                 )
                 stated = member.stated(answer.reply.json)
-                kept.append(
-                    self.made_by(keys, answer, made) is not None and stated in (None, frozenset({scope}))
-                )
+                key = self.made_by(keys, answer, made)
+                kept.append(key is not None and stated in (None, frozenset({scope})))
+                if key is not None and stated is not None and len(stated) == 1:
+                    found.append(Narrow(next(iter(stated)), key, answer))
             if all(kept):
                 return replace(keys, template=template)
+            # A kind that has one scope whatever is asked for: it is as narrow, and may have rules of its own.
+            self._of_other_kinds += found[:1]
         return keys
 
     async def _narrow_keys(
@@ -364,7 +369,38 @@ class KeyScopes(KeyAccounts, Narrowing):
             if len(proof) == 2:
                 message = f"{objects.create.name} works with a key that has only {item.scope}."
                 return [Violation(objects.create.name, message, None, tuple(proof), Expectation("refused"))]
-        return []
+        return await self._deleted_by_reader(objects, others, doubts)
+
+    async def _deleted_by_reader(
+        self, objects: Objects, narrow: list[Narrow], doubts: list[str]
+    ) -> list[Violation]:
+        """A key that only reads, as its scope says, deletes no object of its owner's."""
+        reader = next((item for item in narrow if only_reads(item.scope)), None)
+        if reader is None or objects.delete is None:
+            return []
+        login = await self.credential(self._login_kind())
+        proof: list[Exchange] = []
+        for again in ("", "again: "):
+            label = f"{again}control: the owner's login creates an object"
+            body = dict(objects.template)
+            created = await self.call(objects.create, login, label=label, role=Role.CONTROL, body=body)
+            number = resolve(created.reply.json, objects.identifier)
+            if not created.reply.ok or number is None:
+                return []
+            place = self.at(str(number))
+            label = f"{again}delete it with a key that has only {reader.scope}"
+            gone = await self.call(
+                objects.delete, reader.credential, label=label, role=Role.ATTACK, values=place
+            )
+            self.unjudged(gone, doubts)
+            label = f"{again}control: the owner's login reads it"
+            seen = await self.call(objects.read, login, label=label, role=Role.CONTROL, values=place)
+            if seen.reply.ok or not gone.reply.ok:
+                await self.call(objects.delete, login, label="clean up: delete it", values=place)
+                return []
+            proof += [gone.exchange, seen.exchange]
+        message = f"{objects.delete.name} works with a key that has only {reader.scope}."
+        return [Violation(objects.delete.name, message, None, tuple(proof), Expectation("refused"))]
 
     async def _as_administrator_by_key(
         self, narrow: list[Narrow], tried: list[str], doubts: list[str]

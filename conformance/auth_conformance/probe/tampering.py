@@ -26,6 +26,8 @@ from auth_conformance.probe.isolation import Isolation
 from auth_conformance.probe.owning import Belonging
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from auth_conformance.target import Objects, Operation
     from auth_conformance.transports.message import HttpRequest
 
@@ -370,7 +372,20 @@ def plain_change(objects: Objects, operation: Operation, text: str) -> dict[str,
         for name, value in objects.template.items()
         if name in required or (operation.method == "PUT" and name in properties)
     }
-    return put(kept, objects.text_field, text)
+    return put(kept, _text_of(properties, objects.text_field), text)
+
+
+def _text_of(properties: Mapping[str, Any], known: str) -> str:
+    """The member of a change that takes the text: as at creation, or a text of its own where that is no member here."""
+    if known.lstrip("/").partition("/")[0] in (properties or {known: {}}):
+        return known
+    for name, schema in properties.items():
+        shapes = [schema, *(schema.get("anyOf") or ())] if isinstance(schema, dict) else []
+        if any(
+            item.get("type") == "string" and not item.keys() & {"format", "enum", "const"} for item in shapes
+        ):
+            return name
+    return known
 
 
 def _typed(identifier: str) -> str | int:

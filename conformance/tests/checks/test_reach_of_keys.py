@@ -21,18 +21,29 @@ class Person(BaseModel):
     password: str
 
 
+class Titled(BaseModel):
+    title: str
+
+
 class Wish(BaseModel):
     label: str
     kind: Literal["full", "limited"] = "full"
     scopes: list[str] = Field([], examples=[["plans:read", "plans:write"]])
 
 
-def studio(  # noqa: C901 - a service is many handlers
-    *, places: str = "own", trims: bool = True, lists: bool = True, limited: int = 0, kinds: str = ""
+def studio(  # noqa: C901, PLR0915 - a service is many handlers
+    *,
+    places: str = "own",
+    trims: bool = True,
+    lists: bool = True,
+    limited: int = 0,
+    kinds: str = "",
+    deletes: str = "",
 ) -> FastAPI:
     """Keys make keys. `places` is whose ("own" or "any"); `limited` is what they are answered, where they may not.
 
     With `kinds` one kind of key has all scopes whatever it asks for ("some"), or both have ("none" is limited).
+    There are plans where it is said who `deletes` them: keys that may write, or "any" key.
     """
     app = FastAPI()
     logins: dict[str, str] = {}
@@ -93,11 +104,41 @@ def studio(  # noqa: C901 - a service is many handlers
             raise HTTPException(404, "no key")
         del keys[found]
 
+    plans: dict[str, dict[str, str]] = {}
+
+    def allowed(who: tuple[str, dict[str, Any] | None], scope: str) -> str:
+        if who[1] is not None and scope not in who[1]["scopes"]:
+            raise HTTPException(403, "not with this key")
+        return who[0]
+
+    def plan_of(plan: str, name: str) -> dict[str, str]:
+        if plans.get(plan, {}).get("owner") != name:
+            raise HTTPException(404, "no plan")
+        return plans[plan]
+
+    if deletes:
+
+        @app.post("/plans", status_code=201)
+        def draw(body: Titled, who: Caller) -> dict[str, str]:
+            made = {"id": secrets.token_hex(6), "owner": allowed(who, "plans:write"), "title": body.title}
+            plans[made["id"]] = made
+            return made
+
+        @app.get("/plans/{plan}")
+        def look(plan: str, who: Caller) -> dict[str, str]:
+            return plan_of(plan, allowed(who, "plans:read"))
+
+        @app.delete("/plans/{plan}", status_code=204)
+        def tear_up(plan: str, who: Caller) -> None:
+            plan_of(plan, allowed(who, "plans:read" if deletes == "any" else "plans:write"))
+            del plans[plan]
+
     return app
 
 
-def test_keys_that_are_trimmed_unsaid_pass() -> None:
-    result = judged_as_found("KEY110", studio())
+@pytest.mark.parametrize("deletes", ["", "writing"])
+def test_keys_that_are_trimmed_unsaid_pass(deletes: str) -> None:
+    result = judged_as_found("KEY110", studio(deletes=deletes))
     assert result.name == "passed", said(result)
     labels = [item.label for item in result.verdict.evidence]
     assert "a key makes one at B's place" in labels
@@ -110,6 +151,7 @@ def test_keys_that_are_trimmed_unsaid_pass() -> None:
     [
         ({"trims": False}, "made a key with all scopes for a key that has only plans:read"),
         ({"trims": False, "kinds": "some"}, "made a key with all scopes for a key that has only plans:read"),
+        ({"deletes": "any"}, "DELETE /plans/{plan} works with a key that has only plans:read"),
         ({"places": "any"}, "POST /people/{username}/keys made a key of B for a key of A"),
     ],
 )

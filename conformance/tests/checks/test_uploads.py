@@ -7,6 +7,11 @@ import pytest
 from checks.desk import front_desk
 from checks.judging import judged_as_found, said
 from fastapi import Depends, FastAPI, File, HTTPException, Response, UploadFile
+from pydantic import BaseModel
+
+
+class Called(BaseModel):
+    called: str
 
 
 def archive(*, guarded: bool = True) -> FastAPI:
@@ -36,6 +41,12 @@ def archive(*, guarded: bool = True) -> FastAPI:
         found = scan_of(number, name, anybody=not guarded)
         return Response(found["content"], media_type="application/octet-stream")
 
+    @app.patch("/scans/{number}")
+    def rename(number: str, body: Called, name: Caller) -> dict[str, str]:
+        found = scan_of(number, name, anybody=not guarded)
+        found["called"] = body.called
+        return {"id": number, "called": body.called}
+
     @app.delete("/scans/{number}", status_code=204)
     def delete(number: str, name: Caller) -> None:
         scan_of(number, name, anybody=not guarded)
@@ -45,11 +56,17 @@ def archive(*, guarded: bool = True) -> FastAPI:
 
 
 @pytest.mark.parametrize(
-    ("code", "operation"), [("AUZ101", "GET /scans/{number}/content"), ("AUZ102", "DELETE /scans/{number}")]
+    ("code", "operations"),
+    [
+        ("AUZ101", ["GET /scans/{number}/content"]),
+        ("AUZ102", ["DELETE /scans/{number}", "PATCH /scans/{number}"]),
+    ],
 )
 @pytest.mark.parametrize("guarded", [True, False])
-def test_files_that_people_send_are_objects_of_theirs(code: str, operation: str, *, guarded: bool) -> None:
+def test_files_that_people_send_are_objects_of_theirs(
+    code: str, operations: list[str], *, guarded: bool
+) -> None:
     result = judged_as_found(code, archive(guarded=guarded))
     assert result.name == ("passed" if guarded else "failed"), said(result)
-    if not guarded:
-        assert operation in result.verdict.reason
+    found = [item.operation for item in getattr(result.verdict, "violations", ())]
+    assert sorted(found) == ([] if guarded else operations)

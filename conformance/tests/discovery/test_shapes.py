@@ -320,6 +320,10 @@ def procedures() -> FastAPI:
     def whoami(name: Caller) -> dict[str, str]:
         return {"login": name}
 
+    @app.post("/rpc/auth.sessions")
+    def sessions(name: Caller) -> list[dict[str, str]]:
+        return [{"whose": name}]
+
     @app.post("/rpc/note.get")
     def note(body: OneNote, name: Caller) -> dict[str, str]:
         return {"text": f"note {body.id} of {name}"}
@@ -331,5 +335,6 @@ def test_who_does_everything_by_post_is_understood(learn: Any) -> None:
     target = learn(procedures(), kind="url").target
     assert target.witness is not None, target.facts
     assert target.witness.operation.name == "POST /rpc/auth.whoami"
+    assert Need.SESSION_LIST not in target.absent
     assert Need.OBJECTS not in target.absent, "what bodies name is there, and is not followed"
     assert "POST /rpc/note.get names an object in its body" in target.remedies[Need.OBJECTS]

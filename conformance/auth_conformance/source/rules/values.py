@@ -62,6 +62,8 @@ def _compared(module: Module, node: ast.Compare) -> Iterator[Spot]:
         not isinstance(operator, (ast.Eq, ast.NotEq, ast.In, ast.NotIn))
         or _is_fixed(left)
         or _is_fixed(right)
+        or _is_name_of_field(module, left)
+        or _is_name_of_field(module, right)
     ):
         return
     if _in_query(module, node) or _is_column(module, left) or _is_column(module, right):
@@ -162,6 +164,29 @@ def _is_fixed(node: ast.expr) -> bool:
     if isinstance(node, ast.Attribute):
         owner = name_of(node.value)
         return owner[:1].isupper() and not owner.isupper() and node.attr.isupper()
+    return False
+
+
+# How a header or cookie is called, and no secret is (RFC 6265bis §4.1.3).
+_FIELD_NAME = re.compile(r"(?:__Host-|__Secure-|X-)[A-Za-z0-9_-]+", re.IGNORECASE)
+
+
+def _is_name_of_field(module: Module, node: ast.expr) -> bool:
+    """Whether a side is a constant of the module that names a header or cookie: `CSRF = "__Host-csrf"`."""
+    if not isinstance(node, ast.Name) or not node.id.isupper():
+        return False
+    for part in module.tree.body:
+        if not isinstance(part, ast.Assign):
+            continue
+        for target in part.targets:
+            pairs = (
+                zip(target.elts, part.value.elts, strict=False)
+                if isinstance(target, ast.Tuple) and isinstance(part.value, ast.Tuple)
+                else [(target, part.value)]
+            )
+            for name, value in pairs:
+                if name_of(name) == node.id and isinstance(value, ast.Constant):
+                    return isinstance(value.value, str) and _FIELD_NAME.fullmatch(value.value) is not None
     return False
 
 
