@@ -201,8 +201,11 @@ class Recorder:
                 )
             meter.used += 1
         async with self._alone_with_its_mail(request):
-            request, earlier = await self._prepared(request, transport, moved)
-            reply = await self._deliver(request, transport, moved, at_once=at_once)
+            request, earlier, ended = await self._prepared(request, transport, moved)
+            if ended is not None:
+                operation, reply = f"{request.method} {request.path}", ended
+            else:
+                reply = await self._deliver(request, transport, moved, at_once=at_once)
         if self.envelope is not None and reply.ok and self.envelope.says_no(reply.json):
             reply = replace(reply, soft=True)
         if earlier:
@@ -236,9 +239,11 @@ class Recorder:
 
     async def _prepared(
         self, request: HttpRequest, transport: Transport | None, moved: float
-    ) -> tuple[HttpRequest, tuple[RawReply, ...]]:
+    ) -> tuple[HttpRequest, tuple[RawReply, ...], RawReply | None]:
         """Send what has to come before, and return the request with everything that it takes from there.
 
+        Where a step that somebody's name or password goes to says no and gives nothing, its answer is the answer: the
+        step and its reply stand in the place of a request that could not be filled.
         These requests count for the run's budget, not for a check's: how people log in is not its choice.
         """
         values: dict[str, str] = {}
@@ -252,13 +257,17 @@ class Recorder:
             first = replace(first, source=first.source or request.source)
             asked = first.filled(values).with_cookies(cookies)
             reply = await self._deliver(asked, transport, moved)
-            values |= step.read(reply, asked.cookies) | await self._mailed(step, mailed, reply)
+            taken = step.read(reply, asked.cookies)
+            refused = reply.status is not None and reply.status >= _REFUSED_FROM
+            if refused and step.person and taken and not any(taken.values()) and asked.body is not None:
+                return asked, tuple(earlier), reply
+            values |= taken | await self._mailed(step, mailed, reply)
             cookies |= reply.cookies
             earlier.append(reply)
             for value in values.values():
                 if len(value) >= _SECRET_FROM:
                     self.redactor.learn(Secret(value))
-        return request.filled(values).with_cookies(cookies), tuple(earlier)
+        return request.filled(values).with_cookies(cookies), tuple(earlier), None
 
     def _alone_with_its_mail(self, request: HttpRequest) -> AbstractAsyncContextManager[object]:
         person = next((step.person for step in request.before if step.mailed), None)

@@ -36,7 +36,8 @@ def posting_app(letters: Path, flaw: str = "") -> FastAPI:  # noqa: C901 - a who
     """People log in in two steps; the code lies in the folder `letters`.
 
     `flaw`: `lives` is a logout that ends nothing, `any` a second step that takes any code, `opens` a ticket that is
-    worth as much as a token, `guesses` a code that any number of wrong ones leaves as it is.
+    worth as much as a token, `names` a first step that tells who is known.
+    `guesses` is a code that any number of wrong ones leaves as it is.
     """
     numbers = itertools.count(1)
     app = FastAPI()
@@ -45,7 +46,10 @@ def posting_app(letters: Path, flaw: str = "") -> FastAPI:  # noqa: C901 - a who
 
     @app.post("/auth/start")
     async def start(first: First) -> dict[str, str]:
-        if KNOWN.get(first.email.partition("@")[0]) != first.password:
+        known = KNOWN.get(first.email.partition("@")[0])
+        if flaw == "names" and known is None:
+            raise HTTPException(401, "nobody of that name", {"WWW-Authenticate": "Bearer"})
+        if known != first.password:
             raise NO
         ticket, code = secrets.token_urlsafe(24), f"{secrets.randbelow(10**6):06d}"
         waiting[ticket] = first.email, code
@@ -107,6 +111,8 @@ def judged(
         ("LIF101", "lives", "accepted all"),
         ("TOK210", "", ""),
         ("TOK210", "opens", "the ticket of an unfinished login"),
+        ("CRD109", "", ""),
+        ("CRD109", "names", "tells known names from unknown names"),
         ("ERR107", "", ""),
         ("ERR103", "", ""),
         ("CRD120", "", ""),
