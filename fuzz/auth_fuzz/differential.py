@@ -221,9 +221,11 @@ class Differential:
         try:
             await transport.start()
         except LifespanFailedError as error:
+            self.world.restarts = False
             entry.absent = f"the application does not start twice in one process ({error})"
             self.bridge.end()
             return
+        self.world.restarts = True
         alive = 0
         for person, credential, principal in before:
             answer = await self._look(credential, "after the restart")

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from auth_conformance.oracles.entry import Baseline
     from auth_conformance.probe import Answer
+    from auth_conformance.target import Target
     from auth_fuzz.bridge import Bridge
     from auth_fuzz.budget import Budget
     from auth_fuzz.ledger import Ledger
@@ -56,6 +57,13 @@ _NEEDS = {
     Kind.KEY: Need.API_KEY,
     Kind.COOKIE: Need.COOKIE,
     Kind.BASIC: Need.LOGIN,
+}
+# What is written where discovery has no line: a ready-made credential, or the login that gives one.
+_GIVEN = {
+    Kind.BEARER: '[accounts.a]\ntoken = { env = "A_TOKEN" }',
+    Kind.KEY: '[accounts.a]\nkey = { env = "A_KEY" }',
+    Kind.COOKIE: '[accounts.a]\ncookie = { env = "A_COOKIE" }',
+    Kind.BASIC: '[accounts.a]\nusername = "alice"\npassword = { env = "A_PASSWORD" }',
 }
 # A grammar passes when so many of its attacks were refused, and no sooner.
 LEAST_ATTACKS = 25
@@ -238,5 +246,17 @@ def search_grammar(  # noqa: PLR0917 - what every search takes
 ) -> None:
     """Search the grammar of a kind of credential. Blocks. Raises Missing where none is known."""
     if kind not in world.a.credentials:
-        raise Missing(f"no {kind.value} credential is known", world.target.remedies.get(_NEEDS[kind], ""))
+        raise missing(kind, world.target)
     GrammarSearch(world, ledger, bridge, seed=seed, budget=budget).run(kind, rule, GRAMMARS[kind, rule])
+
+
+def missing(kind: Kind, target: Target) -> Missing:
+    """Why there is no credential of that kind: the service has none, or a line would make one known."""
+    declared = any(carrier.kind is kind for carrier in target.carriers)
+    absent = target.absent.get(_NEEDS[kind], "")
+    if kind is Kind.BASIC and not declared and target.has_document:
+        absent = "no HTTP Basic is declared."
+    if absent:
+        return Missing(f"Not applicable: {absent}", applicable=False)
+    remedy = target.remedies.get(_NEEDS[kind]) or target.remedies.get(Need.LOGIN) or _GIVEN[kind]
+    return Missing(f"no {kind.value} credential is known", remedy)

@@ -35,6 +35,8 @@ class Entry:
     notes: list[str] = field(default_factory=list)
     absent: str = ""
     remedy: str = ""
+    # Whether what is absent could be there: a service that has no such thing is not asked for a line.
+    applicable: bool = True
     sample: list[Exchange] = field(default_factory=list)
     unreached: list[str] = field(default_factory=list)
     unit: str = "attack"
@@ -78,9 +80,10 @@ class Ledger:
         entry.remedy = entry.remedy or remedy
         entry.absent = f"no generated request of {operation} got past validation"
 
-    def absent(self, reason: str, remedy: str = "") -> None:
+    def absent(self, reason: str, remedy: str = "", *, applicable: bool = True) -> None:
         """Say why rules that decided nothing could not be tested."""
         for _, entry in self.entries.values():
+            entry.applicable = entry.applicable if entry.absent else applicable
             entry.absent = entry.absent or reason
             entry.remedy = entry.remedy or remedy
 
@@ -114,6 +117,8 @@ def _verdict(entry: Entry) -> Verdict:
         return Skipped(f"{UNREACHED}{'; '.join(entry.unreached)}", entry.remedy)
     if entry.tried:
         return Passed(_counted(entry.tried, entry.unit, entry.end), evidence, notes)
+    if not entry.applicable:
+        return Skipped(entry.absent, applicable=False)
     why = entry.absent.removeprefix("Not tested: ").rstrip(".") or "nothing of this kind was met"
     return Skipped(f"Not tested: {why}.", entry.remedy)
 

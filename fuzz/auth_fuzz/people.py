@@ -10,6 +10,7 @@ from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import Outcome
 from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.probe import Missing, Unclear
+from auth_conformance.probe.mailing import Mailing
 from auth_conformance.probe.narrowing import Narrowing
 from auth_conformance.probe.rotation import Rotation
 from auth_conformance.probe.volleys import Volleys
@@ -60,7 +61,7 @@ class Person:
         return ordered[0][1] if ordered else None
 
 
-class Searcher(Volleys, Rotation, Narrowing):
+class Searcher(Volleys, Rotation, Narrowing, Mailing):
     """Sends for a search. In process it moves the clock on instead of sitting out a `Retry-After`."""
 
     skipped: float = 0.0

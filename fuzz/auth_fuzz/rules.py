@@ -274,6 +274,19 @@ RACE = _rule(
     needs=(Need.WITNESS, Need.LOGIN),
     impact=Impact.DISRUPTS,
 )
+UNCONFIRMED = _rule(
+    "FUZ305",
+    "unconfirmed-account-opens",
+    "Account opens before its address is confirmed",
+    Severity.MEDIUM,
+    requirement="Where a new account has to confirm its address first, nothing may open it before, by any door.",
+    why="Who need not read the mail can hold an account under somebody else's address.",
+    how=_STORY,
+    fix="Ask for the confirmation where every login and every reset ends, and bind its token to the account's id.",
+    references=(ASVS("6.3.4"), CWE(288)),
+    needs=(Need.WITNESS, Need.LOGIN, Need.REGISTER, Need.VERIFY, Need.MAILBOX),
+    impact=Impact.DISRUPTS,
+)
 SCHEMES = _rule(
     "FUZ401",
     "schemes-disagree",
@@ -336,6 +349,7 @@ RULES = (
     KILLED,
     MISTAKEN,
     RACE,
+    UNCONFIRMED,
     SCHEMES,
     SERVER,
     RESTART,

@@ -32,6 +32,7 @@ OPERATIONS = 1.0
 GRAMMAR = 0.12
 LIFECYCLE = 0.8
 DIFFERENTIAL = 0.3
+RESTARTS = 0.15
 
 # No search may take more than this share of the run's seconds when others have used up its own.
 LEAST_SHARE = 0.05
@@ -61,8 +62,8 @@ class Part:
 
 def names(operations: Iterable[str]) -> list[str]:
     """The names of the parts of a run against a service with these operations, in the order of the run."""
-    first, last = _machines()[:-1], _machines()[-1]
-    return [*(part.name for part in first), *operations, last.name]
+    machines = [part.name for part in _machines()]
+    return [*machines[:-_LAST], *operations, *machines[-_LAST:]]
 
 
 async def fuzz(
@@ -165,7 +166,12 @@ async def _one(  # noqa: PLR0917 - the parts of one step
         with tidy():
             await part.search(world, ledger, bridge, budget, seed)
     except (Missing, Unclear) as conclusion:
-        ledger.absent(getattr(conclusion.verdict, "reason", ""), getattr(conclusion.verdict, "remedy", ""))
+        verdict = conclusion.verdict
+        ledger.absent(
+            getattr(verdict, "reason", ""),
+            getattr(verdict, "remedy", ""),
+            applicable=getattr(verdict, "applicable", True),
+        )
     except (HaltedError, BudgetExceededError) as stopped:
         ledger.absent(f"stopped: {stopped}")
     except Exception as error:  # noqa: BLE001 - our bug must never read as the target's fault
@@ -205,9 +211,13 @@ def _parts(world: World) -> list[Part]:
     chosen, _ = world.plan()
     machines = _machines()
     share = OPERATIONS / max(len(chosen), 1)
-    # Each operation costs at least a moment, so that many of them would leave nothing for the machines. The
-    # restart, which an application may not survive, is last.
-    return [*machines[:-1], *(_operation_part(operation, share) for operation in chosen), machines[-1]]
+    # Each operation costs at least a moment, so that many of them would leave nothing for the machines. Restarts,
+    # which an application may not survive, are last.
+    return [
+        *machines[:-_LAST],
+        *(_operation_part(operation, share) for operation in chosen),
+        *machines[-_LAST:],
+    ]
 
 
 def _operation_part(operation: Operation, weight: float) -> Part:
@@ -241,7 +251,10 @@ def _grammar_part(kind: Kind, rule: Rule, name: str) -> Part:
     return Part(f"grammar of {name}", (rule, rules.CRASH), GRAMMAR, search, least=1.0)
 
 
-STORY_RULES = (rules.ZOMBIE, rules.KILLED, rules.MISTAKEN, rules.RACE)
+STORY_RULES = (rules.ZOMBIE, rules.KILLED, rules.MISTAKEN, rules.RACE, rules.UNCONFIRMED)
+RESTART_RULES = (*STORY_RULES, rules.RESTART)
+# So many machines come after the operations.
+_LAST = 2
 
 
 async def _lifecycle(world: World, ledger: Ledger, bridge: Bridge, budget: Budget, seed: int) -> None:
@@ -251,6 +264,21 @@ async def _lifecycle(world: World, ledger: Ledger, bridge: Bridge, budget: Budge
         world, ledger, bridge, seed=seed, examples=budget.examples, shrinking=budget.shrinking
     )
     await in_thread(lambda: search.run(STORY_RULES), bridge)
+
+
+async def _restarts(world: World, ledger: Ledger, bridge: Bridge, budget: Budget, seed: int) -> None:
+    from auth_fuzz.stories.search import LifecycleSearch
+
+    search = LifecycleSearch(
+        world,
+        ledger,
+        bridge,
+        seed=seed,
+        examples=budget.examples,
+        shrinking=budget.shrinking,
+        restarting=True,
+    )
+    await in_thread(lambda: search.run(RESTART_RULES), bridge)
 
 
 async def _differential(world: World, ledger: Ledger, bridge: Bridge, budget: Budget, seed: int) -> None:
@@ -267,4 +295,5 @@ def _machines() -> list[Part]:
         _grammar_part(Kind.BASIC, rules.HEADER, "basic credentials"),
         Part("lifecycle", STORY_RULES, LIFECYCLE, _lifecycle, least=2.0),
         Part("differential", DIFFERENTIAL_RULES, DIFFERENTIAL, _differential, least=3.0),
+        Part("restarts", RESTART_RULES, RESTARTS, _restarts, least=2.0),
     ]

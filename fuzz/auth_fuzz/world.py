@@ -20,6 +20,7 @@ from auth_fuzz.things import Thing, Things, id_of, places
 if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
     from auth_conformance.target import Operation
+    from auth_fuzz.stories.model import Habits
 
 _WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 # Words of operations that end what the search works with; the machine plays them, on users of its own.
@@ -52,6 +53,9 @@ class World:
         self.things = Things(self.searcher)
         self.rights = Rights(self.searcher)
         self.wardrobe = Wardrobe(self.target, random.Random(f"{seed}:dressings"))
+        # Whether the application starts twice in this process, and what the stories learned; None until it is tried.
+        self.restarts: bool | None = None
+        self.habits: Habits | None = None
         self._open_witness = False
         self._victim: str | None = None
         self.exercised = self._flows()

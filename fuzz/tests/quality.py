@@ -23,7 +23,7 @@ WHOLE = os.environ.get("FUZZ_MATRIX") == "whole"
 OWN = Path(__file__).parent / "flaws"
 # Within so many requests of searching each flaw must be found, by folder. How long that takes is this machine's
 # business: the seconds only end what hangs.
-REQUESTS = {"grammars": 250, "operations": 150, "lifecycle": 1200, "differential": 300}
+REQUESTS = {"grammars": 250, "operations": 150, "lifecycle": 1500, "differential": 300, "restarts": 600}
 SECONDS = 600.0
 TOKENS, KEYS, COOKIES = (f"grammar of {kind} credentials" for kind in ("bearer", "key", "cookie"))
 # Flaws of the kill tests that the search must find, too: file, number, code, search.
@@ -42,7 +42,9 @@ KNOWN = (
     ("lifecycle/stale_role", 1, "FUZ303", "lifecycle"),
     ("lifecycle/revoked_key_alive", 1, "FUZ301", "differential"),
     ("lifecycle/recycled_identity", 1, "FUZ301 FUZ303", "lifecycle"),
+    ("lifecycle/recycled_identity", 2, "FUZ301 FUZ303", "lifecycle"),
     ("lifecycle/credential_of_ended_account", 1, "FUZ301", "lifecycle"),
+    ("lifecycle/credential_of_ended_account", 3, "FUZ301", "lifecycle"),
     ("lifecycle/credential_of_ended_account", 4, "FUZ301", "lifecycle"),
     ("lifecycle/double_spent_token", 1, "FUZ304", "lifecycle"),
 )
@@ -99,7 +101,13 @@ def found(case: Case, seed: int) -> Outcome:
     return searched(seed, Budget(SECONDS, case.requests, shrinking=60), case, [case.search])
 
 
-def searched(seed: int, budget: Budget, case: Case | None = None, only: list[str] | None = None) -> Outcome:
+def searched(
+    seed: int,
+    budget: Budget,
+    case: Case | None = None,
+    only: list[str] | None = None,
+    environment: dict[str, str] | None = None,
+) -> Outcome:
     """Search the reference app with that flaw (none: the clean one); `only` names the searches (none: all)."""
 
     async def search(app: object, settings: object) -> Outcome:
@@ -119,5 +127,8 @@ def searched(seed: int, budget: Budget, case: Case | None = None, only: list[str
             )
             return Outcome(hit, tuple(seen), time.monotonic() - began, door.scene.recorder.sent - before)
 
-    with bundled(flaw=case.flaw if case else None, extra=FAST_HASHING) as (app, settings):
+    with bundled(flaw=case.flaw if case else None, extra={**FAST_HASHING, **(environment or {})}) as (
+        app,
+        settings,
+    ):
         return run_to_end(search(app, settings))

@@ -1,6 +1,7 @@
 """The reference model by itself: what must be alive, dead, or may be either; and which moves are really played."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ from hypothesis import strategies as st
 from quality import SECONDS, searched
 
 from auth_fuzz import Budget
-from auth_fuzz.stories.acts import AFTER
-from auth_fuzz.stories.model import Book, Habits, Holding, Life
+from auth_fuzz.stories.acts import AFTER, offered
+from auth_fuzz.stories.model import MAILED, RESET, Book, Habits, Holding, Life
 from auth_fuzz.stories.stage import Stage
 
 STRICT = Habits(
@@ -75,6 +76,36 @@ def test_what_was_dead_stays_dead_when_the_name_is_taken_again() -> None:
     assert lives(book, first, second, key) == [Life.DEAD] * 3
 
 
+def test_a_reset_ends_the_sessions_and_the_mails_of_its_owner_only() -> None:
+    book, first, second, key, other = book_of(
+        replace(STRICT, reset_ends_others=True, keys_outlive_reset=True)
+    )
+    older, token, theirs = (book.mailed(name, RESET) for name in ("ann", "ann", "bob"))
+    assert lives(book, older, token, theirs) == [Life.EITHER, Life.ALIVE, Life.ALIVE]
+    book.revoked(token, "it was used")
+    book.reset("ann")
+    assert lives(book, first, second, key, other) == [Life.DEAD, Life.DEAD, Life.ALIVE, Life.ALIVE]
+    assert lives(book, older, token, theirs) == [Life.EITHER, Life.DEAD, Life.ALIVE]
+
+
+def test_a_mail_that_waits_dies_with_its_account_and_not_with_a_logout_everywhere() -> None:
+    book, *_ = book_of()
+    letters = [book.mailed("ann", kind) for kind in MAILED]
+    book.logged_out_everywhere("ann")
+    assert lives(book, *letters) == [Life.ALIVE] * 2
+    book.left("ann")
+    book.returned("ann")
+    assert lives(book, *letters) == [Life.DEAD] * 2
+
+
+@pytest.mark.parametrize("outlives", [True, False])
+def test_a_restart_revives_nothing_and_may_end_what_is_kept_in_memory(outlives: bool) -> None:
+    book, first, second, _, _ = book_of(replace(STRICT, outlives_restart=outlives))
+    book.logged_out(first)
+    book.restarted()
+    assert lives(book, first, second) == [Life.DEAD, Life.ALIVE if outlives else Life.EITHER]
+
+
 def test_around_its_end_a_credential_may_be_either() -> None:
     book = Book(STRICT, leeway=60)
     token = book.issue("ann", "bearer", book.family(), expires=1000)
@@ -85,6 +116,14 @@ def test_around_its_end_a_credential_may_be_either() -> None:
     assert seen == [Life.ALIVE, Life.EITHER, Life.EITHER, Life.DEAD]
 
 
+# The step behind a move that has another name.
+STEPS = {
+    "use": "audit",
+    "reset_password": "redeem",
+    "confirm": "redeem",
+    "try_password_before_reset": "try_former_password",
+    "reuse_after_restart": "reuse",
+}
 MOVES = ("logged_out", "logged_out_everywhere", "reused", "changed_password", "revoked", "left", "refreshed")
 
 
@@ -109,7 +148,29 @@ def test_nothing_that_ann_does_touches_bob_and_nothing_dead_revives(
     assert book.demand(other)[0] is Life.ALIVE
 
 
-def test_every_move_is_played_on_the_reference_app(monkeypatch: pytest.MonkeyPatch) -> None:
+MAIL = (
+    *("ask_reset", "reset_password", "try_password_before_reset", "ask_confirmation", "confirm", "arrive"),
+    *("try_unconfirmed", "delete_account", "register_again"),
+)
+RESTART = ("restart", "reuse_after_restart", "log_out")
+
+
+@pytest.mark.parametrize(
+    ("moves", "search", "requests", "environment"),
+    [
+        (set(AFTER) - {*MAIL, *RESTART}, "lifecycle", 900, {}),
+        (set(MAIL), "lifecycle", 500, {"REQUIRE_VERIFIED_EMAIL": "true"}),
+        (set(RESTART), "restarts", 200, {}),
+    ],
+    ids=["credentials", "mail", "restarts"],
+)
+def test_every_move_is_played_on_the_reference_app(
+    monkeypatch: pytest.MonkeyPatch,
+    moves: set[str],
+    search: str,
+    requests: int,
+    environment: dict[str, str],
+) -> None:
     played: Counter[str] = Counter()
 
     def counted(name: str) -> None:
@@ -126,8 +187,12 @@ def test_every_move_is_played_on_the_reference_app(monkeypatch: pytest.MonkeyPat
 
         monkeypatch.setattr(Stage, name, step)
 
-    for name in (*(AFTER.keys() - {"use", "rotate_key"}), "audit", "log_in"):
+    monkeypatch.setattr(
+        "auth_fuzz.stories.search.offered",
+        lambda found: iter([name for name in offered(found) if name in moves]),
+    )
+    steps = {STEPS.get(name, name) for name in moves} | {"log_in"}
+    for name in steps - {"rotate_key"}:
         counted(name)
-    searched(0, Budget(SECONDS, 1_000), only=["lifecycle"])
-    moves = {"audit" if name == "use" else name for name in AFTER} | {"log_in"}
-    assert {name for name in moves if not played[name]} == set()
+    searched(0, Budget(SECONDS, requests), only=[search], environment=environment)
+    assert {name for name in steps if not played[name]} == set()

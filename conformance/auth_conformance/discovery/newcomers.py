@@ -22,6 +22,7 @@ from auth_conformance.secret import Secret
 from auth_conformance.transports.mailbox import MailboxError
 
 if TYPE_CHECKING:
+    from auth_conformance.credentials import Kind
     from auth_conformance.discovery.access import Doorman
     from auth_conformance.discovery.asking import Scout
     from auth_conformance.discovery.knowledge import Knowledge
@@ -91,8 +92,38 @@ async def _believed(  # noqa: PLR0917 - who asks, and what is to be believed
                 await find_logins(account.label) if find_logins is not None and not known.logins else False
             )
             if worked or await doorman.log_in(account.label):
-                return replace(candidate, provenance=max_trust(register), confirmed=confirmed)
+                halfway = not confirmed and await _opens_more(scout, known, doorman, account, find_logins)
+                return replace(candidate, provenance=max_trust(register), confirmed=confirmed or halfway)
     return None
+
+
+async def _opens_more(
+    scout: Scout,
+    known: Knowledge,
+    doorman: Doorman,
+    account: Account,
+    find_logins: FindLogins | None,
+) -> bool:
+    """Whether a new account that came in by one door gets in by others once its address is confirmed.
+
+    One login may have forgotten to ask for what the others ask.
+    """
+    held = _kinds(known, account)
+    lacking = {login.carrier.kind for login in known.logins} - held
+    if not (lacking or doorman.refusals) or not await confirm(scout, known, account):
+        return False
+    if find_logins is not None:
+        found, known.logins = known.logins, []
+        for kind in held:
+            del known.credentials[account.label, kind]
+        if not await find_logins(account.label):
+            known.logins = found
+    await doorman.log_in(account.label)
+    return _kinds(known, account) > held
+
+
+def _kinds(known: Knowledge, account: Account) -> set[Kind]:
+    return {kind for label, kind in known.credentials if label == account.label}
 
 
 async def confirm(scout: Scout, known: Knowledge, account: Account) -> bool:

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from discovery_people import Store
-from fastapi import Depends, FastAPI, HTTPException
+from fastapi import Cookie, Depends, FastAPI, HTTPException, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, Field
 
 from auth_conformance import catalog
+from auth_conformance.credentials import Kind
 from auth_conformance.discovery.advising import doctor
 from auth_conformance.engine import conduct
 from auth_conformance.model import Need
@@ -27,8 +28,11 @@ class Code(BaseModel):
     code: str
 
 
-def service(outbox: Path) -> FastAPI:
-    """Sign-ups get a mail with six digits, written into a folder as a development server does."""
+def service(outbox: Path, *, forgetful: bool = False) -> FastAPI:
+    """Sign-ups get a mail with six digits, written into a folder as a development server does.
+
+    With `forgetful` there is a login of browsers, too, which does not ask whether the address is confirmed.
+    """
     app, store = FastAPI(), Store()
     waiting: dict[str, str] = {}
 
@@ -55,11 +59,19 @@ def service(outbox: Path) -> FastAPI:
             raise HTTPException(403, "confirm your address first")
         return {"access_token": token}
 
+    if forgetful:
+
+        @app.post("/api/session/login")
+        def browser_login(body: Newcomer, response: Response) -> dict[str, bool]:
+            response.set_cookie("sid", store.log_in(body.email, body.password))
+            return {"in": True}
+
     @app.get("/api/me")
     def me(
         sent: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
+        sid: Annotated[str | None, Cookie()] = None,
     ) -> dict[str, str]:
-        name = store.owner(sent.credentials if sent else None)
+        name = store.owner(sent.credentials if sent else sid)
         if name is None:
             raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
         return {"email": name}
@@ -85,3 +97,10 @@ def test_the_mailbox_lets_a_run_make_its_own_accounts(tmp_path: Path) -> None:
     assert found == {"TOK101": "passed", "CRD112": "failed"}, [item.verdict for item in run.results]
     assert run.target is not None
     assert any(fact.name == "account b" for fact in run.target.facts)
+
+
+def test_a_login_that_forgot_to_ask_does_not_hide_that_others_ask(learn: Any, tmp_path: Path) -> None:
+    target = learn(service(tmp_path, forgetful=True), {}, mailbox={"folder": str(tmp_path)}).target
+    assert target.register is not None
+    assert target.register.confirmed
+    assert {login.carrier.kind for login in target.logins} == {Kind.BEARER, Kind.COOKIE}

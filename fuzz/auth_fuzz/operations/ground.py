@@ -72,6 +72,9 @@ class Ground:
         # What the request under way is about.
         self._thing: Thing | None = None
         self._served: list[HttpRequest] = []
+        # A request with a long body that was served, for when no other is.
+        self._long: HttpRequest | None = None
+        self._only_long = False
         self._served_by: Counter[str] = Counter()
         self._lock = asyncio.Lock()
         target = self.searcher.target

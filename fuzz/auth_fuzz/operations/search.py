@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Role
+from auth_conformance.transports.recorder import EXCERPT
 from auth_fuzz import rules
 from auth_fuzz.documents import document_of
 from auth_fuzz.operations.engine import Source
@@ -59,6 +60,8 @@ class OperationSearch(Lessers):
         """Search until the examples or the time are used up. Blocks: for a thread of its own."""
         document = document_of(self.operation, self.searcher.target.carriers)
         Source(document, self._handle, self.bridge, self._seed, self._examples).exhaust()
+        if not self._served and self._long is not None:
+            self._served, self._only_long = [self._long], True
         # Few parameters give few requests: those that were served are sent again, with other attacks.
         while self._served and self._turn < _AGAIN * self._examples and not self.bridge.spent:
             self.bridge.run(self._handle(self._rng.choice(self._served)))
@@ -82,12 +85,16 @@ class OperationSearch(Lessers):
         good = await self._send(request, live, f"control: {self._who()}", Role.CONTROL)
         self._count(good)
         self._served_by[ways(live)] += good.reply.ok
+        # Of a body that is longer the report has the beginning only, and its finding no test: a short one does as well.
+        long = len(request.body or b"") >= EXCERPT and not self._only_long
         if good.reply.ok:
-            if len(self._served) < _KEPT:
+            if long:
+                self._long = request
+            elif len(self._served) < _KEPT:
                 self._served.append(request)
             self.world.things.harvest(self._caller, self.operation, request, good.reply)
         self._look_for_secrets(good, live)
-        if good.reply.ok and self.operation.name not in self.world.exercised:
+        if good.reply.ok and not long and self.operation.name not in self.world.exercised:
             await self._attack(request, live, good)
         elif not good.reply.ok and self._anonymous is None:
             await self._refused_everywhere(request, live)

@@ -11,8 +11,8 @@ from auth_conformance.oracles.pointer import resolve
 from auth_conformance.secret import Secret
 from auth_fuzz import rules
 from auth_fuzz.stories.ground import BrokenError, accepted, done
-from auth_fuzz.stories.model import Life
-from auth_fuzz.stories.sessions import Sessions
+from auth_fuzz.stories.letters import Letters
+from auth_fuzz.stories.model import CONFIRMATION, Life
 from auth_fuzz.things import places
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from auth_fuzz.stories.moves import Switch
 
 
-class Accounts(Sessions):
+class Accounts(Letters):
     """Keys, accounts, and rights."""
 
     # API keys.
@@ -103,16 +103,24 @@ class Accounts(Sessions):
             return
         new = Secret(self.searcher.password())
         self.searcher.scene.recorder.redactor.learn(new)
-        answer = await self.searcher.send(
-            register.request(actor.account.username, new),
-            label=f"register {name} again",
-            operation=register.operation.name,
-            moved=self.moved,
+
+        async def send() -> Answer:
+            return await self.searcher.send(
+                register.request(actor.account.username, new),
+                label=f"register {name} again",
+                operation=register.operation.name,
+                moved=self.moved,
+            )
+
+        answer, token = (
+            await self._with_letter(actor.account, send) if register.confirmed else (await send(), None)
         )
         self.tell(f"somebody registers under {name}'s name again", answer)
         if done(answer):
             actor.former.append(actor.password)
-            actor.password, actor.present = new, True
+            actor.password, actor.present, actor.confirmed = new, True, not register.confirmed
+            if token is not None:
+                self._keep_letter(name, CONFIRMATION, token)
             actor.account = replace(actor.account, password=new)
             self._look_again(name)
 

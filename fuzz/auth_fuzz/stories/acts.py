@@ -33,6 +33,13 @@ AFTER: dict[str, tuple[str, ...]] = {
     "reuse": ("refresh",),
     "change_password": (),
     "try_former_password": ("change_password",),
+    "ask_reset": (),
+    "reset_password": ("ask_reset",),
+    "try_password_before_reset": ("ask_reset", "reset_password"),
+    "ask_confirmation": (),
+    "confirm": ("ask_confirmation",),
+    "arrive": (),
+    "try_unconfirmed": ("arrive",),
     "create_key": (),
     "revoke_key": ("create_key",),
     "rotate_key": ("create_key",),
@@ -44,13 +51,28 @@ AFTER: dict[str, tuple[str, ...]] = {
     "wait": (),
     "race_refresh": (),
     "race_logout": (),
+    "restart": (),
+    "reuse_after_restart": ("refresh", "restart"),
 }
+# What only leads to something: no act is about it.
+_LEADING = frozenset({"ask_reset", "ask_confirmation", "arrive"})
+# After these nothing of an account opens anything, a mail that waits included.
+SHUTTING = frozenset({"delete_account", "register_again", "block"})
+# What ends many things at once: seen only where there are many, which the plainest story has not.
+WIDE = frozenset({*SHUTTING, "log_out_everywhere", "change_password", "reset_password"})
+# What ends something: after each of these the service is restarted, where it can be.
+_ENDING = (
+    *("log_out", "log_out_everywhere", "change_password", "try_former_password", "reset_password"),
+    *("try_password_before_reset", "revoke_key", "rotate_key", "delete_account", "register_again", "block"),
+    *("reuse", "reuse_after_restart"),
+)
 
 
 def offered(search: LifecycleSearch) -> Iterator[str]:
     """The moves that this service has."""
     target, moves, habits = search.world.target, search.moves, search.habits or Habits()
     refreshes, keys, admin = target.refresh is not None, target.keys, search.world.admin is not None
+    confirmed = moves.confirmation is not None and target.register is not None and target.register.confirmed
     rotates = refreshes and habits.refresh_rotates
     has: dict[str, bool] = {
         "log_out": bool(target.logouts),
@@ -59,6 +81,13 @@ def offered(search: LifecycleSearch) -> Iterator[str]:
         "reuse": refreshes,
         "change_password": moves.change is not None,
         "try_former_password": moves.change is not None,
+        "ask_reset": moves.reset is not None,
+        "reset_password": moves.reset is not None,
+        "try_password_before_reset": moves.reset is not None,
+        "ask_confirmation": moves.confirmation is not None and moves.confirmation.ask is not None,
+        "confirm": moves.confirmation is not None,
+        "arrive": confirmed,
+        "try_unconfirmed": confirmed,
         "create_key": keys is not None,
         "revoke_key": keys is not None and keys.revoke is not None,
         "rotate_key": keys is not None and moves.rotate is not None,
@@ -68,24 +97,37 @@ def offered(search: LifecycleSearch) -> Iterator[str]:
         "unblock": moves.block is not None and admin,
         "demote": moves.role is not None and admin and search.troupe.privileged is not None,
         "wait": target.in_process,
+        "restart": search.restarting,
+        "reuse_after_restart": search.restarting and refreshes,
         "race_refresh": rotates and not target.policy.refresh_window,
         "race_logout": refreshes and bool(target.logouts),
     }
-    return (name for name in AFTER if has.get(name, True))
+    subjects = _ENDING if search.restarting else AFTER
+    return (name for name in subjects if has.get(name, True))
 
 
-def acts(rng: random.Random, moves: list[str]) -> Iterator[tuple[set[str], str, int]]:
+def subjects_of(moves: list[str]) -> list[str]:
+    """The moves that acts are about."""
+    return [name for name in moves if name not in _LEADING]
+
+
+def acts(
+    rng: random.Random, moves: list[str], *, besides: tuple[str, ...] = ()
+) -> Iterator[tuple[set[str], str, int]]:
     """Which moves are allowed, which one is likelier than the rest, and how long the stories are.
+
+    `besides` are moves that are always allowed.
 
     Each move is the subject of an act in turn, among a few others; after that acts mix more of them. Few moves
     at a time meet more often than many do (swarm testing).
     """
-    for subject in (one for _ in range(_ROUNDS) for one in rng.sample(moves, len(moves))):
+    subjects = subjects_of(moves)
+    for subject in (one for _ in range(_ROUNDS) for one in rng.sample(subjects, len(subjects))):
         others = rng.sample(moves, min(_OTHERS, len(moves)))
-        yield {subject, *AFTER[subject], *others}, subject, STEPS
+        yield {subject, *AFTER[subject], *others, *besides}, subject, STEPS
     while True:
         some = rng.sample(moves, min(2 * _OTHERS, len(moves)))
-        yield {*some, *(before for one in some for before in AFTER[one])}, some[0], LONGER
+        yield {*some, *besides, *(before for one in some for before in AFTER[one])}, some[0], LONGER
 
 
 def act_of(

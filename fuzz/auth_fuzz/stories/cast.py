@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from auth_conformance.oracles.mail import read
 from auth_conformance.probe import Missing, Unclear
+from auth_conformance.secret import Secret
 from auth_fuzz.stories.model import Holding, Life
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Credential, Kind
     from auth_conformance.model import Exchange
-    from auth_conformance.secret import Secret
     from auth_conformance.target import Account
     from auth_fuzz.world import World
 
 NAMES = ("ann", "bob")
+# Who registers in the middle of a story.
+NEWCOMER = "cy"
 
 
 @dataclass(slots=True)
@@ -33,6 +36,12 @@ class Actor:
     met: Exchange | None = None
     present: bool = True
     blocked: bool = False
+    # Whether the address is confirmed, where that is asked for before anybody may log in; None when nobody knows.
+    confirmed: bool | None = True
+    # The token that confirmed it: used up, and no use for whoever registers under the name later.
+    welcome: Secret | None = None
+    # Whether it serves no other story: nobody knows its password any more, or its address is confirmed for good.
+    spoiled: bool = False
 
 
 @dataclass(slots=True)
@@ -43,6 +52,7 @@ class Held:
     credential: Credential | None
     refresh: Secret | None = None
     identifier: str | None = None
+    mailed: Secret | None = None
     # When it was last presented, by the number of the look, and what was demanded of it then.
     looked: int = 0
     demanded: Life = Life.ALIVE
@@ -54,6 +64,8 @@ class Troupe:
     def __init__(self, world: World, kinds: list[Kind]) -> None:
         self.world, self.kinds = world, kinds
         self.privileged: Any = None
+        # How many newcomers registered in the middle of stories.
+        self.arrived = 0
         self._free: dict[str, Actor] = {}
 
     async def lend(self, name: str) -> Actor:
@@ -65,6 +77,11 @@ class Troupe:
         account = await searcher.expendable()
         if account.password is None:
             raise Missing("No account with a password is known.")
+        register = self.world.target.register
+        welcome = None
+        if register is not None and register.confirmed:
+            letter = read(await searcher.last_mail(account) or "")
+            welcome = Secret(letter.token) if letter.token is not None else None
         session = await searcher.log_in(account, self.kinds[0], moved=0.0)
         answer = await searcher.ask_witness(session.credential, f"who {name} is")
         return Actor(
@@ -74,6 +91,7 @@ class Troupe:
             facts=searcher.facts_in(answer),
             principal=answer.exchange.reply.principal,
             met=answer.exchange,
+            welcome=welcome,
         )
 
     async def disband(self) -> None:
@@ -91,7 +109,8 @@ class Troupe:
 
     def take_back(self, actor: Actor) -> None:
         """Keep a whole account for the next story."""
-        if actor.present and not actor.blocked and len(actor.former) < 20:
+        whole = actor.present and not actor.blocked and not actor.spoiled and actor.confirmed is True
+        if whole and actor.name in NAMES and len(actor.former) < 20:
             actor.former = []
             self._free[actor.name] = actor
 

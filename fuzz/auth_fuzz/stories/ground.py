@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from auth_conformance.model import Exchange, Expectation, Outcome, Role, Rule, Severity
 from auth_fuzz import rules
 from auth_fuzz.stories.cast import NAMES, Actor, Held, Troupe
-from auth_fuzz.stories.model import Book, Habits, Life
+from auth_fuzz.stories.model import CONFIRMATION, Book, Habits, Life
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
@@ -53,18 +53,19 @@ class Ground:
         self.lines: list[str] = []
         self.exchanges: list[Exchange] = []
         self.moved = 0.0
+        self.restarted = False
         self._looks = 0
         self._skipped = self.searcher.skipped
 
     # The story.
 
-    def tell(self, line: str, *answers: Answer) -> None:
+    def tell(self, line: str, *answers: Answer | Exchange) -> None:
         """Write a step down with what was sent for it."""
-        shown = ", ".join(
-            f"{answer.exchange.operation} → {answer.status or answer.reply.error}" for answer in answers
-        )
+        sent = [answer if isinstance(answer, Exchange) else answer.exchange for answer in answers]
+        shown = ", ".join(f"{item.operation} → {item.reply.status or item.reply.error}" for item in sent)
         self.lines.append(f"{line}" + (f" ({shown})" if shown else ""))
-        self.exchanges += [answer.exchange for answer in answers]
+        special = "a restart" if self.restarted else ""
+        self.exchanges += [replace(item, special=item.special or special) for item in sent]
         self.searcher.forget()
 
     @property
@@ -75,7 +76,16 @@ class Ground:
     async def enter(self) -> None:
         """Bring the actors on: accounts from earlier stories where they are whole, else new ones."""
         for name in NAMES:
-            self.actors[name] = await self.troupe.lend(name)
+            self.actors[name] = actor = await self.troupe.lend(name)
+            if actor.welcome is not None:
+                holding = self.book.mailed(name, CONFIRMATION)
+                self.book.revoked(holding, "it was used")
+                self.held.append(Held(holding, None, mailed=actor.welcome))
+
+    @property
+    def _zombie(self) -> Rule:
+        """What it is called when something is alive that was seen dead: a restart may have revived it."""
+        return rules.RESTART if self.restarted else rules.ZOMBIE
 
     def _now(self) -> float:
         return self.searcher.scene.recorder.clock.now() + self.moved
@@ -122,11 +132,13 @@ class Ground:
         """The request that was told last is the one that should have been refused."""
         self.exchanges[-1] = admitted(self.exchanges[-1])
 
-    async def _opened(self, credential: Credential, line: str, login: Answer) -> BrokenError:
+    async def _opened(
+        self, credential: Credential, line: str, login: Answer, rule: Rule = rules.ZOMBIE
+    ) -> BrokenError:
         answer = await self._present(credential, "what such a login opens")
         self.tell("what it gave is presented", accepted(answer))
         return BrokenError(
-            rules.ZOMBIE,
+            rule,
             f"{line}: {'it opens the account' if answer.reply.ok else 'it got a credential'}",
             login.exchange.operation,
         )

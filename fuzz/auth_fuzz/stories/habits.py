@@ -29,7 +29,21 @@ async def learn(world: World, moves: Moves, troupe: Troupe) -> Habits:
         habits = await _of_refresh(world, moves, troupe, habits)
     if moves.change is not None:
         habits = await _of_password(world, moves, troupe, habits)
+    if moves.reset is not None:
+        habits = await _of_reset(world, moves, troupe, habits)
     return habits
+
+
+async def learn_restart(world: World, moves: Moves, troupe: Troupe, habits: Habits) -> Habits:
+    """Whether credentials outlive a restart. Raises Missing, Unclear, OffStageError when accounts do not."""
+    stage = await _stage(world, moves, troupe)
+    held = [await stage.log_in("ann", kind) for kind in troupe.kinds]
+    held.append(await stage.create_key("ann"))
+    await stage.restart()
+    outlives = all([await _lives(stage, item) for item in held if item is not None])
+    await stage.log_in("ann", troupe.kinds[0])
+    await stage.leave()
+    return replace(habits, outlives_restart=outlives)
 
 
 async def _stage(world: World, moves: Moves, troupe: Troupe) -> Stage:
@@ -91,19 +105,47 @@ async def _of_password(world: World, moves: Moves, troupe: Troupe, habits: Habit
         other = await stage.log_in("ann", kind)
         own = await stage.log_in("ann", kind)
         key = await stage.create_key("ann")
+        before = stage.actor("ann").password
         if own is not None:
             await stage.change_password(own)
+        if stage.actor("ann").password == before:
+            # It was refused: nothing is known, and so nothing is demanded.
+            await stage.leave()
+            return replace(habits, change_ends_others=False)
         spares_own = spares_own and await _lives(stage, own)
         ended[kind] = not await _lives(stage, other)
         outlive = outlive and await _lives(stage, key)
         await stage.leave()
-    # Ending one kind of session and not another is no choice, unless nothing ends the other at all.
-    endable = {logout.kind for logout in world.target.logouts}
-    ends_others = any(ended.values()) and all(gone or kind in endable for kind, gone in ended.items())
     return replace(
         habits,
         change_spares_own=spares_own,
-        # Where users can end all sessions themselves, a password change need not do it (ASVS 7.4.3).
-        change_ends_others=ends_others or moves.logout_all is None,
+        change_ends_others=_ends(ended, world, moves),
         keys_outlive_password=outlive,
     )
+
+
+async def _of_reset(world: World, moves: Moves, troupe: Troupe, habits: Habits) -> Habits:
+    outlive = True
+    ended: dict[Kind, bool] = {}
+    for kind in troupe.kinds:
+        stage = await _stage(world, moves, troupe)
+        other = await stage.log_in("ann", kind)
+        key = await stage.create_key("ann")
+        before = stage.actor("ann").password
+        await stage.ask_reset("ann")
+        for letter in [item for item in stage.held if item.mailed is not None]:
+            await stage.redeem(letter)
+        if stage.actor("ann").password != before:
+            ended[kind] = not await _lives(stage, other)
+            outlive = outlive and await _lives(stage, key)
+        await stage.leave()
+    return replace(habits, reset_ends_others=_ends(ended, world, moves), keys_outlive_reset=outlive)
+
+
+def _ends(ended: dict[Kind, bool], world: World, moves: Moves) -> bool:
+    """Whether a new password is held to end sessions, given the kinds of them that it was seen to end."""
+    # Ending one kind of session and not another is no choice, unless nothing ends the other at all.
+    endable = {logout.kind for logout in world.target.logouts}
+    ends = any(ended.values()) and all(gone or kind in endable for kind, gone in ended.items())
+    # Where users can end all sessions themselves, a password change need not do it (ASVS 7.4.3).
+    return ends or moves.logout_all is None

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from auth_conformance.model import Severity
 from auth_fuzz import rules
 from auth_fuzz.stories.ground import BrokenError, accepted
+from auth_fuzz.stories.letters import Letters
 from auth_fuzz.stories.model import Life
-from auth_fuzz.stories.sessions import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,7 +24,7 @@ _ALIVE = 1
 _LAST = 12
 
 
-class Looks(Sessions):
+class Looks(Letters):
     """How what the service does is compared with the model."""
 
     async def audit(self, number: int) -> None:
@@ -55,7 +55,9 @@ class Looks(Sessions):
         if demanded is Life.EITHER:
             return
         if held.credential is None:
-            if demanded is Life.DEAD and not held.holding.used and why != "it has expired":
+            if demanded is Life.DEAD and held.mailed is not None:
+                await self.redeem(held)
+            elif demanded is Life.DEAD and not held.holding.used and why != "it has expired":
                 await self._dead_refresh(held, why)
             return
         once_more = partial(self._present, held.credential, f"again: {held.holding.name}", fresh=True)
@@ -86,7 +88,7 @@ class Looks(Sessions):
                 line = f"{held.holding.name}, of the deleted account, opens the new one of that name"
                 raise BrokenError(rules.MISTAKEN, line, place)
             severity = Severity.MEDIUM if why == "the password was changed" else None
-            raise BrokenError(rules.ZOMBIE, f"{held.holding.name} is alive, although {why}", place, severity)
+            raise BrokenError(self._zombie, f"{held.holding.name} is alive, although {why}", place, severity)
 
     async def _refused(self, held: Held, answer: Answer, once_more: Callable[[], Awaitable[Answer]]) -> None:
         again = await once_more()
@@ -111,5 +113,5 @@ class Looks(Sessions):
             self._got_in()
             operation = self.target.refresh.operation.name if self.target.refresh else None
             raise BrokenError(
-                rules.ZOMBIE, f"{held.holding.name} still gives new tokens, although {why}", operation
+                self._zombie, f"{held.holding.name} still gives new tokens, although {why}", operation
             )

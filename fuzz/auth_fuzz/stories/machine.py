@@ -10,10 +10,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from auth_conformance.probe import Missing, Unclear
 from auth_fuzz.bridge import HaltedError, OverError
-from auth_fuzz.stories.acts import AFTER
-from auth_fuzz.stories.cast import NAMES, Actor, Held
+from auth_fuzz.stories.acts import AFTER, SHUTTING
+from auth_fuzz.stories.cast import NAMES, NEWCOMER, Actor, Held
 from auth_fuzz.stories.ground import BrokenError, OffStageError
-from auth_fuzz.stories.model import Habits
+from auth_fuzz.stories.model import CONFIRMATION, RESET, Habits
 from auth_fuzz.stories.stage import Stage
 
 if TYPE_CHECKING:
@@ -84,6 +84,12 @@ def machine_of(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa:
             ]
             return found[number % len(found)] if found and not self.off else None
 
+        def letter(self, number: int, kind: str) -> Held | None:
+            """One of the mailed tokens that were not used."""
+            found = [] if self.off else [item for item in self.stage.held if item.holding.kind == kind]
+            found = [item for item in found if self.stage.book.demand(item.holding)[0].value != "dead"]
+            return found[number % len(found)] if found else None
+
         def has(self, *kinds: str) -> bool:
             """Whether somebody holds a live credential of these kinds."""
             return not self.off and bool(self.stage.alive(*kinds))
@@ -92,6 +98,12 @@ def machine_of(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa:
             """One of the users of whom that is true."""
             found = [] if self.off else [name for name, actor in self.stage.actors.items() if fits(actor)]
             return found[number % len(found)] if found else None
+
+        def whom(self, name: str | int, fits: Callable[[Actor], bool]) -> str | None:
+            """The user of that name, if that is true of them; by a number one of the two."""
+            chosen = NAMES[name % len(NAMES)] if isinstance(name, int) else name
+            actor = None if self.off else self.stage.actors.get(chosen)
+            return chosen if actor is not None and fits(actor) else None
 
         def owners(self) -> list[str]:
             """Users with an account and something to lose."""
@@ -124,7 +136,11 @@ def machine_of(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa:
                     self.do(_logging_in(self.stage, name, kinds[door]))
                 else:
                     self.do(_making_a_key(self.stage, name))
-            for move in (*AFTER[self.subject], self.subject) if at_once else ():
+            # A mail that waits must be as dead as everything else when its account is shut.
+            for name in NAMES if everybody and self.subject in SHUTTING else ():
+                self.do(_writing_to(self.stage, name))
+            last = ("restart",) if search.restarting and self.subject != "reuse_after_restart" else ()
+            for move in (*AFTER[self.subject], self.subject, *last) if at_once else ():
                 getattr(self, move)(number)
 
         @rule(name=_WHO, number=_NUMBER)
@@ -171,6 +187,57 @@ def machine_of(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa:
         def try_former_password(self, number: int) -> None:
             if name := self.who(number, lambda actor: bool(actor.former)):
                 self.do(lambda: self.stage.try_former_password(name))
+
+        @rule(name=_WHO)
+        def ask_reset(self, name: str | int) -> None:
+            if who := self.whom(name, lambda actor: actor.present and not actor.blocked):
+                self.do(lambda: self.stage.ask_reset(who))
+
+        @precondition(lambda self: self.letter(0, RESET) is not None)
+        @rule(number=_NUMBER)
+        def reset_password(self, number: int) -> None:
+            if (held := self.letter(number, RESET)) is not None:
+                self.do(lambda: self.stage.redeem(held), sweep=True)
+
+        @precondition(lambda self: any(actor.former for actor in self.stage.actors.values()))
+        @rule(number=_NUMBER)
+        def try_password_before_reset(self, number: int) -> None:
+            if name := self.who(number, lambda actor: bool(actor.former)):
+                self.do(lambda: self.stage.try_former_password(name))
+
+        @rule(name=_WHO)
+        def ask_confirmation(self, name: str | int) -> None:
+            if who := self.whom(name, lambda actor: actor.present and not actor.blocked):
+                self.do(lambda: self.stage.ask_confirmation(who))
+
+        @precondition(lambda self: self.letter(0, CONFIRMATION) is not None)
+        @rule(number=_NUMBER)
+        def confirm(self, number: int) -> None:
+            if (held := self.letter(number, CONFIRMATION)) is not None:
+                self.do(lambda: self.stage.redeem(held), sweep=True)
+
+        @precondition(lambda self: NEWCOMER not in self.stage.actors)
+        @rule(number=_NUMBER)
+        def arrive(self, number: int) -> None:
+            del number
+            self.do(self.stage.arrive)
+
+        @precondition(lambda self: any(actor.confirmed is False for actor in self.stage.actors.values()))
+        @rule(number=_NUMBER)
+        def try_unconfirmed(self, number: int) -> None:
+            if name := self.who(number, lambda actor: actor.confirmed is False and actor.present):
+                self.do(lambda: self.stage.try_unconfirmed(name))
+
+        @rule(number=_NUMBER)
+        def restart(self, number: int) -> None:
+            del number
+            self.do(self.stage.restart, sweep=True)
+
+        @precondition(lambda self: self.token(0, used=True) is not None)
+        @rule(number=_NUMBER)
+        def reuse_after_restart(self, number: int) -> None:
+            if (held := self.token(number, used=True)) is not None:
+                self.do(lambda: self.stage.reuse(held), sweep=True)
 
         @precondition(lambda self: self.has(*_SESSIONS))
         @rule(number=_NUMBER)
@@ -273,6 +340,14 @@ def _logging_in(stage: Stage, name: str, kind: Kind) -> Callable[[], Coroutine[A
 
 def _making_a_key(stage: Stage, name: str) -> Callable[[], Coroutine[Any, Any, object]]:
     return lambda: stage.create_key(name)
+
+
+def _writing_to(stage: Stage, name: str) -> Callable[[], Coroutine[Any, Any, object]]:
+    async def write() -> None:
+        await stage.ask_reset(name)
+        await stage.ask_confirmation(name)
+
+    return write
 
 
 async def _step(

@@ -35,6 +35,14 @@ class Habits:
     keys_outlive_password: bool = False
     change_spares_own: bool = False
     change_ends_others: bool = False
+    reset_ends_others: bool = False
+    keys_outlive_reset: bool = False
+    outlives_restart: bool = False
+
+
+# What comes by mail: it opens nothing by itself, and redeeming it changes an account.
+RESET, CONFIRMATION = "reset token", "confirmation token"
+MAILED = (RESET, CONFIRMATION)
 
 
 @dataclass(slots=True)
@@ -146,6 +154,27 @@ class Book:
             self._doubt(item for item in self._sessions(owner) if item.family == family)
         if not self.habits.keys_outlive_password:
             self._doubt(self._keys(owner))
+        self._doubt(self._letters(owner, RESET))
+
+    def mailed(self, owner: str, kind: str) -> Holding:
+        """A token was sent by mail: it may have replaced the earlier ones of its kind."""
+        self._doubt(self._letters(owner, kind))
+        return self.issue(owner, kind, self.family())
+
+    def reset(self, owner: str) -> None:
+        """A password was set with a mailed token: whoever was in before may be a thief."""
+        if self.habits.reset_ends_others:
+            self._end(self._sessions(owner), "the password was reset")
+        else:
+            self._doubt(self._sessions(owner))
+        if not self.habits.keys_outlive_reset:
+            self._doubt(self._keys(owner))
+        self._doubt(self._letters(owner, RESET))
+
+    def restarted(self) -> None:
+        """The service was started anew: where sessions were seen to end with it, nothing must be alive."""
+        if not self.habits.outlives_restart:
+            self._doubt(self.holdings)
 
     def revoked(self, holding: Holding, why: str = "it was revoked") -> None:
         """One key is dead."""
@@ -165,7 +194,10 @@ class Book:
         self._doubt(item for item in self.of(holding.owner) if item.family == holding.family)
 
     def _sessions(self, owner: str) -> list[Holding]:
-        return [item for item in self.of(owner) if item.kind != "key"]
+        return [item for item in self.of(owner) if item.kind not in ("key", *MAILED)]
+
+    def _letters(self, owner: str, kind: str) -> list[Holding]:
+        return [item for item in self.of(owner) if item.kind == kind]
 
     def _keys(self, owner: str) -> list[Holding]:
         return [item for item in self.of(owner) if item.kind == "key"]

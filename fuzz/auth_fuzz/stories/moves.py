@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Kind
@@ -51,6 +51,8 @@ class Moves:
     rotate: Operation | None = None
     block: Switch | None = None
     role: Switch | None = None
+    reset: targets.Recovery | None = None
+    confirmation: targets.Verification | None = None
     missing: tuple[str, ...] = field(default=())
 
 
@@ -63,6 +65,9 @@ def find_moves(target: Target) -> Moves:
         rotate=_first(target, _is_rotation) if target.keys is not None else None,
         block=_both(users.disable, users.enable) if users is not None else None,
         role=_both(users.demote, users.promote) if users is not None else None,
+        # What is mailed can be redeemed where the mail can be read.
+        reset=target.recovery if target.mailbox is not None else None,
+        confirmation=target.verification if target.mailbox is not None else None,
     )
     known: dict[str, object] = {
         "register": target.register,
@@ -76,10 +81,13 @@ def find_moves(target: Target) -> Moves:
         "delete the account": target.delete_account,
         "block an account": found.block if "admin" in target.accounts else None,
         "change a role": found.role if "admin" in target.accounts else None,
+        "reset the password": found.reset,
+        "confirm the address": found.confirmation,
         "move the clock": target.in_process,
+        "restart": target.in_process,
     }
     missing = tuple(name for name, value in known.items() if not value)
-    return Moves(found.logout_all, found.change, found.rotate, found.block, found.role, missing)
+    return replace(found, missing=missing)
 
 
 def _first(target: Target, fits: Any) -> Operation | None:

@@ -14,11 +14,11 @@ from auth_conformance.model import Expectation, Violation
 from auth_conformance.probe import Missing, Unclear
 from auth_fuzz.bridge import OverError
 from auth_fuzz.health import HEALTH
-from auth_fuzz.rules import KILLED
-from auth_fuzz.stories.acts import STORIES, act_of, acts, offered
+from auth_fuzz.rules import KILLED, UNCONFIRMED
+from auth_fuzz.stories.acts import STORIES, WIDE, act_of, acts, offered, subjects_of
 from auth_fuzz.stories.cast import Troupe
 from auth_fuzz.stories.ground import BrokenError, OffStageError
-from auth_fuzz.stories.habits import learn
+from auth_fuzz.stories.habits import learn, learn_restart
 from auth_fuzz.stories.machine import machine_of
 from auth_fuzz.stories.moves import Moves, find_moves, kinds_of_login
 
@@ -38,16 +38,26 @@ class LifecycleSearch:
     """Plays stories until one breaks the model, or until the time is used up."""
 
     def __init__(
-        self, world: World, ledger: Ledger, bridge: Bridge, *, seed: int, examples: int, shrinking: int
+        self,
+        world: World,
+        ledger: Ledger,
+        bridge: Bridge,
+        *,
+        seed: int,
+        examples: int,
+        shrinking: int,
+        restarting: bool = False,
     ) -> None:
         self.world, self.ledger, self.bridge, self.shrinking = world, ledger, bridge, shrinking
         self.moves: Moves = find_moves(world.target)
         self.troupe = Troupe(world, kinds_of_login(world.target))
-        self.habits: Habits | None = None
+        self.habits: Habits | None = world.habits
+        # Whether the stories are those in which the service is restarted.
+        self.restarting = restarting
         self.stories = self.steps = 0
         self.best: tuple[BrokenError, Stage] | None = None
         self._seed, self._examples = seed, examples
-        self._rng = random.Random(f"{seed}:lifecycle")
+        self._rng = random.Random(f"{seed}:{'restarts' if restarting else 'lifecycle'}")
 
     def run(self, decided: tuple[Rule, ...]) -> None:
         """Search. Blocks: for a thread of its own. Raises Missing, Unclear, HaltedError."""
@@ -56,8 +66,10 @@ class LifecycleSearch:
                 "The lifecycle needs a login and accounts that may be ended; nobody can register here.",
                 '[register]\noperation = "POST /register"',
             )
+        if self.restarting and (not self.world.target.in_process or self.world.restarts is False):
+            raise Missing("The service cannot be restarted from here.")
         try:
-            self.habits = self.bridge.run(learn(self.world, self.moves, self.troupe))
+            self._learn()
         except OffStageError as error:
             raise Unclear(f"The lifecycle cannot be played: {error}.") from None
         except BrokenError as broken:
@@ -70,8 +82,22 @@ class LifecycleSearch:
             self._report(*self.best)
         self.bridge.resume(time.monotonic() + _SETTLING[0], _SETTLING[1])
         self.bridge.run(self.troupe.disband())
+        self._conclude(decided)
+
+    def _learn(self) -> None:
+        """What the service does in the plainest case: once in a run."""
+        if self.habits is None:
+            self.habits = self.bridge.run(learn(self.world, self.moves, self.troupe))
+        self.world.habits = self.habits
+        if self.restarting:
+            self.habits = self.bridge.run(learn_restart(self.world, self.moves, self.troupe, self.habits))
+
+    def _conclude(self, decided: tuple[Rule, ...]) -> None:
         for one in decided:
             entry = self.ledger.of(one)
+            if one is UNCONFIRMED and not entry.violations and "arrive" not in set(offered(self)):
+                entry.absent = self._no_newcomers()
+                continue
             if not entry.violations:
                 entry.tried += self.stories
                 entry.unit, entry.end = "story", "kept to the model"
@@ -79,14 +105,26 @@ class LifecycleSearch:
             if self.moves.missing:
                 entry.notes.append(f"left out of the stories: {', '.join(self.moves.missing)}")
 
+    def _no_newcomers(self) -> str:
+        """Why nobody arrives in these stories whose address is not confirmed."""
+        register = self.world.target.register
+        if self.restarting:
+            return "the stories with restarts have no newcomers"
+        if register is not None and not register.confirmed:
+            return "new accounts may log in before their address is confirmed"
+        return "no confirmation of addresses is known whose mail can be read"
+
     def _search(self) -> None:
         machine = machine_of(self)
         moves = list(offered(self))
-        for number, (allowed, subject, steps) in enumerate(acts(self._rng, moves)):
+        after = ("restart",) if self.restarting else ()
+        for number, (allowed, subject, steps) in enumerate(acts(self._rng, moves, besides=after)):
             if self.best is not None or self.bridge.spent or self.stories >= self._examples:
                 return
             act = act_of(machine, allowed, subject)
-            self._play(seed(f"{self._seed}:{number}")(act), steps, 1 if number < len(moves) else STORIES)
+            first = number < len(subjects_of(moves))
+            stories = STORIES + 1 if subject in WIDE else 1 if first else STORIES
+            self._play(seed(f"{self._seed}:{number}")(act), steps, stories)
 
     def _play(self, machine: type[RuleBasedStateMachine], steps: int, stories: int) -> None:
         try:

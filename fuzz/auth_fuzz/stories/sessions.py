@@ -35,7 +35,14 @@ class Sessions(Ground):
             if credential is not None:
                 raise await self._opened(credential, f"{name}, whose account is gone, logs in", answer)
             return None
+        if actor.confirmed is False:
+            if credential is not None:
+                raise await self._opened(
+                    credential, f"{name} logs in before the address is confirmed", answer, rules.UNCONFIRMED
+                )
+            return None
         if credential is None:
+            actor.spoiled = answer.outcome is None
             raise OffStageError(f"{name} cannot log in ({answer.status})")
         return await self._keep_session(name, kind, answer, credential)
 
@@ -104,7 +111,7 @@ class Sessions(Ground):
         if given and life is Life.DEAD:
             self._got_in()
             raise BrokenError(
-                rules.ZOMBIE,
+                self._zombie,
                 f"{held.holding.name} still gives new tokens, although {why}",
                 self.target.refresh.operation.name if self.target.refresh else None,
             )

@@ -6,8 +6,11 @@ story down. What breaks the model is raised as `BrokenError`.
 
 from __future__ import annotations
 
+from auth_conformance.transports.asgi import AsgiTransport, LifespanFailedError
 from auth_fuzz.stories.accounts import Accounts
+from auth_fuzz.stories.ground import OffStageError
 from auth_fuzz.stories.looks import Looks
+from auth_fuzz.stories.model import Life
 from auth_fuzz.stories.races import Races
 
 
@@ -19,6 +22,23 @@ class Stage(Accounts, Races, Looks):
         self.moved += seconds
         self.book.now = self._now()
         self.tell(f"{seconds / 60:g} minutes pass")
+
+    async def restart(self) -> None:
+        """Shut the application down and start it again in this process. Raises OffStageError when it does not."""
+        transport = self.searcher.scene.recorder.transport
+        if not isinstance(transport, AsgiTransport) or self.world.restarts is False:
+            raise OffStageError("the service cannot be restarted from here")
+        await transport.close()
+        try:
+            await transport.start()
+        except LifespanFailedError as error:
+            self.world.restarts = False
+            raise OffStageError(f"the application does not start twice in one process ({error})") from None
+        self.restarted = True
+        self.tell("the service is restarted")
+        self.book.restarted()
+        for item in self.held:
+            item.demanded = Life.ALIVE
 
     async def leave(self) -> None:
         """Give the accounts back; keys that the story made are revoked, because services limit their number."""
