@@ -250,10 +250,10 @@ def test_a_cache_that_says_nothing_of_itself_is_not_taken_for_a_logout_that_ends
     assert asked("remembers", "LIF101", flaw="logout_that_ends_nothing") == {"LIF101": "failed"}
 
 
-@pytest.mark.parametrize("flaw", ["", "foreign_object_readable"])
+@pytest.mark.parametrize("flaw", ["", "confused_parameter_source"])
 def test_a_cache_that_gives_to_others_what_one_was_answered_is_named_as_that(flaw: str) -> None:
     """It is a finding of its own (RFC 9111 §3.5), and says nothing of who is let in by the service."""
-    codes = ("AUZ101", "KEY101", "TOK102", "WEB108")
+    codes = ("AUZ101", "AUZ110", "KEY101", "TOK102", "WEB108")
     run = run_against(
         LIARS["by_path"],
         [catalog.load()[code] for code in codes],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from auth_conformance.model import Failed, Inconclusive, Masked, Role, Verdict
+from auth_conformance.model import Failed, Inconclusive, Masked, Passed, Role, Verdict
 from auth_conformance.probe.answers import Missing, Unclear
 from auth_conformance.probe.core import Core
 from auth_conformance.probe.objects import object_of
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 WHY = "a cache in front gives what one person was answered to whoever asks for the same path next"
 # Which check reports it.
 CODE = "WEB108"
+_READS = ("GET", "HEAD")
 
 
 async def crossed(probe: Core) -> tuple[Exchange, ...]:
@@ -96,7 +97,13 @@ async def uncrossed(probe: Core, verdict: Verdict) -> Verdict:
 
 
 def _open_to_doubt(verdict: Verdict, probe: Core) -> bool:
-    return isinstance(verdict, Inconclusive | Masked) and any(map(_is_kept, probe.evidence))
+    """Whether such a cache may be why nothing was decided, or why a change was not seen that an attack has made."""
+    changed = any(
+        item.role is Role.ATTACK and item.request.method not in _READS and (item.reply.status or 500) < 300
+        for item in probe.evidence
+    )
+    doubtful = isinstance(verdict, Inconclusive | Masked) or (isinstance(verdict, Passed) and changed)
+    return doubtful and any(map(_is_kept, probe.evidence))
 
 
 def _may_be_kept(violation: Violation) -> bool:
@@ -108,4 +115,4 @@ def _may_be_kept(violation: Violation) -> bool:
 
 
 def _is_kept(exchange: Exchange) -> bool:
-    return exchange.request.method in ("GET", "HEAD") and exchange.reply.status == 200
+    return exchange.request.method in _READS and exchange.reply.status == 200

@@ -35,6 +35,8 @@ SLOW = 1.0
 CONFIRMING = 4
 # How often a sign is put to that test: the right password resets the counters of many services.
 CONFIRMED = 3
+# So often the right password is sent before the wrong ones.
+RIGHT_BEFORE = 2
 # Guesses at other things than passwords.
 OTHER_GUESSES = 30
 _SIGNS = {
@@ -71,6 +73,8 @@ class Siege:
     confirmed: int = 0
     # Whether the tries on their way met a limit that let up at once.
     passing: bool = False
+    # From how many seconds on an answer is slow, where slowness is the sign.
+    slow: float = math.inf
     crashes: list[str] = field(default_factory=list)
     first: list[Answer] = field(default_factory=list)
     last: list[Answer] = field(default_factory=list)
@@ -176,7 +180,15 @@ class Throttling(Sessions):
         times: list[float],
     ) -> None:
         """Take one answer into account; a sign counts when it is effective."""
-        if answer.outcome is Outcome.CRASHED and answer.status != HTTPStatus.SERVICE_UNAVAILABLE:
+        # Who lets guesses wait longer than we wait for any answer slows them down, too.
+        held_up = answer.reply.late and self._slower([*times, answer.reply.took]) is not None
+        if (
+            answer.outcome is Outcome.CRASHED
+            and answer.status != HTTPStatus.SERVICE_UNAVAILABLE
+            and not held_up
+        ):
+            if answer.reply.late:
+                times.append(answer.reply.took)
             siege.crashes.append(answer.why)
             if len(siege.crashes) > self._tries() // 5:
                 raise Unclear(
@@ -194,6 +206,7 @@ class Throttling(Sessions):
                 return
         elif slowed is not None:
             sign = slowed
+            siege.slow = self._slow_from(times)
         else:
             siege.evaluated += 1
             self._compare_wording(siege, answer)
@@ -209,9 +222,15 @@ class Throttling(Sessions):
         if len(times) < FIRST + TOGETHER:
             return None
         pace, lately = statistics.median(times[:FIRST]), min(times[-TOGETHER:])
-        if lately < max(SLOWER * pace, pace + SLOW):
+        if lately < Throttling._slow_from(times):
             return None
         return f"answers {lately / max(pace, 0.001):.0f} times slower"
+
+    @staticmethod
+    def _slow_from(times: list[float]) -> float:
+        """From how many seconds on an answer is slow beside the first ones."""
+        pace = statistics.median(times[:FIRST])
+        return max(SLOWER * pace, pace + SLOW)
 
     @staticmethod
     def _compare_wording(siege: Siege, answer: Answer) -> None:
@@ -318,15 +337,20 @@ class Throttling(Sessions):
             return
         # What logs in again, if it has to, may have to come from another address.
         name, besieged, live = login.operation.name, self.address, await self.alive()
-        if await self._is_served(live, besieged):
+        if await self._is_served(live, besieged, siege.slow):
             return
         if not (self.target.in_process or has_many_callers(self.target.address)):
-            words = f"{name}: after {siege.tried} tries everything from this address was refused, not only guesses"
+            done = "refused" if siege.slow == math.inf else "slowed down"
+            words = (
+                f"{name}: after {siege.tried} tries everything from this address was {done}, not only guesses"
+            )
             raise Unclear(f"{words}: whether guesses are what is counted could not be seen.", _BEHIND)
         elsewhere = self.another_address()
-        for start in range(0, siege.tried, tempo.together):
-            together = min(tempo.together, siege.tried - start)
-            served = await asyncio.gather(*(self._is_served(live, elsewhere) for _ in range(together)))
+        as_many = siege.tried + RIGHT_BEFORE
+        for start in range(0, as_many, tempo.together):
+            together = min(tempo.together, as_many - start)
+            asked = (self._is_served(live, elsewhere, siege.slow) for _ in range(together))
+            served = await asyncio.gather(*asked)
             if not all(served):
                 words = (
                     f"{name}: a limit on requests of every kind answered after {start + together} honest ones"
@@ -334,8 +358,8 @@ class Throttling(Sessions):
                 raise Unclear(f"{words}: whether guesses are limited could not be seen.", _BEHIND)
             await asyncio.sleep(tempo.pause)
 
-    async def _is_served(self, live: Credential, address: str) -> bool:
-        """Whether the witness answers a live credential from this address."""
+    async def _is_served(self, live: Credential, address: str, slow: float) -> bool:
+        """Whether the witness answers a live credential from this address, in less than `slow` seconds."""
         request = self.witness.operation.request().with_headers(*live.headers).with_query(*live.query)
         for number in range(2):  # a limit by the second lets up
             await asyncio.sleep(lasting.CALM if number else 0.0)
@@ -346,7 +370,7 @@ class Throttling(Sessions):
                 operation=self.witness.operation.name,
                 patient=False,
             )
-            if answer.reply.ok:
+            if answer.reply.ok and answer.reply.took < slow:
                 return True
         return False
 
@@ -355,7 +379,13 @@ class Throttling(Sessions):
         neighbour = await self.disposable("another user") or self.target.accounts.get("b")
         if neighbour is None or neighbour.password is None:
             return
-        free = await self._right(login, neighbour, "another account from the same client") is not None
+        try:
+            free = await self._right(login, neighbour, "another account from the same client") is not None
+        except Unclear as reason:
+            self.notes.append(
+                f"{login.operation.name}: whether the limit counts per client was not seen: {reason}"
+            )
+            return
         counts = "per account" if free else "per client: other accounts are refused too"
         self.notes.append(f"{login.operation.name}: the limit counts {counts}")
 

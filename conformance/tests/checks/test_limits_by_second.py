@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import pytest
 from checks.desk import ban, front_desk
@@ -14,10 +15,13 @@ from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoin
 
 from auth_conformance.model import Failed, Inconclusive, Passed
 from auth_conformance.probe import lasting
+from auth_conformance.transports.asgi import AsgiTransport
+from auth_conformance.transports.message import HttpRequest, RawReply, no_answer
 
 # What counts as a second here: the pauses of a check, and how soon the gateway lets the next request through.
 SECOND = 0.08
 ENDURED = 8
+TARRED = 20
 FEW = {"throttle_limit": 20}
 
 
@@ -90,6 +94,51 @@ def in_all(app: FastAPI, endured: int) -> FastAPI:
 
     app.add_middleware(BaseHTTPMiddleware, dispatch=limit)
     return app
+
+
+def tarpit(app: FastAPI, *paths: str, seconds: float = 3) -> FastAPI:
+    """After so many requests to these paths an address waits for each answer to them; not the first address."""
+    asked: Counter[str] = Counter()
+    first: list[str] = []
+
+    async def delay(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        caller = request.client.host if request.client else ""
+        first[:] = first or [caller]
+        asked[caller] += request.url.path in paths and caller not in first
+        response = await call_next(request)
+        if request.url.path in paths and asked[caller] > TARRED:
+            response.headers["X-Seconds"] = str(seconds)
+        return response
+
+    app.add_middleware(BaseHTTPMiddleware, dispatch=delay)
+    return app
+
+
+@pytest.fixture
+def _told_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer took as long as it says, so that a test depends on no machine; ten seconds are waited for it."""
+    honest = AsgiTransport.send
+
+    async def send(self: AsgiTransport, request: HttpRequest) -> RawReply:
+        reply = await honest(self, request)
+        seconds = float(reply.header("x-seconds") or 0.01)
+        return replace(reply, took=seconds) if seconds < 10 else no_answer(10, 10)
+
+    monkeypatch.setattr(AsgiTransport, "send", send)
+
+
+@pytest.mark.usefixtures("_told_seconds")
+@pytest.mark.parametrize(
+    ("paths", "seconds", "verdict"),
+    [(("/login",), 3, Passed), (("/login",), 60, Passed), (("/login", "/me"), 3, Inconclusive)],
+)
+def test_delays_count_where_they_are_for_guesses(
+    paths: tuple[str, ...], seconds: float, verdict: type
+) -> None:
+    """Also those that nobody waits for. A gateway that delays whatever an address asks for says nothing of guessing."""
+    result = judged_as_found("CRD112", tarpit(counting(counts=False), *paths, seconds=seconds), policy=FEW)
+    assert isinstance(result.verdict, verdict), said(result)
+    assert ("times slower" in result.verdict.reason) is (verdict is Passed)
 
 
 @pytest.mark.parametrize("status", [429, 503])
