@@ -19,6 +19,7 @@ from auth_conformance.oracles.browser import Fault, cacheable, header_faults, va
 from auth_conformance.oracles.cors import speaks_cors
 from auth_conformance.probe.core import Answer, Missing
 from auth_conformance.probe.described import Described
+from auth_conformance.probe.listed import listed_origins
 from auth_conformance.target import Operation
 from auth_conformance.transports.asgi import AsgiTransport
 from auth_conformance.transports.inside import failing_route
@@ -188,7 +189,7 @@ class Inertness(Described):
     async def must_grant_little(self) -> Verdict:
         """Answers to other origins say what they depend on, and permit what the service has and no more."""
         await self.must_answer()
-        listed = next((origin for origin in self.target.policy.origins if "://" in origin), None)
+        listed = next((origin for origin in await listed_origins(self) if "://" in origin), None)
         stranger = f"https://{self.word(8)}.example"
         violations: list[Violation] = []
         doubts: list[str] = []

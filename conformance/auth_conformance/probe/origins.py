@@ -20,6 +20,7 @@ from auth_conformance.model import (
 from auth_conformance.oracles.cookies import reach_of
 from auth_conformance.oracles.cors import may_read, may_send, speaks_cors
 from auth_conformance.probe.core import Missing, Unclear
+from auth_conformance.probe.listed import listed_origins
 from auth_conformance.probe.refusal import Refusal
 from auth_conformance.secret import Secret
 from auth_conformance.target import Login, Operation, styled
@@ -130,7 +131,7 @@ class Origins(Refusal):
         live = await self.credential()
         baseline = await self.baseline(self.witness, live)
         await self.must_live(self.witness, live, baseline, "before")
-        listed = tuple(origin for origin in self.target.policy.origins if origin != "*")
+        listed = tuple(origin for origin in await listed_origins(self) if origin != "*")
         asks = self._asks_of_pages()
         traces, works = await self._listed_origins(listed, asks, live)
         finds = _Finds()

@@ -185,7 +185,7 @@ class Refusal(Core):
             return masked
         for control in refused:
             answer = await self.attempt(witness, control, baseline, role=Role.CONTROL)
-            if answer.accepted:
+            if await self._again(witness, control, answer, baseline):
                 root = ROOTS[Kind.KEY] if live.carrier.kind is Kind.KEY else "TOK102"
                 return Masked(root, f"{control.label} is accepted already", tuple(self.evidence))
             if not answer.rejected:
@@ -289,7 +289,7 @@ class Refusal(Core):
     async def _canonical(self, witness: Witness, live: Credential, baseline: Baseline) -> Masked | None:
         bland = Attempt("control: a bland wrong credential", self.bland(live))
         answer = await self.attempt(witness, bland, baseline, role=Role.CONTROL)
-        if answer.accepted:
+        if await self._again(witness, bland, answer, baseline):
             root = ROOTS[live.carrier.kind]
             if root == self.rule.code:
                 return None
@@ -299,6 +299,15 @@ class Refusal(Core):
                 f"A bland wrong credential was not clearly refused: {answer.why}.", self._remedy_for(answer)
             )
         return None
+
+    async def _again(self, witness: Witness, control: Attempt, first: Answer, baseline: Baseline) -> bool:
+        """RP: whether what must not be accepted is so twice: once may be somebody else's answer. Raises Unclear."""
+        if not first.accepted:
+            return False
+        again = await self.attempt(witness, control, baseline, role=Role.CONTROL, fresh=True)
+        if not again.accepted:
+            raise Unclear(f"{control.label}: accepted once, then not ({again.why}).")
+        return True
 
     async def attempt(
         self,

@@ -50,6 +50,23 @@ def test_a_pattern_that_nobody_told_us_proves_nothing() -> None:
     assert "origins = " in result.verdict.remedy
 
 
+@pytest.mark.parametrize("code", ["WEB101", "WEB103"])
+def test_an_origin_that_the_document_names_is_tried_where_none_is_declared(code: str) -> None:
+    app = FastAPI(contact={"url": f"{PAGES}/about"})
+    front_desk(app)
+    app.add_middleware(CORSMiddleware, allow_origin_regex="https://pages[.]example", allow_credentials=True)
+    result = judged_as_found(code, app)
+    assert isinstance(result.verdict, Passed), said(result)
+
+
+def test_everybody_is_let_read_and_nobody_is_listed_by_it() -> None:
+    app = FastAPI(contact={"url": f"{PAGES}/about"})
+    front_desk(app)
+    app.add_middleware(CORSMiddleware, allow_origin_regex=".*", allow_credentials=True)
+    result = judged_as_found("WEB101", app)
+    assert isinstance(result.verdict, Failed), said(result)
+
+
 def test_what_is_listed_beside_no_origin_is_still_accused() -> None:
     result = judged_as_found("WEB101", open_to(PAGES, "null"))
     assert isinstance(result.verdict, Failed), said(result)
