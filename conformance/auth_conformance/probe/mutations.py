@@ -34,6 +34,9 @@ class Mutation:
 class Mutations(Sessions):
     """Knows what people can create here, and sees whether they did."""
 
+    # The credential of the last honest request, with everything that goes along with it.
+    _honest: Credential | None = None
+
     def mutation(self) -> Mutation | None:
         """The operation that creates an object, or a key: with a text by which its owner knows it again.
 
@@ -66,6 +69,7 @@ class Mutations(Sessions):
 
     async def _must_create(self, mutation: Mutation, live: Credential) -> None:
         """The control: the honest request works, and is seen to work. Raises Unclear."""
+        self._honest = live
         text = self.word(14)
         answer = await self.call(
             mutation.operation,
@@ -108,10 +112,13 @@ class Mutations(Sessions):
         if not mutation.shown:
             return None
         there = urlsplit(answer.reply.header("location") or "")
-        led = [there.path] if there.path.startswith("/") and not there.netloc else []
-        for path in dict.fromkeys([*led, *(item.path for item in mutation.shown)]):
-            page = Operation("GET", path)
-            seen = await self.call(page, owner, label=f"the owner looks at {path}", role=Role.CONTROL)
+        led = [Operation("GET", there.path)] if there.path.startswith("/") and not there.netloc else []
+        for page in {(page.method, page.path): page for page in (*led, *mutation.shown)}.values():
+            # Where everything is done by POST, who only looks needs the CSRF token as well.
+            whole = self._honest if page.method == "POST" else None
+            reader = whole if whole is not None and whole.value == owner.value else owner
+            label = f"the owner looks at {page.path}"
+            seen = await self.call(page, reader, label=label, role=Role.CONTROL)
             if seen.reply.ok and text in seen.reply.text:
                 return seen.exchange
         return None
