@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from auth_conformance.oracles.standing import flattened
 
 # A number is taken for a time when it lies within this many seconds of now: thirty years.
 _HORIZON = 30 * 365 * 86_400
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT?.*")
 
 
@@ -58,6 +59,23 @@ def moment(value: object, now: float) -> float | None:
         return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+def day_of(text: str) -> date | None:
+    """The day that a text of the form 2026-11-27 names (RFC 3339 §5.6, full-date); None for any other text."""
+    try:
+        return date.fromisoformat(text) if _DAY.fullmatch(text) else None
+    except ValueError:
+        return None
+
+
+def timed(document: Any) -> dict[str, Any]:
+    """The leaves of JSON data without those that name a day only: a day is no moment."""
+    return {
+        pointer: value
+        for pointer, value in flattened(document).items()
+        if not (isinstance(value, str) and day_of(value))
+    }
 
 
 def shift(before: list[Moment], after: list[Moment]) -> float | None:

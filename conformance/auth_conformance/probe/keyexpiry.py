@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Any
 
 from auth_conformance.credentials import Credential
 from auth_conformance.model import Failed, Inconclusive, Need, Passed, Verdict, Violation
 from auth_conformance.oracles.entry import Baseline
-from auth_conformance.oracles.moments import moments, shift
+from auth_conformance.oracles.moments import day_of, moments, shift, timed
 from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.probe.clockwork import FOLLOWED
 from auth_conformance.probe.core import Answer, Missing, Unclear
@@ -22,6 +22,9 @@ from auth_conformance.target import KeyManagement, Witness
 
 # How long a key may outlive its end, in seconds.
 KEY_TOLERANCE = 60
+DAY = 24 * HOUR
+# How far the days of the earth's zones begin before, and end after, that of UTC, in seconds.
+EASTERNMOST, WESTERNMOST = 14 * HOUR, 12 * HOUR
 # How soon a key is asked to end when it must be waited for: some services refuse ends that are near.
 SOONEST = (10, 70, PATIENCE)
 
@@ -94,7 +97,7 @@ class KeyExpiry(Expiry):
         how = "by a moved clock" if movable else "after waiting"
         reason = (
             f"A key worked before its end and not {late[0].seconds:g} s after it ({how}), while a key with another "
-            f"end got in; {len(odd)} of {len(_odd_values(self._clock_now()))} odd ends were taken, "
+            f"end got in; {len(odd)} of {len(self._odd_ends(_schema_of(keys, field)))} odd ends were taken, "
             "and none of those outlives it."
         )
         return Passed(reason, tuple(self.evidence), tuple(self.notes))
@@ -106,7 +109,9 @@ class KeyExpiry(Expiry):
             if (key := self._kept_key(keys, answer, None, made)) is not None:
                 self.notes.append("keys without an end can be made")
                 return key
-        return await self._key_until(keys, field, self._clock_now() + 24 * HOUR, made)
+        # Two ends of whole days are told apart by more than a day.
+        later = (5 if whole_days(_schema_of(keys, field)) else 1) * DAY
+        return await self._key_until(keys, field, self._clock_now() + later, made)
 
     async def _key_until(self, keys: KeyManagement, field: str, end: float, made: list[MadeKey]) -> MadeKey:
         """Make a key that ends at `end`, or, where the field is a duration, when the service says so."""
@@ -116,6 +121,8 @@ class KeyExpiry(Expiry):
             refused = str(answer.reply.error or answer.status)
             stated = [item.at for item in moments(answer.reply.json, self._clock_now()) if item.ahead > 1]
             real = end if isinstance(value, str) else max(stated, default=None)
+            if isinstance(value, str) and (day := day_of(value)) is not None:
+                real = _end_of(day, answer.reply.json, self._clock_now())
             if real is not None and (key := self._kept_key(keys, answer, real, made)) is not None:
                 return key
         raise Unclear(
@@ -141,7 +148,7 @@ class KeyExpiry(Expiry):
         """Make keys with ends that a careless reader gets wrong; those that the service refuses are missing."""
         schema = _schema_of(keys, field)
         odd: dict[str, MadeKey] = {}
-        for name, (value, end) in _odd_values(self._clock_now()).items():
+        for name, (value, end) in self._odd_ends(schema).items():
             if isinstance(value, str) and "string" not in _types(schema):
                 continue
             answer = await self._create_key(keys, field, value)
@@ -150,6 +157,10 @@ class KeyExpiry(Expiry):
             if (key := self._kept_key(keys, answer, end, made)) is not None:
                 odd[name] = key
         return odd
+
+    def _odd_ends(self, schema: Mapping[str, Any]) -> Mapping[str, tuple[object, float | None]]:
+        now = self._clock_now()
+        return _odd_days(now) if whole_days(schema) else _odd_values(now)
 
     async def _keys_already_over(
         self, odd: Mapping[str, MadeKey], witness: Witness, baseline: Baseline, doubts: list[str]
@@ -276,6 +287,20 @@ def _schema_of(keys: KeyManagement, field: str) -> Mapping[str, Any]:
     return schema if isinstance(schema, Mapping) else {}
 
 
+def whole_days(schema: Mapping[str, Any]) -> bool:
+    """Whether a field takes days and no times (OpenAPI's formats `date` and `date-time`)."""
+    formats = set(_formats(schema))
+    return "date" in formats and "date-time" not in formats
+
+
+def _formats(schema: Mapping[str, Any]) -> Iterator[object]:
+    yield schema.get("format")
+    for word in ("anyOf", "oneOf", "allOf"):
+        for inner in schema.get(word) or ():
+            if isinstance(inner, Mapping):
+                yield from _formats(inner)
+
+
 def _types(schema: Mapping[str, Any]) -> set[str]:
     found: set[str] = set()
     declared = schema.get("type")
@@ -288,13 +313,35 @@ def _types(schema: Mapping[str, Any]) -> set[str]:
 
 
 def _spelled(schema: Mapping[str, Any], end: float) -> list[object]:
-    """An end as the field may want it: a date with time, or the smallest duration, or the epoch."""
-    text = datetime.fromtimestamp(end, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    """An end as the field may want it: a date with time, or a whole day, or the smallest duration, or the epoch."""
+    at = datetime.fromtimestamp(end, UTC)
+    text = at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    # The first day that has begun nowhere yet: where keys end as it begins, this one lives now.
+    day = datetime.fromtimestamp(end + EASTERNMOST + DAY, UTC).date().isoformat()
     numbers: list[object] = [schema.get("minimum", 1), int(end)]
     types = _types(schema)
+    if whole_days(schema):
+        return [day]
     if "string" in types:
-        return [text, *(numbers if types & {"integer", "number"} else [])]
+        # What says no format may want a whole day, and refuses a time.
+        return [text, day, *(numbers if types & {"integer", "number"} else [])]
     return numbers
+
+
+def _end_of(day: date, document: object, now: float) -> float:
+    """When a key that ends on this day is over: when the service says, or else where the day ends last on earth.
+
+    A day is no moment (RFC 3339 §5.6, full-date): that of the service may begin 14 hours before that of UTC, and end
+    12 hours after it.
+    """
+    begins = datetime.combine(day, time(), UTC).timestamp()
+    last = begins + DAY + WESTERNMOST
+    told = [
+        item.at
+        for item in moments(timed(document), now)
+        if begins - EASTERNMOST <= item.at <= last and item.ahead > 1
+    ]
+    return max(told, default=last)
 
 
 def _shifted(odd: Mapping[str, MadeKey], now: float) -> list[str]:
@@ -306,6 +353,17 @@ def _shifted(odd: Mapping[str, MadeKey], now: float) -> list[str]:
             hours = (min(told, key=lambda at: abs(at - (key.end or 0.0))) - key.end) / HOUR
             found.append(f"A key with an end {name} is said to end {hours:+.1f} h from it.")
     return found
+
+
+def _odd_days(now: float) -> dict[str, tuple[object, float | None]]:
+    """As `_odd_values`, where only whole days are taken: a day has no zone."""
+    past = datetime.fromtimestamp(now - 3 * DAY, UTC).date()
+    return {
+        "in the past": (past.isoformat(), datetime.combine(past, time(), UTC).timestamp()),
+        "that is negative": (-1, None),
+        "that is null": (None, None),
+        "in the year 9999": ("9999-12-31", None),
+    }
 
 
 def _odd_values(now: float) -> dict[str, tuple[object, float | None]]:

@@ -2,11 +2,17 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime
+import secrets
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from checks.judging import judged_as_found, said
+from fastapi import Depends, FastAPI, HTTPException, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
+from services.people import PEOPLE
 
 from auth_conformance import catalog
 from auth_conformance.demo import bundled
@@ -73,3 +79,85 @@ def test_an_end_that_the_service_tells_hours_late_is_a_doubt(told: str | None, f
     doubts = keyexpiry._shifted({"with the offset +14:00": key}, now)
     assert len(doubts) == len(found)
     assert all(words in doubt for words, doubt in zip(found, doubts, strict=True))
+
+
+class Credentials(BaseModel):
+    """What a login takes."""
+
+    username: str
+    password: str
+
+
+class Wanted(BaseModel):
+    """A key to be made, which may end with a day."""
+
+    name: str
+    expires_on: date | None = None
+
+
+class Ends:
+    """Which day ends a key: as it begins (`begins`) or ends (`ends`), a week late (`late`) or not at all (`never`)."""
+
+    def __init__(self, habit: str) -> None:
+        self._days = {"begins": 0, "ends": 1, "late": 7, "never": None}[habit]
+
+    def over(self, day: date | None) -> bool:
+        if day is None or self._days is None or day.year == date.max.year:
+            return False
+        return datetime.now(UTC).date() >= day + timedelta(days=self._days)
+
+
+def days_app(habit: str) -> FastAPI:  # noqa: C901 - a whole service
+    """People make keys that end with a day."""
+    app, over = FastAPI(), Ends(habit).over
+    tokens: dict[str, str] = {}
+    keys: dict[str, tuple[str, str, date | None]] = {}
+
+    def caller(
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Security(HTTPBearer(auto_error=False))] = None,
+        key: Annotated[str | None, Security(APIKeyHeader(name="X-API-Key", auto_error=False))] = None,
+    ) -> str:
+        if bearer is not None and bearer.credentials in tokens:
+            return tokens[bearer.credentials]
+        if key in keys and not over(keys[key][2]):
+            return keys[key][1]
+        raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
+
+    @app.post("/login")
+    def login(body: Credentials) -> dict[str, str | datetime]:
+        if PEOPLE.get(body.username) != body.password:
+            raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
+        token = secrets.token_urlsafe(32)
+        tokens[token] = body.username
+        return {"access_token": token, "at": datetime.now(UTC)}
+
+    @app.get("/me")
+    def me(name: Annotated[str, Depends(caller)]) -> dict[str, str]:
+        return {"username": name}
+
+    @app.post("/keys", status_code=201)
+    def make(body: Wanted, name: Annotated[str, Depends(caller)]) -> dict[str, Any]:
+        if body.expires_on is not None and over(body.expires_on):
+            raise HTTPException(422, "in the past")
+        value, number = f"sk_{secrets.token_urlsafe(32)}", secrets.token_hex(6)
+        keys[value] = number, name, body.expires_on
+        return {"id": number, "key": value, "name": body.name, "expires_on": body.expires_on}
+
+    @app.delete("/keys/{key_id}", status_code=204)
+    def revoke(key_id: str, name: Annotated[str, Depends(caller)]) -> None:
+        for value in [
+            value for value, (number, owner, _) in keys.items() if (number, owner) == (key_id, name)
+        ]:
+            del keys[value]
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("habit", "verdict"), [("begins", "passed"), ("ends", "passed"), ("late", "failed"), ("never", "failed")]
+)
+def test_a_key_that_ends_with_a_day_is_over_when_the_day_is_over_everywhere(habit: str, verdict: str) -> None:
+    result = judged_as_found("KEY111", days_app(habit))
+    assert result.name == verdict, said(result)
+    if verdict == "passed":
+        assert "2 of 4 odd ends were taken" in result.verdict.reason, said(result)

@@ -1,8 +1,10 @@
 """Which moments a body states."""
 
+from datetime import date
+
 import pytest
 
-from auth_conformance.oracles.moments import moments, shift
+from auth_conformance.oracles.moments import day_of, moments, shift, timed
 
 NOW = 1_795_000_000.0
 
@@ -36,3 +38,9 @@ def test_a_shift_is_seen_where_both_bodies_state_a_moment() -> None:
     before, after = moments({"a": NOW, "b": NOW}, NOW), moments({"b": NOW + 50.5, "c": NOW + 90}, NOW)
     assert shift(before, after) == 50.5
     assert shift(moments({"a": NOW}, NOW), after) is None
+
+
+def test_a_day_is_no_moment() -> None:
+    assert day_of("2026-11-27") == date(2026, 11, 27)
+    assert [day_of(text) for text in ("2026-11-27T00:00:00Z", "2026-13-27", "20261127", "")] == [None] * 4
+    assert timed({"day": "2026-11-27", "at": "2026-11-27T10:00:00Z"}) == {"/at": "2026-11-27T10:00:00Z"}
