@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Jwt
 from auth_conformance.discovery.names import mentions, names, plain, rank
-from auth_conformance.oracles.cookies import SetCookie, parse_set_cookie
+from auth_conformance.oracles.cookies import LONGEST_KEPT, SetCookie, parse_set_cookie
 from auth_conformance.oracles.pointer import strings
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def csrf_header_named(data: Any) -> str | None:
 
 def live_cookies(reply: RawReply) -> list[SetCookie]:
     """The cookies that a reply sets and does not delete in the same breath."""
-    found = [parse_set_cookie(line) for line in reply.header_lines("set-cookie")]
+    found = [parse_set_cookie(line, longest=LONGEST_KEPT) for line in reply.header_lines("set-cookie")]
     return [cookie for cookie in found if cookie is not None and cookie.value and not _ended(cookie)]
 
 

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 LONGEST_PAIR = 4096
 # ... and an attribute whose value is longer.
 LONGEST_ATTRIBUTE = 1024
+# Clients that are no browsers keep a longer cookie: a login is one all the same. Beyond this nobody looks.
+LONGEST_KEPT = 1 << 16
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 # RFC 6265bis §5.1.1: what separates the words of a date; commas among them.

@@ -14,7 +14,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 _DIGESTS = {20: "sha1", 32: "sha256", 48: "sha384", 64: "sha512"}
 _SEPARATORS = ("--", ".", ":", "|")
@@ -26,17 +26,26 @@ _SALTS = (
     b"django.contrib.sessions.backends.signed_cookies",
     b"django.core.signing.Signer",
 )
+# Rails' `signed_cookie_salt`, and how often its key generator hashes.
+_RAILS, _ROUNDS = b"signed cookie", 1_000
+# So many candidates are stretched as Rails does, a few milliseconds each: the published ones are among them.
+_STRETCHED = 1_600
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A value taken apart: the signed text, the signature, how it is written, and the digest that it needs."""
+    """A value taken apart: the signed text, the signature, how it is written, and the digest that it needs.
+
+    `prefix` stands before the signed text and is not signed; `quoted` says that all of it travels percent-encoded.
+    """
 
     body: str
     separator: str
     signature: bytes
     digest: str
     written: str
+    prefix: str = ""
+    quoted: bool = False
 
     def __repr__(self) -> str:
         return f"Sealed({len(self.body)} characters, {self.digest})"
@@ -62,8 +71,11 @@ class Hit:
 
 def unseal(value: str) -> Sealed | None:
     """Take a signed value apart; None when nothing in it has the length of a MAC."""
-    plain = unquote(value.strip('"'))
-    plain = plain.removeprefix("s:")
+    bare = value.strip('"')
+    plain = unquote(bare)
+    # cookie-signature, which Express and its sessions use: "s:" says that what follows is signed.
+    prefix = "s:" if plain.startswith("s:") else ""
+    quoted, plain = plain != bare, plain.removeprefix(prefix)
     for separator in _SEPARATORS:
         body, found, text = plain.rpartition(separator)
         if not found or not body:
@@ -74,7 +86,7 @@ def unseal(value: str) -> Sealed | None:
                 if separator == "|" and body.startswith("2|"):
                     # Tornado signs the bar before the signature, too.
                     return Sealed(f"{body}|", "", raw, _DIGESTS[len(raw)], written)
-                return Sealed(body, separator, raw, _DIGESTS[len(raw)], written)
+                return Sealed(body, separator, raw, _DIGESTS[len(raw)], written, prefix, quoted)
     return None
 
 
@@ -119,10 +131,36 @@ def recipes() -> tuple[Recipe, ...]:
     return tuple(found)
 
 
-def crack(value: Sealed, candidates: Iterable[tuple[str, bytes, bool]]) -> tuple[Hit | None, int]:
-    """Look for the secret. Candidates are kind, secret, and whether the rare recipes are worth the time too."""
+def _stretching(value: Sealed) -> Iterator[Recipe]:
+    """How Rails makes the key of `cookies.signed`."""
+    if value.separator == "--":
+        # ActiveSupport::KeyGenerator with the salt of `cookies.signed`; its digest was SHA-1 until Rails 7.
+        for digest in ("sha1", "sha256"):
+            yield Recipe(
+                f"Rails' key generator ({digest})",
+                lambda secret, _, digest=digest: hashlib.pbkdf2_hmac(digest, secret, _RAILS, _ROUNDS, 64),  # type: ignore[misc]
+            )
+
+
+def _naming(value: Sealed, name: str) -> Iterator[Recipe]:
+    """How Django makes the key of a signed cookie that is no session."""
+    if value.separator == ":" and name:
+        # `HttpResponse.set_signed_cookie`: the salt is the cookie's name.
+        salt = name.encode() + b"signer" + b"django.http.cookies"
+        yield Recipe(
+            "Django's signed cookies", lambda secret, digest: hashlib.new(digest, salt + secret).digest()
+        )
+
+
+def crack(
+    value: Sealed, candidates: Iterable[tuple[str, bytes, bool]], name: str = ""
+) -> tuple[Hit | None, int]:
+    """Look for the secret. Candidates are kind, secret, and whether the rare recipes are worth the time too.
+
+    `name` is the cookie's, which some frameworks mix in.
+    """
     usual = [item for item in recipes() if item.name in _USUAL]
-    every = recipes()
+    every, slow = (*recipes(), *_naming(value, name)), tuple(_stretching(value))
     message = value.body.encode("utf-8", "surrogatepass")
     tried = 0
     seen: set[bytes] = set()
@@ -131,7 +169,9 @@ def crack(value: Sealed, candidates: Iterable[tuple[str, bytes, bool]]) -> tuple
             continue
         seen.add(secret)
         tried += 1
-        for recipe in every if thorough else usual:
+        # What is stretched takes a thousand times as long: the candidates that come first have it tried.
+        ways = (*every, *slow) if thorough and tried <= _STRETCHED else every if thorough else usual
+        for recipe in ways:
             if hmac.digest(recipe.derive(secret, value.digest), message, value.digest) == value.signature:
                 return Hit(secret, recipe, kind, tried), tried
     return None, tried
@@ -154,7 +194,8 @@ def sign(value: Sealed, body: str, hit: Hit) -> str:
             text = base64.b64encode(raw).decode().rstrip("=")
         case _:
             text = base64.urlsafe_b64encode(raw).decode().rstrip("=")
-    return f"{body}{value.separator}{text}"
+    whole = f"{value.prefix}{body}{value.separator}{text}"
+    return quote(whole, safe="-_.!~*'()") if value.quoted else whole
 
 
 def later(body: str, now: float | None = None) -> str:

@@ -12,6 +12,7 @@ from auth_conformance.credentials import Kind
 from auth_conformance.model import Exchange, Role
 from auth_conformance.oracles.canary import leaked
 from auth_conformance.oracles.cookies import (
+    LONGEST_KEPT,
     LONGEST_PAIR,
     SetCookie,
     parse_date,
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 # More cookies than this at one login are left unexamined: each costs two requests.
 MOST_COOKIES = 8
-# What browsers ignore for its length is looked at all the same, up to this many bytes.
-LONGEST_KEPT = 1 << 16
 # Shorter values stand in other texts by chance.
 SHORTEST_ECHO = 8
 

@@ -178,7 +178,7 @@ class References(Sessions, Guessing, Stored):
                 raise Unclear("The cookie carries data, and how it is signed, if it is, is not known.")
             raise Missing("Not applicable: the session cookie carries no signature.", applicable=False)
         words = self.own_words(Jwt("", "", ""))
-        hit, tried = await asyncio.to_thread(crack, signed, cookie_secrets(words))
+        hit, tried = await asyncio.to_thread(crack, signed, cookie_secrets(words), live.carrier.name)
         if hit is None:
             return self._not_found(tried)
         self.scene.recorder.redactor.learn(Secret(hit.secret.decode("utf-8", "replace")))
@@ -189,9 +189,10 @@ class References(Sessions, Guessing, Stored):
         answer = await self.attempt(
             self.witness, Attempt("a cookie of our own under the guessed secret", forged), baseline
         )
-        return await self._known(
-            f"{signed.digest}, {hit.recipe.name}", Guess(hit.secret, hit.kind, hit.tried), answer, baseline
-        )
+        how = f"{signed.digest}, {hit.recipe.name}"
+        # Of a signed reference nothing changes: the live cookie comes out again, and that it gets in shows nothing.
+        anew = forged.value != live.value
+        return await self._known(how, Guess(hit.secret, hit.kind, hit.tried), answer, baseline, anew=anew)
 
     def _not_found(self, tried: int) -> Verdict:
         evidence, notes = tuple(self.evidence), tuple(self.notes)
@@ -199,12 +200,14 @@ class References(Sessions, Guessing, Stored):
             f"The secret of the cookie's signature is not among {tried} candidates.", evidence, notes
         )
 
-    async def _known(self, how: str, hit: Guess, answer: Answer | None, baseline: Baseline) -> Verdict:
+    async def _known(
+        self, how: str, hit: Guess, answer: Answer | None, baseline: Baseline, *, anew: bool = True
+    ) -> Verdict:
         live = await self.credential(Kind.COOKIE)
         await self.must_live(self.witness, live, baseline, "after")
         confirmed = (
             ", and a cookie that was signed with it anew gets in"
-            if answer is not None and answer.accepted
+            if answer is not None and answer.accepted and anew
             else ""
         )
         found = f"{hit.kind}, found after {hit.tried} guesses{confirmed}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import quote, quote_plus, unquote, urlencode
 
 from auth_conformance.model import NO_ANSWER
-from auth_conformance.oracles.cookies import parse_set_cookie
+from auth_conformance.oracles.cookies import LONGEST_KEPT, parse_set_cookie
 from auth_conformance.oracles.places import found_at
 
 if TYPE_CHECKING:
@@ -334,8 +334,8 @@ class RawReply:
 
     @property
     def cookies(self) -> dict[str, str]:
-        """The cookies that it sets, by name; those that it deletes are left out."""
-        found = [parse_set_cookie(line) for line in self.header_lines("set-cookie")]
+        """The cookies that it sets, by name, also those too long for browsers; those that it deletes are left out."""
+        found = [parse_set_cookie(line, longest=LONGEST_KEPT) for line in self.header_lines("set-cookie")]
         return {cookie.name: cookie.value for cookie in found if cookie is not None and cookie.value}
 
 
