@@ -15,6 +15,13 @@ _GRAVE = re.compile(
 )
 _USER = re.compile(r"^_?(?:user|uid|sub|account|member|owner|login|id$|auth_user)", re.IGNORECASE)
 _SHORTEST = 3
+# What a token says of itself, its session and its account.
+_OF_REFERENCES = frozenset(
+    {"sid", "sub", "jti", "iat", "nbf", "exp", "iss", "aud", "typ", "type", "alg", "kid"}
+)
+_DRAWN = re.compile(
+    r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}|(?=\D*\d)(?=[^A-Za-z]*[A-Za-z])[\w-]{16,}", re.IGNORECASE
+)
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}")
 
 
@@ -33,6 +40,8 @@ def carried(found: Sequence[Reading], known: Sequence[str]) -> Carried | None:
     how = ""
     facts = {text for text in known if len(text) >= _SHORTEST}
     for reading in found:
+        if _refers(reading.data):
+            continue
         members = list(scalars(reading.data)) if reading.data is not None else []
         told = [
             name or "a text"
@@ -48,6 +57,23 @@ def carried(found: Sequence[Reading], known: Sequence[str]) -> Carried | None:
     if not names:
         return None
     return Carried(f"{how}: {', '.join(dict.fromkeys(names))}", grave)
+
+
+def _refers(data: object) -> bool:
+    """Whether a token only names its session and its account, both by ids that chance made (RFC 7519 §4.1).
+
+    It is a signed reference then, as `id.sig` is: without the service nobody learns from it who that is.
+    """
+    return (
+        isinstance(data, dict)
+        and "sid" in data
+        and data.keys() <= _OF_REFERENCES
+        and all(
+            isinstance(data[name], str) and _DRAWN.fullmatch(data[name])
+            for name in ("sid", "sub", "jti")
+            if name in data
+        )
+    )
 
 
 def _opaque(value: object) -> bool:

@@ -131,6 +131,25 @@ def is_stored_secret(member: Member, *, reads: bool) -> bool:
     )
 
 
+def client_secret_of_grant(schema: Any) -> str | None:
+    """The member for a client's secret in a form of the password grant, where the form does not ask for it.
+
+    RFC 6749 §4.3.2 lets clients add their own credentials (§2.3.1), and every form of the grant has a place for them:
+    FastAPI's `OAuth2PasswordRequestForm` among them. One that no caller has to fill takes nobody's password.
+    """
+    if not isinstance(schema, Mapping):
+        return None
+    names = {member.name for member in members(schema, "")}
+    required = {name for part in _objects(schema) for name in _required(part)}
+    of_grant = {"grant_type", "username", "password", "client_secret"} <= names
+    return "client_secret" if of_grant and "client_secret" not in required else None
+
+
+def _required(schema: Mapping[str, Any]) -> list[Any]:
+    value = schema.get("required")
+    return value if isinstance(value, list) else []
+
+
 def careless_input(member: Member) -> str | None:
     """What the schema of a member that takes a secret leaves out; None for other members."""
     is_password = _PASSWORD.search(member.name) is not None

@@ -35,12 +35,14 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 class Fit:
     """How a value fits. `extras` are pointers to members that nothing documents.
 
-    `vague` says that the schema allows anything in some place where there is something.
+    `vague` says that the schema allows anything in some place where there is something. `blank` are those of the
+    mismatches that are a null in the place of a value.
     """
 
     mismatches: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     vague: bool = False
+    blank: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -61,6 +63,7 @@ def fit(value: Any, schema: Any, pointer: str = "", depth: int = 0) -> Fit:
     notes = _Notes()
     _read(value, schema, notes, pointer, depth)
     mismatches, extras, vague = list(notes.mismatches), [], False
+    blank = list(notes.mismatches) if value is None else []
     if isinstance(value, dict):
         if not notes.members and not notes.welcome:
             vague = bool(value)
@@ -76,6 +79,7 @@ def fit(value: Any, schema: Any, pointer: str = "", depth: int = 0) -> Fit:
             inner = [fit(item, each, below, depth + 1) for each in known]
             # Several parts may speak about one member: it has to fit all, and any may document what is in it.
             mismatches += [text for one in inner for text in one.mismatches]
+            blank += [text for one in inner for text in one.blank]
             extras += sorted(set.intersection(*(set(one.extras) for one in inner)))
             vague = vague or all(one.vague for one in inner)
     elif isinstance(value, list):
@@ -83,11 +87,13 @@ def fit(value: Any, schema: Any, pointer: str = "", depth: int = 0) -> Fit:
         for index, item in enumerate(value[:_ELEMENTS] if notes.items else []):
             one = fit(item, notes.items[0], f"{pointer}/{index}", depth + 1)
             mismatches += one.mismatches
+            blank += one.blank
             extras += one.extras
             vague = vague or one.vague
     elif not notes.says:
         vague = True
-    return Fit(tuple(dict.fromkeys(mismatches)), tuple(dict.fromkeys(extras)), vague)
+    found, foreign, null = (tuple(dict.fromkeys(texts)) for texts in (mismatches, extras, blank))
+    return Fit(found, foreign, vague, null)
 
 
 def _read(value: Any, schema: Mapping[str, Any], notes: _Notes, pointer: str, depth: int) -> None:  # noqa: C901 - one keyword after the other

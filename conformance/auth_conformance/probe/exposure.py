@@ -14,6 +14,7 @@ from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import Failed, Inconclusive, Need, Passed, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.documented import (
     careless_input,
+    client_secret_of_grant,
     is_stored_secret,
     leaks,
     members,
@@ -240,9 +241,10 @@ class Exposure(Described):
                 if is_stored_secret(member, reads=operation.method == "GET"):
                     yield f"{operation.name} documents {member.name} in its answers.", Severity.MEDIUM
         for schema in operation.bodies.values():
+            unasked = client_secret_of_grant(schema)
             for member in members(schema, operation.name):
                 missing = careless_input(member)
-                if missing is not None:
+                if missing is not None and member.name != unasked:
                     yield f"{operation.name} takes {member.name} without {missing}.", Severity.LOW
 
 

@@ -59,6 +59,10 @@ class References(Sessions, Guessing, Stored):
         ended, unclear = await self._ends_on_the_server(
             account, session, baseline, encrypted=form is not None
         )
+        if isinstance(ended, str):
+            # A service that lets nobody in any more refuses what was ended as well.
+            fresh = await self.sign_in(account, Kind.COOKIE, [session.credential])
+            await self._session_opens(fresh, baseline, "after")
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if isinstance(ended, Violation):
             return Failed((ended,), evidence, notes)

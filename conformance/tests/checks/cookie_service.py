@@ -30,12 +30,17 @@ def create_app(  # noqa: C901, PLR0915 - a service is many handlers, and knobs a
     cookie_name: str = "sid",
     url_session: bool = False,
     reauthenticates: bool | None = None,
+    doomed: Callable[[], bool] = lambda: False,
 ) -> FastAPI:
-    """With `secret` the session lives in the cookie, signed by Starlette's SessionMiddleware; else in memory."""
+    """With `secret` the session lives in the cookie, signed by Starlette's SessionMiddleware; else in memory.
+
+    Once somebody logs out while it is `doomed`, it refuses everybody.
+    """
     app = FastAPI()
     sessions: dict[str, str] = {}
     keys: dict[str, tuple[str, str]] = {}
     numbers = itertools.count(1_000)
+    lost: list[str] = []
     cookie = APIKeyCookie(name=cookie_name, auto_error=False, scheme_name="Session")
     header = APIKeyHeader(name="X-API-Key", auto_error=False, scheme_name="Key")
     if secret is not None:
@@ -64,7 +69,7 @@ def create_app(  # noqa: C901, PLR0915 - a service is many handlers, and knobs a
         key: Annotated[str | None, Depends(header)],
     ) -> str:
         name = keys.get(key, ("", ""))[0] if key is not None else of_cookie(request)
-        if not name:
+        if not name or lost:
             raise HTTPException(401, "no")
         return name
 
@@ -77,7 +82,7 @@ def create_app(  # noqa: C901, PLR0915 - a service is many handlers, and knobs a
         username: Annotated[str, Form()],
         password: Annotated[str, Form()],
     ) -> dict[str, str]:
-        if PEOPLE.get(username) != password:
+        if PEOPLE.get(username) != password or lost:
             raise HTTPException(401, "no")
         if secret is not None:
             request.session["user"] = username
@@ -94,6 +99,7 @@ def create_app(  # noqa: C901, PLR0915 - a service is many handlers, and knobs a
         else:
             sessions.pop(request.cookies.get(cookie_name, ""), None)
             response.delete_cookie(cookie_name)
+        lost.extend([name] * doomed())
         return {"bye": name}
 
     if reauthenticates is not None:

@@ -1,14 +1,20 @@
 """SES101 to SES114, KEY107, KEY108 and MIX105 on a service unlike the reference app, sound and unsound."""
 
+import asyncio
 import hashlib
 import secrets
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
-from checks.cookie_service import judged
+from checks.cookie_service import create_app, judged
+from services.people import PEOPLE
 
+from auth_conformance import catalog
+from auth_conformance.engine import conduct
 from auth_conformance.model import Severity
+from auth_conformance.settings import load
 
 RANDOM = secrets.token_urlsafe(48)
 
@@ -70,3 +76,19 @@ def test_what_cannot_be_seen_is_not_passed() -> None:
     result = judged("SES108")
     assert result.name in {"passed", "inconclusive"}
     assert result.name == "inconclusive" or "logout" in result.verdict.reason
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_service_that_lets_nobody_in_any_more_has_ended_no_session(*, dies: bool) -> None:
+    known: list[object] = []
+    app = create_app(doomed=lambda: dies and bool(known))
+    accounts = {
+        label: {"username": name, "password": {"env": f"PASSWORD_OF_{name}".upper()}}
+        for label, name in zip("ab", PEOPLE, strict=False)
+    }
+    logout = [{"operation": "POST /leave", "kind": "cookie"}]
+    settings = load({"accounts": accounts, "logout": logout}, start=Path("/"))
+    (result,) = asyncio.run(
+        conduct(settings, [catalog.load()["SES108"]], app=app, on_target=known.append)
+    ).results
+    assert result.name == ("inconclusive" if dies else "passed"), result.verdict.reason

@@ -43,6 +43,15 @@ USER = {
         ),
         (True, {"type": "integer"}, Fit(("the body is boolean, not integer",))),
         ("b", {"enum": ["a"]}, Fit(("the body is none of the listed values",))),
+        ({"name": None}, USER, Fit(("/name is null, not string",), blank=("/name is null, not string",))),
+        (
+            [{"name": None, "age": "x"}],
+            {"type": "array", "items": USER},
+            Fit(
+                ("/0/name is null, not string", "/0/age is string, not integer"),
+                blank=("/0/name is null, not string",),
+            ),
+        ),
     ],
 )
 def test_a_value_beside_a_schema(value: Any, schema: Any, expected: Fit) -> None:

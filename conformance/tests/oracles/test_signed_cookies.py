@@ -18,6 +18,7 @@ from auth_conformance.oracles.injection import delayed, error_text, pauses, phra
 from auth_conformance.oracles.signed import crack, later, sign, unseal
 
 SECRET = "changethis"
+ACCOUNT = "7f1d2a52-7a0c-4f5e-9b7e-0d4f6a1c2b3d"
 SECRETS = [("filler", f"filler{number}".encode(), True) for number in range(50)] + [
     ("a published sample", SECRET.encode(), True)
 ]
@@ -136,6 +137,14 @@ def test_references_carry_no_signature() -> None:
         ({"sid": secrets.token_urlsafe(32)}, None),
         ({"csrf_token": secrets.token_urlsafe(32), "theme": "dark"}, None),
         ({"flash": []}, None),
+        # A token that names its session and its account by ids of chance is a signed reference ...
+        ({"sub": ACCOUNT, "sid": secrets.token_urlsafe(24), "iat": 1, "iss": "shop"}, None),
+        # ... and none that says more, or names the account by what people know.
+        ({"sub": ACCOUNT, "sid": secrets.token_urlsafe(24), "role": "admin"}, True),
+        ({"sub": ACCOUNT, "sid": secrets.token_urlsafe(24), "plan": "free"}, False),
+        ({"sub": "7", "sid": secrets.token_urlsafe(24)}, False),
+        ({"sub": "ada@example.com", "sid": secrets.token_urlsafe(24)}, True),
+        ({"sub": ACCOUNT, "iat": 1}, False),
     ],
 )
 def test_data_about_a_user_is_told_from_a_reference(data: dict[str, object], grave: bool | None) -> None:

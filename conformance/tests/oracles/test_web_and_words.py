@@ -10,6 +10,7 @@ from auth_conformance.oracles.browser import cache_fault, header_faults
 from auth_conformance.oracles.documented import (
     Member,
     careless_input,
+    client_secret_of_grant,
     is_stored_secret,
     leaks,
     members,
@@ -124,6 +125,22 @@ def test_secrets_in_documents() -> None:
     assert leaks(raw) == [("a URL with a user and a password", "/servers/0/url")]
     assert set(pairs(raw)) == {("demo", "demo-pass-1"), ("a@b.c", "open-sesame")}
     assert tokens(raw) == ["eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.x"]
+
+
+def test_a_place_for_a_clients_secret_that_nobody_has_to_fill_takes_no_password() -> None:
+    text = {"type": "string"}
+    grant = {
+        "properties": dict.fromkeys(
+            ("grant_type", "username", "password", "client_id", "client_secret"), text
+        )
+    }
+    own = {**grant, "required": ["username", "password"]}
+    assert client_secret_of_grant(own) == "client_secret"
+    assert client_secret_of_grant({"allOf": [own]}) == "client_secret"
+    # Who asks for it compares it; and a form of something else is no form of the grant.
+    assert client_secret_of_grant({**grant, "required": ["username", "password", "client_secret"]}) is None
+    assert client_secret_of_grant({"properties": {"client_secret": text, "name": text}}) is None
+    assert client_secret_of_grant(None) is None
 
 
 def test_members_that_carry_secrets() -> None:

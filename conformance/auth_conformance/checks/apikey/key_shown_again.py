@@ -9,6 +9,8 @@ from auth_conformance.sdk import API, ASVS, CWE, WSTG, Impact, Need, Probe, Seve
     title="API key shown again after its creation",
     severity=Severity.MEDIUM,
     level=1,
+    # The checklist says 12. Three people look (the owner, another user, an administrator), each at every page that
+    # may show keys, and where a page refuses the owner's login it is asked with the key itself.
     budget=50,
     impact=Impact.WRITES,
     needs=(Need.WITNESS, Need.KEY_MANAGEMENT),

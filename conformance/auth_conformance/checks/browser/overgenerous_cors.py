@@ -9,6 +9,8 @@ from auth_conformance.sdk import ASVS, CWE, FETCH, RFC, WSTG, Probe, Severity, V
     title="CORS answer that grants too much or may be mixed up in caches",
     severity=Severity.LOW,
     level=2,
+    # The checklist says 24. What strangers may read and the document are asked as well, for those are what caches keep;
+    # and what varies is asked again before it is told.
     budget=50,
     references=(
         ASVS("3.4.2"),

@@ -31,6 +31,7 @@ async def secret_in_document(probe: Probe) -> Verdict:
     How: look for keys and for URLs with passwords in every text; try user names and passwords that stand
         together in examples at the login, and documented tokens at a protected operation, at most five of
         each. Answers must not have stored secrets; password members need `format: password` and a `maxLength`.
+        The place for a client's secret in a form of the password grant, which no caller has to fill, is none.
     Fix: `password: SecretStr = Field(max_length=128)` in request models, examples that are no accounts, and
         response models that list their fields instead of inheriting the table's.
     """

@@ -22,7 +22,8 @@ async def undocumented_member(probe: Probe) -> Verdict:
         address of somebody else. Reviewers read schemas, attackers read answers.
     How: every 2xx answer of the run, and of all operations that can be read without an id, is held against
         its schema, compositions and `null` of both OpenAPI versions included. Members that nothing names are
-        counted as too much unless the schema says `additionalProperties: true`.
+        counted as too much unless the schema says `additionalProperties: true`. A null in the place of a value is
+        low: nothing is shown that the document hides.
     Fix: declare what leaves with `response_model=UserResponse` (or the return type), a model that lists its
         fields, and never return a dictionary or a database row from a handler without one.
     """

@@ -29,7 +29,8 @@ async def legible_session(probe: Probe) -> Verdict:
     Why: data in the cookie is read by whoever finds it, and a session that lives there cannot be ended: a copy
         works until its signature expires, whatever the server wants. Starlette's `SessionMiddleware` is this.
     How: decode the value the ways that frameworks encode it (base64, zlib, JWT, itsdangerous, Django, Rails) and
-        look for users, roles and secrets; replay a copy after the logout, and, where the database is known,
+        look for users, roles and secrets (a token that only names its session and its account, both by ids that
+        chance made, is a signed reference); replay a copy after the logout, and, where the database is known,
         after the session's row was deleted.
     Fix: `secrets.token_urlsafe(32)` in the cookie, its digest in a table of sessions, and a look-up per request;
         not `SessionMiddleware` for anything that authenticates.
