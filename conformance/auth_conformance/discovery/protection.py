@@ -23,7 +23,7 @@ from auth_conformance.discovery.tokens import (
 from auth_conformance.discovery.toml import Line, table
 from auth_conformance.model import Need, Provenance
 from auth_conformance.oracles.places import found_at
-from auth_conformance.oracles.pointer import resolve
+from auth_conformance.oracles.pointer import resolve, strings
 from auth_conformance.target import Operation
 from auth_conformance.transports.message import MEMBER, HttpRequest
 
@@ -188,9 +188,15 @@ async def _refused_change(
         if reply.ok:
             await _undo(scout, known, session, reply)
             return None
-        if reply.status in _REFUSALS:
+        if reply.status in _REFUSALS and not _names_another_fault(reply):
             return request, reply
     return None
+
+
+def _names_another_fault(reply: RawReply) -> bool:
+    """Whether a refusal says which members do not fit, as FastAPI does, and none of them is named for CSRF."""
+    places = [str(value) for pointer, value in strings(reply.json).items() if "/loc/" in pointer]
+    return bool(places) and not any(map(names_csrf, places))
 
 
 async def _undo(scout: Scout, known: Knowledge, session: Credential, reply: RawReply) -> None:

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import jwt
 import pytest
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
-from fastapi.security import APIKeyCookie
+from checks.judging import judged_as_found, said
+from fastapi import Depends, FastAPI, Form, HTTPException, Request, Response
+from fastapi.security import APIKeyCookie, OAuth2PasswordBearer
 from pydantic import BaseModel
 from services.people import PEOPLE
 
@@ -184,3 +185,30 @@ def test_a_refresh_cookie_whose_claim_a_header_has_to_repeat_is_found_and_used(r
     assert found == [repeated]
     # This service takes a refresh token for ever: who says so has used the cookie and its header.
     assert [result.name for result in run.results] == ["failed"], run.results[0].verdict.reason
+
+
+@pytest.mark.parametrize("code", ["SES114", "DOC101"])
+def test_a_cookie_that_the_document_calls_a_bearer_token_is_one(code: str) -> None:
+    app, alive = FastAPI(), dict[str, str]()
+    scheme = OAuth2PasswordBearer(tokenUrl="login", scheme_name="BearerOrCookie", auto_error=False)
+
+    def caller(request: Request, token: Annotated[str | None, Depends(scheme)]) -> str:
+        name = alive.get(token or request.cookies.get("access_token", ""))
+        if name is None:
+            raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
+        return name
+
+    @app.post("/login")
+    def login(username: Annotated[str, Form()], password: Annotated[str, Form()], response: Response) -> None:
+        if PEOPLE.get(username) != password:
+            raise HTTPException(401, "wrong")
+        token = secrets.token_urlsafe(24)
+        alive[token] = username
+        response.set_cookie("access_token", token, httponly=True)
+
+    @app.get("/me")
+    def me(name: Annotated[str, Depends(caller)]) -> dict[str, str]:
+        return {"username": name}
+
+    result = judged_as_found(code, app)
+    assert result.name == "passed", said(result)

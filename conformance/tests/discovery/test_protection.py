@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import pytest
 from discovery_people import Store
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.security import APIKeyCookie
 from pydantic import BaseModel
@@ -187,3 +188,34 @@ def test_a_header_that_nothing_names_is_asked_for(learn: Any) -> None:
     assert 'operation = "POST /v1/auth/sign-in"' in lines
     assert 'csrf = "cookie nb_csrf"' in lines
     assert "put the header here that POST /v1/leaves wants" in lines
+
+
+def test_a_refusal_that_names_what_does_not_fit_is_none_for_want_of_a_token(learn: Any) -> None:
+    app, store = FastAPI(), Store()
+
+    def caller(sid: Annotated[str | None, Depends(APIKeyCookie(name="sid", auto_error=False))]) -> str:
+        name = store.owner(sid)
+        if name is None:
+            raise HTTPException(401, "no")
+        return name
+
+    @app.post("/login")
+    def login(who: Person, response: Response) -> None:
+        response.set_cookie("sid", store.log_in(who.handle, who.passphrase))
+
+    @app.get("/me")
+    def me(name: Annotated[str, Depends(caller)]) -> dict[str, str]:
+        return {"handle": name}
+
+    @app.post("/leaves")
+    def write(leaf: Leaf, name: Annotated[str, Depends(caller)]) -> None:
+        raise RequestValidationError([{"type": "missing", "loc": ("query", "book"), "msg": "Field required"}])
+
+    @app.get("/leaves/{leaf_id}")
+    def read(leaf_id: int, name: Annotated[str, Depends(caller)]) -> Leaf:
+        return Leaf(heading=name)
+
+    target = learn(app).target
+    assert target.witness is not None
+    assert not [fact for fact in target.facts if fact.name == "CSRF"]
+    assert "csrf" not in "".join(target.remedies.values())

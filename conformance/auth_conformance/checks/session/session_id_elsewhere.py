@@ -68,7 +68,11 @@ def _places(probe: Probe, live: Credential) -> list[Attempt]:
         ),
         Attempt("the session id in X-Session-Id", headers=(("X-Session-Id", value),)),
     ]
-    if "session as bearer" not in allowed:
+    # Where nothing else is issued for a bearer scheme that the document declares here, the session id is its token.
+    security = probe.witness.operation.security or ()
+    bearers = {item.scheme for item in probe.target.carriers if item.kind is Kind.BEARER and item.scheme}
+    meant = Kind.BEARER not in probe.target.kinds() and any(bearers & set(entry) for entry in security)
+    if "session as bearer" not in allowed and not meant:
         found.append(
             Attempt("the session id as bearer token", headers=(("Authorization", f"Bearer {value}"),))
         )
