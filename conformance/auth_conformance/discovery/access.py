@@ -202,6 +202,9 @@ def _basic_doors(known: Knowledge, carrier: Carrier) -> list[Operation]:
     ]
 
 
+LIMITED = "It limits how often people log in: run again when the limit has passed, or raise it for this run."
+
+
 class Doorman:
     """Tries logins and counts how many were wrong for each account."""
 
@@ -453,10 +456,7 @@ def cannot_log_in(known: Knowledge, label: str, refusals: Sequence[str]) -> Conf
         tried = tried.rpartition("; ")[2]
         return ConfigurationError(f"Account {label} ({account.username}) cannot log in: {tried}.")
     if f"answered {HTTPStatus.TOO_MANY_REQUESTS.value}" in tried.rpartition("; ")[2]:
-        return ConfigurationError(
-            f"Account {label} ({account.username}) cannot log in: {tried}. It limits how often people log in: run "
-            "again when the limit has passed, or raise it for this run."
-        )
+        return ConfigurationError(f"Account {label} ({account.username}) cannot log in: {tried}. {LIMITED}")
     return ConfigurationError(
         f"Account {label} ({account.username}) cannot log in: {tried}. "
         f"Check the user name and {variable or 'the password'}, or say in [[login]] how people log in."

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Carrier, Kind
-from auth_conformance.discovery.access import declared_csrf_header
+from auth_conformance.discovery.access import LIMITED, declared_csrf_header
 from auth_conformance.discovery.doors import carrier_from
 from auth_conformance.discovery.insisting import insist
 from auth_conformance.discovery.lifecycle import deletion_operations, refresh_member
@@ -141,7 +142,11 @@ async def _tried(
         said = doorman.refusals[-1] if doorman.refusals else "it was not tried"
         raise ConfigurationError(
             f"The login in [[login]] does not work for account a ({account.username}): {said}. "
-            f"Sent: {login.encoding} with {login.user_field} and {login.password_field}."
+            + (
+                LIMITED
+                if f"answered {HTTPStatus.TOO_MANY_REQUESTS.value}" in said
+                else f"Sent: {login.encoding} with {login.user_field} and {login.password_field}."
+            )
         )
     if login.token is None and login.cookie is None:
         tokens = [item for item in issued(reply) if item.pointer is not None]

@@ -94,3 +94,14 @@ def test_a_page_after_a_wrong_password_is_not_asked_for_a_login(learn: Any) -> N
     with pytest.raises(ConfigurationError, match="cannot log in"):
         learn(service(302, "/login-failed"), kind="url", log=log)
     assert not [request for request, _ in log if request.path == "/login-failed" and request.method == "POST"]
+
+
+def test_a_declared_login_that_is_limited_is_not_said_to_be_wrong(learn: Any) -> None:
+    app = FastAPI(openapi_url=None)
+
+    @app.post("/login")
+    def login() -> None:
+        raise HTTPException(429, "too many", {"Retry-After": "900"})
+
+    with pytest.raises(ConfigurationError, match="run again when the limit has passed"):
+        learn(app, kind="url", login=[{"operation": "POST /login"}])
