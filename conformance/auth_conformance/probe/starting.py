@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Credential, Kind
-from auth_conformance.model import Failed, Inconclusive, Passed, Severity, Verdict, Violation
+from auth_conformance.model import Failed, Inconclusive, Need, Passed, Severity, Verdict, Violation
 from auth_conformance.probe.wired import Wired, signs
 from auth_conformance.secret import Secret
 from auth_conformance.source.launch import (
@@ -62,7 +62,8 @@ class Starting(Wired):
         names = secret_variables(found.tree)
         if not names:
             return Inconclusive(
-                "The source reads no secret from an environment variable (SRC101 looks for others)."
+                "The source reads no secret from an environment variable (SRC101 looks for others).",
+                'source = "path/to/the/package"  # with the settings of the service',
             )
         plan = self._start_plan(names)
         done = await asyncio.to_thread(
@@ -139,7 +140,9 @@ class Starting(Wired):
             return Failed(tuple(violations), notes=told)
         if not refused:
             return Inconclusive(
-                "The service starts without its secrets, and none was seen to sign.", notes=told
+                "The service starts without its secrets, and none was seen to sign.",
+                self._remedy(Need.LOGIN) or "# set the variables with which each start has account a, too",
+                notes=told,
             )
         listed = ", ".join(refused)
         count = len(plan.starts) - 1

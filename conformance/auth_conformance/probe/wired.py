@@ -40,6 +40,8 @@ _OPEN = re.compile(
     re.IGNORECASE,
 )
 _FOR_FEW = re.compile(r"(?:^|/)(?:admin|internal|management|manage|debug)(?:/|$)", re.IGNORECASE)
+# What asks each route whether it lets strangers in, whoever guards it.
+_ASKED = 'only = ["AUZ112"]  # it asks the routes themselves'
 _MALFORMED = b'{"a":'
 
 
@@ -137,13 +139,15 @@ class Wired(Sources):
             by = f" ({', '.join(self.target.middleware)})" if self.target.middleware else ""
             return Inconclusive(
                 f"Something other than a dependency guards {len(refused) or len(bare)} routes{by}: AUZ112 asks them.",
-                "",
+                _ASKED,
                 tuple(self.evidence),
                 notes,
             )
         count = sum(bool(listed) for listed in guards.values())
         if not count:
-            return Inconclusive("No route depends on anything that looks at a credential.", notes=notes)
+            return Inconclusive(
+                "No route depends on anything that looks at a credential.", _ASKED, notes=notes
+            )
         return Passed(
             f"{count} of {len(guards)} routes depend on a guard; the others are open by their kind.",
             notes=notes,

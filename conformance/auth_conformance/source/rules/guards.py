@@ -159,7 +159,21 @@ class _Judge:
             return "closed"
         if any(isinstance(part, (ast.Assign, ast.AugAssign)) for part in handler.body):
             return "closed"  # it notes the failure: what is made of it stands below, and is not followed
+        if any(self._hands_on(part, handler.name) for part in handler.body):
+            return "closed"  # as forms do: what is made of their errors is not followed
         return self._after(node)
+
+    @staticmethod
+    def _hands_on(part: ast.stmt, caught: str | None) -> bool:
+        """Whether the error itself is given to a method of the object, such as `self.add_error("name", error)`."""
+        return (
+            isinstance(part, ast.Expr)
+            and isinstance(part.value, ast.Call)
+            and isinstance(part.value.func, ast.Attribute)
+            and name_of(part.value.func.value) == "self"
+            and caught is not None
+            and caught in {item.id for item in part.value.args if isinstance(item, ast.Name)}
+        )
 
     def _worth(self, value: ast.expr | None) -> str:
         if value is None or is_constant(value, None) or is_constant(value, value=False):

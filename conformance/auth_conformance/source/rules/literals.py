@@ -48,6 +48,7 @@ _DOTTED = re.compile(r"[a-z_]\w*(?:\.[a-z_]\w*)+\.[A-Z]\w*")
 _RATES = re.compile(r"\d+/\d*[a-z]+(?:/[a-z]+)?(?:,\d+/\d*[a-z]+(?:/[a-z]+)?)*")
 # `STATE_SESSION_KEY = "login_state"` names a place in a session or a cache.
 _SLOTS = (("session", "key"), ("cache", "key"), ("storage", "key"))
+_SLUG = r"[a-z]+(?:-[a-z]+)+"
 # `PASSWORD_HASH = "argon2"` names how passwords are hashed.
 _OF_HASHES = listed("hash hasher hashing digest")
 _HASHES = listed("argon2 argon2id argon2i bcrypt scrypt pbkdf2 sha256 sha512 sha1 md5 plaintext")
@@ -72,6 +73,9 @@ def _is_label(text: str, name: str) -> bool:
     """Whether `JSON_KEY = "access_token"` and its like name a member: the key of a mapping, no key of a cipher."""
     found, called = words(text), words(name)
     if called[-1] in _OF_HASHES and set(found) & _HASHES and len(text) < _LONGEST_OF_A_HASH:
+        return True
+    # `_password_reset_token` is a key that a library keeps for itself; the token in `…_url_token` is a part of a path.
+    if re.fullmatch(r"_[a-z]+(?:_[a-z]+)+", text) or ("url" in called and re.fullmatch(_SLUG, text)):
         return True
     if called[-2:] in _SLOTS and re.fullmatch(r"_?[a-z]+(?:[._-][a-z]+)*", text):
         return True

@@ -7,8 +7,18 @@ import re
 from collections.abc import Iterator
 
 from auth_conformance.model import Severity
+from auth_conformance.source.rules.literals import is_value
 from auth_conformance.source.tree import Function, Module, Spot
-from auth_conformance.source.words import ABOUT, argument, is_mark, listed, name_of, text_of, words
+from auth_conformance.source.words import (
+    ABOUT,
+    argument,
+    is_mark,
+    is_password,
+    listed,
+    name_of,
+    text_of,
+    words,
+)
 
 _COMPARED = listed("token secret password passwd pwd signature hmac mac otp csrf apikey digest hexdigest pin")
 _HASHING = listed("hash hashed hashing digest encrypt crypt scrypt bcrypt argon pbkdf")
@@ -68,6 +78,8 @@ def _compared(module: Module, node: ast.Compare) -> Iterator[Spot]:
         return
     if _in_query(module, node) or _is_column(module, left) or _is_column(module, right):
         return
+    if any(_is_folded_password(side) or _is_label(module, side) for side in (left, right)):
+        return
     names = (_called(module, left), _called(module, right))
     if any(words(name)[-1:] == (word,) for name in names for word in _TOLD_APART):
         return
@@ -92,6 +104,26 @@ def _compared(module: Module, node: ast.Compare) -> Iterator[Spot]:
     ):
         return
     yield module.spot("SRC105", node, f"`{_short(node)}` compares secrets character by character.")
+
+
+def _is_folded_password(node: ast.expr) -> bool:
+    """Whether it is a password without its case: looked up among the common ones, and never what logs in."""
+    folded = False
+    while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        folded = folded or node.func.attr in {"lower", "upper", "casefold"}
+        node = node.func.value
+    return folded and is_password(name_of(node))
+
+
+def _is_label(module: Module, node: ast.expr) -> bool:
+    """Whether the file gives that name a text that can be no secret, such as the last part of an address."""
+    name = name_of(node)
+    texts = [
+        text_of(part.value)
+        for part in module.nodes
+        if isinstance(part, ast.Assign) and name and name in {name_of(item) for item in part.targets}
+    ]
+    return bool(texts) and all(text is not None and not is_value(text, name) for text in texts)
 
 
 def _called(module: Module, node: ast.expr) -> str:
