@@ -11,6 +11,7 @@ from urllib.parse import urljoin, urlsplit
 from auth_conformance.credentials import Carrier, Kind
 from auth_conformance.discovery.names import mentions, names, rank
 from auth_conformance.discovery.references import References
+from auth_conformance.discovery.schemas import writable
 from auth_conformance.discovery.values import sample
 from auth_conformance.target import Operation, Parameter, Schema
 
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 _METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 _PLACES = ("path", "query", "header", "cookie")
 _NOWHERE = "http://relative.invalid"
-# How descriptions put it: `Authorization: Token xxx`, or 'prepended with "token"'.
+# How descriptions put it: `Authorization: Token xxx`, 'the prefix "Api-Key"', or 'prepended with "token"'.
 _SCHEME_WORD = re.compile(
-    r"Authorization:\s*([A-Za-z][\w-]*)\s+\S|[\"'`](bearer|token|jwt|api-?key)\b", re.IGNORECASE
+    r"Authorization:\s*([A-Za-z][\w-]*)\s+\S|\bprefix:?\s+[\"'`]([A-Za-z][\w-]*)|[\"'`](bearer|token|jwt|api-?key)\b",
+    re.IGNORECASE,
 )
 
 
@@ -226,7 +228,8 @@ def _bodies(described: Mapping[str, Any], references: References) -> dict[str, S
     found: dict[str, Schema] = {}
     for media, entry in content.items() if isinstance(content, dict) else ():
         schema = entry.get("schema") if isinstance(entry, dict) else None
-        found[str(media).split(";")[0].strip().lower()] = schema if isinstance(schema, dict) else {}
+        kind = str(media).split(";")[0].strip().lower()
+        found[kind] = writable(schema, references.written) if isinstance(schema, dict) else {}
     return found
 
 
@@ -284,7 +287,7 @@ def carrier_of(name: str, scheme: Mapping[str, Any]) -> Carrier | None:
             return None
         case ("apikey", _) if field and field.lower() == "authorization" and scheme.get("in") == "header":
             said = _SCHEME_WORD.search(str(scheme.get("description") or ""))
-            word = (said[1] or said[2]) if said else ""
+            word = next(filter(None, said.groups())) if said else ""
             return Carrier(Kind.BEARER, "header", field, word, name)
         case ("apikey", _) if field and scheme.get("in") in ("header", "query"):
             return Carrier(Kind.KEY, str(scheme["in"]), field, "", name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import replace
 from functools import partial
@@ -9,13 +10,15 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
+from auth_conformance.credentials import Kind
 from auth_conformance.discovery.asking import Scout, mark
-from auth_conformance.discovery.doors import stranger
+from auth_conformance.discovery.doors import doors, stranger
 from auth_conformance.discovery.logins import Attempt, html_attempts
-from auth_conformance.discovery.names import avoided, likeness, names
+from auth_conformance.discovery.names import avoided, likeness, mentions, names
 from auth_conformance.discovery.preludes import protected, wants_csrf
 from auth_conformance.discovery.providers import own_path
 from auth_conformance.model import Provenance
+from auth_conformance.oracles.places import attributes
 from auth_conformance.secret import Secret
 from auth_conformance.target import Operation
 from auth_conformance.transports.message import HttpRequest, RawReply
@@ -29,6 +32,8 @@ _MISREAD = frozenset({400, 411, 415, 422, 500})
 # How a front page sends people on, and how often it is followed.
 _SENT_ON = frozenset({301, 302, 303, 307, 308})
 _HOPS = 3
+_LINK = re.compile(r"<a\b[^>]*>", re.IGNORECASE)
+_READ = 200_000
 
 
 async def guessed_attempts(scout: Scout, known: Knowledge, username: str) -> list[Attempt]:
@@ -53,6 +58,31 @@ async def guessed_attempts(scout: Scout, known: Knowledge, username: str) -> lis
             return found
         kept = kept or found
     return kept
+
+
+async def page_attempts(scout: Scout, known: Knowledge) -> list[Attempt]:
+    """The form of the page that gives out a cookie which the document declares, and no login of the document issues.
+
+    Frameworks that render interfaces for browsers link to it from there; usual places come next.
+    """
+    issued = {login.cookie for login in known.logins}
+    declared = [carrier for carrier in known.carriers if carrier.kind is Kind.COOKIE]
+    if not declared or issued & {carrier.name for carrier in declared}:
+        return []
+    paths = list(names("login", "pages"))
+    for door in doors(known)[:1]:
+        shown = door.request().with_headers(("Accept", "text/html"))
+        page = (await scout.ask(shown, f"{door.name} as a browser asks")).reply
+        hrefs = [attributes(tag).get("href", "") for tag in _LINK.findall(page.text[:_READ])]
+        linked = [own_path(known, urljoin(door.path, href)) for href in hrefs if href]
+        entrances = [path for path in linked if path is not None and mentions(path, names("login", "words"))]
+        paths = [*dict.fromkeys(path.partition("?")[0] for path in entrances), *paths]
+    for path in dict.fromkeys(paths):
+        page = (await scout.ask(HttpRequest("GET", path), f"look for a form at {path}")).reply
+        forms = list(html_attempts(page.text, path)) if page.asks_for_password else []
+        if forms:
+            return forms[:1]
+    return []
 
 
 async def _front(scout: Scout, known: Knowledge) -> list[str]:

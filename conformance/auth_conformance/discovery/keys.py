@@ -40,7 +40,7 @@ _MOST = 3
 # Bodies that one creation is tried with.
 _BODIES = 3
 _DAY = 86_400
-_KEY_WORDS = ("Bearer", "ApiKey", "Token")
+_KEY_WORDS = ("Bearer", "ApiKey", "Api-Key", "Token")
 # A short value that is named like a key and may be one; a word is none.
 _SHORT = re.compile(r"(?=[^\s]*\d)[\w.~+/=-]{6,15}")
 _LOGIN_WORDS = ("basic", "digest", "negotiate")
@@ -270,6 +270,10 @@ def _as_declared(known: Knowledge, carrier: Carrier) -> Carrier:
     """
     taken = {login.carrier.scheme for login in known.logins}
     same = (carrier.place, carrier.name.lower())
+    for declared in [item for item in known.carriers if item.scheme and item.scheme == carrier.scheme]:
+        # A document cannot say whether what stands in Authorization is a key: it was seen to be one.
+        if declared.kind is not carrier.kind and declared.scheme not in taken:
+            known.carriers.remove(declared)
     for declared in known.carriers:
         bare = (declared.place, declared.name.lower()) == same and not declared.prefix
         if not carrier.scheme and bare and declared.scheme and declared.scheme not in taken:
@@ -279,8 +283,18 @@ def _as_declared(known: Knowledge, carrier: Carrier) -> Carrier:
 
 
 async def _words(scout: Scout, known: Knowledge) -> list[str]:
-    """What may stand before a key in Authorization: the schemes of the challenges first (RFC 9110 §11.6.1)."""
-    found: list[str] = []
+    """What may stand before a key in Authorization: what the document says, and the schemes of the challenges.
+
+    RFC 9110 §11.6.1. What the logins use comes last: keys may travel so as well.
+    """
+    used = {login.carrier.prefix for login in known.logins}
+    found = [
+        item.prefix
+        for item in known.carriers
+        if item.name.lower() == "authorization"
+        and item.kind is Kind.BEARER
+        and item.prefix not in {"", *used}
+    ]
     usual = {word.lower(): word for word in _KEY_WORDS}
     for item in (known.witness, known.second):
         if item is not None:
@@ -295,9 +309,11 @@ def _revocation(known: Knowledge, create: Operation) -> tuple[Operation | None, 
     for operation in known.by_method("DELETE", "POST"):
         single = operation.path.count("{") == prefix.count("{") and operation.path.startswith(prefix)
         ends = (
-            operation.path.endswith("}")
+            operation.path.rstrip("/").endswith("}")
             if operation.method == "DELETE"
-            else mentions(operation.path.rsplit("/", 1)[-1], ("revoke", "delete", "disable", "deactivate"))
+            else mentions(
+                operation.path.rstrip("/").rsplit("/", 1)[-1], ("revoke", "delete", "disable", "deactivate")
+            )
         )
         if single and ends:
             return operation, operation.path.removeprefix(prefix).split("}")[0]

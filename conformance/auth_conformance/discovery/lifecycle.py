@@ -278,7 +278,8 @@ def logout_operations(known: Knowledge, login: Login) -> list[Operation]:
 
     found.sort(key=order)
     # What logs people in where no document says so ends their logins there as well.
-    hidden = login.operation.provenance is Provenance.GUESSED
+    undescribed = (Provenance.GUESSED, Provenance.OBSERVED) if known.has_document else (Provenance.GUESSED,)
+    hidden = login.operation.provenance in undescribed
     if (not found or hidden) and not known.complete:
         own, sessions = f"{beside}/logout{slash}", login.operation.path.rstrip("/")
         likely = [("POST", own), ("GET", own)]

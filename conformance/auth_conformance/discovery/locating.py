@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from auth_conformance.discovery.asking import Scout
 
 _YAML = re.compile(r"^[\"']?(?:openapi|swagger)[\"']?:", re.MULTILINE)
+# A header that says where the description of an interface is (RFC 8631 §4.2, RFC 8288 §3).
+_DESCRIBED_BY = re.compile(r"""<([^<>\s]+)>[^<>]*?;\s*rel="?(?:[^"<>,;]*\s)?service-desc\b""", re.IGNORECASE)
 _REFUSALS = (401, 403)
 # Documents of thousands of operations have many megabytes, unlike any other reply that is worth reading.
 _LARGEST = 48 << 20
@@ -176,7 +178,12 @@ async def _linked(scout: Scout, address: str) -> AsyncIterator[str]:
     own = urlsplit(address)
     pages = list(names("document", "pages"))
     asked: set[str] = set()
-    while pages:
+    rare, speaks = list(names("document", "rare")), False
+    while pages or (speaks and rare):
+        if not pages:
+            pages = list(names("document", "catalogues"))
+            while rare:
+                yield rare.pop(0)
         page = pages.pop(0)
         if page in asked:
             continue
@@ -184,9 +191,11 @@ async def _linked(scout: Scout, address: str) -> AsyncIterator[str]:
         reply = (await scout.ask(HttpRequest("GET", page), f"look for links to a document in {page}")).reply
         if page + "/" == _here(reply.header("location") or "", page, own):
             pages.insert(0, page + "/")
-        if not reply.ok or not re.search(r"html|json$|javascript", reply.media_type):
-            continue
-        for link in links(reply.text):
+        speaks = speaks or reply.json is not None or reply.status in _REFUSALS
+        told = [*_DESCRIBED_BY.findall(", ".join(reply.header_lines("link")))]
+        if reply.ok and re.search(r"html|json$|javascript", reply.media_type):
+            told += links(reply.text)
+        for link in told:
             path = _here(link, page, own)
             if not path or path in seen:
                 continue

@@ -81,7 +81,11 @@ def attempts(known: Knowledge, rng: Any) -> list[Attempt]:
             attempt = _attempt(known, operation, "query", _query_schema(operation), rng)
             attempt = attempt or _basic_attempt(known, operation)
             found += [attempt] if attempt is not None else []
-    return sorted(found, key=lambda attempt: -attempt.score)
+    # Frameworks document urlencoded and multipart beside each other: both are sent as one form.
+    once: dict[tuple[str, str, str], Attempt] = {}
+    for attempt in found:
+        once.setdefault((attempt.operation.name, attempt.encoding, attempt.media), attempt)
+    return sorted(once.values(), key=lambda attempt: -attempt.score)
 
 
 def _attempt(

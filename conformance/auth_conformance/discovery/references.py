@@ -19,6 +19,8 @@ class References:
         self._cuts = 0
         self._nodes = 0
         self.problems: list[str] = []
+        # Schemas as requests may follow them: see schemas.writable.
+        self.written: dict[int, tuple[Any, Any]] = {}
 
     def resolve(self, value: Any) -> Any:
         """`value` with every local reference in it replaced; a reference to itself becomes `{}`."""

@@ -64,6 +64,34 @@ def type_of(schema: Mapping[str, Any]) -> str:
     return "array" if "items" in schema else ""
 
 
+def writable(schema: Any, done: dict[int, tuple[Any, Any]]) -> Any:
+    """A schema of answers as one of requests: without what only the service writes (OpenAPI 3.0 §4.7.24.2 `readOnly`).
+
+    Many generators describe both by one component. `done` holds, by identity, each part and what was made of it: parts
+    are shared.
+    """
+    if isinstance(schema, list):
+        return [writable(item, done) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    if id(schema) in done:
+        return done[id(schema)][1]
+    made = {key: writable(item, done) for key, item in schema.items()}
+    properties, listed = schema.get("properties"), schema.get("required")
+    if isinstance(properties, Mapping):
+        shown = {
+            name
+            for name, inner in properties.items()
+            if isinstance(inner, Mapping) and merged(inner).get("readOnly") is True
+        }
+        if shown:
+            made["properties"] = {name: made["properties"][name] for name in properties if name not in shown}
+            if isinstance(listed, list):
+                made["required"] = [name for name in listed if name not in shown]
+    done[id(schema)] = schema, made  # the part itself as well: nothing else may take its identity
+    return made
+
+
 def fields(schema: Any, prefix: str = "", *, required: bool = True, depth: int = 0) -> list[Field]:
     """The scalar members of a body schema, nested objects entered."""
     if not isinstance(schema, Mapping) or depth > _DEEPEST:

@@ -23,7 +23,7 @@ from auth_conformance.discovery.code import find_source
 from auth_conformance.discovery.declared import declared_flows, declared_logins, declared_logouts
 from auth_conformance.discovery.document import base_paths, read_document
 from auth_conformance.discovery.doors import shut, slashed, stranger
-from auth_conformance.discovery.entrances import guessed_attempts
+from auth_conformance.discovery.entrances import guessed_attempts, page_attempts
 from auth_conformance.discovery.gaps import REMEDIES, fill_gaps
 from auth_conformance.discovery.guards import guard_lines
 from auth_conformance.discovery.insisting import insist
@@ -313,6 +313,10 @@ async def _find_logins(scout: Scout, known: Knowledge, doorman: Doorman, label: 
         if len(known.logins) >= _LOGINS or not likely or not doorman.may_try(account):
             break
         known.logins += await _enter(scout, known, doorman, attempt, account)
+    if known.logins and doorman.may_try(account):
+        for attempt in await page_attempts(scout, known):
+            found = await _enter(scout, known, doorman, attempt, account)
+            known.logins += [login for login in found if login.cookie is not None]
     if not known.logins and doorman.may_try(account):
         for attempt in await provider_attempts(scout, known):
             known.logins += [] if known.logins else await _enter(scout, known, doorman, attempt, account)

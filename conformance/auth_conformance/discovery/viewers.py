@@ -20,6 +20,10 @@ _SHOWN = re.compile(
 # Swagger UI is told its document by a small script beside the page: swagger-ui-init.js, swagger-initializer.js.
 _SCRIPTS = re.compile(r"""<script[^>]+src=["']([^"'<>\s]*init[^"'<>\s/]*\.js[^"'<>\s]*)["']""", re.IGNORECASE)
 _EMBEDDED = re.compile(r"""\b(?:swaggerDoc|spec|content|definition)["']?\s*[:=]\s*(?=\{)""")
+# A catalogue of interfaces says so of each (RFC 9727 §4, RFC 8631 §4.2).
+_CATALOGUED = re.compile(
+    r"""["']service-desc["']\s*:\s*\[\s*\{[^{}]*?["']href["']\s*:\s*["']([^"'<>\s]+)["']"""
+)
 _READ = 200_000
 _MOST = 10
 
@@ -28,7 +32,7 @@ def links(text: str) -> Iterator[str]:
     """What a page or the script of a viewer says that its document is at, likeliest first."""
     text = text[:_READ]
     viewer = _VIEWER.search(text) is not None
-    found = [*_SCRIPTS.finditer(text), *_SHOWN.finditer(text)] if viewer else []
+    found = [*_SCRIPTS.finditer(text), *_SHOWN.finditer(text)] if viewer else [*_CATALOGUED.finditer(text)]
     for match in [*found, *_LINKS.finditer(text)][:_MOST]:
         name = match[1].split("?")[0]
         if match.re is _SCRIPTS or not name.endswith((".css", ".js", ".png", "manifest.json")):

@@ -147,7 +147,7 @@ class Changing(Knocking):
             operation
             for operation in self.target.operations
             if operation.method in ("PATCH", "PUT")
-            and operation.path.endswith("}")
+            and operation.path.rstrip("/").endswith("}")
             and operation.path.count("{") == 1
             and operation.provenance is not Provenance.GUESSED
             and any(known & set(schema.get("properties") or {}) for schema in operation.bodies.values())

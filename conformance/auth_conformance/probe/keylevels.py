@@ -184,7 +184,7 @@ class KeyLevels(Holdings, Stored):
                 for operation in self.target.operations
                 if operation.method in methods
                 and operation.path.startswith(start)
-                and operation.path.endswith("}")
+                and operation.path.rstrip("/").endswith("}")
             ),
             None,
         )

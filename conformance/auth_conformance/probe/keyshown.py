@@ -132,7 +132,9 @@ class KeyShown(Stored):
         reads = self.target.reads()
         own = [_Page("a", keys.listing, _Weight.LIST)] if keys.listing is not None else []
         for item in reads:
-            record = item.path == revoked or (item.path.startswith(below) and item.path.endswith("}"))
+            record = item.path == revoked or (
+                item.path.startswith(below) and item.path.rstrip("/").endswith("}")
+            )
             if record and len(_left_open(item, keys)) == 1:
                 own.append(_Page("a", item, _Weight.OWN))
         taken = {page.operation.name for page in own}

@@ -63,6 +63,34 @@ def test_references_are_followed_and_cycles_are_cut() -> None:
     assert references.problems == ["the reference #/nowhere points nowhere"]
 
 
+def test_requests_leave_out_what_only_the_service_writes() -> None:
+    """`readOnly` members stand in the component that answers and requests share (OpenAPI 3.0 §4.7.24.2)."""
+    note = {
+        "type": "object",
+        "required": ["id", "title", "owner"],
+        "properties": {
+            "id": {"type": "integer", "readOnly": True},
+            "owner": {"allOf": [{"$ref": "#/components/schemas/Person"}], "readOnly": True},
+            "author": {"$ref": "#/components/schemas/Person"},
+            "title": {"type": "string"},
+        },
+    }
+    person = {"type": "object", "properties": {"id": {"readOnly": True}, "name": {"type": "string"}}}
+    content = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Note"}}}}
+    raw = {
+        "openapi": "3.0.3",
+        "paths": {"/notes": {"post": {"requestBody": content, "responses": {"201": content}}}},
+        "components": {"schemas": {"Note": note, "Person": person}},
+    }
+    (made,) = read_document(raw, "").operations
+    body = made.bodies["application/json"]
+    assert body["required"] == ["title"]
+    assert set(body["properties"]) == {"author", "title"}
+    assert set(body["properties"]["author"]["properties"]) == {"name"}
+    shown = made.responses["201"]["content"]["application/json"]["schema"]
+    assert set(shown["properties"]) == {"id", "owner", "author", "title"}
+
+
 def test_a_document_made_to_explode_is_read_in_no_time() -> None:
     layers: dict[str, Any] = {"l0": {"type": "string"}}
     for depth in range(1, 40):

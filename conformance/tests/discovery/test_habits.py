@@ -666,6 +666,32 @@ def test_a_document_that_only_a_page_links_to(learn: Any) -> None:
     assert target.logins[0].operation.name == "POST /entrance"
 
 
+@pytest.mark.parametrize("place", ["header", "catalogue"])
+def test_a_document_that_the_protocol_points_at(learn: Any, place: str) -> None:
+    """A Link of the front page (RFC 8631 §4.2), or the catalogue of interfaces of the host (RFC 9727 §2)."""
+    app, store = FastAPI(openapi_url="/odd/place", docs_url=None, redoc_url=None), Store()
+    known_caller = bearer_of(store)
+
+    let_in(app, store, known_caller, "/entrance")
+
+    if place == "header":
+
+        @app.get("/", include_in_schema=False)
+        def front() -> Response:
+            link = '</about>; rel="author", </odd/place>; type="application/json"; rel="service-desc"'
+            return Response(status_code=204, headers={"Link": link})
+    else:
+
+        @app.get("/.well-known/api-catalog", include_in_schema=False)
+        def catalogue() -> Response:
+            entry = {"anchor": "/", "service-desc": [{"href": "/odd/place", "type": "application/json"}]}
+            return Response(json.dumps({"linkset": [entry]}), media_type="application/linkset+json")
+
+    target = learn(app, kind="url").target
+    assert target.has_document
+    assert target.logins[0].operation.name == "POST /entrance"
+
+
 def test_a_document_that_only_the_script_of_a_viewer_holds(learn: Any) -> None:
     """As Swagger UI is served by Express: a redirect to the page, and the document as data in its script."""
     app, store = FastAPI(openapi_url=None), Store()
@@ -733,8 +759,8 @@ def test_a_token_that_only_the_refusal_hands_over_opens_login_and_registration(l
     assert csrf_pointer({"token": "t" * 20}) is None
 
 
-@pytest.mark.parametrize("needed", ["scopes", "expires_at"])
-def test_keys_are_made_used_and_revoked(learn: Any, needed: str) -> None:
+@pytest.mark.parametrize(("needed", "slash"), [("scopes", ""), ("expires_at", "/")])
+def test_keys_are_made_used_and_revoked(learn: Any, needed: str, slash: str) -> None:
     app, store = FastAPI(), Store()
     keys: dict[str, str] = {}
     revoked: list[str] = []
@@ -758,7 +784,7 @@ def test_keys_are_made_used_and_revoked(learn: Any, needed: str) -> None:
 
     let_in(app, store, known_caller)
 
-    @app.post("/developer/api-keys", status_code=201)
+    @app.post(f"/developer/api-keys{slash}", status_code=201)
     def make(new: NewKey, name: Annotated[str, known_caller]) -> dict[str, Any]:
         # A rule that the schema does not show.
         if not getattr(new, needed):
@@ -767,7 +793,7 @@ def test_keys_are_made_used_and_revoked(learn: Any, needed: str) -> None:
         keys[key] = name
         return {"data": {"id": 17, "plaintext": key, "prefix": key[:8]}}
 
-    @app.delete("/developer/api-keys/{key_id}")
+    @app.delete(f"/developer/api-keys/{{key_id}}{slash}")
     def revoke(key_id: int, name: Annotated[str, known_caller]) -> dict[str, str]:
         keys.clear()
         revoked.append(str(key_id))
@@ -785,12 +811,18 @@ def test_keys_are_made_used_and_revoked(learn: Any, needed: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["Token", "Studio"])
-def test_the_word_before_a_key_is_that_of_the_challenge(learn: Any, word: str) -> None:
-    """A document can declare a key in Authorization, and not what stands before it (RFC 9110 §11.6.1)."""
+@pytest.mark.parametrize("described", [False, True])
+def test_the_word_before_a_key_is_that_of_the_challenge(learn: Any, word: str, *, described: bool) -> None:
+    """A document can declare a key in Authorization, and not what stands before it (RFC 9110 §11.6.1).
+
+    Its description may: the challenge then names another scheme, as where the first of several refuses.
+    """
     app, store = FastAPI(), Store()
     keys: dict[str, str] = {}
     cookie = APIKeyCookie(name="sid", auto_error=False)
-    header = APIKeyHeader(name="Authorization", scheme_name="AccessToken", auto_error=False)
+    said = f'API key with the prefix "{word}"' if described else None
+    header = APIKeyHeader(name="Authorization", scheme_name="AccessToken", description=said, auto_error=False)
+    challenge = "Session" if described else f'{word} realm="studio"'
 
     def caller(
         sid: Annotated[str | None, Depends(cookie)], sent: Annotated[str | None, Depends(header)]
@@ -798,7 +830,7 @@ def test_the_word_before_a_key_is_that_of_the_challenge(learn: Any, word: str) -
         kind, _, key = (sent or "").partition(" ")
         name = store.owner(sid) or (keys.get(key) if kind == word else None)
         if name is None:
-            raise HTTPException(401, "no", {"WWW-Authenticate": f'{word} realm="studio"'})
+            raise HTTPException(401, "no", {"WWW-Authenticate": challenge})
         return name
 
     known_caller = Depends(caller)
@@ -920,3 +952,54 @@ def _page_caller(store: Store) -> Any:
         return name
 
     return caller
+
+
+def test_a_declared_cookie_that_only_a_page_gives_out(learn: Any) -> None:
+    """Frameworks with an interface for browsers document the cookie, and not the page where it is got."""
+    app, store = FastAPI(), Store()
+    bearer = OAuth2PasswordBearer(tokenUrl="login", auto_error=False)
+    cookie = APIKeyCookie(name="sid", auto_error=False)
+
+    def caller(
+        request: Request,
+        token: Annotated[str | None, Depends(bearer)],
+        sid: Annotated[str | None, Depends(cookie)],
+    ) -> str:
+        name = store.owner(token) or store.owner(sid)
+        if name is None and "text/html" in request.headers.get("accept", ""):
+            raise HTTPException(401, '<a href="/browse/login/?next=/me">Log in</a>')
+        if name is None:
+            raise HTTPException(401, "no")
+        return name
+
+    @app.exception_handler(HTTPException)
+    def refuse(request: Request, error: HTTPException) -> Response:
+        return HTMLResponse(error.detail, error.status_code)
+
+    let_in(app, store, Depends(caller))
+
+    @app.get("/browse/login/", include_in_schema=False)
+    def page() -> HTMLResponse:
+        fields = "<input name=username><input name=password type=password>"
+        return HTMLResponse(f"<form method=post action=/browse/login/>{fields}</form>")
+
+    @app.post("/browse/login/", include_in_schema=False)
+    def enter(username: Annotated[str, Form()], password: Annotated[str, Form()]) -> Response:
+        answer = RedirectResponse("/me", 303)
+        answer.set_cookie("sid", store.log_in(username, password))
+        return answer
+
+    @app.post("/browse/logout/", include_in_schema=False)
+    def leave(request: Request) -> Response:
+        store.sessions.pop(request.cookies.get("sid", ""), None)
+        return RedirectResponse("/", 303)
+
+    target = learn(app).target
+    assert [(item.operation.name, item.carrier.kind) for item in target.logins] == [
+        ("POST /login", Kind.BEARER),
+        ("POST /browse/login/", Kind.COOKIE),
+    ]
+    assert [item.operation.name for item in target.logouts if item.kind is Kind.COOKIE] == [
+        "POST /browse/logout/"
+    ]
+    assert store.wrong == []
