@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from http import HTTPStatus
+from itertools import takewhile
 
 from auth_conformance.model import (
     NO_ANSWER,
+    NO_CONNECTION,
     Exchange,
     Expectation,
     Failed,
@@ -40,6 +42,7 @@ _LONGEST_PATIENCE = 600
 # Limits on logins are for minutes; a check has five.
 _SILENT_PATIENCE = 240
 _BEHIND = "# point the run at the application itself, behind no cache"
+_START = "# start the service again: nobody listens at its address"
 # Families whose attacks are answered by what looks at the credential, whichever operation they are tried at.
 _OF_GUARDS = frozenset(("TOK", "KEY", "SES", "MIX"))
 # Expectations about what an answer holds, and not about who gets one.
@@ -71,7 +74,8 @@ def concluded(
             if silent.WHY in verdict.reason or crossed.WHY[1:] in verdict.reason
             else ""
         )
-        verdict = replace(verdict, remedy=filtered or limit or _timeout_for(verdict, seen))
+        started = _START if NO_CONNECTION in verdict.reason else ""
+        verdict = replace(verdict, remedy=filtered or limit or started or _timeout_for(verdict, seen))
     if isinstance(verdict, Passed):
         verdict = replace(verdict, reason=_with_what_was_not_judged(verdict))
     verdict = _placed(_without_late_secrets(verdict, scene), scene.target, rule)
@@ -97,6 +101,23 @@ def _with_what_was_not_judged(verdict: Passed) -> str:
         return verdict.reason
     more = f" (and {len(left) - 1} more)" if len(left) > 1 else ""
     return f"{verdict.reason} Not judged: {next(iter(left)).rstrip('.')}{more}."
+
+
+def gone(results: Sequence[Result]) -> str:
+    """In a sentence, since which request nobody listens at the target's address any more; "" where somebody does."""
+    seen = sorted(
+        {item.number: item for result in results for item in result.verdict.evidence}.values(),
+        key=lambda item: item.number,
+    )
+    deaf = list(reversed(list(takewhile(lambda item: item.reply.status is None, reversed(seen)))))
+    if not (unheard := [item for item in deaf if (item.reply.error or "").startswith(NO_CONNECTION)]):
+        return ""
+    first = deaf[0]
+    return (
+        f"Nobody has listened at the target's address since request {first.number} ({first.operation}: {first.label}): "
+        f"{len(unheard)} of those shown here met no connection. If that request ended the service, whoever can send it "
+        "can end it: look into its log, start it again, and run anew."
+    )
 
 
 def with_notes(verdict: Verdict, told: Sequence[str]) -> Verdict:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from auth_conformance import catalog, gate
+from auth_conformance import catalog, concluding, gate
 from auth_conformance.acceptance import Accepted, accept, given
 from auth_conformance.clock import Clock
 from auth_conformance.discovery import discover
@@ -388,6 +388,7 @@ def finished(
         versions=versions(),
         acceptances=standing,
         notes=(
+            *filter(None, [concluding.gone(results)]),
             *([f"The baseline was written for another service: {stranger}."] if stranger else []),
             *(
                 f"{code} counts as {item.severity}: {item.because}"

@@ -239,6 +239,8 @@ class Request:
 
 # How the error of a reply begins that did not come in time; the seconds follow.
 NO_ANSWER = "no answer within"
+# How the error of a reply begins where nobody listened; the cause follows.
+NO_CONNECTION = "no connection:"
 
 
 @dataclass(frozen=True, slots=True)

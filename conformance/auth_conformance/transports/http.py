@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from auth_conformance.model import NO_CONNECTION
 from auth_conformance.transports.loopback import has_many_callers
 from auth_conformance.transports.message import (
     BODY_LIMIT,
@@ -114,7 +115,7 @@ class HttpTransport:
         except (httpx.LocalProtocolError, httpx.InvalidURL, UnicodeEncodeError, TypeError) as error:
             return never_sent(error)
         except httpx.ConnectError as error:
-            return RawReply(None, error=f"no connection: {error}", took=time.monotonic() - started)
+            return RawReply(None, error=f"{NO_CONNECTION} {error}", took=time.monotonic() - started)
         except (httpx.TransportError, OSError) as error:
             name = type(error).__name__
             return RawReply(

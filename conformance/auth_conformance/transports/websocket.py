@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from auth_conformance.model import NO_CONNECTION
 from auth_conformance.transports import frames
 from auth_conformance.transports.frames import Frame
 from auth_conformance.transports.message import HttpRequest, RawReply, no_answer
@@ -254,7 +255,7 @@ class WireSockets:
         try:
             reader, writer = await self._wire.connect()
         except OSError as error:
-            return RawReply(None, error=f"no connection: {error}")
+            return RawReply(None, error=f"{NO_CONNECTION} {error}")
         writer.write(self._wire.written(handshake))
         try:
             head = await reader.readuntil(b"\r\n\r\n")

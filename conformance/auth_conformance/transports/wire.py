@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import h11
 
+from auth_conformance.model import NO_CONNECTION
 from auth_conformance.transports.http import inflate
 from auth_conformance.transports.loopback import has_many_callers
 from auth_conformance.transports.message import (
@@ -115,7 +116,7 @@ class WireTransport:
         except TimeoutError:
             return no_answer(self._timeout, time.monotonic() - started)
         except _NoConnectionError as error:
-            return RawReply(None, error=f"no connection: {error}", took=time.monotonic() - started)
+            return RawReply(None, error=f"{NO_CONNECTION} {error}", took=time.monotonic() - started)
         except h11.RemoteProtocolError as error:
             return RawReply(
                 None,

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,11 +18,12 @@ from auth_conformance import catalog, concluding, runner
 from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.demo import bundled
 from auth_conformance.document import from_document, to_document
-from auth_conformance.engine import conduct
+from auth_conformance.engine import conduct, finished
 from auth_conformance.model import (
     Exchange,
     Expectation,
     Failed,
+    Inconclusive,
     Need,
     Passed,
     Reply,
@@ -29,6 +31,7 @@ from auth_conformance.model import (
     Result,
     Role,
     SourceLine,
+    TargetSummary,
     Verdict,
     Violation,
 )
@@ -37,6 +40,7 @@ from auth_conformance.probe.scene import Birth, Crash
 from auth_conformance.runner import run_all, run_check
 from auth_conformance.sdk import Check
 from auth_conformance.secret import Secret
+from auth_conformance.settings import load
 from auth_conformance.target import Operation, Target
 from auth_conformance.target.needs import NEEDED
 from auth_conformance.testing import FAST_HASHING, find_flaw
@@ -367,3 +371,28 @@ def test_a_shared_token_is_renewed_in_the_middle_of_its_life(claims: dict[str, i
         return bool(shared.shared_credentials())
 
     assert asyncio.run(asked()) is kept
+
+
+def test_a_target_that_is_gone_is_told_with_the_request_that_met_it_last() -> None:
+    """Services without a supervisor end at their first unhandled error: all that follows is no refusal."""
+
+    def met(number: int, label: str, reply: Reply) -> Exchange:
+        return Exchange(number, label, Role.ATTACK, "POST /login", Request("POST", "/login"), reply, 0.0)
+
+    lived = met(1, "control", Reply(200))
+    ended = met(2, "true as password", Reply(None, error="connection closed without an answer (EOFError)"))
+    deaf = met(3, "null as password", Reply(None, error="no connection: All connection attempts failed"))
+    rule = PATTERN.rule
+    results = [
+        Result(rule, Passed("x", (lived,)), rule.severity),
+        Result(rule, Inconclusive("not let in (no connection: refused)", "", (ended, deaf)), rule.severity),
+    ]
+    told = concluding.gone(results)
+    assert "since request 2 (POST /login: true as password): 1 of" in told
+    assert concluding.gone(results[:1]) == ""
+    back = met(4, "control", Reply(200))
+    assert concluding.gone([*results, Result(rule, Passed("x", (back,)), rule.severity)]) == ""
+    run = finished(
+        TargetSummary("url", "x"), results, load({}), run_id="r", started=datetime.now(UTC), requests=4
+    )
+    assert run.notes == (told,)
