@@ -132,7 +132,8 @@ def _read_object(value: Mapping[str, Any], schema: Mapping[str, Any], notes: _No
         notes.members.setdefault(str(name), []).append(inner if isinstance(inner, Mapping) else {})
     required = schema.get("required")
     for name in required if isinstance(required, list) else ():
-        if name not in value:
+        # What only requests hold is required of them alone (OpenAPI 3.0.3, Schema Object, `writeOnly`).
+        if name not in value and not any(_of_requests(inner) for inner in notes.members.get(str(name), ())):
             notes.mismatches.append(f"{where} lacks the required member {name}")
     patterns = schema.get("patternProperties")
     for pattern, inner in patterns.items() if isinstance(patterns, Mapping) else ():
@@ -146,6 +147,10 @@ def _read_object(value: Mapping[str, Any], schema: Mapping[str, Any], notes: _No
             notes.members.setdefault(name, []).append(others)
     elif others is True or isinstance(others, Mapping):
         notes.welcome = True
+
+
+def _of_requests(schema: Mapping[str, Any]) -> bool:
+    return schema.get("writeOnly") is True or any(map(_of_requests, _parts(schema, "allOf")))
 
 
 def _read_choice(

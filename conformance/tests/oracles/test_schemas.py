@@ -68,6 +68,21 @@ def test_members_that_any_part_of_a_composition_names_are_documented() -> None:
     assert fit({"name": "a", "salt": "c"}, either).extras == ("/salt",)
 
 
+def test_what_only_requests_hold_is_not_required_of_answers() -> None:
+    """Generators describe both by one component (OpenAPI 3.0.3, Schema Object, `writeOnly`)."""
+    login = {
+        "type": "object",
+        "required": ["username", "password", "access"],
+        "properties": {
+            "username": {"type": "string", "writeOnly": True},
+            "password": {"allOf": [{"type": "string"}, {"writeOnly": True}]},
+            "access": {"type": "string", "readOnly": True},
+        },
+    }
+    assert fit({"access": "x"}, login) == Fit()
+    assert fit({}, login).mismatches == ("the body lacks the required member access",)
+
+
 def test_responses_are_found_by_status_range_and_default() -> None:
     responses = {"200": {"a": 1}, "4XX": {"b": 2}, "default": {"c": 3}}
     assert at(responses, 200) == {"a": 1}
