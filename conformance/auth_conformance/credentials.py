@@ -73,6 +73,11 @@ class Credential:
         """The same value in another carrier."""
         return replace(self, carrier=carrier)
 
+    def fits(self, carrier: Carrier) -> bool:
+        """Whether it may be meant for that carrier: behind another word in a header, such as `Token`, it is not."""
+        words = (self.carrier.prefix.lower(), carrier.prefix.lower())
+        return self.carrier.place != carrier.place or not all(words) or words[0] == words[1]
+
     @property
     def headers(self) -> tuple[tuple[str, str | bytes], ...]:
         """The headers that carry it; text beyond Latin-1 travels as UTF-8 bytes."""

@@ -352,9 +352,10 @@ class Contracts(Refusal):
         if carrier is None:
             return None
         try:
-            return (await self.credential(carrier.kind)).moved_to(carrier)
+            credential = await self.credential(carrier.kind)
         except (Missing, Unclear):
             return await self._in_its_stead(scheme)
+        return credential.moved_to(carrier) if credential.fits(carrier) else None
 
     async def _in_its_stead(self, scheme: str, owner: str | Account = "a") -> Credential | None:
         """The cookie that opens the witness, where the document calls it another scheme that nothing is issued for.

@@ -45,7 +45,7 @@ class Schemes(Refusal):
         for carrier in self.target.carriers:
             where = f"{carrier} ({carrier.scheme})" if carrier.scheme else str(carrier)
             try:
-                credential = (await self.credential(carrier.kind)).moved_to(carrier)
+                credential = await self._meant_for(carrier)
             except Missing:
                 taken = await self._taken_here_too(live, carrier, baseline)
                 if taken is None:
@@ -81,6 +81,13 @@ class Schemes(Refusal):
             remedy = self._remedy(needed) if needed is not None else ""
             return Inconclusive(f"{unsure[0]}{more}.", remedy, evidence, (*notes, *unsure[1:]))
         return Passed(f"Each of {len(accepted)} ways in works alone: {', '.join(accepted)}.", evidence, notes)
+
+    async def _meant_for(self, carrier: Carrier) -> Credential:
+        """A credential of the kind, in that carrier. Raises Missing where all known ones stand behind another word."""
+        credential = await self.credential(carrier.kind)
+        if not credential.fits(carrier):
+            raise Missing("no credential of this scheme is known")
+        return credential.moved_to(carrier)
 
     async def _taken_here_too(
         self, live: Credential, carrier: Carrier, baseline: Baseline
