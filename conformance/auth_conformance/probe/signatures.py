@@ -151,6 +151,5 @@ def repackaged(token: Jwt) -> dict[str, str]:
         "two more, empty parts": f"{text}..",
         "a leading dot": f".{text}",
         "the token twice, with a dot": f"{text}.{text}",
-        "the token twice, with a blank": f"{text} {text}",
         "percent-encoded dots": quote(text, safe="").replace(".", "%2E"),
     }
