@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # A code for machines: no blanks, so no sentence.
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{1,63}")
+# The reason phrases of HTTP are codes as well: frameworks write them there, and the list is fixed (RFC 9110 §15).
+_PHRASES = frozenset(status.phrase for status in HTTPStatus) | {"Payload Too Large", "Unprocessable Entity"}
 # RFC 6839 §3.1: whatever ends in +json is read as JSON, RFC 9457's application/problem+json among it.
 _JSON = re.compile(r"application/(?:[\w.-]+\+)?json")
 # The body that the strict reading asks for, and whose codes are compared.
@@ -73,7 +75,7 @@ def read_error(document: Any) -> ErrorBody:
     code, message = found.get("error"), found.get("message")
     if not isinstance(code, str):
         raise ContractError(f"`error` is {_kind(code)}, not a text")
-    if not _CODE.fullmatch(code):
+    if not _CODE.fullmatch(code) and code not in _PHRASES:
         raise ContractError("`error` is not a code for machines")
     if not isinstance(message, str):
         raise ContractError(f"`message` is {_kind(message)}, not a text")

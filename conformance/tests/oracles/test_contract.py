@@ -37,6 +37,8 @@ def words(found: Breach | None) -> str | None:
 def test_both_nestings_are_read() -> None:
     assert read_error(GOOD).nesting is Nesting.TOP
     assert read_error({"detail": GOOD}).nesting is Nesting.DETAIL
+    # A reason phrase is one of a fixed list (RFC 9110 §15): frameworks write it beside the number.
+    assert read_error({"statusCode": 404, "error": "Not Found", "message": "no"}).code == "Not Found"
     assert read_error({**GOOD, "detail": [{"loc": ["body"]}], "trace_id": "1"}).nesting is Nesting.TOP
 
 
