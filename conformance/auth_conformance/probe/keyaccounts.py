@@ -68,6 +68,9 @@ class KeyAccounts(KeyLevels):
             after, login = await self.try_login(account, new, label="log in with the new password")
             self.unjudged(after, doubts)
             if login.read(after.reply, account.label) is not None:
+                self.scene.forget(
+                    ("disposable", "keys", None)
+                )  # others would log in with the password that was
                 message = f"{name} set a new password for a key, without the current one."
                 proof = (answer.exchange, after.exchange)
                 violations.append(Violation(name, message, None, proof, Expectation("refused")))
