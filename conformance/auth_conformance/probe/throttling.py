@@ -204,7 +204,7 @@ class Throttling(Sessions):
             sign = _SIGNS[HTTPStatus(status)]
             if siege.passing or not await self._holds(login, victim, siege):
                 return
-        elif slowed is not None:
+        elif slowed is not None and await self._slows(login, victim, siege, times):
             sign = slowed
             siege.slow = self._slow_from(times)
         else:
@@ -225,6 +225,28 @@ class Throttling(Sessions):
         if lately < Throttling._slow_from(times):
             return None
         return f"answers {lately / max(pace, 0.001):.0f} times slower"
+
+    async def _slows(self, login: Login, victim: Account, siege: Siege, times: list[float]) -> bool:
+        """Whether it is the service that takes its time: one try after the other is slow, and what is public is not.
+
+        Requests that wait for a busy machine are slow as well, and hashing most of all.
+        """
+        enough, public = self._slow_from(times), self.target.public
+        slow = siege.confirmed < CONFIRMED
+        siege.confirmed += 1
+        for _ in range(CONFIRMING if slow else 0):
+            answer = await self._wrong(login, victim, siege.tried + 1)
+            siege.tried += 1
+            if answer.reply.took < enough:
+                siege.evaluated += 1
+                slow = False
+                break
+            if public is not None:
+                beside = await self.send(public.request(), label="how long does what is public take?")
+                slow = slow and beside.reply.took < enough / 2
+        if not slow:
+            del times[FIRST:]
+        return slow
 
     @staticmethod
     def _slow_from(times: list[float]) -> float:

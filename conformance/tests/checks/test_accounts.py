@@ -279,6 +279,22 @@ class TestLogin:
         assert result.name == "passed"
         assert "slower" in result.verdict.reason
 
+    def test_a_machine_that_was_busy_for_a_while_is_no_limit(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Hashing waits for the processor: some answers come late, and the next ones do not."""
+        monkeypatch.setattr(throttling, "SLOW", 0.1)
+
+        class Busy(House):
+            def check(self, name: str, password: str) -> None:
+                if self.passwords.get(name) != password:
+                    self.failures[name] = self.failures.get(name, 0) + 1
+                    if 20 < self.failures[name] <= 20 + throttling.TOGETHER:
+                        time.sleep(0.2)
+                    raise Refused
+
+        target = known()
+        result = judged("CRD112", Busy(), replace(target, logins=target.logins[:1]))
+        assert result.name == "failed", result.verdict.reason
+
     def test_a_service_that_breaks_under_guessing_is_not_judged(self) -> None:
         class Breaks(House):
             def check(self, name: str, password: str) -> None:
