@@ -33,6 +33,8 @@ _REMEDY = '[policy]\norigins = ["https://app.example.com"]  # every origin whose
 
 # What a cookie must say to be sent for pages of its own site only (RFC 6265bis §5.6.7.1): not all browsers take
 # silence for Lax, and of a cookie that nobody saw set nothing is known.
+# What browsers add to requests by themselves.
+_ADDED = frozenset({Kind.COOKIE, Kind.BASIC})
 _SAME_SITE = ("lax", "strict")
 
 
@@ -255,8 +257,11 @@ class Origins(Refusal):
         if with_cookies and stranger.severity is None:
             anybody = Kind.COOKIE in self.kinds() and sent not in _SAME_SITE
             severity = Severity.CRITICAL if anybody and not ask.preflight else Severity.HIGH
+            if not _ADDED & set(self.kinds()):
+                severity = Severity.MEDIUM  # a page has nothing to send: no browser adds tokens or keys
         does = "send" if ask.preflight else "read"
-        how = "with the user's cookies" if with_cookies else "without cookies"
+        added = "with the user's cookies" if _ADDED & set(self.kinds()) else "with cookies, if there are any"
+        how = added if with_cookies else "without cookies"
         if sent in _SAME_SITE:
             how += f", which SameSite={sent} leaves to pages of the same site"
         message = (
