@@ -319,7 +319,8 @@ class Origins(Refusal):
                 name = login.operation.name
                 message = f"A page of {stranger.origin} ({stranger.why}) may read {name} with cookies."
                 expected = Expectation("no header", "Access-Control-Allow-Origin", stranger.origin)
-                return [Violation(name, message, Severity.HIGH, (first.exchange, second.exchange), expected)]
+                severity = Severity.HIGH if _ADDED & set(self.kinds()) else Severity.MEDIUM
+                return [Violation(name, message, severity, (first.exchange, second.exchange), expected)]
         return []
 
     async def _wrong_login(self, login: Login, stranger: Stranger) -> Answer:
