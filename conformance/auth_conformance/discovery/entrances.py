@@ -79,7 +79,9 @@ async def page_attempts(scout: Scout, known: Knowledge) -> list[Attempt]:
         paths = [*dict.fromkeys(path.partition("?")[0] for path in entrances), *paths]
     for path in dict.fromkeys(paths):
         page = (await scout.ask(HttpRequest("GET", path), f"look for a form at {path}")).reply
-        forms = list(html_attempts(page.text, path)) if page.asks_for_password else []
+        forms = (
+            list(html_attempts(page.text, path, partial(own_path, known))) if page.asks_for_password else []
+        )
         if forms:
             return forms[:1]
     return []
