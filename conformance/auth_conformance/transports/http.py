@@ -23,7 +23,7 @@ from auth_conformance.transports.message import (
     never_sent,
     no_answer,
 )
-from auth_conformance.transports.tls import trusting
+from auth_conformance.transports.tls import trusting, usual
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
@@ -47,8 +47,8 @@ class HttpTransport:
         self._base = base_url.rstrip("/")
         self._agent = agent
         self._timeout = timeout
-        self._verify = trusting(verify) if isinstance(verify, str) else verify
-        self._pool = httpx.AsyncHTTPTransport(verify=self._verify, trust_env=False)
+        self._context = trusting(verify) if isinstance(verify, str) else usual(verify=verify)
+        self._pool = self._new_pool()
         # One pool for each address of ours from which a target on this machine is called.
         self._local = has_many_callers(base_url)
         self._pools: dict[str, httpx.AsyncHTTPTransport] = {}
@@ -73,15 +73,14 @@ class HttpTransport:
         if address is None:
             return self._pool
         if address not in self._pools:
-            self._pools[address] = httpx.AsyncHTTPTransport(
-                verify=self._verify, trust_env=False, local_address=address
-            )
+            self._pools[address] = self._new_pool(address)
         return self._pools[address]
 
+    def _new_pool(self, address: str | None = None) -> httpx.AsyncHTTPTransport:
+        return httpx.AsyncHTTPTransport(verify=self._context, trust_env=False, local_address=address)
+
     async def _alone(self, request: HttpRequest) -> RawReply:
-        fresh = httpx.AsyncHTTPTransport(
-            verify=self._verify, trust_env=False, local_address=self._address(request)
-        )
+        fresh = self._new_pool(self._address(request))
         try:
             return await self._once(fresh, request)
         finally:

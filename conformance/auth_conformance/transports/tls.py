@@ -8,6 +8,9 @@ import socket
 import ssl
 import warnings
 from dataclasses import dataclass
+from functools import cache
+
+import httpx
 
 # Suites without encryption, with too short keys, or broken (RFC 7465, RFC 9325 §4.1).
 WEAK = "NULL:eNULL:aNULL:EXPORT:RC4:3DES:DES:MD5"
@@ -34,6 +37,12 @@ def trusting(ca_file: str | None = None) -> ssl.SSLContext:
     if ca_file is not None:
         context.load_verify_locations(cafile=ca_file)
     return context
+
+
+@cache
+def usual(*, verify: bool) -> ssl.SSLContext:
+    """The context that httpx makes, once for the process: to read its certificates takes longer than a request."""
+    return httpx.create_ssl_context(verify=verify, trust_env=False)
 
 
 async def handshake(host: str, port: int, context: ssl.SSLContext, *, timeout: float = 10.0) -> Handshake:  # noqa: ASYNC109 - of the whole exchange
