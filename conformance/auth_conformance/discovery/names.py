@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import tomllib
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,7 @@ def words(text: str) -> frozenset[str]:
     return frozenset(parts) | {first + second for first, second in itertools.pairwise(parts)}
 
 
+@lru_cache(maxsize=10_000)
 def plain(name: str) -> str:
     """A member name in one spelling: `accessToken`, `access-token` and `AccessToken` are `access_token`."""
     return "_".join(part.lower() for part in _WORD.findall(name)) or name.lower()
