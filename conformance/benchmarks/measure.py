@@ -181,10 +181,7 @@ def memory() -> None:
 
 
 def source() -> None:
-    """The source pass against plain `bandit -r` on the same tree, by the CPU seconds of a process each.
-
-    The wall clock says on a shared machine how long others let it wait: 1.1 to 1.6 for the same two programs.
-    """
+    """The source pass against plain `bandit -r` on the same tree, by the CPU seconds of a process each."""
     package = importlib.util.find_spec("fastapi_users")
     if package is None or package.origin is None:
         raise SystemExit("The benchmark of the source pass reads fastapi-users: pip install '.[test]'.")

@@ -282,9 +282,10 @@ class Restart(Holdings, Minting):
         again = await self._presents(place, credential, "again: a live credential")
         proofs: tuple[Exchange, ...] = (answer.exchange, again.exchange)
         if kind is Kind.KEY:
-            # Whether it has the same database was seen by the logins.
+            # Whether it has the same database was seen by the logins; since then it may have turned bad.
             if not (answer.rejected and again.rejected):
                 raise Unclear(f"{place.label.capitalize()} gave a live key no clear answer ({again.why}).")
+            proofs += (await self._new_there(place, account, self.target.logins[0].carrier.kind, again),)
             kept = "keys are kept in the memory of one process"
         else:
             proofs += (await self._new_there(place, account, kind, again),)
