@@ -20,7 +20,12 @@ class Unclear(Exception):  # noqa: N818 - a conclusion, not an error
 
     def __init__(self, reason: str, remedy: str = "") -> None:
         super().__init__(reason)
+        self.remedy = remedy
         self.verdict: Verdict = Inconclusive(reason, remedy)
+
+
+class Shut(Unclear):
+    """Raised where the service knows its answer and says no: this credential is not for this door."""
 
 
 class Missing(Exception):  # noqa: N818 - a conclusion, not an error

@@ -27,7 +27,7 @@ from auth_conformance.probe.above import (
     values_of,
     wanting,
 )
-from auth_conformance.probe.answers import Answer, Missing, Session, Unclear
+from auth_conformance.probe.answers import Answer, Missing, Session, Shut, Unclear
 from auth_conformance.probe.knowing import Knowing
 from auth_conformance.probe.scene import Birth
 from auth_conformance.probe.sending import EVERY, LONGEST_BODY, LONGEST_HEADERS, hung_up
@@ -222,7 +222,10 @@ class Core(Knowing):
         )
         value = _text_at(answer.reply, keys.value)
         if not answer.reply.ok or not value:
-            raise Unclear(f"{keys.create.name} did not create a key ({answer.reply.error or answer.status}).")
+            # Who may not make keys has none; what broke over it, or was throttled, says nothing of that.
+            clean = answer.judgement is None and 400 <= (answer.status or 0) < 500
+            why = f"{keys.create.name} did not create a key ({answer.reply.error or answer.status})."
+            raise Shut(why) if clean else Unclear(why)
         self.scene.recorder.redactor.learn(Secret(value))
         return Credential(keys.carriers[0], Secret(value), owner), answer
 
@@ -451,7 +454,7 @@ class Core(Knowing):
                 raise Unclear(f"{operation.name} gave no usable answer to {who}: {answer.why}.")
         shown = good.exchange.reply
         if not good.reply.ok:
-            raise Unclear(
+            raise Shut(
                 f"{operation.name} refused a live credential ({shown.status}): controls are impossible."
             )
         if witness.identity and shown.principal is None:

@@ -16,12 +16,14 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
+from auth_conformance.probe.answers import Shut
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.mixing import Pair
 from auth_conformance.probe.refusal import Attempt
 from auth_conformance.probe.schemes import declares
 from auth_conformance.probe.sessions import Sessions
 from auth_conformance.probe.stored import Stored
+from auth_conformance.probe.ways import Ways
 
 if TYPE_CHECKING:
     from auth_conformance.model import Exchange
@@ -68,9 +70,10 @@ class Fallthrough(Sessions, Stored):
 
         Raises Missing or Unclear.
         """
-        goods = await self._good_ones()
+        ways = Ways(self)
+        goods = await self._good_ones(ways)
         if len({good.carrier.kind for good in goods}) < 2:
-            raise Missing("Not tested: fewer than two kinds of live credentials are known.")
+            raise ways.too_few()
         trials: list[Trial] = []
         for bad_at in goods:
             bads = await self._bad_ones(bad_at)
@@ -87,9 +90,9 @@ class Fallthrough(Sessions, Stored):
         verdict = await self._judged_trials(trials)
         for good in goods:
             await self.must_live(self.witness, good, await self.baseline(self.witness, good), "alone, after")
-        return replace(verdict, evidence=tuple(self.evidence))
+        return ways.settled(replace(verdict, evidence=tuple(self.evidence)))
 
-    async def _good_ones(self) -> list[Credential]:
+    async def _good_ones(self, ways: Ways) -> list[Credential]:
         """A's live credential in each carrier that the witness takes it from."""
         found = []
         for carrier in self.target.carriers:
@@ -104,12 +107,13 @@ class Fallthrough(Sessions, Stored):
                     role=Role.CONTROL,
                 )
             except (Missing, Unclear) as reason:
-                self.notes.append(f"{carrier}: {reason}")
+                ways.closed(str(carrier), reason)
                 continue
             if bland.rejected:
                 found.append(live)
             else:
-                self.notes.append(f"{carrier}: a wrong credential alone is not clearly refused ({bland.why})")
+                told = f"a wrong credential alone is not clearly refused ({bland.why})"
+                ways.closed(str(carrier), Shut(told) if bland.accepted else Unclear(told))
         return found
 
     async def _bad_ones(self, live: Credential) -> list[Bad]:

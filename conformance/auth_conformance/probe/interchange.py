@@ -14,6 +14,7 @@ from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.mailing import Mailing
 from auth_conformance.probe.refusal import Attempt
 from auth_conformance.probe.stored import Stored
+from auth_conformance.probe.ways import Ways
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
@@ -42,10 +43,11 @@ class Interchange(Mailing, Stored):
     async def must_not_interchange(self) -> Verdict:
         """No value gets in outside its own place, unless that is declared. Raises Missing or Unclear."""
         made: list[Answer] = []
+        ways = Ways(self)
         try:
-            lives = await self._interchanged()
+            lives = await self._interchanged(ways)
             if len(lives) < 2:
-                raise Missing("Not tested: fewer than two kinds of live credentials are known.")
+                raise ways.too_few()
             tokens = await self._tokens(lives, made)
             attempts = [item for token in tokens for item in self._in_other_places(token)]
             controls = [
@@ -66,16 +68,16 @@ class Interchange(Mailing, Stored):
             return self.joined(verdict, logins)
         if doubts and isinstance(verdict, Passed):
             return Inconclusive(doubts[0], "", tuple(self.evidence), tuple(self.notes))
-        return verdict
+        return ways.settled(verdict)
 
-    async def _interchanged(self) -> dict[Kind, Credential]:
+    async def _interchanged(self, ways: Ways) -> dict[Kind, Credential]:
         found = {}
         for kind in self.kinds():
             try:
                 live = await self.credential(kind)
                 await self.baseline(self.witness, live)
             except (Missing, Unclear) as reason:
-                self.notes.append(f"no {kind.value} credential: {reason}")
+                ways.closed(f"no {kind.value} credential", reason)
                 continue
             found[kind] = live
         return found

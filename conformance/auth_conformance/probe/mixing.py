@@ -21,6 +21,7 @@ from auth_conformance.probe.bookkeeping import Bookkeeping, one_charged, one_nam
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.objects import object_of
 from auth_conformance.probe.schemes import Schemes, declares
+from auth_conformance.probe.ways import Ways
 from auth_conformance.transports.journal import Journal, open_journal
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ class Mixing(Bookkeeping, Schemes):
             return await self._must_follow_one()
 
     async def _must_follow_one(self) -> Verdict:
-        people = {"a": await self._credentials_of("a"), "b": await self._credentials_of("b")}
+        ways = Ways(self)
+        people = {owner: await self._credentials_of(owner, ways) for owner in ("a", "b")}
         live, baseline = await self._first_that_works()
         names = {"a": baseline.principal, "b": await self._name_of("b")}
         if None in names.values() or names["a"] == names["b"]:
@@ -97,7 +99,8 @@ class Mixing(Bookkeeping, Schemes):
         owned = await self._owned_objects()
         pairs = self._pairs_of_people(people)
         if not pairs:
-            raise Missing("Not tested: no two credentials of A and B fit into one request.")
+            missing = Missing("Not tested: no two credentials of A and B fit into one request.")
+            raise ways.broken[0] if ways.broken else missing
         violations: list[Violation] = []
         unsure: list[str] = []
         seen: list[tuple[Pair, list[Layer]]] = []
@@ -124,7 +127,7 @@ class Mixing(Bookkeeping, Schemes):
         elif taken:
             told = "; ".join(pair.words for pair, _ in taken)
             self.notes.append(f"at level {_REFUSE} these would have to be refused: {told}")
-        return self._told_of_pairs(violations, unsure, len(seen), len(taken))
+        return ways.settled(self._told_of_pairs(violations, unsure, len(seen), len(taken)))
 
     def _told_of_pairs(
         self, violations: list[Violation], unsure: list[str], seen: int, taken: int
@@ -152,13 +155,13 @@ class Mixing(Bookkeeping, Schemes):
         proof = tuple(answer.exchange for answer in (*layer.answers, *again.answers))
         return Violation(again.name, message, Severity.LOW, proof, Expectation("refused"))
 
-    async def _credentials_of(self, owner: str) -> list[Credential]:
+    async def _credentials_of(self, owner: str, ways: Ways) -> list[Credential]:
         found = []
         for kind in self.kinds():
             try:
                 credential = await self.credential(kind, owner)
             except (Missing, Unclear) as reason:
-                self.notes.append(f"no {kind.value} credential of {owner}: {reason}")
+                ways.closed(f"no {kind.value} credential of {owner}", reason)
                 continue
             found += [
                 credential.moved_to(carrier) for carrier in self.target.carriers if carrier.kind is kind

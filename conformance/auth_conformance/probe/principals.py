@@ -14,6 +14,7 @@ from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.holdings import Holdings
 from auth_conformance.probe.objects import object_of
 from auth_conformance.probe.schemes import declares
+from auth_conformance.probe.ways import Ways
 
 if TYPE_CHECKING:
     from auth_conformance.target import Operation
@@ -50,9 +51,10 @@ class Principals(Holdings):
 
     async def must_be_one_principal(self) -> Verdict:
         """Identity, own objects, others' objects, privileges and state are the same by all schemes."""
-        lives = await self._one_per_scheme()
+        ways = Ways(self)
+        lives = await self._one_per_scheme(ways)
         if len(lives) < 2:
-            raise Missing("Not tested: fewer than two kinds of live credentials of A are known.")
+            raise ways.too_few(" of A")
         violations: list[Violation] = []
         doubts: list[str] = []
         for what, operation, values in await self._questions_to_all(lives):
@@ -73,11 +75,10 @@ class Principals(Holdings):
         if doubts:
             return Inconclusive(doubts[0], "", evidence, notes)
         kinds = ", ".join(live.carrier.kind.value for live in lives)
-        return Passed(
-            f"A is one principal by {kinds}: same identity, same rights, same state.", evidence, notes
-        )
+        reason = f"A is one principal by {kinds}: same identity, same rights, same state."
+        return ways.settled(Passed(reason, evidence, notes))
 
-    async def _one_per_scheme(self) -> list[Credential]:
+    async def _one_per_scheme(self, ways: Ways) -> list[Credential]:
         found = []
         for kind in self.kinds():
             try:
@@ -85,7 +86,7 @@ class Principals(Holdings):
                 baseline = await self.baseline(self.witness, live)
                 await self.must_live(self.witness, live, baseline, "before")
             except (Missing, Unclear) as reason:
-                self.notes.append(f"{kind.value}: {reason}")
+                ways.closed(kind.value, reason)
                 continue
             found.append(live)
         return found

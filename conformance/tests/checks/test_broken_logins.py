@@ -1,0 +1,94 @@
+"""MIX102 to MIX105 where one of two logins breaks in mid-run: nothing was seen of it, and nothing is skipped."""
+
+import secrets
+from dataclasses import replace
+from typing import Annotated
+
+import pytest
+from checks.judging import judged_as_found, said
+from fastapi import Depends, FastAPI, HTTPException, Response
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
+from services.people import PEOPLE
+
+from auth_conformance import catalog
+from auth_conformance.sdk import Probe, Verdict
+
+
+class Person(BaseModel):
+    username: str
+    password: str
+
+
+def gate(*, by_cookie: bool = True) -> FastAPI:  # noqa: C901 - a service is many handlers
+    """Tokens and cookies; once `app.state.full`, no login gives a cookie. Cookies open the profile, or a page."""
+    app, sessions = FastAPI(), dict[str, str]()
+    app.state.full = False
+    bearer, cookie = HTTPBearer(auto_error=False), APIKeyCookie(name="sid", auto_error=False)
+
+    def somebody(
+        given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+        sid: Annotated[str | None, Depends(cookie)],
+    ) -> str:
+        token = given.credentials if given is not None else None
+        names = {sessions.get(value) for value in (token, sid if by_cookie else None) if value is not None}
+        if len(names) != 1 or None in names:
+            raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
+        return str(names.pop())
+
+    def opened(who: Person) -> str:
+        if PEOPLE.get(who.username) != who.password:
+            raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
+        value = secrets.token_urlsafe(24)
+        sessions[value] = who.username
+        return value
+
+    @app.post("/login")
+    def login(who: Person) -> dict[str, str]:
+        value = opened(who)
+        return {"access_token": value, "token_type": "bearer"}
+
+    @app.post("/session")
+    def start(who: Person, response: Response) -> dict[str, str]:
+        value = opened(who)
+        if app.state.full:
+            raise HTTPException(500, "the store of sessions is full")
+        response.set_cookie("sid", value, httponly=True, secure=True, samesite="strict")
+        return {"hello": who.username}
+
+    if not by_cookie:
+
+        @app.get("/page")
+        def page(sid: Annotated[str | None, Depends(cookie)]) -> dict[str, str]:
+            if sid not in sessions:
+                raise HTTPException(401, "no")
+            return {"page": "empty"}
+
+    @app.get("/me")
+    def me(name: Annotated[str, Depends(somebody)]) -> dict[str, str]:
+        return {"username": name}
+
+    return app
+
+
+@pytest.mark.parametrize("code", ["MIX102", "MIX103", "MIX104", "MIX105"])
+def test_a_login_that_breaks_is_no_login_that_is_not_there(
+    code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, check = gate(), catalog.load()[code]
+
+    async def breaking(probe: Probe) -> Verdict:
+        app.state.full = True  # discovery is done: the login is known
+        return await check.procedure(probe)
+
+    monkeypatch.setattr(catalog, "load", lambda: {code: replace(check, procedure=breaking)})
+    result = judged_as_found(code, app, patience=0)
+    assert result.name == "inconclusive", said(result)
+    assert "POST /session refused the right password" in result.verdict.reason, said(result)
+
+
+@pytest.mark.parametrize("code", ["MIX102", "MIX103", "MIX105"])
+def test_a_cookie_that_opens_another_door_is_not_broken(code: str) -> None:
+    result = judged_as_found(code, gate(by_cookie=False))
+    assert result.name == "skipped", said(result)
+    assert "fewer than two kinds" in result.verdict.reason, said(result)
