@@ -74,6 +74,22 @@ class Estimate:
     unsigned: float | None = None
 
 
+def renewed(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples without those that gave a person, the first of `words`, the value once more that they had last.
+
+    A service may keep one reference token for each person, and show it at each login until it is revoked: that a
+    value comes again says nothing of how it was made then. One that comes to somebody else is kept.
+    """
+    last: dict[tuple[str, ...], str] = {}
+    kept: list[Sample] = []
+    for sample in samples:
+        owner = sample.words[:1]
+        if last.get(owner) != sample.value:
+            kept.append(sample)
+        last[owner] = sample.value
+    return kept
+
+
 def estimate(samples: Sequence[Sample]) -> Estimate:
     """Judge values in the order of their issue. At least `FEWEST` of them say something."""
     bodies = [_without_signature(sample.value) for sample in samples]

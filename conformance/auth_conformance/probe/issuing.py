@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Jwt, Kind
-from auth_conformance.model import Failed, Inconclusive, Need, Passed, Severity, Verdict, Violation
-from auth_conformance.oracles.entropy import FEWEST, MOST, Sample
+from auth_conformance.model import Failed, Inconclusive, Need, Passed, Severity, Skipped, Verdict, Violation
+from auth_conformance.oracles.entropy import FEWEST, MOST, Sample, estimate, renewed
 from auth_conformance.oracles.tokenprofile import MOST_MEMBERS, columns, personal, secrets_in
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.mailing import Mailing
 from auth_conformance.probe.refusal import Refusal
-from auth_conformance.probe.unguessable import Unguessable
+from auth_conformance.probe.unguessable import Unguessable, guessable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -176,11 +176,31 @@ class Issuing(Mailing, Unguessable, Refusal):
         if not any(samples.values()):
             return Inconclusive(f"No token could be collected; fewer than {FEWEST} show nothing.")
         verdicts = [
-            await self.must_be_unguessable(values, what, operation, proof)
+            await self._unguessable_references(values, what, operation, proof)
             for what, values in samples.items()
             if values
         ]
-        return self.gravest(verdicts)
+        judged = [verdict for verdict in verdicts if not isinstance(verdict, Skipped)]
+        self.notes += [verdict.reason for verdict in verdicts if judged and isinstance(verdict, Skipped)]
+        return self.gravest(judged or verdicts[:1])
+
+    async def _unguessable_references(
+        self, values: Sequence[Sample], what: str, operation: str, proof: Sequence[Exchange]
+    ) -> Verdict:
+        """Judge what was made, not how often it was shown: a person may be given the token again that there is."""
+        anew = renewed(values)
+        if len({sample.value for sample in anew}) < len(anew):
+            return await self.must_be_unguessable(values, what, operation, proof)
+        if len(anew) >= FEWEST or len(values) < FEWEST:
+            return await self.must_be_unguessable(anew, what, operation, proof)
+        found = estimate(anew)
+        violation = guessable(found, what, operation, proof)
+        if violation is not None and not found.bits:
+            return Failed((violation,), tuple(self.evidence), tuple(self.notes))
+        return Skipped(
+            f"Not tested: {operation} gives people the {what} again that they had: {len(anew)} different ones were "
+            f"seen, and fewer than {FEWEST} show nothing."
+        )
 
 
 def _jwts(sessions: Sequence[Session]) -> Iterator[tuple[str, Jwt, Session]]:

@@ -1,5 +1,6 @@
 """The other TOK checks, on services unlike the reference app: sound ones pass, wrong ones fail."""
 
+import hashlib
 import json
 import math
 import sqlite3
@@ -119,6 +120,27 @@ class TestOpaqueTokens:
 
         result = judged("TOK401", create_app(Limited()), known(signing_keys=()))
         assert result.name == "inconclusive", said(result)
+
+    @pytest.mark.parametrize(
+        ("made", "expected"),
+        [
+            (lambda name: hashlib.sha256(b"long and secret" + name.encode()).hexdigest(), "skipped"),
+            (lambda name: hashlib.md5(name.encode()).hexdigest(), "failed"),  # noqa: S324 - the flaw
+            (lambda _: hashlib.sha256(b"long and secret").hexdigest(), "failed"),
+        ],
+        ids=["of its own", "its name", "everybody's"],
+    )
+    def test_a_token_that_a_person_gets_again_is_not_guessed_by_that(
+        self, made: Callable[[str], str], expected: str
+    ) -> None:
+        class Kept(Opaque):
+            def issue(self, name: str, **_: object) -> str:
+                text = made(name)
+                self.sessions[text] = (name, self.clock() + 900)
+                return text
+
+        result = judged("TOK401", create_app(Kept()), known(signing_keys=()))
+        assert result.name == expected, said(result)
 
     def test_jwts_are_not_judged_as_references(self) -> None:
         result = judged("TOK401", create_app(Tokens()))
