@@ -115,7 +115,7 @@ class WitnessSettings(Table):
     operation: OperationName
     """Method and path: a GET without path parameters."""
     identity: Place = ""
-    """Where its reply names the caller; empty where nothing in it does."""
+    """Where its reply names the caller; left out, that is looked for."""
 
 
 class RefreshSettings(Table):

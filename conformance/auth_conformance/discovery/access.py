@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from dataclasses import replace
 from http import HTTPStatus
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from auth_conformance.credentials import Carrier, Credential, Kind
-from auth_conformance.discovery.doors import Guard, Opening, carrier_from, carriers_for, doors, open_door
+from auth_conformance.discovery.doors import Guard, Opening, carrier_from, carriers_for, open_door
 from auth_conformance.discovery.halfway import TOOK, halfway, mailed_step
 from auth_conformance.discovery.knowledge import ONE_VALUE
 from auth_conformance.discovery.names import mentions, names, rank
@@ -113,7 +112,7 @@ async def use_ready(scout: Scout, known: Knowledge) -> None:
                     "credential", f"the {kind.value} of account {label} opened nothing", Provenance.OBSERVED
                 )
                 continue
-            _adopt(known, label, replace(opening.carrier, kind=kind), opening.issued.value)
+            adopt(known, label, replace(opening.carrier, kind=kind), opening.issued.value)
             ready = {**known.accounts[label].ready, kind: Secret(opening.issued.value)}
             known.accounts[label] = replace(given, ready=ready)
 
@@ -141,65 +140,13 @@ async def _open_ready(
     return await open_door(scout, known, [Issued(text, pointer="")], carriers=same or None, owner=label)
 
 
-def _adopt(known: Knowledge, label: str, carrier: Carrier, value: str) -> Credential:
+def adopt(known: Knowledge, label: str, carrier: Carrier, value: str) -> Credential:
+    """Keep a credential of the account `label` that was seen to let it in."""
     carrier = replace(carrier, scheme=carrier.scheme or known.schemes_of(carrier))
     credential = Credential(carrier, Secret(value), label)
     known.credentials[label, carrier.kind] = credential
     known.use(carrier)
     return credential
-
-
-def told_basic(known: Knowledge, label: str) -> Carrier | None:
-    """The carrier of HTTP Basic, where the configuration says that the account's password travels so."""
-    _, given = labelled(known.settings.accounts).get(label, ("", None))
-    carrier = carrier_from(given.carrier) if given is not None and given.carrier else None
-    if carrier is None or carrier.kind is not Kind.BASIC:
-        return None
-    return replace(carrier, scheme=known.schemes_of(carrier))
-
-
-async def try_basic(scout: Scout, known: Knowledge, label: str) -> bool:
-    """Whether the password itself is the credential (HTTP Basic), where the service asks for that."""
-    account = known.accounts[label]
-    declared = [carrier for carrier in known.carriers if carrier.kind is Kind.BASIC]
-    challenged = any(
-        "basic" in (reply.header("www-authenticate") or "").lower() for reply in known.strangers.values()
-    )
-    told = told_basic(known, label)
-    declared = [told] if told is not None else declared
-    if account.password is None or not (declared or challenged):
-        return False
-    pair = base64.b64encode(f"{account.username}:{account.password.reveal()}".encode()).decode()
-    scout.learn(pair)
-    carrier = declared[0] if declared else Carrier(Kind.BASIC, "header", "Authorization", "Basic")
-    gate = known.opened or _basic_doors(known, carrier)
-    opening = await open_door(
-        scout,
-        known,
-        [Issued(pair, pointer="")],
-        carriers=[carrier],
-        owner=label,
-        doors_only=gate[:WRONG_TRIES],
-    )
-    if opening is None:
-        return False
-    _adopt(known, label, carrier, pair)
-    known.accounts[label] = replace(account, ready={**account.ready, Kind.BASIC: Secret(pair)})
-    known.say(
-        "login",
-        "HTTP Basic: each request carries the password",
-        Provenance.OBSERVED,
-        f"it opened {opening.operation.name}",
-    )
-    return True
-
-
-def _basic_doors(known: Knowledge, carrier: Carrier) -> list[Operation]:
-    return [
-        operation
-        for operation in doors(known)
-        if any(carrier.scheme in entry for entry in operation.security or ())
-    ]
 
 
 LIMITED = "It limits how often people log in: run again when the limit has passed, or raise it for this run."
@@ -226,6 +173,11 @@ class Doorman:
         if self.halfway:
             return False
         return self._wrong.get(account.label, 0) < (_OWN_WRONG_TRIES if account.expendable else WRONG_TRIES)
+
+    def refused(self, account: Account, words: str) -> None:
+        """Count a wrong password that was not sent to a login, and remember what was answered."""
+        self._wrong[account.label] = self._wrong.get(account.label, 0) + 1
+        self.refusals.append(words)
 
     async def send(self, login: Login, account: Account, described: str = "") -> RawReply | None:
         """Log in once; the reply if it was granted, None if it was refused. Refusals are remembered."""
@@ -338,7 +290,7 @@ class Doorman:
 
     def _verified(self, login: Login, reply: RawReply, opening: Opening, account: Account) -> Login:
         item = opening.issued
-        credential = _adopt(self._known, account.label, opening.carrier, item.value)
+        credential = adopt(self._known, account.label, opening.carrier, item.value)
         csrf = csrf_place(reply) if item.cookie is not None else None
         made = replace(
             login,
@@ -372,7 +324,7 @@ class Doorman:
             (c for c in carriers_for(self._known, item, operation) if c.place != "cookie"),
             Carrier(Kind.BEARER, "header", "Authorization", "Bearer"),
         )
-        _adopt(self._known, account.label, carrier, item.value)
+        adopt(self._known, account.label, carrier, item.value)
         self._known.say(
             "login",
             f"{login.operation.name} ({login.encoding}) → {item.pointer} → {carrier}",

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from auth_conformance.discovery.knowledge import Knowledge
     from auth_conformance.transports.message import RawReply
 
+# The line that says which operation names its caller; where in its reply is found.
+NAMING = '[witness] operation = "GET /path/that/names/me"'
 ROUNDS = 3
 _MOST = 12
 _PLENTY = 4
@@ -53,12 +55,24 @@ async def find_witnesses(scout: Scout, known: Knowledge) -> None:
     credential = known.credential("a")
     if credential is None:
         return
+    declared = known.witness
     candidates = sorted(await _candidates(scout, known, credential), key=lambda item: -item.score)
+    if declared is not None and not declared.identity:
+        # Where its reply names the caller is found as elsewhere, if it does.
+        same = [
+            item for item in candidates if item.operation.name == declared.operation.name and item.pointers
+        ]
+        known.witness = await _verified(scout, known, credential, same[0], "witness") if same else None
+        known.witness = replace(known.witness or declared, provenance=Provenance.DECLARED)
     for item in candidates:
         if known.witness is None:
             known.witness = await _verified(scout, known, credential, item, "witness")
     if known.witness is None:
         return
+    if declared is None and not known.witness.identity and known.credential("b") is not None:
+        known.say(
+            "caller", f"named nowhere that was found; if an operation does: {NAMING}", Provenance.OBSERVED
+        )
     _say_policy(known, known.witness.operation)
     witness = known.witness.operation
     _prove_login(known, credential, witness)

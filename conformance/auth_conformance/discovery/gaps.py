@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 _LINES = """
 witness
 [witness]
-operation = "GET /me"
-identity = "/username"
+operation = "GET /me"  # one that names its caller
 
 bearer
 [[login]]

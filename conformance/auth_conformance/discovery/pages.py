@@ -61,7 +61,7 @@ async def read_pages(scout: Scout, known: Knowledge, doorman: Doorman) -> None:
     forms: dict[str, PageForm] = {}
     proof: tuple[str, Operation] | None = None
     read = 0
-    async for page, reply in _visited(scout, known, session):
+    async for page, reply in visited(scout, known, session):
         read += 1
         for form in forms_in(known, reply.text, page.path):
             own = {login.operation.name, *(step.operation.name for step in login.before)}
@@ -101,7 +101,7 @@ def _adopt(known: Knowledge, sent: Operation) -> None:
         known.operations[sent.name] = replace(listed, bodies=sent.bodies, summary=summary)
 
 
-async def _visited(
+async def visited(
     scout: Scout, known: Knowledge, session: Credential
 ) -> AsyncIterator[tuple[Operation, RawReply]]:
     """The pages that A is shown, those that are known first, then what they link to: GET without a query."""

@@ -12,11 +12,10 @@ from auth_conformance.discovery.access import (
     Doorman,
     cannot_log_in,
     given_accounts,
-    told_basic,
-    try_basic,
     use_ready,
 )
 from auth_conformance.discovery.asking import ExhaustedError, Scout
+from auth_conformance.discovery.basic import told_basic, try_basic
 from auth_conformance.discovery.belongings import find_objects, find_writings
 from auth_conformance.discovery.callers import find_public, find_witnesses
 from auth_conformance.discovery.code import find_source
@@ -83,7 +82,7 @@ async def explore(scout: Scout, known: Knowledge) -> None:
             "discovery", f"stopped after {scout.used} requests", Provenance.OBSERVED, "its budget is used up"
         )
     _insist(known)
-    if known.witness is None or known.second is None:
+    if known.witness is None or not known.witness.identity or known.second is None:
         await _step(scout, known, partial(_witnesses, scout, known))
     await _step(scout, known, partial(read_pages, scout, known, doorman))
     await _step(scout, known, partial(find_public, scout, known), skip=known.public is not None)
@@ -274,12 +273,12 @@ async def _get_in(scout: Scout, known: Knowledge, doorman: Doorman) -> None:
     if "a" not in known.accounts:
         await settle(scout, known, doorman, "a", partial(_find_logins, scout, known, doorman))
     elif not known.logins and known.accounts["a"].password is not None:
-        # Where the document declares HTTP Basic and no login, passwords need not be tried anywhere else.
+        # Where HTTP Basic is declared or asked for, and no login is, passwords need not be tried anywhere else.
         plain = told_basic(known, "a") is not None or not attempts(known, scout.rng)
-        basic = plain and await try_basic(scout, known, "a")
+        basic = plain and await try_basic(scout, known, doorman, "a")
         if not basic:
             await _find_logins(scout, known, doorman, "a")
-            basic = known.credential("a") is None and await try_basic(scout, known, "a")
+            basic = known.credential("a") is None and await try_basic(scout, known, doorman, "a")
         if not basic and known.credential("a") is None and doorman.refusals:
             raise cannot_log_in(known, "a", doorman.refusals)
     if "a" in known.accounts and "b" not in known.accounts:
@@ -294,7 +293,7 @@ async def _other(scout: Scout, known: Knowledge, doorman: Doorman, label: str) -
         return
     before = len(doorman.refusals)
     if ("a", Kind.BASIC) in known.credentials and not known.logins:
-        if not await try_basic(scout, known, label):
+        if not await try_basic(scout, known, doorman, label):
             raise cannot_log_in(known, label, ["HTTP Basic was refused where account a got in with it"])
     elif (
         known.logins
@@ -345,9 +344,8 @@ async def _enter(
 
 
 async def _witnesses(scout: Scout, known: Knowledge) -> None:
-    declared, second = known.witness, known.second
+    second = known.second
     await find_witnesses(scout, known)
-    known.witness = declared or known.witness
     known.second = second or known.second
 
 

@@ -1,0 +1,138 @@
+"""HTTP Basic before everything: the challenge is all that the service says of itself (RFC 7617)."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from discovery_people import PASSWORDS
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from auth_conformance.credentials import Kind
+from auth_conformance.discovery.access import WRONG_TRIES
+from auth_conformance.discovery.basic import asks_for_basic
+from auth_conformance.model import Need
+from auth_conformance.settings import ConfigurationError
+from auth_conformance.transports.message import RawReply
+
+PAIRS = {
+    "Basic " + base64.b64encode(f"{name}:{word}".encode()).decode(): name for name, word in PASSWORDS.items()
+}
+
+
+def caller(request: Request) -> str:
+    return PAIRS[request.headers["Authorization"]]
+
+
+def front(request: Request) -> Response:
+    return HTMLResponse('<title>Runs</title><a href="/people">People</a> <a href="/about">About</a>')
+
+
+def people(request: Request) -> Response:
+    return HTMLResponse(f"<p>You are <b>{caller(request)}</b></p>")
+
+
+def about(request: Request) -> Response:
+    return HTMLResponse("<p>A tool</p>")
+
+
+def mine(request: Request) -> Response:
+    return JSONResponse({"person": {"login": caller(request)}})
+
+
+def document(request: Request) -> Response:
+    app = FastAPI()
+
+    @app.get("/v3/person")
+    def person() -> None: ...
+
+    return JSONResponse(app.openapi())
+
+
+def tool(*routes: Route) -> Any:
+    """A tool that asks who calls before it looks what stands at a path."""
+    inner = Starlette(routes=routes)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        answer: Any = inner
+        if (
+            scope["type"] == "http"
+            and dict(scope["headers"]).get(b"authorization", b"").decode() not in PAIRS
+        ):
+            answer = PlainTextResponse("Who are you?", 401, {"WWW-Authenticate": 'Basic realm="tool"'})
+        await answer(scope, receive, send)
+
+    return app
+
+
+def pairs_in(log: list[Any]) -> list[str]:
+    """The name and password of each request that had some."""
+    given = [dict(request.headers).get("Authorization", "") for request, _ in log]
+    return [base64.b64decode(value.split()[1]).decode() for value in given if value]
+
+
+PERSON, FRONT = Route("/v3/person", mine), Route("/", front)
+
+
+@pytest.mark.parametrize(
+    ("routes", "more", "witness"),
+    [
+        ([Route("/api/me", mine)], {}, ("GET /api/me", "/person/login")),
+        ([FRONT, Route("/people", people), Route("/about", about)], {}, ("GET /people", "text <b>{}<")),
+        ([FRONT, PERSON], {}, ("GET /", "")),
+        ([FRONT, PERSON], {"witness": {"operation": "GET /v3/person"}}, ("GET /v3/person", "/person/login")),
+        ([PERSON, Route("/openapi.json", document)], {}, ("GET /v3/person", "/person/login")),
+    ],
+    ids=["usual path", "linked page", "unnamed", "told in one line", "document behind it"],
+)
+def test_a_challenge_is_enough_to_get_in(
+    learn: Any, routes: list[Route], more: dict[str, Any], witness: tuple[str, str]
+) -> None:
+    lesson = learn(tool(*routes), kind="url", **more)
+    found = lesson.target.witness
+    assert found is not None
+    assert (found.operation.name, found.identity) == witness
+    assert lesson.target.kinds() == {Kind.BASIC}
+    lines = [fact.value for fact in lesson.target.facts if fact.name == "caller"]
+    assert bool(lines) is (witness[1] == "")
+    assert all('[witness] operation = "GET /' in line for line in lines)
+    # A wrong password locks people out somewhere: none was tried.
+    wrong = {pair for pair in pairs_in(lesson.log) if pair.partition(":")[2] not in PASSWORDS.values()}
+    assert 0 < len(wrong) <= 2
+    assert all(pair.startswith("nobody") for pair in wrong)
+    assert not [request for request, _ in lesson.log if b"Tangerine" in (request.body or b"")]
+
+
+def test_who_gets_in_where_nothing_is_known_is_told_what_is_missing(learn: Any) -> None:
+    target = learn(tool(PERSON), kind="url").target
+    assert target.kinds() == {Kind.BASIC}
+    assert "[witness]" in target.remedies[Need.WITNESS]
+
+
+def test_a_password_that_is_refused_is_told(learn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PASSWORD_OF_ALICE", "another")
+    log: list[Any] = []
+    with pytest.raises(ConfigurationError, match=r"GET / asks for HTTP Basic and answered 401"):
+        learn(tool(PERSON), kind="url", log=log)
+    assert pairs_in(log).count("alice:another") <= WRONG_TRIES
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "expected"),
+    [
+        (401, ['Negotiate, Basic realm="x"'], True),
+        (401, ["Negotiate", 'basic realm="x"'], True),
+        (401, ['Bearer realm="Basic"'], False),
+        (401, ['Basic realm="x'], False),
+        (403, ['Basic realm="x"'], False),
+        (401, [], False),
+    ],
+)
+def test_what_asks_for_basic(status: int, headers: list[str], expected: bool) -> None:
+    reply = RawReply(status, tuple(("WWW-Authenticate", value) for value in headers), b"")
+    assert asks_for_basic(reply) is expected
