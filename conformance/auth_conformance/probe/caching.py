@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Credential
@@ -22,10 +22,9 @@ from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.crossed import WHY, crossed
 from auth_conformance.probe.objects import object_of
 from auth_conformance.probe.sessions import Sessions
-from auth_conformance.target import Operation
 
 if TYPE_CHECKING:
-    from auth_conformance.target import Login
+    from auth_conformance.target import Login, Operation
 
 # Names that caches take for files, and careless routers for the page itself.
 _DECEPTIONS = ("/{word}.css", "%2f{word}.js", ";{word}.css", ".css")
@@ -232,7 +231,8 @@ class Caching(Sessions):
                 continue
             again = await self._taken_over(place, live, plain=plain)
             if again is not None:
-                message = f"GET {place} gives what {live.owner} had fetched to somebody else."
+                asked = f"{self.witness.operation.method} {place}"
+                message = f"{asked} gives what {live.owner} had fetched to somebody else."
                 return Violation(self.witness.operation.name, message, Severity.CRITICAL, (*shown, *again))
         return None
 
@@ -251,7 +251,7 @@ class Caching(Sessions):
     async def _taken_over(self, path: str, live: Credential, *, plain: bool) -> tuple[Exchange, ...] | None:
         mark = ("cb", self.word(10))
         baseline = await self.baseline(self.witness, live)
-        operation = Operation("GET", path)
+        operation = replace(self.witness.operation, path=path)
         pointer = self.witness.identity or None
 
         async def fetch(who: Credential | None, label: str) -> Answer:

@@ -38,7 +38,7 @@ class Duplicates(Refusal):
         deciding, telling = _vectors(live, theirs, self.bland(live).value.reveal())
         for who in (live, theirs):
             # Alone and by the same way each of them opens: else the refusal of both says nothing of the two.
-            control = _sent(live, f"control: {who.owner.upper()}'s cookie alone", (_pair(who),))
+            control = _sent(who, f"control: {who.owner.upper()}'s cookie alone", (_pair(who),))
             answer = await self.attempt(self.witness, control, baseline, role=Role.CONTROL)
             if not answer.accepted:
                 return Inconclusive(f"{control.label} was not accepted on the wire: {answer.why}.")

@@ -35,7 +35,7 @@ class Plant:
 
     label: str
     severity: Severity
-    value: Callable[[], Awaitable[Secret | None]]
+    value: Callable[[], Awaitable[Credential | None]]
     account: Account
     live: bool
 
@@ -58,7 +58,7 @@ class Fixation(Reauthentication):
             Plant(
                 "an anonymous session cookie of the service",
                 Severity.CRITICAL,
-                self._anonymous_cookie,
+                self._anonymous_cookie(example),
                 me,
                 live=False,
             ),
@@ -82,7 +82,7 @@ class Fixation(Reauthentication):
         doubts: list[str] = []
         proved = 0
         for plant in plants:
-            found = await self._planted(plant, login, example, baseline)
+            found = await self._planted(plant, login, baseline)
             if isinstance(found, Violation):
                 violations.append(found)
             elif found:
@@ -106,27 +106,26 @@ class Fixation(Reauthentication):
                 f"A bland wrong cookie was not clearly refused: {bland.why}.", self.policy_remedy(bland)
             )
 
-    async def _planted(
-        self, plant: Plant, login: Login, example: Credential, baseline: Baseline
-    ) -> Violation | str | None:
+    async def _planted(self, plant: Plant, login: Login, baseline: Baseline) -> Violation | str | None:
         """Plant and replay, twice before it counts. "" when there is nothing to plant, None when all is well."""
         evidence: list[Answer] = []
         unchanged = False
         for attempt in (1, 2):
             if attempt > 1:
                 await asyncio.sleep(NEXT_SECOND)
-            value = await plant.value()
-            if value is None:
+            old = await plant.value()
+            if old is None:
                 self.notes.append(f"not applicable: {plant.label} (nothing is set before the login)")
                 return ""
-            old = replace(example, value=value)
             await self._before(plant, old, baseline)
             answer, new = await self._log_in_over(plant.account, login, old)
-            unchanged = new is None or new.value == value
+            unchanged = new is None or new.value == old.value
             if not unchanged and new is not None:
                 control = await self._show(new, "control: the new session", baseline, Role.CONTROL)
                 if not control.accepted:
                     raise Unclear(f"The new session was not accepted ({control.why}).")
+            if unchanged and new is not None:
+                old = new  # the same id, with the CSRF token that the login gave for it
             after = await self._show(old, f"replay after the login: {plant.label}", baseline, Role.ATTACK)
             if after.rejected:
                 return None if not evidence else f"{plant.label}: alive after one login, dead after the next"
@@ -179,7 +178,14 @@ class Fixation(Reauthentication):
             fresh=True,
         )
 
-    async def _anonymous_cookie(self) -> Secret | None:
+    def _anonymous_cookie(self, example: Credential) -> Callable[[], Awaitable[Credential | None]]:
+        async def given() -> Credential | None:
+            value = await self._given_to_strangers()
+            return None if value is None else replace(example, value=value)
+
+        return given
+
+    async def _given_to_strangers(self) -> Secret | None:
         """Return the session cookie that the service gives to strangers, if it does."""
         login = self.target.login(Kind.COOKIE)
         paths = [self.witness.operation.path]
@@ -196,15 +202,16 @@ class Fixation(Reauthentication):
                     return secret
         return None
 
-    def _chosen_cookie(self, example: Credential) -> Callable[[], Awaitable[Secret | None]]:
-        async def choose() -> Secret:
-            return self.bland(example).value
+    def _chosen_cookie(self, example: Credential) -> Callable[[], Awaitable[Credential | None]]:
+        async def choose() -> Credential:
+            return self.bland(example)
 
         return choose
 
-    def _live_cookie(self, account: Account) -> Callable[[], Awaitable[Secret | None]]:
-        async def live() -> Secret:
+    def _live_cookie(self, account: Account) -> Callable[[], Awaitable[Credential | None]]:
+        async def live() -> Credential:
+            # Whole, with the CSRF token of that session: without it a witness by POST refuses what is alive.
             session: Session = await self.sign_in(account, Kind.COOKIE)
-            return session.credential.value
+            return session.credential
 
         return live

@@ -16,10 +16,15 @@ class Person(BaseModel):
     password: str
 
 
-def desk(*, guarded: bool) -> FastAPI:
-    """A session cookie that other sites send along; unguarded, changes want no CSRF token, and who looks does."""
+def desk(*, guarded: bool, bound: bool = False, ends: bool = True) -> FastAPI:
+    """A session cookie that other sites send along; unguarded, changes want no CSRF token, and who looks does.
+
+    Where `bound`, a CSRF token is good for its own session alone; unless it `ends`, a session that a login is
+    presented with lives on.
+    """
     app = FastAPI()
     sessions: dict[str, str] = {}
+    tokens: dict[str, str] = {}
     mottos = dict.fromkeys(PEOPLE, "none")
 
     def somebody(sid: Annotated[str | None, Security(APIKeyCookie(name="sid", auto_error=False))]) -> str:
@@ -29,25 +34,32 @@ def desk(*, guarded: bool) -> FastAPI:
 
     def caller(
         name: Annotated[str, Depends(somebody)],
+        sid: Annotated[str | None, Cookie()] = None,
         crumb: Annotated[str | None, Cookie(alias="sid-csrf")] = None,
         said: Annotated[str | None, Header(alias="X-CSRF-Token")] = None,
     ) -> str:
-        if crumb is None or crumb != said:
+        if crumb is None or crumb != said or (bound and crumb != tokens[sid or ""]):
             raise HTTPException(403, "no csrf token")
         return name
 
     @app.post("/rpc/auth.login")
-    def login(who: Person, response: Response) -> dict[str, bool]:
+    def login(
+        who: Person, response: Response, sid: Annotated[str | None, Cookie()] = None
+    ) -> dict[str, bool]:
         if PEOPLE.get(who.username) != who.password:
             raise HTTPException(401, "no")
         session = secrets.token_urlsafe(24)
+        if ends:
+            sessions.pop(sid or "", None)
         sessions[session] = who.username
+        tokens[session] = secrets.token_urlsafe(16)
         response.set_cookie("sid", session, httponly=True, samesite="none", secure=True)
-        response.set_cookie("sid-csrf", secrets.token_urlsafe(16), samesite="none", secure=True)
+        response.set_cookie("sid-csrf", tokens[session], samesite="none", secure=True)
         return {"ok": True}
 
     @app.post("/rpc/auth.whoami")
-    def whoami(name: Annotated[str, Depends(caller)]) -> dict[str, Any]:
+    def whoami(name: Annotated[str, Depends(caller)], response: Response) -> dict[str, Any]:
+        response.headers["Cache-Control"] = "no-store"
         return {"username": name, "motto": mottos[name]}
 
     @app.post("/rpc/profile.update")
@@ -66,3 +78,21 @@ def test_a_change_of_the_profile_is_forged(guarded: bool) -> None:
     assert (result.name == "failed") != guarded, said(result)
     assert ("POST /rpc/profile.update" in result.verdict.reason) != guarded, said(result)
     assert not any("cannot see" in note for note in result.verdict.notes), said(result)
+
+
+@pytest.mark.parametrize(("ends", "verdict"), [(True, "passed"), (False, "failed")])
+def test_a_session_that_is_seen_by_post_is_judged_with_its_own_token(*, ends: bool, verdict: str) -> None:
+    result = judged_as_found("SES110", desk(guarded=True, bound=True, ends=ends))
+    assert result.name == verdict, said(result)
+
+
+def test_what_is_asked_by_post_is_asked_so_under_a_new_url() -> None:
+    result = judged_as_found("WEB108", desk(guarded=True, bound=True))
+    asked = {item.request.method for item in result.verdict.evidence if "reads" in item.label}
+    assert asked == {"POST"}, said(result)
+    assert "could not read" not in result.verdict.reason, said(result)
+
+
+def test_each_of_two_cookies_comes_with_its_own_token() -> None:
+    result = judged_as_found("SES113", desk(guarded=True, bound=True))
+    assert result.name == "failed", said(result)  # Starlette keeps the last cookie of two
