@@ -21,6 +21,7 @@ from auth_conformance.model import Need, Provenance
 from auth_conformance.target import OF_ACCOUNTS
 
 if TYPE_CHECKING:
+    from auth_conformance.credentials import Jwt
     from auth_conformance.discovery.knowledge import Knowledge
     from auth_conformance.target import Operation
 
@@ -218,6 +219,14 @@ REMEDIES: dict[Need, str] = {
 }
 
 
+def signing_lines(token: Jwt) -> str:
+    """The lines that name the key behind such a token: with a public half it is the private one, in PEM."""
+    asymmetric = not token.algorithm.startswith("HS")
+    variable = "JWT_PRIVATE_KEY" if asymmetric else "SECRET_KEY"
+    told = "  # the private key in PEM" if asymmetric else ""
+    return f'[signing]\nkey = {{ env = "{variable}" }}{told}\nalgorithm = "{token.algorithm}"'
+
+
 def fill_gaps(known: Knowledge) -> None:
     """Fill in `absent` and `remedies` for everything that is not known."""
     met = known.target().met_needs()
@@ -325,6 +334,10 @@ def _understood(known: Knowledge) -> bool:
 def _named_remedies(known: Knowledge) -> dict[Need, str]:
     """Lines with the operations of this service in them, where some have the shape that is looked for."""
     found: dict[Need, str] = {}
+    token = token_of(known)
+    # It goes into a line of configuration: only what may be the name of an algorithm.
+    if token is not None and token.algorithm.isascii() and token.algorithm.isalnum():
+        found[Need.SIGNING_KEY] = signing_lines(token)
     endings = wordless(known)
     if endings:
         choice = ", ".join(f'"{operation.name}"' for operation in endings[:3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Failed, Passed, Role, Severity, Verdict, Violation
@@ -14,21 +15,42 @@ if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
     from auth_conformance.target import Account
 
-ROTATION = """[rotation.overlap]  # a new key is current, the old one still verifies
+_SECRETS = """[rotation.overlap]  # a new key is current, the old one still verifies
 SECRET_KEY = { env = "NEW_SECRET_KEY" }
 PREVIOUS_SECRET_KEYS = { env = "SECRET_KEY" }
 [rotation.after]  # the old one is gone
 SECRET_KEY = { env = "NEW_SECRET_KEY" }"""
 
+_KEY_PAIRS = """[rotation.overlap]  # a new key is current, the old one still verifies
+JWT_PRIVATE_KEY = { env = "NEW_JWT_PRIVATE_KEY" }
+JWT_PREVIOUS_PUBLIC_KEYS = { env = "OLD_JWT_PUBLIC_KEY" }
+[rotation.after]  # the old one is gone
+JWT_PRIVATE_KEY = { env = "NEW_JWT_PRIVATE_KEY" }"""
+
+
+def rotation_lines(algorithm: str) -> str:
+    """The lines that declare a rotation of keys for `algorithm`: of secrets, or of private keys with a public half."""
+    return _SECRETS if algorithm.startswith("HS") else _KEY_PAIRS
+
 
 class KeyRings(Restart):
     """Starts the service with other keys, as a rotation would."""
+
+    async def _rotation_lines(self) -> str:
+        """By what A's token says of its algorithm; by the known key where there is no such token."""
+        with contextlib.suppress(Missing, Unclear):
+            token = (await self.credential(self.token_kind)).jwt
+            if token is not None:
+                return rotation_lines(token.algorithm)
+        return rotation_lines(next((key.algorithm for key in self.target.signing_keys), "HS256"))
 
     async def must_rotate_signing_keys(self) -> Verdict:
         """New tokens take the new key, old ones live during the overlap, and a removed key verifies nothing."""
         rotation = self.target.rotation
         if rotation is None:
-            raise Missing("Not tested: how the signing key is rotated is not known.", ROTATION)
+            raise Missing(
+                "Not tested: how the signing key is rotated is not known.", await self._rotation_lines()
+            )
         forge = await self.forge()
         account = await self.disposable("lifecycle") or self.account()
         session = await self.sign_in(account, self.token_kind)
