@@ -10,6 +10,7 @@ from auth_conformance.model import Exchange, Failed, Need, Role, Severity, Verdi
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
 from auth_conformance.probe.holdings import NAMES, Holding, Holdings, told_once
+from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
     from auth_conformance.target import Account, Operation, SessionManagement
@@ -34,8 +35,10 @@ class SessionList(Holdings):
         viewer = await self._view(account, kind, [])
         ended, name, listed = await self._named(sessions, account, kind, viewer)
         kept = await self._view(account, kind, [viewer.credential, ended.credential])
-        violations = await self._values_as_credentials(sessions, viewer)
+        violations: list[Violation] = []
         doubts: list[str] = []
+        with self.doubting(doubts):
+            violations += await self._values_as_credentials(sessions, viewer)
         with self.doubting(doubts):
             violations += await self._strangers_shown(sessions, viewer, kind)
         with self.doubting(doubts):
@@ -138,18 +141,26 @@ class SessionList(Holdings):
         )
 
     async def _values_as_credentials(self, sessions: SessionManagement, viewer: Session) -> list[Violation]:
-        """Present what the list shows in place of a credential, of each kind."""
-        listed = await self._listed(sessions, viewer, "list the logins again")
-        values = [
+        """Present what the list shows in place of a credential, of each kind, and of a refresh token (MIX105)."""
+        listed, shown = await self._listed(sessions, viewer, "list the logins again")
+        # How a login is named is presented though it is short: a number, too, may be all that it takes.
+        values = [str(name) for item in listed if (name := item.get(sessions.identifier)) is not None]
+        values += [
             value
             for item in listed
             for value in flattened(item).values()
-            if isinstance(value, str) and len(value) >= TELLING and " " not in value and value.isascii()
+            if isinstance(value, str) and len(value) >= TELLING
         ]
+        values = [value for value in dict.fromkeys(values) if value and " " not in value and value.isascii()]
+        if len(values) > MOST_VALUES:
+            self.notes.append(
+                f"of {len(values)} values in the list {MOST_VALUES} were presented as credentials"
+            )
+        values = values[:MOST_VALUES]
         carriers = {carrier.kind: carrier for carrier in reversed(self.target.carriers)}
         found: list[Violation] = []
         baseline = await self.baseline(self.witness, viewer.credential)
-        for value in list(dict.fromkeys(values))[:MOST_VALUES]:
+        for value in values:
             for kind, carrier in carriers.items():
                 if kind is Kind.BASIC:
                     continue
@@ -173,7 +184,24 @@ class SessionList(Holdings):
                         f"{sessions.listing.name} lists a value that works as a {kind.value} credential."
                     )
                     found.append(Violation(sessions.listing.name, message, Severity.HIGH, tuple(proofs)))
-        return found[:1]
+        return found[:1] or await self._values_as_refresh(sessions, viewer, values, shown)
+
+    async def _values_as_refresh(
+        self, sessions: SessionManagement, viewer: Session, values: list[str], shown: Exchange
+    ) -> list[Violation]:
+        """Present what the list shows where a refresh token is expected."""
+        if self.target.refresh is None:
+            self.notes.append("listed values were not presented as refresh tokens: no refresh is known")
+            return []
+        for value in values:
+            held = Holding("listed value", viewer.credential, Secret(value))
+            found = await self.presented(held, "as a refresh token")
+            if found.accepted:
+                message = f"{sessions.listing.name} lists a value that works as a refresh token."
+                return [Violation(sessions.listing.name, message, Severity.HIGH, (shown, *found.proofs))]
+            if found.unclear:
+                raise Unclear(f"{found.unclear}.")
+        return []
 
     async def _strangers_shown(
         self, sessions: SessionManagement, viewer: Session, kind: Kind
