@@ -260,7 +260,15 @@ class Refusals(Minting):
         Which members these are is declared, or what most errors hold. Raises Missing where errors are pages.
         """
         gallery = await self.gallery()
-        pairs = [(item, _case(item, item.answer)) for item in gallery.refusals]
+        unsure: list[str] = []
+        pairs = []
+        for item in gallery.refusals:
+            answer = await self._refused_again(item) if _cut(item.answer) else item.answer
+            if _cut(answer):
+                unsure.append(f"{item.cause}: the body was cut short on its way, and so it says nothing")
+            else:
+                whole = replace(item, answer=answer)
+                pairs.append((whole, _case(whole, answer)))
         cases = [case for _, case in pairs]
         if cases and all(
             "html" in media_type
@@ -273,7 +281,6 @@ class Refusals(Minting):
         contract = contract_among(cases, self.target.policy.error_members)
         together = {id(case): fault for case, fault in disagreements(cases)} if contract.common else {}
         violations: list[Violation] = []
-        unsure: list[str] = []
         confirmed: set[int] = set()
         for item, case in pairs:
             breach = breach_of(case, contract)
@@ -281,7 +288,7 @@ class Refusals(Minting):
             if fault is None or item.status in confirmed:
                 continue
             again = await self._refused_again(item)
-            if not _same_answer(item.answer, again):
+            if _cut(again) or not _same_answer(item.answer, again):
                 unsure.append(f"{item.cause}: {fault}, then {again.status}")
                 continue
             confirmed.add(item.status)
@@ -295,8 +302,8 @@ class Refusals(Minting):
             violations.append(Violation(item.answer.exchange.operation, message, severity, proof, expected))
         if not violations and contract.common:
             unsure += await self._unstable_codes(gallery)
-        statuses = {item.status for item in gallery.refusals}
-        groups = {item.group for item in gallery.refusals}
+        statuses = {item.status for item, _ in pairs}
+        groups = {item.group for item, _ in pairs}
         wanted = {
             "a refused credential": "credential" in groups,
             "a refused right or an unknown thing": bool(groups & {"right", "unknown"}),
@@ -388,6 +395,10 @@ def _splits(line: str) -> bool:
 def _case(item: Refused, answer: Answer) -> ErrorCase:
     reply = answer.reply
     return ErrorCase(item.cause, item.group, item.status, reply.media_type, reply.json, dict(reply.headers))
+
+
+def _cut(answer: Answer) -> bool:
+    return answer.request.method != "HEAD" and answer.reply.cut_short
 
 
 def _readable(answer: Answer) -> bool:

@@ -297,6 +297,17 @@ class RawReply:
         return self.status is None and (self.error or "").startswith(NO_ANSWER)
 
     @property
+    def cut_short(self) -> bool:
+        """Whether less of the body came than was announced (RFC 9112 §8): what is missing says nothing of its writer.
+
+        Not for an answer to HEAD, which announces a body that never comes.
+        """
+        announced = self.header("content-length") or ""
+        encoded = self.header("content-encoding") is not None
+        short = announced.isdecimal() and not encoded and len(self.body) < int(announced)
+        return self.truncated or (short and self.status not in (204, 304))
+
+    @property
     def media_type(self) -> str:
         """Content type without parameters, lower case; "" if there is none."""
         return media_type(self.headers)

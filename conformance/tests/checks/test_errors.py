@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+from checks.judging import judged_as_found, said
 from checks.mixed_app import create_app, judged, judged_all
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth_conformance.model import Severity
 
@@ -87,3 +89,30 @@ def test_a_service_that_dies_on_the_way_is_neither_passed_nor_accused(status: in
         result.rule.code: result.verdict.reason for result in results if result.name in {"passed", "failed"}
     }
     assert not decided
+
+
+class Cutting:
+    """What stands in front of a service and passes on half of each body of one status."""
+
+    def __init__(self, app: ASGIApp, status: int) -> None:
+        self.app, self.status = app, status
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        seen: list[int] = []
+
+        async def cut(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                seen.append(message["status"])
+            elif seen == [self.status]:
+                message = {**message, "body": message["body"][: len(message["body"]) // 2]}
+            await send(message)
+
+        await self.app(scope, receive, cut)
+
+
+def test_a_body_that_was_cut_on_its_way_is_not_the_services() -> None:
+    app = create_app()
+    app.add_middleware(Cutting, status=404)
+    result = judged_as_found("ERR104", app)
+    assert result.name == "inconclusive", said(result)
+    assert "cut short" in result.verdict.reason, said(result)
