@@ -71,14 +71,14 @@ async def run_check(check: Check, scene: Scene, *, alone: bool = False) -> Resul
     meter = Meter(rule.budget)
     METER.set(meter)
     started = time.monotonic()
-    verdict = await _decide(check, probe)
+    verdict = await _decide(check, probe, meter, alone=alone)
     barred, moved = await _shut_out(scene, rule, verdict)
     if isinstance(verdict, Inconclusive) and (moved or await _renewed(probe)):
         # Another check, or the target's own clock, had ended a login that this one shared; or its address is banned.
         probe = Probe(scene, rule)
         meter = Meter(rule.budget)
         METER.set(meter)
-        verdict = await _decide(check, probe)
+        verdict = await _decide(check, probe, meter, alone=alone)
         barred, _ = await _shut_out(scene, rule, verdict)
         verdict = await _outlived(probe, verdict)
     if isinstance(verdict, Inconclusive) and barred:
@@ -93,7 +93,7 @@ async def run_check(check: Check, scene: Scene, *, alone: bool = False) -> Resul
     )
 
 
-async def _decide(check: Check, probe: Probe) -> Verdict:
+async def _decide(check: Check, probe: Probe, meter: Meter, *, alone: bool) -> Verdict:
     rule = check.rule
     deadline = Deadline()
     try:
@@ -105,14 +105,24 @@ async def _decide(check: Check, probe: Probe) -> Verdict:
         return Inconclusive(f"Stopped: {error}.", _MORE if error.of_run else "")
     except Exception as error:  # noqa: BLE001 - our bug must never read as the target's fault
         if isinstance(error, TimeoutError) and deadline.expired:
-            waited = (
-                f", besides {deadline.waited:.0f} s of waiting for limits" if deadline.waited >= 1 else ""
-            )
-            return Inconclusive(
-                f"Stopped after {LONGEST:g} s{waited}.", "timeout = 30  # seconds per request"
-            )
+            return _stopped(check, probe, meter, deadline, alone=alone)
         lines = traceback.format_exception(error, limit=-8)
         return Errored(f"{type(error).__name__} in {rule.code}", "".join(lines))
+
+
+def _stopped(check: Check, probe: Probe, meter: Meter, deadline: Deadline, *, alone: bool) -> Inconclusive:
+    """What a check has to say whose time is over: how much of it the answers took, and what may shorten that."""
+    waited = f", besides {deadline.waited:.0f} s of waiting for limits" if deadline.waited >= 1 else ""
+    took = [item.took for item in probe.evidence]
+    slow = f", {sum(took) / len(took):.1f} s for an answer on average" if took else ""
+    sent = f"{meter.used} request{'' if meter.used == 1 else 's'} had been sent{slow}"
+    # Who answers eight checks at once may be quicker for one. What is alone already has no line that helps.
+    remedy = (
+        "# the service was too slow for what this check asks: give it more room where it is tested"
+        if alone
+        else f'only = ["{check.rule.code}"]  # this check alone: nothing else is asked beside it'
+    )
+    return Inconclusive(f"Stopped after {LONGEST:g} s{waited}: {sent}.", remedy)
 
 
 async def _renewed(probe: Probe) -> bool:

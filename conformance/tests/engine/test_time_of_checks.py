@@ -109,7 +109,22 @@ def test_a_check_that_takes_too_long_is_stopped_though_it_waited(monkeypatch: py
         return Passed("at last")
 
     (result,) = ran([made(dawdles, "DOC901")], scene(Service(limited=1, retry_after="1")))
-    assert result.verdict.reason == "Stopped after 0.5 s, besides 1 s of waiting for limits."
+    started = "Stopped after 0.5 s, besides 1 s of waiting for limits: 2 requests had been sent, "
+    assert result.verdict.reason.startswith(started), result.verdict.reason
+    # A longer time for each request would stop it no later, and it was alone already.
+    assert getattr(result.verdict, "remedy", "").startswith("# the service was too slow")
+
+
+def test_a_check_that_was_not_alone_may_be_heard_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "LONGEST", 0.05)
+
+    async def dawdles(probe: Probe) -> Verdict:
+        await asyncio.sleep(5)
+        return Passed("at last")
+
+    results = ran([made(dawdles, "DOC901"), made(dawdles, "DOC902")], scene(Service()))
+    remedies = [getattr(item.verdict, "remedy", "").partition("  #")[0] for item in results]
+    assert remedies == ['only = ["DOC901"]', 'only = ["DOC902"]']
 
 
 async def asks_twenty_times(probe: Probe) -> Verdict:
