@@ -383,8 +383,12 @@ def _guess_logouts(known: Knowledge) -> None:
     for login in known.logins:
         if any(item.kind is login.carrier.kind for item in known.logouts):
             continue
+        # What takes the refresh token of another login refused this one for having none.
+        others = {item.operation.name for item in known.logouts if item.refresh_field and not login.refresh}
         declared = [
-            item for item in logout_operations(known, login) if item.provenance is not Provenance.GUESSED
+            item
+            for item in logout_operations(known, login)
+            if item.provenance is not Provenance.GUESSED and item.name not in others
         ]
         if declared:
             known.logouts.append(Logout(declared[0], login.carrier.kind, None, Provenance.GUESSED))

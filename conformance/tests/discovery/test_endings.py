@@ -9,6 +9,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
+from auth_conformance.credentials import Kind
 from auth_conformance.model import Provenance
 
 Sent = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
@@ -137,4 +138,46 @@ def test_a_hidden_logout_that_says_yes_and_ends_nothing_is_one(learn: Any, forge
     target = learn(app, kind="url").target
     assert [(item.operation.name, item.provenance) for item in target.logouts] == [
         ("POST /logout", Provenance.GUESSED)
+    ]
+
+
+class Worn(BaseModel):
+    refresh: str
+
+
+def test_what_takes_another_logins_refresh_token_is_no_logout_of_a_cookie(learn: Any) -> None:
+    app, store = FastAPI(), Store()
+    worn: set[str] = set()
+
+    def caller(sent: Sent, request: Request) -> str:
+        name = store.owner(sent.credentials if sent else request.cookies.get("sid"))
+        if name is None:
+            raise HTTPException(401, "no")
+        return name
+
+    @app.post("/token")
+    def token(body: Guest) -> dict[str, str]:
+        refresh = secrets.token_urlsafe(24)
+        worn.add(refresh)
+        return {"access": store.log_in(body.username, body.password), "refresh": refresh}
+
+    @app.post("/token/blacklist")
+    def blacklist(body: Worn) -> dict[str, str]:
+        if body.refresh not in worn:
+            raise HTTPException(400, "no such token")
+        worn.discard(body.refresh)
+        return {}
+
+    @app.post("/session/login")
+    def enter(body: Guest, response: Response) -> None:
+        response.set_cookie("sid", store.log_in(body.username, body.password), httponly=True)
+
+    @app.get("/me")
+    def me(name: Annotated[str, Depends(caller)]) -> dict[str, str]:
+        return {"username": name}
+
+    target = learn(app, kind="url").target
+    assert {login.carrier.kind for login in target.logins} == {Kind.BEARER, Kind.COOKIE}
+    assert [(item.operation.name, item.kind) for item in target.logouts] == [
+        ("POST /token/blacklist", Kind.BEARER)
     ]
