@@ -14,7 +14,6 @@ from auth_fuzz import rules
 from auth_fuzz.operations.dressing import Wardrobe
 from auth_fuzz.people import Person, Searcher
 from auth_fuzz.rights import Rights
-from auth_fuzz.stories.moves import find_moves
 from auth_fuzz.things import Thing, Things, id_of, places
 
 if TYPE_CHECKING:
@@ -59,9 +58,10 @@ class World:
         self._open_witness = False
         self._victim: str | None = None
         self.exercised = self._flows()
-        change = find_moves(scene.target).change if scene.target.register is not None else None
         # What generated requests are refused by for a reason, and stories get through.
-        self.played = frozenset({change.operation.name} if change is not None else ())
+        change = self.target.password_change
+        played = change is not None and change.current is not None and self.target.register is not None
+        self.played = frozenset({change.form.operation.name} if change is not None and played else ())
 
     async def meet(self) -> None:
         """Make the cast and learn how the service refuses. Raises Missing, Unclear."""

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from quality import SECONDS, searched
 
+from auth_conformance.target import Form, Operation, PasswordChange, Target
 from auth_fuzz import Budget
 from auth_fuzz.stories.acts import AFTER, offered
 from auth_fuzz.stories.model import MAILED, RESET, Book, Habits, Holding, Life
+from auth_fuzz.stories.moves import find_moves
 from auth_fuzz.stories.stage import Stage
 
 STRICT = Habits(
@@ -153,6 +155,14 @@ MAIL = (
     *("try_unconfirmed", "delete_account", "register_again"),
 )
 RESTART = ("restart", "reuse_after_restart", "log_out")
+
+
+def test_the_password_change_of_the_stories_is_the_one_that_the_run_knows() -> None:
+    # A line of configuration names it: its words say nothing.
+    change = PasswordChange(Form(Operation("POST", "/rpc/17"), "form"), "query:a", "b")
+    moves = find_moves(Target("app", "shop:app", password_change=change))
+    assert moves.change is change
+    assert "change the password" not in moves.missing
 
 
 @pytest.mark.parametrize(

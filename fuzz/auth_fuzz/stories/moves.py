@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Kind
-from auth_conformance.discovery.names import likeness, plain, words
+from auth_conformance.discovery.names import likeness, words
 from auth_fuzz.documents import placeholders
 from auth_fuzz.people import collection_of
 
@@ -18,20 +17,6 @@ if TYPE_CHECKING:
 _EVERYWHERE = {"all", "everywhere", "logoutall", "revokeall", "everything"}
 _ROTATE = {"rotate", "roll", "regenerate", "renew", "rotation"}
 _CHANGES = {"POST", "PUT", "PATCH"}
-
-
-@dataclass(frozen=True, slots=True)
-class PasswordChange:
-    """An operation that takes the present and a new password. `repeated` are fields that take it again."""
-
-    operation: Operation
-    old: str
-    new: str
-    repeated: tuple[str, ...] = ()
-
-    def body(self, old: str, new: str) -> dict[str, object]:
-        """The body of the request."""
-        return {self.old: old, self.new: new, **dict.fromkeys(self.repeated, new)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +32,7 @@ class Moves:
     """What can be played here. `missing` names what cannot, with what would be needed."""
 
     logout_all: Operation | None = None
-    change: PasswordChange | None = None
+    change: targets.PasswordChange | None = None
     rotate: Operation | None = None
     block: Switch | None = None
     role: Switch | None = None
@@ -61,7 +46,7 @@ def find_moves(target: Target) -> Moves:
     users = target.users
     found = Moves(
         logout_all=_first(target, _is_logout_all),
-        change=next(filter(None, map(_change, target.operations)), None),
+        change=target.password_change,
         rotate=_first(target, _is_rotation) if target.keys is not None else None,
         block=_both(users.disable, users.enable) if users is not None else None,
         role=_both(users.demote, users.promote) if users is not None else None,
@@ -111,29 +96,6 @@ def _is_rotation(operation: Operation, target: Target) -> bool:
         and collection_of(operation) == keys.create.path
         and bool((words(operation.path) | words(operation.operation_id)) & _ROTATE)
     )
-
-
-def _members(operation: Operation) -> dict[str, Mapping[str, Any]]:
-    schema = next((value for media, value in operation.bodies.items() if media.endswith("json")), {})
-    properties = schema.get("properties")
-    return dict(properties) if isinstance(properties, dict) else {}
-
-
-def _change(operation: Operation) -> PasswordChange | None:
-    if operation.method not in _CHANGES or placeholders(operation.path) or not operation.protected:
-        return None
-    secret = [name for name in _members(operation) if "pass" in name.lower() or "pwd" in name.lower()]
-    old = [name for name in secret if words(name) & {"old", "current", "present", "existing"}]
-    new = [
-        name for name in secret if name not in old and not words(name) & {"confirm", "repeat", "confirmation"}
-    ]
-    if not old and len(secret) == 2 and "password" in map(plain, secret):
-        old = [name for name in secret if plain(name) == "password"]
-        new = [name for name in secret if name not in old]
-    if len(old) != 1 or not new:
-        return None
-    again = tuple(name for name in secret if name not in (old[0], new[0]))
-    return PasswordChange(operation, old[0], new[0], again)
 
 
 def _both(off: targets.Switch | None, on: targets.Switch | None) -> Switch | None:

@@ -180,19 +180,19 @@ class Sessions(Ground):
     async def change_password(self, held: Held) -> None:
         """Set a new password with one session."""
         move, actor = self.moves.change, self.actor(held.holding.owner)
-        if move is None:
+        if move is None or held.credential is None:
             return
         new = Secret(self.searcher.password())
         self.searcher.scene.recorder.redactor.learn(new)
-        answer = await self.searcher.call(
-            move.operation,
-            held.credential,
+        request = move.request(actor.password, new)
+        answer = await self.searcher.send(
+            request.with_headers(*held.credential.headers).with_query(*held.credential.query),
             label=f"{actor.name} changes the password",
-            body=move.body(actor.password.reveal(), new.reveal()),
+            operation=move.form.operation.name,
             moved=self.moved,
         )
         self.tell(f"{actor.name} changes the password with {held.holding.name}", answer)
-        if done(answer):
+        if done(answer) and answer.reply.granted:
             actor.former.append(actor.password)
             actor.password = new
             actor.account = replace(actor.account, password=new)
