@@ -1,7 +1,9 @@
 """The reference model by itself: what must be alive, dead, or may be either; and which moves are really played."""
 
+import random
 from collections import Counter
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from quality import SECONDS, searched
 
 from auth_conformance.target import Form, Operation, PasswordChange, Target
 from auth_fuzz import Budget
-from auth_fuzz.stories.acts import AFTER, offered
+from auth_fuzz.stories.acts import AFTER, acts, offered, subjects_of
 from auth_fuzz.stories.model import MAILED, RESET, Book, Habits, Holding, Life
 from auth_fuzz.stories.moves import find_moves
 from auth_fuzz.stories.stage import Stage
@@ -163,6 +165,13 @@ def test_the_password_change_of_the_stories_is_the_one_that_the_run_knows() -> N
     moves = find_moves(Target("app", "shop:app", password_change=change))
     assert moves.change is change
     assert "change the password" not in moves.missing
+
+
+def test_each_move_has_a_plain_story_before_any_has_more_where_a_run_leaves_little() -> None:
+    subjects = subjects_of(list(AFTER))
+    first = list(islice(acts(random.Random(0), list(AFTER), plain_first=True), len(subjects)))
+    assert sorted(subject for _, subject, _, _ in first) == sorted(subjects)
+    assert {stories for *_, stories in first} == {1}
 
 
 @pytest.mark.parametrize(

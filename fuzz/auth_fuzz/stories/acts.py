@@ -22,8 +22,6 @@ LONGER = 12
 STORIES = 2
 # So many other moves are allowed in an act besides the one that it is about.
 _OTHERS = 3
-# Each move is the subject of so many acts before acts mix more of them.
-_ROUNDS = 2
 # Every move, with those that must have been made before it. Logging in is always allowed.
 AFTER: dict[str, tuple[str, ...]] = {
     "use": (),
@@ -112,22 +110,27 @@ def subjects_of(moves: list[str]) -> list[str]:
 
 
 def acts(
-    rng: random.Random, moves: list[str], *, besides: tuple[str, ...] = ()
-) -> Iterator[tuple[set[str], str, int]]:
-    """Which moves are allowed, which one is likelier than the rest, and how long the stories are.
+    rng: random.Random, moves: list[str], *, besides: tuple[str, ...] = (), plain_first: bool = False
+) -> Iterator[tuple[set[str], str, int, int]]:
+    """Which moves are allowed, which one is likelier than the rest, how long the stories are, and how many.
 
-    `besides` are moves that are always allowed.
+    `besides` are moves that are always allowed. With `plain_first` each move has one plain story before those that
+    need company have more: for stories that get the least of a run.
 
     Each move is the subject of an act in turn, among a few others; after that acts mix more of them. Few moves
     at a time meet more often than many do (swarm testing).
     """
     subjects = subjects_of(moves)
-    for subject in (one for _ in range(_ROUNDS) for one in rng.sample(subjects, len(subjects))):
-        others = rng.sample(moves, min(_OTHERS, len(moves)))
-        yield {subject, *AFTER[subject], *others, *besides}, subject, STEPS
+    wide = [name for name in subjects if name in WIDE]
+    for turn, chosen in enumerate((subjects, wide, subjects) if plain_first else (subjects, subjects)):
+        for subject in rng.sample(chosen, len(chosen)):
+            others = rng.sample(moves, min(_OTHERS, len(moves)))
+            many = STORIES + 1 if subject in WIDE and (turn or not plain_first) else STORIES if turn else 1
+            yield {subject, *AFTER[subject], *others, *besides}, subject, STEPS, many
     while True:
         some = rng.sample(moves, min(2 * _OTHERS, len(moves)))
-        yield {*some, *besides, *(before for one in some for before in AFTER[one])}, some[0], LONGER
+        allowed = {*some, *besides, *(before for one in some for before in AFTER[one])}
+        yield allowed, some[0], LONGER, STORIES + 1 if some[0] in WIDE else STORIES
 
 
 def act_of(

@@ -15,7 +15,7 @@ from auth_conformance.probe import Missing, Unclear
 from auth_fuzz.bridge import OverError
 from auth_fuzz.health import HEALTH
 from auth_fuzz.rules import KILLED, UNCONFIRMED
-from auth_fuzz.stories.acts import STORIES, WIDE, act_of, acts, offered, subjects_of
+from auth_fuzz.stories.acts import act_of, acts, offered
 from auth_fuzz.stories.cast import Troupe
 from auth_fuzz.stories.ground import BrokenError, OffStageError
 from auth_fuzz.stories.habits import learn, learn_restart
@@ -118,12 +118,11 @@ class LifecycleSearch:
         machine = machine_of(self)
         moves = list(offered(self))
         after = ("restart",) if self.restarting else ()
-        for number, (allowed, subject, steps) in enumerate(acts(self._rng, moves, besides=after)):
+        order = acts(self._rng, moves, besides=after, plain_first=self.restarting)
+        for number, (allowed, subject, steps, stories) in enumerate(order):
             if self.best is not None or self.bridge.spent or self.stories >= self._examples:
                 return
             act = act_of(machine, allowed, subject)
-            first = number < len(subjects_of(moves))
-            stories = STORIES + 1 if subject in WIDE else 1 if first else STORIES
             self._play(seed(f"{self._seed}:{number}")(act), steps, stories)
 
     def _play(self, machine: type[RuleBasedStateMachine], steps: int, stories: int) -> None:
