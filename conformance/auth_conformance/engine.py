@@ -7,7 +7,7 @@ import contextlib
 import importlib.metadata
 import platform
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -296,7 +296,10 @@ async def _take_away(scene: Scene) -> None:
         sent = await scene.recorder.send(request, label="clean up: log in")
         credential = login.read(sent.reply, label)
         if credential is not None:
-            bare = [(name, replace(item, headers=(), query=())) for name, item in refused]
+            bare = [
+                (name, replace(item, headers=tuple(_of_body(item.headers)), query=()))
+                for name, item in refused
+            ]
             refused = await _deleted(
                 scene,
                 [
@@ -304,6 +307,10 @@ async def _take_away(scene: Scene) -> None:
                     for name, item in bare
                 ],
             )
+
+
+def _of_body(headers: Sequence[tuple[str, str | bytes]]) -> Iterator[tuple[str, str | bytes]]:
+    return (pair for pair in headers if pair[0].lower() == "content-type")
 
 
 async def _deleted(

@@ -25,6 +25,7 @@ ALTERNATIVES = {
     "mailbox.app": "shop.testing:last_message",
     "mailbox.command": "./last-mail {recipient}",
     "mailbox.folder": "outbox",
+    "objects.id_member": "id",
 }
 _TYPES = {
     "str": "text",

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from auth_conformance.discovery.names import avoided, dangerous, mentions, names, rank
 from auth_conformance.discovery.parents import Above, identifiers, parameters, take_down, ways_in, ways_up
-from auth_conformance.discovery.sampling import body_type, free_text, sample, with_body
+from auth_conformance.discovery.procedures import named_in_bodies
+from auth_conformance.discovery.sampling import body_type, creation, free_text, sample
 from auth_conformance.discovery.schemas import Field, fields
 from auth_conformance.model import Provenance
-from auth_conformance.oracles.pointer import put, put_alike
-from auth_conformance.target import Objects, Operation, Writing, file_members
+from auth_conformance.target import Objects, Operation, Writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from auth_conformance.credentials import Credential
     from auth_conformance.discovery.asking import Scout
@@ -60,6 +60,8 @@ async def find_objects(scout: Scout, known: Knowledge) -> None:
             if objects is not None:
                 _settle(known, objects)
                 break
+    for objects in await named_in_bodies(scout, known, owner):
+        _settle(known, objects)
 
 
 async def _within(scout: Scout, known: Knowledge, item: Collection, owner: Credential) -> Objects | None:
@@ -193,28 +195,17 @@ def _one_of(
 def creation_requests(scout: Scout, known: Knowledge) -> list[HttpRequest]:
     """The requests that would create an object, in each collection that looks like one, likeliest first."""
     found = sorted(_collections(known), key=lambda item: -item.score)
-    return [_creation(scout, item, "cn" + secrets.token_hex(5), {})[0] for item in found[:_MOST]]
-
-
-def _creation(
-    scout: Scout, item: Collection, canary: str, above: Mapping[str, str]
-) -> tuple[HttpRequest, dict[str, Any]]:
-    media = body_type(item.create) or "application/json"
-    made = sample(item.create.bodies[media], scout.rng)
-    template: dict[str, Any] = made if isinstance(made, dict) else {}
-    for name, value in above.items():
-        if name.startswith("/"):
-            template = put_alike(template, name, value, template)
-    request = item.create.request(above)
-    body = put(template, item.text.pointer, canary)
-    return with_body(request, media, body, file_members(item.create.bodies[media])), template
+    return [
+        creation(item.create, scout.rng, item.text.pointer, "cn" + secrets.token_hex(5), {})[0]
+        for item in found[:_MOST]
+    ]
 
 
 async def _try(
     scout: Scout, known: Knowledge, item: Collection, owner: Credential, way: Above
 ) -> Objects | None:
     canary = "cn" + secrets.token_hex(5)
-    request, template = _creation(scout, item, canary, way.values)
+    request, template = creation(item.create, scout.rng, item.text.pointer, canary, way.values)
     created = (await scout.ask(request, f"create an object: {item.create.name}", credential=owner)).reply
     if not created.ok:
         return None

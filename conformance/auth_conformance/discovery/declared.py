@@ -12,6 +12,7 @@ from auth_conformance.discovery.access import LIMITED, declared_csrf_header
 from auth_conformance.discovery.doors import carrier_from
 from auth_conformance.discovery.insisting import insist
 from auth_conformance.discovery.lifecycle import deletion_operations, refresh_member
+from auth_conformance.discovery.procedures import told_in_bodies
 from auth_conformance.discovery.recovery import deletion
 from auth_conformance.discovery.registering import described_register
 from auth_conformance.discovery.sampling import FORM
@@ -286,13 +287,14 @@ def _declared_objects(known: Knowledge) -> None:
         return
     read = known.operation(given.read, Provenance.DECLARED)
     create = known.operation(given.create, Provenance.DECLARED)
-    known.objects = Objects(
+    member = f"/{given.id_member.removeprefix('/')}" if given.id_member else ""
+    objects = Objects(
         create,
         read,
         filled(given.body),
         given.text_field,
         given.identifier,
-        _parameter(read.path),
+        member or _parameter(read.path),
         _named(known, given.listing) or known.operations.get(f"GET {create.path}"),
         _named(known, given.update)
         or known.operations.get(f"PATCH {read.path}")
@@ -302,6 +304,7 @@ def _declared_objects(known: Knowledge) -> None:
         tuple(_parent(known, item) for item in given.parents),
         given.private,
     )
+    known.objects = told_in_bodies(known, objects) if member else objects
     known.say("objects", f"{given.create}, {given.read}", Provenance.DECLARED, _BECAUSE)
 
 

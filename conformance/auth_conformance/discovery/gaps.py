@@ -350,9 +350,12 @@ def _named_remedies(known: Knowledge) -> dict[Need, str]:
         )
     procedure = _named_in_body(known)
     if known.objects is None and alone is None and procedure is not None:
+        named = next(
+            item.name for schema in procedure.bodies.values() for item in fields(schema) if item.required
+        )
         found[Need.OBJECTS] = (
-            f"# {procedure.name} names an object in its body, which no [objects] can say:\n"
-            "# try by hand, with two accounts, what one of them does to the objects of the other\n"
+            f'[objects]\ncreate = "POST /what/makes/one"\nread = "{procedure.name}"\n'
+            f'id_member = "{named}"\ntext_field = "title"\nidentifier = "/id"\n'
         )
     for operation in known.by_method("POST", "PUT"):
         needed = [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from auth_conformance.discovery.names import mentions, names, rank
 from auth_conformance.discovery.schemas import Field, fields, merged, type_of
 from auth_conformance.discovery.values import bounds, most_of, sample
+from auth_conformance.oracles.pointer import put, put_alike
 from auth_conformance.target import file_members, typed
 from auth_conformance.transports.message import HttpRequest
 
@@ -21,7 +22,16 @@ FORM = "application/x-www-form-urlencoded"
 _UUID_LENGTH = 36
 _FREE = 12
 
-__all__ = ["FORM", "body_type", "build_request", "free_text", "sample", "unguessable", "with_body"]
+__all__ = [
+    "FORM",
+    "body_type",
+    "build_request",
+    "creation",
+    "free_text",
+    "sample",
+    "unguessable",
+    "with_body",
+]
 
 
 def build_request(
@@ -56,9 +66,25 @@ def build_request(
     media = body_type(operation)
     if media is None:
         return request
-    return with_body(
-        request, media, sample(operation.bodies[media], rng), file_members(operation.bodies[media])
-    )
+    made = sample(operation.bodies[media], rng)
+    if isinstance(made, dict):
+        made = operation.named(path_values, made)
+    return with_body(request, media, made, file_members(operation.bodies[media]))
+
+
+def creation(
+    operation: Operation, rng: random.Random, text: str, mark: str, above: Mapping[str, str]
+) -> tuple[HttpRequest, dict[str, Any]]:
+    """The request that creates an object with `mark` at `text` in what stands `above` it, and its template."""
+    media = body_type(operation) or "application/json"
+    made = sample(operation.bodies[media], rng)
+    template: dict[str, Any] = made if isinstance(made, dict) else {}
+    for name, value in above.items():
+        if name.startswith("/"):
+            template = put_alike(template, name, value, template)
+    body = put(template, text, mark)
+    request = with_body(operation.request(above), media, body, file_members(operation.bodies[media]))
+    return request, template
 
 
 def body_type(operation: Operation) -> str | None:

@@ -465,7 +465,9 @@ class Assigning(Accounts):
 
         async def send(extra: Extra) -> tuple[Answer, Answer | None, Credential | None]:
             request = self._with(
-                update.request(values).with_json(plain_change(objects, update, f"changed {self.canary()}")),
+                update.carrying(
+                    update.request(values), plain_change(objects, update, f"changed {self.canary()}")
+                ),
                 extra,
                 update,
             )

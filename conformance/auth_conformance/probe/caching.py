@@ -131,7 +131,7 @@ class Caching(Sessions):
             return []
         found: list[Private] = []
         for operation in filter(None, (objects.read, objects.listing)):
-            values = self.at(identifier) if "{" in operation.path else None
+            values = self.at(identifier) if "{" in operation.path or operation is objects.read else None
             answers = [
                 await self.call(operation, who, label=label, role=Role.ATTACK, values=values)
                 for who, label in (

@@ -94,33 +94,42 @@ class Confusion(Tampering):
     async def _mixtures(self, mine: Belonging, theirs: Belonging) -> list[Mixture]:
         """List the requests: path against query, path against body, members and parameters twice, other types."""
         objects = self._own_objects()
-        names = list(dict.fromkeys((objects.id_parameter, "id")))
+        in_body = objects.id_parameter.startswith("/")
+        names = list(dict.fromkeys((objects.id_parameter.rpartition("/")[2], "id")))
+        place = "body" if in_body else "path"
         own, foreign = theirs.identifier, mine.identifier
         at_own = objects.read.request(self.at(own))
         found: list[Mixture] = []
         for name in names:
             found += [
                 Mixture(
-                    f"own id in the path, A's as {name} in the query",
+                    f"own id in the {place}, A's as {name} in the query",
                     objects.read,
                     at_own.with_query((name, foreign)),
                 ),
                 Mixture(
-                    f"own id in the path, A's as {name}[] in the query",
+                    f"own id in the {place}, A's as {name}[] in the query",
                     objects.read,
                     at_own.with_query((f"{name}[]", foreign)),
                     core=False,
                 ),
                 Mixture(
-                    f"own id in the path, own and A's as {name} in the query",
+                    f"own id in the {place}, own and A's as {name} in the query",
                     objects.read,
                     at_own.with_query((name, own), (name, foreign)),
                 ),
                 Mixture(
-                    f"own id in the path, A's and own as {name} in the query",
+                    f"own id in the {place}, A's and own as {name} in the query",
                     objects.read,
                     at_own.with_query((name, foreign), (name, own)),
                 ),
+            ]
+        if in_body and not await self._shown_outright(mine, theirs):
+            found += [
+                Mixture(f"both ids as {names[0]} in the body, A's {where}", objects.read, request)
+                for where, request in zip(
+                    ("first", "last"), _twice(at_own, names[0], own, foreign), strict=True
+                )
             ]
         if objects.update is not None:
             found += self._changes(objects.update, names, mine, theirs)
@@ -128,7 +137,7 @@ class Confusion(Tampering):
             if operation.method != "GET" or "{" in operation.path or operation.name == objects.read.name:
                 continue
             for item in operation.parameters:
-                if item.place == "query" and item.name in (objects.id_parameter, "id", "ids"):
+                if item.place == "query" and item.name in (*names, "id", "ids"):
                     bare = operation.request()
                     pairs = ((item.name, own), (item.name, foreign))
                     found += [
@@ -145,6 +154,17 @@ class Confusion(Tampering):
                     ]
         return found
 
+    async def _shown_outright(self, mine: Belonging, theirs: Belonging) -> bool:
+        """Whether B reads A's object by its id alone: two ids then confuse nobody, and AUZ101 tells."""
+        answer = await self.call(
+            self._own_objects().read,
+            theirs.owner,
+            label="control: b names A's object alone",
+            role=Role.CONTROL,
+            values=self.at(mine.identifier),
+        )
+        return leaked(mine.canary, answer.reply.text) is not None
+
     def _changes(
         self, update: Operation, names: list[str], mine: Belonging, theirs: Belonging
     ) -> list[Mixture]:
@@ -152,32 +172,22 @@ class Confusion(Tampering):
         plain = self._update_of(theirs)
         found: list[Mixture] = []
         for name in names:
-            text = (plain.body or b"{}").decode()[1:-1]
-            pair, reverse = (
-                "{"
-                + text
-                + f", {json.dumps(name)}: {json.dumps(one)}, {json.dumps(name)}: {json.dumps(two)}"
-                + "}"
-                for one, two in ((own, foreign), (foreign, own))
-            )
+            # Where the body alone names the object, A's id in it is no mixture: AUZ102 sends that.
+            alone = update.body is not None and name in update.body
+            first, last = _twice(plain, name, own, foreign)
             found += [
                 Mixture(
                     f"a change with A's id as {name} in the query", update, plain.with_query((name, foreign))
                 ),
                 Mixture(
-                    f"a change with A's id as {name} in the body",
-                    update,
-                    self._update_of(theirs, **{name: foreign}),
-                ),
-                Mixture(
                     f"a change with both ids as {name} in the body, A's last",
                     update,
-                    replace(plain, body=pair.encode()),
+                    last,
                 ),
                 Mixture(
                     f"a change with both ids as {name} in the body, A's first",
                     update,
-                    replace(plain, body=reverse.encode()),
+                    first,
                 ),
                 Mixture(
                     f"a change with both ids as a list {name} in the body",
@@ -192,6 +202,9 @@ class Confusion(Tampering):
                     core=False,
                 ),
             ]
+            if not alone:
+                by_body = self._update_of(theirs, **{name: foreign})
+                found.append(Mixture(f"a change with A's id as {name} in the body", update, by_body))
         form = tuple(
             (str(key), str(value)) for key, value in {**self._change(update), names[-1]: foreign}.items()
         )
@@ -283,3 +296,18 @@ class Confusion(Tampering):
                     message = f"{objects.create.name}, {mixture.label}: what B made is A's."
                     return [Violation(objects.create.name, message, None, tuple(proofs))]
         return []
+
+
+def _twice(request: HttpRequest, name: str, own: str, foreign: str) -> tuple[HttpRequest, HttpRequest]:
+    """The request with both ids as members of one name, after what else its body holds: A's first, and A's last."""
+    body = json.loads(request.body or b"{}")
+    kept = {key: value for key, value in body.items() if key != name}
+    is_number = isinstance(body.get(name), int)
+    one, two = (item if is_number and item.isdecimal() else json.dumps(item) for item in (own, foreign))
+    text = json.dumps(kept)[1:-1] + (", " if kept else "")
+    spelled = json.dumps(name)
+    first, last = (
+        f"{{{text}{spelled}: {left}, {spelled}: {right}}}".encode()
+        for left, right in ((two, one), (one, two))
+    )
+    return replace(request, body=first), replace(request, body=last)

@@ -21,11 +21,12 @@ from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.isolation import Isolation
 from auth_conformance.probe.owning import Belonging
 from auth_conformance.source.words import words
+from auth_conformance.target import Parameter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from auth_conformance.target import Operation, Parameter
+    from auth_conformance.target import Operation
 
 MOST_COLLECTIONS = 4
 MOST_PAGES = 5
@@ -150,7 +151,7 @@ class Gathering(Isolation):
 
     async def _questions(self, mine: Belonging, operation: Operation, listing: Operation) -> list[Question]:
         """List the ways to ask; the many undeclared parameters are sent at the listing only."""
-        parameters = [item for item in operation.parameters if item.place == "query"]
+        parameters = _asked_by(operation)
         declared = [item.name for item in parameters]
         whose = dict.fromkeys(await self._names_of("a"))
         own = next(iter(await self._names_of("b")), "")
@@ -173,16 +174,19 @@ class Gathering(Isolation):
             found.append(Question(f"{owners[0]} twice, own first", ((owners[0], own), (owners[0], value))))
             found.append(Question(f"{owners[0]} twice, A's first", ((owners[0], value), (owners[0], own))))
         if operation is listing:
+            # A body has its members and no others: there a search is called as the document calls it.
+            texts = [item.name for item in parameters if item.place == "body" and _takes_text(item)]
             found += [
                 Question("a search for A's text", (("q", mine.canary[:8]),)),
                 Question("a search for A's text", (("search", mine.canary[:8]),)),
+                *(Question(f"a search in {name} for A's text", ((name, mine.canary[:8]),)) for name in texts),
                 Question("a filter for everything", (("filter", "*"),)),
                 Question("all fields", (("fields", "*"),)),
                 Question("with owners", (("include", "owner,user"),)),
                 Question("a very long page", (("limit", "100000"),)),
                 Question("a page before the first", (("offset", "-1"),)),
             ]
-        required = {item.name for item in operation.parameters if item.place == "query" and item.required}
+        required = {item.name for item in parameters if item.required}
         search = tuple((name, mine.canary[:8]) for name in sorted(required))
         return [
             replace(item, query=(*item.query, *(pair for pair in search if pair[0] not in dict(item.query))))
@@ -224,7 +228,8 @@ class Gathering(Isolation):
                 label=label,
                 role=Role.ATTACK,
                 values=dict(question.values),
-                query=question.query,
+                query=() if operation.body is not None else question.query,
+                body=dict(question.query) if operation.body is not None else None,
                 fresh=bool(again),
             )
             how = _shown(mine, answer)
@@ -312,6 +317,20 @@ class Gathering(Isolation):
             f"{operation.name} sorts by {told[0]}, which it does not show: the order tells what is in it."
         )
         return [Violation(operation.name, message, Severity.MEDIUM, (plain[1], orders[told[0]][1]))]
+
+
+def _asked_by(operation: Operation) -> list[Parameter]:
+    """What a collection may be asked with: parameters of the query, or members of the body that procedures take."""
+    if operation.body is None:
+        return [item for item in operation.parameters if item.place == "query"]
+    schema = next((schema for media, schema in operation.bodies.items() if media.endswith("json")), {})
+    properties, required = schema.get("properties") or {}, schema.get("required") or ()
+    return [Parameter(str(name), "body", name in required, inner) for name, inner in properties.items()]
+
+
+def _takes_text(parameter: Parameter) -> bool:
+    schemas = [parameter.schema, *parameter.schema.get("anyOf", ())]
+    return any(isinstance(item, Mapping) and "string" in _listed(item.get("type")) for item in schemas)
 
 
 def _may_name_somebody(parameter: Parameter) -> bool:

@@ -147,12 +147,13 @@ class Isolation(Sharing):
     async def _ways_to_refuse(self, theirs: Belonging) -> list[Fingerprint]:
         """Return how the application says no to B: for what does not exist, and for what is forbidden."""
         objects = self._own_objects()
+        self._nobodys = self._absent_id(theirs.identifier)
         absent = await self.call(
             objects.read,
             theirs.owner,
             label="control: b reads what does not exist",
             role=Role.CONTROL,
-            values=self.at(self._absent_id(theirs.identifier), theirs.identifier),
+            values=self.at(self._nobodys, theirs.identifier),
         )
         if absent.judgement is not None:
             raise Unclear(
@@ -402,7 +403,7 @@ class Isolation(Sharing):
     def _tell_existence(self, answer: Answer, reach: Reach) -> None:
         """Note when the refusal tells that the object exists."""
         absent = self._absent
-        given, missing = reach.values.values(), self._absent.request.path.rsplit("/", 1)[-1]
+        given, missing = reach.values.values(), self._nobodys
         same = masked(answer.reply.text, tuple(given)) == masked(absent.reply.text, (missing,))
         if answer.status != absent.status or not same:
             note = f"{reach.operation.name} tells that a foreign object exists: {answer.status}, not {absent.status}"

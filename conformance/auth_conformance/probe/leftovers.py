@@ -28,9 +28,9 @@ def note(
     By method and path: the name of the operation and its request.
     The request that takes it away carries what the one that made it carried: whoever made it may delete it.
     """
-    if request.method == "DELETE":
+    if request.method == "DELETE" or _key(request) in left:
         if reply.granted or reply.status in (404, 410):
-            left.pop((request.method, request.path), None)
+            left.pop(_key(request), None)
         return
     if not reply.ok or reply.soft:
         return
@@ -43,11 +43,23 @@ def note(
             continue
         away = _deletion(objects, objects.delete, {**values, objects.id_parameter: str(identifier)})
         headers = tuple(pair for pair in request.headers if pair[0].lower() not in _OF_BODIES)
-        left[away.method, away.path] = (
-            objects.delete.name,
-            replace(request, method=away.method, path=away.path, headers=headers, body=None, fresh=False),
+        own = tuple(pair for pair in away.headers if pair[0].lower() in _OF_BODIES)
+        away = replace(
+            request,
+            method=away.method,
+            path=away.path,
+            headers=(*headers, *own),
+            body=away.body,
+            fresh=False,
         )
+        left[_key(away)] = (objects.delete.name, away)
         return
+
+
+def _key(request: HttpRequest) -> tuple[str, str]:
+    """What a request takes away: where the id stands in the body of a procedure, that tells."""
+    body = (request.body or b"").decode("utf-8", "replace")
+    return request.method, f"{request.path} {body}" if body and request.method == "POST" else request.path
 
 
 def _made_at(create: Operation, path: str) -> dict[str, str] | None:

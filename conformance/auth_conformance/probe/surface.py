@@ -336,7 +336,8 @@ class Surface(Refusal):
         if not before.reply.ok:
             raise Unclear(f"{objects.read.name} does not show its owner the object ({before.status})")
         mark = self.canary()
-        body = put(dict(objects.template), objects.text_field, mark) if operation.method != "DELETE" else None
+        ends = objects.delete is not None and operation.name == objects.delete.name
+        body = None if ends else put(dict(objects.template), objects.text_field, mark)
         answer = await self.call(
             operation,
             caller,

@@ -48,11 +48,13 @@ class Write:
     bulk: bool = False
     # In the path stands what is above B's own objects: who looks at that alone lets B through to A's.
     below_own: bool = False
+    # The deletion of the collection, whatever its method.
+    deletion: bool = False
 
     @property
     def destroys(self) -> bool:
         """Whether the object is gone when it works."""
-        return self.operation.method == "DELETE"
+        return self.deletion or self.operation.method == "DELETE"
 
 
 class Tampering(Isolation):
@@ -126,9 +128,10 @@ class Tampering(Isolation):
         mild += [write for write in found[:MOST_WRITES] if not write.destroys]
         harsh = [write for write in found[:MOST_WRITES] if write.destroys]
         if objects.delete is not None:
-            harsh.append(Write("b deletes it", objects.delete))
+            harsh.append(Write("b deletes it", objects.delete, deletion=True))
             if any(not parent.in_body for parent in objects.parents):
-                harsh.append(Write("b deletes it below what is b's own", objects.delete, below_own=True))
+                label = "b deletes it below what is b's own"
+                harsh.append(Write(label, objects.delete, below_own=True, deletion=True))
         if len(found) > MOST_WRITES:
             self.notes.append(f"{len(found) - MOST_WRITES} further operations on an object were left out")
         if not mild and not harsh:

@@ -93,8 +93,9 @@ class Parent:
 class Objects:
     """A collection whose objects belong to users. `text_field` takes free text; `identifier` is a pointer.
 
-    `parents` are what stands above them, the outermost first. `private` says that people who have the same one
-    must not see what the others keep there.
+    `id_parameter` is the path parameter that takes an object's id, or the JSON pointer of the member that does where
+    bodies name it. `parents` are what stands above them, the outermost first. `private` says that people who have the
+    same one must not see what the others keep there.
     """
 
     create: Operation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from auth_conformance.model import Provenance, SourceLine
-from auth_conformance.oracles.pointer import put
+from auth_conformance.oracles.pointer import put, put_alike, resolve
 from auth_conformance.transports.message import HttpRequest
 
 Schema = Mapping[str, Any]
@@ -41,7 +42,8 @@ class Operation:
     optional authentication. `bodies` maps media types to schemas with references resolved. `fixed` is what
     every request to it carries besides a credential: place (header or query), name and value. `guard` is the
     dependency that looks at its credential, which it may share with others. `of_page` says that a page of the
-    service sends it: no document of an interface speaks of that.
+    service sends it: no document of an interface speaks of that. `body` is what every request to it holds, with a
+    number or a text where its values by JSON pointer go: a procedure is told the id of an object there.
     """
 
     method: str
@@ -59,6 +61,7 @@ class Operation:
     fixed: tuple[tuple[str, str, str], ...] = ()
     guard: SourceLine | None = None
     of_page: bool = False
+    body: Mapping[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -87,7 +90,18 @@ class Operation:
         fixed = [item for item in self.fixed if item[0] == "query" or item[1].lower() not in named]
         query = tuple((name, value) for place, name, value in fixed if place == "query")
         headers = tuple((name, value) for place, name, value in fixed if place == "header")
-        return HttpRequest(self.method, path, query, (*demanded, *headers), json_type=self._json_type())
+        bare = HttpRequest(self.method, path, query, (*demanded, *headers), json_type=self._json_type())
+        return bare if self.body is None else bare.with_json(self.named(values))
+
+    def named(
+        self, values: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """`body`, or what every request holds, with those of `values` whose names are pointers to a place there."""
+        named = dict((self.body or {}) if body is None else body)
+        for name, value in (values or {}).items():
+            if name.startswith("/") and resolve(self.body, name) is not None:
+                named = put_alike(named, name, value, self.body)
+        return named
 
     def _json_type(self) -> str:
         plain = "application/json"
@@ -109,7 +123,12 @@ class Operation:
         return tuple(found)
 
     def carrying(self, request: HttpRequest, body: object) -> HttpRequest:
-        """`request` with a body in a media type that the operation takes: JSON unless it takes forms only."""
+        """`request` with a body in a media type that the operation takes: JSON unless it takes forms only.
+
+        What the body of every request to the operation holds stays, unless `body` says otherwise.
+        """
+        if self.body is not None and isinstance(body, Mapping) and request.body:
+            body = {**json.loads(request.body), **body}
         takes_json = any(media.endswith("json") for media in self.bodies)
         if takes_json or not isinstance(body, Mapping):
             return request.with_json(body)
