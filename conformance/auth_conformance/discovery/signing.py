@@ -135,11 +135,15 @@ def _keys_seen() -> Iterator[list[bytes]]:
 
 
 async def find_public_keys(scout: Scout, known: Knowledge) -> None:
-    """Fill in `public_keys` from key sets at usual and documented places and from OpenID metadata."""
+    """Fill in `public_keys` from key sets at usual and documented places and from OpenID metadata.
+
+    Where what A holds is no JWT there is nothing that such keys would verify: usual places are not asked then.
+    """
     await read_metadata(scout, known)
     given = own_path(known, known.provider.get("jwks_uri"))
     documented = [given] if given is not None else []
-    for path in dict.fromkeys([*documented, *_documented_sets(known), *names("public_keys", "paths")]):
+    usual = names("public_keys", "paths") if token_of(known) is not None else ()
+    for path in dict.fromkeys([*documented, *_documented_sets(known), *usual]):
         if await _key_set(scout, known, path):
             return
     for path in names("public_keys", "metadata"):
