@@ -109,7 +109,9 @@ def test_nothing_passes_and_nothing_fails_when_no_answer_is_worth_anything(name:
 @pytest.mark.parametrize("name", sorted(set(TARGETS) - set(NOTHING_MAY_PASS)))
 def test_a_target_that_breaks_on_the_way_is_accused_of_nothing(name: str) -> None:
     run = run_against(TARGETS[name], sent_at(name))
-    assert {item.rule.code for item in run.results if item.name in {"failed", "errored"}} == set(), told(run)
+    # A cache that gives A's answer to B is a finding of its own (RFC 9111 §3.5), and no word of the service's.
+    owned = {"WEB108"} if name == "stale_cache" else set()
+    assert {item.rule.code for item in run.results if item.name in {"failed", "errored"}} == owned, told(run)
 
 
 @pytest.mark.parametrize("name", ["waf_on_attack", "waf_on_suspicion"])

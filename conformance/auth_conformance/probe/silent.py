@@ -59,9 +59,12 @@ async def unless_kept(
 
     asides: list[Exchange] = []
 
+    # The same one for both: a service that takes one spelling only refuses the living as well.
+    spelling = _spelling(probe, credential.carrier.prefix)
+
     async def unknown(who: Credential, label: str) -> Answer | None:
         """Asked with the same credential in other words: a cache that looks at no query knows that as little."""
-        other = _reworded(probe, who)
+        other = _reworded(who, spelling, probe.word(12))
         return None if other is None else await twin(f"{label}, asked in other words", other)
 
     def says_no(told: Answer | None) -> bool:
@@ -92,15 +95,20 @@ async def unless_kept(
     return replace(answer, exchange=exchange, judgement=_JUDGEMENT)
 
 
-def _reworded(probe: Core, credential: Credential) -> Credential | None:
+def _spelling(probe: Core, prefix: str) -> str:
+    """Another case for each letter, drawn by chance; the last letter's is never as it was."""
+    letters = [probe.rng.choice((letter.lower(), letter.upper())) for letter in prefix[:-1]]
+    return "".join((*letters, prefix[-1:].swapcase()))
+
+
+def _reworded(credential: Credential, spelling: str, word: str) -> Credential | None:
     """The same credential in bytes that were hardly sent before; None where there are no others.
 
     The case of a scheme's name means nothing (RFC 9110 §11.1), nor does one cookie more.
     """
     carrier = credential.carrier
     if carrier.place == "header" and carrier.prefix:
-        letters = (probe.rng.choice((letter.lower(), letter.upper())) for letter in carrier.prefix)
-        return credential.moved_to(replace(carrier, prefix="".join(letters)))
+        return credential.moved_to(replace(carrier, prefix=spelling))
     if carrier.place == "cookie":
-        return replace(credential, crumbs=(*credential.crumbs, ("visited", probe.word(12))))
+        return replace(credential, crumbs=(*credential.crumbs, ("visited", word)))
     return None
