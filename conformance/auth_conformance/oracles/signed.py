@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import quote, unquote
 
 _DIGESTS = {20: "sha1", 32: "sha256", 48: "sha384", 64: "sha512"}
@@ -136,10 +137,11 @@ def _stretching(value: Sealed) -> Iterator[Recipe]:
     if value.separator == "--":
         # ActiveSupport::KeyGenerator with the salt of `cookies.signed`; its digest was SHA-1 until Rails 7.
         for digest in ("sha1", "sha256"):
-            yield Recipe(
-                f"Rails' key generator ({digest})",
-                lambda secret, _, digest=digest: hashlib.pbkdf2_hmac(digest, secret, _RAILS, _ROUNDS, 64),  # type: ignore[misc]
-            )
+            yield Recipe(f"Rails' key generator ({digest})", partial(_generated, digest))
+
+
+def _generated(digest: str, secret: bytes, _: str) -> bytes:
+    return hashlib.pbkdf2_hmac(digest, secret, _RAILS, _ROUNDS, 64)
 
 
 def _naming(value: Sealed, name: str) -> Iterator[Recipe]:

@@ -105,6 +105,11 @@ def machine_of(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa:
             actor = None if self.off else self.stage.actors.get(chosen)
             return chosen if actor is not None and fits(actor) else None
 
+        def try_former(self, number: int) -> None:
+            """Present a password that was changed or reset: two moves, since each follows another one."""
+            if name := self.who(number, lambda actor: bool(actor.former)):
+                self.do(lambda: self.stage.try_former_password(name))
+
         def owners(self) -> list[str]:
             """Users with an account and something to lose."""
             return [
@@ -185,8 +190,7 @@ def machine_of(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa:
         @precondition(lambda self: any(actor.former for actor in self.stage.actors.values()))
         @rule(number=_NUMBER)
         def try_former_password(self, number: int) -> None:
-            if name := self.who(number, lambda actor: bool(actor.former)):
-                self.do(lambda: self.stage.try_former_password(name))
+            self.try_former(number)
 
         @rule(name=_WHO)
         def ask_reset(self, name: str | int) -> None:
@@ -202,8 +206,7 @@ def machine_of(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa:
         @precondition(lambda self: any(actor.former for actor in self.stage.actors.values()))
         @rule(number=_NUMBER)
         def try_password_before_reset(self, number: int) -> None:
-            if name := self.who(number, lambda actor: bool(actor.former)):
-                self.do(lambda: self.stage.try_former_password(name))
+            self.try_former(number)
 
         @rule(name=_WHO)
         def ask_confirmation(self, name: str | int) -> None:
