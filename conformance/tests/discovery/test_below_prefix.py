@@ -18,7 +18,7 @@ from auth_conformance.transports.message import RawReply
 PAGE = '<form method="post" action="{}"><input name="username"><input name="password" type="password"></form>'
 
 
-def site() -> FastAPI:  # noqa: C901 - a service is many handlers
+def site() -> FastAPI:
     app, store = FastAPI(openapi_url=None), Store()
 
     def caller(request: Request) -> str:
@@ -27,7 +27,7 @@ def site() -> FastAPI:  # noqa: C901 - a service is many handlers
             raise HTTPException(403, "no")
         return name
 
-    Caller = Annotated[str, Depends(caller)]  # noqa: N806 - a type
+    Caller = Annotated[str, Depends(caller)]
 
     @app.get("/lab/login")
     def form() -> HTMLResponse:

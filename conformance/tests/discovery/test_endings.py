@@ -20,9 +20,7 @@ class Guest(BaseModel):
     password: str
 
 
-def hotel(  # noqa: C901 - a service is many handlers
-    store: Store, *, leave: tuple[str, str], sign_up: bool = True, works: bool = True
-) -> FastAPI:
+def hotel(store: Store, *, leave: tuple[str, str], sign_up: bool = True, works: bool = True) -> FastAPI:
     """A login below /stay, `leave` (method and path) to end it, and a wave of the hand that does nothing."""
     app = FastAPI()
 
@@ -32,7 +30,7 @@ def hotel(  # noqa: C901 - a service is many handlers
             raise HTTPException(401, "no")
         return name
 
-    Caller = Annotated[str, Depends(caller)]  # noqa: N806 - a type
+    Caller = Annotated[str, Depends(caller)]
 
     if sign_up:
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import jwt
 import pytest
-from discovery_people import PASSWORDS, Store
+from discovery_people import PASSWORDS, Credentials, Store, bearer_of, let_in
 from fastapi import Body, Depends, FastAPI, Form, Header, HTTPException, Query, Request, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
@@ -26,35 +26,6 @@ from auth_conformance.settings import ConfigurationError, load
 from auth_conformance.transports.http import HttpTransport
 from auth_conformance.transports.recorder import Recorder
 from auth_conformance.transports.redaction import Redactor
-
-
-class Credentials(BaseModel):
-    username: str
-    password: str
-
-
-def bearer_of(store: Store, scheme: Any = None) -> Any:
-    scheme = scheme or OAuth2PasswordBearer(tokenUrl="login", auto_error=False)
-
-    def caller(token: Annotated[str | None, Depends(scheme)]) -> str:
-        name = store.owner(token)
-        if name is None:
-            raise HTTPException(401, "no")
-        return name
-
-    return Depends(caller)
-
-
-def let_in(app: FastAPI, store: Store, known_caller: Any, path: str = "/login") -> None:
-    """A login by JSON and a page that names its caller: what a test about something else needs of a service."""
-
-    @app.post(path)
-    def login(body: Credentials) -> dict[str, str]:
-        return {"access_token": store.log_in(body.username, body.password)}
-
-    @app.get("/me")
-    def me(name: Annotated[str, known_caller]) -> dict[str, str]:
-        return {"username": name}
 
 
 def test_a_form_whose_every_field_has_a_default(learn: Any) -> None:

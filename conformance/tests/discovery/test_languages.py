@@ -24,9 +24,7 @@ class Auftrag(BaseModel):
     bezeichnung: str
 
 
-def workshop(  # noqa: C901 - a service is many handlers
-    *, door: str = "/anmeldung", leave: str = "/abmeldung"
-) -> FastAPI:
+def workshop(*, door: str = "/anmeldung", leave: str = "/abmeldung") -> FastAPI:
     """A service in German: names in camel case, an order named by its number, a refresh token of its own name."""
     app, store = FastAPI(), Store()
     renewals, orders = dict[str, str](), dict[str, tuple[str, str]]()
@@ -37,7 +35,7 @@ def workshop(  # noqa: C901 - a service is many handlers
             raise HTTPException(401, "nicht angemeldet")
         return name
 
-    Caller = Annotated[str, Depends(caller)]  # noqa: N806 - a type
+    Caller = Annotated[str, Depends(caller)]
 
     def issue(name: str, token: str) -> dict[str, str]:
         renewal = secrets.token_urlsafe(32)

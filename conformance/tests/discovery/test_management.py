@@ -2,9 +2,8 @@
 
 from typing import Annotated, Any
 
-from discovery_people import Store
-from fastapi import Body, Depends, FastAPI, HTTPException
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from discovery_people import Store, bearer_of
+from fastapi import Body, FastAPI
 from pydantic import BaseModel
 
 
@@ -19,14 +18,7 @@ class Thing(BaseModel):
 
 def test_an_envelope_that_every_list_has_makes_no_list_of_people(learn: Any) -> None:
     app, store = FastAPI(), Store()
-
-    def caller(bearer: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]) -> str:
-        name = store.owner(bearer.credentials)
-        if name is None:
-            raise HTTPException(401, "no")
-        return name
-
-    known_caller = Depends(caller)
+    known_caller = bearer_of(store)
 
     @app.post("/login")
     def login(username: Annotated[str, Body()], password: Annotated[str, Body()]) -> dict[str, str]:

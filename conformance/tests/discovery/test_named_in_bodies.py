@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from discovery_people import PASSWORDS, Store
+from discovery_people import PASSWORDS, Store, bearer_of
 from fastapi import Depends, FastAPI, HTTPException
-from fastapi.security import OAuth2PasswordBearer, OAuth2PasswordRequestForm
+from fastapi.security import OAuth2PasswordRequestForm
 from pydantic import BaseModel, ConfigDict, create_model
 from test_parents import verdicts
 
@@ -35,12 +35,9 @@ class New(Strict):
     title: str
 
 
-def service(  # noqa: C901 - one service, its operations beside each other
-    habit: str = "/rpc/document.{}", *, careless: str = ""
-) -> FastAPI:
+def service(habit: str = "/rpc/document.{}", *, careless: str = "") -> FastAPI:
     """Documents by procedures; the `careless` one does not ask whose a document is."""
     app, store, member = FastAPI(), Store(), HABITS[habit]
-    scheme = OAuth2PasswordBearer(tokenUrl="login", auto_error=False)
     by_number = member == "id"
     kind: Any = int if by_number else str
     one: Any = create_model("One", __base__=Strict, **{member: (kind, ...)})
@@ -48,13 +45,7 @@ def service(  # noqa: C901 - one service, its operations beside each other
     numbers, documents = itertools.count(40), dict[Any, tuple[str, str]]()
     app.state.documents = documents
 
-    def caller(token: Annotated[str | None, Depends(scheme)]) -> str:
-        name = store.owner(token)
-        if name is None:
-            raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
-        return name
-
-    known = Depends(caller)
+    known = bearer_of(store, challenge=True)
 
     def found(body: BaseModel, name: str, procedure: str) -> Any:
         key = getattr(body, member)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from discovery_people import PASSWORDS, Store
+from discovery_people import PASSWORDS, Store, bearer_of
 from fastapi import Depends, FastAPI, HTTPException
-from fastapi.security import OAuth2PasswordBearer, OAuth2PasswordRequestForm
+from fastapi.security import OAuth2PasswordRequestForm
 from pydantic import BaseModel
 
 from auth_conformance import catalog
@@ -30,23 +30,14 @@ class Note(Text):
     number: int
 
 
-def service(  # noqa: C901, PLR0915 - one service, its operations beside each other
-    shape: str, *, careless: bool = False, together: bool = False, anew: bool = False
-) -> FastAPI:
+def service(shape: str, *, careless: bool = False, together: bool = False, anew: bool = False) -> FastAPI:
     """Notes below `shape`. Careless: only logins are asked for. Together: one for all. Anew: each counts."""
     app, store = FastAPI(), Store()
-    scheme = OAuth2PasswordBearer(tokenUrl="login", auto_error=False)
     notes: dict[tuple[str, int], tuple[str, Note]] = {}
     projects: dict[str, str] = {}
     counters: dict[str, Any] = {}
 
-    def caller(token: Annotated[str | None, Depends(scheme)]) -> str:
-        name = store.owner(token)
-        if name is None:
-            raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
-        return name
-
-    known = Depends(caller)
+    known = bearer_of(store, challenge=True)
 
     @app.post("/login")
     def login(form: Annotated[OAuth2PasswordRequestForm, Depends()]) -> dict[str, str]:

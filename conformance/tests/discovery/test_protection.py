@@ -30,7 +30,7 @@ class Leaf(BaseModel):
     heading: str
 
 
-def notebook(  # noqa: C901 - a service is many handlers
+def notebook(
     ask: Ask,
     *,
     cookie: str = "",

@@ -4,9 +4,8 @@ import tomllib
 from typing import Annotated, Any
 
 import pytest
-from discovery_people import Store
-from fastapi import Body, Depends, FastAPI, HTTPException
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from discovery_people import Store, bearer_of, let_in
+from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel
 
 from auth_conformance.discovery.writing import as_toml
@@ -33,26 +32,14 @@ class Code(BaseModel):
 
 def service() -> tuple[FastAPI, Any]:
     app, store = FastAPI(), Store()
-
-    def caller(bearer: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]) -> str:
-        name = store.owner(bearer.credentials)
-        if name is None:
-            raise HTTPException(401, "no")
-        return name
-
-    @app.post("/login")
-    def login(username: Annotated[str, Body()], password: Annotated[str, Body()]) -> dict[str, str]:
-        return {"access_token": store.log_in(username, password)}
-
-    @app.get("/me")
-    def me(name: Annotated[str, Depends(caller)]) -> dict[str, str]:
-        return {"username": name}
+    known_caller = bearer_of(store)
+    let_in(app, store, known_caller)
 
     @app.post("/verify-email")
     def verify(body: Code) -> None:
         raise HTTPException(400, "no")
 
-    return app, Depends(caller)
+    return app, known_caller
 
 
 @pytest.mark.parametrize(
@@ -70,7 +57,7 @@ def test_a_change_is_two_operations(
     app, who = service()
 
     @app.post(ask)
-    def change(body: asked, name: Annotated[str, who]) -> None:  # type: ignore[valid-type]
+    def change(body: asked, name: Annotated[str, who]) -> None:
         return None
 
     @app.post(confirm, dependencies=[who] if of_callers else [])

@@ -41,7 +41,7 @@ class Restoring(BaseModel):
     newPassphrase: str  # noqa: N815 - as services write it
 
 
-def fleet() -> FastAPI:  # noqa: C901 - a service is many handlers
+def fleet() -> FastAPI:
     """Its document is at `/schema`, drivers join, refresh tokens are cookies, and sessions end."""
     app, store = FastAPI(openapi_url="/schema"), Store()
     renewable: dict[str, str] = {}
@@ -52,7 +52,7 @@ def fleet() -> FastAPI:  # noqa: C901 - a service is many handlers
             raise HTTPException(401, "no")
         return name
 
-    Caller = Annotated[str, Depends(caller)]  # noqa: N806 - a type
+    Caller = Annotated[str, Depends(caller)]
 
     def opened(response: Response, name: str) -> dict[str, Any]:
         cookie = secrets.token_urlsafe(24)
@@ -308,7 +308,7 @@ def procedures() -> FastAPI:
             raise HTTPException(403, "no csrf token")
         return name
 
-    Caller = Annotated[str, Depends(caller)]  # noqa: N806 - a type
+    Caller = Annotated[str, Depends(caller)]
 
     @app.post("/rpc/auth.login")
     def login(body: Entrance, response: Response) -> dict[str, bool]:

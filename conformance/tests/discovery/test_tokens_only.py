@@ -31,7 +31,7 @@ def window() -> FastAPI:
             raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
         return name
 
-    Caller = Annotated[str, Depends(caller)]  # noqa: N806 - a type
+    Caller = Annotated[str, Depends(caller)]
 
     @app.post("/api/users/get_my_user")
     def me(name: Caller) -> dict[str, str]:
