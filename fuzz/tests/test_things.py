@@ -31,7 +31,7 @@ class Named(BaseModel):
     name: str
 
 
-def store(*, careless: bool = False, public: bool = False) -> FastAPI:  # noqa: C901 - a whole service
+def store(*, careless: bool = False, public: bool = False) -> FastAPI:
     """Boxes with things in them, and a label for each thing. `careless` looks at owners in no nested place."""
     app, numbers = FastAPI(), itertools.count(1001)
     boxes: dict[int, dict[str, Any]] = {}

@@ -133,7 +133,7 @@ class House:
             raise Refused(403)
 
 
-def create_app(house: House) -> App:  # noqa: C901 - a service is many handlers
+def create_app(house: House) -> App:
     def token_of(request: Request) -> str | None:
         header = request.headers.get("authorization", "")
         return header[7:] if header.startswith("Bearer ") else request.cookies.get("sid")

@@ -29,7 +29,7 @@ class Changes(BaseModel):
     title: str
 
 
-def boards(  # noqa: C901 - a service is many handlers
+def boards(
     *,
     guarded: bool = True,
     welcoming: bool = False,
@@ -47,7 +47,7 @@ def boards(  # noqa: C901 - a service is many handlers
     cards: dict[int, dict[str, Any]] = {}
     numbers = itertools.count(41)
 
-    Caller = Annotated[str, Depends(front_desk(app))]  # noqa: N806 - a type
+    Caller = Annotated[str, Depends(front_desk(app))]
 
     def own(board: int, name: str) -> None:
         if owners.get(board) != name:
@@ -89,7 +89,7 @@ def boards(  # noqa: C901 - a service is many handlers
             raise HTTPException(404, "no card")
         return cards[card]
 
-    Own = Annotated[dict[str, Any], Depends(card_of)]  # noqa: N806 - a type
+    Own = Annotated[dict[str, Any], Depends(card_of)]
 
     @app.post("/cards", status_code=201)
     def make_card(body: Card, name: Caller) -> dict[str, Any]:

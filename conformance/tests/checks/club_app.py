@@ -121,7 +121,7 @@ class Club:
         del self.resets[token]
 
 
-def create_app(club: Club) -> FastAPI:  # noqa: C901, PLR0915 - a service is many handlers
+def create_app(club: Club) -> FastAPI:  # noqa: PLR0915 - a service is many handlers
     app = FastAPI()
     bearer = HTTPBearer(auto_error=False, scheme_name="Badge")
 
@@ -139,12 +139,12 @@ def create_app(club: Club) -> FastAPI:  # noqa: C901, PLR0915 - a service is man
             raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
         return club.sessions[badge.credentials], None
 
-    Caller = Annotated[tuple[str, list[str] | None], Depends(caller)]  # noqa: N806 - a type
+    Caller = Annotated[tuple[str, list[str] | None], Depends(caller)]
 
     async def member(who: Caller) -> str:
         return who[0]
 
-    Member = Annotated[str, Depends(member)]  # noqa: N806 - a type
+    Member = Annotated[str, Depends(member)]
 
     async def make_key(body: Any, who: Caller) -> dict[str, Any]:
         word = "access" if club.wish is LevelWish else "permissions"

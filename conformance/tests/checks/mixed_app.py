@@ -35,7 +35,7 @@ class Drawer(BaseModel):
     label: str
 
 
-def create_app(  # noqa: C901, PLR0915 - a service is many handlers, and knobs are branches
+def create_app(  # noqa: PLR0915 - a service is many handlers, and knobs are branches
     *,
     challenge: str | None = "Bearer, ApiKey, Cookie",
     invalid: int = 401,
@@ -97,7 +97,7 @@ def create_app(  # noqa: C901, PLR0915 - a service is many handlers, and knobs a
             response.headers["X-RateLimit-Remaining"] = str(10_000 - used[counted])
         return name
 
-    Caller = Annotated[str, Depends(caller)]  # noqa: N806 - a type
+    Caller = Annotated[str, Depends(caller)]
 
     async def log_in(body: Credentials) -> str:
         if not secrets.compare_digest(PEOPLE.get(body.username, "").encode(), body.password.encode()):

@@ -20,7 +20,7 @@ class Person(BaseModel):
     password: str
 
 
-def gate(*, by_cookie: bool = True) -> FastAPI:  # noqa: C901 - a service is many handlers
+def gate(*, by_cookie: bool = True) -> FastAPI:
     """Tokens and cookies; once `app.state.full`, no login gives a cookie. Cookies open the profile, or a page."""
     app, sessions = FastAPI(), dict[str, str]()
     app.state.full = False

@@ -21,7 +21,7 @@ class Page(BaseModel):
     title: str
 
 
-def library(*, refusals: str = "", fails: int = 200, shared: bool = True) -> FastAPI:  # noqa: C901 - a service is many handlers
+def library(*, refusals: str = "", fails: int = 200, shared: bool = True) -> FastAPI:
     """Pages that everybody may read and caches may keep, where `shared`; all else is `no-store`.
 
     `refusals` is what refusals say of caches; a read of `/me` under a new URL is answered `fails`.

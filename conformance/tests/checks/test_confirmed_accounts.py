@@ -76,7 +76,7 @@ def recovery(
         return {"message": "done"}
 
 
-def society(  # noqa: C901 - a service is many handlers
+def society(
     *, mails_as_typed: bool = False, cuts_at: int | None = None, believes: bool = False, tells: bool = False
 ) -> FastAPI:
     """Names are compared folded; `mails_as_typed` sends resets to what was typed, `cuts_at` shortens passwords.

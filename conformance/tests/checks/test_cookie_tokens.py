@@ -65,9 +65,7 @@ class Person(BaseModel):
     password: str
 
 
-def pantry(  # noqa: C901 - a service is many handlers
-    read: Read = strict, *, lifetime: int = 600, renews: bool = True, repeated: str = ""
-) -> FastAPI:
+def pantry(read: Read = strict, *, lifetime: int = 600, renews: bool = True, repeated: str = "") -> FastAPI:
     """`repeated` is the header that has to repeat the `csrf` claim of a refresh token in its cookie."""
     app = FastAPI()
     cookie = APIKeyCookie(name="access_token", auto_error=False)

@@ -37,7 +37,7 @@ def is_its_own(session: str, crumb: str, token: str) -> bool:
     return hmac.compare_digest(bound(session), token) and crumb == token
 
 
-def tearoom(  # noqa: C901 - a service is many handlers
+def tearoom(
     meant: Meant,
     *,
     crumb: str = "crumb",
@@ -56,7 +56,7 @@ def tearoom(  # noqa: C901 - a service is many handlers
             raise HTTPException(401, "no")
         return sessions[sid]
 
-    Guest = Annotated[str, Depends(guest)]  # noqa: N806 - a type
+    Guest = Annotated[str, Depends(guest)]
 
     visitors = dict[str, str]()
 

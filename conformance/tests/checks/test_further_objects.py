@@ -23,7 +23,7 @@ class Loose(Titled):
     model_config = ConfigDict(extra="allow")
 
 
-def planner(  # noqa: C901 - a service is many handlers
+def planner(
     *,
     guarded: bool,
     trusting: bool = False,
@@ -39,14 +39,14 @@ def planner(  # noqa: C901 - a service is many handlers
     teams: dict[str, dict[str, str]] = {}
     plans: dict[str, dict[str, Any]] = {}
 
-    Caller = Annotated[str, Depends(front_desk(app))]  # noqa: N806 - a type
+    Caller = Annotated[str, Depends(front_desk(app))]
 
     def own_team(team: str, name: Caller) -> dict[str, str]:
         if teams.get(team, {}).get("owner") != name:
             raise HTTPException(404, "no team")
         return teams[team]
 
-    Team = Annotated[dict[str, str], Depends(own_team)]  # noqa: N806 - a type
+    Team = Annotated[dict[str, str], Depends(own_team)]
 
     def plan_of(plan: str, team: Team) -> dict[str, Any]:
         found = plans.get(plan)
@@ -54,7 +54,7 @@ def planner(  # noqa: C901 - a service is many handlers
             raise HTTPException(404, "no plan")
         return found
 
-    Plan = Annotated[dict[str, Any], Depends(plan_of)]  # noqa: N806 - a type
+    Plan = Annotated[dict[str, Any], Depends(plan_of)]
 
     @app.post("/teams", status_code=201)
     def make_team(body: Titled, name: Caller) -> dict[str, str]:
@@ -96,7 +96,7 @@ def planner(  # noqa: C901 - a service is many handlers
         def open_to(team: str, name: Caller) -> str:
             return team if guests == "any" and team in teams else own_team(team, name)["id"]
 
-        Place = Annotated[str, Depends(open_to)]  # noqa: N806 - a type
+        Place = Annotated[str, Depends(open_to)]
 
         @app.post("/teams/{team}/guests", status_code=201)  # noqa: FAST003 - the dependency takes it
         def invite(body: Titled, place: Place) -> dict[str, str]:

@@ -107,7 +107,7 @@ class Ends:
         return datetime.now(UTC).date() >= day + timedelta(days=self._days)
 
 
-def days_app(habit: str) -> FastAPI:  # noqa: C901 - a whole service
+def days_app(habit: str) -> FastAPI:
     """People make keys that end with a day."""
     app, over = FastAPI(), Ends(habit).over
     tokens: dict[str, str] = {}

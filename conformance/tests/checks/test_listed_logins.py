@@ -24,7 +24,7 @@ class Renewal(BaseModel):
     refresh_token: str
 
 
-def porch(*, names: str, telling: bool) -> FastAPI:  # noqa: C901 - a service is many handlers
+def porch(*, names: str, telling: bool) -> FastAPI:
     """Logins named by "numbers" or "uuids"; a `telling` list names them by what renews them, too."""
     app, numbers = FastAPI(), itertools.count(1000)
     owners, access, renewing = dict[str, str](), dict[str, str](), dict[str, str]()
@@ -35,7 +35,7 @@ def porch(*, names: str, telling: bool) -> FastAPI:  # noqa: C901 - a service is
             raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
         return session
 
-    Caller = Annotated[str, Depends(session_of)]  # noqa: N806 - a type
+    Caller = Annotated[str, Depends(session_of)]
 
     def opened(session: str) -> dict[str, str]:
         token, renewal = secrets.token_urlsafe(24), secrets.token_urlsafe(24)

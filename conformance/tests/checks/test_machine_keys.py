@@ -35,7 +35,7 @@ def probes(*, cut: int = 0) -> FastAPI:
                 return key
         raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
 
-    Caller = Annotated[str, Depends(front_desk(app, me="/staff/me"))]  # noqa: N806 - a type
+    Caller = Annotated[str, Depends(front_desk(app, me="/staff/me"))]
 
     @app.post("/staff/keys", status_code=201)
     def make(wish: Wish, name: Caller) -> dict[str, Any]:

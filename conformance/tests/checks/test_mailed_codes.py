@@ -32,7 +32,7 @@ class Second(BaseModel):
     code: str = Field(pattern=r"^\d{6}$")
 
 
-def posting_app(letters: Path, flaw: str = "") -> FastAPI:  # noqa: C901 - a whole service
+def posting_app(letters: Path, flaw: str = "") -> FastAPI:
     """People log in in two steps; the code lies in the folder `letters`.
 
     `flaw`: `lives` is a logout that ends nothing, `any` a second step that takes any code, `opens` a ticket that is

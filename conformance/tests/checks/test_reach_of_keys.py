@@ -31,7 +31,7 @@ class Wish(BaseModel):
     scopes: list[str] = Field([], examples=[["plans:read", "plans:write"]])
 
 
-def studio(  # noqa: C901, PLR0915 - a service is many handlers
+def studio(  # noqa: PLR0915 - a service is many handlers
     *,
     places: str = "own",
     trims: bool = True,
@@ -56,7 +56,7 @@ def studio(  # noqa: C901, PLR0915 - a service is many handlers
             raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
         return logins[bearer.credentials], None
 
-    Caller = Annotated[tuple[str, dict[str, Any] | None], Depends(caller)]  # noqa: N806 - a type
+    Caller = Annotated[tuple[str, dict[str, Any] | None], Depends(caller)]
 
     @app.post("/login")
     def login(who: Person) -> dict[str, str]:

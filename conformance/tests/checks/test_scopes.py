@@ -14,7 +14,7 @@ from auth_conformance.model import Failed, Passed
 SCOPES = {"who": "see who you are", "notes": "see notes"}
 
 
-def office(*, looked_at: bool = True, widened: bool = False, changed: list[str] | None = None) -> FastAPI:  # noqa: C901 - a service is many handlers
+def office(*, looked_at: bool = True, widened: bool = False, changed: list[str] | None = None) -> FastAPI:
     """Opaque tokens with scopes; `widened` believes the scopes that a renewal asks for.
 
     With `changed`, a new password is taken without the current one, and whose it is noted there.

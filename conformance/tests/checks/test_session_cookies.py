@@ -26,7 +26,7 @@ class Login(BaseModel):
     password: str
 
 
-def gallery(  # noqa: C901 - a service is many handlers, and knobs are branches
+def gallery(
     *,
     session: Mapping[str, Any] = SOUND,
     refresh: Mapping[str, Any] = SOUND,
@@ -66,7 +66,7 @@ def gallery(  # noqa: C901 - a service is many handlers, and knobs are branches
             raise HTTPException(401, "nobody", {"WWW-Authenticate": "Bearer"})
         return who
 
-    Caller = Annotated[str, Depends(caller)]  # noqa: N806 - a type
+    Caller = Annotated[str, Depends(caller)]
 
     def known(who: Login) -> str:
         if PEOPLE.get(who.username) != who.password:

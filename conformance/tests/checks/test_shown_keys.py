@@ -23,7 +23,7 @@ class Made(BaseModel):
     secret_key: str
 
 
-def offices(*, shows: str = "", list_answers: int = 200) -> FastAPI:  # noqa: C901 - a service is many handlers
+def offices(*, shows: str = "", list_answers: int = 200) -> FastAPI:
     """`shows` names the page that tells keys again; `list_answers` is the status of the list."""
     app = FastAPI()
     keys: list[dict[str, str]] = []
@@ -33,7 +33,7 @@ def offices(*, shows: str = "", list_answers: int = 200) -> FastAPI:  # noqa: C9
         return {"api_key": own[-1]["secret_key"]} if own and shows == "profile" else {}
 
     caller = front_desk(app, more=newest)
-    Caller = Annotated[str, Depends(caller)]  # noqa: N806 - a type
+    Caller = Annotated[str, Depends(caller)]
 
     def machine(value: Header) -> dict[str, str]:
         found = next((key for key in keys if key["secret_key"] == value), None)

@@ -20,7 +20,7 @@ class Credentials(BaseModel):
     password: str
 
 
-def ticker(door: str, *, reusable: bool = False, careless: bool = False) -> FastAPI:  # noqa: C901 - many handlers
+def ticker(door: str, *, reusable: bool = False, careless: bool = False) -> FastAPI:
     """Prices over a WebSocket; `careless` takes any token, `reusable` any ticket again."""
     app, sessions, tickets = FastAPI(), dict[str, str](), dict[str, str]()
     bearer = HTTPBearer(auto_error=False)
@@ -30,7 +30,7 @@ def ticker(door: str, *, reusable: bool = False, careless: bool = False) -> Fast
             raise HTTPException(401, "no")
         return sessions[token.credentials]
 
-    Trader = Annotated[str, Depends(trader)]  # noqa: N806 - a type
+    Trader = Annotated[str, Depends(trader)]
 
     @app.post("/login")
     def login(body: Credentials) -> dict[str, str]:

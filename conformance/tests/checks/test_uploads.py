@@ -19,7 +19,7 @@ def archive(*, guarded: bool = True) -> FastAPI:
     app = FastAPI()
     scans: dict[str, dict[str, Any]] = {}
 
-    Caller = Annotated[str, Depends(front_desk(app))]  # noqa: N806 - a type
+    Caller = Annotated[str, Depends(front_desk(app))]
 
     def scan_of(number: str, name: str, *, anybody: bool = False) -> dict[str, Any]:
         if number not in scans or (scans[number]["owner"] != name and not anybody):

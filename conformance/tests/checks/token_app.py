@@ -125,7 +125,7 @@ class Keys:
         raise Refused
 
 
-def create_app(  # noqa: C901 - a service is many handlers
+def create_app(
     tokens: Tokens | Opaque,
     keys: Keys | None = None,
     *,
