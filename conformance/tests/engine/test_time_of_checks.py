@@ -6,20 +6,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
+from one_login import JSON, scene_of
 
 from auth_conformance import catalog, runner
-from auth_conformance.credentials import Carrier, Kind
 from auth_conformance.model import Inconclusive, Passed, Result, Verdict
 from auth_conformance.probe import Probe, Scene, Unclear
 from auth_conformance.runner import run_all
 from auth_conformance.sdk import Check
-from auth_conformance.secret import Secret
-from auth_conformance.target import Account, Login, Operation, Target, Witness
 from auth_conformance.transports.message import HttpRequest, RawReply
-from auth_conformance.transports.recorder import Recorder
-from auth_conformance.transports.redaction import Redactor
 
-BEARER = Carrier(Kind.BEARER, "header", "Authorization", "Bearer")
 PATTERN = catalog.load()["TOK102"]
 
 
@@ -43,31 +38,14 @@ class Service:
         if request.path == "/login":
             token = f"opaque-token-{len(self.ends)}"
             self.ends[token] = number + self.lives
-            return RawReply(200, _json(), b'{"token": "%s", "expires_in": %g}' % (token.encode(), self.says))
+            return RawReply(200, JSON, b'{"token": "%s", "expires_in": %g}' % (token.encode(), self.says))
         token = str(request.header("Authorization") or "").removeprefix("Bearer ")
         if self.ends.get(token, 0) >= number:
-            return RawReply(200, _json(), b'{"name": "alice"}')
-        return RawReply(401, _json(), b'{"detail": "no"}')
+            return RawReply(200, JSON, b'{"name": "alice"}')
+        return RawReply(401, JSON, b'{"detail": "no"}')
 
     async def close(self) -> None:
         pass
-
-
-def _json() -> tuple[tuple[str, str], ...]:
-    return (("Content-Type", "application/json"),)
-
-
-def scene(service: Service) -> Scene:
-    login = Login(Operation("POST", "/login"), "json", "user", "password", BEARER, token="/token")
-    target = Target(
-        "url",
-        "http://x",
-        carriers=(BEARER,),
-        accounts={"a": Account("a", "alice", Secret("right"))},
-        logins=(login,),
-        witness=Witness(Operation("GET", "/me"), "/name"),
-    )
-    return Scene(target, Recorder(service, Redactor(), budget=500), "run")
 
 
 def made(procedure: Callable[[Probe], Awaitable[Verdict]], code: str, *, exclusive: bool = False) -> Check:
@@ -96,7 +74,7 @@ def test_waiting_for_a_limit_is_not_time_that_a_check_takes(monkeypatch: pytest.
 
     checks = [asks("GET"), asks("POST"), *(made(shares, f"DOC91{number}") for number in range(2))]
     # One refusal for each request: the login of two checks is one.
-    results = ran(checks, scene(Service(limited=3, retry_after="1.2")))
+    results = ran(checks, scene_of(Service(limited=3, retry_after="1.2")))
     assert [item.name for item in results] == ["passed"] * 4, results[0].verdict
 
 
@@ -108,7 +86,7 @@ def test_a_check_that_takes_too_long_is_stopped_though_it_waited(monkeypatch: py
         await asyncio.sleep(5)
         return Passed("at last")
 
-    (result,) = ran([made(dawdles, "DOC901")], scene(Service(limited=1, retry_after="1")))
+    (result,) = ran([made(dawdles, "DOC901")], scene_of(Service(limited=1, retry_after="1")))
     started = "Stopped after 0.5 s, besides 1 s of waiting for limits: 2 requests had been sent, "
     assert result.verdict.reason.startswith(started), result.verdict.reason
     # A longer time for each request would stop it no later, and it was alone already.
@@ -122,7 +100,7 @@ def test_a_check_that_was_not_alone_may_be_heard_alone(monkeypatch: pytest.Monke
         await asyncio.sleep(5)
         return Passed("at last")
 
-    results = ran([made(dawdles, "DOC901"), made(dawdles, "DOC902")], scene(Service()))
+    results = ran([made(dawdles, "DOC901"), made(dawdles, "DOC902")], scene_of(Service()))
     remedies = [getattr(item.verdict, "remedy", "").partition("  #")[0] for item in results]
     assert remedies == ['only = ["DOC901"]', 'only = ["DOC902"]']
 
@@ -140,7 +118,7 @@ async def asks_twenty_times(probe: Probe) -> Verdict:
 def test_a_login_that_dies_under_a_check_twice_is_made_anew_for_it_alone() -> None:
     """Eight checks at a time take longer than tokens of seconds live."""
     crowd = [made(asks_twenty_times, f"DOC90{number}") for number in range(4)]
-    results = ran(crowd, scene(Service(lives=30, says=30)))
+    results = ran(crowd, scene_of(Service(lives=30, says=30)))
     assert [item.name for item in results] == ["passed"] * 4, results[0].verdict
 
 
@@ -152,7 +130,7 @@ def test_a_check_that_runs_alone_begins_with_a_whole_life_before_it(says: int, l
         used.append((await probe.credential()).value.reveal())
         return Passed("begun")
 
-    ran([made(begins, f"DOC90{number}", exclusive=True) for number in range(2)], scene(Service(says=says)))
+    ran([made(begins, f"DOC90{number}", exclusive=True) for number in range(2)], scene_of(Service(says=says)))
     assert len(set(used)) == logins
 
 
@@ -160,7 +138,7 @@ def test_a_check_that_runs_alone_begins_with_a_whole_life_before_it(says: int, l
 def test_a_check_that_takes_longer_than_tokens_live_says_so(says: int, *, told: bool) -> None:
     """Where tokens are said to live for long, something else has ended them."""
     check = made(asks_twenty_times, "DOC901", exclusive=True)
-    (result,) = ran([check], scene(Service(lives=9, says=says)))
+    (result,) = ran([check], scene_of(Service(lives=9, says=says)))
     assert isinstance(result.verdict, Inconclusive)
     assert ("tokens live for 1 s here" in result.verdict.reason) is told
     assert ("access tokens live for some minutes" in result.verdict.remedy) is told
@@ -171,5 +149,5 @@ def test_what_is_unclear_while_its_login_lives_is_not_blamed_on_tokens() -> None
         await probe.credential()
         raise Unclear("of something else")
 
-    (result,) = ran([made(unclear, "DOC901", exclusive=True)], scene(Service(says=10)))
+    (result,) = ran([made(unclear, "DOC901", exclusive=True)], scene_of(Service(says=10)))
     assert result.verdict.reason == "of something else"

@@ -6,21 +6,16 @@ import asyncio
 from typing import Any
 
 import pytest
+from one_login import ALICE, JSON, scene_of
 
 from auth_conformance import catalog
-from auth_conformance.credentials import Carrier, Kind
 from auth_conformance.discovery.asking import Scout
 from auth_conformance.model import Outcome, Role
-from auth_conformance.probe import Probe, Scene
-from auth_conformance.secret import Secret
+from auth_conformance.probe import Probe
 from auth_conformance.settings import load
-from auth_conformance.target import Account, Login, Operation, Target
 from auth_conformance.transports.message import HttpRequest, RawReply
 from auth_conformance.transports.recorder import Recorder
 from auth_conformance.transports.redaction import Redactor
-
-BEARER = Carrier(Kind.BEARER, "header", "Authorization", "Bearer")
-JSON = (("Content-Type", "application/json"),)
 
 
 class Gateway:
@@ -53,13 +48,8 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def probe(gateway: Gateway, patience: float = 5.0) -> Probe:
-    login = Login(Operation("POST", "/login"), "json", "user", "password", BEARER, token="/token")
-    target = Target("url", "http://x", carriers=(BEARER,), logins=(login,))
-    scene = Scene(target, Recorder(gateway, Redactor()), "run", patience=patience)
+    scene = scene_of(gateway, patience=patience)
     return Probe(scene, catalog.load()["TOK102"].rule)
-
-
-ALICE = Account("a", "alice", Secret("right"))
 
 
 @pytest.mark.parametrize(("status", "pause"), [(502, 0.1), (504, 0.1), (503, 1.0)])

@@ -5,20 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from one_login import JSON, scene_of
 
 from auth_conformance import catalog
-from auth_conformance.credentials import Carrier, Kind
 from auth_conformance.model import Masked
-from auth_conformance.probe import Probe, Scene, Unclear
+from auth_conformance.probe import Probe, Unclear
 from auth_conformance.probe.refusal import Attempt
-from auth_conformance.secret import Secret
-from auth_conformance.target import Account, Login, Operation, Target, Witness
 from auth_conformance.transports.message import HttpRequest, RawReply
-from auth_conformance.transports.recorder import Recorder
-from auth_conformance.transports.redaction import Redactor
 
-BEARER = Carrier(Kind.BEARER, "header", "Authorization", "Bearer")
-JSON = (("Content-Type", "application/json"),)
 LIVE = "t0ken-of-alice-9c41"
 
 
@@ -45,18 +39,7 @@ class Service:
 
 @pytest.mark.parametrize(("mistaken", "masked"), [(1, False), (2, True)])
 def test_a_meaningless_credential_that_got_in_once_masks_nothing(mistaken: int, *, masked: bool) -> None:
-    login = Login(Operation("POST", "/login"), "json", "user", "password", BEARER, token="/token")
-    target = Target(
-        "url",
-        "http://x",
-        carriers=(BEARER,),
-        accounts={"a": Account("a", "alice", Secret("right"))},
-        logins=(login,),
-        witness=Witness(Operation("GET", "/me"), "/name"),
-    )
-    probe = Probe(
-        Scene(target, Recorder(Service(mistaken), Redactor()), "run"), catalog.load()["TOK102"].rule
-    )
+    probe = Probe(scene_of(Service(mistaken)), catalog.load()["TOK102"].rule)
     asked = probe.must_refuse([Attempt("nothing")])
     if masked:
         assert isinstance(asyncio.run(asked), Masked)
