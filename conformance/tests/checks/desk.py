@@ -19,6 +19,22 @@ class Person(BaseModel):
     password: str
 
 
+class Sessions(dict[str, str]):
+    """Whose each value is that a login gave; `people` are those who may log in, with their passwords."""
+
+    def __init__(self, people: Mapping[str, str] = PEOPLE) -> None:
+        super().__init__()
+        self.people = people
+
+    def opened(self, who: Person) -> str:
+        """A new value for who gives the right password; else 401."""
+        if self.people.get(who.username) != who.password:
+            raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
+        value = secrets.token_urlsafe(24)
+        self[value] = who.username
+        return value
+
+
 def front_desk(
     app: FastAPI,
     *,
@@ -31,7 +47,7 @@ def front_desk(
 
     Returns the dependency that gives the name.
     """
-    logins: dict[str, str] = {}
+    logins = Sessions(people)
 
     def caller(bearer: Bearer) -> str:
         if bearer.credentials not in logins:
@@ -40,11 +56,7 @@ def front_desk(
 
     @app.post("/login")
     def login(who: entry) -> dict[str, str]:
-        if people.get(who.username) != who.password:
-            raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
-        token = secrets.token_urlsafe(24)
-        logins[token] = who.username
-        return {"access_token": token}
+        return {"access_token": logins.opened(who)}
 
     @app.get(me)
     def page(name: Annotated[str, Depends(caller)]) -> dict[str, object]:

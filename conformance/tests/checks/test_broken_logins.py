@@ -1,28 +1,21 @@
 """MIX102 to MIX105 where one of two logins breaks in mid-run: nothing was seen of it, and nothing is skipped."""
 
-import secrets
 from dataclasses import replace
 from typing import Annotated
 
 import pytest
+from checks.desk import Person, Sessions
 from checks.judging import judged_as_found, said
 from fastapi import Depends, FastAPI, HTTPException, Response
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel
-from services.people import PEOPLE
 
 from auth_conformance import catalog
 from auth_conformance.sdk import Probe, Verdict
 
 
-class Person(BaseModel):
-    username: str
-    password: str
-
-
 def gate(*, by_cookie: bool = True) -> FastAPI:
     """Tokens and cookies; once `app.state.full`, no login gives a cookie. Cookies open the profile, or a page."""
-    app, sessions = FastAPI(), dict[str, str]()
+    app, sessions = FastAPI(), Sessions()
     app.state.full = False
     bearer, cookie = HTTPBearer(auto_error=False), APIKeyCookie(name="sid", auto_error=False)
 
@@ -36,21 +29,14 @@ def gate(*, by_cookie: bool = True) -> FastAPI:
             raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
         return str(names.pop())
 
-    def opened(who: Person) -> str:
-        if PEOPLE.get(who.username) != who.password:
-            raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
-        value = secrets.token_urlsafe(24)
-        sessions[value] = who.username
-        return value
-
     @app.post("/login")
     def login(who: Person) -> dict[str, str]:
-        value = opened(who)
+        value = sessions.opened(who)
         return {"access_token": value, "token_type": "bearer"}
 
     @app.post("/session")
     def start(who: Person, response: Response) -> dict[str, str]:
-        value = opened(who)
+        value = sessions.opened(who)
         if app.state.full:
             raise HTTPException(500, "the store of sessions is full")
         response.set_cookie("sid", value, httponly=True, secure=True, samesite="strict")

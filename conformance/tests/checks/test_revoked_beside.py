@@ -1,19 +1,12 @@
 """MIX103 where nobody can register: what was revoked is a session of B."""
 
-import secrets
 from typing import Annotated
 
 import pytest
+from checks.desk import Person, Sessions
 from checks.judging import judged_as_found, said
 from fastapi import Depends, FastAPI, HTTPException, Response
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel
-from services.people import PEOPLE
-
-
-class Person(BaseModel):
-    username: str
-    password: str
 
 
 def hall(*, forgives: bool, ends: bool = True) -> FastAPI:
@@ -21,7 +14,7 @@ def hall(*, forgives: bool, ends: bool = True) -> FastAPI:
 
     Where its logout `ends` nothing, a token goes on working, and decides alone.
     """
-    app, sessions, ended = FastAPI(), dict[str, str](), set[str]()
+    app, sessions, ended = FastAPI(), Sessions(), set[str]()
     bearer, cookie = HTTPBearer(auto_error=False), APIKeyCookie(name="sid", auto_error=False)
 
     def caller(
@@ -37,20 +30,13 @@ def hall(*, forgives: bool, ends: bool = True) -> FastAPI:
             raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
         return name
 
-    def opened(who: Person) -> str:
-        if PEOPLE.get(who.username) != who.password:
-            raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
-        value = secrets.token_urlsafe(24)
-        sessions[value] = who.username
-        return value
-
     @app.post("/login")
     def login(who: Person) -> dict[str, str]:
-        return {"access_token": opened(who), "token_type": "bearer"}
+        return {"access_token": sessions.opened(who), "token_type": "bearer"}
 
     @app.post("/session")
     def start(who: Person, response: Response) -> dict[str, str]:
-        response.set_cookie("sid", opened(who), httponly=True, secure=True, samesite="strict")
+        response.set_cookie("sid", sessions.opened(who), httponly=True, secure=True, samesite="strict")
         return {"hello": who.username}
 
     @app.post("/logout", status_code=204)
