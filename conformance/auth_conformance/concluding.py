@@ -41,7 +41,6 @@ NOT_JUDGED = "not judged: "
 _LONGEST_PATIENCE = 600
 # Limits on logins are for minutes; a check has five.
 _SILENT_PATIENCE = 240
-_BEHIND = "# point the run at the application itself, behind no cache"
 _START = "# start the service again: nobody listens at its address"
 # Families whose attacks are answered by what looks at the credential, whichever operation they are tried at.
 _OF_GUARDS = frozenset(("TOK", "KEY", "SES", "MIX"))
@@ -67,15 +66,11 @@ def concluded(
         verdict = replace(verdict, remedy=INSTALL_SERVER)
     if isinstance(verdict, Inconclusive) and not verdict.remedy:
         limit = _patience_for(verdict, seen, scene) if _met_a_limit(verdict, seen) else ""
-        filtered = (
-            TRUST
-            if WHY in verdict.reason
-            else _BEHIND
-            if silent.WHY in verdict.reason or crossed.WHY[1:] in verdict.reason
-            else ""
-        )
+        filtered = TRUST if WHY in verdict.reason else ""
+        cached = crossed.BEHIND if silent.WHY in verdict.reason else ""
         started = _START if NO_CONNECTION in verdict.reason else ""
-        verdict = replace(verdict, remedy=filtered or limit or started or _timeout_for(verdict, seen))
+        remedy = filtered or cached or limit or started or _timeout_for(verdict, seen)
+        verdict = replace(verdict, remedy=remedy)
     if isinstance(verdict, Passed):
         verdict = replace(verdict, reason=_with_what_was_not_judged(verdict))
     verdict = _placed(_without_late_secrets(verdict, scene), scene.target, rule)
@@ -138,7 +133,7 @@ def _without_caches(verdict: Failed) -> Verdict:
         return replace(verdict, violations=kept)
     return Inconclusive(
         "A cache answered in the application's place (Age).",
-        "# point the run at the application itself, behind no cache",
+        crossed.BEHIND,
         verdict.evidence,
         verdict.notes,
     )

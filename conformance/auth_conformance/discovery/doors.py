@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.discovery.knowledge import Knowledge, with_scheme
-from auth_conformance.discovery.names import dangerous, likeness, names, plain, rank, words
+from auth_conformance.discovery.names import dangerous, likeness, names, rank, verb_of, words
 from auth_conformance.model import Provenance
 from auth_conformance.secret import Secret
 from auth_conformance.target import Operation
@@ -110,10 +110,7 @@ def _reads_by_post(operation: Operation) -> bool:
 
 def named_reading(operation: Operation) -> bool:
     """Whether an operation on no thing of its path is named as one that reads, whatever its method is."""
-    # Procedures may be named after what they belong to: `auth.whoami`, `users:list`.
-    last = operation.path.rstrip("/").rsplit("/", 1)[-1].replace(":", ".").rsplit(".", 1)[-1]
-    first = plain(last).partition("_")[0]
-    return "{" not in operation.path and first in names("reading") and not dangerous(operation)
+    return "{" not in operation.path and verb_of(operation) in names("reading") and not dangerous(operation)
 
 
 def _caller_like(operation: Operation) -> int:

@@ -78,6 +78,13 @@ def likeness(operation: Operation, table: str) -> int:
     return score
 
 
+def verb_of(operation: Operation) -> str:
+    """The first word of the last segment, in lower case: `get` of `/rpc/document.getAll`, `list` of `/users:list`."""
+    # Procedures may be named after what they belong to.
+    last = operation.path.rstrip("/").rsplit("/", 1)[-1].replace(":", ".").rsplit(".", 1)[-1]
+    return plain(last).partition("_")[0]
+
+
 def avoided(operation: Operation, table: str) -> bool:
     """Whether the path of an operation says that it is something else than `table`."""
     return mentions(operation.path, names(table, "avoid"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.discovery.doors import named_reading
-from auth_conformance.discovery.names import avoided, dangerous, names, plain, rank
+from auth_conformance.discovery.names import avoided, dangerous, names, plain, rank, verb_of
 from auth_conformance.discovery.parents import identifiers
 from auth_conformance.discovery.sampling import body_type, creation, free_text
 from auth_conformance.discovery.schemas import Field, fields, type_of
@@ -103,8 +103,7 @@ def _families(known: Knowledge) -> list[_Family]:
 
 def _ends(operation: Operation) -> bool:
     """Whether a procedure is named as one that deletes."""
-    last = operation.path.rstrip("/").rsplit("/", 1)[-1].replace(":", ".").rsplit(".", 1)[-1]
-    return rank(plain(last).partition("_")[0], names("objects", "deleting")) is not None
+    return rank(verb_of(operation), names("objects", "deleting")) is not None
 
 
 def _akin(first: str, second: str) -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from auth_conformance.model import Exchange, Violation
     from auth_conformance.target import Objects
 
+BEHIND = "# point the run at the application itself, behind no cache"
 WHY = "a cache in front gives what one person was answered to whoever asks for the same path next"
 # Which check reports it.
 CODE = "WEB108"
@@ -93,7 +94,7 @@ async def uncrossed(probe: Core, verdict: Verdict) -> Verdict:
     elif not _open_to_doubt(verdict, probe) or not await crossed(probe):
         return verdict
     reason = f"{WHY[0].upper()}{WHY[1:]}: what others see says nothing of the service. {CODE} says more."
-    return Inconclusive(reason, "", tuple(probe.evidence))
+    return Inconclusive(reason, BEHIND, tuple(probe.evidence))
 
 
 def _open_to_doubt(verdict: Verdict, probe: Core) -> bool:
