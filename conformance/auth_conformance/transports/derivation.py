@@ -42,7 +42,11 @@ _UNSIGNED = re.compile(rb'"alg"\s*:\s*"none"', re.IGNORECASE)
 # How letters may be written otherwise: methods of texts.
 _CASES = ("lower", "upper", "swapcase")
 # A meaningless credential of the live one's shape: what replaces a character is of its kind.
-_KINDS = (string.ascii_lowercase, string.ascii_uppercase, string.digits)
+_KINDS = {
+    ord(one): kind[0]
+    for kind in (string.ascii_lowercase, string.ascii_uppercase, string.digits)
+    for one in kind
+}
 # A token of ours that says nothing about anybody: its payload is no longer.
 _EMPTY = 16
 # Behind the end of every token.
@@ -104,13 +108,18 @@ def _of_nobody(text: str) -> bool:
 
 def _is_like(text: str, base: str) -> bool:
     """Whether each letter and digit of `base` was replaced by another of its kind, and nothing else was."""
-    if len(text) != len(base) or sum(map(str.isalnum, base)) < _COMMON:
+    # A run has thousands of live credentials: what the shapes say is said first.
+    if len(text) != len(base) or _shape(text) != _shape(base) or sum(map(str.isalnum, base)) < _COMMON:
         return False
-    for one, other in zip(text, base, strict=True):
-        kind = next((kind for kind in _KINDS if other in kind), other)
-        if one not in kind or (one == other) is not (kind == other):
-            return False
-    return True
+    return not any(
+        one == other and other.isascii() and other.isalnum() for one, other in zip(text, base, strict=True)
+    )
+
+
+@lru_cache(maxsize=4096)
+def _shape(text: str) -> str:
+    """The text with each letter and digit of ASCII exchanged for the first of its kind."""
+    return text.translate(_KINDS)
 
 
 def derive_signed(
