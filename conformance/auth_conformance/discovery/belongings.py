@@ -147,7 +147,7 @@ def _below(known: Knowledge) -> Iterator[Collection]:
         if elsewhere:
             continue
         if "{" in create.path:
-            read = _one_of(known, create, "GET")
+            read = _one_of(known, create, "GET") or _elsewhere(known, last)
             found = read and _collection(known, create, read)
             if found:
                 yield replace(found, score=found.score - 4 * create.path.count("{"))
@@ -156,6 +156,18 @@ def _below(known: Knowledge) -> Iterator[Collection]:
             found = read and _collection(known, create, read)
             if read and found:
                 yield replace(found, score=found.score - 4, more=tuple(parameters(read.path)[:-1]))
+
+
+def _elsewhere(known: Knowledge, last: str) -> Operation | None:
+    """`GET /patients/{id}` reads what `POST /clinics/{id}/patients` made: an id alone tells one from all others."""
+    return next(
+        (
+            item
+            for item in known.by_method("GET")
+            if item.path.count("{") == 1 and item.path.rstrip("/").rpartition("/{")[0].endswith(f"/{last}")
+        ),
+        None,
+    )
 
 
 def _named_by_two(known: Knowledge, last: str) -> Operation | None:

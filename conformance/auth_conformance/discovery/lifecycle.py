@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from auth_conformance.discovery.access import Doorman
     from auth_conformance.discovery.asking import Scout
     from auth_conformance.discovery.knowledge import Knowledge
+    from auth_conformance.oracles.cookies import SetCookie
     from auth_conformance.transports.message import RawReply
 
 _MOST = 6
@@ -52,7 +53,7 @@ async def find_refresh(scout: Scout, known: Knowledge, doorman: Doorman) -> None
         reply = await doorman.send(login, account) if login is not None else None
         if login is not None and reply is not None:
             login = _with_handed_back(known, login, reply)
-        token = _refresh_token(login, reply) if login is not None and reply is not None else None
+        token = _refresh_token(known, login, reply) if login is not None and reply is not None else None
         if login is None or token is None or (kind is Kind.COOKIE and not (token[1] and login.cookie)):
             continue
         await _try_refreshes(scout, known, login, token)
@@ -114,12 +115,28 @@ def _takes_back(operation: Operation, name: str) -> bool:
     return needed == [name] and "{" not in operation.path and not operation.protected
 
 
-def _refresh_token(login: Login, reply: RawReply) -> tuple[Secret, str] | None:
+def _refresh_token(known: Knowledge, login: Login, reply: RawReply) -> tuple[Secret, str] | None:
     secret = login.read_refresh(reply)
     if secret is not None:
         return secret, ""
-    cookie = refresh_cookie(reply)
+    cookie = refresh_cookie(reply) or _cookie_beside(known, login, reply)
     return (Secret(cookie.value), cookie.name) if cookie is not None else None
+
+
+def _cookie_beside(known: Knowledge, login: Login, reply: RawReply) -> SetCookie | None:
+    """The cookie that a login sets besides what authenticates, where an operation is declared to take it back.
+
+    Its name may say nothing: what it is good for is seen when it is exchanged.
+    """
+    declared = {
+        item.name
+        for operation in known.by_method("POST", "PUT", "GET")
+        for item in operation.parameters
+        if item.place == "cookie" and likeness(operation, "refresh")
+    }
+    return next(
+        (item for item in live_cookies(reply) if item.name in declared and item.name != login.cookie), None
+    )
 
 
 def _refreshes(known: Knowledge, login: Login, cookie: str, *, claimed: bool) -> Iterator[Refresh]:

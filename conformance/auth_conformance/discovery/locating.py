@@ -72,22 +72,48 @@ async def find_documents(scout: Scout, given: str | None, address: str, app: obj
         made = [found for part in described_apps(app) if (found := await _from_app(scout, part)) is not None]
         if made:
             return Sought(made)
-    locked: list[str] = []
-    notes: list[str] = []
-    late: list[str] = []
-    for path in names("document", "paths"):
-        reply = await _asked(scout, path, f"look for the document at {path}")
-        if reply.status in _REFUSALS:
-            locked.append(path)
-        if reply.late:
-            late.append(path)
-        if (raw := read(reply, notes, path)) is not None:
-            return Sought([Found(raw, path, path)], notes)
+    sought = Sought([])
+    await _at_usual_places(scout, sought)
+    if sought.found:
+        return Sought(sought.found, sought.notes)
     async for path in _linked(scout, address):
         reply = (await scout.ask(_whole(path), f"look for the document at {path}")).reply
-        if (raw := read(reply, notes, path)) is not None:
-            return Sought([Found(raw, path, path)], notes)
-    return Sought([], notes, locked, late)
+        if (raw := read(reply, sought.notes, path)) is not None:
+            return Sought([Found(raw, path, path)], sought.notes)
+    return sought
+
+
+async def _at_usual_places(scout: Scout, sought: Sought) -> None:
+    """Add the first document that describes more than what strangers may read, and the shells that come before it."""
+    paths = list(names("document", "paths"))
+    while paths:
+        path = paths.pop(0)
+        reply = await _asked(scout, path, f"look for the document at {path}")
+        if reply.status in _REFUSALS:
+            sought.locked.append(path)
+        if reply.late:
+            sought.late.append(path)
+        raw = read(reply, sought.notes, path)
+        if raw is None or any(raw == item.raw for item in sought.found):
+            continue
+        if not sought.found and _thin(raw):
+            paths += names("document", "mounted")
+        sought.found.append(Found(raw, path, path))
+        if not _thin(raw) or len(sought.found) > 1:
+            return
+
+
+def _thin(raw: dict[str, Any]) -> bool:
+    """Whether a document describes nothing that takes a body or a credential: a shell around what is mounted in it.
+
+    FastAPI leaves mounted applications out of the document of the one that they are mounted in.
+    """
+    paths = raw.get("paths")
+    items = [item for item in paths.values() if isinstance(item, dict)] if isinstance(paths, dict) else []
+    operations = [operation for item in items for operation in item.values() if isinstance(operation, dict)]
+    return not raw.get("security") and not any(
+        operation.get("requestBody") or operation.get("security") for operation in operations
+    )
 
 
 async def _asked(scout: Scout, path: str, label: str) -> RawReply:

@@ -106,6 +106,9 @@ def _members_of(schema: Mapping[str, Any]) -> frozenset[str]:
         return _members_of(plainly["items"])
     members = plainly.get("properties") or {}
     lists = [item for item in map(_listed, members.values()) if item is not None]
+    if len(members) == 1 and not lists:
+        wrapped = merged(inner) if isinstance(inner := next(iter(members.values())), Mapping) else {}
+        return _members_of(wrapped) if wrapped.get("properties") else frozenset(map(str, members))
     return _members_of(lists[0]) if len(lists) == 1 else frozenset(map(str, members))
 
 
@@ -174,6 +177,8 @@ def _switches(operation: Operation, people: Collection[str]) -> list[tuple[str, 
                 deletes == (purpose == "end_sessions") or not deletes
             ):
                 found.append((purpose, Switch(operation, _required(operation))))
+        if operation.method == "DELETE" and mentions(rest, names("accounts", "disable")):
+            found.append(("enable", Switch(operation)))  # a suspension that is deleted is over
         if rest and not found:
             found += _by_members(operation)
         return found

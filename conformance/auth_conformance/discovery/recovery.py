@@ -43,7 +43,12 @@ PASSWORDS = (
     "passphrase",
     *("passwort", "kennwort", "motdepasse", "depasse", "contrasena", "contraseña", "senha", "wachtwoord"),
 )
-_OLD = ("old", "current", "existing", "previous", "present", "former")
+_OLD = (
+    *("old", "current", "existing", "previous", "present", "former"),
+    *("alt", "altes", "aktuelles", "bisheriges", "ancien", "actuel", "actual", "antigua", "anterior"),
+    *("atual", "antiga", "attuale", "vecchia", "huidig", "oud"),
+)
+_NEW = ("new", "replacement", "next", "future", "neu", "neues", "nouveau", "nueva", "nova", "nuova", "nieuw")
 _CHANGING = ("POST", "PUT", "PATCH")
 _ASKING = ("POST", "PUT", "GET")
 
@@ -181,12 +186,12 @@ def _current(members: list[Field]) -> Field | None:
     if found:
         return found[0]
     plain = [item for item in members if rank(item.name, names("fields", "password")) is not None]
-    return plain[0] if len(plain) == 1 and any(_worded(item, ("new",)) for item in members) else None
+    return plain[0] if len(plain) == 1 and any(_worded(item, _NEW) for item in members) else None
 
 
 def _new_passwords(members: list[Field]) -> list[Field]:
     current = _named(members, "current")
-    worded = [item for item in members if _worded(item, ("new",)) and item not in current]
+    worded = [item for item in members if _worded(item, _NEW) and item not in current]
     named = worded + [item for item in _named(members, "new") if item not in (*current, *worded)]
     return named + [
         item for item in members if item not in (*named, *current) and item.schema.get("format") == "password"
@@ -208,7 +213,7 @@ def _changes(known: Knowledge) -> list[PasswordChange]:
         plain_members = [item for item in members if rank(item.name, repeated) is None]
         new = next((item for item in _new_passwords(plain_members) if item is not current), None)
         if current is None or new is None:
-            current, new = _pair(plain_members) or (current, new)
+            current, new = _pair(plain_members) or _two(operation, plain_members) or (current, new)
         tokens = [item for item in _named(members, "token") if item.required]
         if new is None or tokens or any(item.pointer.startswith("path:") for item in members):
             continue
@@ -232,6 +237,20 @@ def _pair(members: list[Field]) -> tuple[Field, Field] | None:
         if twin is not None and mentions(item.name, names("fields", "password")):
             return item, twin
     return None
+
+
+def _two(operation: Operation, members: list[Field]) -> tuple[Field, Field] | None:
+    """The only two members where the path speaks of a password and one of them of before or of after."""
+    texts = [item for item in members if item.schema.get("type", "string") == "string"]
+    if len(members) != 2 or len(texts) != 2 or not mentions(operation.path, PASSWORDS):
+        return None
+    old = [item for item in members if mentions(item.name, _OLD)]
+    new = [item for item in members if mentions(item.name, _NEW)]
+    if len(old) == 1 and new in ([], [item for item in members if item not in old]):
+        return old[0], next(item for item in members if item is not old[0])
+    return (
+        (next(item for item in members if item is not new[0]), new[0]) if len(new) == 1 and not old else None
+    )
 
 
 def deletion(operation: Operation) -> Deletion:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.discovery.names import mentions, names, rank
+from auth_conformance.discovery.patterns import compiled
 from auth_conformance.discovery.schemas import Field, fields, merged, type_of
 from auth_conformance.discovery.values import bounds, most_of, sample
 from auth_conformance.oracles.pointer import put, put_alike
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 FORM = "application/x-www-form-urlencoded"
 _UUID_LENGTH = 36
 _FREE = 12
+# Of the make of every mark that is written into objects: small letters and digits.
+_MARK = "cn0123456789"
 
 __all__ = [
     "FORM",
@@ -128,6 +131,12 @@ def unguessable(parameter: Parameter | None, rng: random.Random) -> str:
     return str(uuid.UUID(int=rng.getrandbits(128), version=4))
 
 
+def _takes_words(pattern: object) -> bool:
+    """Whether a pattern lets the marks of this suite through: most only forbid control characters."""
+    expression = compiled(pattern)
+    return pattern is None or (expression is not None and expression.search(_MARK) is not None)
+
+
 def free_text(schema: Any) -> Field | None:
     """The member of a body that takes free text; of a form that uploads, a file where it takes nothing else."""
     files = file_members(schema) if isinstance(schema, Mapping) else frozenset[str]()
@@ -136,7 +145,8 @@ def free_text(schema: Any) -> Field | None:
         for item in fields(schema)
         if item.schema.get("type") == "string"
         and item.pointer not in files
-        and not any(key in item.schema for key in ("enum", "const", "format", "pattern"))
+        and not any(key in item.schema for key in ("enum", "const", "format"))
+        and _takes_words(item.schema.get("pattern"))
         and int(item.schema.get("maxLength", 999)) >= _FREE
         and not mentions(
             item.name, ("url", "uri", "image", "color", "password", "token", "id", "email", "phone", "date")

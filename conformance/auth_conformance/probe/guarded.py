@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Role
-from auth_conformance.oracles.privilege import role_word
+from auth_conformance.oracles.privilege import reserved_for, role_word
 from auth_conformance.probe.core import Answer, Core, Missing
 from auth_conformance.target import Operation, Target
 
@@ -27,7 +27,8 @@ def privileged_reads(target: Target) -> Iterator[Operation]:
     """Operations that read, take no parameter in the path, and are for administrators: by policy, or by name."""
     for operation in plain_reads(target):
         declared = operation.name in target.policy.privileged_operations
-        if declared or role_word([operation.path, *operation.tags, *operation.scopes]) is not None:
+        named = role_word([operation.path, *operation.tags, *operation.scopes])
+        if declared or named is not None or reserved_for(operation.summary) is not None:
             yield operation
 
 

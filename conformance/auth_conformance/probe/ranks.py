@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Need, Provenance
-from auth_conformance.oracles.privilege import GUESSES, role_word
+from auth_conformance.oracles.privilege import GUESSES, reserved_for, role_word
 from auth_conformance.oracles.scopes import scopes_of
 from auth_conformance.probe.core import Missing
 from auth_conformance.probe.guarded import Guarded, plain_reads
@@ -94,6 +94,7 @@ class Ranks(Sessions, Guarded):
         word = role_word(
             [operation.path, *operation.tags, *operation.scopes, operation.operation_id, *schemes]
         )
+        word = word or reserved_for(operation.summary)
         if word is not None:
             return f"the document says {word}"
         missing = set(operation.scopes) - granted

@@ -3,9 +3,9 @@
 import secrets
 from typing import Annotated, Any
 
-from discovery_people import Store
-from fastapi import Depends, FastAPI, Header, HTTPException
-from pydantic import BaseModel
+from discovery_people import Store, bearer_of, let_in
+from fastapi import Cookie, Depends, FastAPI, Header, HTTPException, Response
+from pydantic import BaseModel, Field
 
 from auth_conformance.discovery.names import plain, words
 from auth_conformance.model import Need
@@ -76,6 +76,137 @@ def workshop(*, door: str = "/anmeldung", leave: str = "/abmeldung") -> FastAPI:
         return {"auftragsNummer": nr, "bezeichnung": orders[nr][1]}
 
     return app
+
+
+class Credenciales(BaseModel):
+    usuario: str
+    contrasena: str
+
+
+class Contrasenas(BaseModel):
+    contrasena_actual: str
+    contrasena_nueva: str
+
+
+class Persona(BaseModel):
+    usuario: str
+    centro: str
+    alta: str
+
+
+class Una(BaseModel):
+    datos: Persona
+
+
+class Varias(BaseModel):
+    datos: list[Persona]
+
+
+class Ficha(BaseModel):
+    nombre: str = Field(max_length=120, pattern=r"^[^\x00-\x1f]*$")
+
+
+def clinic() -> FastAPI:
+    """A service in Spanish: a renewal cookie that its declaration tells, records read beside what they stand in."""
+    app, store = FastAPI(), Store()
+    renewals, records = dict[str, str](), dict[str, tuple[str, str]]()
+    Caller = Annotated[str, bearer_of(store)]
+
+    def issue(answer: Response, name: str, token: str) -> dict[str, Any]:
+        renewal = secrets.token_urlsafe(32)
+        renewals[renewal] = name
+        answer.set_cookie("galleta", renewal, path="/sesion", secure=True, httponly=True)
+        return {"datos": {"acceso": {"ficha": token}}}
+
+    @app.post("/sesion")
+    def enter(body: Credenciales, answer: Response) -> dict[str, Any]:
+        return issue(answer, body.usuario, store.log_in(body.usuario, body.contrasena))
+
+    @app.post("/sesion/renovar")
+    def renew(answer: Response, galleta: Annotated[str, Cookie()] = "") -> dict[str, Any]:
+        name = renewals.pop(galleta, None)
+        if name is None:
+            raise HTTPException(401, "gastada")
+        token = secrets.token_urlsafe(24)
+        store.sessions[token] = name
+        return issue(answer, name, token)
+
+    @app.get("/usuarios/yo")
+    def me(name: Caller) -> Una:
+        return Una(datos=Persona(usuario=name, centro="norte", alta="ayer"))
+
+    @app.put("/usuarios/yo/contrasena")
+    def change(body: Contrasenas, name: Caller) -> None:
+        raise HTTPException(403, "hoy no")
+
+    @app.get("/personal")
+    def staff(name: Caller) -> Varias:
+        raise HTTPException(403, "no")
+
+    @app.delete("/personal/{quien}")
+    def dismiss(quien: str, name: Caller) -> None:
+        raise HTTPException(403, "no")
+
+    @app.post("/centros", status_code=201)
+    def found(body: Ficha, name: Caller) -> dict[str, str]:
+        return {"id": f"centro-{name}-{body.nombre}"}
+
+    @app.post("/centros/{centro}/fichas", status_code=201)
+    def record(centro: str, body: Ficha, name: Caller) -> dict[str, str]:
+        number = secrets.token_hex(8)
+        records[number] = (name, body.nombre)
+        return {"id": number}
+
+    @app.get("/fichas/{numero}")
+    def read(numero: str, name: Caller) -> dict[str, str]:
+        if records.get(numero, ("",))[0] != name:
+            raise HTTPException(404, "no")
+        return {"nombre": records[numero][1]}
+
+    return app
+
+
+def test_a_service_in_spanish_is_understood(learn: Any) -> None:
+    """Mounted in another application, whose document leaves it out."""
+    portal = FastAPI()
+    portal.mount("/api/v3", clinic())
+    portal.get("/salud")(lambda: {"estado": "bien"})
+    target = learn(portal, kind="url").target
+    assert [item.operation.name for item in target.logins] == ["POST /api/v3/sesion"]
+    assert "GET /salud" in {item.name for item in target.operations}
+    assert (target.refresh.place, target.refresh.field) == ("cookie", "galleta")
+    change = target.password_change
+    assert (change.current, change.new) == ("contrasena_actual", "contrasena_nueva")
+    assert target.users.delete.operation.name == "DELETE /api/v3/personal/{quien}"
+    assert (target.objects.create.name, target.objects.read.name) == (
+        "POST /api/v3/centros/{centro}/fichas",
+        "GET /api/v3/fichas/{numero}",
+    )
+
+
+def test_a_password_is_changed_by_words_of_before_and_after(learn: Any) -> None:
+    app, store = FastAPI(), Store()
+    caller = bearer_of(store)
+    let_in(app, store, caller)
+
+    class Change(BaseModel):
+        present: str
+        replacement: str
+
+    @app.put("/me/passphrase")
+    def change(body: Change, name: Annotated[str, caller]) -> None:
+        raise HTTPException(403, "not today")
+
+    for method in ("PUT", "DELETE"):
+
+        @app.api_route("/users/{name}/suspension", methods=[method], operation_id=f"{method}_suspension")
+        def suspend(name: str, who: Annotated[str, caller]) -> None:
+            raise HTTPException(403, "not you")
+
+    target = learn(app).target
+    assert (target.password_change.current, target.password_change.new) == ("present", "replacement")
+    assert target.users.disable.operation.name == "PUT /users/{name}/suspension"
+    assert target.users.enable.operation.name == "DELETE /users/{name}/suspension"
 
 
 def test_a_service_in_german_is_understood(learn: Any) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auth_conformance.oracles.identifiers import is_uuid, spellings
-from auth_conformance.oracles.privilege import role_word
+from auth_conformance.oracles.privilege import reserved_for, role_word
 from auth_conformance.oracles.scopes import scopes_of
 
 
@@ -48,6 +48,23 @@ def test_spellings_of_a_number_are_read_as_the_same_one(number: int) -> None:
 )
 def test_a_role_is_a_whole_word(text: str, word: str | None) -> None:
     assert role_word(["/me", text]) == word
+
+
+@pytest.mark.parametrize(
+    ("summary", "word"),
+    [
+        ("List all accounts (admin)", "admin"),
+        ("Todas las cuentas (solo administración)", "administración"),
+        ("Admin only: close the shop", "admin"),
+        ("Requires an administrator", "administrator"),
+        ("Nur für Administratoren", "administratoren"),
+        ("Write to an administrator", None),
+        ("Ask the admins (anonymously)", None),
+        ("Read only", None),
+    ],
+)
+def test_a_role_that_is_only_mentioned_reserves_nothing(summary: str, word: str | None) -> None:
+    assert reserved_for(summary) == word
 
 
 @pytest.mark.parametrize(
