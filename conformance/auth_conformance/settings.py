@@ -27,6 +27,7 @@ from auth_conformance.model import Severity
 from auth_conformance.notation import (
     Codes,
     ConfigurationError,
+    Members,
     OperationName,
     PasswordlessUrl,
     SecretByName,
@@ -167,6 +168,9 @@ class Settings(BaseSettings):
     b, the first one named like an administrator the admin."""
     login: list[LoginSettings] = Field(default_factory=list)
     """How people log in, where discovery does not find out."""
+    bodies: dict[OperationName, Members] = Field(default_factory=dict)
+    """What requests hold where one address does everything, by operations of your own: what stands behind `#` is
+    never sent. The rest of the configuration names them so."""
     witness: WitnessSettings | None = None
     """A protected operation that names its caller."""
     second: WitnessSettings | None = None

@@ -113,7 +113,7 @@ class WitnessSettings(Table):
     """A protected operation that names its caller: what the service thinks whom it serves beats any status."""
 
     operation: OperationName
-    """Method and path: a GET without path parameters."""
+    """Method and path: a GET without path parameters, or one of `[bodies]`."""
     identity: Place = ""
     """Where its reply names the caller; left out, that is looked for."""
 

@@ -17,6 +17,7 @@ from auth_conformance.oracles.envelope import learned
 from auth_conformance.oracles.moments import moment
 from auth_conformance.oracles.places import found_at
 from auth_conformance.oracles.pointer import strings
+from auth_conformance.oracles.refusing import IN_BODIES, refuses
 from auth_conformance.target import Operation, Witness
 
 if TYPE_CHECKING:
@@ -111,6 +112,9 @@ def _prove_login(known: Knowledge, credential: Credential, witness: Operation) -
 def _say_policy(known: Knowledge, operation: Operation) -> None:
     """A refusal that is no 4xx is the owner's to declare: say how it looks."""
     refusal = known.strangers[operation.name]
+    if refuses(refusal.json):
+        known.say("refusals", "in the body of a 200", Provenance.OBSERVED, IN_BODIES)
+        return
     policy = (
         "envelope" if refusal.ok or refusal.soft else "redirect" if refusal.status in range(300, 400) else ""
     )

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.discovery.knowledge import Knowledge, with_scheme
 from auth_conformance.discovery.names import dangerous, likeness, names, rank, verb_of, words
+from auth_conformance.discovery.schemas import fields
 from auth_conformance.model import Provenance
 from auth_conformance.secret import Secret
 from auth_conformance.target import Operation
@@ -84,8 +85,10 @@ def doors(known: Knowledge, login: str = "") -> list[Operation]:
         for operation in known.by_method("GET")
         if "{" not in operation.path and not dangerous(operation) and operation.path != known.document_path
     ]
+    posts = known.by_method("POST")
+    found += [item for item in posts if item.safe and not _demands(item) and not dangerous(item)]
     if sum(operation.protected for operation in found) < _FEW:
-        found += [operation for operation in known.by_method("POST") if _reads_by_post(operation)]
+        found += [operation for operation in posts if _reads_by_post(operation)]
     # Hidden or undeclared operations may be protected too, so nothing is dropped, only ordered.
     found.sort(key=lambda operation: (not operation.protected, -_caller_like(operation), len(operation.path)))
     if known.has_document or found:
@@ -104,13 +107,18 @@ _NAMED = 3
 _FEW = 3
 
 
+def _demands(operation: Operation) -> bool:
+    return any(item.required for schema in operation.bodies.values() for item in fields(schema))
+
+
 def _reads_by_post(operation: Operation) -> bool:
     return operation.protected and not operation.bodies and named_reading(operation)
 
 
 def named_reading(operation: Operation) -> bool:
     """Whether an operation on no thing of its path is named as one that reads, whatever its method is."""
-    return "{" not in operation.path and verb_of(operation) in names("reading") and not dangerous(operation)
+    reads = operation.safe or verb_of(operation) in names("reading")
+    return reads and "{" not in operation.path and not dangerous(operation)
 
 
 def _caller_like(operation: Operation) -> int:

@@ -309,7 +309,9 @@ def _absent_flows(known: Knowledge) -> dict[Need, str]:
 
 
 def _partial(known: Knowledge) -> bool:
-    """Whether the document is that of a part: people log in by what it does not list."""
+    """Whether the document is that of a part: people log in by what it does not list, or GraphQL keeps its schema."""
+    if known.graphql is not None and not known.graphql.told:
+        return True
     if known.complete or known.settings.login:
         return False
     listed = {item.name for item in known.operations.values() if item.provenance is Provenance.OPENAPI}

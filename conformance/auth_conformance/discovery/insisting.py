@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,7 @@ def _near(known: Knowledge, name: str) -> str:
 async def _is_there(scout: Scout, known: Knowledge, name: str) -> bool:
     """Whether anything speaks for the operation. A service that answers everything alike is believed."""
     path = name.partition(" ")[2]
-    bare = known.operation(name)
+    bare = replace(known.operation(name), body=None)
     names = [part.split("}")[0] for part in path.split("{")[1:]]
     callers = [None, *(known.credential(label) for label in ("admin", "a"))]
     for nothing in _NOTHING if names else ("",):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from auth_conformance.credentials import Carrier, Credential, Kind, SigningKey
 from auth_conformance.discovery.names import likeness
 from auth_conformance.model import Fact, Need, Provenance
+from auth_conformance.notation import filled
 from auth_conformance.target import (
     Account,
     Deletion,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from auth_conformance.discovery.document import Document
+    from auth_conformance.discovery.graphql import Endpoint
     from auth_conformance.discovery.locating import Found
     from auth_conformance.secret import Secret
     from auth_conformance.settings import Settings
@@ -71,6 +73,7 @@ class Knowledge:
     grant_paths: tuple[str, ...] = ()
     provider: Mapping[str, Any] = field(default_factory=dict)
     document_path: str | None = None
+    graphql: Endpoint | None = None
     has_document: bool = False
     documents: list[Published] = field(default_factory=list)
     complete: bool = False
@@ -167,7 +170,9 @@ class Knowledge:
         # A document may be spelled without the slash that its service wants, and people write as it does.
         twin = exact.rstrip("/") if exact.endswith("/") else exact + "/"
         known = self.operations.get(exact) or self.operations.get(twin)
-        return known or Operation(method.upper(), path.strip() or "/", provenance=provenance)
+        found = known or Operation(method.upper(), path.strip() or "/", provenance=provenance)
+        body = self.settings.bodies.get(exact)
+        return found if body is None else replace(found, bodies={}, body=filled(body))
 
     def move(self, operation: Operation, path: str) -> Operation:
         """The operation at the path to which the service redirects it; known by that name from now on."""

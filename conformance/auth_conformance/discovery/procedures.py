@@ -51,7 +51,7 @@ def naming(operation: Operation, pointer: str) -> Operation:
     schema = operation.bodies.get(body_type(operation) or "", {})
     texts = {item.pointer for item in fields(schema) if type_of(item.schema) == "string"}
     is_text = pointer in texts or pointer.removeprefix("/") in texts
-    return replace(operation, body=put({}, pointer, "" if is_text else 0))
+    return replace(operation, body=put(dict(operation.body or {}), pointer, "" if is_text else 0))
 
 
 def told_in_bodies(known: Knowledge, objects: Objects) -> Objects:
@@ -63,7 +63,7 @@ def told_in_bodies(known: Knowledge, objects: Objects) -> Objects:
         if item is not None and "{" not in item.path
     }
     if listing is not None and listing.method == "POST":
-        on_one["listing"] = replace(listing, body={})
+        on_one["listing"] = replace(listing, body=listing.body or {})
     known.operations.update({item.name: item for item in on_one.values()})
     return replace(objects, **on_one)
 
@@ -109,7 +109,11 @@ def _ends(operation: Operation) -> bool:
 def _akin(first: str, second: str) -> bool:
     """Whether two paths are of one family: they share words, and each has at most one that the other has not."""
     left, right = (
-        Counter(word.removesuffix("s") for part in path.split("/") for word in plain(part).split("_"))
+        Counter(
+            word.removesuffix("s")
+            for part in path.rpartition("#")[2].split("/")
+            for word in plain(part).split("_")
+        )
         for path in (first, second)
     )
     return bool(left & right) and (left - right).total() <= 1 and (right - left).total() <= 1
@@ -161,7 +165,7 @@ async def _try(scout: Scout, known: Knowledge, family: _Family, owner: Credentia
 
 async def _listing(scout: Scout, family: _Family, owner: Credential, canary: str) -> Operation | None:
     """The procedure that lists what A made, when it is told nothing."""
-    for item in (replace(item, body={}) for item in family.lists[:_MOST]):
+    for item in (replace(item, body=item.body or {}) for item in family.lists[:_MOST]):
         sent = await scout.ask(item.request(), f"list it: {item.name}", credential=owner)
         if sent.reply.ok and canary in sent.reply.text:
             return item

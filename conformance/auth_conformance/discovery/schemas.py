@@ -93,7 +93,7 @@ def writable(schema: Any, done: dict[int, tuple[Any, Any]]) -> Any:
 
 
 def fields(schema: Any, prefix: str = "", *, required: bool = True, depth: int = 0) -> list[Field]:
-    """The scalar members of a body schema, nested objects entered."""
+    """The scalar members of a body schema that take a value, nested objects entered: a constant takes none."""
     if not isinstance(schema, Mapping) or depth > _DEEPEST:
         return []
     plain = merged(schema)
@@ -105,6 +105,8 @@ def fields(schema: Any, prefix: str = "", *, required: bool = True, depth: int =
         schema_of = merged(inner) if isinstance(inner, Mapping) else {}
         needed = required and name in demanded
         pointer = f"{prefix}/{escape(str(name))}"
+        if "const" in schema_of:
+            continue
         if type_of(schema_of) == "object":
             found += fields(schema_of, pointer, required=needed, depth=depth + 1)
         else:

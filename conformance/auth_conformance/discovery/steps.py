@@ -24,6 +24,7 @@ from auth_conformance.discovery.document import base_paths, read_document
 from auth_conformance.discovery.doors import shut, slashed, stranger
 from auth_conformance.discovery.entrances import guessed_attempts, page_attempts
 from auth_conformance.discovery.gaps import REMEDIES, fill_gaps
+from auth_conformance.discovery.graphql import find_graphql, read_schema
 from auth_conformance.discovery.guards import guard_lines
 from auth_conformance.discovery.insisting import insist
 from auth_conformance.discovery.keys import find_keys
@@ -170,6 +171,7 @@ async def _documents(scout: Scout, known: Knowledge) -> list[str]:
         known.absent[Need.OPENAPI] = "no OpenAPI document is at any usual place."
     if app is not None:
         _include_routes(known, app)
+    await find_graphql(scout, known)
     return sought.locked
 
 
@@ -352,6 +354,7 @@ async def _witnesses(scout: Scout, known: Knowledge) -> None:
 async def _locked_document(scout: Scout, known: Knowledge, locked: list[str]) -> None:
     """A document that strangers may not read is read with A's credential."""
     credential = known.credential("a")
+    await read_schema(scout, known, credential)
     if known.has_document or credential is None:
         return
     for path in locked[:3]:

@@ -159,14 +159,18 @@ def refusal_fault(reply: Answered) -> str | None:
     return f"lets caches keep its refusal ({', '.join(sorted(said))})"
 
 
-def cache_fault(reply: Answered, *, issues: bool, carrier: str) -> tuple[str, Severity] | None:
+def cache_fault(
+    reply: Answered, *, issues: bool, carrier: str, posted: bool = False
+) -> tuple[str, Severity] | None:
     """What is wrong with the cache headers of private data; None when nothing is.
 
     `issues` says that the answer holds a credential. `carrier` is where the request carried its own: shared
-    caches hold back answers to `Authorization` (RFC 9111 §3.5), and to nothing else.
+    caches hold back answers to `Authorization` (RFC 9111 §3.5), and to nothing else. What was `posted` is kept only
+    where its answer says how long it is fresh (RFC 9110 §9.3.3).
     """
     said = directives(reply)
-    if "no-store" in said:
+    fresh = bool(said & {"public", "max-age", "s-maxage"}) or reply.header("expires") is not None
+    if "no-store" in said or (posted and not issues and not fresh):
         return None
     if said & {"public", "s-maxage"}:
         return f"is marked for shared caches ({', '.join(sorted(said))})", Severity.HIGH

@@ -18,6 +18,7 @@ from auth_conformance.model import (
     Violation,
 )
 from auth_conformance.oracles.advice import challenges_in, unaccepted, without_realm, wrong_error
+from auth_conformance.oracles.refusing import IN_BODIES, refuses
 from auth_conformance.probe.gallery import NO_RIGHT
 from auth_conformance.probe.refusals import Refusals, challenge_fault
 
@@ -52,11 +53,12 @@ class Advice(Refusals):
         baseline = await self.baseline(self.witness, live)
         await self.must_live(self.witness, live, baseline, "before")
         violations: list[Violation] = []
-        judged = silent = 0
+        judged = silent = in_bodies = 0
         statuses: set[int] = set()
         for question in await self._advice_asked():
             answer = await self._put_question(question, "")
             statuses.add(answer.status or 0)
+            in_bodies += refuses(answer.reply.json)
             silent += challenge_fault(answer.exchange.reply) is not None and answer.status == 401
             lines = answer.reply.header_lines("www-authenticate")
             challenges = challenges_in(lines)
@@ -88,6 +90,8 @@ class Advice(Refusals):
         if not judged and all(300 <= status < 400 or status in NO_RIGHT for status in statuses):
             said = ", ".join(str(status) for status in sorted(statuses))
             return Skipped(f"Not applicable: nothing answers 401, strangers get {said}.", "", False)
+        if not judged and in_bodies:
+            return Skipped(f"Not applicable: {IN_BODIES}.", "", False)
         if not judged:
             return Inconclusive(
                 "No answer of 401 carried a challenge that could be read.", "", evidence, notes

@@ -56,7 +56,13 @@ class Caching(Sessions):
         found = await self._private_answers()
         for item in found:
             faults = [
-                cache_fault(answer.reply, issues=item.issues, carrier=item.carrier) for answer in item.answers
+                cache_fault(
+                    answer.reply,
+                    issues=item.issues,
+                    carrier=item.carrier,
+                    posted=answer.exchange.request.method == "POST",
+                )
+                for answer in item.answers
             ]
             if faults[0] is None or faults[1] is None:
                 continue
@@ -88,7 +94,7 @@ class Caching(Sessions):
         if not found:
             return Inconclusive("No private answer could be had.", "", evidence, notes)
         return Passed(
-            f"{len(found)} private answers forbid caches; strangers get none of them.", evidence, notes
+            f"{len(found)} private answers are kept by no cache; strangers get none of them.", evidence, notes
         )
 
     async def _private_answers(self) -> list[Private]:
@@ -216,7 +222,7 @@ class Caching(Sessions):
 
     async def _served_to_others(self, live: Credential) -> Violation | None:
         """A's answer, fetched again by nobody and by B under the same URL: plain, and dressed up as a file."""
-        path = self.witness.operation.path
+        path = self.witness.operation.address
         if "{" in path or not self.witness.identity:
             self.notes.append(
                 f"whether caches give to others what {live.carrier.kind.value} has fetched was not seen"

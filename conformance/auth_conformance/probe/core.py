@@ -487,20 +487,25 @@ class Core(Knowing):
         )
 
     async def _own_errors(self) -> list[Reply]:
-        """How this application words its own errors: unknown path, wrong verb, malformed body."""
+        """How this application words its own errors: unknown path, wrong verb, malformed or unknown bodies."""
         return await self.scene.once("own errors", self._provoke)
 
     async def _provoke(self) -> list[Reply]:
         learner = Core(self.scene, self.rule)
         operation = self.witness.operation
         requests = {
-            "unknown path": HttpRequest("GET", f"{operation.path.rsplit('/', 1)[0]}/{self.word(12)}"),
-            "wrong verb": HttpRequest("PATCH", operation.path),
+            "unknown path": HttpRequest("GET", f"{operation.address.rsplit('/', 1)[0]}/{self.word(12)}"),
+            "wrong verb": HttpRequest("PATCH", operation.address),
         }
         login = next((login for login in self.target.logins if login.encoding == "json"), None)
         if login is not None:
             broken = login.operation.request().with_json({})
             requests["malformed body"] = replace(broken, body=b'{"a":')
+        if operation.method == "POST":
+            # What takes a body has words of its own for one that it cannot read, and for another kind of body.
+            asked = operation.request().with_json({})
+            requests["a malformed body of the witness"] = replace(asked, body=b'{"a":')
+            requests["a form at the witness"] = asked.with_form((("a", "b"),))
         answers = [
             await learner.send(request, label=f"learn: {name}", role=Role.CONTROL)
             for name, request in requests.items()

@@ -257,7 +257,7 @@ class CrossSite(Described, Mutations, CsrfTokens, Sessions, Minting):
         query = tuple(
             (key, text if key == mutation.text_field.lstrip("/") else value) for key, value in query
         )
-        request = HttpRequest("GET", mutation.operation.path, query).with_headers(
+        request = HttpRequest("GET", mutation.operation.address, query).with_headers(
             *bare.headers, *self._foreign()["of another site"]
         )
         await self._judge_forgery(mutation, bare, (request, text, "the same by GET"), found)

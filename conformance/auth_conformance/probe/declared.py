@@ -43,7 +43,7 @@ class Declared(Described):
         live = await self.credential()
         found: list[Violation] = []
         unsure: list[str] = []
-        undeclared = [item for item in self.target.operations if not item.security and not item.of_page]
+        undeclared = [item for item in self.target.operations if not item.security and item.describable]
         for operation in undeclared[:_OPEN]:
             await self.paced()
             outcome = await self._enforced_in_silence(operation, live)

@@ -162,7 +162,7 @@ class Evasion(Holdings, Knocking):
             ),
         ]
         found += [
-            Dodge(f"the path {path}", _elsewhere(usual, path)) for path in _versions(login.operation.path)
+            Dodge(f"the path {path}", _elsewhere(usual, path)) for path in _versions(login.operation.address)
         ]
         found.append(
             Dodge(

@@ -157,7 +157,7 @@ class Exposure(Described):
             violations += await self._documented_pairs(pairs(document.raw)[:_TRIED], doubts)
             violations += await self._documented_tokens(tokens(document.raw)[:_TRIED], doubts)
         proof = tuple(self.evidence[:2])
-        for operation in (item for item in self.target.operations if not item.of_page):
+        for operation in (item for item in self.target.operations if item.describable):
             violations += [
                 Violation(operation.name, message, severity, proof)
                 for message, severity in self._careless(operation)

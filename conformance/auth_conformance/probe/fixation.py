@@ -188,9 +188,9 @@ class Fixation(Reauthentication):
     async def _given_to_strangers(self) -> Secret | None:
         """Return the session cookie that the service gives to strangers, if it does."""
         login = self.target.login(Kind.COOKIE)
-        paths = [self.witness.operation.path]
-        paths += [login.operation.path] if login is not None else []
-        paths += [self.target.public.path] if self.target.public is not None else []
+        paths = [self.witness.operation.address]
+        paths += [login.operation.address] if login is not None else []
+        paths += [self.target.public.address] if self.target.public is not None else []
         name = login.cookie if login is not None else None
         for path in dict.fromkeys(paths):
             answer = await self.send(HttpRequest("GET", path), label="does a stranger get a session cookie?")

@@ -288,10 +288,12 @@ class Provoking(Minting):
 
     async def _astray(self) -> None:
         operation = self.witness.operation
-        folder = operation.path.rsplit("/", 1)[0]
+        folder = operation.address.rsplit("/", 1)[0]
         unknown = Operation("GET", f"{folder}/{self.word(12)}/{self.word(8)}")
         await self._hang("an unknown path", "unknown", unknown)
-        known = {item.method for item in self.target.operations if item.path == operation.path} | {"GET"}
+        known = {item.method for item in self.target.operations if item.address == operation.address} | {
+            "GET"
+        }
         verb = next((verb for verb in ("PUT", "PATCH", "POST", "DELETE") if verb not in known), None)
         if verb is not None:
             live = await self.credential()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auth_conformance.model import (
     Exchange,
@@ -16,6 +16,7 @@ from auth_conformance.model import (
 )
 from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.canary import leaked
+from auth_conformance.oracles.pointer import put
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.isolation import Isolation
@@ -229,7 +230,7 @@ class Gathering(Isolation):
                 role=Role.ATTACK,
                 values=dict(question.values),
                 query=() if operation.body is not None else question.query,
-                body=dict(question.query) if operation.body is not None else None,
+                body=_put_all(question.query) if operation.body is not None else None,
                 fresh=bool(again),
             )
             how = _shown(mine, answer)
@@ -324,8 +325,24 @@ def _asked_by(operation: Operation) -> list[Parameter]:
     if operation.body is None:
         return [item for item in operation.parameters if item.place == "query"]
     schema = next((schema for media, schema in operation.bodies.items() if media.endswith("json")), {})
-    properties, required = schema.get("properties") or {}, schema.get("required") or ()
-    return [Parameter(str(name), "body", name in required, inner) for name, inner in properties.items()]
+    return list(_members(schema))
+
+
+def _members(schema: Mapping[str, Any], above: str = "") -> Iterator[Parameter]:
+    """The members of a body by name, or by pointer where they stand in another one; constants are no question."""
+    required = schema.get("required") or ()
+    for name, inner in (schema.get("properties") or {}).items():
+        if "properties" in inner:
+            yield from _members(inner, f"{above or '/'}{name}/")
+        elif "const" not in inner:
+            yield Parameter(f"{above}{name}", "body", name in required, inner)
+
+
+def _put_all(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    body: dict[str, Any] = {}
+    for name, value in pairs:
+        body = put(body, name, value)
+    return body
 
 
 def _takes_text(parameter: Parameter) -> bool:

@@ -87,9 +87,7 @@ class Headers(Placing):
         )
         bodies = [
             Attempt("the token in a form body", edit=_form(token)),
-            Attempt(
-                "the token in a JSON body", edit=lambda request: request.with_json({"access_token": token})
-            ),
+            Attempt("the token in a JSON body", edit=lambda request: request.beside({"access_token": token})),
         ]
         attempts += bodies[1:] if self.target.policy.form_token else bodies
         attempts.append(

@@ -130,7 +130,7 @@ class Hosts(Mailing):
             "/",
         )
         witness = self.target.witness
-        path = witness.operation.path if witness is not None else plain
+        path = witness.operation.address if witness is not None else plain
         slashed = path[:-1] if path.endswith("/") and len(path) > 1 else f"{path}/"
         found.append(("a slash too many", HttpRequest("GET", slashed, query)))
         if witness is not None and self.kinds():

@@ -169,7 +169,7 @@ class Inertness(Described):
 
     def _verbs_not_at(self, operation: Operation) -> list[str]:
         """Verbs that the path does not have, as far as is known; none that deletes."""
-        taken = {item.method for item in self.target.operations if item.path == operation.path}
+        taken = {item.method for item in self.target.operations if item.address == operation.address}
         return [verb for verb in ("PATCH", "PUT", "POST") if verb not in taken]
 
     async def _forced(self, request: HttpRequest, label: str) -> Answer | None:
@@ -283,7 +283,7 @@ class Inertness(Described):
 
     async def _granted(self, listed: str, doubts: list[str]) -> tuple[list[Violation], bool]:
         """Preflights of a listed page: verbs that nothing implements, and headers that nobody reads."""
-        path = self.target.witness.operation.path if self.target.witness is not None else "/"
+        path = self.target.witness.operation.address if self.target.witness is not None else "/"
         operation = Operation("OPTIONS", path.replace("{", "").replace("}", ""))
         violations: list[Violation] = []
         speaks = False

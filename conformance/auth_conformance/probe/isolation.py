@@ -241,7 +241,7 @@ class Isolation(Sharing):
                         Reach(f"b asks {operation.name} for its id", operation, theirs.owner, values)
                     )
                 continue
-            if operation.path.startswith(collection):
+            if operation.path.startswith(collection) or operation is objects.listing:
                 found.append(Reach(f"b calls {operation.name}", operation, theirs.owner, above))
             found += [
                 Reach(

@@ -203,14 +203,14 @@ class KeyQuery(Placing, KeyExpiry):
             return operation.request().with_query(*credential.query)
 
         yield "the witness", witness.name, with_key(witness)
-        slashed = witness.path.rstrip("/") if witness.path.endswith("/") else f"{witness.path}/"
+        slashed = witness.address.rstrip("/") if witness.address.endswith("/") else f"{witness.address}/"
         yield "the path with the other slash", witness.name, replace(with_key(witness), path=slashed)
         listings = [self.target.objects.listing] if self.target.objects else []
         listings += [self.target.keys.listing] if self.target.keys else []
         for listing in filter(None, listings):
             if declares(listing, credential.carrier):
                 yield "a list", listing.name, with_key(listing)
-        unknown = f"{witness.path.rstrip('/').rpartition('/')[0]}/{self.word(12)}"
+        unknown = f"{witness.address.rstrip('/').rpartition('/')[0]}/{self.word(12)}"
         yield "an unknown path", f"GET {unknown}", replace(with_key(witness), path=unknown)
         if self.target.objects is not None and declares(self.target.objects.create, credential.carrier):
             create = self.target.objects.create

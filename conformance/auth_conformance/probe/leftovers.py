@@ -37,7 +37,7 @@ def note(
     for objects in (target.objects, *target.further):
         if objects is None or objects.delete is None or request.method != objects.create.method:
             continue
-        values = _made_at(objects.create, request.path)
+        values = _made_at(objects.create, request)
         identifier = resolve(reply.json, objects.identifier) if values is not None else None
         if values is None or not isinstance(identifier, str | int):
             continue
@@ -62,11 +62,14 @@ def _key(request: HttpRequest) -> tuple[str, str]:
     return request.method, f"{request.path} {body}" if body and request.method == "POST" else request.path
 
 
-def _made_at(create: Operation, path: str) -> dict[str, str] | None:
+def _made_at(create: Operation, request: HttpRequest) -> dict[str, str] | None:
     """The values in the path of a creation; None where something else is made.
 
     The same may be made below something else, too: `POST /projects/{id}/notes` beside `POST /notes`.
     """
+    path = request.path
+    if create.path != create.address:
+        return {} if create.meant_by(request) else None
     same = "{" not in create.path and path.rstrip("/").endswith(
         f"/{create.path.rstrip('/').rpartition('/')[2]}"
     )

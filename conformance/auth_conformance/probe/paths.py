@@ -82,7 +82,7 @@ class Paths(Refusal, Guarded):
 
     def _ways(self, operation: Operation) -> list[Way]:
         """List the spellings of a path, its other versions, and the headers that name it at a public path."""
-        path = operation.path
+        path = operation.address
         spelled: list[Spelling] = [*path_spellings(path), *other_versions(path)]
         found = [
             Way(
@@ -91,7 +91,7 @@ class Paths(Refusal, Guarded):
             )
             for item in spelled
         ]
-        public = self.target.public.path if self.target.public is not None else "/"
+        public = self.target.public.address if self.target.public is not None else "/"
         for name in REWRITING:
             request = replace(operation.request(), path=public).with_headers((name, path))
             found.append(Way(f"{name}: {path} at {public}", replace(request, target=public.encode())))

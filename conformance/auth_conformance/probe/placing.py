@@ -86,7 +86,7 @@ class Placing(Refusal):
                 yield Attempt(f"{what} in the query ({name})", query=((name, value),))
         form = tuple((name, value) for name in names)
         yield Attempt(f"{what} in a form", edit=lambda request: request.with_form(form))
-        yield Attempt(f"{what} in JSON", edit=lambda request: request.with_json(dict(form)))
+        yield Attempt(f"{what} in JSON", edit=lambda request: request.beside(dict(form)))
         if Kind.BASIC in {carrier.kind for carrier in self.target.carriers}:
             return
         for place, pair in (("user", f"{value}:"), ("password", f"x:{value}")):

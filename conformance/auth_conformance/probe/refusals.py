@@ -30,6 +30,7 @@ from auth_conformance.oracles.contract import (
     read_error,
 )
 from auth_conformance.oracles.entry import sends_strangers_away
+from auth_conformance.oracles.refusing import IN_BODIES, refuses
 from auth_conformance.probe.core import Answer, Missing
 from auth_conformance.probe.gallery import (
     HIDDEN_OR_UNKNOWN,
@@ -113,6 +114,8 @@ class Refusals(Minting):
             return Skipped(
                 f"Not applicable: nothing answers 401: {len(otherwise)} causes got {said}.", "", False
             )
+        if len(causes) < _ENOUGH_CAUSES and any(refuses(item.answer.reply.json) for item in gallery.hung):
+            return Skipped(f"Not applicable: {IN_BODIES}.", "", False)
         if len(causes) < _ENOUGH_CAUSES:
             return Inconclusive(
                 f"Only {len(causes)} causes were answered 401 ({', '.join(sorted(causes)) or 'none'}).",
@@ -222,6 +225,8 @@ class Refusals(Minting):
         form = item.answer.exchange.operation in {login.operation.name for login in self.target.logins}
         if form and status < 400 and ("html" in answer.reply.media_type or status >= 300):
             return _NOT_JUDGED  # the form again, for people: which status it has, no client asks
+        if refuses(answer.reply.json):
+            return None  # by its protocol the body says no, under a 200
         if 200 <= status < 300:
             # What is open although the document protects it is for DOC101 to say.
             elsewhere = item.group == "right" or item.expected is HIDDEN_OR_UNKNOWN

@@ -291,9 +291,9 @@ class Reticence(Described):
             if carrier.place == "query":
                 request = request.with_query((carrier.name, secret))
                 say("a wrong key in the query", secret, request)
-                lost = Operation("GET", f"{operation.path}/{self.word(8)}").request()
+                lost = Operation("GET", f"{operation.address}/{self.word(8)}").request()
                 say("a key in the query of an unknown path", secret, lost.with_query((carrier.name, secret)))
-                slash = replace(request, path=f"{operation.path}/")
+                slash = replace(request, path=f"{operation.address}/")
                 say("a key in the query of a path with a slash too many", secret, slash)
             elif carrier.place == "cookie":
                 say("a wrong cookie", secret, request.with_headers(("Cookie", f"{carrier.name}={secret}")))

@@ -100,7 +100,7 @@ class Verbs(Tampering):
     ) -> tuple[list[Violation], list[str]]:
         violations: list[Violation] = []
         doubts: list[str] = []
-        path = self.witness.operation.path
+        path = self.witness.operation.address
         for method, why in METHODS.items():
             await self.paced()
             request = HttpRequest(method, path)
@@ -137,7 +137,7 @@ class Verbs(Tampering):
 
     async def _head(self, live: Credential, baseline: Baseline) -> list[Violation]:
         """HEAD shows no body: what it says about the body tells whether the caller got in."""
-        path = self.witness.operation.path
+        path = self.witness.operation.address
         unknown = HttpRequest("HEAD", f"{path.rpartition('/')[0]}/{self.word(12)}")
         nowhere = await self._ask_as(unknown, "control: HEAD of an unknown path", None, role=Role.CONTROL)
         proofs: list[Exchange] = []
@@ -164,11 +164,11 @@ class Verbs(Tampering):
 
     async def _trace_echoes(self, live: Credential) -> list[Violation]:
         answer = await self._ask_as(
-            HttpRequest("TRACE", self.witness.operation.path), "TRACE by A", None, live, raw=True
+            HttpRequest("TRACE", self.witness.operation.address), "TRACE by A", None, live, raw=True
         )
         if not answer.reply.ok or live.value.reveal() not in answer.reply.text:
             return []
-        message = f"TRACE {self.witness.operation.path} answers with the credential that it was sent."
+        message = f"TRACE {self.witness.operation.address} answers with the credential that it was sent."
         return [
             Violation(
                 self.witness.operation.name,
@@ -199,12 +199,14 @@ class Verbs(Tampering):
         """POST that claims to be GET, by a stranger at the witness."""
         violations: list[Violation] = []
         doubts: list[str] = []
-        for override in self._overrides(HttpRequest("POST", self.witness.operation.path), "GET", ("POST",)):
+        for override in self._overrides(
+            HttpRequest("POST", self.witness.operation.address), "GET", ("POST",)
+        ):
             answer = await self._ask_as(override.request, f"{override.label} by a stranger", baseline)
             if answer.accepted:
                 again = await self._ask_as(override.request, f"again: {override.label}", baseline)
                 if again.accepted:
-                    message = f"{override.label} at {self.witness.operation.path} let in a stranger."
+                    message = f"{override.label} at {self.witness.operation.address} let in a stranger."
                     proofs = (answer.exchange, again.exchange)
                     violations.append(Violation(self.witness.operation.name, message, None, proofs))
             elif answer.outcome in (Outcome.CRASHED, Outcome.THROTTLED):

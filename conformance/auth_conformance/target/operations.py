@@ -43,7 +43,8 @@ class Operation:
     every request to it carries besides a credential: place (header or query), name and value. `guard` is the
     dependency that looks at its credential, which it may share with others. `of_page` says that a page of the
     service sends it: no document of an interface speaks of that. `body` is what every request to it holds, with a
-    number or a text where its values by JSON pointer go: a procedure is told the id of an object there.
+    number or a text where its values by JSON pointer go: a procedure is told the id of an object there. `safe` says
+    that its protocol lets it change nothing, whatever its method is: a query of GraphQL.
     """
 
     method: str
@@ -62,11 +63,22 @@ class Operation:
     guard: SourceLine | None = None
     of_page: bool = False
     body: Mapping[str, Any] | None = None
+    safe: bool = False
 
     @property
     def name(self) -> str:
         """Method and path template, such as `GET /items/{item_id}`."""
         return f"{self.method} {self.path}"
+
+    @property
+    def address(self) -> str:
+        """The path as it is sent: what stands behind `#` tells apart what is done there (RFC 3986 §3.5)."""
+        return self.path.partition("#/")[0]
+
+    @property
+    def describable(self) -> bool:
+        """Whether an OpenAPI document has words for it: pages and what GraphQL does at one address have none."""
+        return not self.of_page and self.path == self.address
 
     @property
     def protected(self) -> bool:
@@ -82,7 +94,7 @@ class Operation:
 
     def request(self, values: Mapping[str, str] | None = None) -> HttpRequest:
         """A bare request to this operation, path parameters taken from `values`."""
-        path = self.path
+        path = self.address
         for name, value in (values or {}).items():
             path = path.replace("{" + name + "}", value)
         demanded = self._demanded()
@@ -102,6 +114,19 @@ class Operation:
             if name.startswith("/") and resolve(self.body, name) is not None:
                 named = put_alike(named, name, value, self.body)
         return named
+
+    def _constants(self) -> dict[str, Any]:
+        """What says which operation is meant: a query of GraphQL, the method of a remote call. Places are empty."""
+        held = self.body or {}
+        return {name: value for name, value in held.items() if value and not isinstance(value, Mapping)}
+
+    def meant_by(self, request: HttpRequest) -> bool:
+        """Whether a request at an address of several operations is for this one."""
+        try:
+            sent = json.loads(request.body or b"") if request.path == self.address else None
+        except ValueError:
+            return False
+        return isinstance(sent, Mapping) and self._constants().items() <= sent.items()
 
     def _json_type(self) -> str:
         plain = "application/json"
@@ -128,7 +153,7 @@ class Operation:
         What the body of every request to the operation holds stays, unless `body` says otherwise.
         """
         if self.body is not None and isinstance(body, Mapping) and request.body:
-            body = {**json.loads(request.body), **body}
+            body = {**_merged(json.loads(request.body), body), **self._constants()}
         takes_json = any(media.endswith("json") for media in self.bodies)
         if takes_json or not isinstance(body, Mapping):
             return request.with_json(body)
@@ -137,6 +162,16 @@ class Operation:
         if MULTIPART in self.bodies:
             return request.with_parts(body, file_members(self.bodies[MULTIPART]))
         return request.with_json(body)
+
+
+def _merged(body: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`body` with the members of `over`, objects in it entered."""
+    both = {
+        name: _merged(body[name], value)
+        for name, value in over.items()
+        if isinstance(value, Mapping) and isinstance(body.get(name), Mapping)
+    }
+    return {**body, **over, **both}
 
 
 def file_members(schema: Schema) -> frozenset[str]:

@@ -17,6 +17,7 @@ from auth_conformance.clock import Clock
 from auth_conformance.model import Exchange, Reply, Request, Role
 from auth_conformance.oracles.normalise import digest, page_shape, shape
 from auth_conformance.oracles.places import found_at
+from auth_conformance.oracles.refusing import refuses
 from auth_conformance.secret import Secret
 from auth_conformance.transports.inside import ARRANGED
 from auth_conformance.transports.mailbox import MailboxError
@@ -206,7 +207,7 @@ class Recorder:
                 operation, reply = f"{request.method} {request.path}", ended
             else:
                 reply = await self._deliver(request, transport, moved, at_once=at_once)
-        if self.envelope is not None and reply.ok and self.envelope.says_no(reply.json):
+        if reply.ok and self._says_no(reply):
             reply = replace(reply, soft=True)
         if earlier:
             reply = replace(reply, earlier=earlier)
@@ -236,6 +237,11 @@ class Recorder:
     def origins(self, evidence: Iterable[Exchange]) -> tuple[Exchange, ...]:
         """The exchanges that issued the credentials in `evidence`, and those in them, oldest first."""
         return self._origins.of(evidence)
+
+    def _says_no(self, reply: RawReply) -> bool:
+        """Whether the body of a 2xx takes it back: by its protocol, or in the way of this service."""
+        by_protocol = b'"error' in reply.body and refuses(reply.json)
+        return by_protocol or (self.envelope is not None and self.envelope.says_no(reply.json))
 
     async def _prepared(
         self, request: HttpRequest, transport: Transport | None, moved: float

@@ -28,11 +28,13 @@ def planner(
     guarded: bool,
     trusting: bool = False,
     welcoming: bool = False,
+    deaf: bool = False,
     guests: str = "",
 ) -> FastAPI:
     """Teams, and plans below them in an envelope. Unguarded, a plan is found by its id alone below one's own team.
 
-    A `trusting` one takes whatever members a plan is made with, a `welcoming` one plans of anybody below any team.
+    A `trusting` one takes whatever members a plan is made with, a `welcoming` one plans of anybody below any team,
+    a `deaf` one says yes to changes of teams and makes none.
     Where there are `guests`, they are invited by who owns the team ("own"), or by anybody ("any").
     """
     app = FastAPI()
@@ -68,7 +70,8 @@ def planner(
 
     @app.patch("/teams/{team}")
     def change_team(body: Titled, team: Team) -> dict[str, str]:
-        team["title"] = body.title
+        if not deaf:
+            team["title"] = body.title
         return team
 
     @app.post("/teams/{team}/plans", status_code=201)
@@ -142,6 +145,14 @@ def test_nobody_puts_an_object_below_what_is_anothers() -> None:
     assert isinstance(found, Failed)
     assert [violation.operation for violation in found.violations] == ["POST /teams/{team}/plans"]
     assert "A finds it there" in found.violations[0].message
+
+
+def test_a_change_that_has_no_effect_on_an_object_of_ones_own_shows_nothing() -> None:
+    result = judged_as_found("AUZ102", planner(guarded=True, deaf=True))
+    assert isinstance(result.verdict, Inconclusive), said(result)
+    assert "b changes it with PATCH: the same, on one's own object, was answered 200 and changed nothing" in (
+        result.verdict.reason
+    )
 
 
 @pytest.mark.parametrize("code", ["AUZ101", "AUZ102", "AUZ110"])

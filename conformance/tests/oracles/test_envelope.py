@@ -3,6 +3,7 @@
 import pytest
 
 from auth_conformance.oracles.envelope import learned
+from auth_conformance.oracles.refusing import refuses
 
 
 @pytest.mark.parametrize(
@@ -59,3 +60,26 @@ def test_the_member_that_speaks_is_found(
 )
 def test_nothing_is_learned_from_what_may_be_data(good: list[object], stranger: object) -> None:
     assert learned(good, stranger) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"data": None, "errors": [{"message": "who are you?"}]}, True),
+        ({"errors": [{"message": "no query"}]}, True),
+        (
+            {"data": {"me": None}, "errors": [{"message": "who are you?", "path": ["me"]}], "extensions": {}},
+            True,
+        ),
+        ({"data": {"me": {"id": 1}, "bank": None}, "errors": [{"message": "no", "path": ["bank"]}]}, False),
+        ({"data": {"logout": None}}, False),
+        ({"errors": []}, False),
+        ({"errors": [{"message": "no"}], "items": [1]}, False),
+        ({"errors": ["a text"]}, False),
+        ({"jsonrpc": "2.0", "id": 1, "error": {"code": -32001, "message": "no"}}, True),
+        ({"jsonrpc": "2.0", "id": 1, "result": {"error": {}}}, False),
+        ([{"errors": 1}], False),
+    ],
+)
+def test_protocols_that_say_no_in_the_body_of_a_200(body: object, expected: bool) -> None:
+    assert refuses(body) is expected

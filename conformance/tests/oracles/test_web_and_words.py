@@ -58,8 +58,11 @@ def test_a_page_of_html_for_an_error_is_worse() -> None:
     ],
 )
 def test_what_caches_may_keep(header: str, issues: bool, carrier: str, expected: Severity | None) -> None:
-    fault = cache_fault(RawReply(200, (("Cache-Control", header),)), issues=issues, carrier=carrier)
+    reply = RawReply(200, (("Cache-Control", header),))
+    fault = cache_fault(reply, issues=issues, carrier=carrier)
     assert (fault[1] if fault else None) is expected
+    kept = issues or "max-age" in header
+    assert cache_fault(reply, issues=issues, carrier=carrier, posted=True) == (fault if kept else None)
 
 
 def test_challenges_ask_for_what_is_taken() -> None:
