@@ -16,6 +16,7 @@ from auth_conformance.model import (
     Impact,
     Inconclusive,
     Masked,
+    Passed,
     Result,
     Rule,
     Severity,
@@ -26,6 +27,8 @@ from auth_conformance.probe import Missing, Probe, Scene, Unclear
 from auth_conformance.probe.crossed import uncrossed
 from auth_conformance.probe.scene import SHORT
 from auth_conformance.probe.shutout import REMEDY, shut_out
+from auth_conformance.probe.steadiness import Steadiness, steadied, steadiness
+from auth_conformance.probe.steadiness import unmet as unmet_instances
 from auth_conformance.sdk import Check
 from auth_conformance.target import Target
 from auth_conformance.target.needs import unmet_need
@@ -36,6 +39,8 @@ from auth_conformance.transports.waiting import Deadline, within
 CONCURRENT = 8
 # No single check may take longer than this, in seconds.
 LONGEST = 300.0
+# How often a check is asked again whose attacks have met some instances of the service only.
+ASKED_AGAIN = 3
 
 OnResult = Callable[[Result], None]
 
@@ -84,6 +89,7 @@ async def run_check(check: Check, scene: Scene, *, alone: bool = False) -> Resul
     if isinstance(verdict, Inconclusive) and barred:
         verdict = replace(verdict, reason=f"{verdict.reason} {barred}", remedy=verdict.remedy or REMEDY)
     verdict = await _uncrossed(probe, verdict)
+    verdict = await _of_one_voice(check, probe, verdict, alone=alone)
     # What disrupts runs alone: no other check uses the account meanwhile. Nor does one that this check has disabled.
     undoes = rule.impact is Impact.DISRUPTS or any(code == rule.code for code, _ in scene.shut)
     if undoes and (told := await _given_back(scene, rule)):
@@ -170,6 +176,34 @@ async def _uncrossed(probe: Probe, verdict: Verdict) -> Verdict:
             return await uncrossed(probe, verdict)
     except (BudgetExceededError, TimeoutError):
         return verdict
+
+
+async def _of_one_voice(check: Check, probe: Probe, verdict: Verdict, *, alone: bool) -> Verdict:
+    """The verdict where one service answers; where several instances do, its attacks have to meet each of them."""
+    if not isinstance(verdict, Passed | Failed) or not verdict.evidence:
+        return verdict
+    found = await _steadiness(probe)
+    verdict, met = steadied(verdict, found), list(verdict.evidence)
+    for _ in range(ASKED_AGAIN):
+        if not isinstance(verdict, Passed) or found.attacked(met):
+            return verdict
+        again = Probe(probe.scene, check.rule)
+        meter = Meter(check.rule.budget)
+        METER.set(meter)
+        verdict = await _decide(check, again, meter, alone=alone)
+        met += again.evidence
+    return (
+        verdict if not isinstance(verdict, Passed) or found.attacked(met) else unmet_instances(verdict, found)
+    )
+
+
+async def _steadiness(probe: Probe) -> Steadiness:
+    METER.set(None)
+    try:
+        async with within(LONGEST):
+            return await steadiness(probe)
+    except (BudgetExceededError, TimeoutError):
+        return Steadiness()
 
 
 async def _given_back(scene: Scene, rule: Rule) -> list[str]:

@@ -275,3 +275,21 @@ def test_a_cache_that_looks_at_no_query_is_not_taken_for_a_logout_that_ends_noth
     assert run.results[0].name == "inconclusive", told(run)
     assert "a cache in front" in run.results[0].verdict.reason
     assert asked("ignores_query", "LIF101", flaw="logout_that_ends_nothing") == {"LIF101": "failed"}
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "told"),
+    [
+        ("repeats", "inconclusive", "gives old answers again"),
+        ("two_versions", "inconclusive", "More than one version"),
+        ("two_instances", "passed", ""),
+        ("one_for_strangers", "inconclusive", "not all of them were attacked"),
+    ],
+)
+def test_what_more_than_one_voice_answers_passes_only_where_each_was_attacked(
+    name: str, verdict: str, told: str
+) -> None:
+    run = run_against(LIARS[name], [catalog.load()["DOC108"]], hangs=False)
+    (result,) = run.results
+    assert result.name == verdict
+    assert told in result.verdict.reason

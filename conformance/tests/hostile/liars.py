@@ -193,6 +193,31 @@ def soft(app: App) -> App:
     return in_front_of(app, answer)
 
 
+def repeats(app: App, every: int = 5) -> App:
+    """A gateway that gives every fifth caller what the one before was answered."""
+    numbers = itertools.count(1)
+    last: list[Reply] = []
+
+    async def answer(scope: Message, receive: Receive, send: Send) -> None:
+        if next(numbers) % every or not last:
+            last[:] = [await ask(app, scope, receive)]
+        await last[0].to(send)
+
+    return in_front_of(app, answer)
+
+
+def takes_turns(app: App, header: bytes, *, strangers: bool = True) -> App:
+    """A load balancer over two instances, which name themselves; without `strangers` one has all that bring nothing."""
+    numbers = itertools.count()
+
+    async def answer(scope: Message, receive: Receive, send: Send) -> None:
+        second = (strangers or credentials_of(scope)) and next(numbers) % 2
+        reply = await ask(app, scope, receive)
+        await replace(reply, headers=(*reply.headers, (header, b"2" if second else b"1"))).to(send)
+
+    return in_front_of(app, answer)
+
+
 LIARS: Mapping[str, Callable[[App], App]] = {
     "limits_one": limits_one,
     "limits_one_untold": partial(limits_one, retry_after=None),
@@ -207,6 +232,10 @@ LIARS: Mapping[str, Callable[[App], App]] = {
     "late": late,
     "restless": restless,
     "soft": soft,
+    "repeats": repeats,
+    "two_versions": partial(takes_turns, header=b"x-app-version"),
+    "two_instances": partial(takes_turns, header=b"x-served-by"),
+    "one_for_strangers": partial(takes_turns, header=b"x-served-by", strangers=False),
 }
 
 
