@@ -7,6 +7,7 @@ catalogue, always the same, and two of them meet each check; `KILL_MATRIX=whole`
 import os
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hostile.liars import LIARS
@@ -17,8 +18,9 @@ from auth_conformance import catalog
 from auth_conformance.demo import bundled
 from auth_conformance.engine import conduct
 from auth_conformance.loop import run_to_end
-from auth_conformance.model import Run, Severity
-from auth_conformance.sdk import Check
+from auth_conformance.model import Failed, Run, Severity, Verdict, Violation
+from auth_conformance.probe.objects import object_of
+from auth_conformance.sdk import Check, Probe
 from auth_conformance.settings import ConfigurationError
 from auth_conformance.testing import FAST_HASHING, Flaw, find_flaw
 from auth_conformance.transports.asgi import AsgiTransport
@@ -275,6 +277,33 @@ def test_a_cache_that_looks_at_no_query_is_not_taken_for_a_logout_that_ends_noth
     assert run.results[0].name == "inconclusive", told(run)
     assert "a cache in front" in run.results[0].verdict.reason
     assert asked("ignores_query", "LIF101", flaw="logout_that_ends_nothing") == {"LIF101": "failed"}
+
+
+def test_a_key_that_a_cache_remembers_is_not_taken_for_one_that_outlives_its_end() -> None:
+    """It has no scheme to spell in another way, and the clock of the service is moved: asked anew all the same."""
+    assert asked("ignores_query", "KEY111") == {"KEY111": "inconclusive"}
+    assert asked("ignores_query", "KEY111", flaw="immortal_key") == {"KEY111": "failed"}
+
+
+async def _blames_a_change(probe: Probe) -> Verdict:
+    """As a check does that changes something by an id which it has read before."""
+    change = probe.target.operation("PATCH /notes/{note_id}")
+    assert change is not None
+    values = probe.at(await object_of(probe, "a"))
+    answer = await probe.call(
+        change, await probe.credential(), label="a change", body={"title": "x"}, values=values
+    )
+    violation = Violation(change.name, "The change reached somebody else.", None, (answer.exchange,))
+    return Failed((violation,), tuple(probe.evidence))
+
+
+@pytest.mark.parametrize(("name", "verdict"), [("by_path", "inconclusive"), ("ignores_query", "failed")])
+def test_what_was_done_by_an_id_that_such_a_cache_may_have_told_blames_nobody(
+    name: str, verdict: str
+) -> None:
+    blaming = replace(catalog.load()["AUZ102"], procedure=_blames_a_change)
+    run = run_against(LIARS[name], [blaming], hangs=False)
+    assert [item.name for item in run.results] == [verdict], told(run)
 
 
 @pytest.mark.parametrize(

@@ -382,10 +382,10 @@ class Core(Knowing):
             moved=moved,
             raw_wire=raw_wire,
         )
-        plain = not (headers or query or moved or raw_wire or edit)
+        plain = not (headers or query or raw_wire or edit)
         if plain and answer.accepted and credential is not None and baseline is not None:
-            answer = await unless_kept(self, answer, credential, baseline, pointer)
-        if plain:
+            answer = await unless_kept(self, answer, credential, baseline, pointer, moved=moved)
+        if plain and not moved:
             self.scene.saw(operation.name, credential, answer.status)
         if taken_elsewhere(self.scene, answer.request, answer.reply, above):
             if again_below == 0:

@@ -28,7 +28,13 @@ _JUDGEMENT = Judgement(Outcome.INTERCEPTED, WHY)
 
 
 async def unless_kept(
-    probe: Core, answer: Answer, credential: Credential, baseline: Baseline, pointer: str | None
+    probe: Core,
+    answer: Answer,
+    credential: Credential,
+    baseline: Baseline,
+    pointer: str | None,
+    *,
+    moved: float = 0.0,
 ) -> Answer:
     """The same answer, INTERCEPTED where a cache kept it for the holder of this credential.
 
@@ -53,6 +59,7 @@ async def unless_kept(
             operation=answer.exchange.operation,
             baseline=baseline,
             pointer=pointer,
+            moved=moved,
         )
         asides.append(sent.exchange)
         return sent
@@ -104,11 +111,11 @@ def _spelling(probe: Core, prefix: str) -> str:
 def _reworded(credential: Credential, spelling: str, word: str) -> Credential | None:
     """The same credential in bytes that were hardly sent before; None where there are no others.
 
-    The case of a scheme's name means nothing (RFC 9110 §11.1), nor does one cookie more.
+    The case of a scheme's name means nothing (RFC 9110 §11.1), nor does one cookie more: a key has no scheme.
     """
     carrier = credential.carrier
     if carrier.place == "header" and carrier.prefix:
         return credential.moved_to(replace(carrier, prefix=spelling))
-    if carrier.place == "cookie":
+    if carrier.place in {"header", "cookie"}:
         return replace(credential, crumbs=(*credential.crumbs, ("visited", word)))
     return None
