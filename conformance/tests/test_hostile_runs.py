@@ -312,6 +312,7 @@ def test_what_was_done_by_an_id_that_such_a_cache_may_have_told_blames_nobody(
         ("repeats", "inconclusive", "gives old answers again"),
         ("two_versions", "inconclusive", "More than one version"),
         ("two_instances", "passed", ""),
+        ("other_seeds", "passed", ""),
         ("one_for_strangers", "inconclusive", "not all of them were attacked"),
     ],
 )

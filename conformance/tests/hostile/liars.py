@@ -218,6 +218,19 @@ def takes_turns(app: App, header: bytes, *, strangers: bool = True) -> App:
     return in_front_of(app, answer)
 
 
+def other_seeds(app: App) -> App:
+    """Two workers of one version: what FastAPI takes from a set is ordered as the hash seed of each process has it."""
+    numbers = itertools.count()
+
+    async def answer(scope: Message, receive: Receive, send: Send) -> None:
+        reply = await ask(app, scope, receive)
+        if scope["path"] == "/openapi.json" and next(numbers) % 2:
+            reply = replace(reply, body=reply.body.replace(b'"operationId":"', b'"operationId":"second_'))
+        await reply.to(send)
+
+    return in_front_of(app, answer)
+
+
 LIARS: Mapping[str, Callable[[App], App]] = {
     "limits_one": limits_one,
     "limits_one_untold": partial(limits_one, retry_after=None),
@@ -235,6 +248,7 @@ LIARS: Mapping[str, Callable[[App], App]] = {
     "repeats": repeats,
     "two_versions": partial(takes_turns, header=b"x-app-version"),
     "two_instances": partial(takes_turns, header=b"x-served-by"),
+    "other_seeds": other_seeds,
     "one_for_strangers": partial(takes_turns, header=b"x-served-by", strangers=False),
 }
 
