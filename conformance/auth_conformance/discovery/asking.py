@@ -178,6 +178,12 @@ class Scout:
         return members(shape(reply.json)) != members(shape(stranger.json))
 
 
+def allowed(reply: RawReply) -> list[str]:
+    """The methods that an answer says its path has (RFC 9110 §10.2.1), those that change first."""
+    told = {item.strip().upper() for line in reply.header_lines("allow") for item in line.split(",")}
+    return [method for method in ("POST", "DELETE", "PUT", "PATCH", "GET") if method in told]
+
+
 def mark(reply: RawReply, echo: str = "") -> tuple[int | None, str, str]:
     """What makes two replies the same answer: status, media type, structure or masked text, and where it sends.
 

@@ -6,10 +6,11 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from auth_conformance.discovery.asking import allowed
 from auth_conformance.discovery.names import avoided, dangerous, mentions, names, rank
 from auth_conformance.discovery.parents import Above, identifiers, parameters, take_down, ways_in, ways_up
 from auth_conformance.discovery.procedures import named_in_bodies
-from auth_conformance.discovery.sampling import body_type, creation, free_text, sample
+from auth_conformance.discovery.sampling import body_type, build_request, creation, free_text, sample
 from auth_conformance.discovery.schemas import Field, fields
 from auth_conformance.model import Provenance
 from auth_conformance.target import Objects, Operation, Writing
@@ -46,6 +47,8 @@ async def find_objects(scout: Scout, known: Knowledge) -> None:
     told = known.objects is not None and known.objects.provenance is Provenance.DECLARED
     if owner is None or known.further or (known.objects is not None and not told):
         return
+    if known.objects is not None and known.objects.read.provenance is Provenance.DECLARED:
+        known.objects = await _told_by_options(scout, known, known.objects, owner)
     for item in sorted(_collections(known), key=lambda found: -found.score)[:_MOST]:
         objects = await _try(scout, known, item, owner, Above())
         if objects is None:
@@ -62,6 +65,35 @@ async def find_objects(scout: Scout, known: Knowledge) -> None:
                 break
     for objects in await named_in_bodies(scout, known, owner):
         _settle(known, objects)
+
+
+async def _told_by_options(scout: Scout, known: Knowledge, objects: Objects, owner: Credential) -> Objects:
+    """Declared objects that no document lists: what else their paths allow, they say themselves (RFC 9110 §9.3.7)."""
+    methods = dict[str, list[str]]()
+    for path in (objects.create.path, objects.read.path):
+        if "#" in path or objects.create.path == objects.read.path or objects.parents:
+            return objects
+        request = build_request(
+            Operation("OPTIONS", path), scout.rng, path_values={objects.id_parameter: "0"}
+        )
+        methods[path] = allowed(
+            (await scout.ask(request, f"what does {path} allow?", credential=owner)).reply
+        )
+
+    def at(path: str, *wanted: str) -> Operation | None:
+        found = next((item for item in wanted if item in methods[path]), None)
+        return Operation(found, path, provenance=Provenance.OBSERVED) if found else None
+
+    found = replace(
+        objects,
+        listing=objects.listing or at(objects.create.path, "GET"),
+        update=objects.update or at(objects.read.path, "PATCH", "PUT"),
+        delete=objects.delete or at(objects.read.path, "DELETE"),
+    )
+    more = [item.name for item in (found.listing, found.update, found.delete) if item is not None]
+    if found != objects:
+        known.say("objects", f"{', '.join(more)}, too", Provenance.OBSERVED, "their paths allow it (OPTIONS)")
+    return found
 
 
 async def _within(scout: Scout, known: Knowledge, item: Collection, owner: Credential) -> Objects | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Credential, Kind
 from auth_conformance.discovery.access import declared_csrf_header
+from auth_conformance.discovery.asking import allowed
 from auth_conformance.discovery.doors import slashed, usual_paths
 from auth_conformance.discovery.names import LAST_SEGMENT, avoided, likeness, mentions, names, rank
 from auth_conformance.discovery.providers import provider_logouts
@@ -252,7 +253,8 @@ async def find_logouts(scout: Scout, known: Knowledge, doorman: Doorman) -> None
     for login in known.logins:
         if any(item.kind is login.carrier.kind for item in known.logouts):
             continue
-        for operation in [*logout_operations(known, login)[:3], *provider_logouts(known, login)]:
+        for named in [*logout_operations(known, login)[:3], *provider_logouts(known, login)]:
+            operation = await _by_its_method(scout, named)
             reply = await doorman.send(login, account)
             credential = login.read(reply, "a") if reply is not None else None
             if reply is None or credential is None:
@@ -272,6 +274,15 @@ async def find_logouts(scout: Scout, known: Knowledge, doorman: Doorman) -> None
                 )
                 break
     _guess_logouts(known)
+
+
+async def _by_its_method(scout: Scout, operation: Operation) -> Operation:
+    """The operation; where its path is a guess that has other methods, the one that the refusal names."""
+    if operation.provenance is not Provenance.GUESSED or operation.method != "POST":
+        return operation
+    nobody = await scout.call(operation, f"{operation.name} without a credential")
+    others = allowed(nobody) if nobody.status == HTTPStatus.METHOD_NOT_ALLOWED else []
+    return replace(operation, method=others[0]) if others else operation
 
 
 def logout_operations(known: Knowledge, login: Login) -> list[Operation]:

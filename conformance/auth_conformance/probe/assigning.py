@@ -25,6 +25,7 @@ from auth_conformance.model import (
     Violation,
 )
 from auth_conformance.oracles.pointer import put, resolve
+from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.accounts import Accounts
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.guarded import perhaps_privileged
@@ -417,13 +418,14 @@ class Assigning(Accounts):
 
         async def send(extra: Extra) -> tuple[Answer, Answer | None, Credential | None]:
             text = put(dict(objects.template), objects.text_field, self.canary())
-            request = self._with(objects.create.request().with_json(text), extra, objects.create)
+            request = objects.create.carrying(objects.create.request(), text)
+            request = self._with(request, extra, objects.create)
             answer = await self._as_caller(
                 request, live, f"create an object with {extra.label}", objects.create
             )
             return answer, await self._object_of(answer, live) if answer.reply.ok else None, None
 
-        return Place(objects.create.name, _properties(objects.create), _members(shown), False, send)
+        return Place(objects.create.name, _own_members(objects, objects.create), _members(shown), False, send)
 
     async def _object_of(self, made: Answer, live: Credential) -> Answer | None:
         """Read the object that a reply names, and take it away again."""
@@ -479,7 +481,7 @@ class Assigning(Accounts):
             )
             return answer, read, None
 
-        return Place(update.name, _properties(update), _members(shown), False, send)
+        return Place(update.name, _own_members(objects, update), _members(shown), False, send)
 
     async def _at_key(self) -> Place | None:
         keys = self.target.keys
@@ -508,6 +510,12 @@ def _properties(operation: Operation) -> frozenset[str]:
     return frozenset(
         str(name) for schema in operation.bodies.values() for name in schema.get("properties", {})
     )
+
+
+def _own_members(objects: Objects, operation: Operation) -> frozenset[str]:
+    """What a client may set of an object: what the document lists, and what is known to be taken without one."""
+    taken = flattened(put(dict(objects.template), objects.text_field, ""))
+    return _properties(operation) | {pointer.rpartition("/")[2] for pointer in taken}
 
 
 def _members(answer: Answer) -> dict[str, Any]:

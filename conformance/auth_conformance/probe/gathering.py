@@ -84,7 +84,7 @@ class Gathering(Isolation):
         """No collection may show or count A's object to B. Needs objects and two users. Raises Missing, Unclear."""
         objects = self._own_objects()
         if objects.listing is None:
-            raise Missing("No operation lists the objects.", applicable=False)
+            raise self._none_such("lists the objects", 'listing = "GET {create}"')
         if objects.listing.name in self.target.policy.public_operations:
             raise Missing(f"Not applicable: {objects.listing.name} is declared public.", applicable=False)
         made: list[Belonging] = []

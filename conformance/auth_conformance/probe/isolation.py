@@ -12,6 +12,7 @@ from auth_conformance.model import (
     Failed,
     Inconclusive,
     Passed,
+    Provenance,
     Role,
     Severity,
     Skipped,
@@ -72,6 +73,14 @@ class Isolation(Sharing):
                 more = Inconclusive(f"{error}.")
             verdict = self._together(verdict, more, objects)
         return verdict
+
+    def _none_such(self, what: str, lines: str) -> Missing:
+        """No operation does `what` to the objects; where no document lists them, the line that would name one."""
+        objects = self._own_objects()
+        if objects.read.provenance is not Provenance.DECLARED:
+            return Missing(f"No operation {what}.", applicable=False)
+        named = lines.format(read=objects.read.path, create=objects.create.path)
+        return Missing(f"No operation is known that {what}.", f"[objects]\n{named}")
 
     async def _said_of_one(self, judge: Callable[[], Awaitable[Verdict]]) -> Verdict:
         try:

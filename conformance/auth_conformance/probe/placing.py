@@ -46,6 +46,11 @@ class Placing(Refusal):
             known |= {(item.place, item.name.lower()) for item in operation.parameters}
         return wanted in known
 
+    @staticmethod
+    def query_names(credential: Credential) -> tuple[str, ...]:
+        """The usual names in the query for a token that a cookie carries: libraries look in both."""
+        return QUERY_OF_TOKENS if credential.jwt is not None else ()
+
     def key_in_query(self, credential: Credential) -> list[Attempt]:
         """The key in the query under every usual name that is not declared."""
         value = credential.value.reveal()

@@ -21,7 +21,7 @@ from auth_conformance.model import (
 )
 from auth_conformance.oracles.pointer import put
 from auth_conformance.oracles.standing import Standing, changed, flattened
-from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.core import Answer, Unclear
 from auth_conformance.probe.isolation import Isolation
 from auth_conformance.probe.owning import Belonging
 
@@ -137,7 +137,8 @@ class Tampering(Isolation):
         if len(found) > MOST_WRITES:
             self.notes.append(f"{len(found) - MOST_WRITES} further operations on an object were left out")
         if not mild and not harsh:
-            raise Missing("No operation changes or deletes an object.", applicable=False)
+            lines = 'update = "PUT {read}"\ndelete = "DELETE {read}"'
+            raise self._none_such("changes or deletes an object", lines)
         return [*mild, *harsh]
 
     def _change(self, operation: Operation) -> dict[str, Any]:
@@ -400,7 +401,7 @@ def plain_change(objects: Objects, operation: Operation, text: str) -> dict[str,
     kept = {
         name: value
         for name, value in objects.template.items()
-        if name in required or (operation.method == "PUT" and name in properties)
+        if name in required or (operation.method == "PUT" and name in (properties or objects.template))
     }
     return put(kept, _text_of(properties, objects.text_field), text)
 

@@ -65,14 +65,19 @@ class Person(BaseModel):
     password: str
 
 
-def pantry(read: Read = strict, *, lifetime: int = 600, renews: bool = True, repeated: str = "") -> FastAPI:
-    """`repeated` is the header that has to repeat the `csrf` claim of a refresh token in its cookie."""
+def pantry(
+    read: Read = strict, *, lifetime: int = 600, renews: bool = True, repeated: str = "", asks: str = ""
+) -> FastAPI:
+    """`repeated` is the header that has to repeat the `csrf` claim of a refresh token in its cookie.
+
+    A pantry that `asks` takes the token under that name in the query as well.
+    """
     app = FastAPI()
     cookie = APIKeyCookie(name="access_token", auto_error=False)
 
-    def caller(text: Annotated[str | None, Depends(cookie)]) -> str:
+    def caller(text: Annotated[str | None, Depends(cookie)], request: Request) -> str:
         try:
-            name = read(text or "")["sub"]
+            name = read(text or request.query_params.get(asks, ""))["sub"]
         except (jwt.InvalidTokenError, KeyError):
             name = None
         if name not in PEOPLE:
@@ -156,6 +161,12 @@ def test_tokens_in_a_cookie_are_forged_like_those_in_a_header() -> None:
 def test_what_a_careless_reader_of_cookies_takes(read: Read, code: str) -> None:
     (result,) = judged(pantry(read), code).values()
     assert result.name == "failed", result.verdict
+
+
+@pytest.mark.parametrize(("asks", "verdict"), [("", "passed"), ("jwt", "failed")])
+def test_a_token_in_a_cookie_is_put_under_the_names_of_tokens_in_the_query(asks: str, verdict: str) -> None:
+    (result,) = judged(pantry(asks=asks), "SES114").values()
+    assert result.name == verdict, said(result)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,8 @@ async def session_id_elsewhere(probe: Probe) -> Verdict:
 
     Why: an id in a URL lies in logs, histories and referrers, and a link with an id in it logs its reader in as
         the attacker. Outside the cookie, `HttpOnly`, `Secure` and `SameSite` protect nothing.
-    How: present A's live id without the cookie: in the query under the usual names, behind a semicolon in the
+    How: present A's live id without the cookie: in the query under the usual names (those of
+        tokens where it is one), behind a semicolon in the
         path, in a form, in JSON, as bearer token and in headers, at two operations.
     Fix: `APIKeyCookie(name="__Host-session")` and no `request.query_params.get("session")` beside it. A token
         that is a bearer token on purpose is declared: `interchangeable = ["session as bearer"]`.
@@ -47,7 +48,7 @@ def _places(probe: Probe, live: Credential) -> list[Attempt]:
     allowed = probe.target.policy.interchangeable
     found = [
         Attempt(f"the session id in the query ({name})", query=((name, value),), severity=Severity.HIGH)
-        for name in dict.fromkeys(("session", "sid", "session_id", cookie))
+        for name in dict.fromkeys(("session", "sid", "session_id", cookie, *probe.query_names(live)))
         if ("query", name.lower()) not in declared or "session as key" not in allowed
     ]
     found += [
@@ -64,7 +65,7 @@ def _places(probe: Probe, live: Credential) -> list[Attempt]:
         ),
         Attempt(
             "the session id in JSON",
-            edit=lambda request: request.with_json({"session": value, cookie: value}),
+            edit=lambda request: request.beside({"session": value, cookie: value}),
         ),
         Attempt("the session id in X-Session-Id", headers=(("X-Session-Id", value),)),
     ]

@@ -1,0 +1,93 @@
+"""A service that no document describes: two lines name its objects, and it says itself what else its paths allow."""
+
+import secrets
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from discovery_people import PASSWORDS, Store, bearer_of, let_in
+from fastapi import FastAPI, HTTPException, Response
+from pydantic import BaseModel
+from test_parents import verdicts
+
+from auth_conformance.model import Passed, Skipped
+
+OBJECTS = {"create": "POST /notes", "read": "GET /notes/{id}"}
+
+
+class Note(BaseModel):
+    title: str
+
+
+def service(*, silent: bool = False) -> FastAPI:
+    """Notes, and a logout by DELETE; a `silent` service does not answer OPTIONS."""
+    app, store, notes = FastAPI(openapi_url=None), Store(), dict[str, dict[str, str]]()
+    known = bearer_of(store)
+    let_in(app, store, known)
+
+    def own(key: str, name: str) -> dict[str, str]:
+        if notes.get(key, {}).get("owner") != name:
+            raise HTTPException(404, "no such note")
+        return notes[key]
+
+    @app.delete("/logout")
+    def leave(name: Annotated[str, known]) -> None:
+        for token in [token for token, owner in store.sessions.items() if owner == name]:
+            del store.sessions[token]
+
+    @app.post("/notes", status_code=201)
+    def create(note: Note, name: Annotated[str, known]) -> dict[str, str]:
+        key = secrets.token_hex(6)
+        notes[key] = {"id": key, "owner": name, "title": note.title}
+        return notes[key]
+
+    @app.get("/notes")
+    def listed(name: Annotated[str, known]) -> list[dict[str, str]]:
+        return [note for note in notes.values() if note["owner"] == name]
+
+    @app.get("/notes/{key}")
+    def read(key: str, name: Annotated[str, known]) -> dict[str, str]:
+        return own(key, name)
+
+    @app.put("/notes/{key}")
+    def change(key: str, note: Note, name: Annotated[str, known]) -> dict[str, str]:
+        own(key, name)["title"] = note.title
+        return notes[key]
+
+    @app.delete("/notes/{key}")
+    def delete(key: str, name: Annotated[str, known]) -> None:
+        del notes[own(key, name)["id"]]
+
+    if not silent:
+        app.options("/notes")(lambda: Response(headers={"Allow": "GET, POST, OPTIONS"}))
+        app.options("/notes/{key}")(lambda: Response(headers={"Allow": "GET, PUT, DELETE, OPTIONS"}))
+    return app
+
+
+@pytest.fixture(autouse=True)
+def passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, password in PASSWORDS.items():
+        monkeypatch.setenv(f"PASSWORD_OF_{name.upper()}", password)
+
+
+def test_paths_say_what_else_they_allow(learn: Any) -> None:
+    target = learn(service(), kind="url", objects=OBJECTS).target
+    objects = target.objects
+    assert [item and item.name for item in (objects.listing, objects.update, objects.delete)] == [
+        "GET /notes",
+        "PUT /notes/{id}",
+        "DELETE /notes/{id}",
+    ]
+    assert [item.operation.name for item in target.logouts] == ["DELETE /logout"], "POST is refused by 405"
+
+
+def test_what_no_document_lists_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    codes = ("AUZ102", "AUZ103", "AUZ105")
+    found = verdicts(service(), tmp_path, *codes, objects=OBJECTS)
+    assert {code: type(verdict) for code, verdict in found.items()} == dict.fromkeys(codes, Passed), found
+    found = verdicts(service(silent=True), tmp_path, *codes, objects=OBJECTS)
+    assert isinstance(found["AUZ105"], Passed), "the text that people write is their own to set"
+    changes = found["AUZ102"]
+    assert isinstance(changes, Skipped)
+    assert changes.applicable
+    assert changes.remedy == '[objects]\nupdate = "PUT /notes/{id}"\ndelete = "DELETE /notes/{id}"'
