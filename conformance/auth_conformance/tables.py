@@ -226,7 +226,9 @@ class ObjectsSettings(Table):
     read: OperationName
     """The operation that reads one, named by the last parameter of its path, or in its body by `id_member`."""
     id_member: str = ""
-    """The member of JSON bodies, or its pointer, that names one to `read`, `update` and `delete` where no path does."""
+    """The member of JSON bodies, or its pointer, that names one to `read`, `update` and `delete` where no path does.
+
+    With a `?` before it: the parameter of their queries."""
     body: Members = Field(default_factory=dict)
     """A body that creation takes."""
     text_field: str = "title"

@@ -10,6 +10,7 @@ from auth_conformance.discovery.asking import allowed
 from auth_conformance.discovery.names import avoided, dangerous, mentions, names, rank
 from auth_conformance.discovery.parents import Above, identifiers, parameters, take_down, ways_in, ways_up
 from auth_conformance.discovery.procedures import named_in_bodies
+from auth_conformance.discovery.queries import named_in_queries
 from auth_conformance.discovery.sampling import body_type, build_request, creation, free_text, sample
 from auth_conformance.discovery.schemas import Field, fields
 from auth_conformance.model import Provenance
@@ -63,7 +64,10 @@ async def find_objects(scout: Scout, known: Knowledge) -> None:
             if objects is not None:
                 _settle(known, objects)
                 break
-    for objects in await named_in_bodies(scout, known, owner):
+    for objects in [
+        *await named_in_bodies(scout, known, owner),
+        *await named_in_queries(scout, known, owner),
+    ]:
         _settle(known, objects)
 
 

@@ -13,6 +13,7 @@ from auth_conformance.discovery.doors import carrier_from
 from auth_conformance.discovery.insisting import insist
 from auth_conformance.discovery.lifecycle import deletion_operations, refresh_member
 from auth_conformance.discovery.procedures import told_in_bodies
+from auth_conformance.discovery.queries import asking, told_in_queries
 from auth_conformance.discovery.recovery import deletion
 from auth_conformance.discovery.registering import described_register
 from auth_conformance.discovery.sampling import FORM
@@ -272,8 +273,7 @@ def _declared_keys(known: Knowledge) -> None:
         known.operation(given.listing, Provenance.DECLARED)
         if given.listing
         else known.operations.get(f"GET {create.path}"),
-        revoke,
-        _parameter(revoke.path) if revoke else "",
+        *_revocation(revoke),
         given.expiry_field,
         Provenance.DECLARED,
         given.owner_parameter,
@@ -287,7 +287,8 @@ def _declared_objects(known: Knowledge) -> None:
         return
     read = known.operation(given.read, Provenance.DECLARED)
     create = known.operation(given.create, Provenance.DECLARED)
-    member = f"/{given.id_member.removeprefix('/')}" if given.id_member else ""
+    asked = given.id_member.startswith("?")
+    member = given.id_member if asked else f"/{given.id_member.removeprefix('/')}" if given.id_member else ""
     objects = Objects(
         create,
         read,
@@ -304,8 +305,16 @@ def _declared_objects(known: Knowledge) -> None:
         tuple(_parent(known, item) for item in given.parents),
         given.private,
     )
-    known.objects = told_in_bodies(known, objects) if member else objects
+    told = told_in_queries if asked else told_in_bodies
+    known.objects = told(known, objects) if member else objects
     known.say("objects", f"{given.create}, {given.read}", Provenance.DECLARED, _BECAUSE)
+
+
+def _revocation(revoke: Operation | None) -> tuple[Operation | None, str]:
+    """The operation that ends a key, and where the key's id goes: into its path, or its query."""
+    if revoke is None:
+        return None, ""
+    return asking(revoke) or (revoke, _parameter(revoke.path))
 
 
 def _parent(known: Knowledge, given: ParentSettings) -> Parent:

@@ -22,6 +22,7 @@ from auth_conformance.discovery.names import (
     rank,
     words,
 )
+from auth_conformance.discovery.queries import asking
 from auth_conformance.discovery.sampling import sample, with_body
 from auth_conformance.discovery.schemas import Field, fields, merged, type_of
 from auth_conformance.discovery.tokens import opaque
@@ -317,12 +318,13 @@ def _revocation(known: Knowledge, create: Operation) -> tuple[Operation | None, 
         )
         if single and ends:
             return operation, operation.path.removeprefix(prefix).split("}")[0]
-    return None, ""
+    beside = known.operations.get(f"DELETE {create.path}")
+    return (asking(beside) if beside is not None else None) or (None, "")
 
 
 def _identifier(reply: RawReply, parameter: str) -> str | None:
     found = strings(reply.json)
-    for wanted in (parameter, *names("keys", "identifier")):
+    for wanted in (parameter.removeprefix("?"), *names("keys", "identifier")):
         for pointer in found:
             if wanted and rank(pointer.rsplit("/", 1)[-1], (wanted,)) is not None:
                 return pointer

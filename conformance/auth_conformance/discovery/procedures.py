@@ -80,7 +80,7 @@ def _families(known: Knowledge) -> list[_Family]:
     found = []
     for create in procedures:
         text = free_text(create.bodies[body_type(create) or ""])
-        beside = [item for item in procedures if item is not create and _akin(create.path, item.path)]
+        beside = [item for item in procedures if item is not create and akin(create.path, item.path)]
         if (
             text is None
             or named_reading(create)
@@ -106,7 +106,7 @@ def _ends(operation: Operation) -> bool:
     return rank(verb_of(operation), names("objects", "deleting")) is not None
 
 
-def _akin(first: str, second: str) -> bool:
+def akin(first: str, second: str) -> bool:
     """Whether two paths are of one family: they share words, and each has at most one that the other has not."""
     left, right = (
         Counter(

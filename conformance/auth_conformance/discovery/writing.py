@@ -353,6 +353,8 @@ def _objects(target: Target, objects: Objects) -> Iterator[Line]:
     yield "read", objects.read.name, "what was created was read back here"
     if objects.id_parameter.startswith("/"):
         yield "id_member", objects.id_parameter, "it named the object in bodies"
+    if objects.id_parameter.startswith("?"):
+        yield "id_member", objects.id_parameter, "it named the object in queries"
     yield "body", pruned(objects.template, ()), "a body that was accepted"
     yield "text_field", objects.text_field, "it takes free text"
     yield "identifier", objects.identifier, "where the reply names the object"

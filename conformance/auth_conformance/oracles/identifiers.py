@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import re
+import string
 
+# Texts of this length may begin with a time.
+_TIMED = 12
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -40,3 +44,27 @@ def spellings(identifier: str) -> dict[str, str]:
 def is_uuid(identifier: str) -> bool:
     """Whether the identifier is written as a UUID (RFC 9562 §4)."""
     return _UUID.fullmatch(identifier) is not None
+
+
+def another_id(identifier: str, rng: random.Random) -> str:
+    """An identifier of the same make that no object has: what a service reads of its form is as in the given one.
+
+    Of UUIDs the version stays (RFC 9562 §4.2), of other texts each character's alphabet and the characters in use: a
+    ULID has no I, L, O or U, and begins with its time.
+    """
+    if is_uuid(identifier):
+        return identifier[:-12] + f"{rng.getrandbits(48):012x}"
+    if identifier.isdecimal():
+        return str(int(identifier) + rng.randrange(100_000, 900_000))
+    kept = len(identifier) // 3 if len(identifier) >= _TIMED else 0
+    return identifier[:kept] + "".join(
+        _another(character, identifier, rng) for character in identifier[kept:]
+    )
+
+
+def _another(character: str, text: str, rng: random.Random) -> str:
+    for alphabet in (string.ascii_lowercase, string.ascii_uppercase, string.digits):
+        if character in alphabet:
+            used = sorted(set(text).intersection(alphabet) - {character})
+            return rng.choice(used or alphabet.replace(character, ""))
+    return character

@@ -95,8 +95,8 @@ class Confusion(Tampering):
         """List the requests: path against query, path against body, members and parameters twice, other types."""
         objects = self._own_objects()
         in_body = objects.id_parameter.startswith("/")
-        names = list(dict.fromkeys((objects.id_parameter.rpartition("/")[2], "id")))
-        place = "body" if in_body else "path"
+        names = list(dict.fromkeys((objects.id_parameter.rpartition("/")[2].removeprefix("?"), "id")))
+        place = "body" if in_body else "query" if objects.id_parameter.startswith("?") else "path"
         own, foreign = theirs.identifier, mine.identifier
         at_own = objects.read.request(self.at(own))
         found: list[Mixture] = []

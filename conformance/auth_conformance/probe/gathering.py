@@ -81,7 +81,10 @@ class Gathering(Isolation):
     """Lists as the one user what the other owns."""
 
     async def must_filter(self) -> Verdict:
-        """No collection may show or count A's object to B. Needs objects and two users. Raises Missing, Unclear."""
+        """No collection may show or count A's object to B. Needs objects and two users."""
+        return await self.in_each_collection(self._nothing_listed)
+
+    async def _nothing_listed(self) -> Verdict:
         objects = self._own_objects()
         if objects.listing is None:
             raise self._none_such("lists the objects", 'listing = "GET {create}"')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import uuid
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -21,9 +20,10 @@ from auth_conformance.model import (
 )
 from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.entry import Fingerprint
-from auth_conformance.oracles.identifiers import is_uuid, spellings
+from auth_conformance.oracles.identifiers import another_id, is_uuid, spellings
 from auth_conformance.oracles.normalise import masked
 from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.hanging import Hook, read_at
 from auth_conformance.probe.owning import Belonging, shown_in
 from auth_conformance.probe.sharing import Sharing
 from auth_conformance.transports.recorder import BudgetExceededError
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
     from auth_conformance.target import Objects, Operation, Parameter
 
+# How an id that nobody has is refused.
+NOT_THERE = (400, 403, 404, 410)
 # Operations besides the one that reads the object; each costs a request.
 MOST_OPERATIONS = 25
 
@@ -175,11 +177,7 @@ class Isolation(Sharing):
         return [*known, Fingerprint.of(absent.exchange.reply)]
 
     def _absent_id(self, identifier: str) -> str:
-        if is_uuid(identifier):
-            return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
-        if identifier.isdecimal():
-            return str(int(identifier) + self.rng.randrange(100_000, 900_000))
-        return "".join(self._another(character) for character in identifier)
+        return another_id(identifier, self.rng)
 
     async def _strangers_read(
         self, mine: Belonging, objects: Objects
@@ -300,20 +298,17 @@ class Isolation(Sharing):
 
         Asked only where the object itself was kept from B: what hangs on it is then no more B's than the object.
         """
-        objects = self._own_objects()
-        start = objects.read.path.rstrip("/") + "/"
         found = []
-        for operation in self.target.reads():
-            if not operation.path.startswith(start) or "{" in operation.path[len(start) :]:
-                continue
-            owners = await self._below(operation, mine.owner, mine, "control: its owner at")
-            own = await self._below(operation, theirs.owner, theirs, "control: b, of b's own, at")
+        for hook in list(read_at(self.target, self._own_objects())):
+            operation = hook.operation
+            owners = await self._below(hook, mine.owner, mine.identifier, "control: its owner at")
+            own = await self._below(hook, theirs.owner, theirs.identifier, "control: b, of b's own, at")
             if not owners.reply.ok or not own.reply.ok:
                 continue
             if owners.reply.text == own.reply.text:
-                found += await self._answers_for_what_is_shut(operation, mine, theirs, owners)
+                found += await self._answers_for_what_is_shut(hook, mine, theirs, owners)
                 continue
-            tries = [await self._below(operation, theirs.owner, mine, how) for how in ("b at", "again: b at")]
+            tries = await self._tries_below(hook, mine, theirs)
             if all(item.reply.ok and item.reply.text == owners.reply.text for item in tries):
                 message = f"{operation.name} answers another user as it does the owner, who alone may see the object."
                 proofs = (mine.made, owners.exchange, *(item.exchange for item in tries))
@@ -322,36 +317,38 @@ class Isolation(Sharing):
         return found
 
     async def _answers_for_what_is_shut(
-        self, operation: Operation, mine: Belonging, theirs: Belonging, owners: Answer
+        self, hook: Hook, mine: Belonging, theirs: Belonging, owners: Answer
     ) -> list[Violation]:
         """Where nothing is below either object yet: B is answered at A's as A is, and refused where no object is."""
-        nowhere = await self.call(
-            operation,
-            theirs.owner,
-            label=f"control: b, where no object is, at {operation.name}",
-            role=Role.CONTROL,
-            values=self.at(self._absent_id(mine.identifier)),
-        )
-        if nowhere.status not in (400, 403, 404, 410):
+        absent = self._absent_id(mine.identifier)
+        nowhere = await self._below(hook, theirs.owner, absent, "control: b, where no object is, at")
+        if nowhere.status not in NOT_THERE:
             return []
-        tries = [await self._below(operation, theirs.owner, mine, how) for how in ("b at", "again: b at")]
+        tries = await self._tries_below(hook, mine, theirs)
         if not all(item.reply.ok and item.reply.text == owners.reply.text for item in tries):
             return []
+        name = hook.operation.name
         message = (
-            f"{operation.name} answers another user as it does the owner, who alone may see the object, and refuses "
+            f"{name} answers another user as it does the owner, who alone may see the object, and refuses "
             "an id that nobody has: nobody looked whose the object is (nothing is there yet)."
         )
         proofs = (mine.made, owners.exchange, nowhere.exchange, *(item.exchange for item in tries))
         expected = Expectation("refused", about=tries[0].exchange.number)
-        return [Violation(operation.name, message, Severity.MEDIUM, proofs, expected)]
+        return [Violation(name, message, Severity.MEDIUM, proofs, expected)]
 
-    async def _below(
-        self, operation: Operation, credential: Credential, belonging: Belonging, how: str
-    ) -> Answer:
-        values = self.at(belonging.identifier)
-        role = Role.CONTROL if how.startswith("control") else Role.ATTACK
+    async def _tries_below(self, hook: Hook, mine: Belonging, theirs: Belonging) -> list[Answer]:
+        return [
+            await self._below(hook, theirs.owner, mine.identifier, how) for how in ("b at", "again: b at")
+        ]
+
+    async def _below(self, hook: Hook, credential: Credential, identifier: str, how: str) -> Answer:
         return await self.call(
-            operation, credential, label=f"{how} {operation.name}", role=role, values=values
+            hook.operation,
+            credential,
+            label=f"{how} {hook.operation.name}",
+            role=Role.CONTROL if how.startswith("control") else Role.ATTACK,
+            values=self.at(identifier),
+            query=hook.query(identifier),
         )
 
     async def _reach(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from auth_conformance.oracles.pointer import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from auth_conformance.target import Objects, Operation, Target
     from auth_conformance.transports.message import HttpRequest, RawReply
@@ -28,9 +28,10 @@ def note(
     By method and path: the name of the operation and its request.
     The request that takes it away carries what the one that made it carried: whoever made it may delete it.
     """
-    if request.method == "DELETE" or _key(request) in left:
+    asked = frozenset(_asked(target))
+    if request.method == "DELETE" or _key(request, asked) in left:
         if reply.granted or reply.status in (404, 410):
-            left.pop(_key(request), None)
+            left.pop(_key(request, asked), None)
         return
     if not reply.ok or reply.soft:
         return
@@ -48,18 +49,30 @@ def note(
             request,
             method=away.method,
             path=away.path,
+            query=(*(pair for pair in request.query if pair[0] not in asked), *away.query),
             headers=(*headers, *own),
             body=away.body,
             fresh=False,
         )
-        left[_key(away)] = (objects.delete.name, away)
+        left[_key(away, asked)] = (objects.delete.name, away)
         return
 
 
-def _key(request: HttpRequest) -> tuple[str, str]:
-    """What a request takes away: where the id stands in the body of a procedure, that tells."""
+def _asked(target: Target) -> Iterator[str]:
+    """The parameters of queries that name what is deleted."""
+    for objects in (target.objects, *target.further):
+        if objects is not None and objects.delete is not None:
+            yield from objects.delete.asks
+
+
+def _key(request: HttpRequest, asked: frozenset[str]) -> tuple[str, str]:
+    """What a request takes away: where the id stands in the body of a procedure or in a query, that tells."""
     body = (request.body or b"").decode("utf-8", "replace")
-    return request.method, f"{request.path} {body}" if body and request.method == "POST" else request.path
+    named = "".join(f"?{name}={value}" for name, value in request.query if name in asked)
+    return (
+        request.method,
+        f"{request.path}{named} {body}" if body and request.method == "POST" else request.path + named,
+    )
 
 
 def _made_at(create: Operation, request: HttpRequest) -> dict[str, str] | None:

@@ -16,13 +16,15 @@ from auth_conformance.model import (
     Inconclusive,
     Passed,
     Role,
+    Severity,
     Verdict,
     Violation,
 )
 from auth_conformance.oracles.pointer import put
 from auth_conformance.oracles.standing import Standing, changed, flattened
 from auth_conformance.probe.core import Answer, Unclear
-from auth_conformance.probe.isolation import Isolation
+from auth_conformance.probe.hanging import asks_to_be_let_in, named_in_body, read_at
+from auth_conformance.probe.isolation import NOT_THERE, Isolation
 from auth_conformance.probe.owning import Belonging
 
 if TYPE_CHECKING:
@@ -48,6 +50,8 @@ class Write:
     bulk: bool = False
     # In the path stands what is above B's own objects: who looks at that alone lets B through to A's.
     below_own: bool = False
+    # The pointer of the member of the body that names the object, where no path does.
+    named: str = ""
     # The deletion of the collection, whatever its method.
     deletion: bool = False
 
@@ -154,12 +158,28 @@ class Tampering(Isolation):
         one, collection = objects.read.path.rstrip("/"), objects.create.path.rstrip("/")
         if operation.path.rstrip("/") == one or operation.path.startswith(f"{one}/"):
             return Write(f"b calls {operation.name} for it", operation, core=False)
+        if (write := self._on_it(operation)) is not None:
+            return write
         if operation.path.count("{") > collection.count("{") or not operation.path.startswith(collection):
             return None
         if self._id_list(operation) is None:
             return None
         return Write(
             f"b calls {operation.name} with its own id and this one", operation, core=False, bulk=True
+        )
+
+    def _on_it(self, operation: Operation) -> Write | None:
+        """Return the write by an operation whose body names the object: a remark on it, a booking of it."""
+        known = {item.name for item in self.target.reads()} | {
+            item.operation.name for item in self.target.logouts
+        }
+        if operation.method != "POST" or "{" in operation.path or operation.name in known:
+            return None
+        found = named_in_body(operation, self._own_objects())
+        if found is None:
+            return None
+        return Write(
+            f"b calls {operation.name} with its id as {found[1][1:]}", found[0], core=False, named=found[1]
         )
 
     @staticmethod
@@ -210,9 +230,10 @@ class Tampering(Isolation):
                 return f"{write.label}: the owner could not look afterwards ({after.why or after.status})"
             difference = changed(before, after.status, after.reply.json)
             if difference is None:
-                appeared = None if turn or not attack.reply.ok else await self._appeared(write, made)
-                if appeared is not None:
-                    return appeared
+                if not turn and attack.reply.ok:
+                    seen = await self._appeared(write, made) or await self._done_though_shut(write, made)
+                    if seen is not None:
+                        return seen
                 return (
                     f"{write.label}: it had an effect once, then not"
                     if turn
@@ -257,8 +278,9 @@ class Tampering(Isolation):
 
     async def _appeared(self, write: Write, made: list[Belonging]) -> Violation | None:
         """What B adds below A's object by another operation: A reads one more there, twice, than before."""
-        look = next((item for item in self.target.reads() if item.path == write.operation.path), None)
-        if write.operation.method != "POST" or look is None or write.operation.path.count("{") == 0:
+        hooks = read_at(self.target, self._own_objects())
+        look = next((item for item in hooks if item.operation.path == write.operation.path), None)
+        if write.operation.method != "POST" or look is None:
             return None
         proofs: list[Exchange] = []
         for turn in ("", "again: "):
@@ -268,19 +290,54 @@ class Tampering(Isolation):
                 if when == "after":
                     attack = await self._perform(write, mine, theirs, turn, Role.ATTACK)
                     proofs.append(attack.exchange)
-                label = f"control: what the owner reads there {when}"
-                values = self.at(mine.identifier)
-                views.append(await self.call(look, mine.owner, label=label, role=Role.CONTROL, values=values))
+                label = f"control: what the owner reads {when}, at"
+                views.append(await self._below(look, mine.owner, mine.identifier, label))
             count = [len(flattened(view.reply.json)) if view.reply.ok else 0 for view in views]
             if not count[0] < count[1]:
                 return None
             proofs.append(views[1].exchange)
         message = (
             f"{write.operation.name} worked below another user's object ({write.label}): its owner reads "
-            f"at {look.name} what the other one put there."
+            f"at {look.operation.name} what the other one put there."
         )
         expected = Expectation("refused", about=proofs[2].number)
         return Violation(write.operation.name, message, None, tuple(proofs), expected)
+
+    async def _done_though_shut(self, write: Write, made: list[Belonging]) -> Violation | None:
+        """B does something to what B may not even read, twice, and not where no object is: nobody looked whose it is.
+
+        A share link, a booking: what came of it shows nowhere in the object.
+        """
+        if write.operation.method != "POST" or write.bulk or asks_to_be_let_in(write.operation):
+            return None
+        proofs: list[Exchange] = []
+        for turn in ("", "again: "):
+            mine, theirs = await self._pair(write, made, anew=True)
+            shut = await self._reads_foreign(mine, theirs)
+            nobodys = replace(mine, identifier=self._absent_id(mine.identifier))
+            self.scene.above[nobodys.identifier] = self.scene.above.get(mine.identifier, {})
+            nowhere = await self._perform(
+                write, nobodys, theirs, f"control: {turn}where nothing is, ", Role.CONTROL
+            )
+            attack = await self._perform(write, mine, theirs, turn, Role.ATTACK)
+            if shut.status not in NOT_THERE or nowhere.status not in NOT_THERE or not attack.reply.ok:
+                return None
+            proofs += [mine.made, shut.exchange, nowhere.exchange, attack.exchange]
+        message = (
+            f"{write.operation.name} was done by another user to an object that only its owner may see "
+            f"({write.label}), and is refused for an id that nobody has: nobody looked whose the object is."
+        )
+        expected = Expectation("refused", about=proofs[-1].number)
+        return Violation(write.operation.name, message, Severity.HIGH, tuple(proofs), expected)
+
+    async def _reads_foreign(self, mine: Belonging, theirs: Belonging) -> Answer:
+        return await self.call(
+            self._own_objects().read,
+            theirs.owner,
+            label="control: may b read it?",
+            role=Role.CONTROL,
+            values=self.at(mine.identifier),
+        )
 
     def _unharmed(self, write: Write, attack: Answer) -> str | None:
         if attack.judgement is not None:
@@ -378,6 +435,8 @@ class Tampering(Isolation):
         names = [part.split("}")[0] for part in write.operation.path.split("{")[1:]]
         own_name = next((name for name in names if name == objects.id_parameter or name not in place), "")
         values = {**place, own_name: aim.identifier} if own_name else place
+        if write.named:
+            values = {**values, write.named: aim.identifier}
         if write.body is not None or (write.destroys and not write.bulk):
             request = write.operation.request(values)
             return request if write.body is None else write.operation.carrying(request, write.body)

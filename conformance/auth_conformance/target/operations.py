@@ -44,7 +44,8 @@ class Operation:
     dependency that looks at its credential, which it may share with others. `of_page` says that a page of the
     service sends it: no document of an interface speaks of that. `body` is what every request to it holds, with a
     number or a text where its values by JSON pointer go: a procedure is told the id of an object there. `safe` says
-    that its protocol lets it change nothing, whatever its method is: a query of GraphQL.
+    that its protocol lets it change nothing, whatever its method is: a query of GraphQL. `asks` are the parameters of
+    its query that name an object, each value going by its name with a `?` before it.
     """
 
     method: str
@@ -64,6 +65,7 @@ class Operation:
     of_page: bool = False
     body: Mapping[str, Any] | None = None
     safe: bool = False
+    asks: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -101,6 +103,7 @@ class Operation:
         named = {name.lower() for name, _ in demanded}
         fixed = [item for item in self.fixed if item[0] == "query" or item[1].lower() not in named]
         query = tuple((name, value) for place, name, value in fixed if place == "query")
+        query += tuple((name, values[f"?{name}"]) for name in self.asks if values and f"?{name}" in values)
         headers = tuple((name, value) for place, name, value in fixed if place == "header")
         bare = HttpRequest(self.method, path, query, (*demanded, *headers), json_type=self._json_type())
         return bare if self.body is None else bare.with_json(self.named(values))

@@ -14,9 +14,15 @@ from auth_conformance.model import Failed, Inconclusive, Passed, Severity, Skipp
 from auth_conformance.probe.assigning import weight_of
 from auth_conformance.probe.isolation import Isolation
 
+_SHARED = "POST /teams/{team}/links was done by another user to an object that only its owner may see"
+
 
 class Titled(BaseModel):
     title: str
+
+
+class Guest(Titled):
+    team_id: str
 
 
 class Loose(Titled):
@@ -30,12 +36,14 @@ def planner(
     welcoming: bool = False,
     deaf: bool = False,
     guests: str = "",
+    beside: bool = False,
 ) -> FastAPI:
     """Teams, and plans below them in an envelope. Unguarded, a plan is found by its id alone below one's own team.
 
     A `trusting` one takes whatever members a plan is made with, a `welcoming` one plans of anybody below any team,
     a `deaf` one says yes to changes of teams and makes none.
-    Where there are `guests`, they are invited by who owns the team ("own"), or by anybody ("any").
+    Where there are `guests`, they are invited by who owns the team ("own"), or by anybody ("any"). What is asked for
+    about guests `beside` a team names it in its query or body; what is shared by a link shows nowhere.
     """
     app = FastAPI()
     teams: dict[str, dict[str, str]] = {}
@@ -101,6 +109,24 @@ def planner(
 
         Place = Annotated[str, Depends(open_to)]
 
+        @app.post("/teams/{team}/links", status_code=201)  # noqa: FAST003 - the dependency takes it
+        def share(place: Place) -> dict[str, str]:
+            return {"link": secrets.token_urlsafe(16)}
+
+    if guests and beside:
+
+        @app.post("/guests", status_code=201)
+        def invite_to(body: Guest, name: Caller) -> dict[str, str]:
+            made = {"id": secrets.token_hex(4), "title": body.title}
+            invited.setdefault(open_to(body.team_id, name), []).append(made)
+            return made
+
+        @app.get("/guests")
+        def list_guests_of(team_id: str, name: Caller) -> dict[str, Any]:
+            return {"items": invited.get(open_to(team_id, name), []), "next": None}
+
+    elif guests:
+
         @app.post("/teams/{team}/guests", status_code=201)  # noqa: FAST003 - the dependency takes it
         def invite(body: Titled, place: Place) -> dict[str, str]:
             made = {"id": secrets.token_hex(4), "title": body.title}
@@ -116,18 +142,21 @@ def planner(
 
 @pytest.mark.parametrize("guests", ["own", "any"])
 @pytest.mark.parametrize(
-    ("code", "words"),
+    ("code", "beside", "words"),
     [
-        ("AUZ101", "GET /teams/{team}/guests answers another user as it does the owner"),
-        ("AUZ102", "POST /teams/{team}/guests worked below another user's object"),
+        ("AUZ101", False, ["GET /teams/{team}/guests answers another user as it does the owner"]),
+        ("AUZ101", True, ["GET /guests answers another user as it does the owner"]),
+        ("AUZ102", False, ["POST /teams/{team}/guests worked below another user's object", _SHARED]),
+        ("AUZ102", True, ["POST /guests worked below another user's object", _SHARED]),
     ],
 )
 def test_what_hangs_on_an_object_and_has_no_place_of_its_own_is_judged(
-    code: str, words: str, guests: str
+    code: str, beside: bool, words: list[str], guests: str
 ) -> None:
-    result = judged_as_found(code, planner(guarded=True, guests=guests))
+    result = judged_as_found(code, planner(guarded=True, guests=guests, beside=beside))
     assert result.name == ("passed" if guests == "own" else "failed"), said(result)
-    assert (words in result.verdict.reason) == (guests == "any")
+    told = " ".join(item.message for item in getattr(result.verdict, "violations", ()))
+    assert [word in told for word in words] == [guests == "any"] * len(words), told
 
 
 @pytest.mark.parametrize(

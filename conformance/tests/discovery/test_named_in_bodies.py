@@ -35,6 +35,10 @@ class New(Strict):
     title: str
 
 
+class Comment(New):
+    document_id: str
+
+
 def service(habit: str = "/rpc/document.{}", *, careless: str = "") -> FastAPI:
     """Documents by procedures; the `careless` one does not ask whose a document is."""
     app, store, member = FastAPI(), Store(), HABITS[habit]
@@ -83,6 +87,13 @@ def service(habit: str = "/rpc/document.{}", *, careless: str = "") -> FastAPI:
     @app.post(habit.format("delete"))
     def delete(body: one, name: Annotated[str, known]) -> dict[str, bool]:
         del documents[found(body, name, "delete")]
+        return {"ok": True}
+
+    @app.post("/rpc/comment.add")
+    def comment(body: Comment, name: Annotated[str, known]) -> dict[str, bool]:
+        owners = {str(key): owner for key, (owner, _) in documents.items()}
+        if body.document_id not in owners or (owners[body.document_id] != name and careless != "comment"):
+            raise HTTPException(404, "no such document")
         return {"ok": True}
 
     @app.post(habit.format("list"))
@@ -140,3 +151,8 @@ def test_a_procedure_that_asks_not_whose_it_is(careless: str, code: str, tmp_pat
     assert isinstance(found[codes[-1]], Passed if careless == "get" else Failed), "one cause, one finding"
     assert isinstance(found[code], Failed), found
     assert {item.operation for item in found[code].violations} == {f"POST /rpc/document.{careless}"}
+
+
+def test_what_is_said_of_a_thing_that_is_not_shown(tmp_path: Path) -> None:
+    found: Any = verdicts(service(careless="comment"), tmp_path, "AUZ102")["AUZ102"]
+    assert [item.operation for item in found.violations] == ["POST /rpc/comment.add"], found

@@ -1,12 +1,14 @@
 """Spellings of identifiers, words for administrators, and scopes that a reply names."""
 
+import random
+import re
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auth_conformance.oracles.identifiers import is_uuid, spellings
+from auth_conformance.oracles.identifiers import another_id, is_uuid, spellings
 from auth_conformance.oracles.privilege import reserved_for, role_word
 from auth_conformance.oracles.scopes import scopes_of
 
@@ -14,6 +16,24 @@ from auth_conformance.oracles.scopes import scopes_of
 @given(st.one_of(st.integers(0, 10**9).map(str), st.uuids().map(str), st.text("abcXYZ019-", min_size=1)))
 def test_no_spelling_is_the_identifier_itself(identifier: str) -> None:
     assert identifier not in spellings(identifier).values()
+
+
+@pytest.mark.parametrize(
+    ("identifier", "pattern"),
+    [
+        (
+            "01a21e60-d70c-77ae-91af-fc1bb1602810",
+            r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}",
+        ),
+        ("01M8F4YS1ZB9FXVZ0F9K9PETAB", r"[0-7][0-9A-HJKMNP-TV-Z]{25}"),
+        ("184", r"[0-9]+"),
+        ("note-7f", r"[a-z]{4}-[0-9][a-z]"),
+    ],
+)
+def test_an_id_that_nobody_has_is_of_the_same_make(identifier: str, pattern: str) -> None:
+    found = {another_id(identifier, random.Random(seed)) for seed in range(50)}
+    assert identifier not in found
+    assert all(re.fullmatch(pattern, item) for item in found)
 
 
 @given(st.uuids())

@@ -9,7 +9,7 @@ from auth_conformance.sdk import API, ASVS, CWE, WSTG, Impact, Need, Probe, Seve
     title="Object of another user writable",
     severity=Severity.CRITICAL,
     level=1,
-    budget=130,
+    budget=200,
     impact=Impact.WRITES,
     needs=(Need.TWO_USERS, Need.OBJECTS),
     references=(ASVS("8.2.2"), ASVS("8.3.1"), ASVS("8.4.1"), API(1), CWE(639), CWE(863), WSTG("ATHZ-04")),

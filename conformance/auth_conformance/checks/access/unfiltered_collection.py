@@ -9,7 +9,7 @@ from auth_conformance.sdk import API, ASVS, CWE, WSTG, Impact, Need, Probe, Seve
     title="Collection shows or counts what belongs to others",
     severity=Severity.HIGH,
     level=1,
-    budget=90,
+    budget=160,
     impact=Impact.WRITES,
     needs=(Need.TWO_USERS, Need.OBJECTS),
     references=(ASVS("8.2.2"), ASVS("8.2.3"), ASVS("15.3.7"), API(1), API(3), CWE(639), WSTG("ATHZ-04")),

@@ -1,0 +1,93 @@
+"""What hangs on an object without standing below it in the path: operations that name it in their body or query."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from auth_conformance.target import Objects, Operation, Target
+
+# What a member that names an object ends with, and what alone says nothing of which collection it is of.
+_ENDS = ("id", "uuid", "guid", "slug", "key", "ref")
+_BELOW = re.compile(r"[^\W\d_]+")
+# What people ask for at objects that they may not see yet, or say of them: being let in, a complaint.
+_ASKING = frozenset(
+    [
+        *("join", "request", "requests", "apply", "application", "applications", "accept", "redeem", "claim"),
+        *(
+            "report",
+            "reports",
+            "complaint",
+            "complaints",
+            "follow",
+            "subscribe",
+            "subscription",
+            "subscriptions",
+        ),
+        *("contact", "waitlist", "access"),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """An operation, and the parameter of its query that takes the object's id; "" where the path does."""
+
+    operation: Operation
+    parameter: str = ""
+
+    def query(self, identifier: str) -> tuple[tuple[str, str], ...]:
+        """What the query says of the object."""
+        return ((self.parameter, identifier),) if self.parameter else ()
+
+
+def read_at(target: Target, objects: Objects) -> Iterator[Hook]:
+    """What is read below an object, or by its id in the query: its members, its history, the remarks on it."""
+    start = objects.read.path.rstrip("/") + "/"
+    names = _called(objects)
+    own = {item.name for item in (objects.read, objects.listing) if item is not None}
+    for operation in target.reads():
+        if operation.path.startswith(start) and "{" not in operation.path[len(start) :]:
+            yield Hook(operation)
+        if operation.name in own or operation.method != "GET" or "{" in operation.path:
+            continue
+        asked = (item.name for item in operation.parameters if item.place == "query")
+        found = next((name for name in asked if _plain(name) in names), None)
+        if found is not None:
+            yield Hook(operation, found)
+
+
+def named_in_body(operation: Operation, objects: Objects) -> tuple[Operation, str] | None:
+    """The operation as one whose body names the object, and the pointer of the member that does: `{vehicle_id}`."""
+    schema = next((item for media, item in operation.bodies.items() if media.endswith("json")), {})
+    members: Mapping[str, Any] = schema.get("properties") or {}
+    names = _called(objects)
+    for name in schema.get("required") or ():
+        kind = members[name].get("type") if isinstance(members.get(name), Mapping) else None
+        if _plain(str(name)) in names and kind in ("string", "integer"):
+            return replace(operation, body={name: "" if kind == "string" else 0}), f"/{name}"
+    return None
+
+
+def asks_to_be_let_in(operation: Operation) -> bool:
+    """Whether an operation may be meant for people who do not see the object: they ask to join, or report it."""
+    return not _ASKING.isdisjoint(_BELOW.findall(operation.path.lower()))
+
+
+def _called(objects: Objects) -> frozenset[str]:
+    """How other operations may name one of the objects, in one spelling: its parameter, or its collection's word."""
+    found = {_plain(objects.id_parameter.rpartition("/")[2])} - set(_ENDS)
+    for operation in (objects.create, objects.read):
+        parts = [part for part in operation.path.split("/") if part and "{" not in part]
+        for word in _BELOW.findall(parts[-1].lower()) if parts else ():
+            stems = {word, word.removesuffix("s"), word.removesuffix("es")}
+            stems |= {word.removesuffix("ies") + "y"} if word.endswith("ies") else set()
+            found |= {stem + end for stem in stems for end in _ENDS}
+    return frozenset(found)
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "").lstrip("?")
