@@ -12,6 +12,11 @@ from auth_conformance.oracles.standing import flattened
 
 # A number is taken for a time when it lies within this many seconds of now: thirty years.
 _HORIZON = 30 * 365 * 86_400
+# How services call the seconds that something still lasts: `expires_in`, `ends_in`, `ttl`.
+_LASTING = re.compile(
+    r"/(?:(?:expires?|ends|valid|lasts|caduca|ablauf)_?(?:in|for|en)(?:_?(?:s|secs?|seconds|segundos))?|ttl|max_?age)$",
+    re.IGNORECASE,
+)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT?.*")
 
@@ -28,11 +33,12 @@ class Moment:
 def moments(document: Any, now: float) -> list[Moment]:
     """Every moment in JSON data: ISO 8601 and HTTP dates, and epoch numbers in seconds or milliseconds.
 
-    `expires_in` is the one duration with a protocol meaning (RFC 6749 §5.1) and counts from `now`.
+    `expires_in` is the one duration with a protocol meaning (RFC 6749 §5.1); it and what services call so count from
+    `now`.
     """
     found = []
     for pointer, value in flattened(document).items():
-        if isinstance(value, int) and not isinstance(value, bool) and pointer.endswith("/expires_in"):
+        if isinstance(value, int) and not isinstance(value, bool) and _LASTING.search(pointer):
             at: float | None = now + value
         else:
             at = moment(value, now)

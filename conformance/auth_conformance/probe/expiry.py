@@ -175,9 +175,12 @@ class Expiry(Keeping, Minting, Clockwork):
                 item.at for item in moments(session.answer.reply.json, self._clock_now()) if item.ahead > 0
             ]
             end = min(stated, default=None)
+        if end is None and self.target.policy.access_lifetime:
+            end = self._clock_now() + self.target.policy.access_lifetime
         if end is None:
             raise Unclear(
-                "Neither the issued tokens nor the login say when they end.", self._remedy(Need.SIGNING_KEY)
+                "Neither the issued tokens nor the login say when they end.",
+                "[policy]\naccess_lifetime = 900  # seconds: so long a token is good for",
             )
         return session, end
 

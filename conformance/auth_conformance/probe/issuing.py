@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from auth_conformance.model import Failed, Inconclusive, Need, Passed, Severity,
 from auth_conformance.oracles.entropy import FEWEST, MOST, Sample, estimate, renewed
 from auth_conformance.oracles.tokenprofile import MOST_MEMBERS, columns, personal, secrets_in
 from auth_conformance.probe.core import Missing, Unclear
+from auth_conformance.probe.handed import Handing, handed_out
 from auth_conformance.probe.mailing import Mailing
 from auth_conformance.probe.refusal import Refusal
 from auth_conformance.probe.unguessable import Unguessable, guessable
@@ -28,11 +30,13 @@ SESSION = 43_200.0
 ROUNDING = 2.0
 # How many logins a service on another machine is asked for.
 ELSEWHERE = 20
+# How many kinds of links and codes are collected.
+MOST_HANDED = 4
 # What is so short is typed from a message, and guarded by a limit.
 CODE = 10
 
 
-class Issuing(Mailing, Unguessable, Refusal):
+class Issuing(Handing, Mailing, Unguessable, Refusal):
     """Logs in again and again, and reads what comes."""
 
     async def must_issue_discreet_tokens(self) -> Verdict:
@@ -111,21 +115,38 @@ class Issuing(Mailing, Unguessable, Refusal):
             yield Violation(operation, message, Severity.LOW, _logins(sessions))
 
     async def must_issue_unguessable_tokens(self) -> Verdict:
-        """Opaque access, refresh and reset tokens show no structure and carry enough chance.
+        """Opaque tokens of logins, refreshes, resets, links and codes show no structure and carry enough chance.
 
         Raises Missing or Unclear.
         """
         mailed = await self._unguessable_mail()
+        others = [*([mailed] if mailed is not None else []), *await self._unguessable_hand_outs()]
         try:
             issued = await self._issued_tokens()
         except Missing:
-            if mailed is None:
+            if not others:
                 raise
-            if isinstance(mailed, Passed):
-                note = "every token that a login issues is a JWT: only what is mailed was judged"
-                return replace(mailed, notes=(*mailed.notes, note))
-            return mailed
-        return issued if mailed is None else self.gravest([issued, mailed])
+            note = "every token that a login issues is a JWT: only what is mailed or handed out was judged"
+            return self._worst_of(others, note)
+        return self._worst_of([issued, *others])
+
+    def _worst_of(self, verdicts: list[Verdict], *notes: str) -> Verdict:
+        """The gravest verdict, or what all of them passed for; `notes` go with a pass."""
+        worst = self.gravest(verdicts)
+        if not isinstance(worst, Passed):
+            return worst
+        told = " ".join(item.reason for item in verdicts if isinstance(item, Passed))
+        return replace(worst, reason=told, notes=(*worst.notes, *notes))
+
+    async def _unguessable_hand_outs(self) -> list[Verdict]:
+        """What links and codes that open something to whoever has them are made of."""
+        found = []
+        for item in [*handed_out(self.target)][:MOST_HANDED]:
+            with contextlib.suppress(Missing, Unclear):
+                samples, proof = await self.handed_values(item, FEWEST)
+                what = f"values of {item.member}, which {item.taker.name} takes from anybody,"
+                found.append(await self.must_be_unguessable(samples, what, item.maker.name, proof))
+        return found
 
     async def _unguessable_mail(self) -> Verdict | None:
         """Reset tokens of two people in turn; None where no mail can be read, or what it holds is none of these."""

@@ -23,7 +23,7 @@ class KeyAccounts(KeyLevels):
     async def revokes_another(self, keys: KeyManagement, narrow: list[Narrow]) -> None:
         """Whether one key of A ends another: noted, since neither has more rights after it."""
         revoke = keys.revoke
-        if revoke is None or len(narrow) < 2 or "{" not in revoke.path:
+        if revoke is None or len(narrow) < 2 or not keys.id_parameter:
             return
         one, other = narrow[0], narrow[-1]
         number = resolve(other.answer.reply.json, keys.identifier) if keys.identifier else None

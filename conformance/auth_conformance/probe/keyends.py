@@ -114,11 +114,8 @@ class KeyEnds(Holdings):
         baseline = await self.baseline(self.witness, made.credential)
         await self.must_live(self.witness, made.credential, baseline, when)
 
-    def _naming(self, operation: Operation, made: Made) -> dict[str, str]:
-        return dict.fromkeys((part.split("}")[0] for part in operation.path.split("{")[1:]), made.identifier)
-
     async def _revoke(self, revoke: Operation, made: Made, login: Credential) -> Answer:
-        answer = await self.call(revoke, login, label="revoke the key", values=self._naming(revoke, made))
+        answer = await self.call(revoke, login, label="revoke the key", values=revoke.naming(made.identifier))
         if not answer.reply.ok:
             raise Unclear(f"{revoke.name} revoked nothing ({answer.why or answer.status}).")
         return answer
@@ -189,7 +186,7 @@ class KeyEnds(Holdings):
                     operation,
                     login,
                     label=f"un-revoke with {min(body)}",
-                    values=self._naming(operation, made),
+                    values=operation.naming(made.identifier),
                     body=body,
                 )
                 if answer.reply.ok:
@@ -221,7 +218,7 @@ class KeyEnds(Holdings):
                 stranger,
                 label="another user revokes the key",
                 role=Role.ATTACK,
-                values=self._naming(revoke, theirs),
+                values=revoke.naming(theirs.identifier),
             )
             after = await self._replay_once(
                 self.witness, theirs.credential, "control: the key of another user", Role.CONTROL
@@ -253,7 +250,7 @@ class KeyEnds(Holdings):
         for operation, body in self._switches(revoke):
             made = await self._make(login)
             await self._must_open(made, "before it is switched off")
-            values = self._naming(operation, made)
+            values = operation.naming(made.identifier)
             whole = body
             if body is not None and operation.method == "PUT" and self.target.keys is not None:
                 whole = {**self.target.keys.template, **body}
@@ -275,7 +272,7 @@ class KeyEnds(Holdings):
         )
         if reading is None:
             return False
-        values = self._naming(reading, made)
+        values = reading.naming(made.identifier)
         shown = await self.call(reading, login, label="read the key's record", values=values)
         records = [item for item in _objects(shown.reply.json) if made.identifier in map(str, item.values())]
         return any(all(item.get(name) == value for name, value in body.items()) for item in records)
@@ -300,7 +297,7 @@ class KeyEnds(Holdings):
         )
         if rotate is None:
             return []
-        answer = await self.call(rotate, login, label="rotate the key", values=self._naming(rotate, made))
+        answer = await self.call(rotate, login, label="rotate the key", values=rotate.naming(made.identifier))
         value = resolve(answer.reply.json, keys.value)
         if not answer.reply.ok or not isinstance(value, str) or value == made.credential.value.reveal():
             self.notes.append(f"{rotate.name} gave no new key ({answer.status})")

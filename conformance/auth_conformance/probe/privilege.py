@@ -94,6 +94,8 @@ class Privilege(Ranks):
             f"{item.operation.name}: there are too many" for item in operations[MOST_PRIVILEGED:]
         ]
         await self.must_live(self.witness, await self.credential(fresh=True), baseline, "after")
+        if not findings.violations and admin is None and not any(item.declared for item in operations):
+            self.nothing_privileged(hinted=True)
         return self._privilege_verdict(findings, attackers)
 
     def _privilege_verdict(self, findings: Findings, attackers: dict[str, Credential]) -> Verdict:
@@ -428,7 +430,9 @@ class Privilege(Ranks):
             return operation.request(values)
         # The same chance each time: A and the administrator send the same request.
         chance = type(self.rng)(f"{self.scene.seed}:{operation.name}")
-        return self.scene.sampler(operation, chance, path_values=values)
+        request = self.scene.sampler(operation, chance, path_values=values)
+        body = next((item.body for item in self.switches() if item.operation.name == operation.name), None)
+        return operation.carrying(request, body) if body else request
 
     async def _send_as(
         self,

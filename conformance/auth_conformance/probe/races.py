@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import (
@@ -22,6 +23,7 @@ from auth_conformance.model import (
 )
 from auth_conformance.probe.accountrows import AccountRows
 from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.handed import Handed, Handing, handed_out
 from auth_conformance.probe.mailraces import MailRaces
 from auth_conformance.probe.rotation import Reuse
 from auth_conformance.probe.slots import SlotRaces
@@ -32,7 +34,8 @@ from auth_conformance.target import Account
 if TYPE_CHECKING:
     from auth_conformance.credentials import Kind
     from auth_conformance.probe.rotation import Renewal
-    from auth_conformance.target import Register
+    from auth_conformance.target import Login, Register
+    from auth_conformance.transports.message import HttpRequest
 
 REGISTRATIONS = 10
 # What a limit of so many registrations per minute has forgotten, in seconds.
@@ -50,7 +53,7 @@ class Races(MailRaces, SlotRaces, Reuse, AccountRows):
         left: list[Missing] = []
         for race in (
             *(self._race_refreshes, self.race_resets, self.race_verifications),
-            *(self.race_email_changes, self.race_slots),
+            *(self.race_email_changes, self.race_slots, self._race_hand_outs),
         ):
             try:
                 verdicts.append(await race())
@@ -66,6 +69,48 @@ class Races(MailRaces, SlotRaces, Reuse, AccountRows):
             told = " ".join(item.reason for item in verdicts if isinstance(item, Passed))
             return Passed(told, tuple(self.evidence), tuple(self.notes))
         return verdict
+
+    async def _race_hand_outs(self) -> Verdict:
+        """A code that logs somebody in is taken once: another device is let in with it, and nobody after that.
+
+        Raises Missing or Unclear.
+        """
+        login = next(iter(self.distinct_logins()), None)
+        for item in handed_out(self.target) if login is not None else ():
+            if not item.redeems:
+                continue
+            name = item.taker.name
+            _, request = await self._handed_request(item)
+            uses = [
+                await self.send(request, label=label, role=Role.CONTROL, operation=name)
+                for label in ("control: one use of a code", "control: the same code afterwards")
+            ]
+            if login is None or login.read(uses[0].reply, "a") is None or uses[1].judgement is not None:
+                continue
+            if uses[1].reply.ok:
+                return await self._worked_again(name, login, uses)
+            return await self._race_grants(name, partial(self._handed_request, item), "login code")
+        raise Missing("Not applicable: no operation takes a code and gives a login.", applicable=False)
+
+    async def _handed_request(self, item: Handed) -> tuple[Account, HttpRequest]:
+        async with Handing(self.scene, self.rule).handing(item) as hand_out:
+            _, value = await hand_out()
+        self.scene.recorder.redactor.learn(Secret(value))
+        return self.account(), item.taking(value)
+
+    async def _worked_again(self, name: str, login: Login, uses: list[Answer]) -> Verdict:
+        """Whether each use of one code gave a login that lives."""
+        found = [(answer, login.read(answer.reply, "a")) for answer in uses]
+        issued = [(answer, credential) for answer, credential in found if credential is not None]
+        baseline = await self.baseline(self.witness, await self.credential(login.carrier.kind))
+        alive = await self.those_that_live(issued, baseline, "use a login that one code gave")
+        if len(alive) < 2 or len({credential.value for _, credential in issued}) < 2:
+            raise Missing(f"Not applicable: {name} gives no second login for one code.", applicable=False)
+        message = (
+            f"{name} gave a login for a code that had been used: whoever sees one later is let in with it."
+        )
+        violation = Violation(name, message, None, tuple(itertools.chain(*alive)))
+        return Failed((violation,), tuple(self.evidence), tuple(self.notes))
 
     async def _race_refreshes(self) -> Verdict:
         if self.target.refresh is None:

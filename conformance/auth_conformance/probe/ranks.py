@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, NoReturn
 
 from auth_conformance.model import Need, Provenance
 from auth_conformance.oracles.privilege import GUESSES, reserved_for, role_word
@@ -11,7 +11,7 @@ from auth_conformance.oracles.scopes import scopes_of
 from auth_conformance.probe.core import Missing
 from auth_conformance.probe.guarded import Guarded, plain_reads
 from auth_conformance.probe.sessions import Sessions
-from auth_conformance.target import Operation
+from auth_conformance.target import Operation, Switch
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
@@ -22,6 +22,7 @@ ORDER = {"GET": 0, "HEAD": 0, "PATCH": 1, "PUT": 1, "POST": 2, "DELETE": 3}
 # How many documented operations are read as administrator and as ordinary user to see whom they refuse.
 MOST_READ = 20
 _HIDDEN = (403, 404)
+_OF_OTHERS = "it changes the account that it names"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,9 @@ class Privileged:
     because: str
     declared: bool
     suspected: bool = False  # that everybody may call it is as likely: A's success is a question
+    telling: bool = (
+        False  # it changes an account that is not A's: whose that is sees it, and no administrator is needed
+    )
 
     @property
     def reads(self) -> bool:
@@ -52,14 +56,16 @@ class Ranks(Sessions, Guarded):
         flows |= {logout.operation.name for logout in self.target.logouts}
         flows |= {self.target.register.operation.name} if self.target.register is not None else set()
         granted = await self._scopes_of_a()
+        managing = {item.operation.name for item in self.switches()}
         found: list[Privileged] = []
         for operation in self.target.operations:
             if operation.name in policy.privileged_operations:
                 found.append(Privileged(operation, "declared privileged", declared=True))
             elif operation.name not in policy.public_operations | flows:
-                because = self._hint(operation, granted)
+                telling = operation.name in managing
+                because = self._hint(operation, granted) or (_OF_OTHERS if telling else "")
                 if because:
-                    found.append(Privileged(operation, because, declared=False))
+                    found.append(Privileged(operation, because, declared=False, telling=telling))
         known = {operation.name for operation in self.target.operations}
         for name in sorted(policy.privileged_operations - known):
             method, _, path = name.partition(" ")
@@ -67,17 +73,24 @@ class Ranks(Sessions, Guarded):
             found.append(Privileged(operation, "declared privileged", declared=True))
         hinted = any(not item.declared for item in found)
         if admin is None:
-            found = [item for item in found if item.declared]
+            found = [item for item in found if item.declared or item.telling]
         else:
             found += await self._observed(admin, live, {item.operation.name for item in found} | flows)
             found += self._guessed(known)
         if not found:
-            self._nothing_privileged(hinted=hinted)
+            self.nothing_privileged(hinted=hinted)
         return sorted(
             found, key=lambda item: (ORDER.get(item.operation.method, 2), -item.operation.path.count("/"))
         )
 
-    def _nothing_privileged(self, *, hinted: bool) -> None:
+    def switches(self) -> list[Switch]:
+        """What is done to accounts of others, shutting them out first."""
+        users = self.target.users
+        found = [getattr(users, field.name) for field in fields(users)] if users is not None else []
+        return [item for item in found if isinstance(item, Switch)]
+
+    def nothing_privileged(self, *, hinted: bool) -> NoReturn:
+        """Say what was found, and what is missing to judge it. Raises Missing."""
         if hinted:
             raise Missing(
                 "Operations for administrators were found, but no administrator is known to compare with.",

@@ -192,7 +192,7 @@ class Respelled(RespelledRefresh):
         await self.must_live(self.witness, credential, baseline, "before")
         spelled = await self._accepted_now(credential)
         tried += [f"key: {item.why}" for item in spelled]
-        values = dict.fromkeys((part.split("}")[0] for part in keys.revoke.path.split("{")[1:]), identifier)
+        values = keys.revoke.naming(identifier)
         answer = await self.call(keys.revoke, login, label="revoke the key", values=values)
         if not answer.reply.ok:
             doubts.append(f"{keys.revoke.name} revoked nothing ({answer.why or answer.status})")

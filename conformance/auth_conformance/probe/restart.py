@@ -228,8 +228,7 @@ class Restart(Holdings, Minting):
         revoke = self.target.keys.revoke if self.target.keys is not None else None
         if revoke is None:
             raise Unclear("No operation is known that revokes a key.")
-        names = [part.split("}")[0] for part in revoke.path.split("{")[1:]]
-        return await self.call(revoke, login, label=label, values=dict.fromkeys(names, identifier or ""))
+        return await self.call(revoke, login, label=label, values=revoke.naming(identifier or ""))
 
     async def _used_up(self, account: Account) -> list[Holding]:
         """A refresh token that was used and never came back: its reuse ends a login, which is another mark."""

@@ -122,5 +122,5 @@ class SlotRaces(Volleys):
         return shown.accepted
 
     async def _free(self, revoke: Operation, login: Credential, identifier: str) -> None:
-        values = dict.fromkeys((part.split("}")[0] for part in revoke.path.split("{")[1:]), identifier)
+        values = revoke.naming(identifier)
         await self.call(revoke, login, label="revoke a key, which makes room", values=values)

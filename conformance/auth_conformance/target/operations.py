@@ -87,6 +87,11 @@ class Operation:
         """Whether the document demands a credential (optional authentication does not)."""
         return bool(self.security) and all(self.security or ())
 
+    def naming(self, identifier: str) -> dict[str, str]:
+        """The values by which a request names one thing, where it names no other: in the path, or in the query."""
+        names = [part.partition("}")[0] for part in self.path.split("{")[1:]]
+        return dict.fromkeys((*names, *(f"?{name}" for name in self.asks)), identifier)
+
     def values_in(self, path: str) -> dict[str, str] | None:
         """What stands in `path` for each parameter, as it is sent; None where it is another operation's."""
         pieces = HOLE.split(self.path)

@@ -57,8 +57,8 @@ def offices(
             del logins[token]
 
 
-def works(*, forgets: bool) -> FastAPI:
-    """A block ends every login; with `forgets` it only keeps people from logging in."""
+def works(*, forgets: bool, anybody: bool = False) -> FastAPI:
+    """A block ends every login; with `forgets` it only keeps people from logging in. Where `anybody` may block, do."""
     app = FastAPI()
     people = {name: Colleague(uid=secrets.token_hex(8), username=name, extension=200) for name in STAFF}
     blocked: set[str] = set()
@@ -78,7 +78,7 @@ def works(*, forgets: bool) -> FastAPI:
         return logins[bearer.credentials]
 
     def chief(name: Annotated[str, Depends(caller)]) -> None:
-        if name != "chief":
+        if name != "chief" and not anybody:
             raise HTTPException(403, "no")
 
     @app.get("/me")
@@ -113,6 +113,14 @@ def _passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_who_is_shut_out_is_found_by_what_is_listed(forgets: bool) -> None:
     result = judged("LIF104", works(forgets=forgets))
     assert isinstance(result.verdict, Failed if forgets else Passed), said(result)
+
+
+@pytest.mark.parametrize("anybody", [True, False])
+def test_who_shuts_others_out_is_seen_by_those_without_an_administrator(anybody: bool) -> None:
+    result = judged_as_found("AUZ104", works(forgets=False, anybody=anybody), spares=["spare", "chief"])
+    assert isinstance(result.verdict, Failed if anybody else Skipped), said(result)
+    assert not anybody or "PUT /staff/{uid}/blocked" in result.verdict.reason
+    assert anybody or result.verdict.applicable
 
 
 def test_a_spare_account_that_was_never_let_in_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

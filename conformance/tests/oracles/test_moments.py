@@ -29,8 +29,9 @@ def test_no_moment(value: object) -> None:
     assert moments({"at": value}, NOW) == []
 
 
-def test_what_is_left_of_a_token_counts_from_now() -> None:
-    assert [item.ahead for item in moments({"expires_in": 300}, NOW)] == [300.0]
+@pytest.mark.parametrize("name", ["expires_in", "expiresIn", "ends_in", "valid_for_seconds", "ttl"])
+def test_what_is_left_of_a_token_counts_from_now(name: str) -> None:
+    assert [item.ahead for item in moments({name: 300, "items_in": 300}, NOW)] == [300.0]
     assert moments({"expires_in": True}, NOW) == []
 
 
