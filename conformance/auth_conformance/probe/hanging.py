@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -70,6 +72,37 @@ def named_in_body(operation: Operation, objects: Objects) -> tuple[Operation, st
         if _plain(str(name)) in names and kind in ("string", "integer"):
             return replace(operation, body={name: "" if kind == "string" else 0}), f"/{name}"
     return None
+
+
+def several_at_once(target: Target, objects: Objects) -> Iterator[tuple[Operation, str]]:
+    """What answers with the objects whose ids a body lists, and the member that does; "" where the body is the list."""
+    collection, text = objects.create.path.rstrip("/"), objects.text_field.rpartition("/")[2]
+    for operation in target.operations:
+        named = operation.method == "POST" and operation.path.startswith(collection)
+        if not named or operation.path.count("{") > collection.count("{"):
+            continue
+        granted = [answer for status, answer in operation.responses.items() if str(status).startswith("2")]
+        member = id_list(operation)
+        if member is not None and f'"{text}"' in json.dumps(granted, default=str):
+            yield operation, member
+
+
+def id_list(operation: Operation) -> str | None:
+    """The member of a body that takes several ids; "" when the body itself does; None when none."""
+    for schema in operation.bodies.values():
+        if schema.get("type") == "array":
+            return ""
+        for name, member in schema.get("properties", {}).items():
+            if isinstance(member, dict) and member.get("type") == "array" and "id" in name.lower():
+                return str(name)
+    return None
+
+
+def typed(identifier: str) -> str | int:
+    """An identifier as it stands in JSON: a number where it is one."""
+    with contextlib.suppress(ValueError):
+        return int(identifier)
+    return identifier
 
 
 def asks_to_be_let_in(operation: Operation) -> bool:

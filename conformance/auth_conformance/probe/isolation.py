@@ -23,7 +23,7 @@ from auth_conformance.oracles.entry import Fingerprint
 from auth_conformance.oracles.identifiers import another_id, is_uuid, spellings
 from auth_conformance.oracles.normalise import masked
 from auth_conformance.probe.core import Answer, Missing, Unclear
-from auth_conformance.probe.hanging import Hook, read_at
+from auth_conformance.probe.hanging import Hook, read_at, several_at_once, typed
 from auth_conformance.probe.owning import Belonging, shown_in
 from auth_conformance.probe.sharing import Sharing
 from auth_conformance.transports.recorder import BudgetExceededError
@@ -50,6 +50,7 @@ class Reach:
     values: Mapping[str, str] = field(default_factory=dict)
     query: tuple[tuple[str, str], ...] = ()
     core: bool = True
+    body: object = None
 
 
 class Isolation(Sharing):
@@ -233,6 +234,18 @@ class Isolation(Sharing):
         if objects.listing is not None:
             known = {objects.listing.name: objects.listing, **known}
         found = self._by_what_is_above(mine, theirs)
+        ids = [typed(theirs.identifier), typed(mine.identifier)]
+        found += [
+            Reach(
+                f"b asks {operation.name} for its own and this one",
+                operation,
+                theirs.owner,
+                self.at(theirs.identifier),
+                core=False,
+                body={member: ids} if member else ids,
+            )
+            for operation, member in several_at_once(self.target, objects)
+        ]
         for operation in known.values():
             if operation.name == objects.read.name:
                 continue
@@ -383,6 +396,7 @@ class Isolation(Sharing):
             role=Role.ATTACK,
             values=reach.values,
             query=reach.query,
+            body=reach.body,
             fresh=fresh,
         )
 

@@ -5,7 +5,6 @@ The attacker's status decides nothing: what the owner reads afterwards does (che
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,7 @@ from auth_conformance.model import (
 from auth_conformance.oracles.pointer import put
 from auth_conformance.oracles.standing import Standing, changed, flattened
 from auth_conformance.probe.core import Answer, Unclear
-from auth_conformance.probe.hanging import asks_to_be_let_in, named_in_body, read_at
+from auth_conformance.probe.hanging import asks_to_be_let_in, id_list, named_in_body, read_at, typed
 from auth_conformance.probe.isolation import NOT_THERE, Isolation
 from auth_conformance.probe.owning import Belonging
 
@@ -162,7 +161,7 @@ class Tampering(Isolation):
             return write
         if operation.path.count("{") > collection.count("{") or not operation.path.startswith(collection):
             return None
-        if self._id_list(operation) is None:
+        if id_list(operation) is None:
             return None
         return Write(
             f"b calls {operation.name} with its own id and this one", operation, core=False, bulk=True
@@ -181,17 +180,6 @@ class Tampering(Isolation):
         return Write(
             f"b calls {operation.name} with its id as {found[1][1:]}", found[0], core=False, named=found[1]
         )
-
-    @staticmethod
-    def _id_list(operation: Operation) -> str | None:
-        """Return the member of a body that takes several ids; "" when the body itself does; None when none."""
-        for schema in operation.bodies.values():
-            if schema.get("type") == "array":
-                return ""
-            for name, member in schema.get("properties", {}).items():
-                if isinstance(member, dict) and member.get("type") == "array" and "id" in name.lower():
-                    return str(name)
-        return None
 
     async def _identity(self, label: str) -> str:
         """Return the identifier of an account as the witness shows it, else its name."""
@@ -441,8 +429,8 @@ class Tampering(Isolation):
             request = write.operation.request(values)
             return request if write.body is None else write.operation.carrying(request, write.body)
         if write.bulk:
-            ids = [_typed(own.identifier), _typed(aim.identifier)]
-            member = self._id_list(write.operation)
+            ids = [typed(own.identifier), typed(aim.identifier)]
+            member = id_list(write.operation)
             bulk = write.operation.request(place)
             return bulk.with_json({member: ids} if member else ids)
         if self.scene.sampler is None:
@@ -476,9 +464,3 @@ def _text_of(properties: Mapping[str, Any], known: str) -> str:
         ):
             return name
     return known
-
-
-def _typed(identifier: str) -> str | int:
-    with contextlib.suppress(ValueError):
-        return int(identifier)
-    return identifier
