@@ -13,6 +13,7 @@ from auth_conformance.oracles.entropy import Sample
 from auth_conformance.oracles.identifiers import another_id
 from auth_conformance.oracles.pointer import strings
 from auth_conformance.probe.core import Answer, Unclear
+from auth_conformance.probe.hanging import granted_by
 from auth_conformance.probe.owning import Owning
 from auth_conformance.probe.unguessable import sample_of
 
@@ -54,21 +55,25 @@ def handed_out(target: Target) -> Iterator[Handed]:
         item.operation.name for item in target.logouts
     }
     flows |= {item.operation.name for item in (target.register, target.refresh) if item is not None}
+    makers = [
+        (maker, json.dumps(granted_by(maker), default=str))
+        for maker in target.operations
+        if maker.method == "POST" and maker.name not in flows and maker.protected
+    ]
     for taker in target.operations:
         member = None if taker.protected or taker.name in flows else _only_input(taker)
         if member is None or member.lower().replace("_", "").endswith(_NAMES):
             continue
-        for maker in target.operations:
-            granted = [answer for status, answer in maker.responses.items() if str(status).startswith("2")]
-            named = f'"{member}"' in json.dumps(granted, default=str)
-            if maker.method == "POST" and maker.name not in flows and maker.protected and named:
-                found = _objects_of(target, maker)
-                if found is not None or "{" not in maker.path:
-                    yield Handed(maker, taker, member, found)
+        for maker, told in makers:
+            found = _objects_of(target, maker)
+            if f'"{member}"' in told and (found is not None or "{" not in maker.path):
+                yield Handed(maker, taker, member, found)
 
 
 def _only_input(operation: Operation) -> str | None:
     """The name of all that an operation has to be told, where that is one text: in its path, its query or its body."""
+    if operation.body is not None:
+        return None  # what has a body of its own, as GraphQL has, says more there
     found = [part.split("}")[0] for part in operation.path.split("{")[1:]]
     found += [item.name for item in operation.parameters if item.place == "query" and item.required]
     for schema in operation.bodies.values():

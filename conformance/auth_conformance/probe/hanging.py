@@ -65,7 +65,8 @@ def read_at(target: Target, objects: Objects) -> Iterator[Hook]:
 def named_in_body(operation: Operation, objects: Objects) -> tuple[Operation, str] | None:
     """The operation as one whose body names the object, and the pointer of the member that does: `{vehicle_id}`."""
     schema = next((item for media, item in operation.bodies.items() if media.endswith("json")), {})
-    members: Mapping[str, Any] = schema.get("properties") or {}
+    # What has a body of its own, as GraphQL has, says there what it is about.
+    members: Mapping[str, Any] = (schema.get("properties") or {}) if operation.body is None else {}
     names = _called(objects)
     for name in schema.get("required") or ():
         kind = members[name].get("type") if isinstance(members.get(name), Mapping) else None
@@ -78,13 +79,19 @@ def several_at_once(target: Target, objects: Objects) -> Iterator[tuple[Operatio
     """What answers with the objects whose ids a body lists, and the member that does; "" where the body is the list."""
     collection, text = objects.create.path.rstrip("/"), objects.text_field.rpartition("/")[2]
     for operation in target.operations:
-        named = operation.method == "POST" and operation.path.startswith(collection)
+        named = (
+            operation.method == "POST" and operation.path.startswith(collection) and operation.body is None
+        )
         if not named or operation.path.count("{") > collection.count("{"):
             continue
-        granted = [answer for status, answer in operation.responses.items() if str(status).startswith("2")]
         member = id_list(operation)
-        if member is not None and f'"{text}"' in json.dumps(granted, default=str):
+        if member is not None and f'"{text}"' in json.dumps(granted_by(operation), default=str):
             yield operation, member
+
+
+def granted_by(operation: Operation) -> list[Any]:
+    """What an operation is documented to answer where it says yes."""
+    return [answer for status, answer in operation.responses.items() if str(status).startswith("2")]
 
 
 def id_list(operation: Operation) -> str | None:
