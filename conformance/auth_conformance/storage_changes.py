@@ -8,10 +8,12 @@ SQLAlchemy is the extra `[db]` and is imported when a database is changed, never
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from auth_conformance.oracles.moments import day_of, is_day_of
 from auth_conformance.storage import (
     LOCK_PATIENCE,
     PATIENCE,
@@ -132,6 +134,10 @@ def _moment_column(
     for name, value in row.items() if row is not None else ():
         if isinstance(value, datetime):
             seconds = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+        elif isinstance(value, date):
+            if is_day_of(value, near):
+                return str(name)
+            continue
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             seconds = value / _unit(value)
         else:
@@ -194,15 +200,24 @@ def _table(name: str, *columns: str) -> TableClause:
     return table(bare, *map(column, dict.fromkeys(columns)), schema=schema or None)
 
 
+def _days(seconds: float) -> int:
+    """So many whole days that a day which is moved by them is moved by no less."""
+    return int(math.copysign(math.ceil(abs(seconds) / 86_400), seconds))
+
+
 def shifted(value: object, seconds: float) -> Any:
     """A stored moment moved by `seconds`, in the form in which it was; None for what is no moment."""
     match value:
         case datetime():
             return value + timedelta(seconds=seconds)
+        case date():
+            return value + timedelta(days=_days(seconds))
         case bool():
             return None
         case int() | float():
             return type(value)(value + seconds * _unit(value))
+        case str() if (day := day_of(value)) is not None:
+            return (day + timedelta(days=_days(seconds))).isoformat()
         case str():
             try:
                 moved = datetime.fromisoformat(value) + timedelta(seconds=seconds)

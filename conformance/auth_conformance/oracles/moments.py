@@ -17,6 +17,8 @@ _LASTING = re.compile(
     r"/(?:(?:expires?|ends|valid|lasts|caduca|ablauf)_?(?:in|for|en)(?:_?(?:s|secs?|seconds|segundos))?|ttl|max_?age)$",
     re.IGNORECASE,
 )
+# A day begins 14 hours before that of UTC, and is over 12 hours after it.
+_EASTERNMOST, _WESTERNMOST = -14 * 3_600, 36 * 3_600
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT?.*")
 
@@ -73,6 +75,12 @@ def day_of(text: str) -> date | None:
         return date.fromisoformat(text) if _DAY.fullmatch(text) else None
     except ValueError:
         return None
+
+
+def is_day_of(day: date, end: float) -> bool:
+    """Whether `end` may be said as that day: it lies between where the day begins first and where it is over last."""
+    began = datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+    return _EASTERNMOST <= end - began <= _WESTERNMOST
 
 
 def timed(document: Any) -> dict[str, Any]:

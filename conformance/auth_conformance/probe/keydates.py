@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.model import Failed, Inconclusive, Passed, Verdict
 from auth_conformance.oracles.disclosure import Search
-from auth_conformance.oracles.moments import moment
+from auth_conformance.oracles.moments import day_of, is_day_of, moment
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.expiry import HOUR, Late
 from auth_conformance.probe.keyexpiry import KEY_TOLERANCE, MadeKey
@@ -99,9 +99,7 @@ class KeyDates(Stored):
         names = [
             name
             for name, text in row.values.items()
-            if isinstance(text, str)
-            and (at := moment(text, self._clock_now())) is not None
-            and abs(at - end) < _NEAR
+            if isinstance(text, str) and _states(text, end, self._clock_now())
         ]
         url = self.target.database or ""
         try:
@@ -131,6 +129,14 @@ class KeyDates(Stored):
             if search.traces(stored):
                 return row, column, stored
         raise Unclear("No row of the database holds the key or a digest of it.")
+
+
+def _states(text: str, end: float, now: float) -> bool:
+    """Whether a stored text says that end; a day does where it is the one that is over by then."""
+    if (day := day_of(text)) is not None:
+        return is_day_of(day, end)
+    at = moment(text, now)
+    return at is not None and abs(at - end) < _NEAR
 
 
 def _is_late(violation: object) -> bool:

@@ -18,7 +18,7 @@ from auth_conformance import catalog
 from auth_conformance.demo import bundled
 from auth_conformance.engine import conduct
 from auth_conformance.model import Result
-from auth_conformance.probe import keyexpiry
+from auth_conformance.probe import keydates, keyexpiry
 from auth_conformance.testing import FAST_HASHING, Edit, Flaw
 from auth_conformance.transports.message import RawReply
 
@@ -161,3 +161,14 @@ def test_a_key_that_ends_with_a_day_is_over_when_the_day_is_over_everywhere(habi
     assert result.name == verdict, said(result)
     if verdict == "passed":
         assert "2 of 4 odd ends were taken" in result.verdict.reason, said(result)
+
+
+def test_a_stored_day_is_the_end_that_is_over_by_then() -> None:
+    """A column may hold days only, beside the day on which the key was made."""
+    end = keyexpiry._end_of(date(2026, 3, 4), {}, 0.0)
+    found = [
+        text
+        for text in ("2026-03-01", "2026-03-04", "2026-03-06T12:00:00")
+        if keydates._states(text, end, end)
+    ]
+    assert found == ["2026-03-04"]

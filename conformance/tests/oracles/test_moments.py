@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from auth_conformance.oracles.moments import day_of, moments, shift, timed
+from auth_conformance.oracles.moments import day_of, is_day_of, moments, shift, timed
 
 NOW = 1_795_000_000.0
 
@@ -45,3 +45,9 @@ def test_a_day_is_no_moment() -> None:
     assert day_of("2026-11-27") == date(2026, 11, 27)
     assert [day_of(text) for text in ("2026-11-27T00:00:00Z", "2026-13-27", "20261127", "")] == [None] * 4
     assert timed({"day": "2026-11-27", "at": "2026-11-27T10:00:00Z"}) == {"/at": "2026-11-27T10:00:00Z"}
+
+
+@pytest.mark.parametrize(("hours", "said"), [(-14, True), (0, True), (36, True), (-15, False), (37, False)])
+def test_a_day_says_an_end_from_where_it_begins_first_until_it_is_over_last(hours: int, said: bool) -> None:
+    midnight = 1_792_368_000.0  # 2026-10-19 by UTC
+    assert is_day_of(date(2026, 10, 19), midnight + hours * 3_600) is said

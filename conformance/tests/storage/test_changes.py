@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -42,6 +42,8 @@ def test_a_text_keeps_its_notation(moment: datetime, seconds: int) -> None:
         (1_772_366_400_000, 1_772_366_340_000),
         (1_772_366_400.5, 1_772_366_340.5),
         (datetime(2026, 3, 1, 12, tzinfo=UTC), datetime(2026, 3, 1, 11, 59, tzinfo=UTC)),
+        ("2026-03-01", "2026-02-28"),
+        (date(2026, 3, 1), date(2026, 2, 28)),
         (None, None),
         (True, None),
         ("never", None),
