@@ -189,6 +189,11 @@ def test_a_service_that_says_no_in_a_200_is_judged_by_what_it_lets_happen() -> N
     assert {seen[code] for code in ("LIF117", "TOK102")} == {"passed"}, seen
 
 
+def test_a_no_in_a_200_does_not_hide_that_a_limit_locks_people_out() -> None:
+    """It has no status of its own there: that the right password is refused as well is its sign."""
+    assert asked("soft", "CRD114", flaw="limit_as_weapon") == {"CRD114": "failed"}
+
+
 def test_a_no_in_a_200_does_not_hide_that_a_forged_token_got_in() -> None:
     assert asked("soft", "TOK102", flaw="unverified_signature", from_the_start=True) == {"TOK102": "failed"}
 

@@ -325,11 +325,13 @@ class Evasion(Holdings, Knocking):
         try:
             blocked = await self._run_into(login, owner)
         except Unclear as reason:
-            if "silent" in str(reason):
-                return Passed(
-                    "No limit said that it locks anybody.", tuple(self.evidence[-20:]), tuple(self.notes)
-                )
-            raise
+            if "silent" not in str(reason):
+                raise
+            silently = await self._blocked_silently(login, owner)
+            if silently is None:
+                told = "No limit said that it locks anybody, and the right password got in afterwards."
+                return Passed(told, tuple(self.evidence[-20:]), tuple(self.notes))
+            blocked = silently
         await self._goes_on(session, blocked, tally)
         for holding in held:
             asked = len(self.evidence)
@@ -354,6 +356,21 @@ class Evasion(Holdings, Knocking):
             tally,
             f"After {blocked.after} failures the owner's session went on, and the block ends by itself.",
         )
+
+    async def _blocked_silently(self, login: Login, owner: Account) -> Blocked | None:
+        """The owner as one whom a limit holds that has no sign of its own: the right password is refused as well."""
+        answer = await self.send(
+            login.request(owner.username, owner.password or Secret("")),
+            label="control: the right password after all the wrong ones",
+            role=Role.CONTROL,
+            operation=login.operation.name,
+            patient=False,
+        )
+        if answer.judgement is not None:
+            raise Unclear(f"{login.operation.name} gave no orderly answer ({answer.why}).")
+        if login.read(answer.reply, owner.label) is not None:
+            return None
+        return Blocked(owner, self.target.policy.throttle_limit * 3 // 2, _said(answer, owner), answer)
 
     async def _goes_on(self, session: Credential, blocked: Blocked, tally: Tally) -> None:
         asked = len(self.evidence)

@@ -18,6 +18,7 @@ from auth_conformance.source.rules.guards import failing_open
 from auth_conformance.source.rules.literals import texts
 from auth_conformance.source.rules.local import LOCAL
 from auth_conformance.source.rules.standards import lengths, statuses, structure, unannotated
+from auth_conformance.source.rules.tokens import only_peeks
 from auth_conformance.source.rules.values import is_assembled
 from auth_conformance.source.tree import Module, Spot, Tree, read_tree
 from auth_conformance.source.words import is_constant, is_password, is_secret, name_of
@@ -75,6 +76,8 @@ def scan(root: Path, files: tuple[Path, ...] = ()) -> Scan:
     by_path = {module.shown: module for module in tree.modules}
     for spot in _ours(tree, files):
         module = by_path.get(spot.path)
+        if module is not None and only_peeks(tree, module, spot):
+            continue
         if module is not None and module.suppressed(spot.line, spot.code):
             suppressed += 1
         else:
@@ -175,7 +178,24 @@ def _function_at(module: Module, line: int) -> str:
 def _is_for_types(module: Module, line: int) -> bool:
     """Whether an assertion there only tells a type, or that the framework was set up: nobody is let in by it."""
     found = [node for node in module.nodes if isinstance(node, ast.Assert) and node.lineno == line]
-    return bool(found) and all(_tells_type(node.test) for node in found)
+    return bool(found) and all(_tells_type(node.test) or _used_later(module, node) for node in found)
+
+
+def _used_later(module: Module, node: ast.Assert) -> bool:
+    """Whether a member of what has to be there is used afterwards: without the assertion None breaks there."""
+    test = node.test.left if isinstance(node.test, ast.Compare) and _is_some(node.test) else node.test
+    function = module.function_of(node)
+    if function is None or not isinstance(test, (ast.Name, ast.Attribute)):
+        return False
+    wanted = ast.unparse(test)
+    return any(
+        isinstance(part, ast.Attribute) and part.lineno > node.lineno and ast.unparse(part.value) == wanted
+        for part in ast.walk(function)
+    )
+
+
+def _is_some(test: ast.Compare) -> bool:
+    return isinstance(test.ops[0], ast.IsNot) and is_constant(test.comparators[0], None)
 
 
 def _tells_type(test: ast.expr) -> bool:

@@ -27,7 +27,13 @@ ABOUT = listed("""
     create created update updated reset verify verified change changed missing present is has digits usage namespace
     use supported pointer place parts template templates html subject view views page pages blueprint msg
     part number numbers position domain samesite secure httponly transport env var variable
+    creator serializer serializers claim no api email phone sms uuid guid sub jti iss aud kid tid allowed denied
     """)
+# Behind these stands what a thing is about: a `user_id_for_whom_token_was_generated` is an id.
+_PREPOSITIONS = listed("for of in by from with to at on")
+# What something is kept as, and how a name begins that says yes or no.
+_KEPT_AS = listed("string str value")
+_SWITCHES = listed("is has min max use uses allow allows require requires should enable supports")
 _SECRET = listed(
     "secret secrets password passwords passwd pwd passphrase token tokens apikey apikeys credential credentials "
     "dsn pepper otp"
@@ -56,13 +62,26 @@ def is_mark(found: tuple[str, ...]) -> bool:
     return (found[-1] == "tokens" and bool(_COUNTED & set(found))) or (len(found) > 1 and found[-2] in _MARKS)
 
 
+def is_about(found: tuple[str, ...]) -> bool:
+    """Whether the words of a name say something about a secret, and no secret: its length, its owner, its place."""
+    while len(found) > 1 and found[-1] in _KEPT_AS:
+        found = found[:-1]
+    end = next((place for place, word in enumerate(found) if place and word in _PREPOSITIONS), len(found))
+    return not found or found[-1] in ABOUT or found[end - 1] in ABOUT
+
+
+@lru_cache(maxsize=20_000)
+def is_switch(name: str) -> bool:
+    """Whether a name says yes or no, or bounds something."""
+    found = words(name)
+    return bool(found) and found[0] in _SWITCHES
+
+
 @lru_cache(maxsize=20_000)
 def is_secret(name: str) -> bool:
     """Whether a variable of that name holds a secret, going by its words."""
     found = words(name)
-    if not found or found[-1] in ABOUT or _NEVER & set(found) or found[0] in {"is", "has", "min", "max"}:
-        return False
-    if is_mark(found):
+    if is_about(found) or _NEVER & set(found) or is_switch(name) or is_mark(found):
         return False
     return bool(_SECRET & set(found)) or (found[-1] in {"key", "keys"} and bool(_OF_KEY & set(found)))
 

@@ -12,6 +12,7 @@ from auth_conformance.model import Severity
 from auth_conformance.source.rules.calls import raw_storage
 from auth_conformance.source.rules.guards import failing_open
 from auth_conformance.source.rules.local import LOCAL
+from auth_conformance.source.scan import scan
 from auth_conformance.source.tree import Module, Tree
 
 if TYPE_CHECKING:
@@ -51,3 +52,37 @@ def test_a_flaw_is_seen_in_every_style(code: str, snippet: dict[str, Any]) -> No
 @pytest.mark.parametrize(("code", "snippet"), snippets("sound"))
 def test_a_look_alike_is_not_accused(code: str, snippet: dict[str, Any]) -> None:
     assert code not in codes(snippet["text"])
+
+
+PEEK = """
+import jwt
+
+def issuer_of(token):
+    return jwt.decode(token, options={"verify_signature": False})["iss"]
+"""
+CALLERS = """
+import jwt
+from service.peeking import issuer_of
+
+def caller(token, keys):
+    return jwt.decode(token, keys[issuer_of(token)], algorithms=["RS256"], options={"require": ["exp"]})
+"""
+
+
+@pytest.mark.parametrize(
+    ("callers", "found"),
+    [(CALLERS, 0), ("", 1), (CALLERS + "\ndef other(token): return issuer_of(token)\n", 1)],
+)
+def test_a_look_ahead_in_a_function_of_its_own_is_judged_by_all_who_call_it(
+    callers: str, found: int, tmp_path: Path
+) -> None:
+    (tmp_path / "peeking.py").write_text(PEEK)
+    (tmp_path / "calling.py").write_text(callers)
+    assert len(scan(tmp_path).of("SRC103")) == found
+
+
+def test_what_is_used_afterwards_may_be_asserted_to_be_there(tmp_path: Path) -> None:
+    lines = ["def login(form):", "    assert form.user is not None", "    return form.user.name", ""]
+    for used, notes in ((lines, 0), ([*lines[:2], "    return form", ""], 1)):
+        (tmp_path / "views.py").write_text("\n".join(used))
+        assert len(scan(tmp_path).of("SRC113")) == notes

@@ -178,7 +178,7 @@ def _weak_parameters(module: Module, call: ast.Call, name: str) -> Iterator[Spot
         ):
             message = f"bcrypt runs with cost {rounds.value}; {_BCRYPT_LEAST} is the least."
             yield module.spot("SRC104", call, message, Severity.HIGH)
-        schemes = keyword(call, "schemes")
+        schemes = argument(call, 0, "schemes")
         listed = schemes.elts if isinstance(schemes, (ast.List, ast.Tuple)) else [schemes]
         weak = [text for item in listed if (text := text_of(item)) and _WEAK_SCHEMES.search(text)]
         deprecated = keyword(call, "deprecated")
@@ -455,6 +455,37 @@ def settings(module: Module) -> Iterator[Spot]:
         last = name.rpartition(".")[2]
         for judge in (_debug, _cors, _trust, _cookie, _logging):
             yield from judge(module, call, name, last)
+    yield from _configured(module)
+
+
+# Settings of Flask and Django, and of what is used with them, that keep the cookie of a login from others.
+_GUARDING = re.compile(r"(?:SESSION|REMEMBER|JWT|JWT_AUTH|AUTH|CSRF)_COOKIE_(?:SECURE|HTTPONLY)")
+_EVERY_ORIGIN = ("CORS_ALLOW_ALL_ORIGINS", "CORS_ORIGIN_ALLOW_ALL")
+
+
+def _configured(module: Module) -> Iterator[Spot]:
+    """What is written into a configuration: names at the top of a file, members of `config`, and keywords."""
+    found: dict[str, tuple[ast.AST, ast.expr]] = {}
+    for node in module.nodes:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1:
+            found[name_of(node.targets[0])] = (node, node.value)
+        elif isinstance(node, ast.Call):
+            found |= {
+                item.arg: (node, item.value) for item in node.keywords if item.arg and item.arg.isupper()
+            }
+    for name, (node, value) in found.items():
+        # A script must read the token of a form, so that cookie alone may do without HttpOnly.
+        open_to_scripts = name == "CSRF_COOKIE_HTTPONLY"
+        if _GUARDING.fullmatch(name) and is_constant(value, value=False) and not open_to_scripts:
+            yield module.spot("SRC113", node, f"{name} is off.", Severity.MEDIUM)
+    allowed = found.get("CORS_ALLOW_CREDENTIALS")
+    credentials = allowed is not None and is_constant(allowed[1], value=True)
+    for name in _EVERY_ORIGIN:
+        if credentials and name in found and is_constant(found[name][1], value=True):
+            message = (
+                f"CORS allows credentials from every origin: {name} stands beside CORS_ALLOW_CREDENTIALS."
+            )
+            yield module.spot("SRC113", found[name][0], message, Severity.HIGH)
 
 
 def _debug(module: Module, call: ast.Call, name: str, last: str) -> Iterator[Spot]:
@@ -487,11 +518,12 @@ def _with_middleware(call: ast.Call, last: str, wanted: str) -> bool:
 
 
 def _cors(module: Module, call: ast.Call, name: str, last: str) -> Iterator[Spot]:
-    del name
+    if name.startswith("flask_cors."):
+        yield from _flask_cors(module, call)
     if not _with_middleware(call, last, "CORSMiddleware"):
         return
     credentials = is_constant(keyword(call, "allow_credentials"), value=True)
-    pattern = text_of(keyword(call, "allow_origin_regex"))
+    pattern = next(iter(_literals(module, keyword(call, "allow_origin_regex"))), None)
     if "*" in _literals(module, keyword(call, "allow_origins")) and credentials:
         message = "CORS allows credentials from every origin: Starlette then reflects whatever asks."
         yield module.spot("SRC113", call, message, Severity.HIGH)
@@ -501,13 +533,24 @@ def _cors(module: Module, call: ast.Call, name: str, last: str) -> Iterator[Spot
         )
 
 
+def _flask_cors(module: Module, call: ast.Call) -> Iterator[Spot]:
+    """Flask-CORS allows every origin where none is named, and reflects it beside credentials."""
+    given = keyword(call, "origins")
+    every = given is None and not spreads(call) and keyword(call, "resources") is None
+    if is_constant(keyword(call, "supports_credentials"), value=True) and (
+        every or {"*", ".*"} & set(_literals(module, given))
+    ):
+        message = "CORS allows credentials from every origin: Flask-CORS then reflects whatever asks."
+        yield module.spot("SRC113", call, message, Severity.HIGH)
+
+
 def _loose(pattern: str) -> str:
     if re.fullmatch(r"\^?(?:https\?://|https?://)?(?:\(?\.[*+]\??\)?)\$?", pattern):
         return "matches every origin"
     host = pattern.partition("://")[2]
     if re.search(r"(?<![\\\]])\.(?![*+?{])", re.sub(r"\[[^\]]*\]", "x", host)):
         return "has a dot that stands for any character: escape it"
-    if re.search(r"\.[*+](?!\\?\.)[A-Za-z]", host):
+    if re.search(r"\.[*+](?!\\?\.)[A-Za-z]|\.[*+]\\\.[?*]", host):
         return "lets anything stand before the domain, look-alikes included: write `.*\\.` or name the hosts"
     return ""
 

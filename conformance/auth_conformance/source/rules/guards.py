@@ -150,6 +150,8 @@ class _Judge:
         last = handler.body[-1]
         if any(isinstance(part, ast.Raise) for part in handler.body):
             return "closed"
+        if any(isinstance(part, ast.If) and self._chosen(part) for part in handler.body):
+            return "closed"
         returned = next((part for part in handler.body if isinstance(part, ast.Return)), None)
         if returned is not None:
             return self._worth(returned.value)
@@ -162,6 +164,12 @@ class _Judge:
         if any(self._hands_on(part, handler.name) for part in handler.body):
             return "closed"  # as forms do: what is made of their errors is not followed
         return self._after(node)
+
+    def _chosen(self, part: ast.If) -> bool:
+        """Whether it raises unless the caller has said that nobody need be there: `if not optional: raise`."""
+        named = {item.id for item in ast.walk(part.test) if isinstance(item, ast.Name)}
+        taken = {item.arg for item in [*self.function.args.args, *self.function.args.kwonlyargs]}
+        return bool(named & taken) and any(isinstance(item, ast.Raise) for item in part.body)
 
     @staticmethod
     def _hands_on(part: ast.stmt, caught: str | None) -> bool:
@@ -270,7 +278,9 @@ class _Judge:
         )
         if handler is None or not handler.name or not isinstance(node.exc, ast.Call):
             return
-        detail = keyword(node.exc, "detail") or (node.exc.args[1] if len(node.exc.args) > 1 else None)
+        # What other exceptions are given second is their own affair: often the backend comes first, then the cause.
+        told = node.exc.args[1:2] if name_of(node.exc.func).endswith("HTTPException") else []
+        detail = keyword(node.exc, "detail") or next(iter(told), None)
         if detail is not None and any(
             isinstance(part, ast.Name) and part.id == handler.name for part in ast.walk(detail)
         ):
@@ -285,6 +295,9 @@ class _Judge:
         if any(name_of(item) in {"property", "cached_property"} for item in self.function.decorator_list):
             return  # a member of a caller that is known already
         outer = self.module.parents.get(self.function)
+        given = [item.arg for item in [*self.function.args.args, *self.function.args.kwonlyargs]]
+        if given and all(name.startswith("_") for name in given):
+            return  # it says by their names that it needs nothing of what it is given
         if isinstance(outer, ast.ClassDef) and len(body) == 1 and _TO_BE_OVERRIDDEN & set(words(outer.name)):
             return  # a further look that subclasses may take, after the one that counts
         if isinstance(outer, ast.ClassDef) and set(words(outer.name)) >= _OPEN_BY_NAME:

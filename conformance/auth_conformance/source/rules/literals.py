@@ -42,12 +42,18 @@ _LINE = re.compile(
 )
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
 _LARGEST_TEXT = 262_144
-# Where something is imported from: a class by its module.
-_DOTTED = re.compile(r"[a-z_]\w*(?:\.[a-z_]\w*)+\.[A-Z]\w*")
+# Where something is imported from: a class by its module, a function by its package and module.
+_DOTTED = re.compile(r"[a-z_]\w*(?:\.[a-z_]\w*)+\.[A-Z]\w*|[a-z]+_[a-z_]+(?:\.[a-z_]+){2,}")
 # How often something may be done: `5/m/user`, `20/m/ip,5/m/key`.
 _RATES = re.compile(r"\d+/\d*[a-z]+(?:/[a-z]+)?(?:,\d+/\d*[a-z]+(?:/[a-z]+)?)*")
 # `STATE_SESSION_KEY = "login_state"` names a place in a session or a cache.
 _SLOTS = (("session", "key"), ("cache", "key"), ("storage", "key"))
+# `ACCESS_TOKEN_COOKIE_KEY = "sAccessToken"` names a cookie, and no name of a key that signs cookies ends so.
+_FIELDS, _CIPHERS = listed("cookie header"), listed("secret signing private encryption hmac sign crypto")
+# A sentence that says something about a secret, digits in it or not.
+_PROSE = 8
+# `GRANT_PASSWORD = "password"` is one of several ways (RFC 6749 §4).
+_WAYS = listed("grant flow")
 _SLUG = r"[a-z]+(?:-[a-z]+)+"
 # `PASSWORD_HASH = "argon2"` names how passwords are hashed.
 _OF_HASHES = listed("hash hasher hashing digest")
@@ -62,7 +68,7 @@ def is_value(text: str, name: str) -> bool:
         return False
     if _OPEN.match(text) or _PATTERN.search(text) or _DOTTED.fullmatch(text) or _RATES.fullmatch(text):
         return False
-    if len(text.split()) > 1 and not re.search(r"\d", text):
+    if len(text.split()) > 1 and (len(text.split()) >= _PROSE or not re.search(r"\d", text)):
         return False
     if re.fullmatch(r"[A-Za-z]+(?:[-/][A-Za-z]+)+|X-[\w-]+", text) and "/" in text:
         return False
@@ -76,6 +82,11 @@ def _is_label(text: str, name: str) -> bool:
         return True
     # `_password_reset_token` is a key that a library keeps for itself; the token in `…_url_token` is a part of a path.
     if re.fullmatch(r"_[a-z]+(?:_[a-z]+)+", text) or ("url" in called and re.fullmatch(_SLUG, text)):
+        return True
+    if re.fullmatch(r"[a-z]+(?:_[a-z]+)+_name", text) or (_WAYS & set(called) and set(found) <= set(called)):
+        return True
+    names_field = called[-1] == "key" and bool(_FIELDS & set(called)) and not _CIPHERS & set(called)
+    if names_field and re.fullmatch(r"[A-Za-z]+(?:-[A-Za-z]+)*", text):
         return True
     if called[-2:] in _SLOTS and re.fullmatch(r"_?[a-z]+(?:[._-][a-z]+)*", text):
         return True
@@ -160,7 +171,10 @@ def _given(module: Module, node: ast.AST, name: str, value: ast.expr) -> Iterato
         return
     for literal, how in _written(module, value):
         variable = how or name
-        if (is_secret(name) or (how and is_secret(how))) and is_value(literal, name) and literal != how:
+        secret = is_secret(name) or bool(how and is_secret(how))
+        # What stands in for a variable is used as the secret, however short it is.
+        short = bool(how and is_secret(how)) and len(literal) < SHORTEST
+        if secret and (short or is_value(literal, name)) and literal != how:
             words_of = (
                 f"The fallback of {variable} is written in the source."
                 if how
@@ -197,7 +211,12 @@ def _written(module: Module, value: ast.expr | None, how: str = "") -> Iterator[
         case ast.Call() if name := environment_name(module, value):
             how, inner = name, [_default(value)]
         case ast.Call(func=func) if module.dotted(func).rpartition(".")[2] in _WRAPPERS:
-            inner = [*value.args[:1], keyword(value, "default")]
+            made = keyword(value, "default_factory")
+            inner = [
+                *value.args[:1],
+                keyword(value, "default"),
+                made.body if isinstance(made, ast.Lambda) else None,
+            ]
     for item in inner:
         yield from _written(module, item, how)
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from auth_conformance.model import Severity
-from auth_conformance.source.tree import Function, Module, Spot
+from auth_conformance.source.tree import Function, Module, Spot, Tree
 from auth_conformance.source.words import argument, is_constant, keyword, name_of, spreads, text_of
 
 LIBRARIES = frozenset(("jwt", "jose", "joserfc", "authlib", "jwcrypto", "python_jwt"))
@@ -21,6 +21,11 @@ _PYJWT = (
 )
 _UNVERIFIED = ("get_unverified_claims", "get_unverified_payload")
 _HEADERS = ("get_unverified_header", "get_unverified_headers", "extract_header")
+# What is said of a look at claims that is followed by no verification in the same file.
+UNREAD, UNVERIFIED = (
+    "Claims are read from a token that nothing here verifies.",
+    "does not verify the signature.",
+)
 # Header members with which a token would bring its own key.
 _KEYS = frozenset(("jwk", "jku", "x5c", "x5u"))
 
@@ -36,12 +41,7 @@ def decoding(module: Module) -> Iterator[Spot]:
         elif name.rpartition(".")[2] in _UNVERIFIED and name.partition(".")[0] in LIBRARIES:
             function = module.function_of(call)
             if function is None or not _verifies(module, function, call):
-                yield module.spot(
-                    "SRC103",
-                    call,
-                    "Claims are read from a token that nothing here verifies.",
-                    Severity.CRITICAL,
-                )
+                yield module.spot("SRC103", call, UNREAD, Severity.CRITICAL)
         elif name.rpartition(".")[2] == "JsonWebToken":
             yield from _listed(module, call, argument(call, 0, "algorithms"))
 
@@ -77,7 +77,11 @@ def _decode(module: Module, call: ast.Call, name: str, library: str) -> Iterator
     )
     if unverified or (library == "authlib" and is_constant(argument(call, 1, "key"), None)):
         if not _verifies(module, module.function_of(call), call):
-            yield module.spot("SRC103", call, f"{name} does not verify the signature.", Severity.CRITICAL)
+            yield module.spot("SRC103", call, f"{name} {UNVERIFIED}", Severity.CRITICAL)
+        return
+    if _off_by_default(module, call, options):
+        message = f"{name} does not verify the signature unless it is told to."
+        yield module.spot("SRC103", call, message, Severity.HIGH)
         return
     yield from _algorithms(module, call, name, library)
     if _from_header(module, argument(call, 1, "key")) & _KEYS:
@@ -231,7 +235,7 @@ def _is_header(module: Module, node: ast.expr) -> bool:
     return isinstance(node, ast.Call) and module.dotted(node.func).rpartition(".")[2] in _HEADERS
 
 
-def _verifies(module: Module, function: Function | None, peek: ast.Call) -> bool:
+def _verifies(module: Module, function: Function | None, peek: ast.Call | None) -> bool:
     """Whether the same function also decodes with verification: then the first look only chose a key."""
     if function is None:
         return False
@@ -246,6 +250,58 @@ def _verifies(module: Module, function: Function | None, peek: ast.Call) -> bool
             ):
                 return True
     return False
+
+
+def _off_by_default(module: Module, call: ast.Call, options: dict[str, ast.expr]) -> bool:
+    """Whether a parameter decides, and its default is not to verify."""
+    given, function = options.get("verify_signature") or keyword(call, "verify"), module.function_of(call)
+    if not isinstance(given, ast.Name) or function is None:
+        return False
+    listed = [*function.args.posonlyargs, *function.args.args]
+    defaults = dict(
+        zip([item.arg for item in reversed(listed)], reversed(function.args.defaults), strict=False)
+    )
+    named = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
+    defaults |= {item.arg: value for item, value in named if value is not None}
+    return is_constant(defaults.get(given.id), value=False)
+
+
+def only_peeks(tree: Tree, module: Module, spot: Spot) -> bool:
+    """Whether what reads a token unverified, or all who call it, also call what verifies, in whichever file.
+
+    Libraries look for the issuer or the key first, in a function of its own.
+    """
+    if spot.code != "SRC103" or not spot.message.endswith((UNREAD, UNVERIFIED)):
+        return False
+    around = [
+        item for item in module.functions if item.lineno <= spot.line <= (item.end_lineno or item.lineno)
+    ]
+    if not around:
+        return False
+    function = max(around, key=lambda item: item.lineno)
+    if _leads_to_verifying(tree, module, function):
+        return True
+    callers = [
+        (outer, caller)
+        for outer in tree.modules
+        for call, _ in outer.calls
+        if name_of(call.func) == function.name and (caller := outer.function_of(call)) is not None
+    ]
+    return bool(callers) and all(_leads_to_verifying(tree, outer, caller) for outer, caller in callers)
+
+
+def _leads_to_verifying(tree: Tree, module: Module, function: Function, depth: int = 2) -> bool:
+    if _verifies(module, function, None):
+        return True
+    called = {name_of(part.func) for part in ast.walk(function) if isinstance(part, ast.Call)} - {
+        function.name,
+        "",
+    }
+    return depth > 0 and any(
+        item.name in called and _leads_to_verifying(tree, outer, item, depth - 1)
+        for outer in tree.modules
+        for item in outer.functions
+    )
 
 
 def _claims(
@@ -284,6 +340,13 @@ def _claims(
 def _validates(module: Module) -> bool:
     # Both libraries leave the claims to a second call, which may stand in another function of the module.
     return any(name.endswith((".validate", ".validate_exp")) for _, name in module.calls)
+
+
+def _has_registry(module: Module, library: str) -> bool:
+    """Whether it is this file that says which claims are wanted."""
+    if library == "joserfc":
+        return any(name.endswith("ClaimsRegistry") for _, name in module.calls)
+    return not any(keyword(call, "claims_cls") for call, name in module.calls if name.endswith("jwt.decode"))
 
 
 def _seconds(node: ast.expr | None) -> float:
@@ -337,7 +400,8 @@ def _requires_exp(module: Module, options: dict[str, ast.expr], library: str) ->
     if "?" in options:
         return True
     if library in {"authlib", "joserfc"}:
-        return any(
+        # A class of claims that stands in another file says there which ones it wants.
+        return not _has_registry(module, library) or any(
             text_of(part) == "essential" or (isinstance(part, ast.keyword) and part.arg == "exp")
             for part in module.nodes
         )

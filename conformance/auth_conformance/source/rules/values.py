@@ -10,10 +10,12 @@ from auth_conformance.model import Severity
 from auth_conformance.source.rules.literals import is_value
 from auth_conformance.source.tree import Function, Module, Spot
 from auth_conformance.source.words import (
-    ABOUT,
     argument,
+    is_about,
     is_mark,
     is_password,
+    is_switch,
+    keyword,
     listed,
     name_of,
     text_of,
@@ -22,6 +24,7 @@ from auth_conformance.source.words import (
 
 _COMPARED = listed("token secret password passwd pwd signature hmac mac otp csrf apikey digest hexdigest pin")
 _HASHING = listed("hash hashed hashing digest encrypt crypt scrypt bcrypt argon pbkdf")
+_DIGESTED = listed("digest hexdigest hash hashed hashing md5 sha1 sha256 sha384 sha512 blake2b fingerprint")
 # What is looked up or noticed by its hash guards nothing.
 _NOTICED = listed("cache cached etag checksum fingerprint bucket slot")
 _KEYED = listed("api secret access auth master")
@@ -83,6 +86,8 @@ def _compared(module: Module, node: ast.Compare) -> Iterator[Spot]:
     names = (_called(module, left), _called(module, right))
     if any(words(name)[-1:] == (word,) for name in names for word in _TOLD_APART):
         return
+    if any(words(name)[-1:] == ("id",) and "session" not in words(name) for name in names):
+        return
     if isinstance(operator, (ast.In, ast.NotIn)):
         listed = (
             _is_secret(names[0])
@@ -100,10 +105,58 @@ def _compared(module: Module, node: ast.Compare) -> Iterator[Spot]:
         or all(_BROUGHT & set(words(name)) for name in names)
         or any(_MEANT_FOR_ALL & set(words(name)) for name in names)
         or any(_NOTICED & set(words(name_of(side))) for side in (left, right))
-        or any({"email", "username"} & set(words(name)) for name in names)
+        or any({"email", "username"} & set(words(name)) or is_switch(name) for name in names)
+        or _digests(module, left, right)
+        or _takes_over(module, node)
     ):
         return
     yield module.spot("SRC105", node, f"`{_short(node)}` compares secrets character by character.")
+
+
+def _digests(module: Module, left: ast.expr, right: ast.expr) -> bool:
+    """Whether two digests without a key are compared: what the time tells of one is no help to make its secret.
+
+    That of a password is: guesses are hashed offline, and those that cannot be it need not be sent.
+    """
+    sides = (left, right)
+    named = [_DIGESTED & set(words(name_of(getattr(side, "func", side)) or name_of(side))) for side in sides]
+    inside = [part for side in sides for part in _making(module, _given_to(module, side))]
+    keyed = any({"mac", "hmac", "signature", "sign"} & set(words(name_of(part))) for part in inside)
+    return all(named) and not keyed and not any(is_password(name_of(part)) for part in inside)
+
+
+def _making(module: Module, side: ast.expr) -> Iterator[ast.AST]:
+    """The parts of an expression, and of the functions of the file that it calls."""
+    called = {name_of(part.func) for part in ast.walk(side) if isinstance(part, ast.Call)}
+    yield from ast.walk(side)
+    for function in module.functions:
+        if function.name in called:
+            yield from ast.walk(function)
+
+
+def _given_to(module: Module, side: ast.expr) -> ast.expr:
+    """What a name was given in the same function; any other side as it is."""
+    function = module.function_of(side)
+    if not isinstance(side, ast.Name) or function is None:
+        return side
+    values = [
+        part.value
+        for part in ast.walk(function)
+        if isinstance(part, ast.Assign) and side.id in {name_of(item) for item in part.targets}
+    ]
+    return values[-1] if values else side
+
+
+def _takes_over(module: Module, node: ast.Compare) -> bool:
+    """Whether a new value is kept where it is another one: `if user.secret != secret: user.secret = secret`."""
+    outer = next((item for item in module.above(node) if isinstance(item, ast.stmt)), None)
+    kept, new = ast.unparse(node.left), ast.unparse(node.comparators[0])
+    return isinstance(outer, ast.If) and any(
+        isinstance(part, ast.Assign)
+        and ast.unparse(part.value) in (kept, new)
+        and ast.unparse(part.targets[0]) in (kept, new)
+        for part in outer.body
+    )
 
 
 def _is_folded_password(node: ast.expr) -> bool:
@@ -158,11 +211,19 @@ def _hashes_secret(node: ast.expr) -> bool:
 
 
 def _is_mac(module: Module, node: ast.expr) -> bool:
-    while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        if module.dotted(node.func) in {"hmac.new", "hmac.digest"}:
+    """Whether it is what an HMAC gives, here or in a function of the file that makes one."""
+    while isinstance(node, ast.Call):
+        if module.dotted(node.func) in _MACS or name_of(node.func) in _makers_of_macs(module):
             return True
+        if not isinstance(node.func, ast.Attribute):
+            break
         node = node.func.value
     return False
+
+
+def _makers_of_macs(module: Module) -> set[str]:
+    makers = {module.function_of(call) for call, name in module.calls if name in _MACS}
+    return {function.name for function in makers if function is not None}
 
 
 def _short(node: ast.AST) -> str:
@@ -172,12 +233,7 @@ def _short(node: ast.AST) -> str:
 
 def _is_secret(name: str) -> bool:
     found = words(name)
-    if (
-        not found
-        or (found[-1] in ABOUT - {"hexdigest"})
-        or {"public", "redirect"} & set(found)
-        or is_mark(found)
-    ):
+    if is_about(found) or is_switch(name) or {"public", "redirect"} & set(found) or is_mark(found):
         return False
     return bool(_COMPARED & set(found)) or (found[-1] in {"key", "keys"} and bool(_KEYED & set(found)))
 
@@ -199,6 +255,7 @@ def _is_fixed(node: ast.expr) -> bool:
     return False
 
 
+_MACS = frozenset(("hmac.new", "hmac.digest"))
 # How a header or cookie is called, and no secret is (RFC 6265bis §4.1.3).
 _FIELD_NAME = re.compile(r"(?:__Host-|__Secure-|X-)[A-Za-z0-9_-]+", re.IGNORECASE)
 
@@ -311,6 +368,10 @@ def sql(module: Module) -> Iterator[Spot]:
             if name
             else (call.func.attr if isinstance(call.func, ast.Attribute) else "")
         )
+        if last == "extra" and any(_built(module, part) is not None for part in _conditions(call)):
+            # The parts of a statement that Django's `extra` takes as they are.
+            message = "SQL for extra is put together from values instead of being bound."
+            yield module.spot("SRC107", call, message, Severity.HIGH)
         if last not in _RUNNERS or (last == "text" and not _is_sql_text(name)):
             continue
         given = next(
@@ -327,6 +388,15 @@ def sql(module: Module) -> Iterator[Spot]:
         ):
             message = f"SQL for {last} is put together from values instead of being bound."
             yield module.spot("SRC107", call, message, Severity.HIGH)
+
+
+def _conditions(call: ast.Call) -> list[ast.expr]:
+    given = [keyword(call, word) for word in ("where", "select", "tables")]
+    return [
+        part
+        for item in given
+        for part in (item.values if isinstance(item, ast.Dict) else getattr(item, "elts", []))
+    ]
 
 
 def _begun(module: Module, node: ast.expr) -> list[ast.expr]:
