@@ -77,7 +77,10 @@ def test_a_look_ahead_in_a_function_of_its_own_is_judged_by_all_who_call_it(
     callers: str, found: int, tmp_path: Path
 ) -> None:
     (tmp_path / "peeking.py").write_text(PEEK)
-    (tmp_path / "calling.py").write_text(callers)
+    decoder = (
+        'import jwt\n\ndef decode(token):\n    return jwt.decode(token, "k", algorithms=["HS256"])["exp"]\n'
+    )
+    (tmp_path / "calling.py").write_text(callers + decoder)  # of the name that the library has for both
     assert len(scan(tmp_path).of("SRC103")) == found
 
 

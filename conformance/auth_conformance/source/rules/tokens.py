@@ -293,10 +293,11 @@ def only_peeks(tree: Tree, module: Module, spot: Spot) -> bool:
 def _leads_to_verifying(tree: Tree, module: Module, function: Function, depth: int = 2) -> bool:
     if _verifies(module, function, None):
         return True
-    called = {name_of(part.func) for part in ast.walk(function) if isinstance(part, ast.Call)} - {
-        function.name,
-        "",
-    }
+    called = {
+        name_of(part.func)
+        for part in ast.walk(function)
+        if isinstance(part, ast.Call) and module.dotted(part.func).partition(".")[0] not in LIBRARIES
+    } - {function.name, ""}
     return depth > 0 and any(
         item.name in called and _leads_to_verifying(tree, outer, item, depth - 1)
         for outer in tree.modules
