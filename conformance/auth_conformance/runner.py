@@ -45,7 +45,7 @@ ASKED_AGAIN = 3
 OnResult = Callable[[Result], None]
 
 
-def unmet(rule: Rule, target: Target, *, allow_disruptive: bool) -> Skipped | None:
+def unmet(rule: Rule, target: Target, *, allow_disruptive: bool) -> Skipped | Inconclusive | None:
     """Why the check cannot run here: not applicable with evidence, or not tested with a remedy."""
     found = unmet_need(rule, target)
     if found is not None:

@@ -45,6 +45,7 @@ _SAYS_MORE = re.compile(r"\b(?:required|missing|must be (?:given|present|supplie
 # Answers that say that the request never came to comparing a password.
 _REDIRECTS = (301, 302, 303, 307, 308)
 _SAME_METHOD = (307, 308)
+_BROKEN = frozenset({500, 502, 503, 504})
 _UNJUDGED = frozenset({404, 405, 406, 411, 415, 422, 429, 500, 501, 502, 503})
 
 
@@ -203,7 +204,10 @@ class Doorman:
                     self._scout.learn(secret.reveal())
         # What the configuration points at is believed, whatever it looks like.
         if found or (login.provenance is Provenance.DECLARED and reply.granted and login.read(reply, "")):
+            self._known.broken_logins.pop(login.operation.name, None)
             return reply
+        if reply.late or (reply.status or 0) in _BROKEN:
+            self._known.broken_logins[login.operation.name] = f"answered {self._scout.shown(reply)}"
         self.moved = moved_to(self._known, login.operation.path, reply)
         self.wants_csrf = may_want_csrf(reply)
         self.wants_more = reply.status in _INCOMPLETE and _SAYS_MORE.search(reply.text) is not None

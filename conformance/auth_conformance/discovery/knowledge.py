@@ -113,6 +113,8 @@ class Knowledge:
     origins: tuple[str, ...] = ()
     facts: list[Fact] = field(default_factory=list)
     absent: dict[Need, str] = field(default_factory=dict)
+    # What looks like a login and broke over a right password, by name: what it answered.
+    broken_logins: dict[str, str] = field(default_factory=dict)
     remedies: dict[Need, str] = field(default_factory=dict)
 
     def say(self, name: str, value: str, provenance: Provenance, because: str = "") -> None:
@@ -311,6 +313,7 @@ class Knowledge:
             ),
             facts=tuple(self.facts),
             absent=dict(self.absent),
+            broken_logins=tuple(f"{name} {said}" for name, said in self.broken_logins.items()),
             remedies=dict(self.remedies),
         )
 

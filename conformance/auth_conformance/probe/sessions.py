@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # Two logins within one second may give the same token: JWTs count whole seconds (RFC 7519 §2).
 NEXT_SECOND = 1.1
+_ONE_FOR_ALL = "# let each login issue a credential of its own: one that all share cannot be ended alone"
 
 
 class Sessions(Refusal):
@@ -70,10 +71,13 @@ class Sessions(Refusal):
         for kind in Kind:
             self.scene.forget(("credential", kind, account.label))
 
-    async def sign_in(self, account: Account, kind: Kind, apart_from: Iterable[Credential] = ()) -> Session:
+    async def sign_in(
+        self, account: Account, kind: Kind, apart_from: Iterable[Credential] = (), *, ends: bool = True
+    ) -> Session:
         """Log in until the credential is unlike all others of this account. Raises Unclear.
 
-        Ending a session whose token is, letter for letter, somebody else's would end that one too.
+        Ending a session whose token is, letter for letter, somebody else's would end that one too. Whoever only
+        shows it (not `ends`) takes it as it is.
         """
         others = {credential.value for credential in apart_from}
         if self.target.accounts.get(account.label) is account:
@@ -82,9 +86,11 @@ class Sessions(Refusal):
             if attempt:
                 await asyncio.sleep(NEXT_SECOND)
             session = await self.log_in(account, kind)
-            if session.credential.value not in others:
+            if session.credential.value not in others or not ends:
                 return replace(session, refresh=session.refresh or self.refresh_cookie(session.answer.reply))
-        raise Unclear("Each login gives the same credential again: sessions cannot be told apart.")
+        raise Unclear(
+            "Each login gives the same credential again: sessions cannot be told apart.", _ONE_FOR_ALL
+        )
 
     def refresh_cookie(self, reply: RawReply) -> Secret | None:
         """Return the refresh token that a reply sets as a cookie, where this service keeps it in one."""

@@ -64,7 +64,7 @@ class TokenKinds(Rotation, Mailing, Minting):
 
         Raises Missing when only one kind is issued, Unclear when a control fails.
         """
-        session = await self.sign_in(self.account(), self.token_kind)
+        session = await self.sign_in(self.account(), self.token_kind, ends=False)
         mailed = {f"a {what} as access token": text for what, text in (await self.mailed_tokens()).items()}
         others = {**self._other_kinds_of_token(session), **mailed, **await self._unfinished(session.account)}
         if not others:

@@ -160,6 +160,7 @@ class Target:
     facts: tuple[Fact, ...] = ()
     absent: Mapping[Need, str] = field(default_factory=dict)
     remedies: Mapping[Need, str] = field(default_factory=dict)
+    broken_logins: tuple[str, ...] = ()
 
     def login(self, kind: Kind) -> Login | None:
         """The first login that issues credentials of that kind."""

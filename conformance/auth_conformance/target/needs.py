@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from auth_conformance.model import Need, Rule, Skipped
+from auth_conformance.credentials import Kind
+from auth_conformance.model import Inconclusive, Need, Rule, Skipped
 from auth_conformance.target.knowledge import OF_ACCOUNTS, Target
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ MEANS = frozenset(
     }
 )
 
+_MEND = "# let people log in at the service that is tested, and run again"
 # What a need is called in a sentence.
 NEEDED = {
     Need.WITNESS: "an operation that names its caller",
@@ -74,8 +76,22 @@ def gone(needs: Iterable[Need], target: Target) -> Need | None:
     )
 
 
-def unmet_need(rule: Rule, target: Target) -> Skipped | None:
-    """The first need of a rule that is not met: not applicable with evidence, or not tested with a remedy."""
+# What a login gives, and what is found with it only.
+_OF_LOGINS = OF_ACCOUNTS - {Need.TWO_USERS} | {Need.REFRESH, Need.LOGOUT, Need.SESSION_LIST}
+
+
+def _may_be_given(need: Need, target: Target) -> bool:
+    """Whether a login that broke may have met this need: all of them where no other one works."""
+    kinds = {carrier.kind for carrier in target.carriers}
+    wanted = {Need.COOKIE: Kind.COOKIE, Need.BEARER: Kind.BEARER, Need.TOKEN: Kind.BEARER}.get(need)
+    return need in _OF_LOGINS and (not target.logins or wanted in kinds)
+
+
+def unmet_need(rule: Rule, target: Target) -> Skipped | Inconclusive | None:
+    """The first need of a rule that is not met: not applicable with evidence, or not tested with a remedy.
+
+    What a login would have given that broke is no absence: nobody knows what it gives.
+    """
     absent = gone(rule.needs, target)
     if absent is not None:
         return Skipped(f"Not applicable: {target.absent[absent]}", applicable=False)
@@ -84,6 +100,12 @@ def unmet_need(rule: Rule, target: Target) -> Skipped | None:
         if need in met:
             continue
         remedy = target.remedies.get(need, "")
+        if target.broken_logins and _may_be_given(need, target):
+            told = "; ".join(target.broken_logins)
+            return Inconclusive(
+                f"It needs {NEEDED[need]}, and what looks like a login broke over a right password: {told}.",
+                _MEND,
+            )
         if target.nobody_known and need in OF_ACCOUNTS:
             return Skipped(
                 "Not tested: it needs an account that can log in, and none is declared or could be registered.",

@@ -4,8 +4,8 @@ import asyncio
 from typing import Annotated, Any
 
 import pytest
-from fastapi import Depends, FastAPI, HTTPException
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, FastAPI, Form, HTTPException, Security
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
 from auth_conformance import catalog
@@ -80,3 +80,34 @@ def test_what_no_line_would_show_can_be_left_out(learn: Any, accounts: dict[str,
     assert isinstance(result.verdict, Inconclusive), result.verdict
     assert result.verdict.remedy.startswith('ignore = ["DOC101"]'), result.verdict
     assert "GET /api/runs/{run}: 404 with a credential and without" in result.verdict.reason
+
+
+def with_a_login_that_breaks() -> FastAPI:
+    app = window()
+
+    @app.post("/login")
+    def login(username: Annotated[str, Form()], password: Annotated[str, Form()]) -> None:
+        raise HTTPException(500, "no database")
+
+    @app.get("/page")
+    def page(session: Annotated[str, Security(APIKeyCookie(name="session"))]) -> None:
+        raise HTTPException(401, "no")
+
+    return app
+
+
+def test_what_a_login_that_broke_would_have_given_is_not_left_out(
+    learn: Any, accounts: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A skipped check fails no gate: that nobody could log in must not look like a service without sessions."""
+    monkeypatch.setenv("PASSWORD", "wonderland-7")
+    people = {
+        label: {"username": label, "password": {"env": "PASSWORD"}, **who} for label, who in accounts.items()
+    }
+    target: Target = learn(with_a_login_that_breaks(), people, kind="url").target
+    found = unmet_need(catalog.load()["SES101"].rule, target)
+    assert isinstance(found, Inconclusive), found
+    assert "POST /login answered 500" in found.reason
+    assert isinstance(
+        unmet_need(catalog.load()["SES101"].rule, learn(window(), accounts, kind="url").target), Skipped
+    )
