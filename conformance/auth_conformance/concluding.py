@@ -28,6 +28,7 @@ from auth_conformance.model import (
     Violation,
 )
 from auth_conformance.oracles.caches import by_cache
+from auth_conformance.oracles.patience import lasting
 from auth_conformance.probe import Scene, crossed, silent
 from auth_conformance.probe.core import TRUST
 from auth_conformance.probe.infront import WHY
@@ -177,9 +178,9 @@ def _patience_for(verdict: Inconclusive, seen: Sequence[Exchange], scene: Scene)
     A limit says in seconds how long it lasts (RFC 9110 §10.2.3), and a run waits no longer than it was told to.
     """
     met = next((item for item in reversed(seen) if item.reply.status == HTTPStatus.TOO_MANY_REQUESTS), None)
-    told = (met.reply.header("retry-after") if met is not None else None) or ""
-    if told.isdecimal():
-        if scene.patience < int(told) <= _LONGEST_PATIENCE and met is not None:
+    told = lasting(met.reply.header) if met is not None else None
+    if told is not None:
+        if scene.patience < told <= _LONGEST_PATIENCE and met is not None:
             return f"patience = {int(told) + 1}  # seconds: so long lasts the limit of {met.operation}"
         return ""
     # What was learned for all checks, and failed, is in nobody's evidence: the reason names it then.

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from auth_conformance.discovery.sampling import build_request
 from auth_conformance.model import Role
 from auth_conformance.oracles.normalise import digest, members, shape
+from auth_conformance.oracles.patience import lasting
 from auth_conformance.secret import Secret
 from auth_conformance.transports.recorder import BudgetExceededError
 
@@ -86,8 +87,8 @@ class Scout:
             busy = sent.reply.status == HTTPStatus.SERVICE_UNAVAILABLE and step <= _BUSY
             if sent.reply.status != HTTPStatus.TOO_MANY_REQUESTS and not busy:
                 break
-            told = sent.reply.header("retry-after") or ""
-            seconds = float(told) if told.strip().isdecimal() else step
+            told = lasting(sent.reply.header, sent.reply.json)
+            seconds = step if told is None else told
             if seconds > self._left:
                 break
             self._left -= seconds
@@ -124,7 +125,8 @@ class Scout:
             reply.status == HTTPStatus.SERVICE_UNAVAILABLE and told is not None
         ):
             return None
-        seconds = float(told) if told and told.strip().isdecimal() else 1.0
+        said = lasting(reply.header, reply.json)
+        seconds = 1.0 if said is None else said
         return seconds if seconds <= self.settings.patience else None
 
     async def call(

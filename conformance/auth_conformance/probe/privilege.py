@@ -21,6 +21,7 @@ from auth_conformance.model import (
 from auth_conformance.oracles.entry import Fingerprint
 from auth_conformance.oracles.normalise import masked
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
+from auth_conformance.probe.memberships import Memberships
 from auth_conformance.probe.ranks import Privileged, Ranks, parameters
 from auth_conformance.target import Operation
 
@@ -74,6 +75,13 @@ class Privilege(Ranks):
 
     async def must_need_privilege(self) -> Verdict:
         """Privileged operations must refuse A, while an administrator gets through. Raises Missing or Unclear."""
+        raised = (
+            await Memberships(self.scene, self.rule).raised_by_oneself()
+            if "b" in self.target.accounts
+            else []
+        )
+        if raised:
+            return Failed(tuple(raised), tuple(self.evidence), tuple(self.notes))
         admin = await self.credential(owner="admin") if "admin" in self.target.accounts else None
         live = await self.credential()
         operations = await self.privileged(admin, live)

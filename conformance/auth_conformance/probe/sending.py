@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.model import Exchange, Inconclusive, Outcome, Reply, Role
 from auth_conformance.oracles.entry import Baseline, Judgement, classify, failure
+from auth_conformance.oracles.patience import lasting
 from auth_conformance.probe.answers import Answer, Unclear
 from auth_conformance.probe.chance import Chance
 from auth_conformance.probe.infront import intercepted
@@ -288,10 +289,10 @@ class Sending(Chance):
 
         A limit that a plain read meets is one on everything that is asked: then the whole run slows down.
         """
-        try:
-            seconds = float(reply.header("retry-after") or "1")
-        except ValueError:
+        told = lasting(reply.header, reply.json)
+        if told is None and reply.header("retry-after"):
             return False
+        seconds = 1.0 if told is None else told
         if seconds > self.scene.patience or self.scene.waited > 10 * self.scene.patience:
             return False
         if request.method in ("GET", "HEAD"):
@@ -305,7 +306,8 @@ class Sending(Chance):
 
 def _names_no_end(reply: RawReply) -> bool:
     """Whether a limit refused this, and does not say how long it lasts."""
-    return reply.status == HTTPStatus.TOO_MANY_REQUESTS and not reply.header("retry-after")
+    told = reply.header("retry-after") or lasting(reply.header, reply.json)
+    return reply.status == HTTPStatus.TOO_MANY_REQUESTS and not told
 
 
 def hung_up(seen: Reply, request: HttpRequest) -> Judgement | None:

@@ -1,0 +1,214 @@
+"""Roles within what people share: who is let into an object of A's to look at it must not make more of that.
+
+Nobody has to name an administrator for it: A is the one who may do everything there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from auth_conformance.model import Exchange, Expectation, Role, Severity, Violation
+from auth_conformance.oracles.pointer import strings
+from auth_conformance.oracles.standing import flattened
+from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.owning import Belonging, Owning
+
+if TYPE_CHECKING:
+    from auth_conformance.target import Objects, Operation, Target
+
+# Roles that say of themselves that they only look: any other might be meant to do more.
+_LOOKING = re.compile(
+    r"^(?:view(?:er)?s?|read(?:er|s|_?only)?|guests?|observers?|lectura|lectora?|leitura|leitor|lecteur|lecture|leser"
+    r"|lesen|gast|lettore|lettura|lezer|mirar|watcher)$",
+    re.IGNORECASE,
+)
+# Members that name a person: by address, by name, by number.
+_PERSON = re.compile(
+    r"mail|courriel|correo|user|usuari|benutzer|utilisateur|person|member|login|handle", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """How others are let into an object, in a role that only looks, and what changes the role of one of them."""
+
+    objects: Objects
+    invite: Operation
+    role: str
+    looks: str
+    person: str
+    change: Operation
+    member: str
+
+    @property
+    def higher(self) -> list[str]:
+        """The other roles, the last of the list first: services list them from the lowest or from the highest."""
+        return [item for item in _roles(self.change).get(self.member, ()) if item != self.looks]
+
+
+def memberships(target: Target) -> Iterator[Membership]:
+    """What a document shows of roles below objects: who may be let in as what, and who is made something else."""
+    for objects in (target.objects, *target.further):
+        if objects is None or "{" not in objects.read.path:
+            continue
+        start = objects.read.path.rstrip("/") + "/"
+        below = [item for item in target.operations if item.path.startswith(start)]
+        changes = [
+            (item, member)
+            for item in below
+            if item.method in ("PUT", "PATCH") and item.path[len(start) :].count("{") == 1
+            for member in _roles(item)
+        ]
+        for invite in below:
+            if invite.method != "POST" or "{" in invite.path[len(start) :]:
+                continue
+            person = next((name for name in _members(invite) if _PERSON.search(name)), None)
+            for role, values in _roles(invite).items():
+                looks = next((item for item in values if _LOOKING.match(item)), None)
+                if person is not None and looks is not None and changes:
+                    yield Membership(objects, invite, role, looks, person, *changes[0])
+
+
+def _members(operation: Operation) -> Mapping[str, Any]:
+    schema = next((item for media, item in operation.bodies.items() if media.endswith("json")), {})
+    return schema.get("properties") or {}
+
+
+def _roles(operation: Operation) -> dict[str, list[str]]:
+    """The members of a body that take one of a few words."""
+    found = {}
+    for name, schema in _members(operation).items():
+        values = schema.get("enum") if isinstance(schema, Mapping) else None
+        if isinstance(values, list) and len(values) > 1 and all(isinstance(item, str) for item in values):
+            found[name] = values
+    return found
+
+
+class Memberships(Owning):
+    """Lets B into an object of A's as somebody who only looks, and has B try to become more."""
+
+    async def raised_by_oneself(self) -> list[Violation]:
+        """B, whom A let in to look, gives B another role, twice. Raises nothing: what is unclear is no finding."""
+        found = []
+        for item in list(memberships(self.target))[:2]:
+            with contextlib.suppress(Missing, Unclear), self.looking_at(item.objects):
+                proofs = [*await self._raised(item, ""), *await self._raised(item, "again: ")]
+                name = item.change.name
+                message = (
+                    f"{name} let another user, whom the owner had let in as {item.looks}, become "
+                    f"{item.higher[-1]}: nobody looked at the role of who asks."
+                )
+                expected = Expectation("refused", about=proofs[2].number)
+                found.append(Violation(name, message, Severity.CRITICAL, tuple(proofs), expected))
+        return found
+
+    async def _raised(self, item: Membership, turn: str) -> list[Exchange]:
+        """What shows that B raised B once. Raises Unclear."""
+        made: list[Belonging] = []
+        try:
+            mine = await self._put_down("a", made)
+            invited = await self._let_in(item, mine)
+            for wanted in reversed(item.higher):
+                before = await self._told_to_owner(item, mine)
+                attack = await self._ask_for(item, mine, wanted, turn)
+                after = await self._told_to_owner(item, mine)
+                if attack.reply.ok and _raised(before, after, item.looks, wanted):
+                    return [mine.made, invited.exchange, attack.exchange, after.exchange]
+        finally:
+            await self._take_away(made)
+        raise Unclear(f"{item.change.name} raised nobody.")
+
+    async def _let_in(self, item: Membership, mine: Belonging) -> Answer:
+        """A lets B in, and B comes. Raises Unclear unless B then reads what B was refused before."""
+        shut = await self._looks_at(mine, "b looks before b is let in")
+        body: dict[str, Any] = {item.role: item.looks, item.person: await self._called(item.person)}
+        values = self.at(mine.identifier)
+        label = f"a lets b in as {item.looks}"
+        invited = await self.call(item.invite, mine.owner, label=label, values=values, body=body)
+        seen = await self._looks_at(mine, "b looks once b is let in")
+        if shut.reply.ok or not invited.reply.ok:
+            raise Unclear(f"{item.invite.name} let nobody in ({invited.why or invited.status}).")
+        if not seen.reply.ok:
+            await self._accept(invited)
+            seen = await self._looks_at(mine, "b looks once b has accepted")
+        if not seen.reply.ok:
+            raise Unclear(f"{item.invite.name} let b in, and {self._own_objects().read.name} did not.")
+        return invited
+
+    async def _accept(self, invited: Answer) -> None:
+        """B hands back what the reply of the invitation holds to whatever takes a member of that name alone."""
+        told = {
+            pointer.rpartition("/")[2]: str(value) for pointer, value in strings(invited.reply.json).items()
+        }
+        for operation in self.target.operations:
+            schema = next((item for media, item in operation.bodies.items() if media.endswith("json")), {})
+            needed = [str(name) for name in schema.get("required") or ()]
+            if (
+                operation.method == "POST"
+                and "{" not in operation.path
+                and len(needed) == 1
+                and needed[0] in told
+            ):
+                await self.call(
+                    operation,
+                    await self.credential(owner="b"),
+                    label=f"b accepts at {operation.name}",
+                    body={needed[0]: told[needed[0]]},
+                )
+
+    async def _called(self, member: str) -> str:
+        """B as a member of that name calls people: by address, by number, or by name."""
+        account = self.account("b")
+        if "@" in account.address and re.search("mail|courriel|correo", member, re.IGNORECASE):
+            return account.address
+        return await self._number_of_b() if member.lower().endswith("id") else account.username
+
+    async def _number_of_b(self) -> str:
+        told = await self.call(self.witness.operation, await self.credential(owner="b"), label="who is b?")
+        plain = flattened(told.reply.json)
+        found = (
+            value for pointer, value in plain.items() if pointer.rpartition("/")[2].lower() in ("id", "uuid")
+        )
+        return str(next(found, self.account("b").username))
+
+    async def _looks_at(self, mine: Belonging, label: str) -> Answer:
+        live = await self.credential(owner="b")
+        return await self.call(self._own_objects().read, live, label=label, values=self.at(mine.identifier))
+
+    async def _ask_for(self, item: Membership, mine: Belonging, wanted: str, turn: str) -> Answer:
+        values = self.at(mine.identifier)
+        last = item.change.path.rpartition("{")[2].partition("}")[0]
+        return await self.call(
+            item.change,
+            await self.credential(owner="b"),
+            label=f"{turn}b makes b {wanted}",
+            role=Role.ATTACK,
+            values={**values, last: await self._number_of_b()},
+            body={item.member: wanted},
+            fresh=bool(turn),
+        )
+
+    async def _told_to_owner(self, item: Membership, mine: Belonging) -> Answer:
+        """Who is in it as what, as A reads it: where the members are listed, else in what B changed itself."""
+        listing = self.target.operation(f"GET {item.change.path.rpartition('/{')[0]}")
+        if listing is None:
+            raise Unclear(f"Nothing lists who is in {self._own_objects().read.name}.")
+        label = "control: who is in it, as its owner reads it"
+        answer = await self.call(
+            listing, mine.owner, label=label, role=Role.CONTROL, values=self.at(mine.identifier)
+        )
+        if not answer.reply.ok:
+            raise Unclear(f"{listing.name} did not list for the owner ({answer.why or answer.status}).")
+        return answer
+
+
+def _raised(before: Answer, after: Answer, looks: str, wanted: str) -> bool:
+    """Whether one who only looked is now something else, and all others are what they were."""
+    first, second = (
+        [str(value) for value in flattened(item.reply.json).values()] for item in (before, after)
+    )
+    return second.count(wanted) == first.count(wanted) + 1 and second.count(looks) == first.count(looks) - 1
