@@ -16,6 +16,7 @@ from auth_conformance.probe.core import Answer, Unclear
 from auth_conformance.probe.hanging import granted_by
 from auth_conformance.probe.owning import Owning
 from auth_conformance.probe.unguessable import sample_of
+from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
@@ -131,6 +132,8 @@ class Handing(Owning):
         value = next((str(text) for at, text in found.items() if at.endswith(f"/{item.member}")), "")
         if not value:
             raise Unclear(f"{item.maker.name} handed out no {item.member} ({answer.why or answer.status}).")
+        # Whoever has it is let in: where it stands in a path, nothing else would tell that it is a secret.
+        self.scene.recorder.redactor.learn(Secret(value))
         return answer, value
 
     async def present(self, item: Handed, value: str, label: str) -> Answer:

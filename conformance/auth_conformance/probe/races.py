@@ -95,7 +95,6 @@ class Races(MailRaces, SlotRaces, Reuse, AccountRows):
     async def _handed_request(self, item: Handed) -> tuple[Account, HttpRequest]:
         async with Handing(self.scene, self.rule).handing(item) as hand_out:
             _, value = await hand_out()
-        self.scene.recorder.redactor.learn(Secret(value))
         return self.account(), item.taking(value)
 
     async def _worked_again(self, name: str, login: Login, uses: list[Answer]) -> Verdict:

@@ -33,6 +33,7 @@ def album(*, counted: bool = False, again: bool = False) -> FastAPI:
     app = FastAPI()
     pictures, links, codes = dict[str, tuple[str, str]](), dict[str, str](), dict[str, str]()
     numbers = itertools.count(70_000_001)
+    app.state.links = links
     caller = front_desk(app)
     log_in = next(route.endpoint for route in app.routes if getattr(route, "path", "") == "/login")
     Caller = Annotated[str, Depends(caller)]
@@ -85,7 +86,6 @@ def album(*, counted: bool = False, again: bool = False) -> FastAPI:
 @pytest.mark.parametrize(
     ("code", "flaw", "words"),
     [
-        ("TOK401", "", "values of slip, which GET /shared/{slip} takes from anybody"),
         ("TOK401", "counted", "POST /pictures/{picture}/links issues values of slip"),
         ("LIF108", "", "20 uses of one login code token were granted at most once"),
         ("LIF108", "again", "POST /devices/pair gave a login for a code that had been used"),
@@ -95,3 +95,13 @@ def test_what_is_handed_out_to_be_passed_on_is_judged(code: str, flaw: str, word
     result = judged_as_found(code, album(**{flaw: True} if flaw else {}))
     assert result.name == ("failed" if flaw else "passed"), said(result)
     assert words in result.verdict.reason, said(result)
+
+
+def test_a_link_is_judged_and_nobody_is_told_it() -> None:
+    app = album()
+    result = judged_as_found("TOK401", app)
+    assert result.name == "passed", said(result)
+    assert "values of slip, which GET /shared/{slip} takes from anybody" in result.verdict.reason
+    shown = repr(result.verdict.evidence)
+    assert "/shared/‹sha256:" in shown
+    assert not [slip for slip in app.state.links if slip in shown]
