@@ -131,7 +131,7 @@ class Confusion(Tampering):
                     ("first", "last"), _twice(at_own, names[0], own, foreign), strict=True
                 )
             ]
-        if objects.update is not None:
+        if objects.update is not None and not (in_body and await self._changed_outright(mine)):
             found += self._changes(objects.update, names, mine, theirs)
         for operation in self.target.operations:
             if operation.method != "GET" or "{" in operation.path or operation.name == objects.read.name:
@@ -164,6 +164,17 @@ class Confusion(Tampering):
             values=self.at(mine.identifier),
         )
         return leaked(mine.canary, answer.reply.text) is not None
+
+    async def _changed_outright(self, mine: Belonging) -> bool:
+        """Whether B changes A's object by its id alone: two ids then confuse nobody, and AUZ102 tells."""
+        update = self._own_objects().update
+        if update is None:
+            return False
+        before = await self._known_to_owner(mine)
+        alone = Mixture("control: b changes A's object, named alone", update, self._update_of(mine))
+        await self._as_b(alone, Role.CONTROL)
+        after = await self._reads_any(mine)
+        return changed(before, after.status, after.reply.json) is not None
 
     def _changes(
         self, update: Operation, names: list[str], mine: Belonging, theirs: Belonging
