@@ -89,6 +89,8 @@ class Scene:
     # Who knocks at a login whose limit names no end; whether such a limit has outlasted the patience of the run.
     gate: asyncio.Lock = field(default_factory=asyncio.Lock)
     outlasted: bool = False
+    # Whether this machine was shut out for longer than that.
+    banned: bool = False
     # Whether a 502, 503 or 504 was over a moment later: something in front says so now and then.
     lets_up: bool = False
     # The loopback address that requests come from which name none: another one once a limit was met.

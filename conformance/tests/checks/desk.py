@@ -1,5 +1,6 @@
 """The front desk of a small service: people log in and are known by a bearer token afterwards."""
 
+import math
 import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -65,13 +66,19 @@ def front_desk(
     return caller
 
 
-def ban(app: FastAPI, endured: int, *, tells_apart: bool = True) -> None:
-    """After so many refusals an address gets a page and 403 for everything; or every address does (fail2ban)."""
-    refused = Counter[str]()
+def ban(app: FastAPI, endured: int, *, tells_apart: bool = True, lasts: float = math.inf) -> None:
+    """After so many refusals an address gets a page and 403 for everything; or every address does (fail2ban).
+
+    Where a ban counts seconds, this one `lasts` for so many requests, so that a test does not depend on the clock.
+    """
+    refused, shown_out = Counter[str](), Counter[str]()
 
     async def shut(request: Request, call_next: RequestResponseEndpoint) -> Response:
         caller = request.client.host if request.client and tells_apart else "all"
+        if refused[caller] >= endured and shown_out[caller] >= lasts:
+            refused[caller] = shown_out[caller] = 0
         if refused[caller] >= endured:
+            shown_out[caller] += 1
             return Response("<h1>Forbidden</h1>", 403, media_type="text/html")
         response = await call_next(request)
         refused[caller] += response.status_code == 401
