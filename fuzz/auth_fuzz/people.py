@@ -35,7 +35,7 @@ class Person:
     """A user as the search knows them.
 
     `marks` are texts that only this person's data holds; `ids` are identifiers of what they made, by the path
-    of the collection.
+    of the collection; `facts` is what the witness calls them, by the names of its members.
     """
 
     label: str
@@ -45,6 +45,7 @@ class Person:
     principal: str | None = None
     marks: set[str] = field(default_factory=set)
     ids: dict[str, list[str]] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)
 
     @property
     def secrets(self) -> set[str]:
@@ -161,6 +162,7 @@ class Searcher(Volleys, Rotation, Narrowing, Mailing):
         if not answer.reply.ok:
             raise Unclear(f"{self.witness.operation.name} refused a live credential ({answer.status}).")
         person.principal = answer.exchange.reply.principal
+        person.facts = self.facts_in(answer)
         person.marks |= {
             text
             for text in _texts(answer.reply.json)
@@ -193,6 +195,40 @@ class Searcher(Volleys, Rotation, Narrowing, Mailing):
         if shown is not None:
             person.ids.setdefault(keys.create.path, []).append(shown)
         return Credential(keys.carriers[0], Secret(value), person.label), shown, answer
+
+    async def end_some(self, person: Person) -> list[tuple[str, Credential]]:
+        """Credentials of the person that were ended and are refused by the witness, each with the words for it."""
+        found: list[tuple[str, Credential]] = []
+        for logout in self.target.logouts:
+            if self.target.login(logout.kind) is None:
+                continue
+            try:
+                session = await self.session_of(person.account, logout.kind)
+            except (Missing, Unclear):
+                continue
+            if session.credential.value in {item.value for item in person.credentials.values()}:
+                continue  # each login gives the same one again: it would not stay dead
+            body = logout.body(session.credential.value, session.refresh)
+            label = f"{person.label} logs out"
+            await self.call(logout.operation, session.credential, label=label, body=body)
+            found.append((f"a {logout.kind.value} credential that was logged out", session.credential))
+        keys, login, made = self.target.keys, person.login(), await self.issue_key(person)
+        if (
+            made is not None
+            and made[1]
+            and keys is not None
+            and keys.revoke is not None
+            and login is not None
+        ):
+            values = {keys.id_parameter: made[1]}
+            await self.call(keys.revoke, login, label=f"{person.label} revokes a key", values=values)
+            found.append(("a key that was revoked", made[0]))
+        bearer = person.credentials.get(Kind.BEARER)
+        if bearer is not None and person.refresh is not None:
+            renewing = replace(bearer, value=person.refresh, companions=(), crumbs=())
+            found.append(("a refresh token in the place of a credential", renewing))
+        answers = [await self.ask_witness(credential, label) for label, credential in found]
+        return [pair for pair, answer in zip(found, answers, strict=True) if answer.status in {401, 403}]
 
     async def put_down(self, person: Person) -> str | None:
         """An object of the person's with a mark in it; its id, or None when the service makes none."""

@@ -72,8 +72,13 @@ FORGED = _rule(
     "forged-credential-served",
     "Operation serves a forged or damaged credential",
     Severity.CRITICAL,
-    requirement="Every operation must refuse forged and damaged credentials, not only the one that is tested most.",
-    why="An operation that parses the credential by itself can accept what the shared dependency refuses.",
+    requirement=(
+        "Every operation must refuse forged, damaged and ended credentials, not only the one that is tested most."
+    ),
+    why=(
+        "An operation that parses the credential by itself can accept what the shared dependency refuses: a forged "
+        "token, a key that was revoked, a refresh token."
+    ),
     fix="Let every operation use the one dependency that verifies credentials; parse them nowhere else.",
     references=(ASVS("9.1.1"), API(2), CWE(347)),
 )

@@ -343,16 +343,22 @@ class Things:
         """What the owner sees of one thing: by its own address, else in the list."""
         if self._reader(thing) is not None:
             return await self.look(person, thing)
-        login, listing = person.login(), self.target.operation(f"GET {thing.collection}")
-        if listing is None or login is None:
+        answer = await self.owner_list(person, thing)
+        if answer is None:
             return None
-        values = quoted(thing.above)
-        answer = await self.searcher.call(listing, login, label="control: its owner lists", values=values)
         named = self._named(thing.collection)
         listed = [entry for entry in entries(answer.reply.json) if id_of(entry, named) == thing.identifier]
         # Only this one: what else is in the list may come and go.
         shown = replace(answer.exchange.reply, digest=f"{thing.identifier}:{len(listed)}")
         return replace(answer, exchange=replace(answer.exchange, reply=shown))
+
+    async def owner_list(self, person: Person, thing: Thing) -> Answer | None:
+        """What the list of the thing's collection shows a person; None where there is none."""
+        login, listing = person.login(), self.target.operation(f"GET {thing.collection}")
+        if listing is None or login is None:
+            return None
+        values = quoted(thing.above)
+        return await self.searcher.call(listing, login, label="control: its owner lists", values=values)
 
 
 def id_of(value: Any, named: str = "", depth: int = _DEEP) -> str | None:

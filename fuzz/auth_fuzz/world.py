@@ -49,6 +49,8 @@ class World:
         self.b: Person | None = None
         self.admin: Person | None = None
         self.canonical: Reply | None = None
+        # What of the first user's was ended: no operation may serve it.
+        self.ended: list[tuple[str, Credential]] = []
         self.things = Things(self.searcher)
         self.rights = Rights(self.searcher)
         self.wardrobe = Wardrobe(self.target, random.Random(f"{seed}:dressings"))
@@ -85,6 +87,10 @@ class World:
             await self.victim(anew=True)
         self.things.remember_makers()
         await self._learn_refusal()
+        if self.scene.allow_disruptive:
+            self.ended = await self.searcher.end_some(self.a)
+            self.a = await self.living(self.a)  # a logout may end more than its own session
+        self.wardrobe.name(filter(None, (self.a.principal, self.searcher.called(self.a.facts, "id"))))
 
     @property
     def people(self) -> list[Person]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -60,6 +61,14 @@ class Wardrobe:
         self._dealt: list[Dressing] = []
         self._given: dict[str, int] = {}
 
+    def name(self, names: Iterable[str]) -> None:
+        """Know what the person is called whose requests are dressed: strangers may say that they are that one."""
+        for name in dict.fromkeys(names):
+            parts = [
+                Dressing(f"{header}: {name}", ((header, name),)) for header in _identity()["headers"]["names"]
+            ]
+            self._all["many"].insert(0, _together(f"headers that say {name}", parts))
+
     def one(self, operation: Operation) -> Dressing:
         """The next one for that operation: first what is likeliest there, then what nobody had for longest."""
         number = self._given[operation.name] = self._given.get(operation.name, 0) + 1
@@ -69,7 +78,7 @@ class Wardrobe:
                 if operation.method in {"GET", "HEAD"}
                 else ("overrides", "many", "content")
             )
-            likely = [item for kind in kinds for item in self._all[kind][: 2 if kind == "many" else 1]]
+            likely = [item for kind in kinds for item in self._all[kind][: _FIRST if kind == "many" else 1]]
             if number <= len(likely):
                 return likely[number - 1]
         if not self._dealt:
@@ -84,6 +93,12 @@ class Wardrobe:
 @cache
 def _lists() -> dict[str, Any]:
     return tomllib.loads(files("auth_fuzz").joinpath("dressings.toml").read_text("utf-8"))
+
+
+@cache
+def _identity() -> dict[str, Any]:
+    text = files("auth_conformance").joinpath("data", "identity_claims.toml").read_text("utf-8")
+    return tomllib.loads(text)
 
 
 def _dressings(target: Target) -> dict[str, list[Dressing]]:

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from auth_conformance.model import Exchange, Expectation, Outcome, Role, Rule, Severity, Violation
@@ -58,6 +58,8 @@ class Ground:
             "bland",
             "other",
             "alternatives",
+            "ended",
+            "named",
             "lesser",
             "ids",
             "forged",
@@ -69,6 +71,8 @@ class Ground:
         self._anonymous: Answer | None = None
         # Whether no declared alternative is enough, and all together are tried.
         self._joined = False
+        # The forms of this operation's requests that were served: other code may guard another form.
+        self._forms: set[tuple[str, ...]] = set()
         # What the request under way is about.
         self._thing: Thing | None = None
         self._served: list[HttpRequest] = []
@@ -155,11 +159,37 @@ class Ground:
         by_path = status == 404 and "{" not in self.operation.path
         if status is not None and status not in _BEFORE_THE_HANDLER and status < 500 and not by_path:
             reach.validated += 1
-        # What is not there for an ordinary user may be there for the administrator.
-        refused = reach.statuses[403] + reach.statuses[401] + (reach.statuses[404] if by_path else 0)
+        if self._refused_so_far() >= _ENOUGH:
+            self._ask_the_administrator()
+
+    def _refused_so_far(self) -> int:
+        """How often the ordinary user was refused; what is not there for one may be there for the administrator."""
+        seen = self.reach.statuses
+        return seen[403] + seen[401] + (seen[404] if "{" not in self.operation.path else 0)
+
+    def _ask_the_administrator(self) -> bool:
+        """Let the administrator call from here on, where the ordinary user was never served; whether that is so."""
         admin = self.world.admin
-        if not reach.served and refused >= _ENOUGH and admin is not None and self._caller is self.world.a:
-            self._caller = admin
+        if (
+            self.reach.served
+            or not self._refused_so_far()
+            or admin is None
+            or self._caller is not self.world.a
+        ):
+            return False
+        self._caller = admin
+        return True
+
+    def _form(self, request: HttpRequest) -> tuple[str, ...]:
+        """What may lead a request through other code than its neighbours: its media type, and choices in its query."""
+        media = next((str(value) for name, value in request.headers if name.lower() == "content-type"), "")
+        chosen = {
+            item.name
+            for item in self.operation.parameters
+            if item.place == "query" and _is_choice(item.schema)
+        }
+        picked = sorted(f"{name}={value}" for name, value in request.query if name in chosen)
+        return media.split(";")[0], *picked
 
     async def _mend(self) -> None:
         """See that the caller lives on: what was just served may have ended the credential."""
@@ -234,6 +264,15 @@ class Ground:
             for item in answers
         )
         self.ledger.broken(rule, Violation(self.operation.name, message, severity, evidence, expected))
+
+
+def _is_choice(schema: Mapping[str, Any]) -> bool:
+    """Whether a schema allows a few values only."""
+    alternatives = [schema, *(item for item in schema.get("anyOf") or () if isinstance(item, Mapping))]
+    return any(
+        "enum" in item or item.get("type") == "boolean" or "|" in str(item.get("pattern", ""))
+        for item in alternatives
+    )
 
 
 def ways(credentials: Sequence[Credential]) -> str:

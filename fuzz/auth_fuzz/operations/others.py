@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from auth_conformance.discovery.names import plain
+from auth_conformance.discovery.names import names, plain, words
 from auth_conformance.model import Outcome, Role
 from auth_fuzz import rules
 from auth_fuzz.operations.ground import SAFE, Ground
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from auth_conformance.transports.message import HttpRequest
     from auth_fuzz.things import Thing
 
+# Words of parameters that say whose something is, besides those for accounts.
+_WHOSE = {"owner", "author", "creator", "username", "email", "userid", "ownerid", "person", "member"}
 # How the names of members end that take the id of something, or many.
 _IDS = {"id", "ids", "uuid", "uuids", "pk", "pks"}
 
@@ -45,13 +47,28 @@ class Others(Ground):
         credential = other.login()
         if credential is None or not await self.world.keeps_apart(thing):
             return
-        if self.operation.method in SAFE:
-            await self._read_by_other(request, credential, good, thing)
-        else:
-            await self._changed_by_other(request, credential)
+        for way, asked in {
+            "": request,
+            ", below something of theirs": await self._below_own(request),
+        }.items():
+            if asked is None:
+                continue
+            if self.operation.method in SAFE:
+                await self._read_by_other(asked, credential, good, thing, way)
+            else:
+                await self._changed_by_other(asked, credential, way)
+
+    async def _below_own(self, request: HttpRequest) -> HttpRequest | None:
+        """The request for the owner's thing by a way that begins with the other user's own; None without one."""
+        thing, other = self._thing, self.world.b
+        if thing is None or other is None or not thing.above:
+            return None
+        values, _ = await self.world.things.lead(other, self.operation, self._rng)
+        own = {name: values[name] for name in thing.above if name in values}
+        return self._with(request, own) if own else None
 
     async def _read_by_other(
-        self, request: HttpRequest, credential: Credential, good: Answer, thing: Thing
+        self, request: HttpRequest, credential: Credential, good: Answer, thing: Thing, way: str
     ) -> None:
         word = self.world.things.words.get(f"{filled(thing.collection, thing.above)}/{thing.identifier}")
 
@@ -61,7 +78,7 @@ class Others(Ground):
             named = thing.identifier in text or (word is not None and word in text)
             return answer.reply.ok and ((same and named) or self._shows(answer, self._caller))
 
-        answer = await self._send(request, (credential,), "another user asks for it by its id")
+        answer = await self._send(request, (credential,), f"another user asks for it by its id{way}")
         if answer.outcome is not None:
             return
         if not showed(answer):
@@ -69,13 +86,14 @@ class Others(Ground):
             return
         again = await self._send(request, (credential,), "again: another user", fresh=True)
         if showed(again):
-            message = f"{self.operation.name} shows another user what is hidden from them elsewhere."
+            message = f"{self.operation.name} shows another user what is hidden from them elsewhere{way}."
             self._broken(rules.FOREIGN_READ, message, (good, answer, again))
 
-    async def _changed_by_other(self, request: HttpRequest, credential: Credential) -> None:
-        evidence = await self._changes(request, credential, "another user's request", rules.FOREIGN_WRITE)
+    async def _changed_by_other(self, request: HttpRequest, credential: Credential, way: str) -> None:
+        label = f"another user's request{way}"
+        evidence = await self._changes(request, credential, label, rules.FOREIGN_WRITE)
         if evidence:
-            done = f"by another user changed what its owner sees (answered {evidence[1].status})"
+            done = f"by another user{way} changed what its owner sees (answered {evidence[1].status})"
             message = f"{self.operation.name} {done}."
             self._broken(rules.FOREIGN_WRITE, message, evidence)
 
@@ -112,6 +130,32 @@ class Others(Ground):
             if answer.reply.ok:
                 return answer
         return await self.world.things.owner_view(self._caller, thing)
+
+    # Names of people in the query, and in the path.
+
+    async def _in_the_name_of(self, request: HttpRequest) -> None:
+        """Another user asks for what is the owner's by saying so: lists are filtered by whom the query names."""
+        other, owner = self.world.b, self._caller
+        credential = other.login() if other is not None else None
+        known = self.ledger.found(rules.FOREIGN_READ, self.operation.name)
+        if credential is None or owner is self.world.admin or self.operation.method not in SAFE or known:
+            return
+        for name in _names_people(self.operation):
+            value = self.searcher.called(owner.facts, plain(name))
+            if value is None:
+                continue
+            kept = tuple(pair for pair in request.query if pair[0] != name)
+            named = replace(request, query=(*kept, (name, value)))
+            label = f"another user names the owner in {name}"
+            shown = await self._send(named, (credential,), label)
+            if shown.outcome is not None or not self._shows(shown, owner):
+                self.ledger.tried(rules.FOREIGN_READ, shown.exchange)
+                continue
+            again = await self._send(named, (credential,), f"again: {label}", fresh=True)
+            if self._shows(again, owner):
+                message = f"{self.operation.name} shows another user, who names its owner in {name}, what is private."
+                self._broken(rules.FOREIGN_READ, message, (shown, again))
+                return
 
     # Ids in bodies.
 
@@ -176,6 +220,14 @@ class Others(Ground):
                 self.ledger.tried(rules.FOREIGN_WRITE, answer.exchange)
             return []
         return [before, answer, after]
+
+
+def _names_people(operation: Operation) -> Iterator[str]:
+    """The parameters of the query that say whose things are meant."""
+    people = {*names("accounts"), *_WHOSE}
+    for item in operation.parameters:
+        if item.place == "query" and not words(item.name).isdisjoint(people):
+            yield item.name
 
 
 def _takes_ids(operation: Operation) -> Iterator[tuple[str, bool]]:

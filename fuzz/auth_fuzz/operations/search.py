@@ -42,7 +42,12 @@ _DECK = {
     "dressed": 3,
     "ids": 1,
     "none": 1,
+    "ended": 1,
+    "named": 1,
 }
+# What a form of request gets that is served for the first time, and how many forms do.
+_OF_A_FORM = ("none", "other", "ended")
+_FORMS = 6
 # Attacks per served request; the next served request gets others.
 _ATTACKS = 5
 # While there is time served requests are sent again, up to so many times the examples.
@@ -60,6 +65,9 @@ class OperationSearch(Lessers):
         """Search until the examples or the time are used up. Blocks: for a thread of its own."""
         document = document_of(self.operation, self.searcher.target.carriers)
         Source(document, self._handle, self.bridge, self._seed, self._examples).exhaust()
+        if self._ask_the_administrator():
+            # Few parameters give few requests: they were over before anybody else was asked.
+            Source(document, self._handle, self.bridge, self._seed, self._examples).exhaust()
         if not self._served and self._long is not None:
             self._served, self._only_long = [self._long], True
         # Few parameters give few requests: those that were served are sent again, with other attacks.
@@ -107,6 +115,10 @@ class OperationSearch(Lessers):
     async def _attack(self, request: HttpRequest, live: tuple[Credential, ...], good: Answer) -> None:
         if self._anonymous is None:
             await self._as_stranger(request, good, (), "no credential", rules.STRANGER)
+        form = self._form(request)
+        if form not in self._forms and len(self._forms) < _FORMS:
+            self._pending[:0] = _OF_A_FORM if self._forms else ()
+            self._forms.add(form)
         for attack in (*self._next_attacks(), "dressed"):
             if self.bridge.spent:
                 return
@@ -130,6 +142,8 @@ class OperationSearch(Lessers):
             "alternatives": lambda: self._alternatives(request, good),
             "other": lambda: self._as_other(request, good),
             "none": lambda: self._as_stranger(request, good, (), "no credential", rules.STRANGER),
+            "ended": lambda: self._ended(request, good),
+            "named": lambda: self._in_the_name_of(request),
         }
         await attacks[attack]()
 

@@ -149,6 +149,15 @@ class Strangers(Ground):
         presented = (*live[:leg], choice.credential, *live[leg + 1 :])
         await self._as_stranger(request, good, presented, choice.label, rules.FORGED, odd=choice.odd)
 
+    async def _ended(self, request: HttpRequest, good: Answer) -> None:
+        """What was ended, and what is no credential here: the witness refuses it, and so must every operation."""
+        declared = {scheme for alternative in self.operation.security or () for scheme in alternative}
+        carriers = map(self.searcher.target.carrier_of, declared)
+        taken = {(item.place, item.name.lower()) for item in carriers if item is not None}
+        for label, credential in self.world.ended:
+            if not taken or (credential.carrier.place, credential.carrier.name.lower()) in taken:
+                await self._as_stranger(request, good, (credential,), label, rules.FORGED)
+
     def _deal(self, made: list[Forgery], way: str) -> Forgery:
         """A forgery that was not sent here before by that way, until all have been; the sharp ones come first."""
         known = {item.label: item for item in made}
