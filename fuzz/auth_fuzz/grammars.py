@@ -113,6 +113,7 @@ class GrammarSearch:
             if self._best is None and not self.bridge.spent:
                 if not turn and rule is not rules.HEADER:
                     self._try_likely(rule, likely_attacks(material), baseline)
+                    self._elsewhere(rule, material, baseline)
                 elif turn:
                     self._search(rule, strategy, baseline, self._seed + turn - 1)
             if self._best is not None and self._best[0].severity is Severity.LOW and slight is None:
@@ -181,6 +182,21 @@ class GrammarSearch:
                 self._try(rule, attack, baseline)
         except (FoundError, HaltedError):
             return  # what was found is kept
+
+    def _elsewhere(self, rule: Rule, material: Material, baseline: Baseline) -> None:
+        """The same in every other place that takes such a credential: other code may read it there."""
+        live = material.live
+        for carrier in self.searcher.target.carriers:
+            if carrier.kind is not live.carrier.kind or carrier == live.carrier or self._best is not None:
+                continue
+            moved = live.moved_to(carrier)
+            there = Attack(f"control: the live credential in {carrier}", moved.headers, moved.query)
+            try:
+                let_in = self.bridge.run(self._present(there, baseline)).accepted
+            except HaltedError:
+                return
+            if let_in:
+                self._try_likely(rule, likely_attacks(replace(material, live=moved)), baseline)
 
     def _try(self, rule: Rule, attack: Attack, baseline: Baseline) -> None:
         answer = self.bridge.run(self._present(attack, baseline))
