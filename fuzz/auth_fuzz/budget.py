@@ -13,8 +13,9 @@ SECONDS = 60.0
 class Budget:
     """What a run may cost.
 
-    `seconds` and `requests` bound the whole run, which shares them out; `examples` bounds each single search, and
-    `shrinking` the requests that make what was found as short as it can be.
+    `seconds` and `requests` bound the whole run, which shares them out; `examples` bounds each single search,
+    `shrinking` the requests that make what was found as short as it can be, and `endings` the different things that
+    stories may be found to end with.
 
     Under one seed the same `requests` and `examples` send the same requests, whatever else the machine does; a
     run that `seconds` cuts short sends the beginning of what each search would have sent.
@@ -24,6 +25,7 @@ class Budget:
     requests: int = 30_000
     examples: int = 200
     shrinking: int = 500
+    endings: int = 6
 
 
 def seconds(text: str) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from auth_conformance.model import (
@@ -62,11 +62,11 @@ class Ledger:
         if exchange is not None and len(entry.sample) < SAMPLE:
             entry.sample.append(exchange)
 
-    def broken(self, rule: Rule, violation: Violation) -> None:
-        """Keep a violation; of one operation and rule the first one is told."""
+    def broken(self, rule: Rule, violation: Violation, *, several: bool = False) -> None:
+        """Keep a violation; of one operation and rule the first one is told, or with `several` all that differ."""
         entry = self.of(rule)
         entry.tried += 1
-        if all(known.operation != violation.operation for known in entry.violations):
+        if several or all(known.operation != violation.operation for known in entry.violations):
             entry.violations.append(violation)
 
     def found(self, rule: Rule, operation: str | None = None) -> bool:
@@ -155,8 +155,7 @@ def _merged(verdicts: Sequence[Verdict]) -> Verdict:
     )
     failed = [verdict for verdict in verdicts if isinstance(verdict, Failed)]
     if failed:
-        violations = {item.operation: item for verdict in failed for item in reversed(verdict.violations)}
-        return Failed(tuple(reversed(violations.values())), (), notes)
+        return Failed(tuple(_told_once(failed)), (), notes)
     unclear = [verdict for verdict in verdicts if isinstance(verdict, Inconclusive)]
     if unclear:
         return replace(unclear[0], notes=notes)
@@ -181,6 +180,14 @@ def _merged(verdicts: Sequence[Verdict]) -> Verdict:
     # The line that would change it is worth more than the first of the reasons, and a doubt more than an absence.
     skipped = [verdict for verdict in verdicts if isinstance(verdict, Skipped)]
     return max(skipped, key=lambda one: (bool(one.remedy), one.applicable), default=verdicts[0])
+
+
+def _told_once(failed: Sequence[Failed]) -> Iterator[Violation]:
+    """What several parts of a run found: of one operation the first part's alone, who may have found several."""
+    told: set[str | None] = set()
+    for verdict in failed:
+        yield from (item for item in verdict.violations if item.operation not in told)
+        told |= {item.operation for item in verdict.violations}
 
 
 def _counted(number: int, unit: str, end: str) -> str:

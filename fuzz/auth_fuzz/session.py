@@ -260,24 +260,14 @@ _LAST = 2
 async def _lifecycle(world: World, ledger: Ledger, bridge: Bridge, budget: Budget, seed: int) -> None:
     from auth_fuzz.stories.search import LifecycleSearch
 
-    search = LifecycleSearch(
-        world, ledger, bridge, seed=seed, examples=budget.examples, shrinking=budget.shrinking
-    )
+    search = LifecycleSearch(world, ledger, bridge, seed=seed, budget=budget)
     await in_thread(lambda: search.run(STORY_RULES), bridge)
 
 
 async def _restarts(world: World, ledger: Ledger, bridge: Bridge, budget: Budget, seed: int) -> None:
     from auth_fuzz.stories.search import LifecycleSearch
 
-    search = LifecycleSearch(
-        world,
-        ledger,
-        bridge,
-        seed=seed,
-        examples=budget.examples,
-        shrinking=budget.shrinking,
-        restarting=True,
-    )
+    search = LifecycleSearch(world, ledger, bridge, seed=seed, budget=budget, restarting=True)
     await in_thread(lambda: search.run(RESTART_RULES), bridge)
 
 

@@ -1,10 +1,9 @@
 """The reference model by itself: what must be alive, dead, or may be either; and which moves are really played."""
 
 import random
-from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,7 +15,7 @@ from auth_fuzz import Budget
 from auth_fuzz.stories.acts import AFTER, acts, offered, subjects_of
 from auth_fuzz.stories.model import MAILED, RESET, Book, Habits, Holding, Life
 from auth_fuzz.stories.moves import find_moves
-from auth_fuzz.stories.stage import Stage
+from auth_fuzz.stories.search import LifecycleSearch
 
 STRICT = Habits(
     logout_spares_others=True,
@@ -95,7 +94,7 @@ def test_a_reset_ends_the_sessions_and_the_mails_of_its_owner_only() -> None:
 def test_a_mail_that_waits_dies_with_its_account_and_not_with_a_logout_everywhere() -> None:
     book, *_ = book_of()
     letters = [book.mailed("ann", kind) for kind in MAILED]
-    book.logged_out_everywhere("ann")
+    book.logged_out_everywhere("ann", 1)
     assert lives(book, *letters) == [Life.ALIVE] * 2
     book.left("ann")
     book.returned("ann")
@@ -120,14 +119,6 @@ def test_around_its_end_a_credential_may_be_either() -> None:
     assert seen == [Life.ALIVE, Life.EITHER, Life.EITHER, Life.DEAD]
 
 
-# The step behind a move that has another name.
-STEPS = {
-    "use": "audit",
-    "reset_password": "redeem",
-    "confirm": "redeem",
-    "try_password_before_reset": "try_former_password",
-    "reuse_after_restart": "reuse",
-}
 MOVES = ("logged_out", "logged_out_everywhere", "reused", "changed_password", "revoked", "left", "refreshed")
 
 
@@ -140,8 +131,10 @@ def test_nothing_that_ann_does_touches_bob_and_nothing_dead_revives(
     for name, number in moves:
         holding = mine[number % len(mine)]
         match name:
-            case "logged_out_everywhere" | "left":
-                getattr(book, name)("ann")
+            case "left":
+                book.left("ann")
+            case "logged_out_everywhere":
+                book.logged_out_everywhere("ann", holding.family)
             case "changed_password":
                 book.changed_password("ann", holding.family)
             case _:
@@ -157,6 +150,8 @@ MAIL = (
     *("try_unconfirmed", "delete_account", "register_again"),
 )
 RESTART = ("restart", "reuse_after_restart", "log_out")
+# What only a service with a flaw of ours has: the seeded flaw `renamed_key_revives` plays it.
+UNKNOWN = ("edit_key",)
 
 
 def test_the_password_change_of_the_stories_is_the_one_that_the_run_knows() -> None:
@@ -167,17 +162,18 @@ def test_the_password_change_of_the_stories_is_the_one_that_the_run_knows() -> N
     assert "change the password" not in moves.missing
 
 
-def test_each_move_has_a_plain_story_before_any_has_more_where_a_run_leaves_little() -> None:
+@pytest.mark.parametrize("restarts", [False, True])
+def test_each_move_has_a_plain_story_before_any_has_more(restarts: bool) -> None:
     subjects = subjects_of(list(AFTER))
-    first = list(islice(acts(random.Random(0), list(AFTER), plain_first=True), len(subjects)))
-    assert sorted(subject for _, subject, _, _ in first) == sorted(subjects)
-    assert {stories for *_, stories in first} == {1}
+    first = list(islice(acts(random.Random(0), list(AFTER), restarts=restarts), len(subjects)))
+    assert sorted(act.subject for act in first) == sorted(subjects)
+    assert {act.stories for act in first} == {1}
 
 
 @pytest.mark.parametrize(
     ("moves", "search", "requests", "environment"),
     [
-        (set(AFTER) - {*MAIL, *RESTART}, "lifecycle", 900, {}),
+        (set(AFTER) - {*MAIL, *RESTART, *UNKNOWN}, "lifecycle", 900, {}),
         (set(MAIL), "lifecycle", 500, {"REQUIRE_VERIFIED_EMAIL": "true"}),
         (set(RESTART), "restarts", 200, {}),
     ],
@@ -190,28 +186,22 @@ def test_every_move_is_played_on_the_reference_app(
     requests: int,
     environment: dict[str, str],
 ) -> None:
-    played: Counter[str] = Counter()
+    seen: set[str] = set()
 
-    def counted(name: str) -> None:
-        original = getattr(Stage, name)
+    def some(found: LifecycleSearch) -> Iterator[str]:
+        chosen = [name for name in offered(found) if name in moves]
+        seen.update(chosen)
+        return iter(chosen)
 
-        async def step(stage: Stage, *arguments: Any, **how: Any) -> Any:
-            before = len(stage.lines)
-            try:
-                return await original(stage, *arguments, **how)
-            finally:
-                move = "rotate_key" if how.get("rotate") else name
-                # A step that was made is told; a look is told only when it shows something wrong.
-                played[move] += len(stage.lines) > before or name == "audit"
+    monkeypatch.setattr("auth_fuzz.stories.search.offered", some)
+    outcome = searched(0, Budget(SECONDS, requests), only=[search], environment=environment)
+    told = {note for result in outcome.results for note in getattr(result.verdict, "notes", ())}
+    assert seen | {"restart"} >= moves
+    assert [note for note in told if note.startswith("never played")] == []
 
-        monkeypatch.setattr(Stage, name, step)
 
-    monkeypatch.setattr(
-        "auth_fuzz.stories.search.offered",
-        lambda found: iter([name for name in offered(found) if name in moves]),
-    )
-    steps = {STEPS.get(name, name) for name in moves} | {"log_in"}
-    for name in steps - {"rotate_key"}:
-        counted(name)
-    searched(0, Budget(SECONDS, requests), only=[search], environment=environment)
-    assert {name for name in steps if not played[name]} == set()
+def test_a_move_that_was_never_made_is_named() -> None:
+    # Only in so short a search: the first story of each move takes more requests.
+    outcome = searched(0, Budget(SECONDS, 250), only=["lifecycle"])
+    notes = next(result for result in outcome.results if result.rule.code == "FUZ301").verdict.notes
+    assert any(note.startswith("never played in these stories: ") and "log out" in note for note in notes)

@@ -33,6 +33,10 @@ SAMPLE = frozenset(
         "operations/tokens_without_scopes",  # FUZ109
         "operations/open_to_a_preview",  # FUZ101, by how a request is dressed
         "operations/foreign_notes_in_bulk",  # FUZ104, by an id in a body
+        "operations/foreign_page_below_own_book",  # FUZ103, by the way to it
+        "operations/notes_of_whom_the_query_names",  # FUZ103, by who is named
+        "operations/revoked_key_served",  # FUZ102, by what was ended
+        "lifecycle/former_password_revives",  # FUZ301, among what had ended
         "lifecycle/reuse_ends_strangers",  # FUZ302
         "lifecycle/stale_role",  # FUZ303
         "lifecycle/reusable_refresh_token",  # FUZ301 or FUZ304
@@ -41,8 +45,9 @@ SAMPLE = frozenset(
 )
 # Stories differ much in length: a plain run takes a seed under which one is short.
 SHORT = {
-    "lifecycle/reuse_ends_strangers": 3,
-    "lifecycle/stale_role": 4,
+    "lifecycle/former_password_revives": 1,
+    "lifecycle/reuse_ends_strangers": 4,
+    "lifecycle/stale_role": 1,
     "lifecycle/reusable_refresh_token": 2,
 }
 # The whole of a run on the clean app: everything that a user's does.

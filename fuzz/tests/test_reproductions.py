@@ -45,7 +45,7 @@ MENDED = {
     ),
 }
 # Finding, code, seed.
-FEW = [("operations/forgotten_dependency", "FUZ101", 1), ("lifecycle/reuse_ends_strangers", "FUZ302", 3)]
+FEW = [("operations/forgotten_dependency", "FUZ101", 1), ("lifecycle/reuse_ends_strangers", "FUZ302", 5)]
 MORE = [
     ("operations/own_token_parser", "FUZ102", 1),
     ("operations/foreign_key_readable", "FUZ103", 1),

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import Severity
 from auth_conformance.oracles.pointer import resolve
+from auth_conformance.probe.accounts import as_it_was
 from auth_conformance.secret import Secret
 from auth_fuzz import rules
+from auth_fuzz.people import Person
 from auth_fuzz.stories.ground import BrokenError, accepted, done
 from auth_fuzz.stories.letters import Letters
 from auth_fuzz.stories.model import CONFIRMATION, Life
-from auth_fuzz.things import places
+from auth_fuzz.things import Thing, places
 
 if TYPE_CHECKING:
     from auth_conformance.probe import Answer
@@ -74,7 +76,25 @@ class Accounts(Letters):
         if done(answer):
             self.book.revoked(held.holding, "it was rotated" if rotate else "it was revoked")
             if rotate:
+                self.doubt_the_dead(name)
                 self._read_key(name, answer)
+
+    async def edit_key(self, held: Held) -> None:
+        """Give an API key another name, be it revoked: that must not revive it."""
+        edit, name = self.moves.edit, held.holding.owner
+        session = next((item for item in self.alive("bearer", "cookie", "basic", owner=name)), None)
+        if edit is None or self.target.keys is None or session is None or held.identifier is None:
+            return
+        answer = await self.searcher.call(
+            edit.operation,
+            session.credential,
+            label=f"{name} renames an API key",
+            values={places(edit.operation.path)[0].name: held.identifier},
+            body={edit.member: f"renamed {held.holding.number}"},
+            moved=self.moved,
+        )
+        self.tell(f"{name} renames {held.holding.name}", answer)
+        self.doubt_the_dead(name)
 
     # Accounts.
 
@@ -84,6 +104,7 @@ class Accounts(Letters):
         if deletion is None or self.target.register is None or held.credential is None:
             return
         actor = self.actor(name)
+        await self._leave_something(held)
         request = deletion.request(replace(actor.account, password=actor.password))
         answer = await self.searcher.send(
             request.with_headers(*held.credential.headers).with_query(*held.credential.query),
@@ -123,13 +144,61 @@ class Accounts(Letters):
                 self._keep_letter(name, CONFIRMATION, token)
             actor.account = replace(actor.account, password=new)
             self._look_again(name)
+            await self._meet_again(name)
 
     def _look_again(self, name: str) -> None:
         """An account is back: what was dead must still be."""
         self.book.returned(name)
-        for item in self.held:
-            if item.holding.owner == name:
-                item.demanded = Life.ALIVE
+        self.doubt_the_dead(name)
+
+    async def _leave_something(self, held: Held) -> None:
+        """Before the account goes its owner keeps something, which no later account of that name may see."""
+        actor, objects = self.actor(held.holding.owner), self.target.objects
+        if objects is None or actor.left is not None or held.credential is None:
+            return
+        owner = Person(actor.name, actor.account, {held.credential.carrier.kind: held.credential})
+        identifier = await self.searcher.put_down(owner)
+        made = self.searcher.evidence[-1]
+        if identifier is None or not owner.marks:
+            return
+        thing = Thing(objects.create.path, identifier, objects.id_parameter)
+        if await self.world.keeps_apart(thing):
+            actor.left = thing, next(iter(owner.marks))
+            self.tell(f"{actor.name} keeps something", made)
+
+    async def _meet_again(self, name: str) -> None:
+        """Whom the service takes the new account for: administrators know it by another id than the deleted one."""
+        actor = self.actor(name)
+        actor.facts, actor.principal, actor.met = {}, None, None
+        held = await self.log_in(name, self.troupe.kinds[0]) if actor.confirmed is not False else None
+        if held is None or held.credential is None:
+            actor.spoiled = True
+            return
+        answer = await self.searcher.ask_witness(held.credential, f"who {name} is now", moved=self.moved)
+        actor.facts = self.searcher.facts_in(answer)
+        actor.principal, actor.met = answer.exchange.reply.principal, answer.exchange
+        self.searcher.forget()
+        await self._heir(name, held.credential)
+
+    async def _heir(self, name: str, credential: Credential) -> None:
+        """Whether somebody of the same name is shown what the deleted account kept."""
+        actor = self.actor(name)
+        if actor.left is None:
+            return
+        (thing, mark), actor.left = actor.left, None
+        heir = Person(name, actor.account, {credential.carrier.kind: credential})
+        for look in (self.world.things.look, self.world.things.owner_list):
+            answers = [await look(heir, thing) for _ in range(2)]
+            shown = [
+                item for item in answers if item is not None and item.reply.ok and mark in item.reply.text
+            ]
+            if len(shown) == len(answers):
+                self.tell(f"{name} looks", *map(accepted, shown))
+                raise BrokenError(
+                    rules.MISTAKEN,
+                    f"the new account of {name}'s name is shown what the deleted one kept",
+                    shown[0].exchange.operation,
+                )
 
     # What administrators do.
 
@@ -137,7 +206,8 @@ class Accounts(Letters):
         """Change an account as the administrator; whether the service did it."""
         actor, admin = self.actor(name), self.world.admin
         credential = admin.login() if admin is not None else None
-        chosen = switch.on if on else switch.off
+        # A rank that only the service has a name for is given back as the witness called it.
+        chosen = switch.on if on else as_it_was(switch.off, actor.facts)
         parameter = places(chosen.operation.path)[0].name
         value = self.searcher.called(actor.facts, parameter)
         if credential is None or value is None or not actor.present:
@@ -185,10 +255,12 @@ class Accounts(Letters):
         guarded = self.troupe.privileged
         if guarded is None or not await self.switch(name, move, on=True):
             return
-        fresh = await self.log_in(name, Kind(self.troupe.kinds[0].value))
-        tried = sessions[:4] + ([fresh] if fresh is not None else [])
+        # What is given out now may keep the rights that it was given out with.
+        fresh = [await self.log_in(name, Kind(self.troupe.kinds[0].value)), await self.create_key(name)]
+        tried = sessions[:4] + [item for item in fresh if item is not None]
         opened = [item for item in tried if (await self._asks(guarded, item)).reply.ok]
         if not await self.switch(name, move, on=False):
+            self.actor(name).spoiled = True  # it is an administrator's for good
             return
         for item in opened:
             answer = await self._asks(guarded, item)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from auth_fuzz.stories.model import Habits
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 # So many steps make a story of one act, and of the later ones that mix everything.
 STEPS = 6
 LONGER = 12
+# A full story is long before its subject has its turn.
+FULL = 2
 # So many stories are told in one act; the first of them is the plainest that there is. While there are moves that
 # no act was about yet, that one is enough: a short budget must not end before the last move had its turn.
 STORIES = 2
@@ -31,16 +34,18 @@ AFTER: dict[str, tuple[str, ...]] = {
     "reuse": ("refresh",),
     "change_password": (),
     "try_former_password": ("change_password",),
+    "put_password_back": ("change_password",),
     "ask_reset": (),
     "reset_password": ("ask_reset",),
     "try_password_before_reset": ("ask_reset", "reset_password"),
     "ask_confirmation": (),
-    "confirm": ("ask_confirmation",),
+    "confirm": ("arrive", "ask_confirmation"),
     "arrive": (),
     "try_unconfirmed": ("arrive",),
     "create_key": (),
     "revoke_key": ("create_key",),
     "rotate_key": ("create_key",),
+    "edit_key": ("create_key", "revoke_key"),
     "delete_account": (),
     "register_again": ("delete_account",),
     "block": (),
@@ -49,6 +54,7 @@ AFTER: dict[str, tuple[str, ...]] = {
     "wait": (),
     "race_refresh": (),
     "race_logout": (),
+    "race_logouts": (),
     "restart": (),
     "reuse_after_restart": ("refresh", "restart"),
 }
@@ -58,6 +64,13 @@ _LEADING = frozenset({"ask_reset", "ask_confirmation", "arrive"})
 SHUTTING = frozenset({"delete_account", "register_again", "block"})
 # What ends many things at once: seen only where there are many, which the plainest story has not.
 WIDE = frozenset({*SHUTTING, "log_out_everywhere", "change_password", "reset_password"})
+# What brings an account back or changes what its credentials are held against: what had ended must stay so.
+REVIVING = frozenset(
+    {
+        *("change_password", "put_password_back", "reset_password", "register_again", "unblock", "demote"),
+        *("rotate_key", "edit_key"),
+    }
+)
 # What ends something: after each of these the service is restarted, where it can be.
 _ENDING = (
     *("log_out", "log_out_everywhere", "change_password", "try_former_password", "reset_password"),
@@ -79,6 +92,7 @@ def offered(search: LifecycleSearch) -> Iterator[str]:
         "reuse": refreshes,
         "change_password": moves.change is not None,
         "try_former_password": moves.change is not None,
+        "put_password_back": moves.change is not None,
         "ask_reset": moves.reset is not None,
         "reset_password": moves.reset is not None,
         "try_password_before_reset": moves.reset is not None,
@@ -89,6 +103,7 @@ def offered(search: LifecycleSearch) -> Iterator[str]:
         "create_key": keys is not None,
         "revoke_key": keys is not None and keys.revoke is not None,
         "rotate_key": keys is not None and moves.rotate is not None,
+        "edit_key": keys is not None and keys.revoke is not None and moves.edit is not None,
         "delete_account": target.delete_account is not None,
         "register_again": target.delete_account is not None,
         "block": moves.block is not None and admin,
@@ -99,6 +114,7 @@ def offered(search: LifecycleSearch) -> Iterator[str]:
         "reuse_after_restart": search.restarting and refreshes,
         "race_refresh": rotates and not target.policy.refresh_window,
         "race_logout": refreshes and bool(target.logouts),
+        "race_logouts": bool(target.logouts),
     }
     subjects = _ENDING if search.restarting else AFTER
     return (name for name in subjects if has.get(name, True))
@@ -109,34 +125,49 @@ def subjects_of(moves: list[str]) -> list[str]:
     return [name for name in moves if name not in _LEADING]
 
 
-def acts(
-    rng: random.Random, moves: list[str], *, besides: tuple[str, ...] = (), plain_first: bool = False
-) -> Iterator[tuple[set[str], str, int, int]]:
+@dataclass(frozen=True, slots=True)
+class Act:
     """Which moves are allowed, which one is likelier than the rest, how long the stories are, and how many.
 
-    `besides` are moves that are always allowed. With `plain_first` each move has one plain story before those that
-    need company have more: for stories that get the least of a run.
+    In a `full` one everybody is there, and holds and held what there is to hold: also in its first story.
+    """
 
-    Each move is the subject of an act in turn, among a few others; after that acts mix more of them. Few moves
-    at a time meet more often than many do (swarm testing).
+    allowed: frozenset[str]
+    subject: str
+    steps: int
+    stories: int
+    full: bool = False
+
+
+def acts(
+    rng: random.Random, moves: list[str], *, besides: tuple[str, ...] = (), restarts: bool = False
+) -> Iterator[Act]:
+    """The acts of a search, one after the other.
+
+    `besides` are moves that are always allowed. With `restarts` those that end many things have more stories next, and
+    no story is full.
+
+    Each move is the subject of a plain act first, so that a run which is cut short has made every move; then those
+    that may revive something of a full one, then each of one among a few others; after that acts mix more of them.
+    Few moves at a time meet more often than many do (swarm testing).
     """
     subjects = subjects_of(moves)
-    wide = [name for name in subjects if name in WIDE]
-    for turn, chosen in enumerate((subjects, wide, subjects) if plain_first else (subjects, subjects)):
+    company = [name for name in subjects if name in (WIDE if restarts else REVIVING)]
+    for turn, chosen in enumerate((subjects, company, subjects)):
         for subject in rng.sample(chosen, len(chosen)):
             others = rng.sample(moves, min(_OTHERS, len(moves)))
-            many = STORIES + 1 if subject in WIDE and (turn or not plain_first) else STORIES if turn else 1
-            yield {subject, *AFTER[subject], *others, *besides}, subject, STEPS, many
+            allowed = frozenset({subject, *AFTER[subject], *others, *besides})
+            full = turn == 1 and not restarts
+            many = 1 if full or not turn else STORIES + 1 if subject in WIDE else STORIES
+            yield Act(allowed, subject, FULL if full else STEPS, many, full)
     while True:
         some = rng.sample(moves, min(2 * _OTHERS, len(moves)))
-        allowed = {*some, *besides, *(before for one in some for before in AFTER[one])}
-        yield allowed, some[0], LONGER, STORIES + 1 if some[0] in WIDE else STORIES
+        allowed = frozenset({*some, *besides, *(before for one in some for before in AFTER[one])})
+        yield Act(allowed, some[0], LONGER, STORIES + 1 if some[0] in WIDE else STORIES)
 
 
-def act_of(
-    story: type[RuleBasedStateMachine], allowed: set[str], subject: str
-) -> type[RuleBasedStateMachine]:
+def act_of(story: type[RuleBasedStateMachine], act: Act) -> type[RuleBasedStateMachine]:
     """The machine with these moves only. The subject is there twice: Hypothesis takes it twice as often."""
-    left_out = dict.fromkeys(AFTER.keys() - allowed)
-    twice = {f"{subject}_again": getattr(story, subject)}
-    return type("Act", (story,), {**left_out, **twice, "subject": subject})
+    left_out = dict.fromkeys(AFTER.keys() - act.allowed)
+    twice = {f"{act.subject}_again": getattr(story, act.subject)}
+    return type("Act", (story,), {**left_out, **twice, "subject": act.subject, "full": act.full})

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from auth_conformance.credentials import Credential, Kind
     from auth_conformance.model import Exchange
     from auth_conformance.target import Account
+    from auth_fuzz.things import Thing
     from auth_fuzz.world import World
 
 NAMES = ("ann", "bob")
@@ -40,6 +41,8 @@ class Actor:
     confirmed: bool | None = True
     # The token that confirmed it: used up, and no use for whoever registers under the name later.
     welcome: Secret | None = None
+    # What the account kept when it was deleted, and the word in it.
+    left: tuple[Thing, str] | None = None
     # Whether it serves no other story: nobody knows its password any more, or its address is confirmed for good.
     spoiled: bool = False
 
@@ -53,6 +56,8 @@ class Held:
     refresh: Secret | None = None
     identifier: str | None = None
     mailed: Secret | None = None
+    # The other cookies that its login set, which may open by themselves: `remember me`.
+    beside: tuple[tuple[str, str], ...] = ()
     # When it was last presented, by the number of the look, and what was demanded of it then.
     looked: int = 0
     demanded: Life = Life.ALIVE

@@ -119,6 +119,12 @@ class Ground:
         self.held.append(held)
         return held
 
+    def doubt_the_dead(self, name: str) -> None:
+        """Something changed that may have revived what was dead: it is presented once more."""
+        for item in self.held:
+            if item.holding.owner == name:
+                item.demanded = Life.ALIVE
+
     # What it shows.
 
     async def _present(self, credential: Credential, label: str, *, fresh: bool = False) -> Answer:

@@ -27,6 +27,8 @@ async def learn(world: World, moves: Moves, troupe: Troupe) -> Habits:
     )
     if world.target.refresh is not None and Kind.BEARER in troupe.kinds:
         habits = await _of_refresh(world, moves, troupe, habits)
+    if moves.logout_all is not None:
+        habits = replace(habits, everywhere_ends_own=await _everywhere_ends_own(world, moves, troupe))
     if moves.change is not None:
         habits = await _of_password(world, moves, troupe, habits)
     if moves.reset is not None:
@@ -78,6 +80,16 @@ async def _of_sessions(world: World, moves: Moves, troupe: Troupe, kind: Kind) -
     return habits
 
 
+async def _everywhere_ends_own(world: World, moves: Moves, troupe: Troupe) -> bool:
+    stage = await _stage(world, moves, troupe)
+    own = await stage.log_in("ann", troupe.kinds[0])
+    if own is not None:
+        await stage.log_out_everywhere(own)
+    ends = not await _lives(stage, own)
+    await stage.leave()
+    return ends
+
+
 async def _of_refresh(world: World, moves: Moves, troupe: Troupe, habits: Habits) -> Habits:
     stage = await _stage(world, moves, troupe)
     access = await stage.log_in("ann", Kind.BEARER)
@@ -89,12 +101,20 @@ async def _of_refresh(world: World, moves: Moves, troupe: Troupe, habits: Habits
     spares = await _lives(stage, access)
     # A service that gives a new refresh token each time has replaced the old one (RFC 9700 §4.14.2).
     rotates = newer is not None and len({item.refresh for item in stage.held if item.refresh}) > 1
-    ends = False
+    ends = spares_others = False
     if rotates:
+        other = await stage.log_in("ann", Kind.BEARER)
         await stage.renew(token, "control: a used refresh token comes back")
         ends = not await _lives(stage, newer)
+        spares_others = await _lives(stage, other)
     await stage.leave()
-    return replace(habits, refresh_spares_access=spares, refresh_rotates=rotates, reuse_ends_family=ends)
+    return replace(
+        habits,
+        refresh_spares_access=spares,
+        refresh_rotates=rotates,
+        reuse_ends_family=ends,
+        reuse_spares_others=spares_others,
+    )
 
 
 async def _of_password(world: World, moves: Moves, troupe: Troupe, habits: Habits) -> Habits:

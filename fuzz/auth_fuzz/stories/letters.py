@@ -80,7 +80,7 @@ class Letters(Sessions):
         """Somebody registers in the middle of the story, and the address is not confirmed yet."""
         register, mailbox = self.target.register, self.target.mailbox
         enough = not self.target.in_process and self.troupe.arrived >= _NEWCOMERS
-        if register is None or mailbox is None or NEWCOMER in self.actors or enough:
+        if register is None or not register.confirmed or mailbox is None or NEWCOMER in self.actors or enough:
             return
         self.troupe.arrived += 1
         account = await self.searcher.fresh_account(register)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -43,8 +44,9 @@ class Looks(Letters):
             await self._look(item)
 
     async def audit_all(self) -> None:
-        """Present everything that must be alive or dead, the newest first."""
-        for item in list(reversed(self.held[-_LAST:])):
+        """Present everything that must be dead, and of the rest the newest, the newest first."""
+        older = [item for item in self.held[:-_LAST] if self.book.demand(item.holding)[0] is Life.DEAD]
+        for item in reversed([*older, *self.held[-_LAST:]]):
             await self._look(item)
 
     async def _look(self, held: Held) -> None:
@@ -62,6 +64,11 @@ class Looks(Letters):
             return
         once_more = partial(self._present, held.credential, f"again: {held.holding.name}", fresh=True)
         answer = await self._present(held.credential, f"{held.holding.name} at the witness")
+        if demanded is Life.DEAD and held.beside and why != "it has expired" and not answer.reply.ok:
+            # What the login left in the browser besides may open as well, and had to end with it.
+            full = replace(held.credential, crumbs=(*held.credential.crumbs, *held.beside))
+            once_more = partial(self._present, full, f"again: {held.holding.name}", fresh=True)
+            answer = await self._present(full, f"{held.holding.name} and the other cookies of its login")
         if answer.outcome is not None:
             return
         if answer.reply.ok:
@@ -106,7 +113,7 @@ class Looks(Letters):
 
     async def _dead_refresh(self, held: Held, why: str) -> None:
         answer, renewal = await self.renew(held, f"{held.holding.name} is presented")
-        held.holding.used = True
+        self.book.dead_presented(held.holding)
         # Told in any case: a refresh token that comes back may end other sessions (RFC 9700 §4.14.2).
         self.tell(f"{held.holding.name} is presented", answer)
         if renewal is not None:

@@ -27,10 +27,12 @@ class Habits:
     """
 
     logout_spares_others: bool = False
+    everywhere_ends_own: bool = False
     login_spares_others: bool = False
     refresh_spares_access: bool = False
     refresh_rotates: bool = False
     reuse_ends_family: bool = False
+    reuse_spares_others: bool = False
     keys_outlive_logout: bool = False
     keys_outlive_password: bool = False
     change_spares_own: bool = False
@@ -117,9 +119,12 @@ class Book:
         if not self.habits.keys_outlive_logout:
             self._doubt(self._keys(holding.owner))
 
-    def logged_out_everywhere(self, owner: str) -> None:
-        """All sessions of a user ended."""
-        self._end(self._sessions(owner), "its owner logged out everywhere")
+    def logged_out_everywhere(self, owner: str, family: int) -> None:
+        """All sessions of a user ended; the one that asked for it where the service was seen to end that, too."""
+        spared = 0 if self.habits.everywhere_ends_own else family
+        sessions = self._sessions(owner)
+        self._end((item for item in sessions if item.family != spared), "its owner logged out everywhere")
+        self._doubt(item for item in sessions if item.family == spared)
         if not self.habits.keys_outlive_logout:
             self._doubt(self._keys(owner))
 
@@ -142,6 +147,12 @@ class Book:
             self._end(family, "a used refresh token of its login came back")
         else:
             self._doubt(family)
+        self.dead_presented(holding)
+
+    def dead_presented(self, holding: Holding) -> None:
+        """A refresh token came back that must be dead: it may end more, where the service was seen to do that."""
+        if not self.habits.reuse_spares_others:
+            self._doubt(item for item in self._sessions(holding.owner) if item.family != holding.family)
 
     def changed_password(self, owner: str, family: int, why: str = "the password was changed") -> None:
         """A new password: other sessions are dead, the one that changed it may live on."""

@@ -6,15 +6,19 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Kind
-from auth_conformance.discovery.names import likeness, words
+from auth_conformance.discovery.names import likeness, names, words
 from auth_fuzz.documents import placeholders
 from auth_fuzz.people import collection_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from auth_conformance import target as targets
     from auth_conformance.target import Operation, Target
 
 _EVERYWHERE = {"all", "everywhere", "logoutall", "revokeall", "everything"}
+# What all of is ended where no logout is named: `POST /tokens/revoke-all`.
+_LOGINS = {"session", "sessions", "token", "tokens", "login", "logins", "device", "devices"}
 _ROTATE = {"rotate", "roll", "regenerate", "renew", "rotation"}
 _CHANGES = {"POST", "PUT", "PATCH"}
 
@@ -28,12 +32,21 @@ class Switch:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """How the name of an API key is changed: the operation, and the member of its body that takes it."""
+
+    operation: Operation
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
 class Moves:
     """What can be played here. `missing` names what cannot, with what would be needed."""
 
     logout_all: Operation | None = None
     change: targets.PasswordChange | None = None
     rotate: Operation | None = None
+    edit: Edit | None = None
     block: Switch | None = None
     role: Switch | None = None
     reset: targets.Recovery | None = None
@@ -48,6 +61,7 @@ def find_moves(target: Target) -> Moves:
         logout_all=_first(target, _is_logout_all),
         change=target.password_change,
         rotate=_first(target, _is_rotation) if target.keys is not None else None,
+        edit=next(_edits(target), None),
         block=_both(users.disable, users.enable) if users is not None else None,
         role=_both(users.demote, users.promote) if users is not None else None,
         # What is mailed can be redeemed where the mail can be read.
@@ -63,6 +77,7 @@ def find_moves(target: Target) -> Moves:
         "create API keys": target.keys,
         "revoke API keys": target.keys is not None and target.keys.revoke,
         "rotate API keys": found.rotate,
+        "rename API keys": found.edit,
         "delete the account": target.delete_account,
         "block an account": found.block if "admin" in target.accounts else None,
         "change a role": found.role if "admin" in target.accounts else None,
@@ -83,8 +98,33 @@ def _is_logout_all(operation: Operation, target: Target) -> bool:
     if operation.method not in {"POST", "DELETE"} or placeholders(operation.path) or not operation.protected:
         return False
     ways_out = {logout.operation.name for logout in target.logouts}
+    listed = target.sessions.end_all if target.sessions is not None else None
+    if operation.name in ways_out or (target.keys is not None and _below(operation, target.keys.create.path)):
+        return False
     named = words(operation.path) | words(operation.operation_id)
-    return operation.name not in ways_out and likeness(operation, "logout") > 1 and bool(named & _EVERYWHERE)
+    revokes = bool(named & {*names("logout", "revocations")}) and bool(named & _LOGINS)
+    ends = likeness(operation, "logout") > 1 or revokes
+    return (ends and bool(named & _EVERYWHERE)) or (listed is not None and operation.name == listed.name)
+
+
+def _below(operation: Operation, path: str) -> bool:
+    return operation.path == path or operation.path.startswith(f"{path}/")
+
+
+def _edits(target: Target) -> Iterator[Edit]:
+    """Changes of an API key that take a name for it, as its creation does: they change nothing else."""
+    keys = target.keys
+    if keys is None:
+        return
+    for operation in target.operations:
+        own = operation.path.startswith(f"{keys.create.path}/{{") and operation.path.endswith("}")
+        schema = next((value for media, value in operation.bodies.items() if media.endswith("json")), {})
+        members = schema.get("properties")
+        if operation.method not in {"PUT", "PATCH"} or len(placeholders(operation.path)) != 1 or not own:
+            continue
+        for name, shape in members.items() if isinstance(members, dict) else ():
+            if isinstance(keys.template.get(name), str) and not (isinstance(shape, dict) and "enum" in shape):
+                yield Edit(operation, name)
 
 
 def _is_rotation(operation: Operation, target: Target) -> bool:

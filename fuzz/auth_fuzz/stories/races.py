@@ -96,6 +96,21 @@ class Races(Sessions):
         if done(out):
             self.book.logged_out(held.holding)
 
+    async def race_logouts(self, held: Held) -> None:
+        """The same session is logged out by several clients at once: it has ended, whoever came first."""
+        logout = next((item for item in self.target.logouts if item.kind.value == held.holding.kind), None)
+        if logout is None or held.credential is None or logout.refresh_field:
+            return
+        leaving, body = logout.operation.request({}), logout.body(held.credential.value, None)
+        if body is not None:
+            leaving = logout.operation.carrying(leaving, body)
+        leaving = leaving.with_headers(*held.credential.headers).with_query(*held.credential.query)
+        # An even number: two that turn something over leave it as it was.
+        answers = await self._race([leaving] * 2, "two clients log out", [logout.operation.name] * 2)
+        self.tell(f"two clients log {held.holding.name} out at once", *_together(*answers))
+        if any(map(done, answers)):
+            self.book.logged_out(held.holding)
+
 
 def _together(*answers: Answer) -> list[Answer]:
     """The answers to requests that were sent at the same instant, each with that fact."""

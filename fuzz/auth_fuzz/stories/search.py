@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from hypothesis import Phase, Verbosity, seed, settings
@@ -16,7 +18,7 @@ from auth_fuzz.bridge import OverError
 from auth_fuzz.health import HEALTH
 from auth_fuzz.rules import KILLED, UNCONFIRMED
 from auth_fuzz.stories.acts import act_of, acts, offered
-from auth_fuzz.stories.cast import Troupe
+from auth_fuzz.stories.cast import NAMES, NEWCOMER, Troupe
 from auth_fuzz.stories.ground import BrokenError, OffStageError
 from auth_fuzz.stories.habits import learn, learn_restart
 from auth_fuzz.stories.machine import machine_of
@@ -25,11 +27,16 @@ from auth_fuzz.stories.moves import Moves, find_moves, kinds_of_login
 if TYPE_CHECKING:
     from auth_conformance.model import Rule
     from auth_fuzz.bridge import Bridge
+    from auth_fuzz.budget import Budget
     from auth_fuzz.ledger import Ledger
     from auth_fuzz.stories.model import Habits
     from auth_fuzz.stories.stage import Stage
     from auth_fuzz.world import World
 
+# Longest time, in seconds, to shorten a story that breaks the model, and the share of what is left for it: behind
+# one flaw there may be others.
+_SHORTENING = 30.0
+_SHARE = 0.5
 # As above, to log everybody in once more when the search is over.
 _SETTLING = (10.0, 40)
 
@@ -44,11 +51,10 @@ class LifecycleSearch:
         bridge: Bridge,
         *,
         seed: int,
-        examples: int,
-        shrinking: int,
+        budget: Budget,
         restarting: bool = False,
     ) -> None:
-        self.world, self.ledger, self.bridge, self.shrinking = world, ledger, bridge, shrinking
+        self.world, self.ledger, self.bridge = world, ledger, bridge
         self.moves: Moves = find_moves(world.target)
         self.troupe = Troupe(world, kinds_of_login(world.target))
         self.habits: Habits | None = world.habits
@@ -56,7 +62,11 @@ class LifecycleSearch:
         self.restarting = restarting
         self.stories = self.steps = 0
         self.best: tuple[BrokenError, Stage] | None = None
-        self._seed, self._examples = seed, examples
+        # The moves that were made, and what was found before `best`, with the lines that say so.
+        self.played: Counter[str] = Counter()
+        self._found: list[tuple[BrokenError, Stage]] = []
+        self._known: set[str] = set()
+        self._seed, self._budget = seed, budget
         self._rng = random.Random(f"{seed}:{'restarts' if restarting else 'lifecycle'}")
 
     def run(self, decided: tuple[Rule, ...]) -> None:
@@ -78,11 +88,23 @@ class LifecycleSearch:
             return
         self.bridge.run(self.troupe.find_privileged())
         self._search()
-        if self.best is not None:
-            self._report(*self.best)
+        for end, stage in self._found:
+            self._report(end, stage)
         self.bridge.resume(time.monotonic() + _SETTLING[0], _SETTLING[1])
         self.bridge.run(self.troupe.disband())
         self._conclude(decided)
+
+    def broke(self, broken: BrokenError, stage: Stage) -> bool:
+        """Take a story that breaks the model; False when what it ends with is known already."""
+        if _said(broken) in self._known:
+            return False
+        if self.best is None:
+            # The rest of the budget is for shortening, and need not be used up.
+            left = max(self.bridge.deadline - time.monotonic(), 0.0)
+            requests = max(int(self.bridge.left * _SHARE), 0)
+            self.bridge.shorten(min(_SHORTENING, left * _SHARE), min(self._budget.shrinking, requests))
+        self.best = broken, stage
+        return True
 
     def _learn(self) -> None:
         """What the service does in the plainest case: once in a run."""
@@ -104,6 +126,9 @@ class LifecycleSearch:
             entry.notes.append(f"{self.stories} stories of {self.steps} steps")
             if self.moves.missing:
                 entry.notes.append(f"left out of the stories: {', '.join(self.moves.missing)}")
+            if idle := [name for name in offered(self) if not self.played[name]]:
+                words = ", ".join(name.replace("_", " ") for name in idle)
+                entry.notes.append(f"never played in these stories: {words}")
 
     def _no_newcomers(self) -> str:
         """Why nobody arrives in these stories whose address is not confirmed."""
@@ -118,19 +143,30 @@ class LifecycleSearch:
         machine = machine_of(self)
         moves = list(offered(self))
         after = ("restart",) if self.restarting else ()
-        order = acts(self._rng, moves, besides=after, plain_first=self.restarting)
-        for number, (allowed, subject, steps, stories) in enumerate(order):
-            if self.best is not None or self.bridge.spent or self.stories >= self._examples:
+        order = acts(self._rng, moves, besides=after, restarts=self.restarting)
+        deadline, quota = self.bridge.deadline, self.bridge.quota
+        for number, act in enumerate(order):
+            if (
+                len(self._found) >= self._budget.endings
+                or self.bridge.spent
+                or self.stories >= self._budget.examples
+            ):
                 return
-            act = act_of(machine, allowed, subject)
-            self._play(seed(f"{self._seed}:{number}")(act), steps, stories)
+            played = seed(f"{self._seed}:{number}")(act_of(machine, act))
+            self._play(played, act.steps, act.stories)
+            if self.best is not None:
+                # What was found first must not hide what else there is: the search goes on without it.
+                self._found.append(self.best)
+                self._known.add(_said(self.best[0]))
+                self.best = None
+                self.bridge.resume(deadline, quota - self.bridge.sent())
 
     def _play(self, machine: type[RuleBasedStateMachine], steps: int, stories: int) -> None:
         try:
             run_state_machine_as_test(
                 machine,
                 settings=settings(
-                    max_examples=min(stories, self._examples - self.stories),
+                    max_examples=min(stories, self._budget.examples - self.stories),
                     stateful_step_count=steps,
                     database=None,
                     deadline=None,
@@ -153,4 +189,12 @@ class LifecycleSearch:
         # What was ended wrongly must be alive: the last request of the story must be served.
         expected = Expectation("status", "", "200") if broken.rule is KILLED else broken.expected
         found = Violation(broken.operation, message, broken.severity, evidence, expected)
-        self.ledger.broken(broken.rule, found)
+        self.ledger.broken(broken.rule, found, several=True)
+
+
+def _said(broken: BrokenError) -> str:
+    """What broke, whoever it happened to: `key is alive, although it was rotated`."""
+    line = re.sub(r"\([^)]*\)|\d+", "", broken.line)
+    for name in (*NAMES, NEWCOMER):
+        line = line.replace(f"{name}'s", "")
+    return f"{broken.rule.code} {' '.join(line.split())}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Credential, Jwt, Kind
 from auth_conformance.model import Severity
+from auth_conformance.oracles.cookies import parse_set_cookie
 from auth_conformance.oracles.pointer import resolve
 from auth_conformance.secret import Secret
 from auth_fuzz import rules
@@ -67,6 +68,9 @@ class Sessions(Ground):
         family = self.book.family()
         self.book.logged_in(name, family)
         held = self._keep(name, kind.value, family, credential, _expiry(credential, answer, self._now()))
+        held.beside = _others_set(answer, credential)
+        for _, value in held.beside:
+            learn(Secret(value))
         refresh = login.read_refresh(answer.reply) if login is not None else None
         refresh = refresh or self.searcher.refresh_cookie(answer.reply)
         if refresh is not None and self.target.refresh is not None:
@@ -175,14 +179,14 @@ class Sessions(Ground):
         )
         self.tell(f"{name} logs out everywhere with {held.holding.name}", answer)
         if done(answer):
-            self.book.logged_out_everywhere(name)
+            self.book.logged_out_everywhere(name, held.holding.family)
 
-    async def change_password(self, held: Held) -> None:
-        """Set a new password with one session."""
+    async def change_password(self, held: Held, *, back: bool = False) -> None:
+        """Set a new password with one session; with `back` the one before the present one once more."""
         move, actor = self.moves.change, self.actor(held.holding.owner)
-        if move is None or held.credential is None:
+        if move is None or held.credential is None or (back and not actor.former):
             return
-        new = Secret(self.searcher.password())
+        new = actor.former[-1] if back else Secret(self.searcher.password())
         self.searcher.scene.recorder.redactor.learn(new)
         request = move.request(actor.password, new)
         answer = await self.searcher.send(
@@ -191,12 +195,21 @@ class Sessions(Ground):
             operation=move.form.operation.name,
             moved=self.moved,
         )
-        self.tell(f"{actor.name} changes the password with {held.holding.name}", answer)
+        word = "back " if back else ""
+        self.tell(f"{actor.name} changes the password {word}with {held.holding.name}", answer)
         if done(answer) and answer.reply.granted:
-            actor.former.append(actor.password)
+            actor.former = [item for item in actor.former if item != new] + [actor.password]
             actor.password = new
             actor.account = replace(actor.account, password=new)
             self.book.changed_password(actor.name, held.holding.family)
+            self.doubt_the_dead(actor.name)
+
+    async def put_password_back(self, name: str) -> None:
+        """Set the password before the present one once more; the change may have ended every session."""
+        session = next(iter(self.alive("bearer", "cookie", "basic", owner=name)), None)
+        session = session or await self.log_in(name, self.troupe.kinds[0])
+        if session is not None:
+            await self.change_password(session, back=True)
 
     async def try_former_password(self, name: str) -> None:
         """Log in with a password that was replaced."""
@@ -212,6 +225,13 @@ class Sessions(Ground):
             raise BrokenError(
                 rules.ZOMBIE, f"{name}'s former password still logs in", login.operation.name, Severity.HIGH
             )
+
+
+def _others_set(answer: Answer, credential: Credential) -> tuple[tuple[str, str], ...]:
+    """The cookies that a login set and its credential has no use for."""
+    sent = {credential.carrier.name, *(name for name, _ in credential.crumbs)}
+    lines = map(parse_set_cookie, answer.reply.header_lines("set-cookie"))
+    return tuple((item.name, item.value) for item in lines if item and item.value and item.name not in sent)
 
 
 def _expiry(credential: Credential, answer: Answer, now: float) -> float | None:

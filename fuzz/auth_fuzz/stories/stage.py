@@ -6,6 +6,8 @@ story down. What breaks the model is raised as `BrokenError`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from auth_conformance.transports.asgi import AsgiTransport, LifespanFailedError
 from auth_fuzz.stories.accounts import Accounts
 from auth_fuzz.stories.ground import OffStageError
@@ -13,9 +15,22 @@ from auth_fuzz.stories.looks import Looks
 from auth_fuzz.stories.model import Life
 from auth_fuzz.stories.races import Races
 
+if TYPE_CHECKING:
+    from auth_conformance.credentials import Kind
+
 
 class Stage(Accounts, Races, Looks):
     """One story: all that can happen in it."""
+
+    async def end_some(self, name: str, kinds: list[Kind]) -> None:
+        """A session of each of these kinds that was logged out, and a key that was revoked."""
+        for kind in kinds:
+            held = await self.log_in(name, kind)
+            if held is not None:
+                await self.log_out(held)
+        key = await self.create_key(name)
+        if key is not None:
+            await self.revoke_key(key)
 
     async def wait(self, seconds: float) -> None:
         """Let time pass: the clock of this process moves."""
