@@ -167,7 +167,7 @@ class LogoutSettings(Table):
     kind: Literal["", "bearer", "cookie"] = ""
     """Which kind of credential it ends; in the order of the logins where it is left out."""
     refresh_field: str = ""
-    """The member of its body that takes the refresh token."""
+    """The member of its body that takes the refresh token, or `cookie NAME`."""
     encoding: Literal["json", "form"] = "json"
     """How its body is written, where the document does not say."""
     extra: Members = Field(default_factory=dict)

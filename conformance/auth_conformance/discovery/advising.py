@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from auth_conformance.discovery.gaps import ACCOUNTS, REMEDIES
+from auth_conformance.model import Need
 from auth_conformance.target import OF_ACCOUNTS
 from auth_conformance.target.needs import MEANS
 
 if TYPE_CHECKING:
-    from auth_conformance.model import Need
     from auth_conformance.target import Target
 
 _WIDEST = 76
@@ -42,6 +42,8 @@ def doctor(target: Target, needs: Mapping[Need, Sequence[str]]) -> str:
         for need, codes in wanting.items()
         if need not in met and need not in target.absent and codes
     ]
+    # Without a login hardly anything runs, and its lines bring much of the rest.
+    missing.sort(key=lambda item: item[0] is not Need.LOGIN)
     if missing:
         lines += ["", "Missing:"]
     nobody = [(need, codes) for need, codes in missing if target.nobody_known and need in OF_ACCOUNTS]

@@ -234,6 +234,12 @@ def fill_gaps(known: Knowledge) -> None:
         if need not in met or need is Need.JWT:
             known.absent.setdefault(need, sentence)
     lines_of = {**REMEDIES, **_named_remedies(known)}
+    if _nobody_gets_in(known):
+        told = (
+            "no operation of the document and no usual place lets account a in: [[login]] says how people do"
+        )
+        known.say("login", "none found", Provenance.OBSERVED, told)
+        lines_of[Need.LOGIN] = lines_of[Need.LOGIN][lines_of[Need.LOGIN].index("[[login]]") :]
     if known.target().nobody_known:
         lines_of |= dict.fromkeys(OF_ACCOUNTS, ACCOUNTS)
     for need, lines in lines_of.items():
@@ -312,17 +318,25 @@ def _partial(known: Knowledge) -> bool:
     """Whether the document is that of a part: people log in by what it does not list, or GraphQL keeps its schema."""
     if known.graphql is not None and not known.graphql.told:
         return True
-    if known.complete or known.settings.login:
+    if known.complete:
         return False
+    if _nobody_gets_in(known):
+        return True
     listed = {item.name for item in known.operations.values() if item.provenance is Provenance.OPENAPI}
     return any(
         item.operation.name not in listed
         and (
-            item.operation.provenance is Provenance.GUESSED
+            item.operation.provenance in (Provenance.GUESSED, Provenance.DECLARED)
             or (item.encoding == "form" and item.cookie is not None)
         )
         for item in known.logins
     )
+
+
+def _nobody_gets_in(known: Knowledge) -> bool:
+    """Whether people have passwords, and log in by what was not found."""
+    there = any(item.password is not None for item in known.accounts.values())
+    return there and not known.logins and not known.credentials
 
 
 def _understood(known: Knowledge) -> bool:

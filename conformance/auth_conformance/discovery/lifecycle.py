@@ -260,6 +260,8 @@ async def find_logouts(scout: Scout, known: Knowledge, doorman: Doorman) -> None
             if reply is None or credential is None:
                 return
             called = await log_out(scout, operation, credential, login.read_refresh(reply))
+            if called is None and operation.provenance is not Provenance.GUESSED:
+                called = await _with_both_cookies(scout, known, operation, credential, reply)
             because = await _believed(scout, known, *called, credential) if called is not None else ""
             if called is not None and because:
                 logout, provenance = called[0], Provenance.OBSERVED
@@ -386,6 +388,19 @@ def refresh_member(operation: Operation) -> str | None:
     # RFC 7009 §2.1: a member `token` takes the one or the other.
     named += [item.pointer for item in members if rank(item.name, ("token",)) is not None and not named]
     return named[0] if named else None
+
+
+async def _with_both_cookies(
+    scout: Scout, known: Knowledge, operation: Operation, credential: Credential, reply: RawReply
+) -> tuple[Logout, RawReply] | None:
+    """Log out as browsers do: the refresh token goes along in its cookie, which some logouts end and demand."""
+    refresh = known.refresh
+    if refresh is None or refresh.place != "cookie" or credential.carrier.kind is not Kind.COOKIE:
+        return None
+    value = next((item.value for item in live_cookies(reply) if item.name == refresh.field), "")
+    beside = replace(credential, crumbs=(*credential.crumbs, (refresh.field, value)))
+    called = await log_out(scout, operation, beside, None) if value else None
+    return called and (replace(called[0], refresh_field=f"cookie {refresh.field}"), called[1])
 
 
 async def log_out(

@@ -176,7 +176,8 @@ class CookieTours(Reauthentication):
         if last.carrier.kind is Kind.COOKIE and last.carrier.name in book.jar:
             last = last.with_value(book.jar[last.carrier.name])
         body = logout.body(last.value, session.refresh)
-        answer = await self.call(logout.operation, last, label="log out", body=body)
+        going = logout.leaving(last, session.refresh)
+        answer = await self.call(logout.operation, going, label="log out", body=body)
         self._note_step(book, answer, logout.operation)
 
     @staticmethod

@@ -289,7 +289,8 @@ class Faults(Sessions, Minting):
             return None
         session = await self.sign_in(self.account(), kind)
         body = logout.body(session.credential.value, session.refresh)
-        ended = await self.call(logout.operation, session.credential, label="log out", body=body)
+        going = logout.leaving(session.credential, session.refresh)
+        ended = await self.call(logout.operation, going, label="log out", body=body)
         return session.credential if ended.reply.ok else None
 
     # The login.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Credential, Kind
@@ -16,6 +17,7 @@ from auth_conformance.model import (
     Violation,
 )
 from auth_conformance.oracles.cookies import parse_set_cookie
+from auth_conformance.probe.answers import Shut
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
 from auth_conformance.probe.reauthentication import Reauthentication
 from auth_conformance.probe.sessions import NEXT_SECOND
@@ -118,7 +120,10 @@ class Fixation(Reauthentication):
                 self.notes.append(f"not applicable: {plant.label} (nothing is set before the login)")
                 return ""
             await self._before(plant, old, baseline)
-            answer, new = await self._log_in_over(plant.account, login, old)
+            over = await self._entered_over(plant, login, old)
+            if over is None:
+                return ""
+            answer, new = over
             unchanged = new is None or new.value == old.value
             if not unchanged and new is not None:
                 control = await self._show(new, "control: the new session", baseline, Role.CONTROL)
@@ -147,19 +152,34 @@ class Fixation(Reauthentication):
         if not plant.live and not answer.rejected and answer.outcome is not Outcome.AMBIGUOUS:
             raise Unclear(f"{plant.label} got no clear answer before the login ({answer.why}).")
 
+    async def _entered_over(
+        self, plant: Plant, login: Login, old: Credential
+    ) -> tuple[Answer, Credential | None] | None:
+        """Log in over what was planted; None where a login lets nobody in over what is no session. Raises Unclear."""
+        try:
+            return await self._log_in_over(plant.account, login, old)
+        except Shut as shut:
+            if plant.live:
+                raise
+            self.notes.append(f"not judged: {plant.label}: {shut} Nobody keeps what lets nobody in.")
+            return None
+
     async def _log_in_over(
         self, account: Account, login: Login, old: Credential
     ) -> tuple[Answer, Credential | None]:
         """Log in with a cookie presented; the credential is None when the login sets no cookie."""
         password = account.password or Secret("")
-        request = login.request(account.username, password).with_headers(*old.headers[:1])
-        answer = await self.send(
-            replace(request, fresh=True),
-            label=f"log in as {account.label} over it",
-            operation=login.operation.name,
-        )
+        bare, label = login.request(account.username, password), f"log in as {account.label} over it"
+        # Whose session it is may be asked of a login as of any change: then its CSRF token goes along.
+        for headers in (old.headers[:1], old.headers) if old.companions else (old.headers[:1],):
+            answer = await self.send(
+                replace(bare.with_headers(*headers), fresh=True), label=label, operation=login.operation.name
+            )
+            if answer.status != HTTPStatus.FORBIDDEN:
+                break
         if answer.judgement is not None or answer.status is None or answer.status >= 400:
-            raise Unclear(
+            refused = answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+            raise (Shut if refused else Unclear)(
                 f"{login.operation.name} refused the right password over a session ({answer.why or answer.status})."
             )
         new = login.read(answer.reply, account.label)

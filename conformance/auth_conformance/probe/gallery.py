@@ -260,7 +260,8 @@ class Provoking(Minting):
         logout = next((logout for logout in self.target.logouts if logout.kind is kind), None)
         if logout is not None:
             body = logout.body(leaving.credential.value, leaving.refresh)
-            ended = await self.call(logout.operation, leaving.credential, label="log out", body=body)
+            going = logout.leaving(leaving.credential, leaving.refresh)
+            ended = await self.call(logout.operation, going, label="log out", body=body)
             await self._hang(
                 "an ended session",
                 "credential",

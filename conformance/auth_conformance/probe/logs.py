@@ -293,7 +293,8 @@ class Logs(Described):
         if logout is not None:
             mark = journal.mark()
             leaving = logout.body(session.credential.value, session.refresh)
-            ended = await self.call(logout.operation, session.credential, label="log out", body=leaving)
+            going = logout.leaving(session.credential, session.refresh)
+            ended = await self.call(logout.operation, going, label="log out", body=leaving)
             if ended.reply.ok:
                 seen("a logout", who, mark, ended)
         change = self.target.password_change

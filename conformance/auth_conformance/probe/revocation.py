@@ -178,7 +178,8 @@ class Revocation(Rotation):
 
     async def _log_out(self, logout: Logout, session: Session) -> Answer:
         body = self._logout_body(logout, session)
-        answer = await self.call(logout.operation, session.credential, label="log out", body=body, fresh=True)
+        going = logout.leaving(session.credential, session.refresh)
+        answer = await self.call(logout.operation, going, label="log out", body=body, fresh=True)
         if answer.status is None or answer.status >= 400:
             remedy = CSRF_REMEDY if session.credential.carrier.kind is Kind.COOKIE else ""
             if logout.provenance is Provenance.GUESSED:

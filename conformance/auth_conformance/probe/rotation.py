@@ -423,7 +423,8 @@ class Reuse(Rotation):
         session = await self._family(account, kind)
         token = self._token_of(session)
         body = logout.body(session.credential.value, token)
-        await self.call(logout.operation, session.credential, label="log out", body=body)
+        going = logout.leaving(session.credential, token)
+        await self.call(logout.operation, going, label="log out", body=body)
         _, renewal = await self.renew(token, "refresh after a logout", Role.ATTACK, fresh=True)
         if renewal is not None:
             self.notes.append("a refresh token outlives the logout of its session: see LIF101")

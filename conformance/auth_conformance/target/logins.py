@@ -18,6 +18,9 @@ from auth_conformance.target.accounts import styled
 from auth_conformance.target.operations import Operation, typed
 from auth_conformance.transports.message import MAILED, HttpRequest, RawReply, Step
 
+# How the place of a refresh token is written that travels as a cookie.
+_COOKIE = "cookie "
+
 
 @dataclass(frozen=True, slots=True)
 class LoginStep:
@@ -241,7 +244,8 @@ class Logout:
     """How a session is ended: by an operation that is called with the credential of `kind`.
 
     `refresh_field` names a body member that takes the refresh token, when the operation has one. A `token`
-    takes the access token where no refresh tokens are issued (RFC 7009 §2.1). `template` is what else the body needs.
+    takes the access token where no refresh tokens are issued (RFC 7009 §2.1); `cookie NAME` is no member: the
+    refresh token goes along as that cookie. `template` is what else the body needs.
     """
 
     operation: Operation
@@ -253,9 +257,20 @@ class Logout:
     def body(self, access: Secret, refresh: Secret | None) -> dict[str, object] | None:
         """What a logout carries beside the credential."""
         name = self.refresh_field
-        if name is None or (refresh is None and name.rpartition("/")[2].lower() != "token"):
+        if (
+            name is None
+            or name.startswith(_COOKIE)
+            or (refresh is None and name.rpartition("/")[2].lower() != "token")
+        ):
             return dict(self.template) or None
         return put(dict(self.template), name, (refresh or access).reveal())
+
+    def leaving(self, credential: Credential, refresh: Secret | None) -> Credential:
+        """`credential` as the logout is called with it: with the refresh token's cookie where it wants that, too."""
+        if refresh is None or not (self.refresh_field or "").startswith(_COOKIE):
+            return credential
+        beside = (str(self.refresh_field).removeprefix(_COOKIE), refresh.reveal())
+        return dataclasses.replace(credential, crumbs=(*credential.crumbs, beside))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,11 @@ class Person(BaseModel):
     password: str
 
 
-def desk(*, guarded: bool, bound: bool = False, ends: bool = True) -> FastAPI:
+def desk(*, guarded: bool, bound: bool = False, ends: bool = True, strict: bool = False) -> FastAPI:
     """A session cookie that other sites send along; unguarded, changes want no CSRF token, and who looks does.
 
     Where `bound`, a CSRF token is good for its own session alone; unless it `ends`, a session that a login is
-    presented with lives on.
+    presented with lives on. A `strict` login looks at a session that it is presented with as any change does.
     """
     app = FastAPI()
     sessions: dict[str, str] = {}
@@ -44,8 +44,13 @@ def desk(*, guarded: bool, bound: bool = False, ends: bool = True) -> FastAPI:
 
     @app.post("/rpc/auth.login")
     def login(
-        who: Person, response: Response, sid: Annotated[str | None, Cookie()] = None
+        who: Person,
+        response: Response,
+        sid: Annotated[str | None, Cookie()] = None,
+        said: Annotated[str | None, Header(alias="X-CSRF-Token")] = None,
     ) -> dict[str, bool]:
+        if strict and sid is not None and (sid not in sessions or said != tokens[sid]):
+            raise HTTPException(403 if sid in sessions else 401, "no csrf token")
         if PEOPLE.get(who.username) != who.password:
             raise HTTPException(401, "no")
         session = secrets.token_urlsafe(24)
@@ -80,9 +85,16 @@ def test_a_change_of_the_profile_is_forged(guarded: bool) -> None:
     assert not any("cannot see" in note for note in result.verdict.notes), said(result)
 
 
-@pytest.mark.parametrize(("ends", "verdict"), [(True, "passed"), (False, "failed")])
-def test_a_session_that_is_seen_by_post_is_judged_with_its_own_token(*, ends: bool, verdict: str) -> None:
-    result = judged_as_found("SES110", desk(guarded=True, bound=True, ends=ends))
+@pytest.mark.parametrize(
+    ("ends", "strict", "verdict"),
+    [(True, False, "passed"), (True, True, "passed"), (False, False, "failed")],
+)
+def test_a_session_that_is_seen_by_post_is_judged_with_its_own_token(
+    *, ends: bool, verdict: str, strict: bool
+) -> None:
+    result = judged_as_found("SES110", desk(guarded=True, bound=True, ends=ends, strict=strict))
+    shut_out = any("Nobody keeps what lets nobody in" in note for note in result.verdict.notes)
+    assert shut_out == strict, said(result)
     assert result.name == verdict, said(result)
 
 

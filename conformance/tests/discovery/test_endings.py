@@ -5,12 +5,13 @@ from typing import Annotated, Any
 
 import pytest
 from discovery_people import PASSWORDS, Store
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Cookie, Depends, FastAPI, HTTPException, Request, Response
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
-from auth_conformance.credentials import Kind
+from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.model import Provenance
+from auth_conformance.secret import Secret
 
 Sent = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
 
@@ -179,3 +180,49 @@ def test_what_takes_another_logins_refresh_token_is_no_logout_of_a_cookie(learn:
     assert [(item.operation.name, item.kind) for item in target.logouts] == [
         ("POST /token/blacklist", Kind.BEARER)
     ]
+
+
+def test_a_logout_that_wants_the_refresh_cookie_is_given_it(learn: Any) -> None:
+    app, store = FastAPI(), Store()
+    worn: dict[str, str] = {}
+
+    def hand_out(response: Response, session: str, name: str) -> None:
+        worn[refresh := secrets.token_urlsafe(24)] = name
+        response.set_cookie("access", session, httponly=True)
+        response.set_cookie("refresh", refresh, httponly=True)
+
+    @app.post("/login")
+    def login(body: Guest, response: Response) -> None:
+        hand_out(response, store.log_in(body.username, body.password), body.username)
+
+    def caller(access: Annotated[str | None, Depends(APIKeyCookie(name="access", auto_error=False))]) -> str:
+        name = store.owner(access)
+        if name is None:
+            raise HTTPException(401, "no")
+        return name
+
+    @app.get("/me")
+    def me(name: Annotated[str, Depends(caller)]) -> dict[str, str]:
+        return {"username": name}
+
+    def spent(refresh: Annotated[str, Cookie()] = "") -> str:
+        if refresh not in worn:
+            raise HTTPException(401, "the refresh token is missing")
+        return worn.pop(refresh)
+
+    @app.post("/refresh")
+    def renew(response: Response, name: Annotated[str, Depends(spent)]) -> None:
+        hand_out(response, store.log_in(name, store.people[name]), name)
+
+    @app.post("/logout")
+    def leave(
+        name: Annotated[str, Depends(caller)], owner: Annotated[str, Depends(spent)]
+    ) -> dict[str, bool]:
+        return {"ok": name == owner}
+
+    target = learn(app, kind="url").target
+    (logout,) = target.logouts
+    assert (logout.operation.name, logout.refresh_field) == ("POST /logout", "cookie refresh")
+    session = Credential(Carrier(Kind.COOKIE, "cookie", "access"), Secret("a"))
+    assert logout.leaving(session, Secret("b")).headers == (("Cookie", "access=a; refresh=b"),)
+    assert logout.body(Secret("a"), Secret("b")) is None

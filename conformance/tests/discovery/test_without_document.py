@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from discovery_people import PASSWORDS, Store, bearer_of, let_in
-from fastapi import FastAPI, HTTPException, Response
+from discovery_people import PASSWORDS, Credentials, Store, bearer_of, let_in
+from fastapi import FastAPI, HTTPException, Request, Response
 from pydantic import BaseModel
 from test_parents import verdicts
 
-from auth_conformance.model import Passed, Skipped
+from auth_conformance.discovery.advising import doctor
+from auth_conformance.model import Need, Passed, Skipped
 
 OBJECTS = {"create": "POST /notes", "read": "GET /notes/{id}"}
 
@@ -91,3 +92,31 @@ def test_what_no_document_lists_is_not_said_to_be_missing(tmp_path: Path) -> Non
     assert isinstance(changes, Skipped)
     assert changes.applicable
     assert changes.remedy == '[objects]\nupdate = "PUT /notes/{id}"\ndelete = "DELETE /notes/{id}"'
+
+
+def test_a_document_without_the_login_shows_nothing_of_what_people_do_with_their_accounts(learn: Any) -> None:
+    def sent(request: Request) -> str:
+        return request.headers.get("authorization", "").removeprefix("Bearer ")
+
+    def with_hidden_login() -> FastAPI:
+        app, store = FastAPI(), Store()
+        known = bearer_of(store, sent)
+
+        @app.post("/inside/enter", include_in_schema=False)
+        def enter(body: Credentials) -> dict[str, str]:
+            return {"access_token": store.log_in(body.username, body.password)}
+
+        @app.get("/me")
+        def me(name: Annotated[str, known]) -> dict[str, str]:
+            return {"username": name}
+
+        return app
+
+    target = learn(with_hidden_login(), kind="url").target
+    assert [fact.value for fact in target.facts if fact.name == "login"] == ["none found"]
+    missing = doctor(target, {Need.REGISTER: ["CRD111"], Need.LOGIN: ["CRD101"]}).split("Missing:")[1]
+    assert missing.index("login: CRD101") < missing.index("register: CRD111")
+    assert "[accounts.a]" not in missing, "the accounts are there already"
+    target = learn(with_hidden_login(), kind="url", login=[{"operation": "POST /inside/enter"}]).target
+    assert target.witness is not None
+    assert Need.REGISTER not in target.absent
