@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auth_conformance.model import Failed, Passed, Role, Severity, Verdict, Violation
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.holdings import told_once
+from auth_conformance.probe.keyforms import verifies
 from auth_conformance.probe.restart import Elsewhere, Restart
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
-    from auth_conformance.credentials import Credential
+    from collections.abc import Mapping, Sequence
+
+    from auth_conformance.credentials import Credential, Jwt
     from auth_conformance.target import Account
 
 _SECRETS = """[rotation.overlap]  # a new key is current, the old one still verifies
@@ -31,6 +34,17 @@ JWT_PRIVATE_KEY = { env = "NEW_JWT_PRIVATE_KEY" }"""
 def rotation_lines(algorithm: str) -> str:
     """The lines that declare a rotation of keys for `algorithm`: of secrets, or of private keys with a public half."""
     return _SECRETS if algorithm.startswith("HS") else _KEY_PAIRS
+
+
+def disagreement(published: Sequence[Mapping[str, Any]], known: Sequence[Jwt], gone: Sequence[Jwt]) -> str:
+    """What a key set says otherwise than the service, which takes the tokens `known` and none of `gone`, or ""."""
+
+    def verified(token: Jwt) -> bool:
+        return any(verifies(key, token) for key in published)
+
+    if not all(map(verified, known)):
+        return "lacks a key that verifies"
+    return "keeps a key that was removed" if any(map(verified, gone)) else ""
 
 
 class KeyRings(Restart):
@@ -62,6 +76,8 @@ class KeyRings(Restart):
         violations += await self._during_overlap(place, session.credential, new)
         last = await self._in_another_process(after)
         newest = await self._logged_in_there(last, account)
+        violations += await self._published(place, (session.credential, new), ())
+        violations += await self._published(last, (newest,), (session.credential,))
         forged = forge.credential(self.fresh_claims(forge))
         for label, credential in (
             ("a token of the removed key", session.credential),
@@ -125,6 +141,34 @@ class KeyRings(Restart):
         else:
             self.notes.append("tokens do not name their key: a wrong name could not be tried")
         return violations
+
+    async def _published(
+        self, place: Elsewhere, known: tuple[Credential, ...], gone: tuple[Credential, ...]
+    ) -> list[Violation]:
+        """The key set of a process holds the keys of these tokens, and none of a removed key (RFC 7517 §5).
+
+        Others verify by it: what it lacks they refuse, and what it keeps they go on accepting.
+        """
+        where = self.target.key_set
+        if where is None:
+            return []
+        proofs, sets = [], []
+        for again in ("", ", again"):
+            answer = await self._there(place, where.request(), f"read the key set{again}", Role.CONTROL)
+            keys = answer.reply.json.get("keys") if isinstance(answer.reply.json, dict) else None
+            if not answer.reply.ok or not isinstance(keys, list):
+                raise Unclear(
+                    f"{place.label.capitalize()} shows no key set at {where.name} ({answer.status})."
+                )
+            proofs.append(answer.exchange)
+            sets.append([key for key in keys if isinstance(key, dict)])
+
+        keys_seen = [key for keys in sets for key in keys]
+        message = disagreement(keys_seen, [*map(self.jwt_of, known)], [*map(self.jwt_of, gone)])
+        if not message:
+            return []
+        words = f"{where.name} {message}: who verifies by it decides otherwise than the service."
+        return [Violation(where.name, words, Severity.MEDIUM, tuple(proofs))]
 
     async def _must_be_refused_there(
         self, place: Elsewhere, credential: Credential, label: str

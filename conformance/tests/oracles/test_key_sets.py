@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auth_conformance.credentials import attacker_keys, b64url
+from auth_conformance.credentials import Jwt, attacker_keys, b64url
 from auth_conformance.oracles.keysets import (
     GRAVE,
     LIGHT,
@@ -25,6 +25,7 @@ from auth_conformance.oracles.keysets import (
 )
 from auth_conformance.oracles.tokenprofile import columns, personal, secrets_in
 from auth_conformance.probe.keyforms import private_jwk, public_jwk
+from auth_conformance.probe.keyrings import disagreement
 
 KEYS = attacker_keys()
 RSA = {**(public_jwk(KEYS["RS256"]) or {}), "kid": "one", "use": "sig", "alg": "RS256"}
@@ -170,3 +171,17 @@ def test_the_certificate_that_tokens_carry_is_of_the_key_that_they_name() -> Non
     short = certificate(rsa.generate_private_key(65_537, 1024))  # noqa: S505 - the flaw
     found = faults([], [{"alg": "RS256", "x5c": [short]}])
     assert [(fault.gravity, "1024 bits" in fault.words) for fault in found] == [(GRAVE, True)]
+
+
+@pytest.mark.parametrize(
+    ("published", "word"), [([EC, RSA], "keeps"), ([RSA], "lacks"), ([EC], ""), ([{**EC, "kid": "two"}], "")]
+)
+def test_a_key_set_holds_what_verifies_and_nothing_that_was_removed(
+    published: list[dict[str, Any]], word: str
+) -> None:
+    """Known by what it verifies: names are the service's own."""
+    bare = Jwt.parse("e30.e30.")
+    assert bare is not None
+    live, removed = (bare.with_header(alg=name).signed(KEYS[name], name) for name in ("ES256", "RS256"))
+    assert disagreement(published, [live], [removed]).startswith(word)
+    assert bool(disagreement(published, [live], [removed])) is bool(word)

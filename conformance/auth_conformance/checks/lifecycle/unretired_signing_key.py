@@ -22,7 +22,8 @@ async def unretired_signing_key(probe: Probe) -> Verdict:
         the `kid` says, keeps the old one useful.
     How: the application is started with a new key beside the old one, as the configuration describes it: tokens of the
         old key must live, new ones take the new key, and the old key under the new `kid` is refused. Then it is
-        started without the old key: its tokens, and one that we make with it, must be refused.
+        started without the old key: its tokens, and one that we make with it, must be refused. Where a key set is
+        published, it is read in both: it holds every key that verifies, and none that was removed.
     Fix: build the ring from the configuration at each start, and choose by `kid`, without a fallback:
         `key = ring.get(header["kid"])`.
     """
