@@ -64,6 +64,7 @@ class Started:
 
 
 _ENVIRON = frozenset(("os.environ", "environ"))
+_SECRET_TYPES = frozenset(("SecretStr", "SecretBytes"))
 _READS = frozenset(("os.getenv", "getenv", "os.environ.get", "environ.get"))
 
 
@@ -110,9 +111,10 @@ def _members(tree: Tree, module: Module, node: ast.ClassDef) -> Iterator[str]:
     for item in node.body:
         if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
             continue
-        if not is_secret(item.target.id) or any(
-            name_of(part) in _NUMBERS for part in ast.walk(item.annotation)
-        ):
+        kinds = {name_of(part) for part in ast.walk(item.annotation)}
+        # Whatever it is called, in whatever language: its type says that it is a secret, and that it has to be given.
+        typed = not kinds.isdisjoint(_SECRET_TYPES) and _is_required(item.value)
+        if not (is_secret(item.target.id) or typed) or not kinds.isdisjoint(_NUMBERS):
             continue
         aliases = ("validation_alias", "alias", "env")
         given = (
@@ -121,6 +123,15 @@ def _members(tree: Tree, module: Module, node: ast.ClassDef) -> Iterator[str]:
             else []
         )
         yield (next(filter(None, given), None) or prefix + item.target.id).upper()
+
+
+def _is_required(value: ast.expr | None) -> bool:
+    """Whether a member of a settings class has no default."""
+    if isinstance(value, ast.Call) and name_of(value.func) == "Field":
+        first = value.args[0] if value.args else keyword(value, "default")
+        no_default = first is None or (isinstance(first, ast.Constant) and first.value is ...)
+        return no_default and keyword(value, "default_factory") is None
+    return value is None
 
 
 def _prefix(node: ast.ClassDef) -> str:

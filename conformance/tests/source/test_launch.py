@@ -35,6 +35,9 @@ class Settings(Base):
     token_lifetime: int = 60
     session_tokens: int = 3
     mail_password: str = Field(validation_alias="SMTP_PASSWORD")
+    firma: SecretStr = Field(min_length=32)
+    regreso: SecretStr = SecretStr("")
+    aviso: SecretStr = Field(default=SecretStr(""))
 
 class Other:
     admin_password: str
@@ -55,7 +58,8 @@ def test_the_variables_that_secrets_are_read_from(tmp_path: Path) -> None:
     (tmp_path / "settings.py").write_text(SETTINGS)
     names = secret_variables(read_tree(tmp_path))
     assert sorted(names) == [
-        *("API_SECRET", "PASSWORD_PEPPER", "SHOP_JWT_SECRET", "SHOP_SIGNING_SECRET", "SMTP_PASSWORD")
+        *("API_SECRET", "PASSWORD_PEPPER", "SHOP_FIRMA", "SHOP_JWT_SECRET", "SHOP_SIGNING_SECRET"),
+        "SMTP_PASSWORD",
     ]
 
 
