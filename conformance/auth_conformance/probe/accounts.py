@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import (
@@ -287,9 +288,18 @@ class Accounts(Sockets, Shutting, PendingTokens, Guarded):
         return answer, operation.name
 
     async def _logs_in(self, account: Account, label: str, role: Role = Role.ATTACK) -> Answer | None:
-        """Return the answer to a login that was let in; None when it was refused."""
+        """Return the answer to a login that was let in; None when it was refused, or gave what opens nothing."""
         answer, login = await self.try_login(account, account.password, label=label, role=role)
-        return answer if login.read(answer.reply, account.label) is not None else None
+        credential = login.read(answer.reply, account.label)
+        if credential is None:
+            return None
+        used = await self.call(
+            self.witness.operation, credential, label=f"use what it gave: {label}", role=role
+        )
+        if used.judgement is None and (used.status or 0) >= HTTPStatus.BAD_REQUEST:
+            self.notes.append(f"{login.operation.name} was granted ({label}), and what it gave opens nothing")
+            return None
+        return answer
 
     # Roles.
 

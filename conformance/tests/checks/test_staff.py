@@ -57,8 +57,11 @@ def offices(
             del logins[token]
 
 
-def works(*, forgets: bool, anybody: bool = False) -> FastAPI:
-    """A block ends every login; with `forgets` it only keeps people from logging in. Where `anybody` may block, do."""
+def works(*, forgets: bool, anybody: bool = False, greets: bool = False) -> FastAPI:
+    """A block ends every login; with `forgets` it only keeps people from logging in. Where `anybody` may block, do.
+
+    One that `greets` gives whoever is blocked a token that opens nothing.
+    """
     app = FastAPI()
     people = {name: Colleague(uid=secrets.token_hex(8), username=name, extension=200) for name in STAFF}
     blocked: set[str] = set()
@@ -66,14 +69,14 @@ def works(*, forgets: bool, anybody: bool = False) -> FastAPI:
 
     @app.post("/login")
     def login(entry: Entry) -> dict[str, str]:
-        if STAFF.get(entry.username) != entry.password or entry.username in blocked:
+        if STAFF.get(entry.username) != entry.password or (entry.username in blocked and not greets):
             raise NOBODY
         token = secrets.token_urlsafe(24)
         logins[token] = entry.username
         return {"access_token": token}
 
     def caller(bearer: Bearer) -> str:
-        if bearer.credentials not in logins:
+        if bearer.credentials not in logins or (greets and logins[bearer.credentials] in blocked):
             raise NOBODY
         return logins[bearer.credentials]
 
@@ -113,6 +116,12 @@ def _passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_who_is_shut_out_is_found_by_what_is_listed(forgets: bool) -> None:
     result = judged("LIF104", works(forgets=forgets))
     assert isinstance(result.verdict, Failed if forgets else Passed), said(result)
+
+
+def test_a_login_that_gives_what_opens_nothing_is_none() -> None:
+    result = judged("LIF104", works(forgets=False, greets=True))
+    assert isinstance(result.verdict, Passed), said(result)
+    assert any("what it gave opens nothing" in note for note in result.verdict.notes)
 
 
 @pytest.mark.parametrize("anybody", [True, False])
