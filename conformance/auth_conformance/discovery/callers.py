@@ -195,7 +195,9 @@ def _naming(
         elif subject is not None and str(subject) == str(value):
             score = _SUBJECT
         elif others and place is not None:
-            score = _DIFFERENT
+            # The id of an entry names the entry, and goes with it.
+            in_list = any(part.isdecimal() for part in pointer.split("/"))
+            score = 0 if in_list and rank(name, names("objects", "identifier")) is not None else _DIFFERENT
         else:
             by_key = credential.carrier.kind is Kind.KEY and subject is None
             score = _TEXT if others and by_key and _lasting(value) else 0

@@ -13,6 +13,7 @@ from auth_conformance.oracles.tokenprofile import MOST_MEMBERS, columns, persona
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.handed import Handing, handed_out
 from auth_conformance.probe.mailing import Mailing
+from auth_conformance.probe.memberships import Memberships, memberships
 from auth_conformance.probe.refusal import Refusal
 from auth_conformance.probe.unguessable import Unguessable, guessable
 
@@ -146,6 +147,12 @@ class Issuing(Handing, Mailing, Unguessable, Refusal):
                 samples, proof = await self.handed_values(item, FEWEST)
                 what = f"values of {item.member}, which {item.taker.name} takes from anybody,"
                 found.append(await self.must_be_unguessable(samples, what, item.maker.name, proof))
+        for group in [*memberships(self.target)][:1] if "b" in self.target.accounts else ():
+            with contextlib.suppress(Missing, Unclear):
+                inviting = Memberships(self.scene, self.rule)
+                samples, proof, taker = await inviting.invitation_codes(group, FEWEST)
+                what = f"codes of invitations, which {taker} takes,"
+                found.append(await self.must_be_unguessable(samples, what, group.invite.name, proof))
         return found
 
     async def _unguessable_mail(self) -> Verdict | None:

@@ -16,8 +16,10 @@ from auth_conformance.oracles.pointer import strings
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.owning import Belonging, Owning
+from auth_conformance.probe.unguessable import sample_of
 
 if TYPE_CHECKING:
+    from auth_conformance.oracles.entropy import Sample
     from auth_conformance.target import Objects, Operation, Target
 
 # Roles that say of themselves that they only look: any other might be meant to do more.
@@ -122,43 +124,90 @@ class Memberships(Owning):
             await self._take_away(made)
         raise Unclear(f"{item.change.name} raised nobody.")
 
+    async def invitation_codes(
+        self, item: Membership, count: int
+    ) -> tuple[list[Sample], list[Exchange], str]:
+        """So many codes that invitations hand out, what shows that one lets B in, and who takes it. Raises Unclear."""
+        made: list[Belonging] = []
+        with self.looking_at(item.objects):
+            try:
+                mine = await self._put_down("a", made)
+                invited = [await self._invite(item, mine) for _ in range(count)]
+                taker, member = await self._accept(invited[0], mine)
+                codes = [_told(answer).get(member, "") for answer in invited]
+            finally:
+                await self._take_away(made)
+        samples = [sample_of(self, code, self.account()) for code in codes if code]
+        return samples, [invited[0].exchange], taker.name
+
+    async def let_back_in(self, item: Membership) -> list[Exchange]:
+        """What shows that a used invitation lets B in again whom A has put out; nothing where it does not.
+
+        Raises Missing or Unclear.
+        """
+        made: list[Belonging] = []
+        away = self.target.operation(f"DELETE {item.change.path}")
+        if away is None:
+            raise Missing(f"Not applicable: nobody is put out of {item.objects.read.name}.", applicable=False)
+        with self.looking_at(item.objects):
+            try:
+                mine = await self._put_down("a", made)
+                invited = await self._invite(item, mine)
+                taker, member = await self._accept(invited, mine)
+                values = {**self.at(mine.identifier), _last(away): await self._number_of_b()}
+                out = await self.call(away, mine.owner, label="a puts b out", values=values)
+                if not out.reply.ok or (await self._looks_at(mine, "b looks when put out")).reply.ok:
+                    raise Unclear(f"{away.name} put nobody out ({out.why or out.status}).")
+                again = await self._take(taker, member, _told(invited)[member], Role.ATTACK)
+                seen = await self._looks_at(mine, "b looks with the invitation of before")
+                return (
+                    [invited.exchange, out.exchange, again.exchange, seen.exchange] if seen.reply.ok else []
+                )
+            finally:
+                await self._take_away(made)
+
+    async def _invite(self, item: Membership, mine: Belonging) -> Answer:
+        """Raises Unclear."""
+        body: dict[str, Any] = {item.role: item.looks, item.person: await self._called(item.person)}
+        values = self.at(mine.identifier)
+        invited = await self.call(
+            item.invite, mine.owner, label=f"a lets b in as {item.looks}", values=values, body=body
+        )
+        if not invited.reply.ok:
+            raise Unclear(f"{item.invite.name} let nobody in ({invited.why or invited.status}).")
+        return invited
+
     async def _let_in(self, item: Membership, mine: Belonging) -> Answer:
         """A lets B in, and B comes. Raises Unclear unless B then reads what B was refused before."""
         shut = await self._looks_at(mine, "b looks before b is let in")
-        body: dict[str, Any] = {item.role: item.looks, item.person: await self._called(item.person)}
-        values = self.at(mine.identifier)
-        label = f"a lets b in as {item.looks}"
-        invited = await self.call(item.invite, mine.owner, label=label, values=values, body=body)
-        seen = await self._looks_at(mine, "b looks once b is let in")
-        if shut.reply.ok or not invited.reply.ok:
-            raise Unclear(f"{item.invite.name} let nobody in ({invited.why or invited.status}).")
-        if not seen.reply.ok:
-            await self._accept(invited)
-            seen = await self._looks_at(mine, "b looks once b has accepted")
-        if not seen.reply.ok:
-            raise Unclear(f"{item.invite.name} let b in, and {self._own_objects().read.name} did not.")
+        invited = await self._invite(item, mine)
+        if shut.reply.ok:
+            raise Unclear(f"{self._own_objects().read.name} is open to b anyhow.")
+        if not (await self._looks_at(mine, "b looks once b is let in")).reply.ok:
+            await self._accept(invited, mine)
         return invited
 
-    async def _accept(self, invited: Answer) -> None:
-        """B hands back what the reply of the invitation holds to whatever takes a member of that name alone."""
-        told = {
-            pointer.rpartition("/")[2]: str(value) for pointer, value in strings(invited.reply.json).items()
-        }
+    async def _accept(self, invited: Answer, mine: Belonging) -> tuple[Operation, str]:
+        """Let B hand back what an invitation holds to whatever takes a member of that name alone, and say which did.
+
+        Raises Unclear where B gets in nowhere.
+        """
+        told = _told(invited)
         for operation in self.target.operations:
             schema = next((item for media, item in operation.bodies.items() if media.endswith("json")), {})
             needed = [str(name) for name in schema.get("required") or ()]
-            if (
-                operation.method == "POST"
-                and "{" not in operation.path
-                and len(needed) == 1
-                and needed[0] in told
-            ):
-                await self.call(
-                    operation,
-                    await self.credential(owner="b"),
-                    label=f"b accepts at {operation.name}",
-                    body={needed[0]: told[needed[0]]},
-                )
+            alone = operation.method == "POST" and "{" not in operation.path and len(needed) == 1
+            if alone and operation.body is None and needed[0] in told:
+                await self._take(operation, needed[0], told[needed[0]])
+                if (await self._looks_at(mine, "b looks once b has accepted")).reply.ok:
+                    return operation, needed[0]
+        raise Unclear(f"What {invited.exchange.operation} answers let b in nowhere.")
+
+    async def _take(self, operation: Operation, member: str, code: str, role: Role = Role.SETUP) -> Answer:
+        live = await self.credential(owner="b")
+        return await self.call(
+            operation, live, label=f"b accepts at {operation.name}", role=role, body={member: code}
+        )
 
     async def _called(self, member: str) -> str:
         """B as a member of that name calls people: by address, by number, or by name."""
@@ -181,13 +230,12 @@ class Memberships(Owning):
 
     async def _ask_for(self, item: Membership, mine: Belonging, wanted: str, turn: str) -> Answer:
         values = self.at(mine.identifier)
-        last = item.change.path.rpartition("{")[2].partition("}")[0]
         return await self.call(
             item.change,
             await self.credential(owner="b"),
             label=f"{turn}b makes b {wanted}",
             role=Role.ATTACK,
-            values={**values, last: await self._number_of_b()},
+            values={**values, _last(item.change): await self._number_of_b()},
             body={item.member: wanted},
             fresh=bool(turn),
         )
@@ -204,6 +252,16 @@ class Memberships(Owning):
         if not answer.reply.ok:
             raise Unclear(f"{listing.name} did not list for the owner ({answer.why or answer.status}).")
         return answer
+
+
+def _last(operation: Operation) -> str:
+    """The last parameter of a path."""
+    return operation.path.rpartition("{")[2].partition("}")[0]
+
+
+def _told(answer: Answer) -> dict[str, str]:
+    """The texts of a reply by the names of their members."""
+    return {pointer.rpartition("/")[2]: str(value) for pointer, value in strings(answer.reply.json).items()}
 
 
 def _raised(before: Answer, after: Answer, looks: str, wanted: str) -> bool:

@@ -25,6 +25,7 @@ from auth_conformance.probe.accountrows import AccountRows
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.handed import Handed, Handing, handed_out
 from auth_conformance.probe.mailraces import MailRaces
+from auth_conformance.probe.memberships import Memberships, memberships
 from auth_conformance.probe.rotation import Reuse
 from auth_conformance.probe.slots import SlotRaces
 from auth_conformance.probe.volleys import ROUNDS, TOGETHER, Race
@@ -54,6 +55,7 @@ class Races(MailRaces, SlotRaces, Reuse, AccountRows):
         for race in (
             *(self._race_refreshes, self.race_resets, self.race_verifications),
             *(self.race_email_changes, self.race_slots, self._race_hand_outs),
+            self._spent_invitations,
         ):
             try:
                 verdicts.append(await race())
@@ -91,6 +93,21 @@ class Races(MailRaces, SlotRaces, Reuse, AccountRows):
                 return await self._worked_again(name, login, uses)
             return await self._race_grants(name, partial(self._handed_request, item), "login code")
         raise Missing("Not applicable: no operation takes a code and gives a login.", applicable=False)
+
+    async def _spent_invitations(self) -> Verdict:
+        """An invitation that was used lets nobody back in who was put out. Raises Missing or Unclear."""
+        group = next(memberships(self.target), None)
+        if group is None or "b" not in self.target.accounts:
+            raise Missing("Not applicable: nobody is invited in a role that only looks.", applicable=False)
+        inviting = Memberships(self.scene, self.rule)
+        proofs = [item for _ in range(2) for item in await inviting.let_back_in(group)]
+        if len(proofs) < 8:
+            reason = "An invitation that was used let nobody back in who was put out."
+            return Passed(reason, tuple(self.evidence), tuple(self.notes))
+        name = proofs[2].operation
+        message = f"{name} took an invitation that had been used: whom the owner puts out comes back with it."
+        violation = Violation(name, message, None, tuple(proofs))
+        return Failed((violation,), tuple(self.evidence), tuple(self.notes))
 
     async def _handed_request(self, item: Handed) -> tuple[Account, HttpRequest]:
         async with Handing(self.scene, self.rule).handing(item) as hand_out:

@@ -31,8 +31,13 @@ class Acceptance(BaseModel):
     code: str
 
 
-def clubs(*, careless: bool, coded: bool) -> FastAPI:
-    """Owners let others in, who come at once or accept a code; `careless`, every member gives out roles."""
+def clubs(
+    *, careless: bool = False, coded: bool = True, again: bool = False, counted: bool = False
+) -> FastAPI:
+    """Owners let others in, who come at once or accept a code; `careless`, every member gives out roles.
+
+    A code may work `again` and again, or be `counted`.
+    """
     app = FastAPI()
     members, titles = dict[str, dict[str, Part]](), dict[str, str]()
     invited = dict[str, tuple[str, str, Part]]()
@@ -65,7 +70,7 @@ def clubs(*, careless: bool, coded: bool) -> FastAPI:
 
     @app.post("/clubs/{club}/invitations", status_code=201)
     def invite(club: Governed, body: Invitation) -> dict[str, str]:
-        code = secrets.token_urlsafe(16)
+        code = f"{10_000_000 + len(invited)}" if counted else secrets.token_urlsafe(24)
         if not coded:
             members[club][body.username] = body.role
             return {"state": "in"}
@@ -76,7 +81,7 @@ def clubs(*, careless: bool, coded: bool) -> FastAPI:
     def accept(body: Acceptance, name: Caller) -> dict[str, bool]:
         if invited.get(body.code, ("", ""))[1] != name:
             raise HTTPException(404, "no invitation")
-        club, _, role = invited.pop(body.code)
+        club, _, role = invited[body.code] if again else invited.pop(body.code)
         members[club][name] = role
         return {"ok": True}
 
@@ -91,6 +96,10 @@ def clubs(*, careless: bool, coded: bool) -> FastAPI:
         members[club][who] = body.role
         return {"role": body.role}
 
+    @app.delete("/clubs/{club}/members/{who}", status_code=204)
+    def put_out(club: Governed, who: str) -> None:
+        members[club].pop(who, None)
+
     return app
 
 
@@ -101,3 +110,18 @@ def test_who_is_let_in_to_look_becomes_no_more(*, careless: bool, coded: bool) -
     assert isinstance(result.verdict, Failed if careless else Skipped), said(result)
     told = "PUT /clubs/{club}/members/{who} let another user, whom the owner had let in as viewer, become"
     assert (told in result.verdict.reason) is careless, said(result)
+
+
+@pytest.mark.parametrize(
+    ("code", "flaw", "words"),
+    [
+        ("LIF108", "", "An invitation that was used let nobody back in"),
+        ("LIF108", "again", "POST /invitations/accept took an invitation that had been used"),
+        ("TOK401", "", "codes of invitations, which POST /invitations/accept takes"),
+        ("TOK401", "counted", "POST /clubs/{club}/invitations issues codes of invitations"),
+    ],
+)
+def test_the_codes_of_invitations_are_random_and_work_once(code: str, flaw: str, words: str) -> None:
+    result = judged_as_found(code, clubs(**{flaw: True} if flaw else {}))
+    assert result.name == ("failed" if flaw else "passed"), said(result)
+    assert words in result.verdict.reason, said(result)

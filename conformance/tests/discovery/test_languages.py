@@ -135,6 +135,12 @@ def clinic() -> FastAPI:
     def me(name: Caller) -> Una:
         return Una(datos=Persona(usuario=name, centro="norte", alta="ayer"))
 
+    @app.get("/sesiones")
+    def sessions(name: Caller) -> list[dict[str, str]]:
+        return [
+            {"id": f"{token[:4]}-{token[-4:]}"} for token, whose in store.sessions.items() if whose == name
+        ]
+
     @app.put("/usuarios/yo/contrasena")
     def change(body: Contrasenas, name: Caller) -> None:
         raise HTTPException(403, "hoy no")
@@ -175,6 +181,9 @@ def test_a_service_in_spanish_is_understood(learn: Any) -> None:
     assert [item.operation.name for item in target.logins] == ["POST /api/v3/sesion"]
     assert "GET /salud" in {item.name for item in target.operations}
     assert (target.refresh.place, target.refresh.field) == ("cookie", "galleta")
+    assert (target.second.operation.path, target.second.identity) == ("/api/v3/sesiones", ""), (
+        "its login is nobody"
+    )
     change = target.password_change
     assert (change.current, change.new) == ("contrasena_actual", "contrasena_nueva")
     assert target.users.delete.operation.name == "DELETE /api/v3/personal/{quien}"

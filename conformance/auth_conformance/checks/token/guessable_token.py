@@ -42,7 +42,7 @@ async def guessable_token(probe: Probe) -> Verdict:
     How: collect up to forty tokens from two users in turn, and twelve reset tokens out of mails, and look for
         whatever is constant, counts, tells the time, or is the digest of a name; what is left is at most length
         times alphabet. Statistics refute and never certify: a pass says that nothing was found. Likewise the codes of
-        share links and of new devices: what an operation hands out and another takes from anybody as its only input.
+        invitations, share links and new devices: what an operation hands out and another takes as its only input.
     Fix: `secrets.token_urlsafe(32)`, stored as its SHA-256.
     """
     return await probe.must_issue_unguessable_tokens()
