@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -140,19 +139,25 @@ class Issuing(Handing, Mailing, Unguessable, Refusal):
         return replace(worst, reason=told, notes=(*worst.notes, *notes))
 
     async def _unguessable_hand_outs(self) -> list[Verdict]:
-        """What links and codes that open something to whoever has them are made of."""
-        found = []
+        """What links and codes that open something to whoever has them are made of, and those of invitations."""
+        found: list[Verdict] = []
         for item in [*handed_out(self.target)][:MOST_HANDED]:
-            with contextlib.suppress(Missing, Unclear):
+            try:
                 samples, proof = await self.handed_values(item, FEWEST)
-                what = f"values of {item.member}, which {item.taker.name} takes from anybody,"
-                found.append(await self.must_be_unguessable(samples, what, item.maker.name, proof))
+            except (Missing, Unclear) as reason:
+                self.notes.append(f"not judged: what {item.maker.name} hands out: {reason}")
+                continue
+            what = f"values of {item.member}, which {item.taker.name} takes from anybody,"
+            found.append(await self.must_be_unguessable(samples, what, item.maker.name, proof))
         for group in [*memberships(self.target)][:1] if "b" in self.target.accounts else ():
-            with contextlib.suppress(Missing, Unclear):
-                inviting = Memberships(self.scene, self.rule)
+            inviting = Memberships(self.scene, self.rule)
+            try:
                 samples, proof, taker = await inviting.invitation_codes(group, FEWEST)
-                what = f"codes of invitations, which {taker} takes,"
-                found.append(await self.must_be_unguessable(samples, what, group.invite.name, proof))
+            except (Missing, Unclear) as reason:
+                self.notes.append(f"not judged: the codes of {group.invite.name}: {reason}")
+                continue
+            what = f"codes of invitations, which {taker} takes,"
+            found.append(await self.must_be_unguessable(samples, what, group.invite.name, proof))
         return found
 
     async def _unguessable_mail(self) -> Verdict | None:
