@@ -126,7 +126,7 @@ class TokenKinds(Rotation, Mailing, Minting):
     async def _presented_for_refresh(self, session: Session, others: Mapping[str, Secret]) -> Verdict:
         """Present what is no refresh token to the refresh operation, which works for one that is."""
         await self.bland_refusal()
-        sibling = await self.sign_in(self.account(), self.token_kind, [session.credential])
+        sibling = await self.sign_in(self.account(), self.token_kind, [session.credential], ends=False)
         if sibling.refresh is None:
             raise Unclear("A login gave no refresh token, unlike the one before.")
         _, renewal = await self.renew(
@@ -150,9 +150,8 @@ class TokenKinds(Rotation, Mailing, Minting):
                     f"{operation} gave {name} no clear answer ({answer.why or answer.status})."
                 )
             # Another one: a service that took it for a refresh token may count it as used.
-            again = await self.sign_in(
-                self.account(), self.token_kind, [session.credential, sibling.credential]
-            )
+            taken = [session.credential, sibling.credential]
+            again = await self.sign_in(self.account(), self.token_kind, taken, ends=False)
             second = again.credential.value if name == "an access token" else value
             confirmed, given = await self.renew(
                 second, f"again: {name} as refresh token", Role.ATTACK, fresh=True

@@ -1,0 +1,78 @@
+"""TOK210 and LIF101 where each login of a person gives the same token again, as Django REST framework's does."""
+
+from typing import Annotated
+
+import pytest
+from checks.judging import judged_as_found, said
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
+from services.people import PEOPLE
+
+ACCESS = {f"one-token-of-{name}-0123456789abcdef": name for name in PEOPLE}
+REFRESH = {f"refresh-token-of-{name}-0123456789abcdef": name for name in PEOPLE}
+
+
+class Person(BaseModel):
+    username: str
+    password: str
+
+
+class Renewal(BaseModel):
+    refresh_token: str
+
+
+def one_for_all(*, mixes: bool) -> FastAPI:
+    """A service of people whose tokens never change; or one that takes either token for the other."""
+    app = FastAPI()
+    taken = {**ACCESS, **REFRESH} if mixes else ACCESS
+
+    def caller(bearer: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]) -> str:
+        if bearer.credentials not in taken:
+            raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
+        return taken[bearer.credentials]
+
+    def tokens(name: str) -> dict[str, str]:
+        found = {"access_token": ACCESS, "refresh_token": REFRESH}
+        return {
+            kind: next(text for text, owner in held.items() if owner == name) for kind, held in found.items()
+        }
+
+    @app.post("/login")
+    def login(body: Person) -> dict[str, str]:
+        if PEOPLE.get(body.username) != body.password:
+            raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
+        return tokens(body.username)
+
+    @app.post("/refresh")
+    def refresh(body: Renewal) -> dict[str, str]:
+        if body.refresh_token not in REFRESH:
+            raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
+        return tokens(REFRESH[body.refresh_token])
+
+    @app.post("/logout", status_code=204)
+    def logout(_: Annotated[str, Depends(caller)]) -> None: ...
+
+    @app.get("/me")
+    def me(name: Annotated[str, Depends(caller)]) -> dict[str, str]:
+        return {"username": name}
+
+    return app
+
+
+@pytest.mark.parametrize(("mixes", "verdict"), [(False, "passed"), (True, "failed")])
+def test_who_only_shows_a_token_takes_it_as_it_is(
+    mixes: bool, verdict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auth_conformance.probe.sessions.NEXT_SECOND", 0.0)
+    result = judged_as_found("TOK210", one_for_all(mixes=mixes))
+    assert result.name == verdict, said(result)
+
+
+def test_what_cannot_be_ended_alone_is_told_with_what_would_change_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("auth_conformance.probe.sessions.NEXT_SECOND", 0.0)
+    result = judged_as_found("LIF101", one_for_all(mixes=False))
+    assert result.name == "inconclusive", said(result)
+    assert "let each login issue a credential of its own" in result.verdict.remedy  # type: ignore[union-attr]
