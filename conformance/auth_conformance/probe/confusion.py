@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from auth_conformance.model import Exchange, Role, Verdict, Violation
 from auth_conformance.oracles.canary import leaked
 from auth_conformance.oracles.pointer import put
-from auth_conformance.oracles.standing import changed
+from auth_conformance.oracles.standing import changed, flattened
 from auth_conformance.probe.core import Answer, Unclear
 from auth_conformance.probe.gathering import OWNER_PARAMETERS
 from auth_conformance.probe.owning import Belonging
@@ -278,13 +278,17 @@ class Confusion(Tampering):
             return []
         foreign, own = await self._identity("a"), await self._identity("b")
         plain = self.canary()
-        honest = objects.create.request().with_json(put(dict(objects.template), objects.text_field, plain))
-        await self._as_b(Mixture("an honest creation", objects.create, honest), Role.CONTROL, "control: ")
+        text = put(dict(objects.template), objects.text_field, plain)
+        honest = objects.create.carrying(objects.create.request(), text)
+        made = await self._as_b(
+            Mixture("an honest creation", objects.create, honest), Role.CONTROL, "control: "
+        )
         seen = await self.call(listing, await self.credential(), label="what A lists then", role=Role.CONTROL)
         if leaked(plain, seen.reply.text) is not None:
             self.notes.append(f"{listing.name} shows A what is B's: whose a creation is cannot be seen there")
             return []
-        for name in OWNER_PARAMETERS[:2]:
+        names = dict.fromkeys([*self._naming_owner(made, own), *OWNER_PARAMETERS[:2]])
+        for name in names:
             for query, body in ((own, foreign), (foreign, own)):
                 proofs: list[Exchange] = []
                 for prefix in ("", "again: "):
@@ -307,6 +311,12 @@ class Confusion(Tampering):
                     message = f"{objects.create.name}, {mixture.label}: what B made is A's."
                     return [Violation(objects.create.name, message, None, tuple(proofs))]
         return []
+
+    def _naming_owner(self, made: Answer, own: str) -> list[str]:
+        """The members of a new object that hold its owner's identifier: they name the owner."""
+        values = flattened(made.reply.json).items()
+        held = [pointer for pointer, value in values if str(value) == own and pointer.count("/") == 1]
+        return [pointer[1:] for pointer in held if pointer != self._own_objects().identifier][:2]
 
 
 def _twice(request: HttpRequest, name: str, own: str, foreign: str) -> tuple[HttpRequest, HttpRequest]:

@@ -184,6 +184,39 @@ def test_a_change_that_has_no_effect_on_an_object_of_ones_own_shows_nothing() ->
     )
 
 
+@pytest.mark.parametrize("trusting", [False, True])
+def test_whoever_makes_an_object_is_its_owner_whatever_that_is_called(*, trusting: bool) -> None:
+    app, notes = FastAPI(), dict[str, dict[str, str]]()
+    Caller = Annotated[str, Depends(front_desk(app))]
+
+    class Note(Titled):
+        keeper: str = ""
+
+    def own(note: str, name: Caller) -> dict[str, str]:
+        if notes.get(note, {}).get("keeper") != name:
+            raise HTTPException(404, "no note")
+        return notes[note]
+
+    @app.post("/notes", status_code=201)
+    def make(body: Note, name: Caller) -> dict[str, str]:
+        key = secrets.token_hex(6)
+        keeper = body.keeper if trusting and body.keeper else name
+        notes[key] = {"id": key, "keeper": keeper, "title": body.title}
+        return notes[key]
+
+    @app.get("/notes/{note}")
+    def read(found: Annotated[dict[str, str], Depends(own)]) -> dict[str, str]:
+        return found
+
+    @app.get("/notes")
+    def listed(name: Caller) -> list[dict[str, str]]:
+        return [item for item in notes.values() if item["keeper"] == name]
+
+    result = judged_as_found("AUZ110", app)
+    assert result.name == ("failed" if trusting else "passed"), said(result)
+    assert ("a creation with keeper of A in one place" in result.verdict.reason) == trusting
+
+
 @pytest.mark.parametrize("code", ["AUZ101", "AUZ102", "AUZ110"])
 def test_sound_objects_of_two_kinds_pass(code: str) -> None:
     result = judged_as_found(code, planner(guarded=True))
