@@ -273,6 +273,8 @@ class Tampering(Isolation):
         proofs: list[Exchange] = []
         for turn in ("", "again: "):
             mine, theirs = await self._pair(write, made, anew=True)
+            if write.named and (await self._reads_foreign(mine, theirs)).status not in NOT_THERE:
+                return None  # what people may look at they may have a word about: a comment, a booking
             views = []
             for when in ("before", "after"):
                 if when == "after":

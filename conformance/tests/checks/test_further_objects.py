@@ -37,13 +37,15 @@ def planner(
     deaf: bool = False,
     guests: str = "",
     beside: bool = False,
+    shown: bool = False,
 ) -> FastAPI:
     """Teams, and plans below them in an envelope. Unguarded, a plan is found by its id alone below one's own team.
 
     A `trusting` one takes whatever members a plan is made with, a `welcoming` one plans of anybody below any team,
     a `deaf` one says yes to changes of teams and makes none.
     Where there are `guests`, they are invited by who owns the team ("own"), or by anybody ("any"). What is asked for
-    about guests `beside` a team names it in its query or body; what is shared by a link shows nowhere.
+    about guests `beside` a team names it in its query or body; what is shared by a link shows nowhere. Where teams are
+    `shown`, everybody may look at them.
     """
     app = FastAPI()
     teams: dict[str, dict[str, str]] = {}
@@ -73,8 +75,8 @@ def planner(
         return made
 
     @app.get("/teams/{team}")
-    def read_team(team: Team) -> dict[str, str]:
-        return team
+    def read_team(team: str, name: Caller) -> dict[str, str]:
+        return teams[team] if shown and team in teams else own_team(team, name)
 
     @app.patch("/teams/{team}")
     def change_team(body: Titled, team: Team) -> dict[str, str]:
@@ -157,6 +159,13 @@ def test_what_hangs_on_an_object_and_has_no_place_of_its_own_is_judged(
     assert result.name == ("passed" if guests == "own" else "failed"), said(result)
     told = " ".join(item.message for item in getattr(result.verdict, "violations", ()))
     assert [word in told for word in words] == [guests == "any"] * len(words), told
+
+
+def test_people_may_have_a_word_about_what_they_are_shown() -> None:
+    found: Any = judged_as_found(
+        "AUZ102", planner(guarded=True, guests="any", beside=True, shown=True)
+    ).verdict
+    assert isinstance(found, Passed), found
 
 
 @pytest.mark.parametrize(
