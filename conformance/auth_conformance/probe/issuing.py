@@ -147,7 +147,7 @@ class Issuing(Handing, Mailing, Unguessable, Refusal):
             except (Missing, Unclear) as reason:
                 self.notes.append(f"not judged: what {item.maker.name} hands out: {reason}")
                 continue
-            what = f"values of {item.member}, which {item.taker.name} takes from anybody,"
+            what = f"values of {item.member} (which {item.taker.name} takes from anybody)"
             found.append(await self.must_be_unguessable(samples, what, item.maker.name, proof))
         for group in [*memberships(self.target)][:1] if "b" in self.target.accounts else ():
             inviting = Memberships(self.scene, self.rule)
@@ -156,7 +156,7 @@ class Issuing(Handing, Mailing, Unguessable, Refusal):
             except (Missing, Unclear) as reason:
                 self.notes.append(f"not judged: the codes of {group.invite.name}: {reason}")
                 continue
-            what = f"codes of invitations, which {taker} takes,"
+            what = f"codes of invitations (which {taker} takes)"
             found.append(await self.must_be_unguessable(samples, what, group.invite.name, proof))
         return found
 

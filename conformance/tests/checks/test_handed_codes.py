@@ -101,7 +101,7 @@ def test_a_link_is_judged_and_nobody_is_told_it() -> None:
     app = album()
     result = judged_as_found("TOK401", app)
     assert result.name == "passed", said(result)
-    assert "values of slip, which GET /shared/{slip} takes from anybody" in result.verdict.reason
+    assert "values of slip (which GET /shared/{slip} takes from anybody): at most" in result.verdict.reason
     shown = repr(result.verdict.evidence)
     assert "/shared/‹sha256:" in shown
     assert not [slip for slip in app.state.links if slip in shown]

@@ -117,7 +117,7 @@ def test_who_is_let_in_to_look_becomes_no_more(*, careless: bool, coded: bool) -
     [
         ("LIF108", "", "An invitation that was used let nobody back in"),
         ("LIF108", "again", "POST /invitations/accept took an invitation that had been used"),
-        ("TOK401", "", "codes of invitations, which POST /invitations/accept takes"),
+        ("TOK401", "", "codes of invitations (which POST /invitations/accept takes): at most"),
         ("TOK401", "counted", "POST /clubs/{club}/invitations issues codes of invitations"),
     ],
 )
