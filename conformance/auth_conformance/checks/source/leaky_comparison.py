@@ -19,8 +19,8 @@ async def leaky_comparison(probe: Probe) -> Verdict:
 
     Why: `==` stops at the first difference, and the time that it takes tells how far a guess was right.
     How: find `==`, `!=` and `in` between something that is named a token, key, password, digest or signature
-        and something that is no constant; conditions for the database, second entries of a password, two
-        values of one request and two digests of tokens or keys without a key of their own are left out.
+        and something that is no constant; conditions for the database, second entries of a password and two
+        values of one request are left out. The digest of a token or key, made without a key, is a low finding.
     Fix: `hmac.compare_digest(presented.encode(), expected.encode())`; or look the value up by its SHA-256.
     """
     return await probe.must_hold_in_source("No secret is compared character by character")

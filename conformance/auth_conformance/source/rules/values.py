@@ -106,17 +106,27 @@ def _compared(module: Module, node: ast.Compare) -> Iterator[Spot]:
         or any(_MEANT_FOR_ALL & set(words(name)) for name in names)
         or any(_NOTICED & set(words(name_of(side))) for side in (left, right))
         or any({"email", "username"} & set(words(name)) or is_switch(name) for name in names)
-        or _digests(module, left, right)
         or _takes_over(module, node)
     ):
         return
-    yield module.spot("SRC105", node, f"`{_short(node)}` compares secrets character by character.")
+    yield from _told(module, node, left, right)
+
+
+def _told(module: Module, node: ast.Compare, left: ast.expr, right: ast.expr) -> Iterator[Spot]:
+    """What is said of two secrets that are compared so; of two digests where one of them is made there and then."""
+    if not _digests(module, left, right):
+        yield module.spot("SRC105", node, f"`{_short(node)}` compares secrets character by character.")
+    elif any(isinstance(_given_to(module, side), ast.Call) for side in (left, right)):
+        message = (
+            f"`{_short(node)}` compares digests character by character: the time tells of the stored one."
+        )
+        yield module.spot("SRC105", node, message, severity=Severity.LOW)
 
 
 def _digests(module: Module, left: ast.expr, right: ast.expr) -> bool:
-    """Whether two digests without a key are compared: what the time tells of one is no help to make its secret.
+    """Whether two digests without a key are compared: what the time tells of one hardly helps to make its secret.
 
-    That of a password is: guesses are hashed offline, and those that cannot be it need not be sent.
+    That of a password does: guesses are hashed offline, and those that cannot be it need not be sent.
     """
     sides = (left, right)
     named = [_DIGESTED & set(words(name_of(getattr(side, "func", side)) or name_of(side))) for side in sides]
