@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import (
@@ -23,13 +24,19 @@ from auth_conformance.probe.holdings import told_once
 from auth_conformance.probe.sessions import Sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from auth_conformance.credentials import Credential
+    from auth_conformance.target import Operation
     from auth_conformance.transports.recorder import Kept
 
 # Operations that are called for what they show, besides what the run has seen anyhow.
 MOST_READ = 20
+# Records of people that A asks for.
+_MOST_PEOPLE = 4
+_PEOPLE = re.compile(r"user|account|people|person|member|profile", re.IGNORECASE)
+# An e-mail address, or a number to call.
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+|\+?[\d ()/-]{7,20}")
 # A shorter value may stand in a reply by chance.
 TELLING = 12
 
@@ -44,6 +51,7 @@ class Minimal(Sessions):
             baseline = await self.baseline(self.witness, live)
             await self.must_live(self.witness, live, baseline, "before")
         await self._look_around(live)
+        doubt, remedy = await self._personal_shown(live)
         foreign = await self._credentials_of_b()
         passwords = self._passwords()
         own = {credential.value.reveal() for credential in await self._of("a")}
@@ -56,6 +64,8 @@ class Minimal(Sessions):
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if violations:
             return Failed(told_once(violations), evidence, notes)
+        if doubt:
+            return Inconclusive(doubt, remedy, evidence, notes)
         if not read:
             return Inconclusive("No reply with a body was seen.", "", evidence, notes)
         return Passed(
@@ -71,6 +81,58 @@ class Minimal(Sessions):
                 await self.call(operation, live, label=f"read {operation.name}", role=Role.CONTROL)
         with contextlib.suppress(Missing, Unclear):
             await self.log_in(await self.expendable())
+
+    async def _personal_shown(self, live: Credential) -> tuple[str, str]:
+        """A asks for B's record as B does: what of B's addresses A is shown, and the lines that say whether it may be.
+
+        What the policy calls private is judged with the other replies. A directory may be meant to show the rest.
+        """
+        if self.target.witness is None or "b" not in self.target.accounts:
+            return "", ""
+        other, private = await self.credential(owner="b"), self.target.policy.private_fields
+        facts = await self.facts_of(other)
+        personal = {
+            name: value
+            for name, value in facts.items()
+            if _ADDRESS.fullmatch(value) and name not in private and value != self.account("b").username
+        }
+        for operation in self._of_people() if personal or private else ():
+            shown = await self._both_shown(operation, facts, set(personal.values()), (other, live))
+            if not shown:
+                continue
+            found = sorted(name for name, value in personal.items() if value in shown)
+            told = f"{operation.name} shows another user {' and '.join(found)} of its owner"
+            listed = ", ".join(f'"{name}"' for name in found)
+            lines = f"private_fields = [{listed}]  # if nobody else may see them; else"
+            meant = f'public_operations = ["{operation.name}"]'
+            return f"{told}, and nothing says whether that is meant.", f"[policy]\n{lines}\n{meant}"
+        return "", ""
+
+    async def _both_shown(
+        self, operation: Operation, facts: dict[str, str], values: set[str], people: Sequence[Credential]
+    ) -> set[str]:
+        """Those of `values` that B's record shows to B, and then to A."""
+        names = operation.values_in(operation.path) or {}
+        place = {name: value for name in names if (value := self.called(facts, name)) is not None}
+        shown = values
+        for who in people:
+            label = f"{who.owner} asks for b's record"
+            answer = await self.call(operation, who, label=label, role=Role.CONTROL, values=place)
+            if not answer.reply.ok:
+                return set()
+            shown = shown & {str(value) for value in flattened(answer.reply.json).values()}
+        return shown
+
+    def _of_people(self) -> list[Operation]:
+        """Operations that read one thing which a person may be: those that are named after people first."""
+        objects = {item.read.name for item in (self.target.objects, *self.target.further) if item is not None}
+        left_out = objects | self.target.policy.public_operations
+        found = [
+            item
+            for item in self.target.reads()
+            if item.path.count("{") == 1 and item.path.endswith("}") and item.name not in left_out
+        ]
+        return sorted(found, key=lambda item: _PEOPLE.search(item.path) is None)[:_MOST_PEOPLE]
 
     async def _of(self, owner: str) -> list[Credential]:
         found = []

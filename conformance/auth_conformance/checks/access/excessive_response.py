@@ -20,9 +20,10 @@ async def excessive_response(probe: Probe) -> Verdict:
 
     Why: a handler that returns the database row returns its password hash as well, and nobody sees it in the
         page that shows only the name.
-    How: read every kind of reply that the run has seen, and what A may read besides: password hashes by their form,
-        digests by the name of their member, passwords in any encoding, the other user's tokens and keys in replies to
-        A, and what the policy declares private. A new token in the reply that issues it is meant to be there.
+    How: read every kind of reply that the run has seen, what A may read besides, and B's own record as A: password
+        hashes by their form, digests by the name of their member, passwords in any encoding, the other user's tokens
+        and keys in replies to A, and what the policy declares private. Whether others may see addresses of people,
+        the policy says. A new token in the reply that issues it is meant to be there.
     Fix: give each operation a response model with the members that may leave:
         `async def read_me(...) -> UserResponse`, and never return the row with `response_model=None`.
     """
