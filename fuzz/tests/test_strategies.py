@@ -261,3 +261,32 @@ def test_every_kind_of_edit_is_drawn_and_told_in_a_line(grammar: str) -> None:
     assert [kind for kind in kinds.split("|") if not any(kind in says for says in told)] == []
     # What one reads fits a line.
     assert max(map(len, told)) < 400
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "among"),
+    [
+        (
+            "7.abcd.ffff",
+            "8.efgh.0000",
+            {"8.abcd.ffff", "7.efgh.ffff", "7..ffff", "7.abcd.", "7.abcd", "abcd.ffff"},
+        ),
+        ("rk_abcd_a_b_c", "rk_efgh_d_e_f", {"rk_efgh_a_b_c", "rk_abcd_d_e_f", "rk_abcd_", "rk_abcd"}),
+        ("aB_3d_x9", "cD_4e_y8", set()),
+    ],
+)
+def test_what_has_parts_is_sent_with_one_of_them_missing_or_of_another_user(
+    mine: str, theirs: str, among: set[str]
+) -> None:
+    live, other = opaque(Kind.KEY, mine), opaque(Kind.KEY, theirs)
+    sent = {
+        attack.headers[0][1] for attack in likely_attacks(Material(live, other, None, NOW)) if attack.headers
+    }
+    assert among <= sent
+    assert mine not in sent
+    assert theirs not in sent
+
+
+def test_a_key_in_the_query_is_sent_with_a_nul() -> None:
+    live = opaque(Kind.KEY, "k" * 20).moved_to(Carrier(Kind.KEY, "query", "api_key"))
+    assert (("api_key", "k" * 20 + "\0x"),) in {attack.query for attack in likely_attacks(Material(live))}

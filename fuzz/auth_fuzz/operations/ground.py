@@ -71,6 +71,8 @@ class Ground:
         self._anonymous: Answer | None = None
         # Whether no declared alternative is enough, and all together are tried.
         self._joined = False
+        # How many of the requests were an administrator's.
+        self._by_admin = 0
         # The forms of this operation's requests that were served: other code may guard another form.
         self._forms: set[tuple[str, ...]] = set()
         # What the request under way is about.
@@ -153,6 +155,7 @@ class Ground:
     def _count(self, good: Answer) -> None:
         reach, status = self.reach, good.status
         reach.sent += 1
+        self._by_admin += self._caller is self.world.admin
         reach.statuses[status] += 1
         if good.reply.ok:
             reach.served += 1
@@ -163,22 +166,19 @@ class Ground:
             self._ask_the_administrator()
 
     def _refused_so_far(self) -> int:
-        """How often the ordinary user was refused; what is not there for one may be there for the administrator."""
-        seen = self.reach.statuses
-        return seen[403] + seen[401] + (seen[404] if "{" not in self.operation.path else 0)
+        """How often the ordinary user was refused; what is not there for one may be there for the administrator.
 
-    def _ask_the_administrator(self) -> bool:
-        """Let the administrator call from here on, where the ordinary user was never served; whether that is so."""
+        Two refusals for their rights say as much as six of another kind: each costs a part of a short budget.
+        """
+        seen = self.reach.statuses
+        return 3 * seen[403] + seen[401] + (seen[404] if "{" not in self.operation.path else 0)
+
+    def _ask_the_administrator(self) -> None:
+        """Let the administrator call from here on, where the ordinary user was never served."""
         admin = self.world.admin
-        if (
-            self.reach.served
-            or not self._refused_so_far()
-            or admin is None
-            or self._caller is not self.world.a
-        ):
-            return False
-        self._caller = admin
-        return True
+        refused = not self.reach.served and self._refused_so_far()
+        if refused and admin is not None and self._caller is self.world.a:
+            self._caller = admin
 
     def _form(self, request: HttpRequest) -> tuple[str, ...]:
         """What may lead a request through other code than its neighbours: its media type, and choices in its query."""

@@ -65,7 +65,8 @@ class OperationSearch(Lessers):
         """Search until the examples or the time are used up. Blocks: for a thread of its own."""
         document = document_of(self.operation, self.searcher.target.carriers)
         Source(document, self._handle, self.bridge, self._seed, self._examples).exhaust()
-        if self._ask_the_administrator():
+        self._ask_the_administrator()
+        if self._caller is self.world.admin and not self._by_admin:
             # Few parameters give few requests: they were over before anybody else was asked.
             Source(document, self._handle, self.bridge, self._seed, self._examples).exhaust()
         if not self._served and self._long is not None:

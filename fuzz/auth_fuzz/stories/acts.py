@@ -44,7 +44,8 @@ AFTER: dict[str, tuple[str, ...]] = {
     "try_unconfirmed": ("arrive",),
     "create_key": (),
     "revoke_key": ("create_key",),
-    "rotate_key": ("create_key",),
+    # Twice: what a rotation ends must stay so when its successor is rotated.
+    "rotate_key": ("create_key", "rotate_key"),
     "edit_key": ("create_key", "revoke_key"),
     "delete_account": (),
     "register_again": ("delete_account",),
