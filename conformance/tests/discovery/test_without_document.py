@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import pytest
 from discovery_people import PASSWORDS, Credentials, Store, bearer_of, let_in
 from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
 from test_parents import verdicts
 
@@ -120,3 +121,21 @@ def test_a_document_without_the_login_shows_nothing_of_what_people_do_with_their
     target = learn(with_hidden_login(), kind="url", login=[{"operation": "POST /inside/enter"}]).target
     assert target.witness is not None
     assert Need.REGISTER not in target.absent
+
+
+def test_a_front_page_that_greets_its_caller_is_a_witness(learn: Any) -> None:
+    app, store = FastAPI(openapi_url=None), Store()
+
+    @app.post("/login")
+    def enter(body: Credentials, response: Response) -> None:
+        response.set_cookie("sid", store.log_in(body.username, body.password), httponly=True)
+
+    @app.get("/", response_class=HTMLResponse)
+    def front(request: Request) -> str:
+        name = store.owner(request.cookies.get("sid"))
+        if name is None:
+            raise HTTPException(401, "no")
+        return f"<html><body><p>Hello <b>{name}</b></p></body></html>"
+
+    witness = learn(app, kind="url").target.witness
+    assert (witness.operation.name, witness.identity) == ("GET /", "text <b>{}<")
