@@ -13,7 +13,6 @@ from auth_conformance.discovery.lifecycle import is_logout
 from auth_conformance.discovery.logins import attempts
 from auth_conformance.discovery.management import account_operations, changes_by_body, session_listings
 from auth_conformance.discovery.names import IN_PATH, avoided, likeness, mentions, names, plain, rank
-from auth_conformance.discovery.recovery import PASSWORDS
 from auth_conformance.discovery.registering import register_candidates
 from auth_conformance.discovery.schemas import fields
 from auth_conformance.discovery.signing import token_of
@@ -399,7 +398,9 @@ def _absent_management(known: Knowledge, read: str) -> dict[Need, str]:
     if known.sessions is None and not session_listings(known) and not _listed_by_post(known):
         found[Need.SESSION_LIST] = f"{read}, and no operation is named like a list of logins."
     operations = known.operations.values()
-    if known.password_change is None and not any(mentions(item.path, PASSWORDS) for item in operations):
+    if known.password_change is None and not any(
+        mentions(item.path, names("recovery", "passwords")) for item in operations
+    ):
         found[Need.PASSWORD_CHANGE] = f"{read}, and no operation is named like a change of passwords."
     if known.recovery is None and not any(likeness(item, "recovery") for item in operations):
         found[Need.RESET] = f"{read}, and no operation is named like a password reset."

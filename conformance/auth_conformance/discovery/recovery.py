@@ -36,19 +36,6 @@ if TYPE_CHECKING:
     from auth_conformance.tables import MailingSettings, RedemptionSettings
     from auth_conformance.target import Operation
 
-PASSWORDS = (
-    "password",
-    "passwd",
-    "passwords",
-    "passphrase",
-    *("passwort", "kennwort", "motdepasse", "depasse", "contrasena", "contraseña", "senha", "wachtwoord"),
-)
-_OLD = (
-    *("old", "current", "existing", "previous", "present", "former"),
-    *("alt", "altes", "aktuelles", "bisheriges", "ancien", "actuel", "actual", "antigua", "anterior"),
-    *("atual", "antiga", "attuale", "vecchia", "huidig", "oud"),
-)
-_NEW = ("new", "replacement", "next", "future", "neu", "neues", "nouveau", "nueva", "nova", "nuova", "nieuw")
 _CHANGING = ("POST", "PUT", "PATCH")
 _ASKING = ("POST", "PUT", "GET")
 
@@ -182,16 +169,24 @@ def _worded(item: Field, wanted: tuple[str, ...]) -> bool:
 
 def _current(members: list[Field]) -> Field | None:
     """The member that takes the password of now: by name, or the only other one beside a new one."""
-    found = _named(members, "current") or [item for item in members if _worded(item, _OLD)]
+    found = _named(members, "current") or [
+        item for item in members if _worded(item, names("recovery", "old_words"))
+    ]
     if found:
         return found[0]
     plain = [item for item in members if rank(item.name, names("fields", "password")) is not None]
-    return plain[0] if len(plain) == 1 and any(_worded(item, _NEW) for item in members) else None
+    return (
+        plain[0]
+        if len(plain) == 1 and any(_worded(item, names("recovery", "new_words")) for item in members)
+        else None
+    )
 
 
 def _new_passwords(members: list[Field]) -> list[Field]:
     current = _named(members, "current")
-    worded = [item for item in members if _worded(item, _NEW) and item not in current]
+    worded = [
+        item for item in members if _worded(item, names("recovery", "new_words")) and item not in current
+    ]
     named = worded + [item for item in _named(members, "new") if item not in (*current, *worded)]
     return named + [
         item for item in members if item not in (*named, *current) and item.schema.get("format") == "password"
@@ -217,7 +212,7 @@ def _changes(known: Knowledge) -> list[PasswordChange]:
         tokens = [item for item in _named(members, "token") if item.required]
         if new is None or tokens or any(item.pointer.startswith("path:") for item in members):
             continue
-        path = mentions(operation.path, PASSWORDS)
+        path = mentions(operation.path, names("recovery", "passwords"))
         if current is None and not (path and not avoided(operation, "recovery")):
             continue
         if operation.security == () and current is None:
@@ -242,10 +237,10 @@ def _pair(members: list[Field]) -> tuple[Field, Field] | None:
 def _two(operation: Operation, members: list[Field]) -> tuple[Field, Field] | None:
     """The only two members where the path speaks of a password and one of them of before or of after."""
     texts = [item for item in members if item.schema.get("type", "string") == "string"]
-    if len(members) != 2 or len(texts) != 2 or not mentions(operation.path, PASSWORDS):
+    if len(members) != 2 or len(texts) != 2 or not mentions(operation.path, names("recovery", "passwords")):
         return None
-    old = [item for item in members if mentions(item.name, _OLD)]
-    new = [item for item in members if mentions(item.name, _NEW)]
+    old = [item for item in members if mentions(item.name, names("recovery", "old_words"))]
+    new = [item for item in members if mentions(item.name, names("recovery", "new_words"))]
     if len(old) == 1 and new in ([], [item for item in members if item not in old]):
         return old[0], next(item for item in members if item is not old[0])
     return (

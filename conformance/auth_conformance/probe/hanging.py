@@ -9,29 +9,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from auth_conformance.oracles.privilege import access_words
+
 if TYPE_CHECKING:
     from auth_conformance.target import Objects, Operation, Target
 
 # What a member that names an object ends with, and what alone says nothing of which collection it is of.
 _ENDS = ("id", "uuid", "guid", "slug", "key", "ref")
 _BELOW = re.compile(r"[^\W\d_]+")
-# What people ask for at objects that they may not see yet, or say of them: being let in, a complaint.
-_ASKING = frozenset(
-    [
-        *("join", "request", "requests", "apply", "application", "applications", "accept", "redeem", "claim"),
-        *(
-            "report",
-            "reports",
-            "complaint",
-            "complaints",
-            "follow",
-            "subscribe",
-            "subscription",
-            "subscriptions",
-        ),
-        *("contact", "waitlist", "access"),
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +99,7 @@ def typed(identifier: str) -> str | int:
 
 def asks_to_be_let_in(operation: Operation) -> bool:
     """Whether an operation may be meant for people who do not see the object: they ask to join, or report it."""
-    return not _ASKING.isdisjoint(_BELOW.findall(operation.path.lower()))
+    return not set(access_words("asking")).isdisjoint(_BELOW.findall(operation.path.lower()))
 
 
 def _called(objects: Objects) -> frozenset[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, NoReturn
 
 from auth_conformance.model import Need, Provenance
-from auth_conformance.oracles.privilege import GUESSES, reserved_for, role_word
+from auth_conformance.oracles.privilege import access_words, reserved_for, role_word
 from auth_conformance.oracles.scopes import scopes_of
 from auth_conformance.probe.core import Missing
 from auth_conformance.probe.guarded import Guarded, plain_reads
@@ -150,7 +150,7 @@ class Ranks(Sessions, Guarded):
         names = [
             Operation("GET", f"{prefix}/{word}", provenance=Provenance.GUESSED)
             for prefix in prefixes
-            for word in GUESSES
+            for word in access_words("places")
         ]
         return [Privileged(item, "guessed", declared=False) for item in names if item.name not in known]
 
