@@ -71,6 +71,8 @@ class Ground:
         self._anonymous: Answer | None = None
         # Whether no declared alternative is enough, and all together are tried.
         self._joined = False
+        # By which carriers the caller was refused.
+        self._refused_by: set[str] = set()
         # How many of the requests were an administrator's.
         self._by_admin = 0
         # The forms of this operation's requests that were served: other code may guard another form.
@@ -93,13 +95,7 @@ class Ground:
 
     def _live(self) -> tuple[Credential, ...]:
         """The caller's credentials for this call: one alternative of the document, another one each time."""
-        usable: list[tuple[Credential, ...]] = [
-            found
-            for alternative in self.operation.security or ()
-            if alternative and (found := self.world.holding(self._caller, alternative)) is not None
-        ]
-        if not usable:
-            usable = [(item,) for item in self._caller.credentials.values()]
+        usable = self._usable()
         if self.reach.statuses[401] >= len(usable) > 1 and not self.reach.served:
             # Frameworks write two that are needed at once as alternatives: FastAPI does, for two dependencies.
             self._joined = True
@@ -109,6 +105,15 @@ class Ground:
         working = [item for item in tried if self._served_by[ways(item)]]
         choice = new or (usable if self._turn % 8 == 0 else working) or usable
         return choice[self._turn % len(choice)] if choice else ()
+
+    def _usable(self) -> list[tuple[Credential, ...]]:
+        """The caller's credentials by the alternatives of the document; each by itself where it has none."""
+        usable: list[tuple[Credential, ...]] = [
+            found
+            for alternative in self.operation.security or ()
+            if alternative and (found := self.world.holding(self._caller, alternative)) is not None
+        ]
+        return usable or [(item,) for item in self._caller.credentials.values()]
 
     async def _addressed(self, request: HttpRequest) -> HttpRequest:
         """The request with ids of the caller's own in its path, more often than not."""
@@ -152,8 +157,10 @@ class Ground:
         self._look_at_refusal(answer)
         return answer
 
-    def _count(self, good: Answer) -> None:
+    def _count(self, good: Answer, live: Sequence[Credential]) -> None:
         reach, status = self.reach, good.status
+        if status in (401, 403):
+            self._refused_by.add(ways(live))
         reach.sent += 1
         self._by_admin += self._caller is self.world.admin
         reach.statuses[status] += 1
@@ -168,10 +175,12 @@ class Ground:
     def _refused_so_far(self) -> int:
         """How often the ordinary user was refused; what is not there for one may be there for the administrator.
 
-        Two refusals for their rights say as much as six of another kind: each costs a part of a short budget.
+        Two refusals for their rights say as much as six of another kind, for each costs a part of a short budget; but
+        not before each kind of their credentials was refused: a key may lack a scope that a login does not need.
         """
         seen = self.reach.statuses
-        return 3 * seen[403] + seen[401] + (seen[404] if "{" not in self.operation.path else 0)
+        weight = 3 if {ways(item) for item in self._usable()} <= self._refused_by else 1
+        return weight * seen[403] + seen[401] + (seen[404] if "{" not in self.operation.path else 0)
 
     def _ask_the_administrator(self) -> None:
         """Let the administrator call from here on, where the ordinary user was never served."""

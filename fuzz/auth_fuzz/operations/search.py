@@ -45,7 +45,9 @@ _DECK = {
     "ended": 1,
     "named": 1,
 }
-# What a form of request gets that is served for the first time, and how many forms do.
+# What the first request that is served gets before all else: what is found most often, and a short search may end soon.
+_FIRST = ("other",)
+# What each further form of request gets that is served for the first time, and how many forms do.
 _OF_A_FORM = ("none", "other", "ended")
 _FORMS = 6
 # Attacks per served request; the next served request gets others.
@@ -92,7 +94,7 @@ class OperationSearch(Lessers):
             request = await self._fresh(request)
         live = self._live()
         good = await self._send(request, live, f"control: {self._who()}", Role.CONTROL)
-        self._count(good)
+        self._count(good, live)
         self._served_by[ways(live)] += good.reply.ok
         # Of a body that is longer the report has the beginning only, and its finding no test: a short one does as well.
         long = len(request.body or b"") >= EXCERPT and not self._only_long
@@ -118,7 +120,7 @@ class OperationSearch(Lessers):
             await self._as_stranger(request, good, (), "no credential", rules.STRANGER)
         form = self._form(request)
         if form not in self._forms and len(self._forms) < _FORMS:
-            self._pending[:0] = _OF_A_FORM if self._forms else ()
+            self._pending[:0] = _OF_A_FORM if self._forms else _FIRST
             self._forms.add(form)
         for attack in (*self._next_attacks(), "dressed"):
             if self.bridge.spent:
