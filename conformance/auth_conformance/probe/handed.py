@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from auth_conformance.model import Exchange, Role
 from auth_conformance.oracles.entropy import Sample
@@ -106,7 +106,7 @@ class Handing(Owning):
         return samples, proof
 
     @contextlib.asynccontextmanager
-    async def handing(self, item: Handed) -> Any:
+    async def handing(self, item: Handed) -> AsyncIterator[Callable[[], Awaitable[tuple[Answer, str]]]]:
         """Within it: what hands out a value to A, below an object of A's own where it stands below one."""
         owner = await self.credential()
         looking = self.looking_at(item.objects) if item.objects is not None else contextlib.nullcontext()

@@ -127,7 +127,7 @@ class Minimal(Sessions):
         """Operations that read one thing which a person may be: those that are named after people first."""
         objects = {item.read.name for item in (self.target.objects, *self.target.further) if item is not None}
         left_out = objects | self.target.policy.public_operations
-        found = [
+        found: list[Operation] = [
             item
             for item in self.target.reads()
             if item.path.count("{") == 1 and item.path.endswith("}") and item.name not in left_out
