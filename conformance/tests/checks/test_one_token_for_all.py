@@ -75,4 +75,4 @@ def test_what_cannot_be_ended_alone_is_told_with_what_would_change_it(
     monkeypatch.setattr("auth_conformance.probe.sessions.NEXT_SECOND", 0.0)
     result = judged_as_found("LIF101", one_for_all(mixes=False))
     assert result.name == "inconclusive", said(result)
-    assert "let each login issue a credential of its own" in result.verdict.remedy  # type: ignore[union-attr]
+    assert "let each login issue a credential of its own" in getattr(result.verdict, "remedy", "")
