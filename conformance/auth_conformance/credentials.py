@@ -178,11 +178,19 @@ class SigningKey:
         try:
             if algorithm in _HMAC:
                 return hmac.compare_digest(self.sign(token.signing_input, algorithm), token.signature)
-            implementation = pyjwt.get_algorithm_by_name(algorithm)
             public = _private(self.secret).public_key()
-            return bool(implementation.verify(token.signing_input, public, token.signature))
-        except (ValueError, TypeError, NotImplementedError, pyjwt.PyJWTError, AttributeError):
+        except (ValueError, TypeError):
             return False
+        return verified_by(public, token)
+
+
+def verified_by(public: object, token: Jwt) -> bool:
+    """Whether a public key verifies the signature of `token` by the algorithm that its header names."""
+    try:
+        algorithm = pyjwt.get_algorithm_by_name(token.algorithm)
+        return bool(algorithm.verify(token.signing_input, public, token.signature))
+    except (ValueError, TypeError, NotImplementedError, pyjwt.PyJWTError, AttributeError):
+        return False  # no algorithm, or one of another family of keys
 
 
 def _with_low_s(signature: bytes, order: int) -> bytes:

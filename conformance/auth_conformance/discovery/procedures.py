@@ -106,6 +106,11 @@ def _ends(operation: Operation) -> bool:
     return rank(verb_of(operation), names("objects", "deleting")) is not None
 
 
+def names_one(name: str) -> bool:
+    """Whether a member or parameter is called like the identifier of one thing."""
+    return rank(name, names("objects", "identifier")) is not None or plain(name).endswith(("_id", "_uuid"))
+
+
 def akin(first: str, second: str) -> bool:
     """Whether two paths are of one family: they share words, and each has at most one that the other has not."""
     left, right = (
@@ -135,9 +140,7 @@ def _ids(operations: Iterable[Operation]) -> set[str]:
     for operation in operations:
         demanded = _members(operation, required=True)
         for name in demanded if len(demanded) == 1 else ():
-            if rank(name, names("objects", "identifier")) is not None or plain(name).endswith(
-                ("_id", "_uuid")
-            ):
+            if names_one(name):
                 found.add(name)
     return found
 

@@ -6,9 +6,9 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from auth_conformance.discovery.names import avoided, dangerous, names, plain, rank
+from auth_conformance.discovery.names import avoided, dangerous
 from auth_conformance.discovery.parents import identifiers
-from auth_conformance.discovery.procedures import akin
+from auth_conformance.discovery.procedures import akin, names_one
 from auth_conformance.discovery.sampling import body_type, creation, free_text
 from auth_conformance.discovery.schemas import Field, fields
 from auth_conformance.target import Objects, Operation
@@ -73,8 +73,7 @@ def asked(operation: Operation) -> str | None:
     needed = [item.name for item in operation.parameters if item.place == "query" and item.required]
     if "{" in operation.path or len(needed) != 1:
         return None
-    named = rank(needed[0], names("objects", "identifier")) is not None
-    return needed[0] if named or plain(needed[0]).endswith(("_id", "_uuid")) else None
+    return needed[0] if names_one(needed[0]) else None
 
 
 def asking(operation: Operation) -> tuple[Operation, str] | None:
