@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Credential, Kind
@@ -65,7 +65,7 @@ class Principals(Holdings):
                 f"{what} by {cell.kind.value}: no clear answer" for cell in cells if cell.let_in is None
             ]
         violations += await self._lists(lives, doubts)
-        violations += self._identities(await self._profiles(lives))
+        violations += await self._named_apart(lives, doubts)
         violations += await self._after_disabling(doubts)
         for live in lives:
             await self.must_live(self.witness, live, await self.baseline(self.witness, live), "after")
@@ -91,10 +91,27 @@ class Principals(Holdings):
             found.append(live)
         return found
 
-    async def _profiles(self, lives: list[Credential]) -> list[tuple[Kind, dict[str, str], Exchange]]:
+    async def _named_apart(self, lives: list[Credential], doubts: list[str]) -> list[Violation]:
+        """Whether the schemes are told to be different people, twice."""
+        first = self._identities(await self._profiles(lives, doubts))
+        again = self._identities(await self._profiles(lives, doubts)) if first else []
+        return [
+            replace(one, evidence=(*one.evidence, *other.evidence))
+            for one, other in zip(first, again, strict=False)
+        ]
+
+    async def _profiles(
+        self, lives: list[Credential], doubts: list[str]
+    ) -> list[tuple[Kind, dict[str, str], Exchange]]:
+        """What the witness says of each; an answer in its place that is no profile names nobody, and is a doubt."""
         found = []
         for live in lives:
             answer = await self.call(self.witness.operation, live, label="the profile", role=Role.ATTACK)
+            if not answer.granted:
+                doubts.append(
+                    f"the profile by {live.carrier.kind.value}: no clear answer ({answer.why or answer.status})"
+                )
+                continue
             facts = {
                 pointer: str(value)
                 for pointer, value in strings(answer.reply.json).items()
@@ -105,6 +122,8 @@ class Principals(Holdings):
 
     def _identities(self, profiles: list[tuple[Kind, dict[str, str], Exchange]]) -> list[Violation]:
         """Who the service says it is, whole: what names the scheme is left out."""
+        if not profiles:
+            return []
         first_kind, first, proof = profiles[0]
         for kind, facts, exchange in profiles[1:]:
             other = sorted(key for key in first.keys() | facts.keys() if first.get(key) != facts.get(key))

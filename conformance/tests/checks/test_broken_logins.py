@@ -1,16 +1,21 @@
 """MIX102 to MIX105 where one of two logins breaks in mid-run: nothing was seen of it, and nothing is skipped."""
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from checks.desk import Person, Sessions
 from checks.judging import judged_as_found, said
-from fastapi import Depends, FastAPI, HTTPException, Response
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from starlette.middleware.base import RequestResponseEndpoint
 
 from auth_conformance import catalog
+from auth_conformance.credentials import Credential, Kind
+from auth_conformance.probe.answers import Answer
 from auth_conformance.sdk import Probe, Verdict
+from auth_conformance.target import Operation
 
 
 def gate(*, by_cookie: bool = True) -> FastAPI:
@@ -78,3 +83,26 @@ def test_a_cookie_that_opens_another_door_is_not_broken(code: str) -> None:
     result = judged_as_found(code, gate(by_cookie=False))
     assert result.name == "skipped", said(result)
     assert "fewer than two kinds" in result.verdict.reason, said(result)
+
+
+def test_a_page_in_the_place_of_a_profile_names_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = gate()
+    app.state.blocked = False
+
+    @app.middleware("http")
+    async def filtered(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        page = HTMLResponse("<html><h1>Sorry, you have been blocked</h1></html>", 403)
+        return page if app.state.blocked else await call_next(request)
+
+    ask = Probe.call
+
+    async def call(probe: Probe, operation: Operation, who: Credential, **more: Any) -> Answer:
+        app.state.blocked = more.get("label") == "the profile" and who.carrier.kind is Kind.COOKIE
+        answer = await ask(probe, operation, who, **more)
+        app.state.blocked = False
+        return answer
+
+    monkeypatch.setattr(Probe, "call", call)
+    result = judged_as_found("MIX102", app)
+    assert result.name == "inconclusive", said(result)
+    assert "the profile by cookie: no clear answer" in result.verdict.reason
