@@ -25,6 +25,7 @@ from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
+    from auth_conformance.oracles.entry import Baseline
     from auth_conformance.target import Logout, Operation
 
 # More cookies than this at one login are left unexamined: each costs two requests.
@@ -128,7 +129,18 @@ class CookieTours(Reauthentication):
     async def _note_witness(self, book: _Notebook, session: Session) -> None:
         baseline = await self.baseline(self.witness, session.credential)
         credential, headers = self._browsing(book, session)
-        seen = await self.call(
+        seen = await self._look(credential, headers, baseline)
+        if not seen.accepted and credential is not None and headers:
+            # A service may refuse two credentials at once: a browser has the cookies only.
+            seen = await self._look(None, headers, baseline)
+        book.read(seen)
+        if not seen.accepted:
+            book.doubts.append(f"{self.witness.operation.name} did not let in who had logged in: {seen.why}")
+
+    async def _look(
+        self, credential: Credential | None, headers: tuple[tuple[str, str], ...], baseline: Baseline
+    ) -> Answer:
+        return await self.call(
             self.witness.operation,
             credential,
             label="look for the cookie's value",
@@ -137,9 +149,6 @@ class CookieTours(Reauthentication):
             baseline=baseline,
             pointer=self.witness.identity or None,
         )
-        book.read(seen)
-        if not seen.accepted:
-            book.doubts.append(f"{self.witness.operation.name} did not let in who had logged in: {seen.why}")
 
     async def _note_refresh(self, book: _Notebook, session: Session) -> None:
         refresh = self.target.refresh

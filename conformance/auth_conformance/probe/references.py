@@ -53,7 +53,9 @@ class References(Sessions, Guessing, Stored):
             again = await self._carried_by(
                 account, await self.sign_in(account, Kind.COOKIE, [session.credential])
             )
-            if again is not None:
+            if again is None:
+                told = None
+            elif not again.redeemable:
                 return self._legible(session, told)
         form = sealed(session.credential.value.reveal())
         ended, unclear = await self._ends_on_the_server(
@@ -66,11 +68,15 @@ class References(Sessions, Guessing, Stored):
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if isinstance(ended, Violation):
             return Failed((ended,), evidence, notes)
+        if told is not None and ended is None:
+            # Ids of a token and its account, and nobody saw that a server looks them up: that is the session itself.
+            return self._legible(session, told)
         if ended is None:
             remedy = self.target.remedies.get(Need.DATABASE, "") or 'database = { env = "DATABASE_URL" }'
             what = f"the cookie is {form}, and " if form else ""
             return Inconclusive(f"{what}{unclear}", remedy, evidence, notes)
-        return Passed(f"The cookie says nothing legible, and {ended}.", evidence, notes)
+        says = "only ids that chance made" if told is not None else "nothing legible"
+        return Passed(f"The cookie says {says}, and {ended}.", evidence, notes)
 
     async def _session_opens(self, session: Session, baseline: Baseline, when: str) -> None:
         answer = await self.attempt(

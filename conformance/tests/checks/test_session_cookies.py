@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
+from uuid import uuid4
 
 import jwt
 import pytest
@@ -13,6 +14,8 @@ from fastapi.responses import JSONResponse
 from fastapi.security import APIKeyCookie, HTTPBearer
 from pydantic import BaseModel
 from services.people import PEOPLE
+
+from auth_conformance.model import Severity
 
 SOUND = {"secure": True, "httponly": True, "samesite": "strict", "path": "/"}
 
@@ -36,6 +39,7 @@ def gallery(
     worn: tuple[str, int] = ("", 0),
     name: str = "__Host-sid",
     make: Callable[[], str] = lambda: secrets.token_urlsafe(32),
+    both: bool = False,
 ) -> FastAPI:
     """Apps log in at /token: a bearer token, renewed by a cookie. Browsers log in at /session: a session cookie.
 
@@ -43,7 +47,8 @@ def gallery(
     confirmed by the password. `tells_new`: who renews reads the new refresh token in the body as well.
     `double_submit`: every request with a session repeats the cookie `csrf_token` in a header. `worn` is a path
     and how often it is answered: nobody gets an answer later. The session cookie
-    is called `name`, and what `make` makes; of two the last is followed.
+    is called `name`, and what `make` makes; of two the last is followed. `both`: the session is a bearer token as
+    well, and who sends it both ways is refused.
     """
     app, calls = FastAPI(), dict[str, int]()
     sessions, tokens, chain = dict[str, str](), dict[str, str](), dict[str, str]()
@@ -62,7 +67,7 @@ def gallery(
 
     def caller(sid: Annotated[str | None, Depends(cookie)], token: Annotated[Any, Depends(bearer)]) -> str:
         who = tokens.get(token.credentials) if token is not None else sessions.get(sid or "")
-        if who is None:
+        if who is None or (both and token is not None and sid):
             raise HTTPException(401, "nobody", {"WWW-Authenticate": "Bearer"})
         return who
 
@@ -101,6 +106,9 @@ def gallery(
         response.set_cookie(name, sid, **session)
         if double_submit:
             response.set_cookie("csrf_token", secrets.token_urlsafe(16), secure=True, samesite="strict")
+        if both:
+            tokens[token := secrets.token_urlsafe(32)] = who.username
+            return {"access_token": token, "token_type": "bearer"}
         return {"hello": who.username}
 
     @app.post("/session/confirm-password")
@@ -143,6 +151,27 @@ def test_both_doors_are_looked_at(code: str) -> None:
     assert result.name == "passed", said(result)
     assert "__Host-sid" in result.verdict.reason
     assert "__Host-refresh_token" in result.verdict.reason
+
+
+def test_a_browser_that_was_given_a_token_too_sends_its_cookie_alone() -> None:
+    login = [{"operation": "POST /session", "token": "/access_token"}]
+    result = judged_as_found("SES103", gallery(both=True), login=login)
+    assert result.name == "passed", said(result)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_token_of_ids_is_a_reference_where_its_logout_ends_it(ends: bool) -> None:
+    """SES108: of the two cookies nobody learns who that is, and one of them is all that there is of the session."""
+    app = gallery(make=lambda: jwt.encode({"sub": str(uuid4()), "jti": str(uuid4())}, secrets.token_bytes(32)))
+
+    @app.middleware("http")
+    async def keep(request: Request, proceed: Any) -> Response:
+        if request.url.path == "/logout" and not ends:
+            return JSONResponse({"bye": "somebody"})
+        return await proceed(request)
+
+    result = judged_as_found("SES108", app)
+    assert (result.name, result.severity) == (("passed" if ends else "failed"), Severity.MEDIUM), said(result)
 
 
 @pytest.mark.parametrize("code", CODES)

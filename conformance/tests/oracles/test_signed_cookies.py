@@ -145,6 +145,10 @@ def test_references_carry_no_signature() -> None:
         ({"sub": "7", "sid": secrets.token_urlsafe(24)}, False),
         ({"sub": "ada@example.com", "sid": secrets.token_urlsafe(24)}, True),
         ({"sub": ACCOUNT, "iat": 1}, False),
+        # What looks like chance is a secret only where it opens something elsewhere.
+        ({"user_id": 7, "csrf_token": secrets.token_urlsafe(32)}, False),
+        ({"session_token": secrets.token_urlsafe(32)}, None),
+        ({"access_token": secrets.token_urlsafe(32)}, True),
     ],
 )
 def test_data_about_a_user_is_told_from_a_reference(data: dict[str, object], grave: bool | None) -> None:

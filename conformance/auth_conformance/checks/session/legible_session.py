@@ -30,8 +30,8 @@ async def legible_session(probe: Probe) -> Verdict:
         works until its signature expires, whatever the server wants. Starlette's `SessionMiddleware` is this.
     How: decode the value the ways that frameworks encode it (base64, zlib, JWT, itsdangerous, Django, Rails) and
         look for users, roles and secrets (a token that only names its session and its account, both by ids that
-        chance made, is a signed reference); replay a copy after the logout, and, where the database is known,
-        after the session's row was deleted.
+        chance made, is a signed reference; one that names itself by `jti` is one where its logout ends it); replay
+        a copy after the logout, and, where the database is known, after the session's row was deleted.
     Fix: `secrets.token_urlsafe(32)` in the cookie, its digest in a table of sessions, and a look-up per request;
         not `SessionMiddleware` for anything that authenticates.
     """
