@@ -57,7 +57,8 @@ class Holdings(Revocation):
         found: list[Holding] = []
         taken: list[Credential] = []
         for kind in dict.fromkeys(login.carrier.kind for login in self.target.logins):
-            session = await self.sign_in(account, kind, taken)
+            # What ends, ends for the whole account: that other logins have the same credential is no harm.
+            session = await self.sign_in(account, kind, taken, ends=False)
             taken.append(session.credential)
             found.append(Holding(NAMES[kind], session.credential))
             if session.refresh is not None and self.target.refresh is not None:

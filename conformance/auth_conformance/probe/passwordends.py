@@ -64,7 +64,7 @@ class PasswordEnds(Namesakes, Mailing):
         name = change.form.operation.name
         account = await self.victim()
         others = await self.holdings(account)
-        session = await self.sign_in(account, self._login_kind(), [item.credential for item in others])
+        session = await self._changer(account, others)
         await self._must_be_live(session, "before")
         new = Secret(self.password())
         self.scene.recorder.redactor.learn(new)
@@ -83,6 +83,14 @@ class PasswordEnds(Namesakes, Mailing):
             violations += [replace(item, severity=Severity.MEDIUM) for item in alive]
         await self._own_session(session, name)
         return violations
+
+    async def _changer(self, account: Account, others: list[Holding]) -> Session:
+        """Log in for the session that changes something, apart from the others where logins can be told apart."""
+        held = [item.credential for item in others]
+        session = await self.sign_in(account, self._login_kind(), held, ends=False)
+        if session.credential.value in {credential.value for credential in held}:
+            self.notes.append("each login of a person gives the same credential again: none can be ended alone")
+        return session
 
     def _option(self) -> str:
         """Return how people can end other logins themselves, which is what ASVS V7.4.3 asks for; "" when not."""
@@ -134,7 +142,7 @@ class PasswordEnds(Namesakes, Mailing):
         name = renaming.operation.name
         account = await self.another_victim()
         others = await self.holdings(account, keys=False)
-        session = await self.sign_in(account, self._login_kind(), [item.credential for item in others])
+        session = await self._changer(account, others)
         changed, answer = await self.rename(renaming, account, session.credential, address=True)
         living = [
             item.name

@@ -1,5 +1,6 @@
-"""TOK210 and LIF101 where each login of a person gives the same token again, as Django REST framework's does."""
+"""TOK210, LIF101 and LIF106 where each login of a person gives the same token again, as Django REST framework's does."""
 
+import secrets
 from typing import Annotated
 
 import pytest
@@ -9,6 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 from services.people import PEOPLE
 
+SPARE = "vera-Copper-Meadow-63"
 ACCESS = {f"one-token-of-{name}-0123456789abcdef": name for name in PEOPLE}
 REFRESH = {f"refresh-token-of-{name}-0123456789abcdef": name for name in PEOPLE}
 
@@ -16,6 +18,11 @@ REFRESH = {f"refresh-token-of-{name}-0123456789abcdef": name for name in PEOPLE}
 class Person(BaseModel):
     username: str
     password: str
+
+
+class Change(BaseModel):
+    current_password: str
+    new_password: str
 
 
 class Renewal(BaseModel):
@@ -58,6 +65,50 @@ def one_for_all(*, mixes: bool) -> FastAPI:
         return {"username": name}
 
     return app
+
+
+def changed_passwords(*, renews: bool) -> FastAPI:
+    """One token for all logins of a person; `renews`: a new password is given a new one."""
+    app, people = FastAPI(), {**PEOPLE, "vera": SPARE}
+    tokens = {name: f"one-token-of-{name}-0123456789abcdef" for name in people}
+
+    def caller(bearer: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]) -> str:
+        name = next((name for name, text in tokens.items() if text == bearer.credentials), None)
+        if name is None:
+            raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
+        return name
+
+    @app.post("/login")
+    def login(body: Person) -> dict[str, str]:
+        if people.get(body.username) != body.password:
+            raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
+        return {"access_token": tokens[body.username]}
+
+    @app.post("/me/password", status_code=204)
+    def change(body: Change, name: Annotated[str, Depends(caller)]) -> None:
+        if people[name] != body.current_password:
+            raise HTTPException(403, "no")
+        people[name] = body.new_password
+        if renews:
+            tokens[name] = secrets.token_urlsafe(32)
+
+    @app.get("/me")
+    def me(name: Annotated[str, Depends(caller)]) -> dict[str, str]:
+        return {"username": name}
+
+    return app
+
+
+@pytest.mark.parametrize(("renews", "verdict"), [(True, "passed"), (False, "failed")])
+def test_a_new_password_ends_the_one_token_of_a_person_or_nothing(
+    renews: bool, verdict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PASSWORD_OF_VERA", SPARE)
+    monkeypatch.setattr("auth_conformance.probe.sessions.NEXT_SECOND", 0.0)
+    app = changed_passwords(renews=renews)
+    result = judged_as_found("LIF106", app, spares=("vera",), allow_disruptive=True)
+    assert result.name == verdict, said(result)
+    assert "gives the same credential again" in said(result)
 
 
 @pytest.mark.parametrize(("mixes", "verdict"), [(False, "passed"), (True, "failed")])
