@@ -89,7 +89,9 @@ class PasswordEnds(Namesakes, Mailing):
         held = [item.credential for item in others]
         session = await self.sign_in(account, self._login_kind(), held, ends=False)
         if session.credential.value in {credential.value for credential in held}:
-            self.notes.append("each login of a person gives the same credential again: none can be ended alone")
+            self.notes.append(
+                "each login of a person gives the same credential again: none can be ended alone"
+            )
         return session
 
     def _option(self) -> str:

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from auth_conformance.model import Severity
-from auth_conformance.source.rules.calls import has_passwords, hashes_passwords, is_ranged, raw_storage
 from auth_conformance.source.rules.guards import failing_open
+from auth_conformance.source.rules.hashing import has_passwords, hashes_passwords, is_ranged, raw_storage
 from auth_conformance.source.rules.literals import texts
 from auth_conformance.source.rules.local import LOCAL
+from auth_conformance.source.rules.sql import is_assembled
 from auth_conformance.source.rules.standards import lengths, statuses, structure, unannotated
 from auth_conformance.source.rules.tokens import only_peeks
-from auth_conformance.source.rules.values import is_assembled
 from auth_conformance.source.tree import Module, Spot, Tree, read_tree
 from auth_conformance.source.words import is_constant, is_password, is_secret, name_of
 

@@ -1,4 +1,4 @@
-"""TOK210, LIF101 and LIF106 where each login of a person gives the same token again, as Django REST framework's does."""
+"""TOK210, LIF101 and LIF106 where each login of a person gives the same token, as Django REST framework's does."""
 
 import secrets
 from typing import Annotated

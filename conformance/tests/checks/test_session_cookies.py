@@ -162,7 +162,9 @@ def test_a_browser_that_was_given_a_token_too_sends_its_cookie_alone() -> None:
 @pytest.mark.parametrize("ends", [True, False])
 def test_a_token_of_ids_is_a_reference_where_its_logout_ends_it(ends: bool) -> None:
     """SES108: of the two cookies nobody learns who that is, and one of them is all that there is of the session."""
-    app = gallery(make=lambda: jwt.encode({"sub": str(uuid4()), "jti": str(uuid4())}, secrets.token_bytes(32)))
+    app = gallery(
+        make=lambda: jwt.encode({"sub": str(uuid4()), "jti": str(uuid4())}, secrets.token_bytes(32))
+    )
 
     @app.middleware("http")
     async def keep(request: Request, proceed: Any) -> Response:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from auth_conformance.demo import package
-from auth_conformance.source.rules.calls import raw_storage
 from auth_conformance.source.rules.guards import failing_open
+from auth_conformance.source.rules.hashing import raw_storage
 from auth_conformance.source.rules.local import LOCAL
 from auth_conformance.source.rules.standards import lengths, statuses, structure, unannotated
 from auth_conformance.source.scan import scan

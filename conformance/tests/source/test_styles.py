@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from auth_conformance.model import Severity
-from auth_conformance.source.rules.calls import raw_storage
 from auth_conformance.source.rules.guards import failing_open
+from auth_conformance.source.rules.hashing import raw_storage
 from auth_conformance.source.rules.local import LOCAL
 from auth_conformance.source.scan import scan
 from auth_conformance.source.tree import Module, Tree

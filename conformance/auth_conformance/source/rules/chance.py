@@ -1,0 +1,180 @@
+"""SRC106: secrets from generators that can be predicted, or with too little in them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from auth_conformance.model import Severity
+from auth_conformance.source.tree import Module, Spot
+from auth_conformance.source.words import (
+    argument,
+    is_secret,
+    listed,
+    mentions,
+    name_of,
+    words,
+)
+
+_RANDOM = listed("random randint randrange choice choices sample getrandbits uniform shuffle randbytes")
+_UUIDS = frozenset(("uuid.uuid1", "uuid.uuid3", "uuid.uuid5"))
+_CLOCKS = ("time.time", "time.time_ns", "datetime.now", "datetime.utcnow")
+_LEAST_BYTES = 16
+_SINKS = listed(
+    "token tokens secret password passwd pwd otp salt nonce csrf pin sid apikey credential credentials code codes"
+)
+
+
+def chance(module: Module) -> Iterator[Spot]:
+    """SRC106: secrets from generators that can be predicted, or with too little in them."""
+    made = {
+        name_of(target)
+        for node in module.nodes
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Call)
+        and module.dotted(node.value.func) == "random.Random"
+        for target in node.targets
+    }
+    for call, name in module.calls:
+        if name.startswith(("secrets.SystemRandom", "random.SystemRandom")):
+            continue
+        base, _, method = name.rpartition(".")
+        drawn = base in {"random", "numpy.random", "np.random", "random.Random()"} or base in made
+        predictable = (drawn and method in _RANDOM) or name in _UUIDS
+        seeded = base in {"random", "numpy.random"} and method == "seed"
+        if predictable and (sink := _sink(module, call)):
+            yield module.spot(
+                "SRC106", call, f"`{sink}` comes from {name}, whose values can be predicted.", Severity.HIGH
+            )
+        elif drawn and _is_long_text(module, call, method):
+            message = f"A text as long as a secret comes from {name}, whose values can be predicted."
+            yield module.spot("SRC106", call, message, Severity.MEDIUM)
+        elif seeded and any(
+            word in _SINKS
+            for function in [module.function_of(call)]
+            if function
+            for word in words(function.name)
+        ):
+            yield module.spot(
+                "SRC106", call, f"{name} makes the values that follow predictable.", Severity.HIGH
+            )
+        elif base == "hashlib" and _is_of_time(module, call) and (sink := _sink(module, call)):
+            message = f"`{sink}` is a digest of the time, which can be guessed."
+            yield module.spot("SRC106", call, message, Severity.HIGH)
+        elif name in {"secrets.token_hex", "secrets.token_urlsafe", "secrets.token_bytes", "os.urandom"}:
+            yield from _short(module, call)
+        elif name == "secrets.randbelow":
+            limit = argument(call, 0, "exclusive_upper_bound")
+            if (
+                isinstance(limit, ast.Constant)
+                and isinstance(limit.value, int)
+                and limit.value <= 100_000
+                and (sink := _sink(module, call))
+            ):
+                yield module.spot(
+                    "SRC106", call, f"`{sink}` has only {limit.value} possible values.", Severity.MEDIUM
+                )
+
+
+def _is_of_time(module: Module, call: ast.Call) -> bool:
+    """Whether what is hashed holds the time, and nothing that is drawn or kept secret."""
+    called = [module.dotted(part.func) for part in ast.walk(call) if isinstance(part, ast.Call)]
+    timed = any(name.endswith((*_CLOCKS,)) for name in called)
+    drawn = any(name.startswith(("secrets.", "os.urandom", "uuid.uuid4")) for name in called)
+    return timed and not drawn and not mentions(call, is_secret)
+
+
+def _short(module: Module, call: ast.Call) -> Iterator[Spot]:
+    size = argument(call, 0, "nbytes")
+    if isinstance(size, ast.Constant) and isinstance(size.value, int) and size.value < _LEAST_BYTES:
+        sink = _sink(module, call, own_name=False)
+        if sink and "salt" not in words(sink) and "nonce" not in words(sink):
+            yield module.spot(
+                "SRC106",
+                call,
+                f"`{sink}` holds {size.value * 8} random bits; 128 is the least.",
+                Severity.MEDIUM,
+            )
+
+
+def _is_long_text(module: Module, call: ast.Call, method: str) -> bool:
+    """Whether letters are drawn, as many as a secret has, for something whose name does not say what it is."""
+    letters = argument(call, 0, "population" if method == "choices" else "seq")
+    if letters is None or not any(module.dotted(part).startswith("string.") for part in ast.walk(letters)):
+        return False
+    counts: list[ast.expr | None] = [argument(call, 99, "k")] if method == "choices" else []
+    for outer in module.above(call) if method == "choice" else ():
+        if isinstance(outer, (ast.GeneratorExp, ast.ListComp)):
+            ranges = [item.iter for item in outer.generators if isinstance(item.iter, ast.Call)]
+            counts += [item.args[-1] for item in ranges if item.args and module.dotted(item.func) == "range"]
+    return any(
+        isinstance(count, ast.Constant) and isinstance(count.value, int) and count.value >= _LEAST_BYTES
+        for count in counts
+    )
+
+
+def _sink(module: Module, node: ast.AST, *, own_name: bool = True) -> str:
+    """The secret-like name that a value flows into; "" when it is none."""
+    for outer in module.above(node):
+        match outer:
+            case ast.Assign(targets=[target, *_]):
+                return _named(name_of(target)) or (
+                    _named(_returned(module, outer, name_of(target))) if own_name else ""
+                )
+            case ast.AnnAssign(target=target):
+                return _named(name_of(target))
+            case ast.keyword(arg=str() as name):
+                if _named(name):
+                    return name
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                return _named(name) if own_name else ""
+            case ast.Return() if own_name:
+                continue
+            case ast.If() | ast.While() | ast.Expr():
+                return ""
+    return ""
+
+
+def _returned(module: Module, node: ast.AST, name: str) -> str:
+    function = module.function_of(node)
+    if function is None:
+        return ""
+    returned = any(
+        isinstance(part, ast.Return)
+        and part.value is not None
+        and name in {name_of(inner) for inner in ast.walk(part.value)}
+        for part in ast.walk(function)
+    )
+    return function.name if returned else ""
+
+
+def _named(name: str) -> str:
+    found = words(name)
+    if not found:
+        return ""
+    if is_secret(name) or ("session" in found and found[-1] in {"id", "key"}):
+        return name
+    if (
+        found[-1]
+        in {
+            "prefix",
+            "id",
+            "hint",
+            "count",
+            "delay",
+            "jitter",
+            "index",
+            "name",
+            "length",
+            "seconds",
+            "status",
+        }
+        or "status" in found
+    ):
+        return ""
+    return (
+        name
+        if _SINKS & set(found)
+        or (found[-1] == "key" and len(found) > 1 and found[0] in {"generate", "make", "new", "create"})
+        else ""
+    )

@@ -1,0 +1,284 @@
+"""SRC104: passwords and keys that are stored in clear, or under what is fast to try."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from auth_conformance.model import Severity
+from auth_conformance.source.tree import Module, Spot, Tree
+from auth_conformance.source.words import (
+    argument,
+    is_constant,
+    is_password,
+    is_secret,
+    keyword,
+    listed,
+    mentions,
+    name_of,
+    text_of,
+)
+
+SLOW = (
+    "bcrypt.", "argon2.", "passlib.", "pwdlib.", "hashlib.scrypt", "hashlib.pbkdf2_hmac", "werkzeug.security",
+    "fastapi_users.", "django.contrib.auth", "nacl.pwhash", "scrypt.", "cryptography.hazmat.primitives.kdf",
+    "libpass.", "flask_bcrypt.",
+)  # fmt: skip
+_FAST = listed("md5 sha1 sha224 sha256 sha384 sha512 sha3_224 sha3_256 sha3_384 sha3_512 blake2b blake2s new")
+_BROKEN = frozenset(("md5", "sha1"))
+_WEAK_SCHEMES = re.compile(
+    r"plaintext|^(?:ldap_)?(?:salted_)?(?:hex_)?(?:md5|sha1|md4|lmhash|nthash)|md5_crypt|sha1_crypt|des_crypt|mysql323"
+)
+_PBKDF2_LEAST = {"sha1": 1_300_000, "sha256": 600_000, "sha512": 210_000}
+_BCRYPT_LEAST = 10
+_ROUNDS = ("rounds", "default_rounds", "max_rounds")
+
+
+def hashing(module: Module) -> Iterator[Spot]:
+    """SRC104, per file: how passwords and keys are hashed."""
+    for call, name in module.calls:
+        yield from _fast_hash(module, call, name)
+        yield from _fed(module, call)
+        yield from _weak_parameters(module, call, name)
+
+
+def _fed(module: Module, call: ast.Call) -> Iterator[Spot]:
+    """`digest.update(password)`, where the digest is a fast one."""
+    function = module.function_of(call)
+    fed = isinstance(call.func, ast.Attribute) and call.func.attr == "update" and bool(call.args)
+    if not fed or function is None or not mentions(call.args[0], is_password) or _slow_nearby(module, call):
+        return
+    holder = name_of(call.func.value) if isinstance(call.func, ast.Attribute) else ""
+    for part in ast.walk(function):
+        if not isinstance(part, ast.Assign) or not isinstance(part.value, ast.Call):
+            continue
+        base, _, method = module.dotted(part.value.func).rpartition(".")
+        if base == "hashlib" and method in _FAST and holder in {name_of(item) for item in part.targets}:
+            message = f"A password is hashed with {method}, which is fast to try."
+            yield module.spot("SRC104", call, message, Severity.HIGH)
+            return
+
+
+def _fast_hash(module: Module, call: ast.Call, name: str) -> Iterator[Spot]:
+    base, _, method = name.rpartition(".")
+    if base == "hmac" and method in {"new", "digest"}:
+        given = argument(call, 1, "msg")
+        if given is not None and mentions(given, is_password) and not _slow_nearby(module, call):
+            yield module.spot(
+                "SRC104", call, "A password is only run through an HMAC, which is fast to try.", Severity.HIGH
+            )
+        return
+    if base != "hashlib" or method not in _FAST:
+        return
+    algorithm = text_of(argument(call, 0, "name")) or "" if method == "new" else method
+    given = argument(call, 1 if method == "new" else 0, "data")
+    if given is None or is_ranged(module, call):
+        return
+    if mentions(given, is_password) and not _slow_nearby(module, call):
+        yield module.spot(
+            "SRC104",
+            call,
+            f"A password is hashed with {algorithm or 'a fast digest'}, which is fast to try.",
+            Severity.HIGH,
+        )
+    elif (
+        algorithm.lower() in _BROKEN
+        and mentions(given, is_secret)
+        and not is_constant(keyword(call, "usedforsecurity"), value=False)
+    ):
+        yield module.spot(
+            "SRC104", call, f"A secret is hashed with {algorithm}, which is broken.", Severity.HIGH
+        )
+
+
+def _slow_nearby(module: Module, node: ast.AST) -> bool:
+    """Whether the same function, or one that calls it in this file, also calls a password hash.
+
+    Then the fast one only shortens its input, or adds a pepper to it.
+    """
+    function = module.function_of(node)
+    if function is None:
+        return False
+    callers = {
+        caller
+        for call, name in module.calls
+        if name.rpartition(".")[2] == function.name and (caller := module.function_of(call)) is not None
+    }
+    return any(
+        isinstance(part, ast.Call) and _is_slow(module, part)
+        for around in (function, *callers)
+        for part in ast.walk(around)
+    )
+
+
+def _is_slow(module: Module, call: ast.Call) -> bool:
+    name = module.dotted(call.func)
+    return name.startswith(SLOW) or any(
+        word in name.lower() for word in ("pwd_context", "password_hash.", "hasher.hash", "bcrypt", "argon2")
+    )
+
+
+def is_ranged(module: Module, node: ast.AST) -> bool:
+    """Whether a digest is for a look-up among breached passwords, whose protocol sends the start of a SHA-1."""
+    function = module.function_of(node)
+    return function is not None and any(
+        "pwnedpasswords" in (text_of(part) or "")
+        for part in [*ast.walk(function), *module.constants.values()]
+    )
+
+
+def _weak_parameters(module: Module, call: ast.Call, name: str) -> Iterator[Spot]:
+    last = name.rpartition(".")[2]
+    if name == "bcrypt.gensalt":
+        rounds = argument(call, 0, "rounds")
+        if (
+            isinstance(rounds, ast.Constant)
+            and isinstance(rounds.value, int)
+            and rounds.value < _BCRYPT_LEAST
+        ):
+            yield module.spot(
+                "SRC104",
+                call,
+                f"bcrypt runs with cost {rounds.value}; {_BCRYPT_LEAST} is the least.",
+                Severity.HIGH,
+            )
+    elif name == "hashlib.pbkdf2_hmac":
+        count, digest = argument(call, 3, "iterations"), text_of(argument(call, 0, "hash_name")) or "sha256"
+        least = _PBKDF2_LEAST.get(digest.lower().replace("-", ""), 0)
+        if isinstance(count, ast.Constant) and isinstance(count.value, int) and count.value < least:
+            yield module.spot(
+                "SRC104",
+                call,
+                f"PBKDF2 runs {count.value} times over {digest}; {least} is the least.",
+                Severity.HIGH,
+            )
+    elif name.startswith("passlib.hash."):
+        scheme = name.split(".")[2]
+        if last in {"hash", "encrypt", "using"} and _WEAK_SCHEMES.search(scheme):
+            yield module.spot("SRC104", call, f"A password is hashed with {scheme}.", Severity.HIGH)
+    elif last == "CryptContext":
+        rounds = next(
+            (keyword(call, f"bcrypt__{word}") for word in _ROUNDS if keyword(call, f"bcrypt__{word}")), None
+        )
+        if (
+            isinstance(rounds, ast.Constant)
+            and isinstance(rounds.value, int)
+            and rounds.value < _BCRYPT_LEAST
+        ):
+            message = f"bcrypt runs with cost {rounds.value}; {_BCRYPT_LEAST} is the least."
+            yield module.spot("SRC104", call, message, Severity.HIGH)
+        schemes = argument(call, 0, "schemes")
+        listed = schemes.elts if isinstance(schemes, (ast.List, ast.Tuple)) else [schemes]
+        weak = [text for item in listed if (text := text_of(item)) and _WEAK_SCHEMES.search(text)]
+        deprecated = keyword(call, "deprecated")
+        old = {text_of(item) for item in getattr(deprecated, "elts", [])}
+        auto = text_of(deprecated) == "auto" or "auto" in old
+        accused = [text for text in weak if text not in old and not (auto and text != text_of(listed[0]))]
+        if accused:
+            yield module.spot(
+                "SRC104", call, f"Passwords may be hashed with {', '.join(accused)}.", Severity.HIGH
+            )
+
+
+def raw_storage(tree: Tree) -> Iterator[Spot]:
+    """SRC104, whole tree: a password or key that is put into a table as it came, and bcrypt's 72 bytes."""
+    tables = {
+        node.name
+        for module in tree.modules
+        for node in module.nodes
+        if isinstance(node, ast.ClassDef) and _is_table(node)
+    }
+    for module in tree.modules:
+        for call, name in module.calls:
+            if name.rpartition(".")[2] in tables:
+                yield from _raw_members(module, call, name.rpartition(".")[2])
+            if name == "bcrypt.hashpw" and not _guards_72(module, call):
+                message = (
+                    "bcrypt sees 72 bytes and no more, and nothing here bounds or shortens the password."
+                )
+                yield module.spot("SRC104", call, message, Severity.MEDIUM)
+
+
+def _is_table(node: ast.ClassDef) -> bool:
+    named = any(
+        isinstance(item, (ast.Assign, ast.AnnAssign))
+        and name_of(item.targets[0] if isinstance(item, ast.Assign) else item.target) == "__tablename__"
+        for item in node.body
+    )
+    return named or any(item.arg == "table" and is_constant(item.value, value=True) for item in node.keywords)
+
+
+def _raw_members(module: Module, call: ast.Call, table: str) -> Iterator[Spot]:
+    for item in call.keywords:
+        if item.arg is None or not _PASSWORDISH.search(item.arg):
+            continue
+        value = item.value
+        if (
+            isinstance(value, ast.Call)
+            and isinstance(value.func, ast.Attribute)
+            and value.func.attr == "get_secret_value"
+        ):
+            value = value.func.value
+        if (
+            isinstance(value, (ast.Name, ast.Attribute))
+            and is_password(name_of(value))
+            and not _rehashed(module, value)
+        ):
+            yield module.spot(
+                "SRC104", item.value, f"{table}.{item.arg} is given the password as it came.", Severity.HIGH
+            )
+
+
+_PASSWORDISH = re.compile(r"password|passwd|pwd", re.IGNORECASE)
+
+
+def _rehashed(module: Module, value: ast.expr) -> bool:
+    """Whether a name was given the result of a call before, such as `password = hash_password(password)`."""
+    function = module.function_of(value)
+    return (
+        isinstance(value, ast.Name)
+        and function is not None
+        and any(
+            isinstance(part, ast.Assign)
+            and isinstance(part.value, (ast.Call, ast.Await))
+            and any(name_of(target) == value.id for target in part.targets)
+            for part in ast.walk(function)
+        )
+    )
+
+
+def _guards_72(module: Module, call: ast.Call) -> bool:
+    function = module.function_of(call) or module.tree
+    digest = any(
+        isinstance(part, ast.Call)
+        and module.dotted(part.func).startswith(("hashlib.sha", "hashlib.blake", "hmac."))
+        for part in ast.walk(function)
+    )
+    return digest or any(isinstance(part, ast.Constant) and part.value in (71, 72) for part in module.nodes)
+
+
+def hashes_passwords(tree: Tree) -> bool:
+    """Whether a known password hash is called or imported anywhere."""
+    return any(
+        name.startswith(SLOW)
+        for module in tree.modules
+        for name in [*module.imports.values(), *(called for _, called in module.calls)]
+    ) or bool(
+        tree.imported()
+        & {
+            name.partition(".")[0]
+            for name in SLOW
+            if not name.startswith(("hashlib", "cryptography", "django"))
+        }
+    )
+
+
+def has_passwords(tree: Tree) -> bool:
+    """Whether the source handles passwords at all."""
+    return any(
+        is_password(name_of(node))
+        for module in tree.modules
+        for node in module.nodes
+        if isinstance(node, (ast.arg, ast.Name, ast.Attribute))
+    )

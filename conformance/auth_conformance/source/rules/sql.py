@@ -1,0 +1,291 @@
+"""SRC107: SQL put together from values."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from auth_conformance.model import Severity
+from auth_conformance.source.tree import Module, Spot
+from auth_conformance.source.words import (
+    argument,
+    keyword,
+    name_of,
+    text_of,
+    words,
+)
+
+_SQL = re.compile(
+    r"\b(?:SELECT|INSERT\s+INTO|UPDATE|DELETE\s+FROM|WHERE|ORDER\s+BY|FROM|DROP|ALTER|CREATE)\b",
+    re.IGNORECASE,
+)
+_RUNNERS = {
+    "execute": 0, "executemany": 0, "executescript": 0, "exec_driver_sql": 0, "text": 0, "raw": 0, "read_sql": 0,
+    "read_sql_query": 0, "literal_column": 0, "from_statement": 0, "fetch": 0, "fetchrow": 0, "fetchval": 0,
+    "fetch_all": 0, "fetch_one": 0,
+}  # fmt: skip
+
+
+def sql(module: Module) -> Iterator[Spot]:
+    """SRC107, per file."""
+    for call, name in module.calls:
+        last = (
+            name.rpartition(".")[2]
+            if name
+            else (call.func.attr if isinstance(call.func, ast.Attribute) else "")
+        )
+        if last == "extra" and any(_built(module, part) is not None for part in _conditions(call)):
+            # The parts of a statement that Django's `extra` takes as they are.
+            message = "SQL for extra is put together from values instead of being bound."
+            yield module.spot("SRC107", call, message, Severity.HIGH)
+        if last not in _RUNNERS or (last == "text" and not _is_sql_text(name)):
+            continue
+        given = next(
+            (item for word in ("sql", "statement", "text", "query") if (item := argument(call, 0, word))),
+            None,
+        )
+        if given is None or (isinstance(given, ast.Call) and not _formats(given)):
+            continue
+        built = _built(module, given)
+        if built is not None and (
+            _is_sql(module, built)
+            or any(_is_sql(module, part) for part in _begun(module, given))
+            or last in {"text", "literal_column", "exec_driver_sql"}
+        ):
+            message = f"SQL for {last} is put together from values instead of being bound."
+            yield module.spot("SRC107", call, message, Severity.HIGH)
+
+
+def _conditions(call: ast.Call) -> list[ast.expr]:
+    given = [keyword(call, word) for word in ("where", "select", "tables")]
+    return [
+        part
+        for item in given
+        for part in (item.values if isinstance(item, ast.Dict) else getattr(item, "elts", []))
+    ]
+
+
+def _begun(module: Module, node: ast.expr) -> list[ast.expr]:
+    """What a name was given at first: the part that is added to it later need not look like SQL."""
+    function = module.function_of(node)
+    if not isinstance(node, ast.Name) or function is None:
+        return []
+    return [
+        part.value
+        for part in ast.walk(function)
+        if isinstance(part, ast.Assign) and node.id in {name_of(item) for item in part.targets}
+    ]
+
+
+def is_assembled(module: Module, line: int) -> bool:
+    """Whether a text that stands on that line is put together from something that the source does not fix."""
+    texts = [
+        node
+        for node in module.nodes
+        if isinstance(node, (ast.JoinedStr, ast.BinOp, ast.Call))
+        and node.lineno <= line <= (node.end_lineno or node.lineno)
+    ]
+    return not texts or any(_built(module, node) is not None for node in texts)
+
+
+def _is_sql_text(name: str) -> bool:
+    return name.startswith(("sqlalchemy.", "sqlmodel.")) or name.endswith((".sa.text", "sa.text", "db.text"))
+
+
+def _formats(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr in {"format", "join"}
+
+
+def _is_sql(module: Module, node: ast.expr) -> bool:
+    texts = [text for part in ast.walk(node) if (text := text_of(part))]
+    texts += [
+        text
+        for part in ast.walk(node)
+        if isinstance(part, ast.Name) and (text := text_of(module.constants.get(part.id)))
+    ]
+    return any(_SQL.search(text) for text in texts)
+
+
+def _built(module: Module, node: ast.expr, depth: int = 2) -> ast.expr | None:
+    """The expression that puts a text together from something that is no constant; None where none does."""
+    match node:
+        case ast.JoinedStr(values=values):
+            parts = [item.value for item in values if isinstance(item, ast.FormattedValue)]
+            return node if any(not _is_safe(module, part) for part in parts) else None
+        case ast.BinOp(left=left, op=ast.Mod(), right=right) if text_of(left) is not None or isinstance(
+            left, ast.Name
+        ):
+            parts = (
+                right.elts
+                if isinstance(right, ast.Tuple)
+                else list(right.values)
+                if isinstance(right, ast.Dict)
+                else [right]
+            )
+            return node if any(not _is_safe(module, part) for part in parts) else None
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            if any(_built(module, side, depth) is not None for side in (left, right)):
+                return node
+            return node if not (_is_safe(module, left) and _is_safe(module, right)) else None
+        case ast.Call(func=ast.Attribute(value=text, attr="format"), args=args, keywords=keywords):
+            parts = [*args, *(item.value for item in keywords)]
+            return (
+                node
+                if text_of(text) is not None and any(not _is_safe(module, part) for part in parts)
+                else None
+            )
+        case ast.Call(func=ast.Attribute(attr="join"), args=[parts]):
+            return node if not _is_safe(module, parts) else None
+        case ast.Name() if depth > 0:
+            return _named(module, node, depth)
+        case _:
+            return None
+
+
+def _named(module: Module, node: ast.Name, depth: int) -> ast.expr | None:
+    function = module.function_of(node)
+    if function is None:
+        return None
+    for part in ast.walk(function):
+        value = part.value if isinstance(part, (ast.Assign, ast.AugAssign)) else None
+        targets = (
+            part.targets
+            if isinstance(part, ast.Assign)
+            else [part.target]
+            if isinstance(part, ast.AugAssign)
+            else []
+        )
+        if (
+            value is not None
+            and any(name_of(item) == node.id for item in targets)
+            and getattr(part, "lineno", 0) <= node.lineno
+        ):
+            built = _built(module, value, depth - 1)
+            if built is not None:
+                return built
+            if isinstance(part, ast.AugAssign) and not _is_safe(module, value):
+                return value
+    return None
+
+
+def _is_safe(module: Module, node: ast.expr) -> bool:
+    """Whether a part can only be a text that the source fixes: a constant, an allow-list's value, a number, marks."""
+    match node:
+        case ast.Constant():
+            return True
+        case ast.JoinedStr() | ast.BinOp():
+            return _built(module, node) is None
+        case ast.Name(id=name):
+            known = name.isupper() or name in module.constants
+            return known or _fixed_here(module, node) or _looped(module, node) or _allowed(module, node)
+        case ast.Attribute(attr=attr):
+            return attr.isupper() or (
+                attr in {"__tablename__", "name", "__table__", "value"} and name_of(node.value)[:1].isupper()
+            )
+        case ast.Subscript(value=value):
+            return name_of(value).isupper() or name_of(value) in module.constants
+        case ast.Call(func=func, args=args):
+            if name_of(func) in {"int", "len", "float", "range"} or _quotes(func):
+                return True
+            return name_of(func) == "join" and bool(args) and _is_marks(args[0])
+        case ast.IfExp(body=body, orelse=orelse):
+            return _is_safe(module, body) and _is_safe(module, orelse)
+        case _:
+            return _is_marks(node)
+
+
+def _fixed_here(module: Module, node: ast.Name) -> bool:
+    """Whether the function gives the name nothing but constants."""
+    function = module.function_of(node)
+    values = [
+        part.value
+        for part in ast.walk(function or module.tree)
+        if isinstance(part, (ast.Assign, ast.AugAssign))
+        and any(
+            name_of(item) == node.id
+            for item in (part.targets if isinstance(part, ast.Assign) else [part.target])
+        )
+    ]
+    return bool(values) and all(isinstance(value, ast.Constant) for value in values)
+
+
+def _quotes(func: ast.expr) -> bool:
+    """Whether a call makes an identifier of a text: `preparer.quote(name)`, `escape_sqlite(name)`."""
+    return bool({"quote", "quoted", "escape", "identifier", "ident"} & set(words(name_of(func))))
+
+
+def _looped(module: Module, node: ast.Name) -> bool:
+    """Whether a name runs over texts that the source fixes."""
+    for part in ast.walk(module.function_of(node) or module.tree):
+        if isinstance(part, (ast.For, ast.AsyncFor, ast.comprehension)) and name_of(part.target) == node.id:
+            over = part.iter
+            if isinstance(over, (ast.Tuple, ast.List, ast.Set)):
+                return all(text_of(item) is not None for item in over.elts)
+            return name_of(over).isupper() or name_of(over) in module.constants
+    return False
+
+
+def _is_marks(node: ast.expr) -> bool:
+    """Placeholders repeated: `["?"] * n`, `"?" for _ in values`."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        return _is_marks(node.left) or _is_marks(node.right) or text_of(node.left) is not None
+    if isinstance(node, (ast.ListComp, ast.GeneratorExp)):
+        return text_of(node.elt) is not None
+    return isinstance(node, (ast.List, ast.Tuple)) and all(text_of(item) is not None for item in node.elts)
+
+
+def _allowed(module: Module, node: ast.Name) -> bool:
+    """Whether a name was checked against, or looked up in, a fixed collection in the same function."""
+    function = module.function_of(node)
+    if function is None:
+        return False
+    for part in ast.walk(function):
+        if (
+            isinstance(part, ast.Compare)
+            and isinstance(part.ops[0], (ast.In, ast.NotIn))
+            and name_of(part.left) == node.id
+        ):
+            holder = part.comparators[0]
+            if (
+                isinstance(holder, (ast.Set, ast.Tuple, ast.List, ast.Dict))
+                or name_of(holder).isupper()
+                or name_of(holder) in module.constants
+            ):
+                return True
+        if isinstance(part, ast.Assign) and any(name_of(item) == node.id for item in part.targets):
+            value = part.value
+            if isinstance(value, ast.Constant) or (
+                isinstance(value, ast.Subscript) and _is_safe(module, value)
+            ):
+                return True
+            if (
+                isinstance(value, ast.IfExp)
+                and _is_safe(module, value.body)
+                and _is_safe(module, value.orelse)
+            ):
+                return True
+            if isinstance(value, ast.Call) and (
+                name_of(value.func) in {"int", "float", "len"}
+                or _quotes(value.func)
+                or (name_of(value.func) == "join" and value.args and _is_marks(value.args[0]))
+            ):
+                return True
+            if (
+                isinstance(value, ast.Call)
+                and isinstance(value.func, ast.Attribute)
+                and value.func.attr == "get"
+                and (name_of(value.func.value).isupper() or name_of(value.func.value) in module.constants)
+            ):
+                return True
+    typed = next(
+        (
+            item.annotation
+            for item in [*function.args.args, *function.args.kwonlyargs]
+            if item.arg == node.id and item.annotation
+        ),
+        None,
+    )
+    return typed is not None and (
+        ast.unparse(typed) in {"int", "float", "bool"} or ast.unparse(typed).startswith("Literal[")
+    )
