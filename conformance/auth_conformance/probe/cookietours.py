@@ -129,15 +129,15 @@ class CookieTours(Reauthentication):
     async def _note_witness(self, book: _Notebook, session: Session) -> None:
         baseline = await self.baseline(self.witness, session.credential)
         credential, headers = self._browsing(book, session)
-        seen = await self._look(credential, headers, baseline)
+        seen = await self._looked_for(credential, headers, baseline)
         if not seen.accepted and credential is not None and headers:
             # A service may refuse two credentials at once: a browser has the cookies only.
-            seen = await self._look(None, headers, baseline)
+            seen = await self._looked_for(None, headers, baseline)
         book.read(seen)
         if not seen.accepted:
             book.doubts.append(f"{self.witness.operation.name} did not let in who had logged in: {seen.why}")
 
-    async def _look(
+    async def _looked_for(
         self, credential: Credential | None, headers: tuple[tuple[str, str], ...], baseline: Baseline
     ) -> Answer:
         return await self.call(
