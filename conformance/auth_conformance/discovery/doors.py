@@ -155,13 +155,17 @@ def shut(scout: Scout, reply: RawReply, path: str = "") -> bool:
 
 
 def carriers_for(known: Knowledge, item: Issued, operation: Operation) -> list[Carrier]:
-    """Where a value may travel to that operation: as declared for it, as declared at all, as usual."""
+    """Where a value may travel to that operation: as declared for it, as declared at all, as usual.
+
+    What a body told goes into a cookie last: libraries that take one value in either place list the cookie first.
+    """
     if item.cookie is not None:
         carrier = Carrier(Kind.COOKIE, "cookie", item.cookie)
         return [with_scheme(carrier, known.schemes_of(carrier))]
     schemes = set().union(*(operation.security or ()))
     declared = [_of_login(carrier) for carrier in known.carriers if carrier.kind is not Kind.BASIC]
     here = [carrier for carrier in declared if carrier.scheme in schemes]
+    here.sort(key=lambda carrier: carrier.place == "cookie")
     headers = [
         Carrier(Kind.BEARER, "header", name)
         for name in _credential_headers(operation)

@@ -92,6 +92,7 @@ class Knowledge:
     public: Operation | None = None
     delete_account: Deletion | None = None
     users: UserManagement | None = None
+    profiles: list[Writing] = field(default_factory=list)
     sessions: SessionManagement | None = None
     websockets: list[WebSocketRoute] = field(default_factory=list)
     password_change: PasswordChange | None = None
@@ -250,6 +251,7 @@ class Knowledge:
             public=self.public,
             delete_account=self.delete_account,
             users=self.users,
+            profiles=tuple(self.profiles),
             sessions=self.sessions,
             websockets=tuple(self.websockets),
             password_change=self.password_change,

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from auth_conformance.discovery.names import avoided, mentions, names, plain, rank
 from auth_conformance.discovery.routes import seen_websockets
-from auth_conformance.discovery.sampling import body_type, sample
+from auth_conformance.discovery.sampling import body_type, free_text, sample
 from auth_conformance.discovery.schemas import merged, type_of
 from auth_conformance.model import Provenance
 from auth_conformance.notation import filled
 from auth_conformance.oracles.privilege import role_word
-from auth_conformance.target import SessionManagement, Switch, UserManagement, WebSocketRoute
+from auth_conformance.target import SessionManagement, Switch, UserManagement, WebSocketRoute, Writing
 
 if TYPE_CHECKING:
     from auth_conformance.discovery.asking import Scout
@@ -119,7 +119,12 @@ def _listed(schema: Any) -> Mapping[str, Any] | None:
 
 
 def find_user_management(known: Knowledge) -> None:
-    """Fill in `users` from the configuration, else from paths and schemas. Nothing is sent."""
+    """Fill in `users` from the configuration, else from paths and schemas, and `profiles`. Nothing is sent."""
+    _find_switches(known)
+    _find_profiles(known)
+
+
+def _find_switches(known: Knowledge) -> None:
     given = known.settings.users
     if given is not None:
 
@@ -156,6 +161,27 @@ def find_user_management(known: Knowledge) -> None:
     known.users = _managed(known, found, Provenance.OPENAPI)
     for purpose, switch in found.items():
         known.say(f"accounts: {purpose}", switch.operation.name, Provenance.OPENAPI, _BECAUSE)
+
+
+def _find_profiles(known: Knowledge) -> None:
+    """What changes the account that its path names, and is no call that administrators make.
+
+    What follows the account in the path may be meant for others: `PUT /users/{id}/follow`.
+    """
+    users = known.users
+    calls = [getattr(users, purpose) for purpose in PURPOSES] if users is not None else []
+    managing = {call.operation.name for call in calls if call is not None}
+    people = _of_people(known)
+    for operation in known.by_method("PATCH", "PUT"):
+        media = body_type(operation)
+        if _after(operation, people) != "" or operation.name in managing or media is None:
+            continue
+        text = free_text(operation.bodies[media])
+        if text is not None:
+            made = _required(operation) if operation.method == "PUT" else {}
+            known.profiles.append(Writing(operation, made, text.pointer))
+            because = "it changes the account that its path names"
+            known.say("profile of others", f"{operation.name} ({text.pointer})", Provenance.OPENAPI, because)
 
 
 def _managed(known: Knowledge, found: Mapping[str, Switch], provenance: Provenance) -> UserManagement:

@@ -31,7 +31,11 @@ from auth_conformance.discovery.keys import find_keys
 from auth_conformance.discovery.lifecycle import find_logouts, find_refresh
 from auth_conformance.discovery.locating import Found, calibrate, find_documents, longer, read
 from auth_conformance.discovery.logins import Attempt, attempts, completed
-from auth_conformance.discovery.management import find_sessions, find_user_management, find_websockets
+from auth_conformance.discovery.management import (
+    find_sessions,
+    find_user_management,
+    find_websockets,
+)
 from auth_conformance.discovery.names import dangerous
 from auth_conformance.discovery.newcomers import settle, verify_registration
 from auth_conformance.discovery.pages import read_pages

@@ -20,6 +20,7 @@ from auth_conformance.model import (
 )
 from auth_conformance.oracles.entry import Fingerprint
 from auth_conformance.oracles.normalise import masked
+from auth_conformance.oracles.pointer import put
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
 from auth_conformance.probe.memberships import Memberships
 from auth_conformance.probe.ranks import Privileged, Ranks, parameters
@@ -27,7 +28,7 @@ from auth_conformance.target import Operation
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
-    from auth_conformance.target import Account
+    from auth_conformance.target import Account, Writing
     from auth_conformance.transports.message import HttpRequest
 
 MOST_PRIVILEGED = 30
@@ -50,6 +51,7 @@ class Findings:
     doubts: list[str] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
     confirmed: set[str] = field(default_factory=set)
+    owned: set[str] = field(default_factory=set)  # where the owner of the account got through
     undecided: list[str] = field(default_factory=list)
 
     def accuse(self, item: Privileged, message: str, proof: tuple[Exchange, ...]) -> None:
@@ -102,7 +104,9 @@ class Privilege(Ranks):
             f"{item.operation.name}: there are too many" for item in operations[MOST_PRIVILEGED:]
         ]
         await self.must_live(self.witness, await self.credential(fresh=True), baseline, "after")
-        if not findings.violations and admin is None and not any(item.declared for item in operations):
+        if not (findings.violations or admin or any(item.declared for item in operations)) and (
+            self._left_out or findings.doubts or not findings.owned
+        ):
             self.nothing_privileged(hinted=True)
         return self._privilege_verdict(findings, attackers)
 
@@ -120,14 +124,15 @@ class Privilege(Ranks):
                     f"public_operations = [{listed}]  # those that everybody may"
                 )
             return Inconclusive(findings.doubts[0] + more, remedy, evidence, notes)
-        if "admin" in self.target.accounts and not findings.confirmed:
+        if "admin" in self.target.accounts and not findings.confirmed | findings.owned:
             reason = "The administrator got through nowhere: refusals of an ordinary user prove nothing."
             return Inconclusive(reason, "", evidence, notes)
         if not findings.refused:
             return Inconclusive("No privileged operation could be called.", "", evidence, notes)
         reason = (
             f"{len(findings.refused)} privileged operations refused an ordinary user with {', '.join(attackers)}; "
-            f"an administrator got through at {len(findings.confirmed)} of them."
+            f"an administrator got through at {len(findings.confirmed)} of them"
+            f"{f', and at {len(findings.owned)} the owner of the account' if findings.owned else ''}."
         )
         return Passed(reason, evidence, notes)
 
@@ -244,7 +249,11 @@ class Privilege(Ranks):
         operation, name = item.operation, item.operation.name
         victim = await self._victim()
         values = self._aim(operation, victim)
-        request = self._valid_request(operation, values)
+        own = self._profile_at(operation) is not None
+        if own and not values:
+            self.notes.append(f"{name} was not called: nobody is expendable whose account it may change")
+            return
+        request = self._valid_request(operation, values, victim)
         before = await self._standing(operation, values, victim, admin)
         answers: dict[str, Answer] = {}
         for label, credential in attackers.items():
@@ -257,31 +266,81 @@ class Privilege(Ranks):
         label, last = list(answers.items())[-1]
         if last.reply.ok and after != before:
             await self._had_effect(item, label, attackers[label], last, admin=admin, findings=findings)
-            return
+        elif own and await self._owner_changes(operation, values, request, victim=victim, admin=admin):
+            findings.owned.add(name)
+            self._weigh_profile(item, answers, findings)
+        else:
+            last_one = attackers[label]
+            await self._compared(
+                item, request, answers, values=values, credential=last_one, admin=admin, findings=findings
+            )
+
+    async def _compared(
+        self,
+        item: Privileged,
+        request: HttpRequest,
+        answers: dict[str, Answer],
+        *,
+        values: dict[str, str],
+        credential: Credential,
+        admin: Credential | None,
+        findings: Findings,
+    ) -> None:
+        """Weigh what had no effect by what an administrator gets for the same. `credential` sent the last of it."""
+        operation, name = item.operation, item.operation.name
+        last = list(answers.values())[-1]
         allowed = None
         if admin is not None and values:
             # Only what is aimed at the expendable account: an administrator can do real harm elsewhere.
             allowed = await self._send_as(
                 request, admin, f"control: an administrator calls {name}", operation
             )
-            if await self._same_answer(item, request, attackers[label], last, allowed):
+            if await self._same_answer(item, request, credential, last, allowed):
+                label = list(answers)[-1]
                 message = f"{name} ({item.because}) answered an ordinary user with {label} as it does an administrator."
                 findings.accuse(item, message, (allowed.exchange, *self._latest(1)))
                 return
             if allowed.reply.ok:
                 findings.confirmed.add(name)
                 self._spent = None  # what an administrator does to it, it may not survive
-        if (
-            last.reply.ok
-            and allowed is None
-            and await self._done_by_anybody(item, values, attackers[label], last, findings)
-        ):
+        anybody = last.reply.ok and allowed is None
+        if anybody and await self._done_by_anybody(item, values, credential, last, findings):
             return
         for label, answer in answers.items():
             self._weigh_refusal(item, label, answer, allowed, findings)
         if admin is None and not last.reply.ok:
             told = "refused an ordinary user; without an administrator that may be about the request"
             findings.doubts.append(f"{name} {told}")
+
+    async def _owner_changes(
+        self,
+        operation: Operation,
+        values: dict[str, str],
+        request: HttpRequest,
+        *,
+        victim: Victim | None,
+        admin: Credential | None,
+    ) -> bool:
+        """Whether the same request changes the account when its owner sends it: the control of what A was refused."""
+        if victim is None:
+            return False
+        before = await self._standing(operation, values, victim, admin)
+        label = f"control: the owner of the account calls {operation.name}"
+        answer = await self._send_as(request, victim.session.credential, label, operation)
+        after = await self._standing(operation, values, victim, admin)
+        self._spent = None
+        return answer.reply.ok and after != before
+
+    def _weigh_profile(self, item: Privileged, answers: dict[str, Answer], findings: Findings) -> None:
+        """What A got where only the owner's request had an effect: a refusal, whatever it looks like."""
+        name = item.operation.name
+        for label, answer in answers.items():
+            if answer.judgement is not None:
+                findings.doubts.append(f"{name} with {label}: {answer.why}")
+                continue
+            findings.refused.add(name)
+            if answer.reply.ok:
+                self.notes.append(f"{name} answered {label} of A {answer.status}, and changed nothing")
 
     async def _done_by_anybody(
         self,
@@ -365,7 +424,7 @@ class Privilege(Ranks):
         victim = await self._victim()
         values = self._aim(operation, victim)
         before = await self._standing(operation, values, victim, admin)
-        request = replace(self._valid_request(operation, values), fresh=True)
+        request = replace(self._valid_request(operation, values, victim), fresh=True)
         answer = await self._send_as(
             request, credential, f"again: A at {operation.name}", operation, Role.ATTACK
         )
@@ -425,15 +484,31 @@ class Privilege(Ranks):
                 break
         if victim is None:
             return Standing(" ".join(seen), "")
-        own = await self.call(
-            self.witness.operation, victim.session.credential, label="control: as it sees itself"
+        record = (
+            self.target.operation(f"GET {operation.path}")
+            if self._profile_at(operation) is not None
+            else None
         )
-        return Standing(" ".join(seen), f"{own.status} {masked(own.reply.text) if own.reply.ok else ''}")
+        own = [
+            await self.call(
+                view, victim.session.credential, label="control: as it sees itself", values=values
+            )
+            for view in (self.witness.operation, record)
+            if view is not None
+        ]
+        told = [f"{answer.status} {masked(answer.reply.text) if answer.reply.ok else ''}" for answer in own]
+        return Standing(" ".join(seen), " ".join(told))
 
     # Sending.
 
-    def _valid_request(self, operation: Operation, values: dict[str, str]) -> HttpRequest:
+    def _valid_request(
+        self, operation: Operation, values: dict[str, str], victim: Victim | None = None
+    ) -> HttpRequest:
         """Return a request that the document allows: a refusal must be about the caller."""
+        profile = self._profile_at(operation)
+        if victim is not None and profile is not None:
+            kept = {name: victim.facts.get(name, value) for name, value in profile.template.items()}
+            return operation.carrying(operation.request(values), put(kept, profile.text_field, self.word(12)))
         if self.scene.sampler is None:
             return operation.request(values)
         # The same chance each time: A and the administrator send the same request.
@@ -453,6 +528,10 @@ class Privilege(Ranks):
         if credential is not None:
             request = request.with_headers(*credential.headers).with_query(*credential.query)
         return await self.send(request, label=label, role=role, operation=operation.name)
+
+    def _profile_at(self, operation: Operation) -> Writing | None:
+        """How the operation changes the account that its path names, where its owner may call it."""
+        return next((item for item in self.target.profiles if item.operation == operation), None)
 
     def _latest(self, count: int) -> tuple[Exchange, ...]:
         return tuple(self.evidence[-count:])

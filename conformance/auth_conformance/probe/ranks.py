@@ -14,6 +14,8 @@ from auth_conformance.probe.sessions import Sessions
 from auth_conformance.target import Operation, Switch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from auth_conformance.credentials import Credential
 
 READING = ("GET", "HEAD")
@@ -46,6 +48,9 @@ class Privileged:
 class Ranks(Sessions, Guarded):
     """Tells the operations of administrators from those of everybody."""
 
+    # What stays untried without an administrator.
+    _left_out: Sequence[Privileged] = ()
+
     async def privileged(self, admin: Credential | None, live: Credential) -> list[Privileged]:
         """The operations in the order in which it is safe to call them. Raises Missing when there are none.
 
@@ -56,13 +61,14 @@ class Ranks(Sessions, Guarded):
         flows |= {logout.operation.name for logout in self.target.logouts}
         flows |= {self.target.register.operation.name} if self.target.register is not None else set()
         granted = await self._scopes_of_a()
-        managing = {item.operation.name for item in self.switches()}
+        of_others = {item.operation.name for item in self.switches()}
+        of_others |= {item.operation.name for item in self.target.profiles}
         found: list[Privileged] = []
         for operation in self.target.operations:
             if operation.name in policy.privileged_operations:
                 found.append(Privileged(operation, "declared privileged", declared=True))
             elif operation.name not in policy.public_operations | flows:
-                telling = operation.name in managing
+                telling = operation.name in of_others
                 because = self._hint(operation, granted) or (_OF_OTHERS if telling else "")
                 if because:
                     found.append(Privileged(operation, because, declared=False, telling=telling))
@@ -73,7 +79,8 @@ class Ranks(Sessions, Guarded):
             found.append(Privileged(operation, "declared privileged", declared=True))
         hinted = any(not item.declared for item in found)
         if admin is None:
-            found = [item for item in found if item.declared or item.telling]
+            self._left_out = [item for item in found if not (item.declared or item.telling)]
+            found = [item for item in found if item not in self._left_out]
         else:
             found += await self._observed(admin, live, {item.operation.name for item in found} | flows)
             found += self._guessed(known)

@@ -130,6 +130,7 @@ class Target:
     public: Operation | None = None
     delete_account: Deletion | None = None
     users: UserManagement | None = None
+    profiles: tuple[Writing, ...] = ()
     sessions: SessionManagement | None = None
     websockets: tuple[WebSocketRoute, ...] = ()
     password_change: PasswordChange | None = None

@@ -32,6 +32,7 @@ class Colleague(BaseModel):
     uid: str
     username: str
     extension: int
+    motto: str = ""
 
 
 class Block(BaseModel):
@@ -57,8 +58,29 @@ def offices(
             del logins[token]
 
 
-def works(*, forgets: bool, anybody: bool = False, greets: bool = False) -> FastAPI:
+class Card(BaseModel):
+    extension: int = 0
+    motto: str = ""
+
+
+def cards(app: FastAPI, caller: Callable[..., str], people: dict[str, Colleague], *, anybody: bool) -> None:
+    """What each colleague writes of themselves, at the path that names them."""
+
+    @app.patch("/staff/{uid}")
+    def write(uid: str, card: Card, name: Annotated[str, Depends(caller)]) -> Colleague:
+        whose = next((item for item in people.values() if item.uid == uid), None)
+        if whose is None or (whose.username != name and not anybody):
+            raise HTTPException(404, "nobody")
+        whose.motto = card.motto
+        return whose
+
+
+def works(
+    *, forgets: bool, anybody: bool = False, greets: bool = False, written: bool | None = None
+) -> FastAPI:
     """A block ends every login; with `forgets` it only keeps people from logging in. Where `anybody` may block, do.
+
+    Where it is `written` who they are instead, they write that themselves, or anybody does.
 
     One that `greets` gives whoever is blocked a token that opens nothing.
     """
@@ -92,7 +114,10 @@ def works(*, forgets: bool, anybody: bool = False, greets: bool = False) -> Fast
     def staff() -> list[Colleague]:
         return list(people.values())
 
-    offices(app, chief, people, blocked, {} if forgets else logins)
+    if written is None:
+        offices(app, chief, people, blocked, {} if forgets else logins)
+    else:
+        cards(app, caller, people, anybody=written)
     return app
 
 
@@ -130,6 +155,14 @@ def test_who_shuts_others_out_is_seen_by_those_without_an_administrator(anybody:
     assert isinstance(result.verdict, Failed if anybody else Skipped), said(result)
     assert not anybody or "PUT /staff/{uid}/blocked" in result.verdict.reason
     assert anybody or result.verdict.applicable
+
+
+@pytest.mark.parametrize("anybody", [True, False])
+def test_who_writes_on_the_card_of_another_is_seen_by_the_other(anybody: bool) -> None:
+    result = judged_as_found("AUZ104", works(forgets=False, written=anybody), spares=["spare", "chief"])
+    assert isinstance(result.verdict, Failed if anybody else Passed), said(result)
+    assert ("PATCH /staff/{uid}" in result.verdict.reason) is anybody
+    assert anybody or "at 1 the owner of the account" in result.verdict.reason
 
 
 def test_a_spare_account_that_was_never_let_in_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

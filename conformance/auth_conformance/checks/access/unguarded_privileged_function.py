@@ -27,10 +27,11 @@ async def unguarded_privileged_function(probe: Probe) -> Verdict:
     """Operations for administrators must refuse ordinary users, with every kind of credential that they own.
 
     Why: one router without its dependency, and every user deletes accounts and reads everybody's data.
-    How: take the operations that the policy declares privileged and those whose path, tags or scopes name
-        administrators. An ordinary user calls each with valid requests and every credential, reading before
-        changing; changes are aimed at an expendable account. Its effect, or the body that an administrator
-        gets, is the proof; an administrator's success with the same request is the control.
+    How: take the operations that the policy declares privileged, those whose path, tags or scopes name
+        administrators, and those that change the account which their path names. An ordinary user calls each with
+        valid requests and every credential, reading before changing; changes are aimed at an expendable account.
+        Its effect, or the body that an administrator gets, is the proof; the success of an administrator, or of the
+        account's owner, with the same request is the control.
     Fix: guard the whole router, not each function:
         `APIRouter(prefix="/admin", dependencies=[Security(require_scopes, scopes=["admin"])])`.
     """
