@@ -15,7 +15,8 @@ from bandit.core import test_properties  # type: ignore[import-untyped]
 
 from auth_conformance.model import Severity
 from auth_conformance.source.rules.local import LOCAL
-from auth_conformance.source.tree import Spot, read_tree
+from auth_conformance.source.rules.tokens import is_peek, only_peeks
+from auth_conformance.source.tree import Spot, Tree, import_name, read_tree
 
 # As words: bandit loads this module while it is itself half loaded.
 _RANKS = {
@@ -45,7 +46,25 @@ def spots_in(path: str) -> tuple[Spot, ...]:
         modules = read_tree(Path(path)).modules
     except OSError:
         modules = ()
-    return tuple(spot for module in modules for rule in LOCAL for spot in rule(module) if not spot.note)
+    return tuple(
+        spot
+        for module in modules
+        for rule in LOCAL
+        for spot in rule(module)
+        if not spot.note and not (is_peek(spot) and only_peeks(_around(module.path), module, spot))
+    )
+
+
+def _around(path: Path) -> Tree:
+    """The package that a file belongs to, or the files beside it: bandit shows one file at a time."""
+    name, folder = import_name(path)
+    package = folder / name.partition(".")[0]
+    return _read(package) if package.is_dir() else _read(folder, tuple(sorted(folder.glob("*.py"))))
+
+
+@lru_cache(maxsize=2)
+def _read(root: Path, files: tuple[Path, ...] = ()) -> Tree:
+    return read_tree(root, files)
 
 
 def _plugin(code: str) -> Callable[[Any], Any]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from auth_conformance.model import Severity
 from auth_conformance.secret import Secret
-from auth_conformance.source.words import listed
+from auth_conformance.source.words import listed, name_of
 
 # Larger files are generated, and more files are no service.
 LARGEST = 2_000_000
@@ -226,6 +226,24 @@ class Module:
         if not isinstance(node, ast.Name):
             return ""
         return ".".join([self.imports.get(node.id, node.id), *reversed(parts)])
+
+    def given(self, name: str, around: ast.AST) -> list[ast.expr]:
+        """What the function around a node gives a name, in order; what the file does, where none is around."""
+        scope = self.function_of(around) or self.tree
+        if scope not in self._given:
+            found: dict[str, list[ast.expr]] = {}
+            for part in ast.walk(scope):
+                if isinstance(part, ast.Assign):
+                    for target in part.targets:
+                        found.setdefault(name_of(target), []).append(part.value)
+            for values in found.values():
+                values.sort(key=lambda value: (value.lineno, value.col_offset))
+            self._given[scope] = found
+        return self._given[scope].get(name, []) if name else []
+
+    @cached_property
+    def _given(self) -> dict[ast.AST, dict[str, list[ast.expr]]]:
+        return {}
 
     def above(self, node: ast.AST) -> Iterator[ast.AST]:
         """The nodes around a node, innermost first."""

@@ -109,6 +109,14 @@ def test_a_pass_says_nothing_of_its_own(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("1\n", "")
 
 
+PEEK = "import jwt\ndef issuer_of(token):\n    return jwt.decode(token, options={'verify_signature': False})['iss']\n"
+CALLERS = (
+    "import jwt\nfrom keys.peeking import issuer_of\ndef caller(token, keys):\n"
+    "    options = {'require': ['exp']}\n"
+    "    return jwt.decode(token, keys[issuer_of(token)], algorithms=['RS256'], options=options)\n"
+)
+
+
 def test_plain_bandit_finds_with_our_entry_points_alone(tmp_path: Path) -> None:
     """`bandit -r` of a team that has both installed: every rule for one file is there under its own id."""
     flaws = {
@@ -123,6 +131,10 @@ def test_plain_bandit_finds_with_our_entry_points_alone(tmp_path: Path) -> None:
     for code, text in flaws.items():
         (tmp_path / f"{code.lower()}.py").write_text(text + "\n")
     (tmp_path / "sound.py").write_text("import secrets\nKEY = secrets.token_hex(32)\n")
+    # Bandit shows one file at a time, and who calls this one verifies in another.
+    (tmp_path / "keys").mkdir()
+    for name, text in {"__init__": "", "peeking": PEEK, "verifying": CALLERS}.items():
+        (tmp_path / "keys" / f"{name}.py").write_text(text)
     command = [sys.executable, "-m", "bandit", "-q", "-r", ".", "-f", "json", "-t", ",".join(flaws)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     issues = json.loads(done.stdout)["results"]

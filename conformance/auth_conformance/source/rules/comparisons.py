@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from auth_conformance.model import Severity
 from auth_conformance.source.rules.literals import is_value
-from auth_conformance.source.tree import Function, Module, Spot
+from auth_conformance.source.tree import Module, Spot
 from auth_conformance.source.words import (
     is_about,
     is_mark,
@@ -134,15 +134,9 @@ def _making(module: Module, side: ast.expr) -> Iterator[ast.AST]:
 
 def _given_to(module: Module, side: ast.expr) -> ast.expr:
     """What a name was given in the same function; any other side as it is."""
-    function = module.function_of(side)
-    if not isinstance(side, ast.Name) or function is None:
+    if not isinstance(side, ast.Name) or module.function_of(side) is None:
         return side
-    values = [
-        part.value
-        for part in ast.walk(function)
-        if isinstance(part, ast.Assign) and side.id in {name_of(item) for item in part.targets}
-    ]
-    return values[-1] if values else side
+    return (module.given(side.id, side) or [side])[-1]
 
 
 def _takes_over(module: Module, node: ast.Compare) -> bool:
@@ -169,11 +163,7 @@ def _is_folded_password(node: ast.expr) -> bool:
 def _is_label(module: Module, node: ast.expr) -> bool:
     """Whether the file gives that name a text that can be no secret, such as the last part of an address."""
     name = name_of(node)
-    texts = [
-        text_of(part.value)
-        for part in module.nodes
-        if isinstance(part, ast.Assign) and name and name in {name_of(item) for item in part.targets}
-    ]
+    texts = [text_of(value) for value in module.given(name, module.tree)]
     return bool(texts) and all(text is not None and not is_value(text, name) for text in texts)
 
 
@@ -185,12 +175,7 @@ def _called(module: Module, node: ast.expr) -> str:
     name = name_of(node)
     if _is_secret(name):
         return name
-    function = module.function_of(node)
-    values = [
-        part.value
-        for part in ast.walk(function or module.tree)
-        if isinstance(part, ast.Assign) and name and name in {name_of(item) for item in part.targets}
-    ]
+    values = module.given(name, node)
     if any(_hashes_secret(value) for value in (node, *values)):
         return "digest"
     return "mac" if any(_is_mac(module, value) for value in (node, *values)) else name
@@ -343,16 +328,9 @@ def _text_digest(module: Module, call: ast.Call) -> Iterator[Spot]:
             isinstance(item, ast.Attribute)
             and typed.get(name_of(item.value), "").find("HTTPBasicCredentials") >= 0
         )
-        if (plain or basic) and not _reassigned(function, item):
+        if (plain or basic) and not (plain and module.given(item.id, call)):
             message = (
                 f"compare_digest is given the text `{ast.unparse(item)}`, and raises TypeError if not ASCII."
             )
             yield module.spot("SRC105", call, message, Severity.LOW)
             return
-
-
-def _reassigned(function: Function, node: ast.expr) -> bool:
-    return isinstance(node, ast.Name) and any(
-        isinstance(part, ast.Assign) and any(name_of(target) == node.id for target in part.targets)
-        for part in ast.walk(function)
-    )

@@ -50,12 +50,10 @@ def _fed(module: Module, call: ast.Call) -> Iterator[Spot]:
     if not fed or function is None or not mentions(call.args[0], is_password) or _slow_nearby(module, call):
         return
     holder = name_of(call.func.value) if isinstance(call.func, ast.Attribute) else ""
-    for part in ast.walk(function):
-        if not isinstance(part, ast.Assign) or not isinstance(part.value, ast.Call):
-            continue
-        base, _, method = module.dotted(part.value.func).rpartition(".")
-        if base == "hashlib" and method in _FAST and holder in {name_of(item) for item in part.targets}:
-            message = f"A password is hashed with {method}, which is fast to try."
+    for value in module.given(holder, call):
+        method = _fast(module, value.func) if isinstance(value, ast.Call) else None
+        if method is not None:
+            message = f"A password is hashed with {method or 'a fast digest'}, which is fast to try."
             yield module.spot("SRC104", call, message, Severity.HIGH)
             return
 
@@ -69,10 +67,11 @@ def _fast_hash(module: Module, call: ast.Call, name: str) -> Iterator[Spot]:
                 "SRC104", call, "A password is only run through an HMAC, which is fast to try.", Severity.HIGH
             )
         return
-    if base != "hashlib" or method not in _FAST:
+    fast = _fast(module, call.func)
+    if fast is None:
         return
-    algorithm = text_of(argument(call, 0, "name")) or "" if method == "new" else method
-    given = argument(call, 1 if method == "new" else 0, "data")
+    algorithm = text_of(argument(call, 0, "name")) or "" if fast == "new" else fast
+    given = argument(call, 1 if fast == "new" else 0, "data")
     if given is None or is_ranged(module, call):
         return
     if mentions(given, is_password) and not _slow_nearby(module, call):
@@ -90,6 +89,17 @@ def _fast_hash(module: Module, call: ast.Call, name: str) -> Iterator[Spot]:
         yield module.spot(
             "SRC104", call, f"A secret is hashed with {algorithm}, which is broken.", Severity.HIGH
         )
+
+
+def _fast(module: Module, called: ast.expr) -> str | None:
+    """The fast digest of hashlib that is called, "" for one that is chosen by name at run time; None for no such."""
+    if isinstance(called, ast.Name):
+        called = [module.constants.get(called.id, called), *module.given(called.id, called)][-1]
+    if isinstance(called, ast.Call) and module.dotted(called.func) == "getattr" and len(called.args) > 1:
+        holder, chosen = module.dotted(called.args[0]), text_of(called.args[1]) or ""
+        return chosen if holder == "hashlib" and (not chosen or chosen in _FAST) else None
+    base, _, method = module.dotted(called).rpartition(".")
+    return method if base == "hashlib" and method in _FAST else None
 
 
 def _slow_nearby(module: Module, node: ast.AST) -> bool:
@@ -235,16 +245,10 @@ _PASSWORDISH = re.compile(r"password|passwd|pwd", re.IGNORECASE)
 
 def _rehashed(module: Module, value: ast.expr) -> bool:
     """Whether a name was given the result of a call before, such as `password = hash_password(password)`."""
-    function = module.function_of(value)
     return (
         isinstance(value, ast.Name)
-        and function is not None
-        and any(
-            isinstance(part, ast.Assign)
-            and isinstance(part.value, (ast.Call, ast.Await))
-            and any(name_of(target) == value.id for target in part.targets)
-            for part in ast.walk(function)
-        )
+        and module.function_of(value) is not None
+        and any(isinstance(given, (ast.Call, ast.Await)) for given in module.given(value.id, value))
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from auth_conformance.model import Severity
-from auth_conformance.source.tree import Module, Spot
+from auth_conformance.source.tree import Function, Module, Spot
 from auth_conformance.source.words import (
     argument,
     keyword,
@@ -20,6 +21,8 @@ _SQL = re.compile(
     r"\b(?:SELECT|INSERT\s+INTO|UPDATE|DELETE\s+FROM|WHERE|ORDER\s+BY|FROM|DROP|ALTER|CREATE)\b",
     re.IGNORECASE,
 )
+# A path or an address may hold such words as well, and `fetch` is what gets one.
+_ADDRESS = re.compile(r"^/\w|://")
 _RUNNERS = {
     "execute": 0, "executemany": 0, "executescript": 0, "exec_driver_sql": 0, "text": 0, "raw": 0, "read_sql": 0,
     "read_sql_query": 0, "literal_column": 0, "from_statement": 0, "fetch": 0, "fetchrow": 0, "fetchval": 0,
@@ -45,13 +48,15 @@ def sql(module: Module) -> Iterator[Spot]:
             (item for word in ("sql", "statement", "text", "query") if (item := argument(call, 0, word))),
             None,
         )
-        if given is None or (isinstance(given, ast.Call) and not _formats(given)):
-            continue
-        built = _built(module, given)
-        if built is not None and (
-            _is_sql(module, built)
-            or any(_is_sql(module, part) for part in _begun(module, given))
-            or last in {"text", "literal_column", "exec_driver_sql"}
+        built = _built(module, given) if given is not None else None
+        if (
+            given is not None
+            and built is not None
+            and (
+                _is_sql(module, built)
+                or any(_is_sql(module, part) for part in _begun(module, given))
+                or last in {"text", "literal_column", "exec_driver_sql"}
+            )
         ):
             message = f"SQL for {last} is put together from values instead of being bound."
             yield module.spot("SRC107", call, message, Severity.HIGH)
@@ -68,14 +73,9 @@ def _conditions(call: ast.Call) -> list[ast.expr]:
 
 def _begun(module: Module, node: ast.expr) -> list[ast.expr]:
     """What a name was given at first: the part that is added to it later need not look like SQL."""
-    function = module.function_of(node)
-    if not isinstance(node, ast.Name) or function is None:
+    if not isinstance(node, ast.Name) or module.function_of(node) is None:
         return []
-    return [
-        part.value
-        for part in ast.walk(function)
-        if isinstance(part, ast.Assign) and node.id in {name_of(item) for item in part.targets}
-    ]
+    return module.given(node.id, node)
 
 
 def is_assembled(module: Module, line: int) -> bool:
@@ -93,10 +93,6 @@ def _is_sql_text(name: str) -> bool:
     return name.startswith(("sqlalchemy.", "sqlmodel.")) or name.endswith((".sa.text", "sa.text", "db.text"))
 
 
-def _formats(call: ast.Call) -> bool:
-    return isinstance(call.func, ast.Attribute) and call.func.attr in {"format", "join"}
-
-
 def _is_sql(module: Module, node: ast.expr) -> bool:
     texts = [text for part in ast.walk(node) if (text := text_of(part))]
     texts += [
@@ -104,10 +100,10 @@ def _is_sql(module: Module, node: ast.expr) -> bool:
         for part in ast.walk(node)
         if isinstance(part, ast.Name) and (text := text_of(module.constants.get(part.id)))
     ]
-    return any(_SQL.search(text) for text in texts)
+    return any(_SQL.search(text) and not _ADDRESS.search(text) for text in texts)
 
 
-def _built(module: Module, node: ast.expr, depth: int = 2) -> ast.expr | None:
+def _built(module: Module, node: ast.expr, depth: int = 3) -> ast.expr | None:
     """The expression that puts a text together from something that is no constant; None where none does."""
     match node:
         case ast.JoinedStr(values=values):
@@ -139,8 +135,49 @@ def _built(module: Module, node: ast.expr, depth: int = 2) -> ast.expr | None:
             return node if not _is_safe(module, parts) else None
         case ast.Name() if depth > 0:
             return _named(module, node, depth)
+        case ast.Call() if depth > 0:
+            return _helped(module, node, depth)
         case _:
             return None
+
+
+def _helped(module: Module, call: ast.Call, depth: int) -> ast.expr | None:
+    """What a function of the file puts together from what it is given in this call, and returns."""
+    helpers = [item for item in module.functions if item.name == name_of(call.func)]
+    own = isinstance(call.func, ast.Name) or module.dotted(call.func).startswith(("self.", "cls."))
+    if len(helpers) != 1 or not own:
+        return None
+    given = _bound(helpers[0], call)
+    for part in ast.walk(helpers[0]):
+        if isinstance(part, ast.Return) and part.value is not None:
+            built = _built(module, part.value, depth - 1)
+            if built is not None and _built(module, _filled(built, given), depth - 1) is not None:
+                return built
+    return None
+
+
+def _bound(helper: Function, call: ast.Call) -> dict[str, ast.expr]:
+    """What each parameter of a function is in one of its calls, or by default."""
+    listed = [*helper.args.posonlyargs, *helper.args.args]
+    defaults = dict(
+        zip([item.arg for item in reversed(listed)], reversed(helper.args.defaults), strict=False)
+    )
+    if listed and listed[0].arg in {"self", "cls"}:
+        listed = listed[1:]
+    named = {item.arg: item.value for item in call.keywords if item.arg}
+    return defaults | dict(zip([item.arg for item in listed], call.args, strict=False)) | named
+
+
+def _filled(node: Any, given: dict[str, ast.expr]) -> Any:
+    """An expression with what its parameters are; the parts without any stay the nodes that they are."""
+    if isinstance(node, ast.Name):
+        return given.get(node.id, node)
+    if isinstance(node, list):
+        return [_filled(item, given) for item in node]
+    if not isinstance(node, (ast.JoinedStr, ast.FormattedValue, ast.BinOp, ast.Call, ast.Tuple, ast.IfExp)):
+        return node
+    made = type(node)(**{name: _filled(value, given) for name, value in ast.iter_fields(node)})
+    return ast.copy_location(made, node)
 
 
 def _named(module: Module, node: ast.Name, depth: int) -> ast.expr | None:

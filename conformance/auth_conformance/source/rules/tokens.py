@@ -134,15 +134,8 @@ def _members(module: Module, node: ast.expr | None) -> dict[str, ast.expr]:
 def _assigned(module: Module, node: ast.expr) -> ast.expr | None:
     """What a name was last given before: in the same function, else at the top of the module."""
     wanted = name_of(node)
-    function = module.function_of(node)
-    if function is not None:
-        values = [
-            part.value
-            for part in ast.walk(function)
-            if isinstance(part, ast.Assign)
-            and part.lineno <= getattr(node, "lineno", 0)
-            and any(name_of(item) == wanted for item in part.targets)
-        ]
+    if module.function_of(node) is not None:
+        values = [value for value in module.given(wanted, node) if value.lineno <= node.lineno]
         if values:
             return values[-1]
     if isinstance(node, ast.Attribute):
@@ -266,12 +259,17 @@ def _off_by_default(module: Module, call: ast.Call, options: dict[str, ast.expr]
     return is_constant(defaults.get(given.id), value=False)
 
 
+def is_peek(spot: Spot) -> bool:
+    """Whether it says that a token is read unverified, which other files may excuse."""
+    return spot.code == "SRC103" and spot.message.endswith((UNREAD, UNVERIFIED))
+
+
 def only_peeks(tree: Tree, module: Module, spot: Spot) -> bool:
     """Whether what reads a token unverified, or all who call it, also call what verifies, in whichever file.
 
     Libraries look for the issuer or the key first, in a function of its own.
     """
-    if spot.code != "SRC103" or not spot.message.endswith((UNREAD, UNVERIFIED)):
+    if not is_peek(spot):
         return False
     around = [
         item for item in module.functions if item.lineno <= spot.line <= (item.end_lineno or item.lineno)
