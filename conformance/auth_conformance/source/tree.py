@@ -25,9 +25,9 @@ MOST = 5_000
 # Not the service itself (checklist SRC, common rules).
 SKIPPED = listed(
     "tests test testing migrations alembic versions node_modules site-packages dist-packages build dist venv env "
-    "__pycache__ docs examples benchmarks"
+    "__pycache__ docs documentation examples benchmarks"
 )
-_TEST_FILE = re.compile(r"(test_.*|.*_test|tests|conftest)\.py")
+_TEST_FILE = re.compile(r"(test_.*|.*_test|tests|testing|conftest)\.py")
 # Copies of packages that are tested in place of the originals, and how they are shown.
 _COPIES: dict[Path, str] = {}
 _NOSEC = re.compile(r"#\s*nosec:?\s*(?P<codes>[^#]*)")

@@ -27,19 +27,12 @@ _SINKS = listed(
 
 def chance(module: Module) -> Iterator[Spot]:
     """SRC106: secrets from generators that can be predicted, or with too little in them."""
-    made = {
-        name_of(target)
-        for node in module.nodes
-        if isinstance(node, ast.Assign)
-        and isinstance(node.value, ast.Call)
-        and module.dotted(node.value.func) == "random.Random"
-        for target in node.targets
-    }
     for call, name in module.calls:
-        if name.startswith(("secrets.SystemRandom", "random.SystemRandom")):
-            continue
         base, _, method = name.rpartition(".")
-        drawn = base in {"random", "numpy.random", "np.random", "random.Random()"} or base in made
+        kinds = {base.removesuffix("()"), *_made(module, call, base)}
+        if kinds & {"secrets.SystemRandom", "random.SystemRandom"}:
+            continue
+        drawn = bool(kinds & {"random", "numpy.random", "np.random", "random.Random"})
         predictable = (drawn and method in _RANDOM) or name in _UUIDS
         seeded = base in {"random", "numpy.random"} and method == "seed"
         if predictable and (sink := _sink(module, call)):
@@ -74,6 +67,12 @@ def chance(module: Module) -> Iterator[Spot]:
                 yield module.spot(
                     "SRC106", call, f"`{sink}` has only {limit.value} possible values.", Severity.MEDIUM
                 )
+
+
+def _made(module: Module, call: ast.Call, name: str) -> set[str]:
+    """What makes the object of that name, in the function or in the file: `random = random.SystemRandom()`."""
+    values = [*module.given(name, call), *module.given(name, module.tree)]
+    return {module.dotted(value.func) for value in values if isinstance(value, ast.Call)}
 
 
 def _is_of_time(module: Module, call: ast.Call) -> bool:

@@ -77,11 +77,7 @@ def _compared(module: Module, node: ast.Compare) -> Iterator[Spot]:
     if any(words(name)[-1:] == ("id",) and "session" not in words(name) for name in names):
         return
     if isinstance(operator, (ast.In, ast.NotIn)):
-        listed = (
-            _is_secret(names[0])
-            and (_is_secret(names[1]) or _plural(names[1]))
-            and not _REVOKED & set(words(names[1]))
-        )
+        listed = _is_secret(names[0]) and _plural(names[1]) and not _REVOKED & set(words(names[1]))
         if listed and not isinstance(right, ast.Dict):
             yield module.spot("SRC105", node, f"`{_short(node)}` compares secrets character by character.")
         return
@@ -92,12 +88,19 @@ def _compared(module: Module, node: ast.Compare) -> Iterator[Spot]:
         or _twice(module, node, names)
         or all(_BROUGHT & set(words(name)) for name in names)
         or any(_MEANT_FOR_ALL & set(words(name)) for name in names)
-        or any(_NOTICED & set(words(name_of(side))) for side in (left, right))
+        or _is_noticed(module, left, right)
         or any({"email", "username"} & set(words(name)) or is_switch(name) for name in names)
         or _takes_over(module, node)
     ):
         return
     yield from _told(module, node, left, right)
+
+
+def _is_noticed(module: Module, left: ast.expr, right: ast.expr) -> bool:
+    """Whether one side, or the function that compares them, is named for what merely is to be noticed."""
+    function = module.function_of(left)
+    names = (name_of(left), name_of(right), function.name if function is not None else "")
+    return any(_NOTICED & set(words(name)) for name in names)
 
 
 def _told(module: Module, node: ast.Compare, left: ast.expr, right: ast.expr) -> Iterator[Spot]:
@@ -223,7 +226,7 @@ def _is_secret(name: str) -> bool:
 
 def _plural(name: str) -> bool:
     found = words(name)
-    return bool(found) and _is_secret(name.rstrip("s")) and name.endswith("s")
+    return bool(found) and found[-1].endswith("s") and (_is_secret(name) or _is_secret(name[:-1]))
 
 
 def _is_fixed(node: ast.expr) -> bool:
@@ -232,6 +235,8 @@ def _is_fixed(node: ast.expr) -> bool:
         return not isinstance(node, ast.JoinedStr)
     if isinstance(node, ast.Call):
         return name_of(node.func) in {"len", "type", "str.lower", "count", "set", "sorted", "id"}
+    if isinstance(node, (ast.Name, ast.Attribute)) and re.fullmatch(r"(?:[A-Z]+[a-z0-9]+)+", name_of(node)):
+        return True
     if isinstance(node, ast.Attribute):
         owner = name_of(node.value)
         return owner[:1].isupper() and not owner.isupper() and node.attr.isupper()

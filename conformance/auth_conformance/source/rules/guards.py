@@ -336,12 +336,19 @@ def _is_of_another_class(tree: Tree, module: Module, call: ast.Call, function: F
     outer = module.function_of(call)
     if outer is None or not isinstance(call.func, ast.Attribute) or not isinstance(call.func.value, ast.Name):
         return False
+    holder = call.func.value.id
+    if holder == "self":
+        owner = next((item for item in module.above(outer) if isinstance(item, ast.ClassDef)), None)
+        own = [] if owner is None else [item for item in owner.body if isinstance(item, Function)]
+        return any(item.name == function.name and item is not function for item in own)
+    if _is_foreign(tree, module.imports.get(holder)):
+        return True
     made = [
         tree.find(module, module.dotted(part.value.func))
         for part in ast.walk(outer)
         if isinstance(part, ast.Assign)
         and isinstance(part.value, ast.Call)
-        and any(name_of(target) == call.func.value.id for target in part.targets)
+        and any(name_of(target) == holder for target in part.targets)
     ]
     return bool(made) and all(
         item is not None
@@ -349,6 +356,11 @@ def _is_of_another_class(tree: Tree, module: Module, call: ast.Call, function: F
         and not _inherits(tree, item[0], item[1], function)
         for item in made
     )
+
+
+def _is_foreign(tree: Tree, imported: str | None) -> bool:
+    """Whether what was imported under a name comes from another package than the one that is read."""
+    return imported is not None and not {imported, imported.rpartition(".")[0]} & tree.by_name.keys()
 
 
 def _inherits(tree: Tree, module: Module, node: ast.ClassDef, function: Function, depth: int = 4) -> bool:

@@ -18,6 +18,7 @@ from auth_conformance.source.words import (
     mentions,
     name_of,
     text_of,
+    words,
 )
 
 SLOW = (
@@ -72,7 +73,7 @@ def _fast_hash(module: Module, call: ast.Call, name: str) -> Iterator[Spot]:
         return
     algorithm = text_of(argument(call, 0, "name")) or "" if fast == "new" else fast
     given = argument(call, 1 if fast == "new" else 0, "data")
-    if given is None or is_ranged(module, call):
+    if given is None or is_ranged(module, call) or _is_for_cache(module, call):
         return
     if mentions(given, is_password) and not _slow_nearby(module, call):
         yield module.spot(
@@ -127,6 +128,13 @@ def _is_slow(module: Module, call: ast.Call) -> bool:
     return name.startswith(SLOW) or any(
         word in name.lower() for word in ("pwd_context", "password_hash.", "hasher.hash", "bcrypt", "argon2")
     )
+
+
+def _is_for_cache(module: Module, node: ast.AST) -> bool:
+    """Whether a digest becomes the key of a cache: it stays in memory, and no password is verified by it."""
+    outer = next((item for item in module.above(node) if isinstance(item, ast.stmt)), None)
+    targets = outer.targets if isinstance(outer, ast.Assign) else []
+    return any({"cache", "cached"} & set(words(name_of(target))) for target in targets)
 
 
 def is_ranged(module: Module, node: ast.AST) -> bool:

@@ -43,7 +43,9 @@ _LINE = re.compile(
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
 _LARGEST_TEXT = 262_144
 # Where something is imported from: a class by its module, a function by its package and module.
-_DOTTED = re.compile(r"[a-z_]\w*(?:\.[a-z_]\w*)+\.[A-Z]\w*|[a-z]+_[a-z_]+(?:\.[a-z_]+){2,}")
+_DOTTED = re.compile(
+    r"[a-z_]\w*(?:\.[a-z_]\w*)+\.[A-Z]\w*|[a-z_]+\.[A-Z][A-Za-z]+|[a-z]+_[a-z_]+(?:\.[a-z_]+){2,}"
+)
 # How often something may be done: `5/m/user`, `20/m/ip,5/m/key`.
 _RATES = re.compile(r"\d+/\d*[a-z]+(?:/[a-z]+)?(?:,\d+/\d*[a-z]+(?:/[a-z]+)?)*")
 # `STATE_SESSION_KEY = "login_state"` names a place in a session or a cache.

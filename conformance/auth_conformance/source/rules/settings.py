@@ -173,6 +173,25 @@ def _cookie(module: Module, call: ast.Call, name: str, last: str) -> Iterator[Sp
         )
 
 
+# Members of a text; whatever has others is an object, and shows what its `__repr__` says.
+_OF_TEXTS = frozenset(dir(str)) | frozenset(dir(bytes))
+_MASKED = listed("log masked redacted obfuscated hidden censored sanitized")
+
+
+def _is_object(module: Module, node: ast.expr) -> bool:
+    """Whether what is logged is a row or a record and no text, or was made fit for a log."""
+    function = module.function_of(node)
+    if _MASKED & set(words(name_of(node))):
+        return True
+    return isinstance(node, ast.Name) and any(
+        isinstance(part, ast.Attribute)
+        and isinstance(part.value, ast.Name)
+        and part.value.id == node.id
+        and part.attr not in _OF_TEXTS
+        for part in ast.walk(function or module.tree)
+    )
+
+
 _LEVELS = listed("debug info warning warn error exception critical log print")
 
 
@@ -191,6 +210,7 @@ def _logging(module: Module, call: ast.Call, name: str, last: str) -> Iterator[S
                 isinstance(part, (ast.Name, ast.Attribute, ast.Subscript))
                 and is_secret(name_of(part))
                 and not name_of(part).isupper()
+                and not _is_object(module, part)
             ):
                 yield module.spot(
                     "SRC113", call, f"`{ast.unparse(part)}` is written to the log.", Severity.MEDIUM

@@ -12,6 +12,7 @@ from auth_conformance.source.tree import Function, Module, Spot
 from auth_conformance.source.words import (
     argument,
     keyword,
+    listed,
     name_of,
     text_of,
     words,
@@ -19,6 +20,11 @@ from auth_conformance.source.words import (
 
 _SQL = re.compile(
     r"\b(?:SELECT|INSERT\s+INTO|UPDATE|DELETE\s+FROM|WHERE|ORDER\s+BY|FROM|DROP|ALTER|CREATE)\b",
+    re.IGNORECASE,
+)
+# How a statement, or a part of one, begins; a sentence may hold such words further on.
+_BEGINS = re.compile(
+    r"[^A-Za-z]*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|REPLACE|CREATE|DROP|ALTER|EXPLAIN|FROM|WHERE|ORDER|AND|UNION)\b",
     re.IGNORECASE,
 )
 # A path or an address may hold such words as well, and `fetch` is what gets one.
@@ -86,7 +92,12 @@ def is_assembled(module: Module, line: int) -> bool:
         if isinstance(node, (ast.JoinedStr, ast.BinOp, ast.Call))
         and node.lineno <= line <= (node.end_lineno or node.lineno)
     ]
-    return not texts or any(_built(module, node) is not None for node in texts)
+    if not texts:
+        return True
+    said = [text for node in texts for part in ast.walk(node) if (text := text_of(part))]
+    return any(_BEGINS.match(text) for text in said) and any(
+        _built(module, node) is not None for node in texts
+    )
 
 
 def _is_sql_text(name: str) -> bool:
@@ -215,21 +226,117 @@ def _is_safe(module: Module, node: ast.expr) -> bool:
             return _built(module, node) is None
         case ast.Name(id=name):
             known = name.isupper() or name in module.constants
-            return known or _fixed_here(module, node) or _looped(module, node) or _allowed(module, node)
+            return known or any(
+                look(module, node) for look in (_fixed_here, _looped, _allowed, _counted, _listed)
+            )
         case ast.Attribute(attr=attr):
-            return attr.isupper() or (
-                attr in {"__tablename__", "name", "__table__", "value"} and name_of(node.value)[:1].isupper()
+            return (
+                attr.isupper()
+                or (
+                    attr in {"__tablename__", "name", "__table__", "value"}
+                    and name_of(node.value)[:1].isupper()
+                )
+                or _names_table(node)
             )
         case ast.Subscript(value=value):
             return name_of(value).isupper() or name_of(value) in module.constants
         case ast.Call(func=func, args=args):
             if name_of(func) in {"int", "len", "float", "range"} or _quotes(func):
                 return True
-            return name_of(func) == "join" and bool(args) and _is_marks(args[0])
+            return name_of(func) == "join" and bool(args) and _joins_fixed(module, args[0])
         case ast.IfExp(body=body, orelse=orelse):
             return _is_safe(module, body) and _is_safe(module, orelse)
         case _:
             return _is_marks(node)
+
+
+# What a request brought; its members are the caller's words.
+_OF_REQUESTS = listed("request req body payload form query params args data json event")
+
+
+def _names_table(node: ast.Attribute) -> bool:
+    """Whether a member says which table or schema is meant: that cannot be bound, and is set up by the code."""
+    found = words(node.attr)
+    holders = {name_of(part) for part in ast.walk(node.value)}
+    named = found[-1:] == ("schema",) or found[-1:] == ("tablename",) or found[-2:] == ("table", "name")
+    return named and not any(_OF_REQUESTS & set(words(holder)) for holder in holders)
+
+
+def _counted(module: Module, node: ast.Name) -> bool:
+    """Whether a name is the number that `enumerate` or `range` gives."""
+    for part in ast.walk(module.function_of(node) or module.tree):
+        if not isinstance(part, (ast.For, ast.AsyncFor, ast.comprehension)) or not isinstance(
+            part.iter, ast.Call
+        ):
+            continue
+        target = part.target.elts[0] if isinstance(part.target, ast.Tuple) else part.target
+        counts = {"enumerate": isinstance(part.target, ast.Tuple), "range": True}
+        if name_of(target) == node.id and counts.get(module.dotted(part.iter.func), False):
+            return True
+    return False
+
+
+def _listed(module: Module, node: ast.Name) -> bool:
+    """Whether a name is a list that begins empty, or fixed, and is given nothing but texts that are fixed."""
+    function = module.function_of(node)
+    values = module.given(node.id, node) if function is not None else []
+    if function is None or not values or not all(isinstance(value, ast.List) for value in values):
+        return False
+    parts = [item for value in values for item in getattr(value, "elts", [])]
+    for part in ast.walk(function):
+        if isinstance(part, ast.AugAssign) and name_of(part.target) == node.id:
+            return False
+        if (
+            isinstance(part, ast.Call)
+            and isinstance(part.func, ast.Attribute)
+            and name_of(part.func.value) == node.id
+        ):
+            if part.func.attr != "append":
+                return False
+            parts += part.args
+    return all(_is_safe(module, item) for item in parts)
+
+
+def _joins_fixed(module: Module, node: ast.expr) -> bool:
+    """Whether texts are joined that the source fixes: marks, a list of such texts, the names of a fixed mapping."""
+    if _is_marks(node) or (isinstance(node, ast.Name) and _listed(module, node)):
+        return True
+    if not isinstance(node, (ast.GeneratorExp, ast.ListComp)) or len(node.generators) != 1:
+        return False
+    over = node.generators[0]
+    own = {part.id for part in ast.walk(over.target) if isinstance(part, ast.Name)}
+    used = [part for part in ast.walk(node.elt) if isinstance(part, ast.Name)]
+    return (
+        isinstance(node.elt, ast.JoinedStr)
+        and all(part.id in own for part in used)
+        and _has_fixed_names(module, over)
+    )
+
+
+def _has_fixed_names(module: Module, over: ast.comprehension) -> bool:
+    """Whether it runs over the names of a mapping that stands in the function, of some of them where it is picked."""
+    holder, first = over.iter, over.target
+    if isinstance(holder, ast.Call) and isinstance(holder.func, ast.Attribute):
+        if holder.func.attr not in {"keys", "items"}:
+            return False
+        first = over.target.elts[0] if isinstance(over.target, ast.Tuple) else over.target
+        holder = holder.func.value
+    if not isinstance(holder, ast.Name) or not isinstance(first, ast.Name):
+        return False
+    values = module.given(holder.id, holder)
+    return bool(values) and all(_is_fixed_mapping(module, value) for value in values)
+
+
+def _is_fixed_mapping(module: Module, value: ast.expr) -> bool:
+    if isinstance(value, ast.Dict):
+        return all(text_of(key) is not None for key in value.keys)
+    return (
+        isinstance(value, ast.DictComp)
+        and len(value.generators) == 1
+        and isinstance(value.generators[0].target, ast.Tuple)
+        and name_of(value.key) == name_of(value.generators[0].target.elts[0])
+        and _has_fixed_names(module, value.generators[0])
+    )
 
 
 def _fixed_here(module: Module, node: ast.Name) -> bool:
@@ -305,7 +412,7 @@ def _allowed(module: Module, node: ast.Name) -> bool:
             if isinstance(value, ast.Call) and (
                 name_of(value.func) in {"int", "float", "len"}
                 or _quotes(value.func)
-                or (name_of(value.func) == "join" and value.args and _is_marks(value.args[0]))
+                or (name_of(value.func) == "join" and value.args and _joins_fixed(module, value.args[0]))
             ):
                 return True
             if (
