@@ -22,7 +22,7 @@ ABOUT = listed("""
     enabled disabled policy validator strength hint rule rules context hasher helper handler factory bearer
     dependency repository repo store storage table column index request response form data info status state
     used valid invalid revoked test text challenge realm cost rounds iterations memory time at by on in for of
-    from to with generator provider func function method attempts attempt window minimum maximum flow grant getter scope
+    from to with arn arns generation generator provider func function method attempts attempt window minimum maximum flow grant getter scope
     scopes claims payload encoding charset separator delimiter placeholder example examples help owner user
     create created update updated reset verify verified change changed missing present is has digits usage namespace
     use supported pointer place parts template templates html subject view views page pages blueprint msg
@@ -40,7 +40,7 @@ _SECRET = listed(
 )
 # Wherever they stand in a name: what everybody may see, an address, the words of a mail.
 _NEVER = listed("public redirect template subject")
-_PASSWORD = listed("password passwords passwd pwd passphrase pass")
+_PASSWORD = listed("password passwords passwd pwd pw passphrase pass")
 # Tokens that a model of language counts, and tokens, digests and keys that only mark a place or a state.
 _COUNTED = listed("total input output prompt completion max used cached reasoning num number count")
 _MARKS = listed(

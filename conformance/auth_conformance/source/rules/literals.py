@@ -80,6 +80,8 @@ def is_value(text: str, name: str) -> bool:
 def _is_label(text: str, name: str) -> bool:
     """Whether `JSON_KEY = "access_token"` and its like name a member: the key of a mapping, no key of a cipher."""
     found, called = words(text), words(name)
+    if re.fullmatch(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+", text) and set(found) <= set(called):
+        return True  # `ENV_SHOP_TOKEN = "SHOP_TOKEN"` names a variable
     if called[-1] in _OF_HASHES and set(found) & _HASHES and len(text) < _LONGEST_OF_A_HASH:
         return True
     # `_password_reset_token` is a key that a library keeps for itself; the token in `…_url_token` is a part of a path.

@@ -159,7 +159,8 @@ def _cookie(module: Module, call: ast.Call, name: str, last: str) -> Iterator[Sp
     key = argument(call, 0, "key")
     if isinstance(key, ast.Name):
         key = module.constants.get(key.id, key)
-    text = text_of(key) or name_of(key)
+    fixed = [part for item in getattr(key, "values", []) if (part := text_of(item))]
+    text = text_of(key) or " ".join(fixed) or name_of(key)
     if not _CREDENTIAL_COOKIE & set(words(text)) or {"csrf", "xsrf"} & set(words(text)):
         return
     missing = [
