@@ -22,7 +22,8 @@ ABOUT = listed("""
     enabled disabled policy validator strength hint rule rules context hasher helper handler factory bearer
     dependency repository repo store storage table column index request response form data info status state
     used valid invalid revoked test text challenge realm cost rounds iterations memory time at by on in for of
-    from to with arn arns generation generator provider func function method attempts attempt window minimum maximum flow grant getter scope
+    from to with arn arns generation
+    generator provider func function method attempts attempt window minimum maximum flow grant getter scope
     scopes claims payload encoding charset separator delimiter placeholder example examples help owner user
     create created update updated reset verify verified change changed missing present is has digits usage namespace
     use supported pointer place parts template templates html subject view views page pages blueprint msg

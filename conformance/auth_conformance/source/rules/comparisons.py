@@ -328,12 +328,13 @@ def _text_digest(module: Module, call: ast.Call) -> Iterator[Spot]:
         if item.annotation is not None
     }
     for item in call.args:
-        plain = isinstance(item, ast.Name) and typed.get(item.id) in {"str", "str | None", "Optional[str]"}
+        text = isinstance(item, ast.Name) and typed.get(item.id) in {"str", "str | None", "Optional[str]"}
+        plain = text and not module.given(name_of(item), call)
         basic = (
             isinstance(item, ast.Attribute)
             and typed.get(name_of(item.value), "").find("HTTPBasicCredentials") >= 0
         )
-        if (plain or basic) and not (plain and module.given(item.id, call)):
+        if plain or basic:
             message = (
                 f"compare_digest is given the text `{ast.unparse(item)}`, and raises TypeError if not ASCII."
             )
