@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from auth_conformance.catalog import LAST, ROOTS, masked_by
-from auth_conformance.concluding import concluded, starved, with_notes
+from auth_conformance.concluding import NOT_JUDGED, concluded, starved, with_notes
 from auth_conformance.model import (
     Errored,
     Failed,
@@ -25,6 +26,7 @@ from auth_conformance.model import (
 )
 from auth_conformance.probe import Missing, Probe, Scene, Unclear
 from auth_conformance.probe.crossed import uncrossed
+from auth_conformance.probe.outdated import as_of_now
 from auth_conformance.probe.scene import SHORT
 from auth_conformance.probe.shutout import REMEDY, shut_out
 from auth_conformance.probe.steadiness import Steadiness, steadied, steadiness
@@ -169,11 +171,11 @@ async def _shut_out(scene: Scene, rule: Rule, verdict: Verdict) -> tuple[str, bo
 
 
 async def _uncrossed(probe: Probe, verdict: Verdict) -> Verdict:
-    """The verdict without what a cache by path alone has said in the service's place."""
+    """The verdict without what a cache by path alone, or a read of what was before, has said in the service's place."""
     METER.set(None)
     try:
         async with within(LONGEST):
-            return await uncrossed(probe, verdict)
+            return await as_of_now(probe, await uncrossed(probe, verdict))
     except (BudgetExceededError, TimeoutError):
         return verdict
 
@@ -183,18 +185,24 @@ async def _of_one_voice(check: Check, probe: Probe, verdict: Verdict, *, alone: 
     if not isinstance(verdict, Passed | Failed) or not verdict.evidence:
         return verdict
     found = await _steadiness(probe)
-    verdict, met = steadied(verdict, found), list(verdict.evidence)
-    for _ in range(ASKED_AGAIN):
-        if not isinstance(verdict, Passed) or found.attacked(met):
-            return verdict
-        again = Probe(probe.scene, check.rule)
+    verdict, met, knew = steadied(verdict, found), list(verdict.evidence), probe.knew_instances
+    for _ in range(ASKED_AGAIN if found.header else 0):
+        if not isinstance(verdict, Passed) or (knew and found.attacked(met)):
+            break
+        again, knew = Probe(probe.scene, check.rule), True
         meter = Meter(check.rule.budget)
+        # Where instances take turns, and a check sends an even number of requests, it would meet the same ones anew.
+        with contextlib.suppress(Unclear, Missing):
+            await again.must_answer("between two rounds of")
         METER.set(meter)
         verdict = await _decide(check, again, meter, alone=alone)
         met += again.evidence
-    return (
-        verdict if not isinstance(verdict, Passed) or found.attacked(met) else unmet_instances(verdict, found)
-    )
+    if not isinstance(verdict, Passed) or not found.header:
+        return verdict
+    if not found.attacked(met):
+        return unmet_instances(verdict, found)
+    told = found.met_once(met)
+    return with_notes(verdict, (f"{NOT_JUDGED}{told}",)) if told else verdict
 
 
 async def _steadiness(probe: Probe) -> Steadiness:

@@ -291,6 +291,15 @@ def test_a_key_that_a_cache_remembers_is_not_taken_for_one_that_outlives_its_end
     assert asked("ignores_query", "KEY111", flaw="immortal_key") == {"KEY111": "failed"}
 
 
+def test_that_an_owner_reads_what_was_there_before_says_nothing_where_reads_are_behind() -> None:
+    """A replica that lags, a cache of each caller's answers, a queue: the change was made, and nobody has seen it."""
+    checks = [catalog.load()["AUZ110"]]
+    run = run_against(LIARS["lags"], checks, flaw=find_flaw("confused_parameter_source"), hangs=False)
+    (result,) = run.results
+    assert result.name == "inconclusive", told(run)
+    assert "before another login of the same person had changed it" in result.verdict.reason
+
+
 async def _blames_a_change(probe: Probe) -> Verdict:
     """As a check does that changes something by an id which it has read before."""
     change = probe.target.operation("PATCH /notes/{note_id}")
@@ -329,3 +338,10 @@ def test_what_more_than_one_voice_answers_passes_only_where_each_was_attacked(
     (result,) = run.results
     assert result.name == verdict
     assert told in result.verdict.reason
+
+
+def test_two_instances_that_take_turns_are_both_met_by_a_check_that_sends_an_even_number_of_requests() -> (
+    None
+):
+    """What writes is sent to each of them when the check is asked again, one request later."""
+    assert asked("two_instances", "AUZ102") == {"AUZ102": "passed"}

@@ -12,9 +12,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Exchange, Outcome, Role
-from auth_conformance.oracles.entry import Fingerprint, Judgement
+from auth_conformance.oracles.entry import Baseline, Fingerprint, Judgement
 
 if TYPE_CHECKING:
+    from auth_conformance.model import Reply
     from auth_conformance.probe.sending import Sending
     from auth_conformance.transports.message import HttpRequest
 
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 BLOCKS = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_ACCEPTABLE})
 WHY = "something in front of the service answers these bytes, wherever they are sent"
 _JUDGEMENT = Judgement(Outcome.INTERCEPTED, WHY)
+REMOVED = "answered as if no credential had been sent: something in front may have taken this one out"
+_STRIPPED = Judgement(Outcome.INTERCEPTED, REMOVED)
+# A JWT in its compact form (RFC 7515 §7.1), as its header has it: nothing in it is odd to whoever reads headers.
+_TOKEN = re.compile(r"^Bearer [\w-]+\.[\w-]+\.[\w-]*$")
+# The checks that alter tokens or sign them with other keys. What is signed well may be refused like nobody, where
+# nobody is found whom it names; so may a login that has ended.
+_FORGING = re.compile(r"^TOK1(02|[12]\d)$")
 _SCHEME = re.compile(r"^\s*([A-Za-z]+)\s+\S")
 
 
@@ -45,6 +53,26 @@ async def intercepted(probe: Sending, request: HttpRequest, exchange: Exchange) 
         return hostile == wording[0] and ordinary != hostile
 
     return _JUDGEMENT if await probe.scene.once(("in front", wording), ask) else None
+
+
+def stripped(probe: Sending, request: HttpRequest, reply: Reply, baseline: Baseline) -> Judgement | None:
+    """INTERCEPTED where a forged token is refused as if there were none, and a wrong one of the same form otherwise.
+
+    Gateways that take out what they do not like, and let the rest through, leave the service nothing to refuse. A
+    service that reads a token and finds it wrong has no reason to say that there was none.
+    """
+    wrong = baseline.canonical
+    if not _FORGING.match(probe.rule.code) or probe.target.policy.trust_waf or wrong is None:
+        return None
+    values = [str(value) for name, value in request.headers if name.lower() == "authorization"]
+    if len(values) != 1 or not _TOKEN.match(values[0]):
+        return None
+    said, usual, nobody = (_words(item) for item in (reply, wrong, baseline.anonymous))
+    return _STRIPPED if said == nobody != usual else None
+
+
+def _words(reply: Reply) -> tuple[object, ...]:
+    return reply.status, reply.media_type, reply.digest, reply.header("www-authenticate")
 
 
 def _harmless(request: HttpRequest) -> HttpRequest:

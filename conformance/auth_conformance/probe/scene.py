@@ -93,6 +93,10 @@ class Scene:
     banned: bool = False
     # Whether a 502, 503 or 504 was over a moment later: something in front says so now and then.
     lets_up: bool = False
+    # Instances of the service that take turns, by the header in which they name themselves; empty until they are known.
+    instances: dict[str, frozenset[str]] = field(default_factory=dict)
+    # Who sends to each of them in turn: eight at a time would keep to the same ones.
+    turns: asyncio.Lock = field(default_factory=asyncio.Lock)
     # The loopback address that requests come from which name none: another one once a limit was met.
     caller: str | None = None
     # What stands above objects in their paths: by account, and by the id of an object. Who stands below the same.

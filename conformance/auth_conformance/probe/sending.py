@@ -18,12 +18,12 @@ from auth_conformance.oracles.entry import Baseline, Judgement, classify, failur
 from auth_conformance.oracles.patience import lasting
 from auth_conformance.probe.answers import Answer, Unclear
 from auth_conformance.probe.chance import Chance
-from auth_conformance.probe.infront import intercepted
+from auth_conformance.probe.infront import intercepted, stripped
 from auth_conformance.probe.leftovers import note
 from auth_conformance.probe.scene import Crash, Scene
 from auth_conformance.transports.loopback import has_many_callers
 from auth_conformance.transports.message import HttpRequest, RawReply
-from auth_conformance.transports.recorder import Sent
+from auth_conformance.transports.recorder import METER, Sent
 from auth_conformance.transports.waiting import waiting
 from auth_conformance.transports.wire import NoWire
 
@@ -44,6 +44,8 @@ _WAITS = 3
 _STEPS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 # From how many other addresses it is sent then: a limit may have been met there by another check meanwhile.
 _CALLERS = 3
+# How often, for each instance of the service, what one has refused is sent again to meet the others.
+_TURNS = 3
 
 
 class Sending(Chance):
@@ -64,6 +66,8 @@ class Sending(Chance):
         # Whether the last answers said yes.
         self.lately: deque[bool] = deque(maxlen=EVERY)
         self.notes: list[str] = []
+        # Whether each attack that reads was sent to each instance of the service from the start.
+        self.knew_instances = bool(scene.instances)
         # The shared credentials that this check has used, by the key under which they are kept.
         self.borrowed: dict[object, Credential] = {}
         # How many seconds a token lived that an honest request presented after its end.
@@ -137,8 +141,8 @@ class Sending(Chance):
             request, sent, judgement = await self._by_another_caller(
                 request, once, sent, judgement, entering=entering
             )
-        if judgement is None and role is Role.ATTACK:
-            judgement = await intercepted(self, request, sent.exchange)
+        if role is Role.ATTACK:
+            sent, judgement = await self._attacked(request, once, sent, judgement, baseline)
         note(self.target, self.scene.left, request, sent.reply)
         exchange = replace(sent.exchange, outcome=judgement.outcome if judgement else None)
         answer = Answer(request, sent.reply, exchange, judgement)
@@ -183,6 +187,52 @@ class Sending(Chance):
             request = moved_on
             sent, judgement = await once(request)
         return request, sent, judgement
+
+    async def _attacked(
+        self,
+        request: HttpRequest,
+        once: Callable[[HttpRequest], Awaitable[tuple[Sent, Judgement | None]]],
+        sent: Sent,
+        judgement: Judgement | None,
+        baseline: Baseline | None,
+    ) -> tuple[Sent, Judgement | None]:
+        """What the service itself has said to an attack, and each of its instances."""
+        if judgement is None:
+            return sent, await intercepted(self, request, sent.exchange)
+        if judgement.outcome is not Outcome.REJECTED or baseline is None:
+            return sent, judgement
+        if removed := stripped(self, request, sent.exchange.reply, baseline):
+            return sent, removed
+        if request.method not in ("GET", "HEAD"):
+            return sent, judgement
+        return await self._by_each_instance(request, once, sent, judgement)
+
+    async def _by_each_instance(
+        self,
+        request: HttpRequest,
+        once: Callable[[HttpRequest], Awaitable[tuple[Sent, Judgement | None]]],
+        sent: Sent,
+        judgement: Judgement,
+    ) -> tuple[Sent, Judgement | None]:
+        """What the last instance has said to a request that each one has refused; the first other answer else.
+
+        Nothing is sent again where instances do not name themselves. What is costs the run, and not the check.
+        """
+        told: Judgement | None = judgement
+        metered = METER.set(None)
+        try:
+            for header, names in self.scene.instances.items():
+                async with self.scene.turns:
+                    met = {sent.exchange.reply.header(header)}
+                    for _ in range(_TURNS * len(names)):
+                        if told is None or told.outcome is not Outcome.REJECTED or names <= met:
+                            break
+                        self.evidence.append(replace(sent.exchange, outcome=told.outcome))
+                        sent, told = await once(replace(request, fresh=True))
+                        met.add(sent.exchange.reply.header(header))
+        finally:
+            METER.reset(metered)
+        return sent, told
 
     def _another_caller(self, request: HttpRequest, *, entering: bool) -> HttpRequest:
         """The same request from an address that has met no limit yet, which the following ones come from as well.

@@ -69,9 +69,27 @@ class Steadiness:
 
     def attacked(self, evidence: Sequence[Exchange]) -> bool:
         """Whether the attacks in it have met each instance that is known."""
-        attacks = [item for item in evidence if item.role is Role.ATTACK]
-        met = {item.reply.header(self.header) for item in attacks} if self.header else set()
-        return not attacks or self.instances <= met
+        met = self._met_by(evidence).values()
+        return not met or self.instances <= set().union(*met)
+
+    def met_once(self, evidence: Sequence[Exchange]) -> str:
+        """What is to be told of attacks that some instance has never met: those that write are sent once."""
+        met = self._met_by(evidence)
+        lacking = [label for label, names in met.items() if not self.instances <= names]
+        if not lacking:
+            return ""
+        what = f"{len(lacking)} of {len(met)} attacks ({lacking[0]})"
+        return (
+            f"{what} by each instance that answers here ({self.header}: {', '.join(sorted(self.instances))})"
+        )
+
+    def _met_by(self, evidence: Sequence[Exchange]) -> dict[str, set[str]]:
+        """The instances that each attack has met, by its label."""
+        met: dict[str, set[str]] = {}
+        for item in evidence:
+            if item.role is Role.ATTACK:
+                met.setdefault(item.label, set()).add(item.reply.header(self.header) or "")
+        return met
 
 
 async def steadiness(probe: Core) -> Steadiness:
@@ -80,9 +98,12 @@ async def steadiness(probe: Core) -> Steadiness:
 
     async def ask() -> Steadiness:
         try:
-            return await _asked(asking)
+            found = await _asked(asking)
         except (Missing, Unclear):
             return Steadiness()
+        if found.header:
+            probe.scene.instances[found.header] = found.instances
+        return found
 
     return await probe.scene.once("steadiness", ask)
 

@@ -126,6 +126,27 @@ def by_path(app: App, *, owned: bool = False) -> App:
     return in_front_of(app, answer)
 
 
+def lags(app: App, requests: int = 4) -> App:
+    """Reads go to a replica: so many requests after a write, each caller is shown what it was shown last."""
+    shown: dict[tuple[Any, ...], Reply] = {}
+    numbers, written = itertools.count(), -requests
+
+    async def answer(scope: Message, receive: Receive, send: Send) -> None:
+        nonlocal written
+        number, key = next(numbers), (scope["path"], *sorted(credentials_of(scope)))
+        if scope["method"] != "GET":
+            written = number
+        elif number - written < requests and key in shown:
+            await shown[key].to(send)
+            return
+        reply = await ask(app, scope, receive)
+        if scope["method"] == "GET" and reply.status == 200:
+            shown[key] = reply
+        await reply.to(send)
+
+    return in_front_of(app, answer)
+
+
 def worker_down(app: App) -> App:
     """A load balancer with two workers, one of which is dead: every second request is a 502."""
     numbers = itertools.count(1)
@@ -241,6 +262,7 @@ LIARS: Mapping[str, Callable[[App], App]] = {
     "remembers": remembers,
     "by_path": by_path,
     "ignores_query": partial(by_path, owned=True),
+    "lags": lags,
     "worker_down": worker_down,
     "late": late,
     "restless": restless,

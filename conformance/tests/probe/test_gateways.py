@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from one_login import ALICE, JSON, scene_of
 
 from auth_conformance import catalog
 from auth_conformance.discovery.asking import Scout
-from auth_conformance.model import Outcome, Role
+from auth_conformance.model import Outcome, Reply, Role
+from auth_conformance.oracles.entry import Baseline, Fingerprint
 from auth_conformance.probe import Probe
+from auth_conformance.probe.steadiness import Steadiness
 from auth_conformance.settings import load
 from auth_conformance.transports.message import HttpRequest, RawReply
 from auth_conformance.transports.recorder import Recorder
@@ -111,3 +114,88 @@ def test_discovery_asks_a_login_again_that_a_gateway_refused(
     assert slept == pauses
     assert gateway.asked == 1 + len(pauses)
     assert sent.reply.ok is (len(statuses) == len(pauses))
+
+
+NOBODY = Reply(401, (("WWW-Authenticate", "Bearer"),), digest="log in", media_type="application/json")
+WRONG = Reply(
+    401, (("WWW-Authenticate", 'Bearer error="invalid_token"'),), digest="bad", media_type="application/json"
+)
+KNOWN = Baseline(
+    Reply(200, digest="alice", principal="alice"), NOBODY, "alice", WRONG, (Fingerprint.of(WRONG),)
+)
+
+
+class Turns:
+    """Two instances that take turns, and name themselves; they say these statuses."""
+
+    def __init__(self, *statuses: int) -> None:
+        self.says, self.asked = statuses, 0
+
+    async def send(self, request: HttpRequest) -> RawReply:
+        number = self.asked % 2
+        self.asked += 1
+        headers = (*JSON, ("X-Served-By", "ab"[number]))
+        return RawReply(
+            self.says[number], headers, b'{"name": "alice"}' if self.says[number] == 200 else b"{}"
+        )
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("code", "token", "removed"),
+    [
+        ("TOK110", "eyJhbGciOiJub25lIn0.e30.", True),
+        ("TOK110", "eyJ hbGci.e30.", False),  # odd to whoever reads headers: it need not be taken for a token
+        ("TOK211", "eyJhbGciOiJub25lIn0.e30.", False),  # signed well, and its subject is nobody
+    ],
+)
+def test_a_forged_token_that_is_answered_like_none_may_have_been_taken_out(
+    code: str, token: str, *, removed: bool
+) -> None:
+    class Service:
+        async def send(self, request: HttpRequest) -> RawReply:
+            return RawReply(401, (*JSON, ("WWW-Authenticate", "Bearer")), b"{}")
+
+        async def close(self) -> None:
+            pass
+
+    asking = Probe(scene_of(Service()), catalog.load()[code].rule)
+    request = HttpRequest("GET", "/me", headers=(("Authorization", f"Bearer {token}"),))
+
+    async def outcome(nobody: str) -> Outcome | None:
+        plain = await asking.send(request, label="learn", role=Role.CONTROL)
+        stranger = replace(plain.exchange.reply, headers=(("WWW-Authenticate", nobody),))
+        known = replace(KNOWN, anonymous=stranger)
+        return (await asking.send(request, label="forged", role=Role.ATTACK, baseline=known)).outcome
+
+    assert asyncio.run(outcome("Bearer")) is (Outcome.INTERCEPTED if removed else Outcome.REJECTED)
+    assert asyncio.run(outcome("Basic")) is Outcome.REJECTED
+
+
+@pytest.mark.parametrize(
+    ("statuses", "method", "outcome", "asked"),
+    [
+        ((401, 401), "GET", Outcome.REJECTED, 2),
+        ((401, 200), "GET", Outcome.ACCEPTED, 2),
+        ((401, 200), "POST", Outcome.REJECTED, 1),  # what writes is sent once
+    ],
+)
+def test_what_one_instance_has_refused_is_asked_of_the_others(
+    statuses: tuple[int, int], method: str, outcome: Outcome, asked: int
+) -> None:
+    service = Turns(*statuses)
+    scene = scene_of(service)
+    scene.instances["x-served-by"] = frozenset("ab")
+    asking = Probe(scene, catalog.load()["TOK102"].rule)
+    request = HttpRequest(method, "/me")
+
+    async def ask() -> Outcome | None:
+        known = {"label": "forged", "role": Role.ATTACK, "pointer": "/name"}
+        return (await asking.send(request, baseline=KNOWN, **known)).outcome
+
+    assert (asyncio.run(ask()), service.asked) == (outcome, asked)
+    told = Steadiness(header="x-served-by", instances=frozenset("ab")).met_once(asking.evidence)
+    assert told.startswith("1 of 1 attacks (forged)" if asked == 1 else "")
+    assert bool(told) is (asked == 1)
