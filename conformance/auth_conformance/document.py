@@ -339,6 +339,7 @@ def _result(result: Result, pool: dict[int, Exchange]) -> Json:
                     "evidence": [_keep(exchange, pool) for exchange in violation.evidence],
                     "expected": _expected(violation.expected),
                     "source": _source(violation.source),
+                    "subject": violation.subject,
                 }
                 for violation in verdict.violations
             ]
@@ -418,6 +419,7 @@ def _read_verdict(item: Json, pool: dict[int, Exchange]) -> Verdict:
                     tuple(pool[number] for number in violation["evidence"]),
                     Expectation(**violation["expected"]) if violation.get("expected") else None,
                     _read_source(violation.get("source")),
+                    violation.get("subject", ""),
                 )
                 for violation in item["violations"]
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import total_ordering
@@ -334,6 +335,7 @@ class Violation:
 
     `expected` is about one exchange of the evidence; without it, an attack that was accepted must be
     refused and one that crashed must not crash. `source` is the line that breaks the rule, where one does.
+    `subject` says in words that stay what is broken, where several such things can be at one operation.
     """
 
     operation: str | None
@@ -342,6 +344,7 @@ class Violation:
     evidence: tuple[Exchange, ...] = ()
     expected: Expectation | None = None
     source: SourceLine | None = None
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -437,16 +440,18 @@ class Finding:
     source: SourceLine | None = None
     origins: tuple[Exchange, ...] = ()
     expected: Expectation | None = None
+    subject: str = ""
 
     @property
     def fingerprint(self) -> str:
-        """Stable over hosts, times and wording of evidence: code and operation.
+        """Stable over hosts, times and wording of evidence: code, operation, and the subject where there is one.
 
         What the source alone proves is told apart by file, function and what it is, not by the line.
         """
         parts = [self.code, self.operation or ""]
         if self.source is not None and self.code.startswith("SRC"):
             parts += [self.source.path, self.source.function, self.message]
+        parts += [self.subject] if self.subject else []
         return hashlib.sha256("|".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
@@ -479,6 +484,7 @@ class Result:
         """One finding per violation; none unless the rule failed."""
         if not isinstance(self.verdict, Failed):
             return ()
+        listed = zip(self.verdict.violations, _told_apart(self.verdict.violations), strict=True)
         return tuple(
             Finding(
                 code=self.rule.code,
@@ -490,9 +496,23 @@ class Result:
                 source=violation.source or self.source,
                 origins=self.origins,
                 expected=violation.expected,
+                subject=subject,
             )
-            for violation in self.verdict.violations
+            for violation, subject in listed
         )
+
+
+def _told_apart(violations: Sequence[Violation]) -> Iterator[str]:
+    """A subject for each: of those that nothing tells apart the second is numbered, and what follows.
+
+    A baseline that knows one would otherwise know any number of them.
+    """
+    seen: dict[tuple[object, ...], int] = {}
+    for violation in violations:
+        source = violation.source and (violation.source.path, violation.source.function, violation.message)
+        place = (violation.operation, violation.subject, source)
+        seen[place] = number = seen.get(place, 0) + 1
+        yield violation.subject if number == 1 else f"{violation.subject} #{number}"
 
 
 @dataclass(frozen=True, slots=True)

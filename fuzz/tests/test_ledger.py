@@ -8,6 +8,8 @@ from auth_conformance.model import Failed, Inconclusive, Passed, Severity, Skipp
 from auth_fuzz import rules, seconds
 from auth_fuzz.ledger import Ledger, combined
 from auth_fuzz.operations.reach import Reach
+from auth_fuzz.stories.ground import BrokenError
+from auth_fuzz.stories.search import what_broke
 
 
 def test_a_rule_without_attacks_is_not_tested_and_says_why() -> None:
@@ -28,6 +30,19 @@ def test_refused_attacks_pass_and_one_violation_fails() -> None:
     assert isinstance(forged.verdict, Failed)
     assert [item.message for item in forged.verdict.violations] == ["first"]
     assert keys.requests + forged.requests == 7
+
+
+def test_the_end_of_a_story_is_known_again_whoever_it_happened_to() -> None:
+    """Names and numbers differ from seed to seed; the fingerprint of what was found must not."""
+    told = [
+        what_broke(BrokenError(rules.KILLED, line, "GET /me"))
+        for line in (
+            "ann's key 3 is alive, although it was rotated",
+            "bob's key 12 is alive, although it was rotated",
+            "bob's refresh token 2 is alive, although it was used",
+        )
+    ]
+    assert told[0] == told[1] != told[2]
 
 
 def test_results_of_many_searches_become_one() -> None:

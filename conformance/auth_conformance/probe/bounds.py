@@ -111,7 +111,9 @@ class Bounds(Knocking):
             answers.append(await self._timed_size(sized, one, big, sized.words, Role.ATTACK))
             took.append(answers[-1].reply.took)
         if all(answer.outcome is Outcome.CRASHED for answer in answers):
-            tally.violate(sized.operation, f"{sized.operation} breaks on {sized.words}.", *answers)
+            tally.violate(
+                sized.operation, f"{sized.operation} breaks on {sized.words}.", *answers, subject=sized.words
+            )
             return
         if any(answer.outcome is Outcome.CRASHED for answer in answers):
             tally.doubt(f"{sized.operation}: {sized.words} got no orderly answer once ({answers[0].why}).")

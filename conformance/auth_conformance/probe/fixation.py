@@ -139,9 +139,8 @@ class Fixation(Reauthentication):
             evidence += [answer, after]
         how = "kept it" if unchanged else "left it alive beside the new one"
         message = f"{login.operation.name} was given {plant.label} and {how} ({evidence[-1].why})."
-        return Violation(
-            login.operation.name, message, plant.severity, tuple(item.exchange for item in evidence)
-        )
+        proof = tuple(item.exchange for item in evidence)
+        return Violation(login.operation.name, message, plant.severity, proof, subject=plant.label)
 
     async def _before(self, plant: Plant, old: Credential, baseline: Baseline) -> None:
         answer = await self._show(old, f"control before the login: {plant.label}", baseline, Role.CONTROL)

@@ -72,10 +72,11 @@ class Tally:
         *answers: Answer,
         severity: Severity | None = None,
         expected: Expectation | None = None,
+        subject: str = "",
     ) -> None:
         """Count a broken rule."""
         evidence: tuple[Exchange, ...] = tuple(answer.exchange for answer in answers)
-        self.violations.append(Violation(operation, message, severity, evidence, expected))
+        self.violations.append(Violation(operation, message, severity, evidence, expected, None, subject))
 
     def doubt(self, reason: str, remedy: str = "") -> None:
         """Count what could not be decided."""

@@ -145,7 +145,12 @@ class Roughness(Knocking):
                 for number in range(2)
             ]
             if all(answer.broke for answer in answers):
-                tally.violate(login.operation.name, f"{login.operation.name} breaks on {words}.", *answers)
+                tally.violate(
+                    login.operation.name,
+                    f"{login.operation.name} breaks on {words}.",
+                    *answers,
+                    subject=words,
+                )
             elif any(answer.reply.late for answer in answers):
                 tally.doubt(f"{login.operation.name}: {words} got no answer in time.")
             elif any(answer.outcome is Outcome.INTERCEPTED for answer in answers):
@@ -192,7 +197,9 @@ class Roughness(Knocking):
         if answer.outcome is Outcome.CRASHED and not answer.reply.undelivered:
             again = await self._filled(entry, value, f"again: {label}")
             if answer.broke and again.broke:
-                tally.violate(entry.operation, f"{entry.operation} breaks on {label}.", answer, again)
+                tally.violate(
+                    entry.operation, f"{entry.operation} breaks on {label}.", answer, again, subject=label
+                )
             elif answer.reply.late or again.reply.late:
                 tally.doubt(f"{entry.operation}: {label} got no answer in time.")
             else:
@@ -206,13 +213,22 @@ class Roughness(Knocking):
             return
         headers = " ".join(f"{name}: {text}" for name, text in answer.reply.headers).lower()
         if "line break" in words and "x-injected:" in headers:
-            tally.violate(entry.operation, f"{label} adds a header to the answer.", answer)
+            tally.violate(entry.operation, f"{label} adds a header to the answer.", answer, subject=label)
         elif "template" in words and f"{_MARK}{_PRODUCT}" in answer.reply.text:
-            tally.violate(entry.operation, f"{label} is evaluated.", answer, severity=Severity.HIGH)
+            tally.violate(
+                entry.operation, f"{label} is evaluated.", answer, severity=Severity.HIGH, subject=label
+            )
         elif entry.names and answer.reply.ok and words in _STORED and await self._stored_name(value):
-            tally.violate(entry.operation, f"{entry.operation} stores {words} as a name.", answer)
+            tally.violate(
+                entry.operation, f"{entry.operation} stores {words} as a name.", answer, subject=words
+            )
         elif entry.keeps and answer.reply.ok and words in _STORED and await self._listed_name(value, owner):
-            tally.violate(entry.operation, f"{entry.operation} stores {words} as the name of a key.", answer)
+            tally.violate(
+                entry.operation,
+                f"{entry.operation} stores {words} as the name of a key.",
+                answer,
+                subject=words,
+            )
         else:
             tally.delivered += 1
 

@@ -127,6 +127,32 @@ def test_what_the_gate_says(result: Result, waivers: list[Waiver], code: int, wo
     assert word in decision.sentence
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "new"),
+    [
+        (["a rotated key"], ["a rotated key", "an ended refresh token"], ["an ended refresh token"]),
+        (["an ended refresh token"], ["a rotated key", "an ended refresh token"], ["a rotated key"]),
+        # What nothing tells apart is counted at least.
+        ([""], ["", ""], [" #2"]),
+        (["", ""], [""], []),
+    ],
+)
+def test_what_a_baseline_knows_hides_nothing_else_at_the_operation(
+    before: list[str], now: list[str], new: list[str]
+) -> None:
+    def run(subjects: list[str]) -> Run:
+        violations = tuple(
+            Violation("GET /me", f"{number} is alive", subject=subject)
+            for number, subject in enumerate(subjects)
+        )
+        return run_of(Result(RULE, Failed(violations), Severity.HIGH))
+
+    known, _ = baseline_of(run(before))
+    after = run(now)
+    after = replace(after, acceptances=accept(after.results, [], known, today=TODAY))
+    assert [finding.subject for finding in after.findings if after.standing(finding) == "new"] == new
+
+
 def test_a_baseline_goes_to_disk_and_back_and_keeps_first_sightings(tmp_path: Path) -> None:
     path = tmp_path / "baseline.json"
     known, left = baseline_of(run_of(failing("GET /a", "GET /b")))

@@ -96,7 +96,7 @@ class LifecycleSearch:
 
     def broke(self, broken: BrokenError, stage: Stage) -> bool:
         """Take a story that breaks the model; False when what it ends with is known already."""
-        if _said(broken) in self._known:
+        if what_broke(broken) in self._known:
             return False
         if self.best is None:
             # The rest of the budget is for shortening, and need not be used up.
@@ -157,7 +157,7 @@ class LifecycleSearch:
             if self.best is not None:
                 # What was found first must not hide what else there is: the search goes on without it.
                 self._found.append(self.best)
-                self._known.add(_said(self.best[0]))
+                self._known.add(what_broke(self.best[0]))
                 self.best = None
                 self.bridge.resume(deadline, quota - self.bridge.sent())
 
@@ -188,11 +188,13 @@ class LifecycleSearch:
         message = f"{broken.line}. The story: {told}" if told else f"{broken.line}."
         # What was ended wrongly must be alive: the last request of the story must be served.
         expected = Expectation("status", "", "200") if broken.rule is KILLED else broken.expected
-        found = Violation(broken.operation, message, broken.severity, evidence, expected)
+        found = Violation(
+            broken.operation, message, broken.severity, evidence, expected, subject=what_broke(broken)
+        )
         self.ledger.broken(broken.rule, found, several=True)
 
 
-def _said(broken: BrokenError) -> str:
+def what_broke(broken: BrokenError) -> str:
     """What broke, whoever it happened to: `key is alive, although it was rotated`."""
     line = re.sub(r"\([^)]*\)|\d+", "", broken.line)
     for name in (*NAMES, NEWCOMER):
