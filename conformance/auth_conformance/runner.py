@@ -253,9 +253,8 @@ async def run_all(
     def keep(check: Check, result: Result) -> None:
         results[check.rule.code] = result
         # A low sub-case of a grave rule (a name in another case) makes nothing else meaningless.
-        if isinstance(result.verdict, Failed) and (
-            result.severity > Severity.LOW or check.rule.severity <= Severity.LOW
-        ):
+        grave = result.severity > Severity.LOW or check.rule.severity <= Severity.LOW
+        if isinstance(result.verdict, Failed) and grave and _where_others_look(check, result.verdict, scene):
             for code in masked_by(check, checks):
                 masks.setdefault(code, check.rule.code)
         on_result(result)
@@ -288,6 +287,14 @@ async def run_all(
             crowded = crowded and not starved(result)
             keep(check, result)
     return [results[code] for code in sorted(results)]
+
+
+def _where_others_look(check: Check, verdict: Failed, scene: Scene) -> bool:
+    """Whether what is broken is where the other checks attack: what one router lets in, the witness may refuse."""
+    target = scene.target
+    names = {item.operation.name for item in (target.witness, target.key_witness) if item is not None}
+    beside = {item.name for item in target.reads()} - names
+    return check.rule.code not in ROOTS or any(item.operation not in beside for item in verdict.violations)
 
 
 def masked_result(check: Check, root: str) -> Result:

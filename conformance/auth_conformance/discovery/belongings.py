@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auth_conformance.discovery.asking import allowed
 from auth_conformance.discovery.names import avoided, dangerous, mentions, names, rank
 from auth_conformance.discovery.parents import Above, identifiers, parameters, take_down, ways_in, ways_up
 from auth_conformance.discovery.procedures import named_in_bodies
 from auth_conformance.discovery.queries import named_in_queries
-from auth_conformance.discovery.sampling import body_type, build_request, creation, free_text, sample
+from auth_conformance.discovery.sampling import (
+    body_type,
+    build_request,
+    creation,
+    free_text,
+    sample,
+    searching,
+)
 from auth_conformance.discovery.schemas import Field, fields
-from auth_conformance.model import Provenance
+from auth_conformance.discovery.toml import Line, table
+from auth_conformance.model import Need, Provenance
 from auth_conformance.target import Objects, Operation, Writing
 
 if TYPE_CHECKING:
@@ -256,12 +264,20 @@ async def _try(
     request, template = creation(item.create, scout.rng, item.text.pointer, canary, way.values)
     created = (await scout.ask(request, f"create an object: {item.create.name}", credential=owner)).reply
     if not created.ok:
+        known.remedies.setdefault(Need.OBJECTS, _refused(item, template, scout.shown(created)))
         return None
     for pointer, value in identifiers(created, item.parameter):
         values = {**way.values, item.parameter: value}
         read = await scout.call(item.read, f"read it: {item.read.name}", credential=owner, path_values=values)
         if not read.ok or canary not in read.text:
             continue
+        listing = known.operations.get(f"GET {item.create.path}")
+        if listing is not None:
+            bare = _unfiltered(listing)
+            label = f"list without a search: {listing.name}"
+            asked = bare.request(way.values)
+            if bare != listing and canary in (await scout.ask(asked, label, credential=owner)).reply.text:
+                known.operations[listing.name] = listing = bare
         delete = _one_of(known, item.create, "DELETE", item.read)
         if delete is not None:
             values = {**way.values, parameters(delete.path)[-1]: value}
@@ -274,7 +290,7 @@ async def _try(
             item.text.pointer,
             pointer,
             item.parameter,
-            known.operations.get(f"GET {item.create.path}"),
+            listing,
             next(
                 (
                     found
@@ -288,3 +304,31 @@ async def _try(
             way.parents,
         )
     return None
+
+
+def _refused(item: Collection, template: dict[str, Any], answer: str) -> str:
+    """The lines for a collection that took nothing of what was made up for it, with what it said."""
+    lines: list[Line] = [
+        ("create", item.create.name, f"it answered {answer}"),
+        ("body", template, "to this: put in what it takes"),
+        ("read", item.read.name, "what reads one"),
+        ("text_field", item.text.pointer.lstrip("/"), "where a text goes"),
+        ("identifier", "/id", "where its reply names what was made"),
+    ]
+    return table("[objects]", lines)
+
+
+def _unfiltered(listing: Operation) -> Operation:
+    """The listing without words to search for, that show what is there only to those who leave them out.
+
+    @nestjs/swagger calls each parameter required that nobody called optional: what is made up for it finds nothing.
+    """
+    searches = {item.name for item in listing.parameters if item.place == "query" and searching(item)}
+    return replace(
+        listing,
+        fixed=tuple(item for item in listing.fixed if item[0] != "query" or item[1] not in searches),
+        parameters=tuple(
+            replace(item, required=item.required and not (item.place == "query" and item.name in searches))
+            for item in listing.parameters
+        ),
+    )

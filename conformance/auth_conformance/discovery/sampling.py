@@ -32,6 +32,7 @@ __all__ = [
     "creation",
     "free_text",
     "sample",
+    "searching",
     "unguessable",
     "with_body",
 ]
@@ -130,6 +131,13 @@ def unguessable(parameter: Parameter | None, rng: random.Random) -> str:
     if schema.get("enum") or schema.get("pattern") or most_of(schema) < _UUID_LENGTH:
         return _written(sample({key: item for key, item in schema.items() if key != "example"}, rng))
     return str(uuid.UUID(int=rng.getrandbits(128), version=4))
+
+
+def searching(parameter: Parameter) -> bool:
+    """Whether a parameter of a query takes any text, and its document gives no value for it."""
+    schema = merged(parameter.schema)
+    told = ("enum", "const", "default", "example", "examples", "format", "pattern")
+    return type_of(schema) == "string" and not any(key in schema for key in told)
 
 
 def _takes_words(pattern: object) -> bool:

@@ -11,9 +11,12 @@ Line = tuple[str, Any, str]
 def table(name: str, lines: Sequence[Line]) -> str:
     """A table, its name with its brackets; "" for the keys before all tables."""
     head = f"{name}\n" if name else ""
-    return head + "".join(
-        f"{key} = {inline(value)}  # {' '.join(why.split())}\n" for key, value, why in lines
-    )
+    return head + "".join(f"{key} = {inline(value)}  # {_comment(why)}\n" for key, value, why in lines)
+
+
+def _comment(text: str) -> str:
+    """On one line, without the control characters that TOML forbids there: targets are quoted in comments."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
 
 
 def inline(value: Any) -> str:

@@ -106,7 +106,9 @@ def _fits(value: object, schema: Mapping[str, Any]) -> bool:
 
 
 def _excluded(value: float, schema: Mapping[str, Any]) -> bool:
-    return value in (schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")) or bool(
+    # In OpenAPI 3.0 both are flags, and 1 equals true.
+    ends = [schema.get(key) for key in ("exclusiveMinimum", "exclusiveMaximum")]
+    return value in [end for end in ends if end is not True] or bool(
         schema.get("multipleOf") and value % schema["multipleOf"]
     )
 
@@ -186,12 +188,14 @@ def _integer(schema: Mapping[str, Any], rng: random.Random) -> int:
 
 
 def _number(schema: Mapping[str, Any], rng: random.Random) -> float:
+    """A whole one where there is one: documents of JavaScript services call integers numbers (@nestjs/swagger)."""
     low, high = bounds(schema)
     step = schema.get("multipleOf")
-    if isinstance(step, (int, float)) and step > 0:
-        return float(step) * math.ceil(
-            (low if low > -math.inf else 0) / step + (0 if low == -math.inf else 1e-9)
-        )
+    if isinstance(step, float) and step > 0 and not step.is_integer():
+        return step * math.ceil((low if low > -math.inf else 0) / step + (0 if low == -math.inf else 1e-9))
+    whole = _integer({**schema, "multipleOf": int(step)} if isinstance(step, float) else schema, rng)
+    if low <= whole <= high and not _excluded(whole, schema):
+        return whole
     least = low if low > -math.inf else min(1.0, high - 1)
     most = high if high < math.inf else least + 99
     return least + (most - least) * rng.choice((0.25, 0.5, 0.75))

@@ -37,7 +37,6 @@ NO_RIGHT = frozenset({403, 404})
 # How many operations without parameters are asked in search of one that A may not use.
 _ASKED_FOR_RIGHTS = 8
 # How many routers besides the witnesses' own are asked without a credential.
-_ROUTERS = 6
 # Larger than what an interface of small JSON documents has reason to take.
 _LARGE = 2_000_000
 
@@ -152,7 +151,7 @@ class Provoking(Minting):
                 core=number == 0,
                 pointer=pointer,
             )
-        for operation in self._other_routers():
+        for operation in self.other_routers():
             await self._hang(
                 f"no credential at {operation.name}", "credential", operation, expected=HIDDEN_OR_UNKNOWN
             )
@@ -170,18 +169,6 @@ class Provoking(Minting):
                 pointer=pointer,
                 headers=(("Authorization", value),),
             )
-
-    def _other_routers(self) -> list[Operation]:
-        """Choose one protected GET below each first path segment that no witness stands for."""
-        found: dict[str, Operation] = {_folder(item.operation): item.operation for item in self.witnesses}
-        others = []
-        for operation in self.target.reads():
-            plain = operation.protected and "{" not in operation.path
-            if plain and operation.name not in {item.operation.name for item in self.witnesses}:
-                if _folder(operation) not in found:
-                    others.append(operation)
-                found.setdefault(_folder(operation), operation)
-        return others[:_ROUTERS]
 
     async def _wrong(self) -> None:
         operation, pointer = self.witness.operation, self.witness.identity or None
@@ -412,10 +399,6 @@ class Provoking(Minting):
         except ValueError:
             return "".join(self._another(character) for character in text)
         return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
-
-
-def _folder(operation: Operation) -> str:
-    return operation.path.strip("/").partition("/")[0]
 
 
 def _where_asked(login: Login, name: str, password: Secret) -> tuple[Operation, HttpRequest]:

@@ -148,7 +148,10 @@ class Gathering(Isolation):
         if not answer.reply.ok:
             raise Unclear(f"{listing.name} did not list for its owner ({answer.why or answer.status}).")
         if _shown(belonging, answer) is None:
-            raise Unclear(f"{listing.name} does not show its owner what they have just made.")
+            raise Unclear(
+                f"{listing.name} does not show its owner what they have just made.",
+                f'[objects]\nlisting = "{listing.name}"  # or one that shows its owner what they have just made',
+            )
         if belonging.owner.owner == "a":
             self._owners_list = answer
         return answer

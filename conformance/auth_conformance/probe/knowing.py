@@ -9,7 +9,19 @@ from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import Need
 from auth_conformance.probe.answers import Missing
 from auth_conformance.probe.sending import Sending
-from auth_conformance.target import Account, Objects, Witness
+from auth_conformance.target import Account, Objects, Operation, Witness
+
+_ROUTERS = 6
+
+
+def _router(path: str, witness: str) -> tuple[str, ...]:
+    """The beginning of a path up to where it leaves that of the witness: prefixes such as `/api/v1` tell nothing."""
+    parts, known = path.strip("/").split("/"), witness.strip("/").split("/")
+    shared = next(
+        (place for place, (one, other) in enumerate(zip(parts, known, strict=False)) if one != other),
+        len(known),
+    )
+    return tuple(parts[: shared + 1])
 
 
 class Knowing(Sending):
@@ -32,6 +44,22 @@ class Knowing(Sending):
         if self._on_keys and self.target.key_witness is not None:
             return (self.target.key_witness,)
         return tuple(item for item in (self.witness, self.target.second) if item is not None)
+
+    def other_routers(self, *, undeclared: bool = False) -> list[Operation]:
+        """One protected GET of each router that no witness stands for: where its path leaves that of the witness.
+
+        `undeclared` takes those as well of which no document says whether they are protected.
+        """
+        names = {item.operation.name for item in self.witnesses}
+        taken = {_router(item.operation.path, self.witness.operation.path) for item in self.witnesses}
+        others = dict[tuple[str, ...], Operation]()
+        for operation in self.target.reads():
+            router = _router(operation.path, self.witness.operation.path)
+            wanted = operation.protected or (undeclared and not operation.security)
+            plain = "{" not in operation.path and operation.name not in names
+            if wanted and plain and router not in taken:
+                others.setdefault(router, operation)
+        return list(others.values())[:_ROUTERS]
 
     def witness_for(self, credential: Credential, witness: Witness) -> Witness:
         """`witness`, or the one in its place that takes such a credential: keys may have a witness of their own."""

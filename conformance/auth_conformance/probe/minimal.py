@@ -21,12 +21,14 @@ from auth_conformance.oracles.material import stored_material
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.holdings import told_once
+from auth_conformance.probe.keylevels import records_in
 from auth_conformance.probe.sessions import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from auth_conformance.credentials import Credential
+    from auth_conformance.probe.core import Answer
     from auth_conformance.target import Operation
     from auth_conformance.transports.recorder import Kept
 
@@ -37,6 +39,8 @@ _MOST_PEOPLE = 4
 _PEOPLE = re.compile(r"user|account|people|person|member|profile", re.IGNORECASE)
 # An e-mail address, or a number to call.
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+|\+?[\d ()/-]{7,20}")
+# So many members of somebody's own record make another one theirs.
+_RECORD = 2
 # A shorter value may stand in a reply by chance.
 TELLING = 12
 
@@ -50,8 +54,10 @@ class Minimal(Sessions):
         if self.target.witness is not None:
             baseline = await self.baseline(self.witness, live)
             await self.must_live(self.witness, live, baseline, "before")
-        await self._look_around(live)
+        around = await self._look_around(live)
         doubt, remedy = await self._personal_shown(live)
+        if not doubt:
+            doubt, remedy = await self._people_listed(around)
         foreign = await self._credentials_of_b()
         passwords = self._passwords()
         own = {credential.value.reveal() for credential in await self._of("a")}
@@ -74,13 +80,43 @@ class Minimal(Sessions):
             notes,
         )
 
-    async def _look_around(self, live: Credential) -> None:
+    async def _look_around(self, live: Credential) -> list[tuple[Operation, Answer]]:
         """Read what A may read, register somebody and log in: replies in which others have shown too much."""
+        around = []
         for operation in [item for item in self.target.reads() if "{" not in item.path][:MOST_READ]:
             if all(not item.required for item in operation.parameters):
-                await self.call(operation, live, label=f"read {operation.name}", role=Role.CONTROL)
+                answer = await self.call(operation, live, label=f"read {operation.name}", role=Role.CONTROL)
+                around.append((operation, answer))
         with contextlib.suppress(Missing, Unclear):
             await self.log_in(await self.expendable())
+        return around
+
+    async def _people_listed(self, around: Sequence[tuple[Operation, Answer]]) -> tuple[str, str]:
+        """A list that shows A the record of B with an address in it, and the lines that say who it is for.
+
+        One member alone may be what others know somebody by: an author, a name on a list of guests.
+        """
+        if self.target.witness is None or "b" not in self.target.accounts:
+            return "", ""
+        policy = self.target.policy
+        mine, theirs = (
+            await self.facts_of(await self.credential()),
+            await self.facts_of(await self.credential(owner="b")),
+        )
+        telling = {name: value for name, value in theirs.items() if value not in mine.values()}
+        for operation, answer in around:
+            if operation.name in policy.public_operations | policy.privileged_operations:
+                continue
+            for record in records_in(answer.reply.json) if answer.reply.ok else ():
+                held = {str(value) for value in record.values()} if isinstance(record, dict) else set()
+                found = sorted(name for name, value in telling.items() if value in held)
+                if len(found) < _RECORD or not any(_ADDRESS.fullmatch(telling[name]) for name in found):
+                    continue
+                told = f"{operation.name} lists people to everybody: another user is shown {' and '.join(found)} of b"
+                lines = f'privileged_operations = ["{operation.name}"]  # if only administrators may read it; else'
+                meant = f'public_operations = ["{operation.name}"]'
+                return f"{told}, and nothing says whether that is meant.", f"[policy]\n{lines}\n{meant}"
+        return "", ""
 
     async def _personal_shown(self, live: Credential) -> tuple[str, str]:
         """A asks for B's record as B does: what of B's addresses A is shown, and the lines that say whether it may be.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -140,6 +141,26 @@ class Refusal(Core):
             return first, witness
         self.notes.append("asked at one operation only: no other one lets this credential in")
         return (first,)
+
+    async def refused_elsewhere(self, verdict: Verdict, attempt: Attempt, live: Credential) -> Verdict:
+        """`verdict`, and the same attack once at each other router: one may read credentials in a way of its own."""
+        if not isinstance(verdict, Passed | Inconclusive):
+            return verdict
+        refused, violations = 0, list[Violation]()
+        others = [Witness(operation, "") for operation in self.other_routers(undeclared=True)]
+        for witness in (*self.witnesses[1:], *others):
+            with contextlib.suppress(Unclear):  # it lets nobody in, and shows nothing
+                baseline = await self.baseline(witness, live)
+                outcome = await self._settle(
+                    witness, attempt, await self.attempt(witness, attempt, baseline), baseline
+                )
+                refused += outcome is None
+                violations += [outcome] if isinstance(outcome, Violation) else []
+        if isinstance(verdict, Passed) and refused:
+            verdict = replace(
+                verdict, reason=f"{verdict.reason} {refused} other operation(s) refused one of them, too."
+            )
+        return self.joined(replace(verdict, evidence=tuple(self.evidence)), violations)
 
     async def must_accept(
         self, attempts: Sequence[Attempt], *, credential: Credential, severity: Severity, passed: Passed

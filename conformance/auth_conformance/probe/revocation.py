@@ -27,11 +27,12 @@ from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.cookies import SetCookie, parse_set_cookie
 from auth_conformance.probe.core import CSRF_REMEDY, Answer, Missing, Session, Unclear
 from auth_conformance.probe.rotation import Rotation
+from auth_conformance.target import Witness
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from auth_conformance.target import Account, Logout, Witness
+    from auth_conformance.target import Account, Logout
 
 # One of several workers may have missed the logout: with four workers, twenty connections miss none (0.3 %).
 REPLAYS = 20
@@ -141,6 +142,7 @@ class Revocation(Rotation):
                 await self._replay_once(witness, cast.ended.credential, "replay some seconds later")
             )
         violations, doubts = self._judge_replays(cast, before, answer, replays)
+        violations = violations or await self._alive_elsewhere(logout, cast, (before[0], answer))
         violations += await self._judge_refresh(answer, refreshed, doubts)
         await self._others_go_on(logout, cast, doubts)
         await self._service_lives(cast)
@@ -161,6 +163,28 @@ class Revocation(Rotation):
             pointer=witness.identity or None,
             fresh=True,
         )
+
+    async def _alive_elsewhere(self, logout: Logout, cast: Cast, before: Sequence[Answer]) -> list[Violation]:
+        """The ended credential at each other router: one may verify tokens without asking for their session."""
+        found = []
+        for operation in self.other_routers(undeclared=True):
+            witness = Witness(operation, "")
+            try:
+                await self.baseline(witness, cast.kept.credential)
+            except Unclear:
+                continue
+            label = f"replay at {operation.name}"
+            answers = [await self._replay_once(witness, cast.ended.credential, label)]
+            if answers[0].accepted:
+                answers.append(await self._replay_once(witness, cast.ended.credential, f"again: {label}"))
+            if all(answer.accepted and not by_cache(answer.reply) for answer in answers):
+                kind = cast.kind.value
+                message = (
+                    f"After {logout.operation.name} {operation.name} accepts the {kind} of the ended session."
+                )
+                proofs = tuple(answer.exchange for answer in (*before, *answers))
+                found.append(Violation(operation.name, message, self._replay_severity(cast), proofs))
+        return found
 
     async def _must_be_live(self, session: Session, when: str) -> Answer:
         baseline = await self.baseline(self.witness, session.credential)

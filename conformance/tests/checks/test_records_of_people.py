@@ -17,7 +17,7 @@ class Person(BaseModel):
 
 
 def directory(shows: str) -> FastAPI:
-    """People by number: it `shows` others everything, the name alone, or nothing."""
+    """People by number: it `shows` others everything, the name alone, or nothing; or lists all of them."""
     app, sessions = FastAPI(), dict[str, str]()
     numbers = dict(enumerate(PEOPLE, 7))
 
@@ -46,10 +46,17 @@ def directory(shows: str) -> FastAPI:
 
     @app.get("/users/{user_id}")
     def read(user_id: int, name: Caller) -> dict[str, Any]:
-        if user_id not in numbers or (numbers[user_id] != name and shows == "nothing"):
+        if user_id not in numbers or (numbers[user_id] != name and shows not in ("everything", "the name")):
             raise HTTPException(404, "nobody")
         found = record(user_id)
         return found if shows == "everything" or numbers[user_id] == name else {"username": found["username"]}
+
+    @app.get("/users")
+    def everybody(name: Caller) -> dict[str, Any]:
+        found = [record(number) for number in numbers]
+        if shows == "a list of names":
+            found = [{"id": item["id"], "username": item["username"]} for item in found]
+        return {"users": found if shows.startswith("a list") else []}
 
     return app
 
@@ -60,6 +67,9 @@ def directory(shows: str) -> FastAPI:
         ("nothing", {}, "passed"),
         ("the name", {}, "passed"),
         ("everything", {}, "inconclusive"),
+        ("a list of names", {}, "passed"),
+        ("a list of records", {}, "inconclusive"),
+        ("a list of records", {"privileged_operations": ["GET /users"]}, "passed"),
         ("everything", {"private_fields": ["phone"]}, "failed"),
         ("everything", {"public_operations": ["GET /users/{user_id}"]}, "passed"),
     ],
@@ -67,6 +77,12 @@ def directory(shows: str) -> FastAPI:
 def test_what_others_are_shown_of_a_person(shows: str, policy: dict[str, Any], verdict: str) -> None:
     result = judged_as_found("AUZ106", directory(shows), policy=policy)
     assert result.name == verdict, said(result)
-    if verdict == "inconclusive":
+    if verdict == "inconclusive" and shows == "a list of records":
+        assert (
+            "GET /users lists people to everybody: another user is shown id and phone"
+            in result.verdict.reason
+        )
+        assert 'privileged_operations = ["GET /users"]' in result.verdict.remedy
+    elif verdict == "inconclusive":
         assert "GET /users/{user_id} shows another user phone of its owner" in result.verdict.reason
         assert 'private_fields = ["phone"]' in result.verdict.remedy

@@ -4,6 +4,7 @@ import asyncio
 import json
 import secrets
 import time
+import tomllib
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -606,6 +607,51 @@ def test_a_collection_that_may_cost_money_is_named_and_left_alone(learn: Any) ->
     assert target.objects is None
     assert not made
     assert 'create = "POST /orders"\nread = "GET /orders/{number}"' in target.remedies[Need.OBJECTS]
+
+
+@pytest.mark.parametrize(("demanded", "listed"), [(True, True), (False, True), (False, False)])
+def test_a_collection_as_nest_describes_and_checks_it(learn: Any, *, demanded: bool, listed: bool) -> None:
+    """A search is called required and is not; what is refused is told with the answer and the lines to change."""
+    app, store, parcels = FastAPI(), Store(), dict[str, dict[str, str]]()
+    known_caller = bearer_of(store)
+
+    @app.post("/login")
+    def login(username: str, password: str) -> dict[str, str]:
+        return {"access_token": store.log_in(username, password)}
+
+    @app.post("/parcels")
+    def create(
+        label: Annotated[str, Body()], code: Annotated[str, Body()], name: Annotated[str, known_caller]
+    ) -> Any:
+        if demanded:
+            raise HTTPException(400, f"the code \x1b[31m{code!r} is none of ours, {name}")
+        made = {"id": secrets.token_hex(8), "label": label}
+        return parcels.setdefault(made["id"], made)
+
+    @app.get("/parcels")
+    def search(name: Annotated[str, known_caller], search: str | None = None) -> list[dict[str, str]]:
+        return [item for item in parcels.values() if listed and name and (search or "") in item["label"]]
+
+    @app.get("/parcels/{number}")
+    def read(number: str, name: Annotated[str, known_caller]) -> dict[str, str]:
+        return {**parcels[number], "owner": name}
+
+    document = app.openapi()
+    (word,) = document["paths"]["/parcels"]["get"]["parameters"]
+    word |= {"required": True, "schema": {"type": "string"}}
+    target = learn(app).target
+    if demanded:
+        lines = tomllib.loads(target.remedies[Need.OBJECTS])["objects"]
+        assert lines["create"] == "POST /parcels"
+        assert set(lines["body"]) == {"label", "code"}
+        assert "it answered 400" in target.remedies[Need.OBJECTS]
+        assert "is none of ours" in target.remedies[Need.OBJECTS]
+    else:
+        assert target.objects is not None
+        assert target.objects.listing is not None
+        assert [name for _, name, _ in target.objects.listing.fixed] == ([] if listed else ["search"])
+        assert target.operation("GET /parcels") == target.objects.listing
+        assert Need.OBJECTS not in target.remedies
 
 
 def test_the_document_is_given_as_a_file_or_a_path_but_never_from_elsewhere(

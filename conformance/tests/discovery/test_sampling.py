@@ -164,3 +164,16 @@ def test_forms_of_both_kinds() -> None:
     parts = build_request(Operation("POST", "/f", bodies={"multipart/form-data": schema}), random.Random(0))
     assert b'name="a"\r\n\r\nx\r\n' in (parts.body or b"")
     assert "boundary=" in str(parts.header("content-type"))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_number_is_a_whole_one_where_there_is_one(seed: int) -> None:
+    """@nestjs/swagger calls every number of TypeScript so, and its services check for integers."""
+    whole = sample({"type": "number", "minimum": 1, "maximum": 50_000}, random.Random(seed))
+    assert isinstance(whole, int)
+    flagged = sample(
+        {"type": "number", "minimum": 0, "exclusiveMinimum": True, "maximum": 1}, random.Random(seed)
+    )
+    assert flagged == 1
+    assert isinstance(flagged, int)
+    assert 0.2 < sample({"type": "number", "minimum": 0.2, "maximum": 0.9}, random.Random(seed)) < 0.9

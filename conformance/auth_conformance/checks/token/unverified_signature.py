@@ -21,7 +21,7 @@ from auth_conformance.sdk import (
     title="Token with an altered signature or altered content accepted",
     severity=Severity.CRITICAL,
     level=1,
-    budget=40,
+    budget=80,
     needs=(Need.WITNESS, Need.TOKEN),
     references=(
         ASVS("9.1.1"),
@@ -40,7 +40,8 @@ async def unverified_signature(probe: Probe) -> Verdict:
 
     Why: without verification the caller writes the claims, so the caller is whoever the token says.
     How: leave the payload alone and break the signature; then keep the signature and change the payload or
-        the header. The last base64url character is never touched: its low bits are padding.
+        the header. The last base64url character is never touched: its low bits are padding. Other routers may
+        read tokens in a way of their own: a read of each is asked with a broken signature.
     Fix: `jwt.decode(token, key, algorithms=["HS256"])`, and never `options={"verify_signature": False}`.
     """
     live = await probe.credential(probe.token_kind)
@@ -77,4 +78,8 @@ async def unverified_signature(probe: Probe) -> Verdict:
         Attempt(f"a token with {label}", live.with_value(item.text)) for label, item in forged.items()
     ]
     attempts.append(Attempt("a token without its last part", live.with_value(token.text.rpartition(".")[0])))
-    return await probe.must_refuse(attempts, credential=live)
+    verdict = await probe.must_refuse(attempts, credential=live)
+    broken = Attempt(
+        "a token with one bit of the signature flipped", live.with_value(token.with_flipped_signature().text)
+    )
+    return await probe.refused_elsewhere(verdict, broken, live)
