@@ -198,6 +198,7 @@ class Fallthrough(Sessions, Stored):
         return [*trials, *([change] if change else [])]
 
     async def _at_witness(self, witness: Witness, bad: Bad, good: Credential, order: str) -> Trial:
+        witness = self.witness_for(good, witness)  # what a key opens may be another operation
         baseline = await self.baseline(witness, good)
         pair = Pair(bad.credential, good) if order == "bad" else Pair(good, bad.credential)
         label = f"{bad.how} in {bad.credential.carrier} with a good one in {good.carrier} ({order} first)"

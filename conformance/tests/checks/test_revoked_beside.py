@@ -1,12 +1,15 @@
 """MIX103 where nobody can register: what was revoked is a session of B."""
 
+import secrets
 from typing import Annotated
 
 import pytest
 from checks.desk import Person, Sessions
 from checks.judging import judged_as_found, said
 from fastapi import Depends, FastAPI, HTTPException, Response
-from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+
+from auth_conformance.model import Failed, Severity
 
 
 def hall(*, forgives: bool, ends: bool = True) -> FastAPI:
@@ -51,6 +54,36 @@ def hall(*, forgives: bool, ends: bool = True) -> FastAPI:
     return app
 
 
+def counter() -> FastAPI:
+    """A hall where keys open the orders alone, whatever cookie comes with them."""
+    app, keys = hall(forgives=False), dict[str, str]()
+    by_login = next(route.dependant.dependencies[0].call for route in app.routes if route.path == "/me")
+
+    def customer(
+        given: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
+        sid: Annotated[str | None, Depends(APIKeyCookie(name="sid", auto_error=False))],
+        key: Annotated[str | None, Depends(APIKeyHeader(name="X-API-Key", auto_error=False))],
+    ) -> str:
+        return keys[key] if key in keys else by_login(given, sid)
+
+    @app.post("/keys", status_code=201)
+    def make(name: Annotated[str, Depends(by_login)]) -> dict[str, str]:
+        value = secrets.token_urlsafe(24)
+        keys[value] = name
+        return {"id": value[:8], "key": value}
+
+    @app.delete("/keys/{number}", status_code=204)
+    def revoke(number: str, name: Annotated[str, Depends(by_login)]) -> None:
+        for value in [value for value in keys if value.startswith(number) and keys[value] == name]:
+            del keys[value]
+
+    @app.get("/orders")
+    def orders(name: Annotated[str, Depends(customer)]) -> list[dict[str, str]]:
+        return [{"of": name}]
+
+    return app
+
+
 @pytest.mark.parametrize(("forgives", "verdict"), [(False, "passed"), (True, "failed")])
 def test_a_token_that_was_logged_out_gives_way_to_nothing(*, forgives: bool, verdict: str) -> None:
     result = judged_as_found("MIX103", hall(forgives=forgives))
@@ -64,3 +97,11 @@ def test_a_token_that_outlives_its_logout_is_ignored_by_nobody() -> None:
     assert "a revoked credential" not in result.verdict.reason, said(result)
     assert result.name == "passed", said(result)
     assert any("alone it is not clearly refused" in note for note in result.verdict.notes), said(result)
+
+
+def test_a_key_is_tried_where_it_opens_something() -> None:
+    """The page that names its caller refuses every key: that is no other answer to the bad cookie beside it."""
+    result = judged_as_found("MIX103", counter())
+    assert isinstance(result.verdict, Failed), said(result)
+    assert {item.severity for item in result.verdict.violations} == {Severity.LOW}, said(result)
+    assert any("X-API-Key" in item.message for item in result.verdict.violations), said(result)
