@@ -215,6 +215,8 @@ class Settings(BaseSettings):
     """In what a rotation of signing keys consists."""
     signing: SigningSettings | None = None
     """The key that signs access tokens."""
+    key_set: str | None = None
+    """A file with the public keys (a JSON Web Key Set) of who signs the tokens, where the service publishes none."""
     other_issuer: OtherIssuerSettings | None = None
     """Another issuer whose tokens this service takes."""
     listener: ListenerSettings | None = None

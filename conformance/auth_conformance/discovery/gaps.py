@@ -129,7 +129,7 @@ key = { env = "SECRET_KEY" }
 algorithm = "HS256"
 
 public-key
-# publish the key set at /.well-known/jwks.json
+key_set = "jwks.json"  # the key set (jwks_uri) of who issues the tokens, saved as a file
 
 clock
 app = "module:app"  # run in this process instead of by URL: the clock can then be moved
@@ -218,6 +218,12 @@ REMEDIES: dict[Need, str] = {
 }
 
 
+def by_token(lines: str) -> str:
+    """The lines of an account where nobody logs in: its token in the place of a name and a password."""
+    kept = [line for line in lines.splitlines() if not line.startswith("username")]
+    return "\n".join(kept).replace("password", "token").replace("_PASSWORD", "_TOKEN")
+
+
 def signing_lines(token: Jwt) -> str:
     """The lines that name the key behind such a token: with a public half it is the private one, in PEM."""
     asymmetric = not token.algorithm.startswith("HS")
@@ -241,6 +247,8 @@ def fill_gaps(known: Knowledge) -> None:
         lines_of[Need.LOGIN] = lines_of[Need.LOGIN][lines_of[Need.LOGIN].index("[[login]]") :]
     if known.target().nobody_known:
         lines_of |= dict.fromkeys(OF_ACCOUNTS, ACCOUNTS)
+    if Need.LOGIN in known.absent:
+        lines_of |= {need: by_token(lines_of[need]) for need in (Need.ADMIN, Need.TWO_USERS)}
     for need, lines in lines_of.items():
         if need not in known.absent and need not in met:
             known.remedies.setdefault(need, lines)

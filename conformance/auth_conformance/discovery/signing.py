@@ -6,13 +6,16 @@ import base64
 import binascii
 import contextlib
 import hmac
+import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import jwt as pyjwt
 from cryptography.hazmat.primitives import hmac as cryptography_hmac
 
-from auth_conformance.credentials import Jwt, Kind, SigningKey
+from auth_conformance.credentials import Jwt, Kind, SigningKey, verified_by
 from auth_conformance.discovery.document import joined
 from auth_conformance.discovery.doors import stranger
 from auth_conformance.discovery.names import dangerous, mentions, names
@@ -139,6 +142,9 @@ async def find_public_keys(scout: Scout, known: Knowledge) -> None:
 
     Where what A holds is no JWT there is nothing that such keys would verify: usual places are not asked then.
     """
+    if known.settings.key_set is not None:
+        _given_set(known, known.settings.key_set)
+        return
     await read_metadata(scout, known)
     given = own_path(known, known.provider.get("jwks_uri"))
     documented = [given] if given is not None else []
@@ -164,6 +170,22 @@ async def find_public_keys(scout: Scout, known: Knowledge) -> None:
                 Provenance.OBSERVED,
                 "other hosts are never asked",
             )
+
+
+def _given_set(known: Knowledge, file: str) -> None:
+    """Take the key set of somebody else who issues the tokens. Raises ConfigurationError when none of it signed A's."""
+    try:
+        found = json.loads(Path(file).read_text("utf-8"))
+        keys = pyjwt.PyJWKSet.from_dict(found).keys
+    except (OSError, ValueError, AttributeError, pyjwt.PyJWTError) as error:
+        raise ConfigurationError(f"key_set = {file!r} holds no JSON Web Key Set: {error}.") from error
+    token = token_of(known)
+    if token is not None and not any(verified_by(item.key, token) for item in keys):
+        raise ConfigurationError(
+            f"No key in {file} verifies A's token: save the key set again that its issuer serves (jwks_uri)."
+        )
+    known.public_keys += found["keys"]
+    known.say("public keys", f"{len(keys)} in {file}", Provenance.DECLARED, "your configuration")
 
 
 def _documented_sets(known: Knowledge) -> list[str]:

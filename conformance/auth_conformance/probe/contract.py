@@ -307,8 +307,9 @@ class Contracts(Refusal):
                 if carrier is None:
                     break
                 try:
-                    if isinstance(owner, str):
-                        credential = await self.credential(carrier.kind, owner)
+                    if isinstance(owner, str) or carrier.kind in owner.ready:
+                        label = owner if isinstance(owner, str) else owner.label
+                        credential = await self.credential(carrier.kind, label)
                     else:
                         credential = (await self.log_in(owner, carrier.kind)).credential
                 except Missing:
@@ -336,6 +337,8 @@ class Contracts(Refusal):
 
     async def _expendable_caller(self) -> Account:
         """Find an expendable account of this check that still exists. Raises Missing."""
+        if Need.LOGIN in self.target.absent:
+            return self._expendable_by_token()
         known: Account | None = getattr(self, "_expendable", None)
         if known is not None:
             try:
@@ -346,6 +349,16 @@ class Contracts(Refusal):
             known = await self.expendable()
             self._expendable = known
         return known
+
+    def _expendable_by_token(self) -> Account:
+        """A declared one with a ready-made credential, where nobody logs in. Raises Missing."""
+        found = next((account for account in self.target.expendables() if account.ready), None)
+        if found is None:
+            raise Missing(
+                "nobody is expendable whose things it may change, and nobody logs in here.",
+                '[accounts.victim]\ntoken = { env = "VICTIM_TOKEN" }\nrole = "expendable"',
+            )
+        return found
 
     async def _known_for(self, scheme: str) -> Credential | None:
         carrier = self.target.carrier_of(scheme)

@@ -167,6 +167,11 @@ class Expiry(Keeping, Minting, Clockwork):
 
     async def _issued_until(self) -> tuple[Session, float]:
         """Issue a token now and say when it ends."""
+        if self.target.login(self.token_kind) is None:
+            raise Missing(
+                "Not tested: no token is issued here, so that none can be seen to end.",
+                self._remedy(Need.SIGNING_KEY),
+            )
         session = await self.log_in(self.account(), self.token_kind)
         token = session.credential.jwt
         end = moment(token.claims.get("exp"), self._clock_now()) if token else None

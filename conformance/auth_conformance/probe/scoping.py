@@ -59,19 +59,33 @@ class Scoping(Minting, Narrowing):
             key = (lacking, account.label)
             if key not in cache:
                 cache[key] = await self._narrow(lacking, granted, account)
-            found = await self._scoped_call(operation, lacking, cache[key], doubts, account)
+            # Of somebody else's things a refusal may be about whose they are.
+            narrow = [
+                item
+                for item in cache[key]
+                if item.credential.owner == account.label or "{" not in operation.path
+            ]
+            found = await self._scoped_call(operation, lacking, narrow, doubts, account)
             violations += found
-            if not found and cache[key]:
+            if not found and narrow:
                 proved.append(operation.name)
         violations += await self._asked_for_more(operations, granted)
         violations += await self._refreshed_for_more(operations, granted)
         if not proved and not violations:
-            raise Missing(
-                "No credential with fewer scopes could be obtained.",
-                self.target.remedies.get(Need.SIGNING_KEY, ""),
-            )
+            raise Missing("No credential with fewer scopes could be obtained.", self._of_a_reader(granted))
         reason = f"{len(proved)} operations refused credentials that lack the scope which they declare."
         return self.decided(told_once(violations), doubts, reason)
+
+    def _of_a_reader(self, granted: frozenset[str]) -> str:
+        """The lines that supply one with fewer scopes: by the signing key, or ready-made where nobody logs in."""
+        if self.target.logins:
+            return self.target.remedies.get(Need.SIGNING_KEY, "")
+        used = {scope for item in self.target.operations for scope in item.scopes if scope in granted}
+        listed = ", ".join(sorted(scope for scope in used if scope.isprintable())[:4])
+        return (
+            f"[accounts.reader]  # somebody whose token lacks one of the scopes {listed}\n"
+            'token = { env = "READER_TOKEN" }\nrole = "expendable"'
+        )
 
     def _scoped(self) -> list[Operation]:
         """Return the operations that declare scopes, reading before changing. Raises Missing."""
@@ -94,6 +108,10 @@ class Scoping(Minting, Narrowing):
             token = credential.jwt if credential is not None else None
             scopes = scopes_of(answer.reply.json, dict(token.claims) if token is not None else None)
             if scopes:
+                return scopes
+        if not self.target.logins and Kind.BEARER in self.kinds():
+            token = (await self.credential(Kind.BEARER)).jwt
+            if token is not None and (scopes := scopes_of(dict(token.claims))):
                 return scopes
         declared = frozenset(scope for item in self.target.operations for scope in item.scopes)
         if self.target.keys is not None and self._scope_member() is not None:
@@ -128,6 +146,7 @@ class Scoping(Minting, Narrowing):
             found += await self._narrow_login(lacking, rest, account)
         if account is not self.account():
             return found
+        found += await self._given_narrow(lacking)
         with contextlib.suppress(Missing, Unclear):
             found += await self._narrow_key(lacking, rest)
         with contextlib.suppress(Missing, Unclear):
@@ -144,6 +163,20 @@ class Scoping(Minting, Narrowing):
             if credential is not None and scopes and lacking not in scopes:
                 return [Narrow(f"a login without {lacking}", credential)]
         return []
+
+    async def _given_narrow(self, lacking: str) -> list[Narrow]:
+        """The ready-made tokens that say what they may do, and lack this."""
+        found = []
+        for account in self.target.accounts.values():
+            if account.label == self.account().label or Kind.BEARER not in account.ready:
+                continue
+            live = await self.credential(Kind.BEARER, account.label)
+            claims = dict(live.jwt.claims) if live.jwt is not None else {}
+            if claims.keys() & set(MEMBERS) and not any(
+                scope == lacking or may_include(scope, lacking) for scope in scopes_of(claims)
+            ):
+                found.append(Narrow(f"the token of {account.label} without {lacking}", live))
+        return found
 
     def _scope_member(self) -> ScopeMember | None:
         """Return the member of a key's creation that says what it may do."""
@@ -178,8 +211,9 @@ class Scoping(Minting, Narrowing):
             "no scope at all": "",
             f"{lacking}x, which only begins so": f"{kept} {lacking}x",
             f"{lacking} in capitals": f"{kept} {lacking.upper()}",
-            f"everything separated by commas, {lacking} among it": ",".join((*rest, lacking)),
         }
+        if rest:  # the one scope alone would be what it says
+            spelled[f"everything separated by commas, {lacking} among it"] = ",".join((*rest, lacking))
         found = []
         for label, text in spelled.items():
             value = text.split() if as_list else text

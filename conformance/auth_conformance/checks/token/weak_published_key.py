@@ -1,6 +1,6 @@
 """TOK130."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from auth_conformance.oracles.keysets import GRAVE, faults, remarks
@@ -53,6 +53,8 @@ async def weak_published_key(probe: Probe) -> Verdict:
     """
     where = probe.target.key_set
     issued = await _issued_headers(probe)
+    if where is None and probe.target.public_keys:
+        return _carried(probe, issued, probe.target.public_keys)
     if where is None and any("x5c" in header for header in issued):
         return _carried(probe, issued)
     if where is None:
@@ -86,8 +88,10 @@ async def weak_published_key(probe: Probe) -> Verdict:
     return Failed(violations, tuple(probe.evidence), tuple(remarks(sets[0])))
 
 
-def _carried(probe: Probe, issued: list[Mapping[str, Any]]) -> Verdict:
-    """No key set is known, and tokens carry the certificate of their key: that is the published key."""
+def _carried(
+    probe: Probe, issued: list[Mapping[str, Any]], given: Sequence[Mapping[str, Any]] = ()
+) -> Verdict:
+    """This service publishes no key set: judge the one that was given, else the certificate that tokens carry."""
     evidence = tuple(probe.evidence)
     violations = tuple(
         Violation(
@@ -96,10 +100,12 @@ def _carried(probe: Probe, issued: list[Mapping[str, Any]]) -> Verdict:
             None if fault.gravity == GRAVE else Severity.LOW,
             evidence[-1:],
         )
-        for fault in faults([], [{**header, "kid": None} for header in issued])
+        for fault in faults(list(given), issued if given else [{**header, "kid": None} for header in issued])
     )
     if violations:
         return Failed(violations, evidence)
+    if given:
+        return Passed(f"{len(given)} keys of the issuer: public, strong, and named apart.", evidence)
     return Passed(
         "No key set is known; the certificate that tokens carry (x5c) holds a strong public key.", evidence
     )
