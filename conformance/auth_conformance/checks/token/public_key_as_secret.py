@@ -51,9 +51,9 @@ async def public_key_as_secret(probe: Probe) -> Verdict:
 
     Why: the public key is public. A verifier that lets the token's `alg` choose between RSA and HMAC, with
         one `key` for both, lets anybody sign as anybody.
-    How: take the published key, that of the issuer (`key_set`), or an RSA key computed from two tokens, in every serialisation that an
-        application may hold (PEM, DER, certificate, OpenSSH, JWK, raw), and MAC a live token's payload with
-        each under HS256, HS384 and HS512.
+    How: take the published key, that of the issuer (`key_set`), or an RSA key computed from two tokens, in
+        every serialisation that an application may hold (PEM, DER, certificate, OpenSSH, JWK, raw), and MAC a
+        live token's payload with each under HS256, HS384 and HS512.
     Fix: name the one algorithm that you sign with: `jwt.decode(token, key, algorithms=["ES256"])`.
     """
     live = await probe.credential(probe.token_kind)
