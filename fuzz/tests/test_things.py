@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from fastapi import Depends, FastAPI, HTTPException
+from fastapi import Depends, FastAPI, HTTPException, Query
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
@@ -100,6 +100,15 @@ def store(*, careless: bool = False, public: bool = False) -> FastAPI:
         found["name"] = body.name
         return found
 
+    async def export(
+        token: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+        form: Annotated[str, Query(pattern="^(json|csv|tsv)$")] = "json",
+    ) -> Any:
+        if careless and form == "tsv":
+            return [item["name"] for item in things.values()]
+        name = caller(token)
+        return [item["name"] for item in things.values() if item["owner"] == name]
+
     async def label(thing_id: int, name: caller_of) -> dict[str, Any]:
         found = things.get(thing_id) if careless else mine(things, thing_id, name)
         if found is None:
@@ -117,13 +126,14 @@ def store(*, careless: bool = False, public: bool = False) -> FastAPI:
         ("GET", "/boxes/{box_id}/things/{thing_id}", read_thing),
         ("PATCH", "/boxes/{box_id}/things/{thing_id}", rename_thing),
         ("GET", "/labels/{thing_id}", label),
+        ("GET", "/export", export),
     ]
     for method, path, handler in routes:
         app.add_api_route(path, handler, methods=[method])
     return app
 
 
-def searched(app: FastAPI, *operations: str) -> dict[str, Result]:
+def searched(app: FastAPI, *operations: str, requests: int = 300) -> dict[str, Result]:
     """The results of the searches of these operations, by code."""
 
     async def go() -> list[Result]:
@@ -133,7 +143,7 @@ def searched(app: FastAPI, *operations: str) -> dict[str, Result]:
         }
         settings = load({"accounts": named}, start=Path(__file__).parent)
         async with opened(settings, app=app) as door:
-            return await fuzz(door.scene, Budget(600.0, 300, shrinking=60), 1, only=operations)
+            return await fuzz(door.scene, Budget(600.0, requests, shrinking=60), 1, only=operations)
 
     with pytest.MonkeyPatch.context() as patch:
         for label, word in zip("ab", WORDS.values(), strict=True):
@@ -148,6 +158,11 @@ def test_a_change_deep_in_the_document_and_a_second_address_are_led_to() -> None
     assert [item.operation for item in found["FUZ103"].findings] == [operations[1]]
     sound = searched(store(), *operations)
     assert [sound[code].name for code in ("FUZ103", "FUZ104")] == ["passed", "passed"]
+
+
+def test_each_choice_that_the_document_names_is_made_however_few_requests_there_are() -> None:
+    found = searched(store(careless=True), "GET /export", requests=40)
+    assert [item.operation for item in found["FUZ101"].findings] == ["GET /export"]
 
 
 def test_what_is_public_by_design_is_no_mark_of_its_owner() -> None:

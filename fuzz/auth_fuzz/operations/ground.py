@@ -8,12 +8,13 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from auth_conformance.model import Exchange, Expectation, Outcome, Role, Rule, Severity, Violation
 from auth_conformance.oracles.entry import Fingerprint
 from auth_fuzz import rules
+from auth_fuzz.operations.forms import choices
 from auth_fuzz.operations.reach import Reach
 from auth_fuzz.people import Person
 from auth_fuzz.things import Thing, filled, values_in
@@ -77,6 +78,8 @@ class Ground:
         self._by_admin = 0
         # The forms of this operation's requests that were served: other code may guard another form.
         self._forms: set[tuple[str, ...]] = set()
+        # Choices that the document names and that nobody has made yet.
+        self._unmet = choices(operation)
         # What the request under way is about.
         self._thing: Thing | None = None
         self._served: list[HttpRequest] = []
@@ -189,17 +192,6 @@ class Ground:
         if refused and admin is not None and self._caller is self.world.a:
             self._caller = admin
 
-    def _form(self, request: HttpRequest) -> tuple[str, ...]:
-        """What may lead a request through other code than its neighbours: its media type, and choices in its query."""
-        media = next((str(value) for name, value in request.headers if name.lower() == "content-type"), "")
-        chosen = {
-            item.name
-            for item in self.operation.parameters
-            if item.place == "query" and _is_choice(item.schema)
-        }
-        picked = sorted(f"{name}={value}" for name, value in request.query if name in chosen)
-        return media.split(";")[0], *picked
-
     async def _mend(self) -> None:
         """See that the caller lives on: what was just served may have ended the credential."""
         if self.operation.method in SAFE or self._caller is self.world.admin:
@@ -273,15 +265,6 @@ class Ground:
             for item in answers
         )
         self.ledger.broken(rule, Violation(self.operation.name, message, severity, evidence, expected))
-
-
-def _is_choice(schema: Mapping[str, Any]) -> bool:
-    """Whether a schema allows a few values only."""
-    alternatives = [schema, *(item for item in schema.get("anyOf") or () if isinstance(item, Mapping))]
-    return any(
-        "enum" in item or item.get("type") == "boolean" or "|" in str(item.get("pattern", ""))
-        for item in alternatives
-    )
 
 
 def ways(credentials: Sequence[Credential]) -> str:

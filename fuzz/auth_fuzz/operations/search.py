@@ -11,6 +11,7 @@ from auth_conformance.transports.recorder import EXCERPT
 from auth_fuzz import rules
 from auth_fuzz.documents import document_of
 from auth_fuzz.operations.engine import Source
+from auth_fuzz.operations.forms import chosen, form_of
 from auth_fuzz.operations.ground import ways
 from auth_fuzz.operations.lessers import Lessers
 
@@ -89,7 +90,7 @@ class OperationSearch(Lessers):
         """One generated request: by the caller, and if that is served, by everybody else."""
         self._turn += 1
         self.searcher.forget()
-        request = await self._addressed(request)
+        request = await self._addressed(self._steered(request))
         if self.operation.method == "DELETE":
             request = await self._fresh(request)
         live = self._live()
@@ -113,12 +114,19 @@ class OperationSearch(Lessers):
             await self._mend()
         return good.reply
 
+    def _steered(self, request: HttpRequest) -> HttpRequest:
+        """Once something is served, the request with a choice that was not made yet: chance may never make it."""
+        self._unmet = [choice for choice in self._unmet if choice not in request.query]
+        if not self._served or not self._unmet or len(self._forms) >= _FORMS:
+            return request
+        return chosen(request, self._unmet.pop(0))
+
     # Attacks.
 
     async def _attack(self, request: HttpRequest, live: tuple[Credential, ...], good: Answer) -> None:
         if self._anonymous is None:
             await self._as_stranger(request, good, (), "no credential", rules.STRANGER)
-        form = self._form(request)
+        form = form_of(self.operation, request)
         if form not in self._forms and len(self._forms) < _FORMS:
             self._pending[:0] = _OF_A_FORM if self._forms else _FIRST
             self._forms.add(form)
