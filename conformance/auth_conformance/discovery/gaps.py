@@ -212,6 +212,10 @@ password = { env = "A_PASSWORD" }
 username = "bob"
 password = { env = "B_PASSWORD" }
 """
+# Nobody logs in where each request carries the password.
+_BESIDE_BASIC = (
+    "[[login]]  # only where people can log in besides: HTTP Basic carries the password in each request"
+)
 # The lines of configuration that supply each need, with names to be replaced.
 REMEDIES: dict[Need, str] = {
     Need(entry.partition("\n")[0]): entry.partition("\n")[2] for entry in _LINES.strip().split("\n\n")
@@ -245,6 +249,8 @@ def fill_gaps(known: Knowledge) -> None:
         )
         known.say("login", "none found", Provenance.OBSERVED, told)
         lines_of[Need.LOGIN] = lines_of[Need.LOGIN][lines_of[Need.LOGIN].index("[[login]]") :]
+    if not known.logins and any(kind is Kind.BASIC for _, kind in known.credentials):
+        lines_of[Need.LOGIN] = _BESIDE_BASIC + REMEDIES[Need.LOGIN].partition("[[login]]")[2]
     if known.target().nobody_known:
         lines_of |= dict.fromkeys(OF_ACCOUNTS, ACCOUNTS)
     if Need.LOGIN in known.absent:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from auth_conformance.discovery.knowledge import Knowledge
 
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+_REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _NO_METHOD = (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
 # Identifiers that most kinds of path parameter take, and that name nothing.
 _NOTHING = ("0", "00000000-0000-4000-8000-000000000000", "no-such-thing")
@@ -86,6 +87,7 @@ async def _is_there(scout: Scout, known: Knowledge, name: str) -> bool:
             return False
         if not _absent(scout, reply, request.path):
             return True
+        guarded = reply.status in _REFUSED
         # A path that has other methods answers OPTIONS otherwise than one that is not there. Some services hide
         # from strangers what they have: with a credential only what changes nothing is asked for.
         options = HttpRequest("OPTIONS", request.path)
@@ -103,6 +105,8 @@ async def _is_there(scout: Scout, known: Knowledge, name: str) -> bool:
                     return True
             if usual.status not in _GONE and caller is None and request.method != "GET" and names:
                 return True  # OPTIONS says nothing here, and what is made up may rightly be unknown
+        if guarded and request.method != "GET":
+            return True  # who calls is asked before what for, and with a credential nothing that changes is tried
     return False
 
 

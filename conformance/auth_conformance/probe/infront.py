@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.model import Exchange, Outcome, Role
 from auth_conformance.oracles.entry import Baseline, Fingerprint, Judgement
+from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from auth_conformance.model import Reply
     from auth_conformance.probe.sending import Sending
     from auth_conformance.transports.message import HttpRequest
@@ -38,7 +41,7 @@ async def intercepted(probe: Sending, request: HttpRequest, exchange: Exchange) 
 
     Asked once for each wording of a refusal: two requests, that take no request of the check.
     """
-    plain = _harmless(request)
+    plain = _harmless(request, probe.scene.live)
     if exchange.reply.status not in BLOCKS or plain == request or probe.target.policy.trust_waf:
         return None
     wording = (Fingerprint.of(exchange.reply), exchange.reply.digest)
@@ -75,17 +78,21 @@ def _words(reply: Reply) -> tuple[object, ...]:
     return reply.status, reply.media_type, reply.digest, reply.header("www-authenticate")
 
 
-def _harmless(request: HttpRequest) -> HttpRequest:
-    """The same request with nothing in it that could be an attack: body, query, credential and Host are ordinary."""
+def _harmless(request: HttpRequest, live: Container[Secret]) -> HttpRequest:
+    """The same request with nothing in it that could be an attack: body, query, credential and Host are ordinary.
+
+    A credential that the service issued is ordinary: who is let in may well be told 403 wherever nothing is theirs.
+    """
     kind = str(request.header("content-type") or "")
     body = None if request.body is None else b"{}" if "json" in kind else b"a=b"
-    headers = tuple(_ordinary(pair) for pair in request.headers if pair[0].lower() != "host")
+    headers = tuple(_ordinary(pair, live) for pair in request.headers if pair[0].lower() != "host")
     return replace(request, query=(), body=body, headers=headers)
 
 
-def _ordinary(pair: tuple[str, str | bytes]) -> tuple[str, str | bytes]:
+def _ordinary(pair: tuple[str, str | bytes], live: Container[Secret]) -> tuple[str, str | bytes]:
     name, value = pair
-    if name.lower() != "authorization":
+    text = value if isinstance(value, str) else value.decode("latin-1")
+    if name.lower() != "authorization" or Secret(text.rpartition(" ")[2]) in live:
         return pair
-    scheme = _SCHEME.match(value if isinstance(value, str) else value.decode("latin-1"))
+    scheme = _SCHEME.match(text)
     return name, f"{scheme[1]} ordinary" if scheme else "ordinary"

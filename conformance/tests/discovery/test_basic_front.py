@@ -112,6 +112,7 @@ def test_who_gets_in_where_nothing_is_known_is_told_what_is_missing(learn: Any) 
     target = learn(tool(PERSON), kind="url").target
     assert target.kinds() == {Kind.BASIC}
     assert "[witness]" in target.remedies[Need.WITNESS]
+    assert "HTTP Basic carries the password" in target.remedies[Need.LOGIN]
 
 
 def test_a_password_that_is_refused_is_told(learn: Any, monkeypatch: pytest.MonkeyPatch) -> None:

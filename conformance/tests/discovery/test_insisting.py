@@ -123,3 +123,21 @@ def test_nothing_is_changed_by_asking(learn: Any) -> None:
 def test_a_login_that_is_not_there_is_named_as_such(learn: Any) -> None:
     with pytest.raises(ConfigurationError, match="did you mean POST /login"):
         learn(service(), ALICE, **{**settings(), "login": [{"operation": "POST /logn"}]})
+
+
+def test_a_service_that_asks_who_calls_before_it_looks_is_believed(learn: Any) -> None:
+    """MLflow: strangers get 401 wherever they ask, and people 403 for what is nobody's business, OPTIONS among it."""
+    app = service()
+
+    @app.middleware("http")
+    async def first(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        known = request.headers.get("authorization") == f"Bearer {TOKEN}"
+        if request.url.path in ("/login", "/openapi.json"):
+            return await call_next(request)
+        return (
+            await call_next(request)
+            if known and request.method != "OPTIONS"
+            else JSONResponse({}, 403 if known else 401)
+        )
+
+    assert learn(app, ALICE, **settings(logout=["POST /bye"])).target.logouts
