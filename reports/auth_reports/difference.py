@@ -103,6 +103,12 @@ def _findings(title: str, findings: Sequence[Finding]) -> list[str]:
     if not findings:
         return []
     return [f"{title}:"] + [
-        f"  {finding.code} {finding.severity.value} {finding.operation or ''}: {finding.title}"
+        f"  {finding.code} {finding.severity.value} {finding.operation or ''}: {finding.title}{_apart(finding)}"
         for finding in findings
     ]
+
+
+def _apart(finding: Finding) -> str:
+    """What tells it from the others of its rule at that operation."""
+    said = finding.subject.removeprefix(finding.code).strip()
+    return f" ({said})" if said else ""

@@ -188,9 +188,7 @@ class Reticence(Described):
             if leaked(utterance.secret, _whole(again.reply)) is None:
                 unsure.append(f"{utterance.label}: came back once, then not")
                 continue
-            message = (
-                f"{utterance.operation} answers {answer.status} to {utterance.label}, the secret {how} in it."
-            )
+            message = f"{utterance.operation} answers {answer.status} to {utterance.label} and repeats the secret {how}."
             violations.append(
                 Violation(
                     utterance.operation,
@@ -230,7 +228,7 @@ class Reticence(Described):
 
     def _bodies(self, door: Register | Login, encoding: str) -> list[Utterance]:
         """Requests with a password that fail because of something else in them."""
-        what, name = type(door).__name__.lower(), door.operation.name
+        what, name = ("registration" if door is self.target.register else "login"), door.operation.name
         user = styled(f"nobody{self.word(8)}", "email" if "@" in self.account_name() else "name")
         made: list[Utterance] = []
 

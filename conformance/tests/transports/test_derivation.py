@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from auth_conformance.credentials import Jwt, SigningKey, attacker_keys
+from auth_conformance.credentials import Jwt, SigningKey, attacker_keys, compact_json
 from auth_conformance.model import Derivation, Signing
 from auth_conformance.oracles.respelling import ORDERS
 from auth_conformance.secret import Secret
@@ -146,6 +146,14 @@ def test_members_that_stand_twice_name_the_tokens_that_they_are_from() -> None:
     # Members that stand once behind the others are another text than ours, and no recipe writes it.
     spaced = Jwt.raw('{"alg":"HS256","typ":"JWT"}', f'{rest}, "sub":"alice","sub":"bob"}}', key)
     assert derive_signed(spaced.text, [LIVE, OTHER], [KEY], NOW) is None
+
+
+def test_a_header_with_a_member_twice_is_written_as_it_stood_there() -> None:
+    header = '{"alg":"none","alg":"HS256","typ":"JWT"}'
+    token = Jwt.raw(header, compact_json({**HONEST, "exp": NOW + 60}), SigningKey("HS256", KEY))
+    recipe = derive_signed(token.text, [LIVE], [KEY], NOW)
+    assert recipe is not None
+    assert recipe.signed == Signing(KEY.digest, "sha256", header, moments=(("exp", 60.0),))
 
 
 @pytest.mark.parametrize(
