@@ -200,10 +200,10 @@ class KeysSettings(Table):
 
 
 class ParentSettings(Table):
-    """Where a person gets a value for what stands above objects: a path parameter, or a member of a creation."""
+    """Where a person gets a value for what stands above objects: a path parameter, a member of a creation, a header."""
 
     parameter: str
-    """The name of the path parameter, or the JSON pointer of the member: `/project_id`."""
+    """The name of the path parameter, the JSON pointer of the member (`/project_id`), or `header X-Tenant-ID`."""
     operation: OperationName
     """The operation whose reply holds it: a list of one's own, one's profile, or with POST a creation."""
     value: Pointer

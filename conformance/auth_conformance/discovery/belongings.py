@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from auth_conformance.discovery.asking import allowed
 from auth_conformance.discovery.names import avoided, dangerous, mentions, names, rank
-from auth_conformance.discovery.parents import Above, identifiers, parameters, take_down, ways_in, ways_up
+from auth_conformance.discovery.parents import (
+    Above,
+    identifiers,
+    parameters,
+    take_down,
+    ways_by_header,
+    ways_in,
+    ways_up,
+)
 from auth_conformance.discovery.procedures import named_in_bodies
 from auth_conformance.discovery.queries import named_in_queries
 from auth_conformance.discovery.sampling import (
@@ -59,9 +67,7 @@ async def find_objects(scout: Scout, known: Knowledge) -> None:
     if known.objects is not None and known.objects.read.provenance is Provenance.DECLARED:
         known.objects = await _told_by_options(scout, known, known.objects, owner)
     for item in sorted(_collections(known), key=lambda found: -found.score)[:_MOST]:
-        objects = await _try(scout, known, item, owner, Above())
-        if objects is None:
-            objects = await _within(scout, known, item, owner)
+        objects = await _at_the_top(scout, known, item, owner)
         if objects is not None:
             _settle(known, objects)
     below = sorted(_below(known), key=lambda found: -found.score)
@@ -106,6 +112,15 @@ async def _told_by_options(scout: Scout, known: Knowledge, objects: Objects, own
     if found != objects:
         known.say("objects", f"{', '.join(more)}, too", Provenance.OBSERVED, "their paths allow it (OPTIONS)")
     return found
+
+
+async def _at_the_top(scout: Scout, known: Knowledge, item: Collection, owner: Credential) -> Objects | None:
+    """The objects of a collection that no path puts below another: in the place that a header names, or in a body."""
+    for way in [*await ways_by_header(scout, known, item.create, owner), Above()]:
+        objects = await _try(scout, known, item, owner, way)
+        if objects is not None:
+            return objects
+    return await _within(scout, known, item, owner)
 
 
 async def _within(scout: Scout, known: Knowledge, item: Collection, owner: Credential) -> Objects | None:

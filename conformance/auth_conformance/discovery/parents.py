@@ -77,6 +77,25 @@ async def ways_up(
     return found
 
 
+async def ways_by_header(scout: Scout, known: Knowledge, create: Operation, owner: Credential) -> list[Above]:
+    """How a header that says whose place is meant gets the caller's own: the tenant that the caller's page names.
+
+    Where it may be left out that is worth a try only if another person's page names another one.
+    """
+    found = Above()
+    for item in create.parameters:
+        name = plain(item.name).removeprefix("x_")
+        if item.place != "header" or rank(item.name, names("tokens", "headers")) is not None:
+            continue
+        told = await _told_by_witness(scout, known, name, owner, person=False)
+        other = known.credential("b")
+        if told and other is not None and not item.required:
+            theirs = await _told_by_witness(scout, known, name, other, person=False)
+            told = told if [value for _, value in theirs[:1]] not in ([], [told[0][1]]) else []
+        found = _with(found, _Way(*told[0]), f"header {item.name}") if told else found
+    return [found] if found.parents else []
+
+
 def _with(way: Above, one: _Way, place: str) -> Above:
     """One step further: the `parameter` of the parent is where its value goes."""
     parent = replace(one.parent, parameter=place)

@@ -56,6 +56,7 @@ def build_request(
         if (
             not item.required
             or item.place == "path"
+            or f"header {item.name}" in values
             or (item.place == "query" and item.name in operation.asks and f"?{item.name}" in values)
             or (item.place, item.name) in {(place, name) for place, name, _ in operation.fixed}
             or rank(item.name, names("tokens", "headers")) is not None

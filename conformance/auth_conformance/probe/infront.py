@@ -47,7 +47,7 @@ async def intercepted(probe: Sending, request: HttpRequest, exchange: Exchange) 
     wording = (Fingerprint.of(exchange.reply), exchange.reply.digest)
 
     async def ask() -> bool:
-        nowhere = f"{request.path.split('?')[0].rsplit('/', 1)[0]}/nothing-{probe.scene.run_id}"
+        nowhere = _nowhere(probe, request.path.split("?")[0])
         said = []
         for label, item in (("these bytes", request), ("ordinary bytes", plain)):
             twin = replace(item, path=nowhere, target=None, before=(), then=())
@@ -56,6 +56,16 @@ async def intercepted(probe: Sending, request: HttpRequest, exchange: Exchange) 
         return hostile == wording[0] and ordinary != hostile
 
     return _JUDGEMENT if await probe.scene.once(("in front", wording), ask) else None
+
+
+def _nowhere(probe: Sending, path: str) -> str:
+    """A path beside this one that no operation takes: `/notes/nothing` is an id to whoever takes `/notes/{id}`."""
+    word = f"nothing-{probe.scene.run_id}"
+    beside = path.rsplit("/", 1)[0]
+    paths = (f"{beside}/{word}", f"{path}/{word}", f"{beside}/{word}/{word}", f"{path}/{word}/{word}")
+    operations = probe.target.operations
+    free = (item for item in paths if all(other.values_in(item) is None for other in operations))
+    return next(free, f"/{word}/{word}")
 
 
 def stripped(probe: Sending, request: HttpRequest, reply: Reply, baseline: Baseline) -> Judgement | None:

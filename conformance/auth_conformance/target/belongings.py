@@ -46,7 +46,7 @@ class Writing:
 class Parent:
     """What stands above objects, in their paths or in the body of a creation, and where a caller gets one of their own.
 
-    `parameter` is the name of a path parameter, or the JSON pointer of a member of the body.
+    `parameter` is the name of a path parameter, the JSON pointer of a member of the body, or `header NAME`.
     `operation` makes one from `template`, with a new word in the members `fresh`, or lists or names it. `value`
     points into its reply at what `parameter` takes. `delete` takes away what was made. `above` is what the body of
     that creation names in turn: the organisation of a project that tasks belong to.

@@ -45,7 +45,7 @@ class Operation:
     service sends it: no document of an interface speaks of that. `body` is what every request to it holds, with a
     number or a text where its values by JSON pointer go: a procedure is told the id of an object there. `safe` says
     that its protocol lets it change nothing, whatever its method is: a query of GraphQL. `asks` are the parameters of
-    its query that name an object, each value going by its name with a `?` before it.
+    its query that name an object, each value going by its name with a `?` before it; that of a header by `header NAME`.
     """
 
     method: str
@@ -104,7 +104,8 @@ class Operation:
         path = self.address
         for name, value in (values or {}).items():
             path = path.replace("{" + name + "}", value)
-        demanded = self._demanded()
+        told = self._told_in_headers(values or {})
+        demanded = (*told, *(item for item in self._demanded() if f"header {item[0]}" not in (values or {})))
         named = {name.lower() for name, _ in demanded}
         fixed = [item for item in self.fixed if item[0] == "query" or item[1].lower() not in named]
         query = tuple((name, value) for place, name, value in fixed if place == "query")
@@ -140,6 +141,14 @@ class Operation:
         plain = "application/json"
         own = [media for media in self.bodies if media.partition(";")[0].endswith("+json")]
         return own[0] if own and plain not in self.bodies else plain
+
+    def _told_in_headers(self, values: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+        """The headers of those values that go by `header NAME`, where the operation takes them: a tenant."""
+        return tuple(
+            (item.name, values[f"header {item.name}"])
+            for item in self.parameters
+            if item.place == "header" and f"header {item.name}" in values
+        )
 
     def _demanded(self) -> tuple[tuple[str, str], ...]:
         """Headers that the document demands and says a value for: a version of the interface, a tenant."""
