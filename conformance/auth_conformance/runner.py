@@ -74,7 +74,7 @@ async def run_check(check: Check, scene: Scene, *, alone: bool = False) -> Resul
         return Result(rule, skipped, rule.severity)
     if alone:
         scene.forget_short()
-    probe = Probe(scene, rule)
+    probe = _begun(scene, rule)
     meter = Meter(rule.budget)
     METER.set(meter)
     started = time.monotonic()
@@ -82,7 +82,7 @@ async def run_check(check: Check, scene: Scene, *, alone: bool = False) -> Resul
     barred, moved = await _shut_out(scene, rule, verdict)
     if isinstance(verdict, Inconclusive) and (moved or await _renewed(probe)):
         # Another check, or the target's own clock, had ended a login that this one shared; or its address is banned.
-        probe = Probe(scene, rule)
+        probe = _begun(scene, rule)
         meter = Meter(rule.budget)
         METER.set(meter)
         verdict = await _decide(check, probe, meter, alone=alone)
@@ -99,6 +99,12 @@ async def run_check(check: Check, scene: Scene, *, alone: bool = False) -> Resul
     return concluded(
         check, scene, verdict, probe.evidence, took=time.monotonic() - started, requests=meter.used
     )
+
+
+def _begun(scene: Scene, rule: Rule) -> Probe:
+    """What a check asks with; each time that it begins it has words of its own."""
+    scene.rounds[rule.code] = scene.rounds.get(rule.code, -1) + 1
+    return Probe(scene, rule)
 
 
 async def _decide(check: Check, probe: Probe, meter: Meter, *, alone: bool) -> Verdict:
@@ -189,7 +195,7 @@ async def _of_one_voice(check: Check, probe: Probe, verdict: Verdict, *, alone: 
     for _ in range(ASKED_AGAIN if found.header else 0):
         if not isinstance(verdict, Passed) or (knew and found.attacked(met)):
             break
-        again, knew = Probe(probe.scene, check.rule), True
+        again, knew = _begun(probe.scene, check.rule), True
         meter = Meter(check.rule.budget)
         # Where instances take turns, and a check sends an even number of requests, it would meet the same ones anew.
         with contextlib.suppress(Unclear, Missing):

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from auth_conformance.discovery.sampling import build_request
 from auth_conformance.model import Role
+from auth_conformance.oracles.envelope import learned
 from auth_conformance.oracles.normalise import digest, members, shape
 from auth_conformance.oracles.patience import lasting
 from auth_conformance.secret import Secret
@@ -176,8 +177,21 @@ class Scout:
             return False
         if not stranger.ok and not stranger.soft:
             return stranger.status is not None
-        # 200 for everything: only another set of members is another answer (an envelope that says no).
-        return members(shape(reply.json)) != members(shape(stranger.json))
+        # 200 for everything: another set of members is another answer (an envelope that says no), or one envelope
+        # with a member that says so, and nothing in it for strangers.
+        if members(shape(reply.json)) != members(shape(stranger.json)):
+            return True
+        return _holds_more(reply.json, stranger.json) and learned([reply.json], stranger.json) is not None
+
+
+def _holds_more(known: object, nobody: object) -> bool:
+    """Whether a member that is empty for strangers holds something for a caller."""
+    if not isinstance(known, dict) or not isinstance(nobody, dict):
+        return False
+    return any(
+        isinstance(value, dict | list) and value != nobody.get(name) and not nobody.get(name)
+        for name, value in known.items()
+    )
 
 
 def allowed(reply: RawReply) -> list[str]:

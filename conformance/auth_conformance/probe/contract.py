@@ -24,13 +24,13 @@ from auth_conformance.oracles.pointer import resolve
 from auth_conformance.probe.above import above_for
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.refusal import Refusal
+from auth_conformance.transports.message import HttpRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from auth_conformance.credentials import Credential
     from auth_conformance.target import Account, Operation
-    from auth_conformance.transports.message import HttpRequest
 
 _SAFE = {"GET", "HEAD"}
 _CALLED = {"GET", "POST", "PUT", "PATCH", "DELETE"}
@@ -178,8 +178,8 @@ class Contracts(Refusal):
             )
             if not again.reply.ok:
                 return f"{name}, {item.label}: {status} once, then {again.status}"
-            if by_cache(again.reply):
-                return f"{name}, {item.label}: a cache answered in the application's place (Age)"
+            if elsewhere := await self._said_elsewhere(again):
+                return f"{name}, {item.label}: {elsewhere}"
             return self._open(
                 f"{name} declares a credential and answers {status} to {item.label}", (answer, again), control
             )
@@ -194,6 +194,21 @@ class Contracts(Refusal):
         if same and not (told_apart and await self._is_refused(answer)):
             return f"{name}: {status} with a credential and without, so that nothing is shown"
         return None
+
+    async def _said_elsewhere(self, answer: Answer) -> str:
+        """Who else than the operation may have given this answer; "" for nobody.
+
+        A single-page application has one page for whatever is not there, and for what is refused.
+        """
+        if by_cache(answer.reply):
+            return "a cache answered in the application's place (Age)"
+        path = f"{answer.request.path.rsplit('/', 1)[0]}/nothing-{self.word(12)}"
+        nowhere = await self.send(
+            HttpRequest("GET", path, fresh=True), label="control: an unknown path", role=Role.CONTROL
+        )
+        seen, other = answer.exchange.reply, nowhere.exchange.reply
+        alike = (seen.status, seen.digest) == (other.status, other.digest)
+        return f"{seen.status}, with what is answered where nothing is as well" if alike else ""
 
     @staticmethod
     def _open(message: str, answers: Sequence[Answer], control: Answer) -> Violation:

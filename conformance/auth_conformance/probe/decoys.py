@@ -168,8 +168,11 @@ class Decoys(CrossSite):
             forged = await self._forged(mutation, bare, decoy, shape, again)
             if forged[0].judgement is not None:
                 return f"{decoy.label}: {forged[0].why}"
-            if not await self._came(mutation, live, forged):
-                return None
+            try:
+                if not await self._came(mutation, live, forged):
+                    return None
+            except Unclear as reason:
+                return f"{decoy.label}: {reason}"
             proof.append(forged[0].exchange)
         # A header, or a body that no form can send, needs a page that CORS allows to send it.
         simple = decoy.easy and (

@@ -89,7 +89,7 @@ class Mutations(Sessions):
     async def _came_into_being(
         self, mutation: Mutation, owner: Credential, text: str, answer: Answer
     ) -> Exchange | None:
-        """RR: the reply in which the owner finds what the request was to create."""
+        """RR: the reply in which the owner finds what the request was to create. Raises Unclear where none is shown."""
         identifier = resolve(answer.reply.json, mutation.identifier) if mutation.identifier else None
         if answer.reply.ok and mutation.read is not None and isinstance(identifier, (str, int)):
             values = {mutation.id_parameter: str(identifier)}
@@ -102,7 +102,11 @@ class Mutations(Sessions):
         above = [parent.parameter for parent in parents if not parent.in_body]
         if mutation.listing is not None and mutation.listing.path.count("{") <= len(above):
             seen = await self.call(mutation.listing, owner, label="the owner lists", role=Role.CONTROL)
-            return seen.exchange if seen.reply.ok and text in seen.reply.text else None
+            if not seen.reply.ok:
+                raise Unclear(
+                    f"{mutation.listing.name} did not show its owner what there is ({seen.why or seen.status})"
+                )
+            return seen.exchange if text in seen.reply.text else None
         return await self._shown_somewhere(mutation, owner, text, answer)
 
     async def _shown_somewhere(

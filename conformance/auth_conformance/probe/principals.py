@@ -11,7 +11,7 @@ from auth_conformance.oracles.canary import leaked
 from auth_conformance.oracles.pointer import strings
 from auth_conformance.oracles.privilege import role_word
 from auth_conformance.probe.core import Answer, Missing, Unclear
-from auth_conformance.probe.holdings import Holdings
+from auth_conformance.probe.holdings import Holding, Holdings
 from auth_conformance.probe.objects import object_of
 from auth_conformance.probe.schemes import declares
 from auth_conformance.probe.ways import Ways
@@ -256,21 +256,33 @@ class Principals(Holdings):
         if not answer.reply.ok:
             self.notes.append(f"{users.disable.operation.name} disabled nobody ({answer.status})")
             return []
-        alive: list[str] = []
+        alive: list[Holding] = []
         dead: list[str] = []
         proof = [answer.exchange]
         for holding in (item for item in held if item.refresh is None):
             found = await self.presented(holding, "of the disabled account")
             if found.unclear:
                 doubts.append(found.unclear)
-            (alive if found.accepted else dead).append(holding.name)
+            if found.accepted:
+                alive.append(holding)
+            else:
+                dead.append(holding.name)
             proof += found.proofs
         if not alive or not dead:
             if alive:
                 self.notes.append("a disabled account gets in by every scheme: LIF104 says more")
             return []
+        # Where the account ends a moment later, whatever was asked first got in.
+        again = [await self.presented(item, "of the disabled account, once more") for item in alive]
+        if not all(found.accepted for found in again):
+            doubts.append(
+                f"what {users.disable.operation.name} ends goes on for a moment: the schemes were not compared"
+            )
+            return []
+        proof += [item for found in again for item in found.proofs]
         message = (
-            f"After {users.disable.operation.name} a disabled account gets in by {' and '.join(alive)}, and not by "
+            f"After {users.disable.operation.name} a disabled account gets in by "
+            f"{' and '.join(item.name for item in alive)}, and not by "
             f"{' and '.join(dead)}."
         )
         return [Violation(self.witness.operation.name, message, None, tuple(proof))]

@@ -112,6 +112,8 @@ class Scene:
     _about: dict[str, Scene] = field(default_factory=dict)
     # The checks whose shared login ended in the middle of them, twice.
     outlived: set[str] = field(default_factory=set)
+    # How often each check was begun anew: it draws other words then, for those of before may still stand somewhere.
+    rounds: dict[str, int] = field(default_factory=dict)
     # When each login gave a credential.
     born: dict[Secret, Birth] = field(default_factory=dict)
     _once: dict[object, asyncio.Future[Any]] = field(default_factory=dict)

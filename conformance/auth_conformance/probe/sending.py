@@ -59,7 +59,8 @@ class Sending(Chance):
         self.scene = scene
         self.rule = rule
         self.target = scene.target
-        self.rng = random.Random(f"{scene.seed}:{rule.code}")
+        again = scene.rounds.get(rule.code, 0)
+        self.rng = random.Random(f"{scene.seed}:{rule.code}" + f":{again}" * (again > 0))
         self._addresses = 0
         self.address = self.another_address()
         self.evidence: list[Exchange] = []

@@ -106,19 +106,26 @@ def test_undeclared_security_read_from_a_header_by_hand(learn: Any) -> None:
     assert target.witness.identity == "/result/who"
 
 
-def test_refusals_that_are_200(learn: Any) -> None:
+@pytest.mark.parametrize("whole", [False, True], ids=["without data", "the same members for everybody"])
+def test_refusals_that_are_200(learn: Any, *, whole: bool) -> None:
     app, store = FastAPI(), Store()
+    nothing: dict[str, Any] = {"data": None} if whole else {}
+    said = {"msg": "ok"} if whole else {}
     scheme = HTTPBearer(auto_error=False)
 
     @app.post("/login")
     def login(body: Credentials) -> dict[str, Any]:
         token = store.log_in(body.username, body.password, raising=False)
-        return {"code": 0, "data": {"token": token}} if token else {"code": 7, "msg": "wrong"}
+        return (
+            {"code": 0, **said, "data": {"token": token}} if token else {"code": 7, "msg": "wrong", **nothing}
+        )
 
     @app.get("/me")
     def me(token: Annotated[Any, Depends(scheme)]) -> dict[str, Any]:
         name = store.owner(token.credentials if token else None)
-        return {"code": 0, "data": {"name": name}} if name else {"code": 401, "msg": "log in"}
+        return (
+            {"code": 0, **said, "data": {"name": name}} if name else {"code": 401, "msg": "log in", **nothing}
+        )
 
     target = learn(app).target
     assert target.witness is not None

@@ -85,6 +85,22 @@ def run(check: Check, where: Scene | None = None) -> Result:
     return asyncio.run(run_check(check, where or scene()))
 
 
+def test_a_check_that_begins_anew_has_other_words() -> None:
+    """What it had created is still there, and would be taken for what its next attack has done."""
+    said: list[str] = []
+
+    async def speaks(probe: Probe) -> Verdict:
+        said.append(probe.word(14))
+        return Passed("spoken", ())
+
+    where, check = scene(), made(speaks)
+    for _ in range(2):
+        run(check, where)
+    assert len(set(said)) == 2
+    assert run(check, scene()).name == "passed"
+    assert said[2] == said[0]  # and the first words of a run are those of its seed
+
+
 def test_our_own_exception_is_errored_and_never_the_targets_fault() -> None:
     async def broken(probe: Probe) -> Verdict:
         raise KeyError("oops")

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from one_login import ALICE, JSON, scene_of
+from one_login import ALICE, BEARER, JSON, scene_of
 
 from auth_conformance import catalog
+from auth_conformance.credentials import Credential
 from auth_conformance.discovery.asking import Scout
 from auth_conformance.model import Outcome, Reply, Role
 from auth_conformance.oracles.entry import Baseline, Fingerprint
-from auth_conformance.probe import Probe
+from auth_conformance.probe import Probe, Unclear
+from auth_conformance.probe.holdings import Found, Holding
+from auth_conformance.probe.mutations import Mutation
 from auth_conformance.probe.steadiness import Steadiness
+from auth_conformance.secret import Secret
 from auth_conformance.settings import load
+from auth_conformance.target import Operation
 from auth_conformance.transports.message import HttpRequest, RawReply
 from auth_conformance.transports.recorder import Recorder
 from auth_conformance.transports.redaction import Redactor
@@ -199,3 +206,112 @@ def test_what_one_instance_has_refused_is_asked_of_the_others(
     told = Steadiness(header="x-served-by", instances=frozenset("ab")).met_once(asking.evidence)
     assert told.startswith("1 of 1 attacks (forged)" if asked == 1 else "")
     assert bool(told) is (asked == 1)
+
+
+class Says:
+    """These statuses, one after the other; with a 200 it names its caller."""
+
+    def __init__(self, *statuses: int) -> None:
+        self.says = list(statuses)
+
+    async def send(self, request: HttpRequest) -> RawReply:
+        status = self.says.pop(0)
+        return RawReply(status, JSON, b'{"name": "alice"}' if status == 200 else b"{}")
+
+    async def close(self) -> None:
+        pass
+
+
+TOKEN = Credential(BEARER, Secret("t0ken-of-alice"), "a")
+
+
+def test_an_owner_who_is_refused_the_list_has_not_seen_that_nothing_was_made() -> None:
+    """One of several instances that knows nobody would have passed for the service that refuses forged requests."""
+    asking = Probe(scene_of(Says(201, 401)), catalog.load()["WEB104"].rule)
+    made = Mutation(Operation("POST", "/notes"), {}, "/title", "", listing=Operation("GET", "/notes"))
+
+    async def ask() -> object:
+        answer = await asking.call(made.operation, TOKEN, label="forged", role=Role.ATTACK)
+        return await asking._came_into_being(made, TOKEN, "text", answer)
+
+    with pytest.raises(Unclear, match="did not show its owner"):
+        asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    ("statuses", "alive"),
+    [
+        ((401, 200), True),
+        ((200, 200), True),
+        ((401, 401), False),
+        ((200, 401, 401), False),
+        ((200, 401, 200), True),
+    ],
+)
+def test_a_session_has_ended_when_it_is_refused_twice_in_a_row(
+    statuses: tuple[int, ...], *, alive: bool
+) -> None:
+    service = Says(*statuses)
+    asking = Probe(scene_of(service), catalog.load()["WEB104"].rule)
+    answer = asyncio.run(asking._forged_out(TOKEN, KNOWN))
+    assert (answer.accepted, answer.rejected, service.says) == (alive, not alive, [])
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_what_was_asked_first_of_an_account_that_ends_a_moment_later_accuses_nobody(
+    monkeypatch: pytest.MonkeyPatch, *, late: bool
+) -> None:
+    held = [Holding("access token", TOKEN), Holding("API key", TOKEN)]
+    done = SimpleNamespace(reply=RawReply(204), exchange=SimpleNamespace(), status=204)
+    asked: list[str] = []
+
+    async def presented(_: Probe, holding: Holding, when: str) -> Found:
+        asked.append(when)
+        return Found(holding is held[0] and not (late and len(asked) > 2))
+
+    def giving(value: Any) -> Callable[..., Awaitable[Any]]:
+        async def give(*_: Any, **__: Any) -> Any:
+            return value
+
+        return give
+
+    scene = scene_of(Says())
+    users = SimpleNamespace(disable=SimpleNamespace(operation=Operation("PATCH", "/users/{id}")))
+    accounts = {"a": ALICE, "admin": ALICE}
+    scene = replace(scene, target=replace(scene.target, users=users, accounts=accounts))  # type: ignore[arg-type]
+    for name, value in (
+        ("expendable", ALICE),
+        ("holdings", held),
+        ("facts_of", {}),
+        ("as_administrator", done),
+    ):
+        monkeypatch.setattr(Probe, name, giving(value))
+    monkeypatch.setattr(Probe, "presented", presented)
+    doubts: list[str] = []
+    found = asyncio.run(Probe(scene, catalog.load()["MIX102"].rule)._after_disabling(doubts))
+    assert (len(found), len(doubts)) == ((0, 1) if late else (1, 0))
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("page", [b"<p>an app for every path</p>", b"<p>what GET /me says</p>"])
+def test_a_page_for_every_path_is_no_answer_of_an_operation(page: bytes) -> None:
+    """Strangers who are refused get it as well: nothing was open to them."""
+
+    class App:
+        async def send(self, request: HttpRequest) -> RawReply:
+            shown = page if request.path == "/me" else b"<p>an app for every path</p>"
+            return RawReply(200, (("Content-Type", "text/html"),), shown)
+
+        async def close(self) -> None:
+            pass
+
+    asking = Probe(scene_of(App()), catalog.load()["DOC101"].rule)
+
+    async def ask() -> str:
+        answer = await asking.send(HttpRequest("GET", "/me"), label="nobody", role=Role.ATTACK)
+        return await asking._said_elsewhere(answer)
+
+    assert asyncio.run(ask()).startswith(
+        "200, with what is answered where nothing is" if b"every" in page else ""
+    )
+    assert bool(asyncio.run(ask())) is (b"every" in page)
