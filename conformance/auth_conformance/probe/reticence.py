@@ -188,7 +188,8 @@ class Reticence(Described):
             if leaked(utterance.secret, _whole(again.reply)) is None:
                 unsure.append(f"{utterance.label}: came back once, then not")
                 continue
-            message = f"{utterance.operation} answers {answer.status} to {utterance.label} and repeats the secret {how}."
+            what = f"answers {answer.status} to {utterance.label} and repeats the secret {how}"
+            message = f"{utterance.operation} {what}."
             violations.append(
                 Violation(
                     utterance.operation,
