@@ -6,15 +6,18 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from auth_conformance.credentials import Kind
 from auth_conformance.model import Severity
+from auth_conformance.secret import Secret
 from auth_fuzz import rules
 from auth_fuzz.stories.ground import BrokenError, accepted
 from auth_fuzz.stories.letters import Letters
 from auth_fuzz.stories.model import Life
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
+    from auth_conformance.credentials import Credential
     from auth_conformance.probe import Answer
     from auth_fuzz.stories.cast import Held
 
@@ -64,11 +67,11 @@ class Looks(Letters):
             return
         once_more = partial(self._present, held.credential, f"again: {held.holding.name}", fresh=True)
         answer = await self._present(held.credential, f"{held.holding.name} at the witness")
-        if demanded is Life.DEAD and held.beside and why != "it has expired" and not answer.reply.ok:
+        for words, left in _left_behind(held) if demanded is Life.DEAD and why != "it has expired" else ():
             # What the login left in the browser besides may open as well, and had to end with it.
-            full = replace(held.credential, crumbs=(*held.credential.crumbs, *held.beside))
-            once_more = partial(self._present, full, f"again: {held.holding.name}", fresh=True)
-            answer = await self._present(full, f"{held.holding.name} and the other cookies of its login")
+            if not answer.reply.ok:
+                once_more = partial(self._present, left, f"again: {held.holding.name}", fresh=True)
+                answer = await self._present(left, f"{held.holding.name}: {words} of its login")
         if answer.outcome is not None:
             return
         if answer.reply.ok:
@@ -122,3 +125,21 @@ class Looks(Letters):
             raise BrokenError(
                 self._zombie, f"{held.holding.name} still gives new tokens, although {why}", operation
             )
+
+
+def _left_behind(held: Held) -> Iterator[tuple[str, Credential]]:
+    """What a browser may still send of a login that has ended: its other cookies with the dead one, and alone.
+
+    A logout takes the dead one away, and a service may look at the others only where that is missing.
+    """
+    if held.credential is None or not held.beside:
+        return
+    yield "all cookies", replace(held.credential, crumbs=(*held.credential.crumbs, *held.beside))
+    if held.credential.carrier.kind is Kind.COOKIE:
+        (name, value), *others = held.beside
+        carrier = replace(held.credential.carrier, name=name)
+        crumbs = (*held.credential.crumbs, *others)
+        yield (
+            "the other cookies",
+            replace(held.credential, carrier=carrier, value=Secret(value), crumbs=crumbs),
+        )
