@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Credential, Kind
@@ -84,7 +85,7 @@ class Fallthrough(Sessions, Stored):
                 and (good.carrier.place, good.carrier.name) != (bad_at.carrier.place, bad_at.carrier.name)
             }
             for good in partners.values():
-                trials += await self._tried(bads, good)
+                trials += await self._tried(bads, good, bad_at)
         if not trials:
             raise Missing("Not tested: no two kinds of credentials fit into one request.")
         verdict = await self._judged_trials(trials)
@@ -182,7 +183,8 @@ class Fallthrough(Sessions, Stored):
             self.forget_shared(account)
         return live.with_value(session.credential.value.reveal())
 
-    async def _tried(self, bads: list[Bad], good: Credential) -> list[Trial]:
+    async def _tried(self, bads: list[Bad], good: Credential, kin: Credential) -> list[Trial]:
+        """Each of the bad ones beside the good one; `kin` is what would be good in their place."""
         trials: list[Trial] = []
         for bad in bads:
             await self.paced()
@@ -191,11 +193,24 @@ class Fallthrough(Sessions, Stored):
             trials += [await self._at_witness(self.witness, bad, good, order) for order in orders]
         if self.target.second is not None:
             try:
-                trials.append(await self._at_witness(self.target.second, bads[0], good, "bad"))
+                if await self._taken_there(self.witness_for(good, self.target.second), kin):
+                    trials.append(await self._at_witness(self.target.second, bads[0], good, "bad"))
             except Unclear as reason:
                 self.notes.append(f"not tried there: {reason}")  # a key may lack the scope
-        change = await self._at_change(bads[0], good)
+        change = await self._at_change(bads[0], good, kin)
         return [*trials, *([change] if change else [])]
+
+    async def _taken_there(self, witness: Witness, kin: Credential) -> bool:
+        """Whether an operation looks at all where the bad one stands: else it has nothing to ignore. Raises Unclear."""
+        if not declares(witness.operation, kin.carrier):
+            return False
+        alone = await self.scene.once(
+            ("taken there", witness.operation.name, kin.carrier),
+            lambda: Fallthrough(self.scene, self.rule).call(
+                witness.operation, kin, label="control: a good one alone", role=Role.CONTROL
+            ),
+        )
+        return alone.reply.ok or alone.status == HTTPStatus.FORBIDDEN
 
     async def _at_witness(self, witness: Witness, bad: Bad, good: Credential, order: str) -> Trial:
         witness = self.witness_for(good, witness)  # what a key opens may be another operation
@@ -207,19 +222,23 @@ class Fallthrough(Sessions, Stored):
         taken = True if answer.accepted else (False if answer.rejected else None)
         return Trial(bad, good, order, witness.operation.name, answer, taken)
 
-    async def _at_change(self, bad: Bad, good: Credential) -> Trial | None:
-        """The same at an operation that changes something, if the good one alone may do that."""
+    async def _at_change(self, bad: Bad, good: Credential, kin: Credential) -> Trial | None:
+        """The same at an operation that changes something, if the good one alone may, and `kin` is looked at."""
         objects = self.target.objects
-        if objects is None or not declares(objects.create, good.carrier):
+        if objects is None or not all(declares(objects.create, item.carrier) for item in (good, kin)):
             return None
         body = dict(objects.template)
-        alone = await self.scene.once(
-            ("may create", good.carrier),
-            lambda: Fallthrough(self.scene, self.rule).call(
-                objects.create, good, label="control: alone", body=body
-            ),
-        )
-        if not alone.reply.ok:
+
+        async def alone(live: Credential) -> Answer:
+            return await self.scene.once(
+                ("may create", live.carrier),
+                lambda: Fallthrough(self.scene, self.rule).call(
+                    objects.create, live, label="control: alone", body=body
+                ),
+            )
+
+        known = await alone(kin)
+        if not (await alone(good)).reply.ok or not (known.reply.ok or known.status == HTTPStatus.FORBIDDEN):
             return None
         answer = await self._created(objects.create, bad, good, body)
         if answer.judgement is not None:

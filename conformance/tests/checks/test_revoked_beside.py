@@ -99,6 +99,22 @@ def test_a_token_that_outlives_its_logout_is_ignored_by_nobody() -> None:
     assert any("alone it is not clearly refused" in note for note in result.verdict.notes), said(result)
 
 
+def test_what_takes_tokens_only_has_no_cookie_to_ignore() -> None:
+    """A second operation that never looks at cookies was held against the first one, which refuses a bad one."""
+    app = hall(forgives=False)
+    by_login = next(route.dependant.dependencies[0].call for route in app.routes if route.path == "/me")
+
+    @app.get("/quota", tags=["quota"])
+    def quota(
+        given: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
+    ) -> dict[str, str]:
+        return {"left": "3", "of": by_login(given, None)}
+
+    result = judged_as_found("MIX103", app)
+    assert result.name == "passed", said(result)
+    assert any("not tried there: GET /quota" in note for note in result.verdict.notes), said(result)
+
+
 def test_a_key_is_tried_where_it_opens_something() -> None:
     """The page that names its caller refuses every key: that is no other answer to the bad cookie beside it."""
     result = judged_as_found("MIX103", counter())
