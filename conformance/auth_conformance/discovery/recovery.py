@@ -221,7 +221,23 @@ def _changes(known: Knowledge) -> list[PasswordChange]:
             form_of(operation), current.pointer if current else None, new.pointer, _repeats(members, new)
         )
         found.append((4 * (current is not None) + 2 * path + 2 * operation.protected, change))
-    return [change for _, change in sorted(found, key=lambda pair: -pair[0])]
+    return [change for _, change in sorted(found, key=lambda pair: -pair[0])] or _by_profile(known)
+
+
+def _by_profile(known: Knowledge) -> list[PasswordChange]:
+    """The update of one's own profile, where it takes a password and asks for nothing: as FastAPI Users has it."""
+    own = known.witness.operation.path.rstrip("/") if known.witness is not None else None
+    found = []
+    for operation in known.by_method("PATCH"):
+        members = places(operation)
+        new = next((item for item in members if _is_password(item)), None)
+        if (
+            operation.path.rstrip("/") == own
+            and new is not None
+            and not any(item.required for item in members)
+        ):
+            found.append(PasswordChange(form_of(operation), None, new.pointer, ()))
+    return found
 
 
 def _pair(members: list[Field]) -> tuple[Field, Field] | None:

@@ -20,6 +20,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         ],
         "logouts": {"POST /auth/jwt/logout", "POST /auth/cookie/logout"},
         "register": "POST /auth/register",
+        "change": ("PATCH /users/me", "password"),
         "absent": {Need.REFRESH, Need.KEY_MANAGEMENT, Need.OBJECTS, Need.API_KEY, Need.PUBLIC_KEY},
     },
     "authx": {
@@ -106,6 +107,10 @@ def test_every_service_is_found_out(
     if "register" in expected:
         assert target.register is not None
         assert target.register.operation.name == expected["register"]
+    if "change" in expected:
+        change = target.password_change
+        assert change is not None
+        assert (change.form.operation.name, change.new, change.current) == (*expected["change"], None)
     if "refresh" in expected:
         assert target.refresh is not None
         assert (target.refresh.operation.name, target.refresh.place) == expected["refresh"]
