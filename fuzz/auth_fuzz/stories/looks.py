@@ -15,7 +15,7 @@ from auth_fuzz.stories.letters import Letters
 from auth_fuzz.stories.model import Life
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from auth_conformance.credentials import Credential
     from auth_conformance.probe import Answer
@@ -39,7 +39,7 @@ class Looks(Letters):
     async def sweep(self) -> None:
         """Present what must be dead since the last step, and of what must be alive what was not seen for longest."""
         self.book.now = self._now()
-        for item in list(reversed(self.held)):
+        for item in _in_turn(self.held):
             if self.book.demand(item.holding)[0] is Life.DEAD and item.demanded is not Life.DEAD:
                 await self._look(item)
         alive = [item for item in self.alive(*_PRESENTED) if item.credential is not None]
@@ -49,7 +49,7 @@ class Looks(Letters):
     async def audit_all(self) -> None:
         """Present everything that must be dead, and of the rest the newest, the newest first."""
         older = [item for item in self.held[:-_LAST] if self.book.demand(item.holding)[0] is Life.DEAD]
-        for item in reversed([*older, *self.held[-_LAST:]]):
+        for item in _in_turn([*older, *self.held[-_LAST:]]):
             await self._look(item)
 
     async def _look(self, held: Held) -> None:
@@ -125,6 +125,12 @@ class Looks(Letters):
             raise BrokenError(
                 self._zombie, f"{held.holding.name} still gives new tokens, although {why}", operation
             )
+
+
+def _in_turn(held: Sequence[Held]) -> list[Held]:
+    """The newest first, and what is used up by a look last: one that comes back may end its whole family for good."""
+    newest = [*reversed(held)]
+    return sorted(newest, key=lambda item: item.credential is None)
 
 
 def _left_behind(held: Held) -> Iterator[tuple[str, Credential]]:

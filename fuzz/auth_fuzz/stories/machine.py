@@ -42,6 +42,8 @@ def machine_of(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa:
             super().__init__()
             self.stage = Stage(world, moves, search.habits or Habits(), search.troupe)
             self.off = self.broken = False
+            # Whether something was done since the last restart: another one would only repeat it.
+            self.stirred = True
             search.stories += 1
 
         def do(
@@ -68,6 +70,7 @@ def machine_of(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa:
                 # A step that was made is told; a look is told only when it shows something wrong.
                 if move and (len(self.stage.lines) > told or move == "use"):
                     search.played[move] += 1
+                    self.stirred = self.stirred if move == "use" else move != "restart"
 
         def session(self, number: int) -> Held | None:
             """One of the live sessions."""
@@ -251,6 +254,7 @@ def machine_of(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa:
             if name := self.who(number, lambda actor: actor.confirmed is False and actor.present):
                 self.do(lambda: self.stage.try_unconfirmed(name), move="try_unconfirmed")
 
+        @precondition(lambda self: self.stirred)
         @rule(number=_NUMBER)
         def restart(self, number: int) -> None:
             del number
