@@ -485,6 +485,8 @@ class PolicySettings(Table):
     """Operations that only administrators may call."""
     private_fields: list[str] = Field(default_factory=list)
     """Members of the witness's reply that no other person may ever see."""
+    shown_fields: list[str] = Field(default_factory=list)
+    """Members of it with addresses of people that everybody who is logged in may see."""
     throttle_limit: int = Field(default=67, ge=1)
     """Wrong logins after which an account has to be throttled."""
     refresh_window: float = Field(default=0.0, ge=0)

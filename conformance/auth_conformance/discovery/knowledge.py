@@ -290,6 +290,7 @@ class Knowledge:
                 public_operations=frozenset(policy.public_operations),
                 privileged_operations=frozenset(policy.privileged_operations),
                 private_fields=frozenset(policy.private_fields),
+                shown_fields=frozenset(policy.shown_fields),
                 throttle_limit=policy.throttle_limit,
                 refresh_window=policy.refresh_window,
                 bound_refresh_tokens=policy.bound_refresh_tokens,

@@ -110,11 +110,13 @@ class Minimal(Sessions):
             for record in records_in(answer.reply.json) if answer.reply.ok else ():
                 held = {str(value) for value in record.values()} if isinstance(record, dict) else set()
                 found = sorted(name for name, value in telling.items() if value in held)
-                if len(found) < _RECORD or not any(_ADDRESS.fullmatch(telling[name]) for name in found):
+                addresses = [name for name in found if _ADDRESS.fullmatch(telling[name])]
+                if len(found) < _RECORD or not set(addresses) - policy.shown_fields:
                     continue
                 told = f"{operation.name} lists people to everybody: another user is shown {' and '.join(found)} of b"
                 lines = f'privileged_operations = ["{operation.name}"]  # if only administrators may read it; else'
-                meant = f'public_operations = ["{operation.name}"]'
+                named = ", ".join(f'"{name}"' for name in addresses)
+                meant = f"shown_fields = [{named}]"
                 return f"{told}, and nothing says whether that is meant.", f"[policy]\n{lines}\n{meant}"
         return "", ""
 
@@ -130,7 +132,9 @@ class Minimal(Sessions):
         personal = {
             name: value
             for name, value in facts.items()
-            if _ADDRESS.fullmatch(value) and name not in private and value != self.account("b").username
+            if _ADDRESS.fullmatch(value)
+            and name not in private | self.target.policy.shown_fields
+            and value != self.account("b").username
         }
         for operation in self._of_people() if personal or private else ():
             shown = await self._both_shown(operation, facts, set(personal.values()), (other, live))
@@ -140,7 +144,7 @@ class Minimal(Sessions):
             told = f"{operation.name} shows another user {' and '.join(found)} of its owner"
             listed = ", ".join(f'"{name}"' for name in found)
             lines = f"private_fields = [{listed}]  # if nobody else may see them; else"
-            meant = f'public_operations = ["{operation.name}"]'
+            meant = f"shown_fields = [{listed}]"
             return f"{told}, and nothing says whether that is meant.", f"[policy]\n{lines}\n{meant}"
         return "", ""
 

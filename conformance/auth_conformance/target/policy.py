@@ -29,6 +29,7 @@ class Policy:
     privileged_operations: frozenset[str] = frozenset()
     shared_objects: bool | None = None
     private_fields: frozenset[str] = frozenset()
+    shown_fields: frozenset[str] = frozenset()
     throttle_limit: int = 67
     refresh_window: float = 0.0
     bound_refresh_tokens: bool = False

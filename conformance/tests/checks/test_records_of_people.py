@@ -72,6 +72,8 @@ def directory(shows: str) -> FastAPI:
         ("a list of records", {"privileged_operations": ["GET /users"]}, "passed"),
         ("everything", {"private_fields": ["phone"]}, "failed"),
         ("everything", {"public_operations": ["GET /users/{user_id}"]}, "passed"),
+        ("everything", {"shown_fields": ["phone"]}, "passed"),
+        ("a list of records", {"shown_fields": ["phone"]}, "passed"),
     ],
 )
 def test_what_others_are_shown_of_a_person(shows: str, policy: dict[str, Any], verdict: str) -> None:
@@ -86,3 +88,4 @@ def test_what_others_are_shown_of_a_person(shows: str, policy: dict[str, Any], v
     elif verdict == "inconclusive":
         assert "GET /users/{user_id} shows another user phone of its owner" in result.verdict.reason
         assert 'private_fields = ["phone"]' in result.verdict.remedy
+    assert verdict != "inconclusive" or 'shown_fields = ["phone"]' in result.verdict.remedy
