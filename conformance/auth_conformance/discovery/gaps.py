@@ -370,7 +370,7 @@ def _named_remedies(known: Knowledge) -> dict[Need, str]:
     endings = wordless(known)
     if endings:
         choice = ", ".join(f'"{operation.name}"' for operation in endings[:3])
-        found[Need.LOGOUT] = f"logout = [{choice}]  # the one that ends a login\n"
+        found[Need.LOGOUT] = f"logout = [{choice}]  # if people log out with one of them\n"
     alone = left_alone(known) if known.objects is None else None
     if alone is not None:
         found[Need.OBJECTS] = (
