@@ -228,6 +228,11 @@ def test_a_logout_that_takes_effect_later_is_told_as_that() -> None:
     assert "ends late" in result.verdict.reason
 
 
+def test_a_logout_that_a_page_in_front_has_answered_is_not_the_service_s() -> None:
+    """Called again, it ends the session."""
+    assert asked("away", "LIF101") == {"LIF101": "inconclusive"}
+
+
 @pytest.mark.parametrize("name", ["limits_one", "worker_down"])
 def test_an_account_or_a_worker_that_is_out_of_order_decides_nothing(name: str) -> None:
     seen = asked(name, "AUZ101", "TOK102", flaw="foreign_object_readable")

@@ -115,6 +115,7 @@ class Mutations(Sessions):
         """The page of the owner's that holds the text: the one that the answer leads to, or one of those known."""
         if not mutation.shown:
             return None
+        looked = False
         there = urlsplit(answer.reply.header("location") or "")
         led = [Operation("GET", there.path)] if there.path.startswith("/") and not there.netloc else []
         for page in {(page.method, page.path): page for page in (*led, *mutation.shown)}.values():
@@ -125,4 +126,7 @@ class Mutations(Sessions):
             seen = await self.call(page, reader, label=label, role=Role.CONTROL)
             if seen.reply.ok and text in seen.reply.text:
                 return seen.exchange
+            looked = looked or seen.reply.ok
+        if not looked:
+            raise Unclear(f"{mutation.shown[0].name} did not show its owner what there is")
         return None

@@ -133,15 +133,20 @@ class Revocation(Rotation):
         replays = await self._replay_often(cast)
         refreshed = await self._refresh_again(cast.ended)
         self._look_at_cookie(answer, cast.ended)
-        again = await self.call(logout.operation, cast.ended.credential, label="log out twice")
-        if again.outcome is Outcome.CRASHED:
-            self.notes.append(f"{logout.operation.name}, called twice, crashed ({again.why})")
         await asyncio.sleep(max(0.0, self._logout_pause - (time.monotonic() - started)))
         for witness in self.witnesses:
             replays.append(
                 await self._replay_once(witness, cast.ended.credential, "replay some seconds later")
             )
+        again = await self.call(logout.operation, cast.ended.credential, label="log out twice")
+        if again.outcome is Outcome.CRASHED:
+            self.notes.append(f"{logout.operation.name}, called twice, crashed ({again.why})")
         violations, doubts = self._judge_replays(cast, before, answer, replays)
+        if violations and not any(item.rejected for item in replays):
+            last = await self._replay_once(self.witness, cast.ended.credential, "replay after both logouts")
+            if last.rejected:
+                why = "the first one may have been answered by something in front"
+                return [], [*doubts, f"{logout.operation.name} ended the session at the second call: {why}"]
         violations = violations or await self._alive_elsewhere(logout, cast, (before[0], answer))
         violations += await self._judge_refresh(answer, refreshed, doubts)
         await self._others_go_on(logout, cast, doubts)

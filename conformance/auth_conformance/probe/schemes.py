@@ -176,6 +176,8 @@ class Schemes(Refusal):
             baseline,
             fresh=True,
         )
+        if answer.rejected and again.rejected and again.status == baseline.anonymous.status:
+            again = await self._still_refused(witness, attempt, baseline, again)
         found = self._not_let_in(witness.operation, where, answer, again)
         if isinstance(found, Violation) and answer.rejected and again.status != baseline.anonymous.status:
             # Who is refused otherwise than a stranger was recognised.
@@ -184,6 +186,20 @@ class Schemes(Refusal):
             )
             return None
         return found
+
+    async def _still_refused(
+        self, witness: Witness, attempt: Attempt, baseline: Baseline, again: Answer
+    ) -> Answer:
+        """The refusal, seen again after another credential got in: for a moment everybody may have been refused.
+
+        Raises Unclear.
+        """
+        live, _ = await self._baseline_by_any(witness)
+        if attempt.credential is not None and live.value == attempt.credential.value:
+            return again
+        await self.must_live(witness, live, baseline, "between two parts of")
+        label = f"once more: {attempt.label}"
+        return await self.attempt(witness, replace(attempt, label=label), baseline, fresh=True)
 
     def _not_let_in(self, operation: Operation, where: str, first: Answer, second: Answer) -> Violation | str:
         name = operation.name

@@ -350,6 +350,8 @@ class Surface(Refusal):
         after = await self._read_by_owner(values)
         if after.judgement is not None or answer.judgement is not None:
             raise Unclear(f"{operation.name}: {after.why or answer.why}")
+        if not after.reply.ok and after.status not in (404, 410):
+            raise Unclear(f"{objects.read.name} did not show its owner the object again ({after.status})")
         return after.status in (404, 410) or leaked(mark, after.reply.text) is not None, answer
 
     async def _read_by_owner(self, values: dict[str, str]) -> Answer:

@@ -184,6 +184,22 @@ def late(app: App, requests: int = 5, paths: str = "logout|sessions") -> App:
     return in_front_of(app, answer)
 
 
+def away(app: App, paths: str = "logout") -> App:
+    """Who logs out is shown a maintenance page the first time, and the service hears nothing of it."""
+    shown: set[str] = set()
+
+    async def answer(scope: Message, receive: Receive, send: Send) -> None:
+        leaving = scope["method"] == "POST" and re.search(paths, scope["path"])
+        who = set(credentials_of(scope)) if leaving else set()
+        if who - shown:
+            shown.update(who)
+            await Reply.html(200, b"<h1>We will be back soon</h1>").to(send)
+        else:
+            await app(scope, receive, send)
+
+    return in_front_of(app, answer)
+
+
 def restless(app: App) -> App:
     """Number every answer, in its headers and in its body, and never say two things in the same order."""
     numbers = itertools.count(1)
@@ -265,6 +281,7 @@ LIARS: Mapping[str, Callable[[App], App]] = {
     "lags": lags,
     "worker_down": worker_down,
     "late": late,
+    "away": away,
     "restless": restless,
     "soft": soft,
     "repeats": repeats,

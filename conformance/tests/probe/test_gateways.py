@@ -14,7 +14,7 @@ from one_login import ALICE, BEARER, JSON, scene_of
 from auth_conformance import catalog
 from auth_conformance.credentials import Credential
 from auth_conformance.discovery.asking import Scout
-from auth_conformance.model import Outcome, Reply, Role
+from auth_conformance.model import Outcome, Reply, Role, Violation
 from auth_conformance.oracles.entry import Baseline, Fingerprint
 from auth_conformance.probe import Probe, Unclear
 from auth_conformance.probe.holdings import Found, Holding
@@ -315,3 +315,28 @@ def test_a_page_for_every_path_is_no_answer_of_an_operation(page: bytes) -> None
         "200, with what is answered where nothing is" if b"every" in page else ""
     )
     assert bool(asyncio.run(ask())) is (b"every" in page)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "refused"),
+    [((401, 401, 401), None), ((401, 401, 200, 401), True)],
+)
+def test_a_scheme_is_refused_where_it_still_is_after_another_one_got_in(
+    statuses: tuple[int, ...], *, refused: bool | None
+) -> None:
+    """For a moment everybody may be refused: a session store is away, an instance has other keys."""
+    service = Says(*statuses)
+    asking = Probe(scene_of(service), catalog.load()["MIX101"].rule)
+    other = replace(TOKEN, value=Secret("another-t0ken"))
+
+    async def by_any(_: object) -> tuple[Credential, Baseline]:
+        return other, KNOWN
+
+    asking._baseline_by_any = by_any  # type: ignore[method-assign]
+    ask = asking._let_in(asking.witness, TOKEN, KNOWN, "a header")
+    if refused is None:
+        with pytest.raises(Unclear, match="did not accept the live credential"):
+            asyncio.run(ask)
+    else:
+        assert isinstance(asyncio.run(ask), Violation) is refused
+    assert service.says == []
