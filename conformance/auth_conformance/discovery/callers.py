@@ -84,7 +84,13 @@ async def find_witnesses(scout: Scout, known: Knowledge) -> None:
         shared = bool(set(witness.tags) & set(item.operation.tags))
         return not item.pointers, shared, item.operation.path.startswith(folder)
 
-    others = [item for item in candidates if item.operation.name != witness.name]
+    others = [
+        item
+        for item in candidates
+        # A page that greets everybody, and people by name, is protected nowhere, unless all refuse with a 200.
+        if item.operation.name != witness.name
+        and (known.strangers[witness.name].ok or not known.strangers[item.operation.name].ok)
+    ]
     for item in sorted(others, key=unlike)[:3]:
         if known.second is None:
             known.second = await _verified(
