@@ -28,6 +28,7 @@ _USUAL = Carrier(Kind.BASIC, "header", "Authorization", "Basic")
 _SCHEME = "basic"
 # Where a service that asks who calls before it looks can be asked, whatever stands there.
 _FRONTS = [Operation("GET", path, provenance=Provenance.OBSERVED) for path in ("/", "/api/")]
+_MOST_ASKED = 8
 _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
@@ -64,12 +65,13 @@ async def try_basic(scout: Scout, known: Knowledge, doorman: Doorman, label: str
     carrier = declared[0] if declared else _USUAL
     pair = _pair(account.username, account.password.reveal())
     credential = Credential(carrier, Secret(pair), label)
+    asking = await _asking(scout, known) if known.has_document and not known.carriers else []
     front = None if known.has_document or known.complete else await _asking_front(scout, known)
     if front is not None:
         where = await _through(scout, known, doorman, credential, front)
     elif declared or any(map(asks_for_basic, known.strangers.values())):
         scout.learn(pair)
-        gate = known.opened or _declaring(known, carrier)
+        gate = known.opened or _declaring(known, carrier) or asking
         opening = await open_door(
             scout,
             known,
@@ -94,6 +96,12 @@ async def _asking_front(scout: Scout, known: Knowledge) -> Operation | None:
         if asks_for_basic(await stranger(scout, known, front)):
             return front
     return None
+
+
+async def _asking(scout: Scout, known: Knowledge) -> list[Operation]:
+    """What asks a stranger for a pair, among a few reads of a document that says nothing of credentials (Kinto)."""
+    reads = [item for item in doors(known) if item.method == "GET"][:_MOST_ASKED]
+    return [item for item in reads if asks_for_basic(await stranger(scout, known, item))]
 
 
 async def _through(

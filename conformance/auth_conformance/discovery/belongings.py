@@ -30,15 +30,16 @@ from auth_conformance.discovery.sampling import (
 from auth_conformance.discovery.schemas import Field, fields
 from auth_conformance.discovery.toml import Line, table
 from auth_conformance.model import Need, Provenance
+from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.target import Objects, Operation, Writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from auth_conformance.credentials import Credential
     from auth_conformance.discovery.asking import Scout
     from auth_conformance.discovery.knowledge import Knowledge
-    from auth_conformance.transports.message import HttpRequest
+    from auth_conformance.transports.message import HttpRequest, RawReply
 
 _MOST = 4
 _MOST_BELOW = 3
@@ -65,7 +66,8 @@ async def find_objects(scout: Scout, known: Knowledge) -> None:
     if owner is None or known.further or (known.objects is not None and not told):
         return
     if known.objects is not None and known.objects.read.provenance is Provenance.DECLARED:
-        known.objects = await _told_by_options(scout, known, known.objects, owner)
+        told_by_options = await _told_by_options(scout, known, known.objects, owner)
+        known.objects = await _tried_out(scout, known, told_by_options, owner)
     for item in sorted(_collections(known), key=lambda found: -found.score)[:_MOST]:
         objects = await _at_the_top(scout, known, item, owner)
         if objects is not None:
@@ -121,6 +123,49 @@ async def _at_the_top(scout: Scout, known: Knowledge, item: Collection, owner: C
         if objects is not None:
             return objects
     return await _within(scout, known, item, owner)
+
+
+async def _tried_out(scout: Scout, known: Knowledge, objects: Objects, owner: Credential) -> Objects:
+    """What else can be done with an object where nothing says it: tried on one that A makes for it."""
+    create, read = objects.create, objects.read
+    done = objects.listing and objects.update and objects.delete
+    if done or "#" in read.path or create.path == read.path or objects.parents or "{" not in read.path:
+        return objects
+
+    async def sent(operation: Operation, values: Mapping[str, str], text: str = "") -> RawReply:
+        request = operation.request(values)
+        if text:
+            request = operation.carrying(request, put(dict(objects.template), objects.text_field, text))
+        label = f"what can be done with an object? {operation.name}"
+        return (await scout.ask(request, label, credential=owner)).reply
+
+    marks = ["cn" + secrets.token_hex(5) for _ in range(3)]
+    created = await sent(create, {}, marks[0])
+    identifier = resolve(created.json, objects.identifier)
+    if not created.ok or not isinstance(identifier, str | int):
+        return objects
+    values = {objects.id_parameter: str(identifier)}
+    listing, update, delete = (
+        Operation(method, path, provenance=Provenance.OBSERVED)
+        for method, path in (("GET", create.path), ("PATCH", read.path), ("DELETE", read.path))
+    )
+    found = objects
+    if objects.listing is None and marks[0] in (await sent(listing, {})).text:
+        found = replace(found, listing=listing)
+    for mark, way in zip(marks[1:], (update, replace(update, method="PUT")), strict=True):
+        if (
+            found.update is None
+            and (await sent(way, values, mark)).ok
+            and mark in (await sent(read, values)).text
+        ):
+            found = replace(found, update=way)
+    if found.delete is None and (await sent(delete, values)).ok and not (await sent(read, values)).ok:
+        found = replace(found, delete=delete)
+    more = [item for item in (found.listing, found.update, found.delete) if item is not None]
+    if found != objects:
+        listed = ", ".join(item.name for item in more if item.provenance is Provenance.OBSERVED)
+        known.say("objects", f"{listed}, too", Provenance.OBSERVED, "tried on one that A made for it")
+    return found
 
 
 async def _within(scout: Scout, known: Knowledge, item: Collection, owner: Credential) -> Objects | None:
@@ -321,13 +366,18 @@ async def _try(
     return None
 
 
+def plain_name(pointer: str) -> str:
+    """A member as people write it: a pointer only where it stands deeper."""
+    return pointer.lstrip("/") if pointer.count("/") == 1 else pointer
+
+
 def _refused(item: Collection, template: dict[str, Any], answer: str) -> str:
     """The lines for a collection that took nothing of what was made up for it, with what it said."""
     lines: list[Line] = [
         ("create", item.create.name, f"it answered {answer}"),
         ("body", template, "to this: put in what it takes"),
         ("read", item.read.name, "what reads one"),
-        ("text_field", item.text.pointer.lstrip("/"), "where a text goes"),
+        ("text_field", plain_name(item.text.pointer), "where a text goes"),
         ("identifier", "/id", "where its reply names what was made"),
     ]
     return table("[objects]", lines)

@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Kind
-from auth_conformance.discovery.belongings import left_alone
+from auth_conformance.discovery.belongings import left_alone, plain_name
 from auth_conformance.discovery.doors import named_reading
 from auth_conformance.discovery.endings import wordless
 from auth_conformance.discovery.lifecycle import is_logout
@@ -375,7 +375,7 @@ def _named_remedies(known: Knowledge) -> dict[Need, str]:
     if alone is not None:
         found[Need.OBJECTS] = (
             f'[objects]  # not tried unasked, because of its name\ncreate = "{alone.create.name}"\n'
-            f'read = "{alone.read.name}"\ntext_field = "{alone.text.pointer.lstrip("/")}"\nidentifier = "/id"\n'
+            f'read = "{alone.read.name}"\ntext_field = "{plain_name(alone.text.pointer)}"\nidentifier = "/id"\n'
         )
     procedure = _named_in_body(known)
     if known.objects is None and alone is None and procedure is not None:

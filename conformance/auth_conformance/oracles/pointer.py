@@ -38,6 +38,14 @@ def put_alike(document: dict[str, Any], pointer: str, text: str, like: Any) -> d
     return put(document, pointer, int(text) if number else text)
 
 
+def put_beside(document: dict[str, Any], members: dict[str, Any]) -> dict[str, Any]:
+    """A copy of `document` with `members` beside its own: within what wraps all of them, as in `{"user": {…}}`."""
+    inner = next(iter(document.values()), None) if len(document) == 1 else None
+    if isinstance(inner, dict):
+        return {name: put_beside(inner, members) for name in document}
+    return {**document, **members}
+
+
 def strings(document: Any, limit: int = 2000) -> dict[str, str | int]:
     """Every text and integer in `document` by pointer, breadth first, at most `limit` of them."""
     found: dict[str, str | int] = {}

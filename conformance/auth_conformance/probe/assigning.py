@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 import tomllib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
@@ -24,7 +24,7 @@ from auth_conformance.model import (
     Verdict,
     Violation,
 )
-from auth_conformance.oracles.pointer import put, resolve
+from auth_conformance.oracles.pointer import put, put_beside, resolve
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.accounts import Accounts
 from auth_conformance.probe.core import Answer, Missing, Unclear
@@ -56,6 +56,16 @@ def _data() -> dict[str, list[Any]]:
 
 def _listed(name: str) -> Members:
     return [(str(key), value) for key, value in _data()[name]]
+
+
+def _in_brackets(body: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """The members of a form; what stands in another member is `user[name]`, as Rails, PHP and qs read it."""
+    for name, value in body.items():
+        place = f"{above}[{name}]" if above else str(name)
+        if isinstance(value, Mapping):
+            yield from _in_brackets(value, place)
+        else:
+            yield place, _plain(value)
 
 
 def weight_of(name: str) -> Severity:
@@ -260,10 +270,9 @@ class Assigning(Accounts):
             case "query":
                 return request.with_query(*((name, _plain(value)) for name, value in extra.members))
             case "form":
-                pairs = {**body, **dict(extra.members)}
-                return request.with_form(tuple((str(name), _plain(value)) for name, value in pairs.items()))
+                return request.with_form(tuple(_in_brackets(put_beside(body, dict(extra.members)))))
             case _:
-                whole = {**body, **dict(extra.members)}
+                whole = put_beside(body, dict(extra.members))
                 return (
                     operation.carrying(request, whole) if operation is not None else request.with_json(whole)
                 )

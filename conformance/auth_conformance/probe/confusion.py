@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from auth_conformance.model import Exchange, Role, Verdict, Violation
 from auth_conformance.oracles.canary import leaked
-from auth_conformance.oracles.pointer import put
+from auth_conformance.oracles.pointer import put, put_beside
 from auth_conformance.oracles.standing import changed, flattened
 from auth_conformance.probe.core import Answer, Unclear
 from auth_conformance.probe.gathering import OWNER_PARAMETERS
@@ -87,7 +87,7 @@ class Confusion(Tampering):
             raise Unclear("No operation changes an object.")
         body: dict[str, Any] = self._change(objects.update)
         for name, value in more.items():
-            body = put(body, name, value)
+            body = put_beside(body, {name: value})
         bare = objects.update.request(self.at(belonging.identifier))
         return objects.update.carrying(bare, body)
 
@@ -293,7 +293,8 @@ class Confusion(Tampering):
                 proofs: list[Exchange] = []
                 for prefix in ("", "again: "):
                     canary = self.canary()
-                    text = put(put(dict(objects.template), objects.text_field, canary), name, body)
+                    marked = put(dict(objects.template), objects.text_field, canary)
+                    text = put_beside(marked, {name: body})
                     bare = objects.create.carrying(objects.create.request(), text).with_query((name, query))
                     mixture = Mixture(
                         f"a creation with {name} of A in one place and of B in the other",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auth_conformance.model import Need, Role
 from auth_conformance.oracles.canary import leaked
-from auth_conformance.oracles.pointer import put, resolve
+from auth_conformance.oracles.pointer import put, resolve, strings
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.sessions import Sessions
 from auth_conformance.transports.recorder import BudgetExceededError
@@ -97,7 +97,7 @@ class Owning(Sessions):
         if shown_in(belonging.canary, answer) is None:
             raise Unclear(
                 f"{objects.read.name} does not show {objects.text_field}: nothing tells one object from another.",
-                '[objects]\ntext_field = "a member that is shown again"',
+                f'[objects]\ntext_field = "{_shown_again(objects.template, answer)}"',
             )
         return answer
 
@@ -113,6 +113,13 @@ class Owning(Sessions):
                     label="clean up: delete the object",
                     values=self.at(belonging.identifier),
                 )
+
+
+def _shown_again(template: Mapping[str, Any], answer: Answer) -> str:
+    """The pointer to a text of the body that reading shows, such as `/recipe/title` of `{"recipe": {"title": "x"}}`."""
+    texts = {pointer: text for pointer, text in strings(dict(template)).items() if isinstance(text, str)}
+    again = [pointer for pointer, text in texts.items() if text and text in answer.reply.text]
+    return again[0] if again else "a member that is shown again"
 
 
 def shown_in(canary: str, answer: Answer) -> str | None:

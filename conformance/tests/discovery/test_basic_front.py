@@ -137,3 +137,24 @@ def test_a_password_that_is_refused_is_told(learn: Any, monkeypatch: pytest.Monk
 def test_what_asks_for_basic(status: int, headers: list[str], expected: bool) -> None:
     reply = RawReply(status, tuple(("WWW-Authenticate", value) for value in headers), b"")
     assert asks_for_basic(reply) is expected
+
+
+def test_a_document_that_says_nothing_of_credentials_is_asked(learn: Any) -> None:
+    """Kinto: its front greets everybody, and only what is somebody's asks for a pair."""
+    app = FastAPI()
+
+    @app.get("/")
+    def front() -> dict[str, str]:
+        return {"hello": "everybody"}
+
+    @app.get("/buckets", response_model=None)
+    async def buckets(request: Request) -> Response:
+        name = PAIRS.get(request.headers.get("authorization", ""))
+        if name is None:
+            return JSONResponse({}, 401, {"WWW-Authenticate": 'Basic realm="Realm"'})
+        return JSONResponse({"owner": name})
+
+    target = learn(app, kind="url").target
+    assert target.kinds() == {Kind.BASIC}
+    assert target.witness is not None
+    assert target.witness.operation.name == "GET /buckets"

@@ -21,8 +21,8 @@ class Note(BaseModel):
     title: str
 
 
-def service(*, silent: bool = False) -> FastAPI:
-    """Notes, and a logout by DELETE; a `silent` service does not answer OPTIONS."""
+def service(*, silent: bool = False, kept: bool = False) -> FastAPI:
+    """Notes, and a logout by DELETE; a `silent` service does not answer OPTIONS. What is `kept` nobody changes."""
     app, store, notes = FastAPI(openapi_url=None), Store(), dict[str, dict[str, str]]()
     known = bearer_of(store)
     let_in(app, store, known)
@@ -53,12 +53,14 @@ def service(*, silent: bool = False) -> FastAPI:
 
     @app.put("/notes/{key}")
     def change(key: str, note: Note, name: Annotated[str, known]) -> dict[str, str]:
-        own(key, name)["title"] = note.title
+        own(key, name).update({} if kept else {"title": note.title})
         return notes[key]
 
     @app.delete("/notes/{key}")
     def delete(key: str, name: Annotated[str, known]) -> None:
-        del notes[own(key, name)["id"]]
+        own(key, name)
+        if not kept:
+            del notes[key]
 
     if not silent:
         app.options("/notes")(lambda: Response(headers={"Allow": "GET, POST, OPTIONS"}))
@@ -72,8 +74,9 @@ def passwords(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(f"PASSWORD_OF_{name.upper()}", password)
 
 
-def test_paths_say_what_else_they_allow(learn: Any) -> None:
-    target = learn(service(), kind="url", objects=OBJECTS).target
+@pytest.mark.parametrize("silent", [False, True])
+def test_paths_say_what_else_they_allow_or_show_it(learn: Any, *, silent: bool) -> None:
+    target = learn(service(silent=silent), kind="url", objects=OBJECTS).target
     objects = target.objects
     assert [item and item.name for item in (objects.listing, objects.update, objects.delete)] == [
         "GET /notes",
@@ -88,6 +91,8 @@ def test_what_no_document_lists_is_not_said_to_be_missing(tmp_path: Path) -> Non
     found = verdicts(service(), tmp_path, *codes, objects=OBJECTS)
     assert {code: type(verdict) for code, verdict in found.items()} == dict.fromkeys(codes, Passed), found
     found = verdicts(service(silent=True), tmp_path, *codes, objects=OBJECTS)
+    assert {code: type(verdict) for code, verdict in found.items()} == dict.fromkeys(codes, Passed), found
+    found = verdicts(service(silent=True, kept=True), tmp_path, *codes, objects=OBJECTS)
     assert isinstance(found["AUZ105"], Passed), "the text that people write is their own to set"
     changes = found["AUZ102"]
     assert isinstance(changes, Skipped)
@@ -139,3 +144,10 @@ def test_a_front_page_that_greets_its_caller_is_a_witness(learn: Any) -> None:
 
     witness = learn(app, kind="url").target.witness
     assert (witness.operation.name, witness.identity) == ("GET /", "text <b>{}<")
+
+
+def test_a_text_that_is_not_shown_again_is_told_by_the_one_that_is(tmp_path: Path) -> None:
+    """Of `{"recipe": {"title": …}}`, as Rails has it, the text stands at a pointer."""
+    objects = {**OBJECTS, "body": {"title": "soup", "note": {"title": "x"}}, "text_field": "note/title"}
+    found = verdicts(service(), tmp_path, "AUZ101", objects=objects)["AUZ101"]
+    assert found.remedy == '[objects]\ntext_field = "/title"'
