@@ -20,6 +20,8 @@ _RANDOM = listed("random randint randrange choice choices sample getrandbits uni
 _UUIDS = frozenset(("uuid.uuid1", "uuid.uuid3", "uuid.uuid5"))
 _CLOCKS = ("time.time", "time.time_ns", "datetime.now", "datetime.utcnow")
 _LEAST_BYTES = 16
+# A password is guessed at a login or against a slow hash, and not as a token is against a fast one.
+_LEAST_OF_PASSWORDS = 8
 _SINKS = listed(
     "token tokens secret password passwd pwd otp salt nonce csrf pin sid apikey credential credentials code codes"
 )
@@ -87,7 +89,9 @@ def _short(module: Module, call: ast.Call) -> Iterator[Spot]:
     size = argument(call, 0, "nbytes")
     if isinstance(size, ast.Constant) and isinstance(size.value, int) and size.value < _LEAST_BYTES:
         sink = _sink(module, call, own_name=False)
-        if sink and "salt" not in words(sink) and "nonce" not in words(sink):
+        named = set(words(sink or ""))
+        typed = size.value >= _LEAST_OF_PASSWORDS and named & {"password", "passwd", "pwd"}
+        if sink and not typed and not named & {"salt", "nonce"}:
             yield module.spot(
                 "SRC106",
                 call,
