@@ -321,7 +321,11 @@ class Assigning(Accounts):
             )
             return answer, read, credential
 
-        return Place(register.operation.name, _properties(register.operation), _members(shown), True, send)
+        # What the owner of the service says that people may send is theirs to set, document or not.
+        sent = json.loads(register.request("somebody", Secret("")).body or b"{}")
+        asked = {pointer.rpartition("/")[2] for pointer in flattened(sent)}
+        taken = _properties(register.operation) | asked
+        return Place(register.operation.name, taken, _members(shown), True, send)
 
     def _newcomer(self, style: str) -> Account:
         name = styled(f"x{self.scene.run_id}{self.word(9)}", style)

@@ -144,8 +144,9 @@ def test_a_document_that_says_nothing_of_credentials_is_asked(learn: Any) -> Non
     app = FastAPI()
 
     @app.get("/")
-    def front() -> dict[str, str]:
-        return {"hello": "everybody"}
+    async def front(request: Request) -> dict[str, str]:
+        name = PAIRS.get(request.headers.get("authorization", ""))
+        return {"hello": "everybody", **({"user": name} if name else {})}
 
     @app.get("/buckets", response_model=None)
     async def buckets(request: Request) -> Response:
@@ -158,3 +159,4 @@ def test_a_document_that_says_nothing_of_credentials_is_asked(learn: Any) -> Non
     assert target.kinds() == {Kind.BASIC}
     assert target.witness is not None
     assert target.witness.operation.name == "GET /buckets"
+    assert target.second is None, "the front lets everybody in"
