@@ -121,7 +121,7 @@ class Settings(BaseSettings):
     fail_on: Literal["info", "low", "medium", "high", "critical"] = "low"
     """Lowest severity that makes the run fail."""
     allow_disruptive: bool = False
-    """Against a URL: also lock, delete and flood, on accounts of the run's own. In-process that is always so."""
+    """Against a URL: also lock, delete, flood, order and invite, as people of the run's own. In-process always so."""
     allow_inconclusive: bool = False
     """Let checks through that could not be decided."""
     strict: bool = False

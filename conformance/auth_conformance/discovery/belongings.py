@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.discovery.asking import allowed
-from auth_conformance.discovery.names import avoided, dangerous, mentions, names, rank
+from auth_conformance.discovery.costs import left_out
+from auth_conformance.discovery.names import dangerous, mentions, names, rank
 from auth_conformance.discovery.parents import (
     Above,
     identifiers,
@@ -212,14 +213,14 @@ def find_writings(scout: Scout, known: Knowledge) -> None:
             continue
         text = free_text(operation.bodies[media])
         made = sample(operation.bodies[media], scout.rng)
-        if text is not None and isinstance(made, dict) and not avoided(operation, "objects"):
+        if text is not None and isinstance(made, dict) and not left_out(known, operation.path):
             found.append(Writing(operation, made, text.pointer))
     known.writings = tuple(found[:_MOST])
 
 
 def _collections(known: Knowledge) -> Iterator[Collection]:
     for create in known.by_method("POST"):
-        if "{" in create.path or avoided(create, "objects") or body_type(create) is None:
+        if "{" in create.path or left_out(known, create.path) or body_type(create) is None:
             continue
         read = _one_of(known, create, "GET")
         found = read and _collection(known, create, read)
@@ -231,7 +232,12 @@ def left_alone(known: Knowledge) -> Collection | None:
     """A collection that nobody tried because of its name: orders cost money. Its owner may allow it."""
     for create in known.by_method("POST"):
         read = _one_of(known, create, "GET")
-        if "{" in create.path or read is None or body_type(create) is None or not avoided(create, "objects"):
+        if (
+            "{" in create.path
+            or read is None
+            or body_type(create) is None
+            or not left_out(known, create.path)
+        ):
             continue
         found = _collection(known, create, read)
         if found is not None:
@@ -245,10 +251,7 @@ def _below(known: Knowledge) -> Iterator[Collection]:
         head, _, last = create.path.rstrip("/").rpartition("/")
         if "}" in last or body_type(create) is None:
             continue
-        elsewhere = mentions(head, names("objects", "avoid_above")) or mentions(
-            last, names("objects", "avoid")
-        )
-        if elsewhere:
+        if mentions(head, names("objects", "avoid_above")) or left_out(known, last):
             continue
         if "{" in create.path:
             read = _one_of(known, create, "GET") or _elsewhere(known, last)

@@ -374,7 +374,8 @@ def _named_remedies(known: Knowledge) -> dict[Need, str]:
     alone = left_alone(known) if known.objects is None else None
     if alone is not None:
         found[Need.OBJECTS] = (
-            f'[objects]  # not tried unasked, because of its name\ncreate = "{alone.create.name}"\n'
+            "[objects]  # not tried unasked, because of its name; allow_disruptive = true would try it\n"
+            f'create = "{alone.create.name}"\n'
             f'read = "{alone.read.name}"\ntext_field = "{plain_name(alone.text.pointer)}"\nidentifier = "/id"\n'
         )
     procedure = _named_in_body(known)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Carrier, Credential, Kind
+from auth_conformance.discovery.costs import left_out
 from auth_conformance.discovery.doors import stranger
 from auth_conformance.discovery.keydoors import find_key_witness, machine_doors
 from auth_conformance.discovery.knowledge import with_scheme
@@ -97,7 +98,7 @@ def _unnamed(known: Knowledge) -> list[Operation]:
     for operation in known.by_method("POST"):
         schema = next(iter(operation.bodies.values()), {})
         needed = [item for item in fields(schema) if item.required and item.schema.get("type") != "string"]
-        unlikely = avoided(operation, "keys") or avoided(operation, "objects") or dangerous(operation)
+        unlikely = avoided(operation, "keys") or left_out(known, operation.path) or dangerous(operation)
         if "{" in operation.path or unlikely or needed or operation.path in _flows(known):
             continue
         below = f"{operation.path.rstrip('/')}/{{"

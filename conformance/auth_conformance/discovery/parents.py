@@ -8,6 +8,7 @@ import uuid
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from auth_conformance.discovery.costs import left_out
 from auth_conformance.discovery.names import mentions, names, plain, rank
 from auth_conformance.discovery.sampling import body_type, free_text, sample, with_body
 from auth_conformance.discovery.schemas import fields, merged, type_of
@@ -198,8 +199,7 @@ async def _made(scout: Scout, known: Knowledge, owner: Credential, spot: Spot) -
 def _creation(known: Knowledge, head: str) -> Operation | None:
     """What makes one of a collection, unless its name says that this is no matter of trying."""
     create = known.operations.get(f"POST {head}") or known.operations.get(f"POST {head}/")
-    avoided = mentions(head.rsplit("/", 1)[-1], names("objects", "avoid"))
-    return None if avoided else create
+    return None if left_out(known, head.rsplit("/", 1)[-1]) else create
 
 
 async def _made_in(

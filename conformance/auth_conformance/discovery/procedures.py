@@ -7,8 +7,9 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from auth_conformance.discovery.costs import left_out
 from auth_conformance.discovery.doors import named_reading
-from auth_conformance.discovery.names import avoided, dangerous, names, plain, rank, verb_of
+from auth_conformance.discovery.names import dangerous, names, plain, rank, verb_of
 from auth_conformance.discovery.parents import identifiers
 from auth_conformance.discovery.sampling import body_type, creation, free_text
 from auth_conformance.discovery.schemas import Field, fields, type_of
@@ -74,7 +75,7 @@ def _families(known: Knowledge) -> list[_Family]:
         for item in known.by_method("POST")
         if "{" not in item.path
         and (body_type(item) or "").endswith("json")
-        and not avoided(item, "objects")
+        and not left_out(known, item.path)
         and (_ends(item) or not dangerous(item))
     ]
     found = []

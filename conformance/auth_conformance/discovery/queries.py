@@ -6,7 +6,8 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from auth_conformance.discovery.names import avoided, dangerous
+from auth_conformance.discovery.costs import left_out
+from auth_conformance.discovery.names import dangerous
 from auth_conformance.discovery.parents import identifiers
 from auth_conformance.discovery.procedures import akin, names_one
 from auth_conformance.discovery.sampling import body_type, creation, free_text
@@ -56,11 +57,11 @@ def told_in_queries(known: Knowledge, objects: Objects) -> Objects:
 def _families(known: Knowledge) -> Iterator[_Family]:
     for read in known.by_method("GET"):
         name = asked(read)
-        if name is None or avoided(read, "objects") or dangerous(read):
+        if name is None or left_out(known, read.path) or dangerous(read):
             continue
         for create in known.by_method("POST"):
             media = body_type(create)
-            if "{" in create.path or media is None or avoided(create, "objects"):
+            if "{" in create.path or media is None or left_out(known, create.path):
                 continue
             members = [item.name for item in fields(create.bodies[media]) if item.required]
             text = free_text(create.bodies[media])

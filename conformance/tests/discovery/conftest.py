@@ -71,6 +71,7 @@ def learn(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Learn:
         accounts: Mapping[str, Any] | None = None,
         *,
         kind: str = "app",
+        address: str = "https://testserver",
         log: list[tuple[HttpRequest, RawReply]] | None = None,
         **more: Any,
     ) -> Lesson:
@@ -91,7 +92,7 @@ def learn(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Learn:
                     Recorder(transport, Redactor()),
                     settings,
                     kind=kind,
-                    address="tests:app" if kind == "app" else "https://testserver",
+                    address="tests:app" if kind == "app" else address,
                     app=app if kind == "app" else None,
                     run_id="r4d2e1",
                 )

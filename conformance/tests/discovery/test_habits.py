@@ -593,27 +593,44 @@ def test_a_login_that_reads_the_query(learn: Any) -> None:
     assert learn(app).target.logins[0].encoding == "query"
 
 
-def test_a_collection_that_may_cost_money_is_named_and_left_alone(learn: Any) -> None:
-    app, store, made = FastAPI(), Store(), list[str]()
+@pytest.mark.parametrize(
+    ("path", "where", "tried"),
+    [
+        ("/orders", {"kind": "url", "address": "https://shop.example"}, False),
+        ("/orders", {"kind": "url", "address": "https://shop.example", "allow_disruptive": True}, True),
+        ("/orders", {"kind": "url", "address": "http://127.0.0.1:8000"}, True),
+        ("/invites", {"kind": "url", "address": "http://127.0.0.1:8000"}, False),
+        ("/invites", {"kind": "app"}, True),
+    ],
+)
+def test_a_collection_that_may_cost_somebody_is_named_and_left_alone_unless_it_is_a_trial(
+    learn: Any, *, path: str, where: dict[str, Any], tried: bool
+) -> None:
+    """An order costs money unless the service is on this machine; an invitation may arrive from there as well."""
+    app, store, made = FastAPI(), Store(), dict[str, tuple[str, str]]()
     known_caller = bearer_of(store)
 
     @app.post("/login")
     def login(username: str, password: str) -> dict[str, str]:
         return {"access_token": store.log_in(username, password)}
 
-    @app.post("/orders")
-    def order(item: Annotated[str, Body(embed=True)], name: Annotated[str, known_caller]) -> dict[str, str]:
-        made.append(name)
-        return {"id": str(len(made)), "item": item}
+    @app.post(path)
+    def make(item: Annotated[str, Body(embed=True)], name: Annotated[str, known_caller]) -> dict[str, str]:
+        number = str(len(made) + 1)
+        made[number] = (name, item)
+        return {"id": number, "item": item}
 
-    @app.get("/orders/{number}")
+    @app.get(path + "/{number}")
     def read(number: str, name: Annotated[str, known_caller]) -> dict[str, str]:
-        return {"id": number, "owner": name}
+        if made.get(number, ("", ""))[0] != name:
+            raise HTTPException(404)
+        return {"id": number, "item": made[number][1]}
 
-    target = learn(app).target
-    assert target.objects is None
-    assert not made
-    assert 'create = "POST /orders"\nread = "GET /orders/{number}"' in target.remedies[Need.OBJECTS]
+    target = learn(app, **where).target
+    assert bool(made) is tried
+    assert (target.objects is not None) is tried
+    lines = f'create = "POST {path}"\nread = "GET {path}/{{number}}"'
+    assert (lines in target.remedies.get(Need.OBJECTS, "")) is not tried
 
 
 @pytest.mark.parametrize(("demanded", "listed"), [(True, True), (False, True), (False, False)])

@@ -15,7 +15,11 @@ from auth_conformance.model import Inconclusive, Need, Skipped
 from auth_conformance.target import Target
 from auth_conformance.target.needs import unmet_need
 
-TOKENS = {"token-of-alice-0123456789": "alice", "token-of-bob-0123456789": "bob"}
+TOKENS = {
+    "token-of-alice-0123456789": "alice",
+    "token-of-bob-0123456789": "bob",
+    "token-of-victor-0123456789": "victor",
+}
 
 
 class Names(BaseModel):
@@ -73,13 +77,23 @@ def test_who_is_named_in_a_body_can_be_deleted_too(learn: Any, accounts: dict[st
     assert Need.USER_MANAGEMENT not in learn(window(), accounts, kind="url").target.absent
 
 
-def test_what_no_line_would_show_can_be_left_out(learn: Any, accounts: dict[str, Any]) -> None:
+def test_what_no_line_would_show_can_be_left_out(
+    learn: Any, accounts: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First the line that shows more; once it is there, the one that leaves the check out."""
     app = window()
-    settings = learn(app, accounts, kind="url").settings
-    result = asyncio.run(conduct(settings, [catalog.load()["DOC101"]], app=app)).results[0]
-    assert isinstance(result.verdict, Inconclusive), result.verdict
-    assert result.verdict.remedy.startswith('ignore = ["DOC101"]'), result.verdict
-    assert "GET /api/runs/{run}: 404 with a credential and without" in result.verdict.reason
+    monkeypatch.setenv("VICTIM_TOKEN", list(TOKENS)[2])
+    victim = {"victim": {"token": {"env": "VICTIM_TOKEN"}, "role": "expendable"}}
+    for people, remedy in (
+        (accounts, '[accounts.victim]\ntoken = { env = "VICTIM_TOKEN" }'),
+        (accounts | victim, 'ignore = ["DOC101"]'),
+    ):
+        settings = learn(app, people, kind="url").settings
+        result = asyncio.run(conduct(settings, [catalog.load()["DOC101"]], app=app)).results[0]
+        assert isinstance(result.verdict, Inconclusive), result.verdict
+        assert result.verdict.remedy.startswith(remedy), result.verdict
+        told = (result.verdict.reason, *result.verdict.notes)
+        assert any("GET /api/runs/{run}: 404 with a credential and without" in text for text in told), told
 
 
 def with_a_login_that_breaks() -> FastAPI:
