@@ -113,8 +113,9 @@ class Assigning(Accounts):
         violations: list[Violation] = []
         doubts: list[str] = []
         tried = 0
+        theirs = await self._what_b_is_called()
         for place in places:
-            for extra in self._extras(place):
+            for extra in self._extras(place, theirs):
                 await self.paced()
                 tried += 1
                 outcome = await self._added(place, extra)
@@ -168,15 +169,43 @@ class Assigning(Accounts):
 
         return made
 
+    async def _what_b_is_called(self) -> dict[str, Any]:
+        """What the witness tells of B in the place of what it tells of A: an id that nobody has may be refused."""
+        try:
+            of_a, of_b = [
+                flattened(
+                    (
+                        await self.call(
+                            self.witness.operation,
+                            await self.credential(owner=owner),
+                            label=f"how does the service call {owner}?",
+                        )
+                    ).reply.json
+                )
+                for owner in "ab"
+            ]
+        except (Missing, Unclear):
+            return {}
+        return {
+            str(value): of_b[pointer]
+            for pointer, value in of_a.items()
+            if isinstance(value, (str, int))
+            and type(of_b.get(pointer)) is type(value)
+            and of_b[pointer] != value
+        }
+
     @staticmethod
-    def _extras(place: Place) -> list[Extra]:
-        """List the additions: rights one by one, everything together, nested, in the query and as a form."""
+    def _extras(place: Place, theirs: Mapping[str, Any]) -> list[Extra]:
+        """List the additions: rights one by one, everything together, nested, in the query and as a form.
+
+        A member that holds what A is called is sent with what B is called: so objects are given away.
+        """
         # A role that a stranger may register with is the flaw itself, declared or not; the scopes of a key are not.
         rights = [item for item in _listed("rights") if place.of_account or item[0] not in place.taken]
         others = [item for item in _listed("others") if item[0] not in place.taken]
         known = {name for name, _ in (*rights, *others)}
         shown = [
-            (name, _another(value))
+            (name, theirs.get(str(value), _another(value)))
             for name, value in place.shown.items()
             if name not in place.taken and name not in known and isinstance(value, (str, int, float, bool))
         ][:MOST_SHOWN]
@@ -449,21 +478,32 @@ class Assigning(Accounts):
         if not isinstance(identifier, (str, int)):
             return None
         values = self.at(str(identifier))
-        read = await self.call(objects.read, live, label="what is it then?", role=Role.CONTROL, values=values)
+        read, reader = await self._read_by_either(objects, live, values)
         if objects.delete is not None:
-            await self.call(objects.delete, live, label="clean up: delete the object", values=values)
+            await self.call(objects.delete, reader, label="clean up: delete the object", values=values)
         return read
+
+    async def _read_by_either(
+        self, objects: Objects, live: Credential, values: dict[str, str]
+    ) -> tuple[Answer, Credential]:
+        """What A reads of an object; what B does, and B's credential, where it is A's no more."""
+        read = await self.call(objects.read, live, label="what is it then?", role=Role.CONTROL, values=values)
+        if read.reply.ok:
+            return read, live
+        try:
+            other = await self.credential(owner="b")
+        except (Missing, Unclear):
+            return read, live
+        label = "A does not read it any more: does B?"
+        theirs = await self.call(objects.read, other, label=label, role=Role.CONTROL, values=values)
+        return (theirs, other) if theirs.reply.ok else (read, live)
 
     async def _at_update(self) -> Place | None:
         objects = self.target.objects
         if objects is None or objects.update is None:
             return None
         update, live = objects.update, await self.credential()
-        made = await self.call(objects.create, live, label="create an object", body=dict(objects.template))
-        identifier = resolve(made.reply.json, objects.identifier)
-        if not made.reply.ok or not isinstance(identifier, (str, int)):
-            raise Unclear(f"{objects.create.name} made no object ({made.why or made.status}).")
-        values = self.at(str(identifier))
+        values = await self._made_anew(objects, live)
         shown = await self.call(
             objects.read, live, label="control: read it", role=Role.CONTROL, values=values
         )
@@ -479,6 +519,7 @@ class Assigning(Accounts):
             return None
 
         async def send(extra: Extra) -> tuple[Answer, Answer | None, Credential | None]:
+            nonlocal values
             request = self._with(
                 update.carrying(
                     update.request(values), plain_change(objects, update, f"changed {self.canary()}")
@@ -489,12 +530,20 @@ class Assigning(Accounts):
             answer = await self._as_caller(request, live, f"change an object with {extra.label}", update)
             if not answer.reply.ok:
                 return answer, None, None
-            read = await self.call(
-                objects.read, live, label="what is it then?", role=Role.CONTROL, values=values
-            )
+            read, reader = await self._read_by_either(objects, live, values)
+            if reader is not live:
+                values = await self._made_anew(objects, live)
             return answer, read, None
 
         return Place(update.name, _own_members(objects, update), _members(shown), False, send)
+
+    async def _made_anew(self, objects: Objects, live: Credential) -> dict[str, str]:
+        """The path values of a new object of A's. Raises Unclear."""
+        made = await self.call(objects.create, live, label="create an object", body=dict(objects.template))
+        identifier = resolve(made.reply.json, objects.identifier)
+        if not made.reply.ok or not isinstance(identifier, (str, int)):
+            raise Unclear(f"{objects.create.name} made no object ({made.why or made.status}).")
+        return self.at(str(identifier))
 
     async def _at_key(self) -> Place | None:
         keys = self.target.keys
