@@ -213,8 +213,8 @@ def test_a_login_that_breaks_down_was_not_refused() -> None:
 
 
 def test_changes_that_nobody_could_see_are_not_called_defended() -> None:
-    # What is ordered may cost money: nothing is created there by a guess.
-    result = judged(tearoom(is_its_own, own=True, path="/orders"))
+    # Who gets a role may do more: nothing is created there by a guess.
+    result = judged(tearoom(is_its_own, own=True, path="/roles"))
     assert result.name == "inconclusive", said(result)
-    assert "POST /orders was not forged" in result.verdict.reason
+    assert "POST /roles was not forged" in result.verdict.reason
     assert "[objects]" in getattr(result.verdict, "remedy", "")
