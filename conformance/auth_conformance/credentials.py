@@ -188,9 +188,10 @@ def verified_by(public: object, token: Jwt) -> bool:
     """Whether a public key verifies the signature of `token` by the algorithm that its header names."""
     try:
         algorithm = pyjwt.get_algorithm_by_name(token.algorithm)
-        return bool(algorithm.verify(token.signing_input, public, token.signature))
-    except (ValueError, TypeError, NotImplementedError, pyjwt.PyJWTError, AttributeError):
-        return False  # no algorithm, or one of another family of keys
+        key = algorithm.prepare_key(public)
+    except (NotImplementedError, ValueError, TypeError, pyjwt.PyJWTError):
+        return False  # PyJWT's words for: no algorithm; bytes that are no such key; a key of another family; a weak one
+    return bool(algorithm.verify(token.signing_input, key, token.signature))
 
 
 def _with_low_s(signature: bytes, order: int) -> bytes:
