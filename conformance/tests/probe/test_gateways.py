@@ -22,7 +22,7 @@ from auth_conformance.probe.mutations import Mutation
 from auth_conformance.probe.steadiness import Steadiness
 from auth_conformance.secret import Secret
 from auth_conformance.settings import load
-from auth_conformance.target import Operation
+from auth_conformance.target import Operation, Switch, UserManagement
 from auth_conformance.transports.message import HttpRequest, RawReply
 from auth_conformance.transports.recorder import Recorder
 from auth_conformance.transports.redaction import Redactor
@@ -276,9 +276,9 @@ def test_what_was_asked_first_of_an_account_that_ends_a_moment_later_accuses_nob
         return give
 
     scene = scene_of(Says())
-    users = SimpleNamespace(disable=SimpleNamespace(operation=Operation("PATCH", "/users/{id}")))
+    users = UserManagement(disable=Switch(Operation("PATCH", "/users/{id}")))
     accounts = {"a": ALICE, "admin": ALICE}
-    scene = replace(scene, target=replace(scene.target, users=users, accounts=accounts))  # type: ignore[arg-type]
+    scene = replace(scene, target=replace(scene.target, users=users, accounts=accounts))
     for name, value in (
         ("expendable", ALICE),
         ("holdings", held),
@@ -322,7 +322,7 @@ def test_a_page_for_every_path_is_no_answer_of_an_operation(page: bytes) -> None
     [((401, 401, 401), None), ((401, 401, 200, 401), True)],
 )
 def test_a_scheme_is_refused_where_it_still_is_after_another_one_got_in(
-    statuses: tuple[int, ...], *, refused: bool | None
+    monkeypatch: pytest.MonkeyPatch, statuses: tuple[int, ...], *, refused: bool | None
 ) -> None:
     """For a moment everybody may be refused: a session store is away, an instance has other keys."""
     service = Says(*statuses)
@@ -332,7 +332,7 @@ def test_a_scheme_is_refused_where_it_still_is_after_another_one_got_in(
     async def by_any(_: object) -> tuple[Credential, Baseline]:
         return other, KNOWN
 
-    asking._baseline_by_any = by_any  # type: ignore[method-assign]
+    monkeypatch.setattr(asking, "_baseline_by_any", by_any)
     ask = asking._let_in(asking.witness, TOKEN, KNOWN, "a header")
     if refused is None:
         with pytest.raises(Unclear, match="did not accept the live credential"):
