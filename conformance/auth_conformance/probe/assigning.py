@@ -30,6 +30,7 @@ from auth_conformance.probe.accounts import Accounts
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.guarded import perhaps_privileged
 from auth_conformance.probe.holdings import told_once
+from auth_conformance.probe.naming import Naming
 from auth_conformance.probe.tampering import plain_change
 from auth_conformance.secret import Secret
 from auth_conformance.target import Account, styled
@@ -171,19 +172,9 @@ class Assigning(Accounts):
 
     async def _what_b_is_called(self) -> dict[str, Any]:
         """What the witness tells of B in the place of what it tells of A: an id that nobody has may be refused."""
+        asking = Naming(self.scene, self.rule)
         try:
-            of_a, of_b = [
-                flattened(
-                    (
-                        await self.call(
-                            self.witness.operation,
-                            await self.credential(owner=owner),
-                            label=f"how does the service call {owner}?",
-                        )
-                    ).reply.json
-                )
-                for owner in "ab"
-            ]
+            of_a, of_b = [flattened((await asking.told_of(owner)).json) for owner in "ab"]
         except (Missing, Unclear):
             return {}
         return {

@@ -23,12 +23,7 @@ class Bookkeeping(Core):
 
     async def names_in_lines(self, owner: str, credential: Credential) -> frozenset[str]:
         """Every name under which a line may mean this person: the user name, and what the witness shows as ids."""
-        answer = await self.call(
-            self.witness.operation,
-            credential,
-            label=f"who is {owner}?",
-            pointer=self.witness.identity or None,
-        )
+        answer = await self.at_witness(credential, label=f"who is {owner}?")
         shown = answer.reply.json if isinstance(answer.reply.json, dict) else {}
         told = [
             str(value)

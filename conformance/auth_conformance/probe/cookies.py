@@ -222,13 +222,8 @@ class Cookies(CookieTours):
         headers: list[tuple[str, str | bytes]] = list(session.credential.companions)
         if jar:
             headers.append(("Cookie", write_cookie(jar.items())))
-        return await self.call(
-            self.witness.operation,
-            label=f"control: {label}",
-            role=Role.CONTROL,
-            headers=headers,
-            baseline=baseline,
-            pointer=self.witness.identity or None,
+        return await self.at_witness(
+            label=f"control: {label}", role=Role.CONTROL, headers=headers, baseline=baseline
         )
 
 

@@ -140,14 +140,12 @@ class CookieTours(Reauthentication):
     async def _looked_for(
         self, credential: Credential | None, headers: tuple[tuple[str, str], ...], baseline: Baseline
     ) -> Answer:
-        return await self.call(
-            self.witness.operation,
+        return await self.at_witness(
             credential,
             label="look for the cookie's value",
             role=Role.CONTROL,
             headers=headers,
             baseline=baseline,
-            pointer=self.witness.identity or None,
         )
 
     async def _note_refresh(self, book: _Notebook, session: Session) -> None:

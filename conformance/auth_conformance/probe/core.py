@@ -335,6 +335,30 @@ class Core(Knowing):
             return await completed(self, request)
         return request
 
+    async def at_witness(
+        self,
+        credential: Credential | None = None,
+        *,
+        label: str,
+        role: Role = Role.SETUP,
+        headers: Sequence[tuple[str, str | bytes]] = (),
+        baseline: Baseline | None = None,
+        moved: float = 0.0,
+        fresh: bool = False,
+    ) -> Answer:
+        """What the witness answers to a credential, and whom it names then."""
+        return await self.call(
+            self.witness.operation,
+            credential,
+            label=label,
+            role=role,
+            headers=headers,
+            baseline=baseline,
+            pointer=self.witness.identity or None,
+            moved=moved,
+            fresh=fresh,
+        )
+
     async def call(
         self,
         operation: Operation,

@@ -407,13 +407,11 @@ class CrossSite(Described, Mutations, CsrfTokens, Sessions, Minting):
             if len(answers) == 2 and answers[0].accepted is answers[1].accepted:
                 break
             answers.append(
-                await self.call(
-                    self.witness.operation,
+                await self.at_witness(
                     credential,
                     label=f"{again}is the session alive?",
                     role=Role.CONTROL,
                     baseline=baseline,
-                    pointer=self.witness.identity or None,
                     fresh=bool(again),
                 )
             )

@@ -187,15 +187,7 @@ class Fixation(Reauthentication):
         return answer, new
 
     async def _show(self, credential: Credential, label: str, baseline: Baseline, role: Role) -> Answer:
-        return await self.call(
-            self.witness.operation,
-            credential,
-            label=label,
-            role=role,
-            baseline=baseline,
-            pointer=self.witness.identity or None,
-            fresh=True,
-        )
+        return await self.at_witness(credential, label=label, role=role, baseline=baseline, fresh=True)
 
     def _anonymous_cookie(self, example: Credential) -> Callable[[], Awaitable[Credential | None]]:
         async def given() -> Credential | None:

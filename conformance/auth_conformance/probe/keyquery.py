@@ -149,13 +149,11 @@ class KeyQuery(Placing, KeyExpiry):
         key = credential.value.reveal()
         baseline = await self.baseline(self.witness, credential)
         await self.must_live(self.witness, credential, baseline, "before")
-        junk = await self.call(
-            self.witness.operation,
+        junk = await self.at_witness(
             self.bland(credential),
             label="control: a wrong key in the query",
             role=Role.CONTROL,
             baseline=baseline,
-            pointer=self.witness.identity or None,
         )
         if not junk.rejected:
             raise Unclear(f"A wrong key in the query was not clearly refused: {junk.why}.")

@@ -134,12 +134,10 @@ class Minting(Refusal):
         token = own.token.with_header(alg=key.algorithm)
         token = token.with_header(kid=key.key_id) if key.key_id is not None else token.without_header("kid")
         other = replace(own, key=key, token=token)
-        honest = await self.call(
-            self.witness.operation,
+        honest = await self.at_witness(
             other.credential({**self.fresh_claims(own), "iss": name}),
             label="control: a token of A that the other issuer signed",
             role=Role.CONTROL,
-            pointer=self.witness.identity or None,
         )
         if not honest.reply.ok:
             # Its people may be other people: the key is known all the same, or it is not.
@@ -196,13 +194,11 @@ class Minting(Refusal):
             if credential.value == live.value:
                 why = why or "ours would be the issued one, letter for letter"
                 continue
-            answer = await prover.call(
-                self.witness.operation,
+            answer = await prover.at_witness(
                 credential,
                 label=_HONEST + (", and the original jti" if forge.keeps_jti else ""),
                 role=Role.CONTROL,
                 baseline=baseline,
-                pointer=self.witness.identity or None,
             )
             if answer.accepted and answer.exchange.reply.principal == baseline.principal:
                 return forge

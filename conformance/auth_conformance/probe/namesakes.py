@@ -214,13 +214,7 @@ class Namesakes(Accounts):
         return violations
 
     async def _called_at_witness(self, session: Session) -> str | None:
-        answer = await self.call(
-            self.witness.operation,
-            session.credential,
-            label="who is this?",
-            role=Role.CONTROL,
-            pointer=self.witness.identity or None,
-        )
+        answer = await self.at_witness(session.credential, label="who is this?", role=Role.CONTROL)
         return answer.exchange.reply.principal if answer.reply.ok else None
 
     async def _named_alike(self, first: Account, deletion: str) -> tuple[Answer, Session | None]:

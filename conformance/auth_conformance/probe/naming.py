@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from auth_conformance.oracles.places import found_at
 from auth_conformance.oracles.pointer import strings
 from auth_conformance.probe.core import Core, Missing, Unclear
+
+if TYPE_CHECKING:
+    from auth_conformance.transports.message import RawReply
 
 _IDS = ("id", "uid", "user_id", "userid", "sub", "uuid")
 
@@ -18,18 +23,23 @@ class Naming(Core):
             ("names", owner), lambda: Naming(self.scene, self.rule).ask_for_names(owner)
         )
 
-    async def ask_for_names(self, owner: str) -> tuple[str, ...]:
+    async def told_of(self, owner: str = "a") -> RawReply:
+        """What the witness answers to an account, asked once per run. Raises Missing or Unclear."""
+        return await self.scene.once(
+            ("told of", owner), lambda: Naming(self.scene, self.rule).ask_the_witness(owner)
+        )
+
+    async def ask_the_witness(self, owner: str) -> RawReply:
         """Ask the witness. Called once per run, on a probe of its own."""
+        credential = await self.credential(owner=owner)
+        return (await self.at_witness(credential, label=f"how does the service call {owner}?")).reply
+
+    async def ask_for_names(self, owner: str) -> tuple[str, ...]:
+        """Read them. Called once per run, on a probe of its own."""
         account = self.account(owner)
         names = [account.username, account.username.partition("@")[0]]
         try:
-            reply = (
-                await self.call(
-                    self.witness.operation,
-                    await self.credential(owner=owner),
-                    label=f"how does the service call {owner}?",
-                )
-            ).reply
+            reply = await self.told_of(owner)
         except (Missing, Unclear):
             return tuple(dict.fromkeys(names))
         told = [found_at(reply, self.witness.identity)] if self.witness.identity else []

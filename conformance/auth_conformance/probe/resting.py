@@ -279,13 +279,11 @@ class Resting(Mailing, Stored):
             baseline = await self.baseline(self.witness, session.credential)
             for row, column, value in values[:PRESENTED]:
                 shown: Credential = session.credential.with_value(str(value))
-                answer = await self.call(
-                    self.witness.operation,
+                answer = await self.at_witness(
                     shown,
                     label=f"the value of {row.table}.{column} as a credential",
                     role=Role.ATTACK,
                     baseline=baseline,
-                    pointer=self.witness.identity or None,
                 )
                 if answer.accepted or (answer.reply.ok and baseline.anonymous.status != answer.status):
                     message = f"The value of {row.table}.{column} is accepted as a credential."

@@ -276,13 +276,8 @@ class Reuse(Rotation):
 
     async def _note_access(self, access: Credential) -> None:
         baseline = await self.baseline(self.witness, access)
-        answer = await self.call(
-            self.witness.operation,
-            access,
-            label="the access token of the family after the reuse",
-            baseline=baseline,
-            pointer=self.witness.identity or None,
-            fresh=True,
+        answer = await self.at_witness(
+            access, label="the access token of the family after the reuse", baseline=baseline, fresh=True
         )
         if answer.accepted and "the family's access token outlives the reuse" not in self.notes:
             self.notes.append("the family's access token outlives the reuse")
@@ -363,21 +358,12 @@ class Reuse(Rotation):
         if renewal is None or renewal.access is None:
             return
         given = replace(session.credential, value=renewal.access)
-        seen = await self.call(
-            self.witness.operation,
-            given,
-            label="whose token is it?",
-            baseline=baseline,
-            pointer=self.witness.identity,
-            fresh=True,
-        )
-        own = await self.call(
-            self.witness.operation,
+        seen = await self.at_witness(given, label="whose token is it?", baseline=baseline, fresh=True)
+        own = await self.at_witness(
             session.credential,
             label="control: the owner's own token",
             role=Role.CONTROL,
             baseline=baseline,
-            pointer=self.witness.identity,
             fresh=True,
         )
         if by_cache(seen.reply) or own.exchange.reply.principal == baseline.principal:

@@ -173,13 +173,8 @@ class Safety(CrossSite):
 
     async def _state(self, credential: Credential, views: list[Operation]) -> State:
         baseline = await self.baseline(self.witness, credential)
-        me = await self.call(
-            self.witness.operation,
-            credential,
-            label="is the session alive?",
-            role=Role.CONTROL,
-            baseline=baseline,
-            pointer=self.witness.identity or None,
+        me = await self.at_witness(
+            credential, label="is the session alive?", role=Role.CONTROL, baseline=baseline
         )
         unanswered = (Outcome.THROTTLED, Outcome.CRASHED)
         lost = [f"{self.witness.operation.name}: {me.why}"] if me.outcome in unanswered else []

@@ -167,13 +167,11 @@ class SessionList(Holdings):
                 credential = replace(viewer.credential.with_value(value), carrier=carrier, companions=())
                 proofs = []
                 for prefix in ("", "again: "):
-                    answer = await self.call(
-                        self.witness.operation,
+                    answer = await self.at_witness(
                         credential,
                         label=f"{prefix}a listed value as a {kind.value} credential",
                         role=Role.ATTACK,
                         baseline=baseline,
-                        pointer=self.witness.identity or None,
                         fresh=bool(prefix),
                     )
                     if not answer.accepted:

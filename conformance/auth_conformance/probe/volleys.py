@@ -94,14 +94,8 @@ class Volleys(Holdings):
         """Use what a race issued: the answer that gave it and its use, of each credential that lets its owner in."""
         alive = []
         for answer, credential in issued:
-            used = await self.call(
-                self.witness.operation,
-                credential,
-                label=label,
-                role=Role.ATTACK,
-                baseline=baseline,
-                pointer=self.witness.identity or None,
-                fresh=True,
+            used = await self.at_witness(
+                credential, label=label, role=Role.ATTACK, baseline=baseline, fresh=True
             )
             if used.accepted:
                 alive.append((answer.exchange, used.exchange))
