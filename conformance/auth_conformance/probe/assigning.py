@@ -193,7 +193,11 @@ class Assigning(Accounts):
         """
         # A role that a stranger may register with is the flaw itself, declared or not; the scopes of a key are not.
         rights = [item for item in _listed("rights") if place.of_account or item[0] not in place.taken]
-        others = [item for item in _listed("others") if item[0] not in place.taken]
+        others = [
+            (name, theirs.get(str(place.shown.get(name)), value))
+            for name, value in _listed("others")
+            if name not in place.taken
+        ]
         known = {name for name, _ in (*rights, *others)}
         shown = [
             (name, theirs.get(str(value), _another(value)))
