@@ -91,13 +91,17 @@ class Extra:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One operation that takes a body. `send` adds the members and returns what its owner reads afterwards."""
+    """One operation that takes a body. `send` adds the members and returns what its owner reads afterwards.
+
+    `kept` says that `shown` is an object: who reads it afterwards is shown its members, and nobody else is.
+    """
 
     name: str
     taken: frozenset[str]
     shown: Mapping[str, Any]
     of_account: bool
     send: Callable[[Extra], Awaitable[tuple[Answer, Answer | None, Credential | None]]]
+    kept: bool = False
 
 
 class Assigning(Accounts):
@@ -227,8 +231,10 @@ class Assigning(Accounts):
             answer, read, credential = await place.send(replace(extra, label=f"{prefix}{extra.label}"))
             if answer.judgement is not None:
                 return f"{place.name} with {extra.label}: {answer.why}"
-            if read is None or not read.reply.ok:
+            if read is None or not (place.kept or read.reply.ok):
                 return None
+            if place.kept and not _shows(read, place.shown):
+                return f"{place.name} with {extra.label}: a success, and who reads the object now is not seen"
             taken = self._took(place, extra, read)
             told, severity = taken or ("", None)
             opened = await self._opens_guarded(credential) if credential is not None else None
@@ -449,9 +455,10 @@ class Assigning(Accounts):
         )
         if not control.reply.ok:
             raise Unclear(f"{objects.create.name} made no object ({control.why or control.status}).")
-        shown = await self._object_of(control, live)
+        shown = await self._object_of(control, live, {})
         if shown is None:
             return None
+        members = _members(shown)
 
         async def send(extra: Extra) -> tuple[Answer, Answer | None, Credential | None]:
             text = put(dict(objects.template), objects.text_field, self.canary())
@@ -460,11 +467,13 @@ class Assigning(Accounts):
             answer = await self._as_caller(
                 request, live, f"create an object with {extra.label}", objects.create
             )
-            return answer, await self._object_of(answer, live) if answer.reply.ok else None, None
+            read = await self._object_of(answer, live, members) if answer.reply.ok else None
+            return answer, read, None
 
-        return Place(objects.create.name, _own_members(objects, objects.create), _members(shown), False, send)
+        taken = _own_members(objects, objects.create)
+        return Place(objects.create.name, taken, members, False, send, kept=True)
 
-    async def _object_of(self, made: Answer, live: Credential) -> Answer | None:
+    async def _object_of(self, made: Answer, live: Credential, members: Mapping[str, Any]) -> Answer | None:
         """Read the object that a reply names, and take it away again."""
         objects = self.target.objects
         if objects is None:
@@ -473,17 +482,17 @@ class Assigning(Accounts):
         if not isinstance(identifier, (str, int)):
             return None
         values = self.at(str(identifier))
-        read, reader = await self._read_by_either(objects, live, values)
+        read, reader = await self._read_by_either(objects, live, values, members)
         if objects.delete is not None:
             await self.call(objects.delete, reader, label="clean up: delete the object", values=values)
         return read
 
     async def _read_by_either(
-        self, objects: Objects, live: Credential, values: dict[str, str]
+        self, objects: Objects, live: Credential, values: dict[str, str], members: Mapping[str, Any]
     ) -> tuple[Answer, Credential]:
-        """What A reads of an object; what B does, and B's credential, where it is A's no more."""
+        """What A reads of an object with these members; what B does, and B's credential, where it is A's no more."""
         read = await self.call(objects.read, live, label="what is it then?", role=Role.CONTROL, values=values)
-        if read.reply.ok:
+        if _shows(read, members):
             return read, live
         try:
             other = await self.credential(owner="b")
@@ -491,7 +500,7 @@ class Assigning(Accounts):
             return read, live
         label = "A does not read it any more: does B?"
         theirs = await self.call(objects.read, other, label=label, role=Role.CONTROL, values=values)
-        return (theirs, other) if theirs.reply.ok else (read, live)
+        return (theirs, other) if _shows(theirs, members) else (read, live)
 
     async def _at_update(self) -> Place | None:
         objects = self.target.objects
@@ -502,6 +511,7 @@ class Assigning(Accounts):
         shown = await self.call(
             objects.read, live, label="control: read it", role=Role.CONTROL, values=values
         )
+        members = _members(shown)
         control = await self.call(
             update,
             live,
@@ -525,12 +535,12 @@ class Assigning(Accounts):
             answer = await self._as_caller(request, live, f"change an object with {extra.label}", update)
             if not answer.reply.ok:
                 return answer, None, None
-            read, reader = await self._read_by_either(objects, live, values)
+            read, reader = await self._read_by_either(objects, live, values, members)
             if reader is not live:
                 values = await self._made_anew(objects, live)
             return answer, read, None
 
-        return Place(update.name, _own_members(objects, update), _members(shown), False, send)
+        return Place(update.name, _own_members(objects, update), members, False, send, kept=True)
 
     async def _made_anew(self, objects: Objects, live: Credential) -> dict[str, str]:
         """The path values of a new object of A's. Raises Unclear."""
@@ -588,6 +598,11 @@ def _members(answer: Answer) -> dict[str, Any]:
                 inner += item.values()
         level = inner
     return found
+
+
+def _shows(read: Answer, members: Mapping[str, Any]) -> bool:
+    """Whether an answer shows an object with these members: a page, or an error in a 200, has others."""
+    return read.reply.ok and 2 * len(_members(read).keys() & members.keys()) >= len(members)
 
 
 def _another(value: object) -> object:
