@@ -305,6 +305,10 @@ def test_that_an_owner_reads_what_was_there_before_says_nothing_where_reads_are_
     assert "before another login of the same person had changed it" in result.verdict.reason
 
 
+def test_half_a_body_does_not_show_its_owner_that_somebody_has_changed_it() -> None:
+    assert asked("tears", "AUZ102", "AUZ110") == {"AUZ102": "passed", "AUZ110": "passed"}
+
+
 async def _blames_a_change(probe: Probe) -> Verdict:
     """As a check does that changes something by an id which it has read before."""
     change = probe.target.operation("PATCH /notes/{note_id}")

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 # Operations besides those that change and delete the object; each costs up to eight requests.
 MOST_WRITES = 6
+# How often the owner looks where a body is torn on its way, by a proxy whose buffer is full.
+_LOOKS = 3
 # Members by which services say whose an object is: tried on top of a change that works.
 OWNERSHIP = ("owner_id", "user_id", "owner", "author_id")
 
@@ -256,13 +258,19 @@ class Tampering(Isolation):
         return None
 
     async def _looks_again(self, belonging: Belonging, label: str) -> Answer:
-        return await self.call(
-            self._own_objects().read,
-            belonging.owner,
-            label=label,
-            role=Role.CONTROL,
-            values=self.at(belonging.identifier),
-        )
+        """What the owner is shown, whole: half an object is not one that somebody has changed. Raises Unclear."""
+        objects = self._own_objects()
+        for _ in range(_LOOKS):
+            answer = await self.call(
+                objects.read,
+                belonging.owner,
+                label=label,
+                role=Role.CONTROL,
+                values=self.at(belonging.identifier),
+            )
+            if not (answer.reply.ok and answer.reply.torn):
+                return answer
+        raise Unclear(f"{objects.read.name} did not show an object to its owner whole: its body was torn.")
 
     async def _appeared(self, write: Write, made: list[Belonging]) -> Violation | None:
         """What B adds below A's object by another operation: A reads one more there, twice, than before."""
@@ -395,18 +403,11 @@ class Tampering(Isolation):
         return Standing.of(self._owners_view.status, self._owners_view.reply.json, again.reply.json)
 
     async def _reads_any(self, mine: Belonging) -> Answer:
-        objects = self._own_objects()
-        answer = await self.call(
-            objects.read,
-            mine.owner,
-            label=f"control before: {mine.owner.owner} reads an object of their own",
-            role=Role.CONTROL,
-            values=self.at(mine.identifier),
-        )
+        owner = mine.owner.owner
+        answer = await self._looks_again(mine, f"control before: {owner} reads an object of their own")
         if not answer.reply.ok:
-            raise Unclear(
-                f"{objects.read.name} did not show an object to its owner ({answer.why or answer.status})."
-            )
+            name = self._own_objects().read.name
+            raise Unclear(f"{name} did not show an object to its owner ({answer.why or answer.status}).")
         return answer
 
     async def _perform(self, write: Write, aim: Belonging, own: Belonging, prefix: str, role: Role) -> Answer:

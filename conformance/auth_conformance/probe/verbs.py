@@ -234,7 +234,7 @@ class Verbs(Tampering):
                         if verb != "DELETE" and request.method == "POST" and request.body is None:
                             request = operation.carrying(request, body)
                         await self._ask_as(request, f"{override.label} by {who or 'a stranger'}", None, live)
-                    after = await self._reads_or_not(mine)
+                    after = await self._looks_again(mine, "control: the owner reads it again")
                     difference = changed(before, after.status, after.reply.json)
                     if difference is None:
                         continue
@@ -252,16 +252,6 @@ class Verbs(Tampering):
         finally:
             await self._take_away(made)
         return []
-
-    async def _reads_or_not(self, mine: Belonging) -> Answer:
-        objects = self._own_objects()
-        return await self.call(
-            objects.read,
-            mine.owner,
-            label="control: the owner reads it again",
-            role=Role.CONTROL,
-            values=self.at(mine.identifier),
-        )
 
     async def _one_claim(
         self,
@@ -283,7 +273,7 @@ class Verbs(Tampering):
             request = objects.update.carrying(request, body)
         before = await self._known_to_owner(mine)
         answer = await self._ask_as(request, f"again: {override.label}", None, live)
-        after = await self._reads_or_not(mine)
+        after = await self._looks_again(mine, "control: the owner reads it again")
         difference = changed(before, after.status, after.reply.json)
         if difference is None:
             return None

@@ -315,6 +315,12 @@ class RawReply:
         return self.truncated or (short and self.status not in (204, 304))
 
     @property
+    def torn(self) -> bool:
+        """Whether it is less than was meant: cut short, or called JSON and none. What it lacks is not gone."""
+        named = self.media_type.endswith("json")
+        return self.cut_short or (named and self.json is None and self.body.strip() not in (b"", b"null"))
+
+    @property
     def media_type(self) -> str:
         """Content type without parameters, lower case; "" if there is none."""
         return media_type(self.headers)

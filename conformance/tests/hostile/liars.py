@@ -126,6 +126,21 @@ def by_path(app: App, *, owned: bool = False) -> App:
     return in_front_of(app, answer)
 
 
+def tears(app: App) -> App:
+    """A proxy whose buffer is full now and then: two of four readings of one note are half of it."""
+    read: Counter[str] = Counter()
+
+    async def answer(scope: Message, receive: Receive, send: Send) -> None:
+        reply = await ask(app, scope, receive)
+        shown = scope["method"] == "GET" and scope["path"].startswith("/notes/") and reply.status == 200
+        read[scope["path"]] += shown
+        if shown and read[scope["path"]] % 4 in (3, 0):
+            reply = replace(reply, body=reply.body[: len(reply.body) // 2])
+        await reply.to(send)
+
+    return in_front_of(app, answer)
+
+
 def lags(app: App, requests: int = 4) -> App:
     """Reads go to a replica: so many requests after a write, each caller is shown what it was shown last."""
     shown: dict[tuple[Any, ...], Reply] = {}
@@ -279,6 +294,7 @@ LIARS: Mapping[str, Callable[[App], App]] = {
     "by_path": by_path,
     "ignores_query": partial(by_path, owned=True),
     "lags": lags,
+    "tears": tears,
     "worker_down": worker_down,
     "late": late,
     "away": away,
