@@ -19,6 +19,7 @@ from auth_conformance.demo import bundled
 from auth_conformance.engine import conduct
 from auth_conformance.loop import run_to_end
 from auth_conformance.model import Failed, Run, Severity, Verdict, Violation
+from auth_conformance.probe import lasting
 from auth_conformance.probe.objects import object_of
 from auth_conformance.sdk import Check, Probe
 from auth_conformance.settings import ConfigurationError
@@ -169,6 +170,21 @@ def asked(name: str, *codes: str, flaw: str = "", from_the_start: bool = False) 
     run = run_against(LIARS[name], checks, flaw=seeded, from_the_start=from_the_start, hangs=False)
     assert not run.count("errored"), told(run)
     return {item.rule.code: item.name for item in run.results}
+
+
+@pytest.mark.parametrize(("code", "flaw"), [("AUZ108", "unguarded_spelling.2"), ("KEY110", "escalating_key")])
+def test_who_is_refused_for_a_moment_with_everybody_was_not_refused_what_was_asked(
+    code: str, flaw: str
+) -> None:
+    """Three requests are fewer than lie between two controls: a 401 to who lives is looked at by itself."""
+    assert asked("blinks", code, flaw=flaw)[code] in {"failed", "inconclusive"}
+
+
+def test_a_session_that_maintenance_shuts_out_was_not_ended_by_failed_logins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lasting, "CALM", 0.01)
+    assert asked("under_maintenance", "CRD114") == {"CRD114": "inconclusive"}
 
 
 @pytest.mark.parametrize("name", ["soft", "waf_json"])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from auth_conformance.oracles.naming import respelled
 from auth_conformance.oracles.normalise import masked
 from auth_conformance.probe import lasting
 from auth_conformance.probe.core import Missing, Unclear
-from auth_conformance.probe.holdings import Holding, Holdings
+from auth_conformance.probe.holdings import Found, Holding, Holdings
 from auth_conformance.probe.knocking import Knocking, Tally, with_member
 from auth_conformance.probe.lasting import IN_A_ROW, lasts
 from auth_conformance.secret import Secret
@@ -325,6 +326,8 @@ class Evasion(Holdings, Knocking):
             neighbour: Account | None = await self.victim()
         except Missing:
             neighbour = self.target.accounts.get("b")  # who logs in rightly, and once
+        if self.target.witness is not None:
+            await self.credential()  # of somebody at whom nobody guesses: later this address may be shut out
         session = await self.right_login(login, owner, "before")
         held = await self._held(owner)
         try:
@@ -337,19 +340,10 @@ class Evasion(Holdings, Knocking):
                 told = "No limit said that it locks anybody, and the right password got in afterwards."
                 return Passed(told, tuple(self.evidence[-20:]), tuple(self.notes))
             blocked = silently
-        await self._goes_on(session, blocked, tally)
+        await self._goes_on("session", partial(self._session_found, session), blocked, tally)
         for holding in held:
-            asked = len(self.evidence)
-            found = await self.presented(holding, "while failures are limited")
-            if found.accepted:
-                tally.delivered += 1
-            elif found.unclear:
-                tally.doubt(found.unclear)
-            else:
-                operation = blocked.answer.exchange.operation
-                message = f"{operation}: failed logins end the {holding.name} of the owner."
-                proofs = (blocked.answer.exchange, *self.evidence[asked:])
-                tally.violations.append(Violation(operation, message, None, proofs))
+            asked = partial(self.presented, holding, "while failures are limited")
+            await self._goes_on(holding.name, asked, blocked, tally)
         await self._from_elsewhere(login, blocked)
         if neighbour is not None and neighbour.password is not None:
             await self._neighbour(login, neighbour, tally)
@@ -378,15 +372,35 @@ class Evasion(Holdings, Knocking):
         tried = self.target.policy.throttle_limit * 3 // 2
         return Blocked(owner, tried, _said(answer, owner), answer, self.address)
 
-    async def _goes_on(self, session: Credential, blocked: Blocked, tally: Tally) -> None:
-        asked = len(self.evidence)
-        for _ in range(2):
-            if await self.named(session) is not None:
+    async def _session_found(self, session: Credential) -> Found:
+        return Found(await self.named(session) is not None)
+
+    async def _goes_on(
+        self, what: str, present: Callable[[], Awaitable[Found]], blocked: Blocked, tally: Tally
+    ) -> None:
+        """What the owner holds gets in; where it does not, twice, while somebody else's gets in, failures ended it.
+
+        A service that serves nobody just then (maintenance, a ban of this address) has ended nothing.
+        """
+        operation, asked = blocked.answer.exchange.operation, len(self.evidence)
+        for again in (False, True):
+            try:
+                if again:
+                    live = await self.credential()
+                    baseline = await self.baseline(self.witness, live)
+                    await self.must_live(self.witness, live, baseline, "of somebody else during")
+                found = await present()
+            except Unclear as reason:
+                tally.doubt(f"{operation}: whether failed logins end the {what} was not seen: {reason}")
+                return
+            if found.accepted:
                 tally.delivered += 1
                 return
-        operation = blocked.answer.exchange.operation
+            if found.unclear:
+                tally.doubt(found.unclear)
+                return
+        message = f"{operation}: failed logins end the {what} of the owner."
         proofs = (blocked.answer.exchange, *self.evidence[asked:])
-        message = f"{operation}: failed logins end the session of the owner."
         tally.violations.append(Violation(operation, message, None, proofs))
 
     async def _neighbour(self, login: Login, neighbour: Account, tally: Tally) -> None:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from auth_conformance.model import Expectation, Role, Violation
 from auth_conformance.oracles.pointer import resolve, strings
 from auth_conformance.probe.core import Missing, Unclear
+from auth_conformance.probe.gaps import outlasted
 from auth_conformance.probe.keylevels import KeyLevels, Narrow
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
+    from auth_conformance.probe.core import Answer
     from auth_conformance.target import KeyManagement
 
 _ADDRESS = ("email", "username", "login")
@@ -29,11 +31,10 @@ class KeyAccounts(KeyLevels):
         number = resolve(other.answer.reply.json, keys.identifier) if keys.identifier else None
         if number is None:
             return
-        answer = await self.call(
+        answer = await self.by_key(
             revoke,
             one.credential,
             label="a key revokes another key of its owner",
-            role=Role.ATTACK,
             values={keys.id_parameter: str(number)},
         )
         if answer.reply.ok:
@@ -60,9 +61,13 @@ class KeyAccounts(KeyLevels):
             self.scene.recorder.redactor.learn(new)
             request = change.request(None, new).with_headers(*key.headers).with_query(*key.query)
             name = change.form.operation.name
-            answer = await self.send(
-                request, label="change the password by key", role=Role.ATTACK, operation=name
-            )
+
+            async def changed() -> Answer:
+                return await self.send(
+                    request, label="change the password by key", role=Role.ATTACK, operation=name
+                )
+
+            answer = await outlasted(self, await changed(), changed)
             self.unjudged(answer, doubts)
             tried.append("a new password")
             after, login = await self.try_login(account, new, label="log in with the new password")
@@ -97,7 +102,7 @@ class KeyAccounts(KeyLevels):
         body = {name: address for name in _ADDRESS if name in known}
         if not body:
             return []
-        answer = await self.call(profile, key, label="change the address by key", role=Role.ATTACK, body=body)
+        answer = await self.by_key(profile, key, label="change the address by key", body=body)
         seen = await self.call(page, login, label="the owner reads the profile")
         self.unjudged(answer, doubts)
         if not seen.reply.ok:

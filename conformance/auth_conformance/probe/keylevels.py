@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from auth_conformance.credentials import Credential
 from auth_conformance.model import Exchange, Expectation, Role, Violation
 from auth_conformance.oracles.pointer import put, resolve
+from auth_conformance.probe.gaps import outlasted
 from auth_conformance.probe.holdings import Holdings
 from auth_conformance.probe.stored import Stored
 from auth_conformance.secret import Secret
@@ -48,6 +49,14 @@ class KeyLevels(Holdings, Stored):
     make or become keys of the other show that nobody looks.
     """
 
+    async def by_key(self, operation: Operation, key: Credential, **parts: Any) -> Answer:
+        """What a live key is answered at an operation; not what everybody is just then (401 for a moment)."""
+
+        async def once() -> Answer:
+            return await self.call(operation, key, role=Role.ATTACK, **parts)
+
+        return await outlasted(self, await once(), once)
+
     async def levels_kept(
         self,
         keys: KeyManagement,
@@ -81,11 +90,10 @@ class KeyLevels(Holdings, Stored):
         (one, other), proof = pair, list[Exchange]()
         body = put(dict(keys.template), member.name, member.written([other.scope]))
         for again in ("", "again: "):
-            answer = await self.call(
+            answer = await self.by_key(
                 keys.create,
                 one.credential,
                 label=f"{again}a key with {one.scope} makes one with {other.scope}",
-                role=Role.ATTACK,
                 body=body,
             )
             self.unjudged(answer, doubts)
@@ -119,11 +127,10 @@ class KeyLevels(Holdings, Stored):
         values = self.key_values(keys, change, item.answer)
         if change is None or values is None:
             return None
-        answer = await self.call(
+        answer = await self.by_key(
             change,
             item.credential,
             label=f"a key with only {item.scope} changes its scopes",
-            role=Role.ATTACK,
             values=values,
             body={member.name: member.written(scopes)},
         )

@@ -202,9 +202,7 @@ class KeyScopes(KeyAccounts, Narrowing):
             proof = []
             for again in ("", "again: "):
                 label = f"{again}a key with only {item.scope} makes one with all scopes"
-                answer = await self.call(
-                    keys.create, item.credential, label=label, role=Role.ATTACK, body=body
-                )
+                answer = await self.by_key(keys.create, item.credential, label=label, body=body)
                 self.unjudged(answer, doubts)
                 wider = self.made_by(keys, answer, made) is not None
                 if not wider or not await self._holds_more(keys, answer, member, item.scope, doubts):
@@ -274,11 +272,10 @@ class KeyScopes(KeyAccounts, Narrowing):
         for label, named, values in ways:
             for item in narrow:
                 own = {member.name: member.written([item.scope])} if member is not None and item.scope else {}
-                answer = await self.call(
+                answer = await self.by_key(
                     keys.create,
                     item.credential,
                     label=label,
-                    role=Role.ATTACK,
                     values=values,
                     body={**keys.template, **own, **named},
                 )
@@ -299,11 +296,10 @@ class KeyScopes(KeyAccounts, Narrowing):
         witness, _ = await self._key_witness(key)
         proof = []
         for again in ("", "again: "):
-            used = await self.call(
+            used = await self.by_key(
                 witness.operation,
                 key,
                 label=f"{again}whose is it?",
-                role=Role.ATTACK,
                 pointer=witness.identity or None,
                 fresh=bool(again),
             )
@@ -352,11 +348,10 @@ class KeyScopes(KeyAccounts, Narrowing):
         for item in others:
             proof = []
             for again in ("", "again: "):
-                answer = await self.call(
+                answer = await self.by_key(
                     objects.create,
                     item.credential,
                     label=f"{again}create an object with a key that has only {item.scope}",
-                    role=Role.ATTACK,
                     body=dict(objects.template),
                 )
                 if answer.judgement is not None:
@@ -389,9 +384,7 @@ class KeyScopes(KeyAccounts, Narrowing):
                 return []
             place = self.at(str(number))
             label = f"{again}delete it with a key that has only {reader.scope}"
-            gone = await self.call(
-                objects.delete, reader.credential, label=label, role=Role.ATTACK, values=place
-            )
+            gone = await self.by_key(objects.delete, reader.credential, label=label, values=place)
             self.unjudged(gone, doubts)
             label = f"{again}control: the owner's login reads it"
             seen = await self.call(objects.read, login, label=label, role=Role.CONTROL, values=place)
@@ -424,7 +417,7 @@ class KeyScopes(KeyAccounts, Narrowing):
                 continue
             tried.append("administration")
             for item in narrow:
-                answer = await self.call(operation, item.credential, label="by key", role=Role.ATTACK)
+                answer = await self.by_key(operation, item.credential, label="by key")
                 self.unjudged(answer, doubts)
                 again = (
                     await self.call(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Expectation, Outcome, Role, Verdict, Violation
 from auth_conformance.oracles.normalise import masked
 from auth_conformance.oracles.spellings import Spelling, other_versions, path_spellings
 from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.gaps import outlasted
 from auth_conformance.probe.guarded import Guarded
 from auth_conformance.probe.infront import BLOCKS
 from auth_conformance.probe.refusal import Refusal
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from auth_conformance.oracles.entry import Baseline
     from auth_conformance.target import Operation
 
+# Where a filter keeps the owner away, or everybody was refused, nothing is known of the spelling.
+_SHUT = BLOCKS | {HTTPStatus.UNAUTHORIZED}
 # Headers by which a proxy in front tells the path that it was asked for.
 REWRITING = ("X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Path", "X-Forwarded-Uri", "X-Forwarded-Prefix")
 
@@ -45,22 +50,22 @@ class Paths(Refusal, Guarded):
         routed = 0
         for way in self._ways(self.witness.operation):
             await self.paced()
-            seen = await self._as_owner(way, live, baseline)
+            seen = await self._routed(way, live, baseline)
             if not seen.accepted:
-                if seen.outcome is Outcome.INTERCEPTED and seen.status in BLOCKS:
+                if seen.outcome is Outcome.INTERCEPTED and seen.status in _SHUT:
                     # What a filter keeps away today is open on the day that somebody else comes in.
                     doubts.append(f"{way.label}: {seen.why}")
                 continue
             self.notes.append(f"routes: {way.label}")
             routed += 1
-            outcome = await self._as_stranger(way, live, baseline)
+            outcome = await self._while_routed(way, live, baseline)
             if isinstance(outcome, Violation):
                 violations.append(replace(outcome, evidence=(seen.exchange, *outcome.evidence)))
             elif outcome:
                 doubts.append(outcome)
         guarded = await self._privileged_read()
         if guarded is not None:
-            violations += await self._without_privilege(guarded, live)
+            violations += await self._without_privilege(guarded, live, doubts)
         await self._on_the_wire(live, baseline, "after")
         reason = (
             f"{routed} other spellings of {self.witness.operation.name} lead to it, and each refused strangers; "
@@ -123,6 +128,25 @@ class Paths(Refusal, Guarded):
         request = self._carrying(way.request, live)
         return await self._judged(request, f"does it route? {way.label}", Role.CONTROL, baseline)
 
+    async def _routed(self, way: Way, live: Credential, baseline: Baseline) -> Answer:
+        """The same, whoever was refused just then: what leads nowhere is not tried any further."""
+
+        async def once() -> Answer:
+            return await self._as_owner(way, live, baseline)
+
+        return await outlasted(self, await once(), once)
+
+    async def _while_routed(self, way: Way, live: Credential, baseline: Baseline) -> Violation | str | None:
+        """What strangers get between two answers to the owner: what refuses everybody for a moment refused nobody."""
+        for _ in range(2):
+            outcome = await self._as_stranger(way, live, baseline)
+            if outcome is not None:
+                return outcome
+            after = await self._as_owner(way, live, baseline)
+            if after.accepted:
+                return None
+        return f"{way.label}: opened to its owner before strangers were refused, and not after ({after.why})"
+
     async def _as_stranger(self, way: Way, live: Credential, baseline: Baseline) -> Violation | str | None:
         """Ask without a credential, and with a bland one; a reproduced entry is a Violation."""
         bland = self.bland(live)
@@ -148,6 +172,15 @@ class Paths(Refusal, Guarded):
 
     # As A, at an operation for administrators.
 
+    async def _as_a(self, operation: Operation, way: Way, live: Credential, prefix: str) -> Answer:
+        return await self.send(
+            self._carrying(way.request, live),
+            label=f"{prefix}A: {way.label}",
+            role=Role.ATTACK,
+            operation=operation.name,
+            raw_wire=True,
+        )
+
     async def _privileged_read(self) -> tuple[Operation, Answer] | None:
         """Return an operation of administrators with its answer; None where there is none, or nobody to show it."""
         if "admin" not in self.target.accounts:
@@ -159,7 +192,7 @@ class Paths(Refusal, Guarded):
             return None
 
     async def _without_privilege(
-        self, guarded: tuple[Operation, Answer], live: Credential
+        self, guarded: tuple[Operation, Answer], live: Credential, doubts: list[str]
     ) -> list[Violation]:
         operation, allowed = guarded
         wanted = masked(allowed.reply.text)
@@ -167,13 +200,10 @@ class Paths(Refusal, Guarded):
             await self.paced()
             proofs = []
             for prefix in ("", "again: "):
-                answer = await self.send(
-                    self._carrying(way.request, live),
-                    label=f"{prefix}A: {way.label}",
-                    role=Role.ATTACK,
-                    operation=operation.name,
-                    raw_wire=True,
-                )
+                ask = partial(self._as_a, operation, way, live, prefix)
+                answer = await outlasted(self, await ask(), ask)
+                if answer.outcome is Outcome.INTERCEPTED and answer.status == HTTPStatus.UNAUTHORIZED:
+                    doubts.append(f"A: {way.label}: {answer.why}")
                 if not answer.reply.ok or masked(answer.reply.text) != wanted:
                     break
                 proofs.append(answer.exchange)

@@ -283,6 +283,33 @@ def other_seeds(app: App) -> App:
     return in_front_of(app, answer)
 
 
+def blinks(app: App, served: int = 20, refused: int = 3) -> App:
+    """Whoever knows credentials is away for three requests now and then: 401 in the application's own words."""
+    numbers = itertools.count()
+    away = {"error": "invalid_token", "message": "The token is not valid."}
+
+    async def answer(scope: Message, receive: Receive, send: Send) -> None:
+        if next(numbers) % (served + refused) >= served and credentials_of(scope):
+            await Reply.json(401, away, **{"www-authenticate": "Bearer"}).to(send)
+        else:
+            await app(scope, receive, send)
+
+    return in_front_of(app, answer)
+
+
+def under_maintenance(app: App, served: int = 30, closed: int = 15) -> App:
+    """A page with 503 instead of everything, for fifteen requests in forty-five."""
+    numbers = itertools.count()
+
+    async def answer(scope: Message, receive: Receive, send: Send) -> None:
+        if next(numbers) % (served + closed) < served:
+            await app(scope, receive, send)
+        else:
+            await Reply.html(503, b"<!doctype html><h1>We'll be right back</h1>").to(send)
+
+    return in_front_of(app, answer)
+
+
 LIARS: Mapping[str, Callable[[App], App]] = {
     "limits_one": limits_one,
     "limits_one_untold": partial(limits_one, retry_after=None),
@@ -304,6 +331,8 @@ LIARS: Mapping[str, Callable[[App], App]] = {
     "two_versions": partial(takes_turns, header=b"x-app-version"),
     "two_instances": partial(takes_turns, header=b"x-served-by"),
     "other_seeds": other_seeds,
+    "blinks": blinks,
+    "under_maintenance": under_maintenance,
     "one_for_strangers": partial(takes_turns, header=b"x-served-by", strangers=False),
 }
 
