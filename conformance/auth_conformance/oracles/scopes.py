@@ -9,12 +9,13 @@ from typing import Any
 
 from auth_conformance.oracles.privilege import role_word
 
-# RFC 6749 §5.1 and RFC 8693 §4.2 say `scope`; `scopes` is FastAPI's tutorial, `scp` Microsoft's and Okta's.
-MEMBERS = ("scope", "scopes", "scp")
+# RFC 6749 §5.1 and RFC 8693 §4.2 say `scope`; `scopes` is FastAPI's tutorial, `scp` Microsoft's and Okta's, and
+# `permissions` Auth0's, whose tokens have a `scope` of OpenID besides.
+MEMBERS = ("scope", "scopes", "scp", "permissions")
 # Where a key has one level out of several, it may be called otherwise, too.
 _LEVELS = ("role", "access", "access_level", "level", "permission", "scope_name")
 # What else services call it where somebody makes a key.
-_OF_KEYS = (*MEMBERS, "permissions", "rights", "abilities", "capabilities", "privileges", "grants")
+_OF_KEYS = (*MEMBERS, "rights", "abilities", "capabilities", "privileges", "grants")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +101,15 @@ def _words(value: object) -> list[str]:
 
 
 def scopes_of(*places: Any) -> frozenset[str]:
-    """Return the scopes that the first of the JSON objects names: reply, then claims. Empty when none does."""
+    """Every scope that the JSON objects name: a reply, and the claims of the token in it. Empty when none does."""
+    found: set[str] = set()
     for place in places:
         for name in MEMBERS if isinstance(place, dict) else ():
             value = place.get(name)
             words = value.split() if isinstance(value, str) else value
-            if isinstance(words, list) and words and all(isinstance(word, str) for word in words):
-                return frozenset(words)
-    return frozenset()
+            if isinstance(words, list) and all(isinstance(word, str) for word in words):
+                found |= set(words)
+    return frozenset(found)
 
 
 _READING = frozenset({"read", "reads", "reader", "readonly", "view", "viewer", "list", "get", "ro"})

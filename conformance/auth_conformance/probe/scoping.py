@@ -202,26 +202,26 @@ class Scoping(Minting, Narrowing):
     async def _minted_narrow(self, lacking: str, rest: Sequence[str]) -> list[Narrow]:
         """Write the scopes as a careless comparison would take them for more; needs the signing key."""
         forge = await self.forge()
-        name = next((name for name in MEMBERS if name in forge.token.claims), None)
-        if name is None:
+        claims = forge.token.claims
+        # What no claim says is looked up elsewhere: then a claim decides nothing.
+        names = [name for name in MEMBERS if lacking in scopes_of({name: claims.get(name)})]
+        if not names:
             return []
-        as_list = isinstance(forge.token.claims[name], list)
         kept = " ".join(rest)
-        spelled: dict[str, Any] = {
-            "no scope at all": "",
+        spelled = {
             f"{lacking}x, which only begins so": f"{kept} {lacking}x",
             f"{lacking} in capitals": f"{kept} {lacking.upper()}",
         }
         if rest:  # the one scope alone would be what it says
             spelled[f"everything separated by commas, {lacking} among it"] = ",".join((*rest, lacking))
-        found = []
+        without = {name: _as_before(claims[name], "") for name in MEMBERS if name in claims}
+        found = [Narrow("a token with no scope at all", await self.minted(**without))]
         for label, text in spelled.items():
-            value = text.split() if as_list else text
-            found.append(Narrow(f"a token with {label}", await self.minted(**{name: value})))
-        if not as_list:
-            found.append(
-                Narrow("a token with a nested list of scopes", await self.minted(**{name: [[lacking]]}))
-            )
+            said = {name: _as_before(claims[name], text) for name in names}
+            found.append(Narrow(f"a token with {label}", await self.minted(**said)))
+        if not any(isinstance(claims[name], list) for name in names):
+            nested: dict[str, Any] = {name: [[lacking]] for name in names}
+            found.append(Narrow("a token with a nested list of scopes", await self.minted(**nested)))
         return found
 
     # Using them.
@@ -396,3 +396,8 @@ class Scoping(Minting, Narrowing):
             f"{login.operation.name} grants {scope} to whoever asks for it: {operation.name} answers then."
         )
         return [Violation(login.operation.name, message, Severity.HIGH, tuple(proofs))]
+
+
+def _as_before(claim: object, text: str) -> str | list[str]:
+    """Scopes as the claim has them: a list of words, or one text."""
+    return text.split() if isinstance(claim, list) else text

@@ -3,6 +3,7 @@
 import secrets
 from typing import Annotated, Any
 
+import jwt
 import pytest
 from checks.judging import judged_as_found, said
 from fastapi import Depends, FastAPI, Form, HTTPException, Security
@@ -14,10 +15,13 @@ from auth_conformance.model import Failed, Passed
 SCOPES = {"who": "see who you are", "notes": "see notes"}
 
 
-def office(*, looked_at: bool = True, widened: bool = False, changed: list[str] | None = None) -> FastAPI:
+def office(
+    *, looked_at: bool = True, widened: bool = False, claimed: bool = False, changed: list[str] | None = None
+) -> FastAPI:
     """Opaque tokens with scopes; `widened` believes the scopes that a renewal asks for.
 
-    With `changed`, a new password is taken without the current one, and whose it is noted there.
+    With `claimed`, tokens are JWTs that say in `permissions` what they may do. With `changed`, a new password is
+    taken without the current one, and whose it is noted there.
     """
     app = FastAPI()
     access: dict[str, tuple[str, set[str]]] = {}
@@ -34,7 +38,12 @@ def office(*, looked_at: bool = True, widened: bool = False, changed: list[str] 
 
     def issued(name: str, scopes: set[str]) -> dict[str, str]:
         token, renewal = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+        if claimed:
+            listed = {"sub": name, "scope": "openid", "permissions": sorted(scopes), "jti": token}
+            token = jwt.encode(listed, secrets.token_bytes(32))
         access[token] = renewable[renewal] = (name, scopes)
+        if claimed:
+            return {"access_token": token, "refresh_token": renewal}
         return {"access_token": token, "refresh_token": renewal, "scope": " ".join(sorted(scopes))}
 
     @app.post("/token")
@@ -74,8 +83,12 @@ def office(*, looked_at: bool = True, widened: bool = False, changed: list[str] 
 
 @pytest.mark.parametrize(
     ("knobs", "operations"),
-    [({"looked_at": False}, ["GET /me", "GET /notes"]), ({"widened": True}, ["POST /token/refresh"])],
-    ids=["nothing looks at them", "more when renewed"],
+    [
+        ({"looked_at": False}, ["GET /me", "GET /notes"]),
+        ({"looked_at": False, "claimed": True}, ["GET /me", "GET /notes"]),
+        ({"widened": True}, ["POST /token/refresh"]),
+    ],
+    ids=["nothing looks at them", "nothing looks at permissions", "more when renewed"],
 )
 def test_what_has_no_scope_for_it_and_gets_in_is_found(knobs: dict[str, bool], operations: list[str]) -> None:
     found: Any = judged_as_found("AUZ111", office(**knobs)).verdict

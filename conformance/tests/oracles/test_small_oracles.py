@@ -92,9 +92,10 @@ def test_a_role_that_is_only_mentioned_reserves_nothing(summary: str, word: str 
     [
         (({"scope": "a b"},), {"a", "b"}),
         (({"token": "x"}, {"scp": ["a"]}), {"a"}),
+        (({}, {"scope": "openid", "permissions": ["read:a"]}), {"openid", "read:a"}),
         (({"scope": ""}, {"scopes": "b"}), {"b"}),
         ((None, ["scope"], {"scope": 7}, {"scope": [1]}), set()),
     ],
 )
-def test_scopes_are_read_where_they_are_named_first(places: tuple[object, ...], scopes: set[str]) -> None:
+def test_scopes_are_read_wherever_they_are_named(places: tuple[object, ...], scopes: set[str]) -> None:
     assert scopes_of(*places) == scopes
