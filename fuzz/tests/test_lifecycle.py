@@ -8,11 +8,11 @@ from itertools import islice
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from quality import SECONDS, searched
+from quality import CASES, SECONDS, found, searched
 
 from auth_conformance.target import Form, Operation, PasswordChange, Target
 from auth_fuzz import Budget
-from auth_fuzz.stories.acts import AFTER, acts, offered, subjects_of
+from auth_fuzz.stories.acts import AFTER, Act, acts, offered, subjects_of
 from auth_fuzz.stories.model import MAILED, RESET, Book, Habits, Holding, Life
 from auth_fuzz.stories.moves import find_moves
 from auth_fuzz.stories.search import LifecycleSearch
@@ -205,3 +205,22 @@ def test_a_move_that_was_never_made_is_named() -> None:
     outcome = searched(0, Budget(SECONDS, 250), only=["lifecycle"])
     notes = next(result for result in outcome.results if result.rule.code == "FUZ301").verdict.notes
     assert any(note.startswith("never played in these stories: ") and "log out" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("flaw", "act"),
+    [
+        # A mail that waits is looked at wherever an account is shut, also where that is not what the act is about.
+        ("credential_of_ended_account.3", Act(frozenset({"block", "unblock"}), "unblock", 2, 1, full=True)),
+        # Somebody else is logged in where something ends, and is told of only where it ended that.
+        ("reuse_ends_strangers", Act(frozenset({"refresh", "reuse"}), "reuse", 2, 1, watched=True)),
+        ("logout_that_ends_nothing", Act(frozenset({"log_out"}), "log_out", 2, 1, watched=True)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_one_act_finds_what_it_is_set_for(monkeypatch: pytest.MonkeyPatch, flaw: str, act: Act) -> None:
+    monkeypatch.setattr("auth_fuzz.stories.search.acts", lambda *_, **__: iter([act]))
+    outcome = found(next(case for case in CASES if case.name == f"lifecycle/{flaw}"), 0)
+    assert outcome.hit
+    failed = next(result.verdict for result in outcome.results if result.name == "failed")
+    assert ("bob" in failed.violations[0].message) is (flaw != "logout_that_ends_nothing")

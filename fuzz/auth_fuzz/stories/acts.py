@@ -131,6 +131,7 @@ class Act:
     """Which moves are allowed, which one is likelier than the rest, how long the stories are, and how many.
 
     In a `full` one everybody is there, and holds and held what there is to hold: also in its first story.
+    In one that is `watched` somebody else is logged in: what ends must not end that.
     """
 
     allowed: frozenset[str]
@@ -138,6 +139,7 @@ class Act:
     steps: int
     stories: int
     full: bool = False
+    watched: bool = False
 
 
 def acts(
@@ -160,7 +162,8 @@ def acts(
             allowed = frozenset({subject, *AFTER[subject], *others, *besides})
             full = turn == 1 and not restarts
             many = 1 if full or not turn else STORIES + 1 if subject in WIDE else STORIES
-            yield Act(allowed, subject, FULL if full else STEPS, many, full)
+            watched = not turn and subject in _ENDING
+            yield Act(allowed, subject, FULL if full else STEPS, many, full, watched)
     while True:
         some = rng.sample(moves, min(2 * _OTHERS, len(moves)))
         allowed = frozenset({*some, *besides, *(before for one in some for before in AFTER[one])})
@@ -171,4 +174,5 @@ def act_of(story: type[RuleBasedStateMachine], act: Act) -> type[RuleBasedStateM
     """The machine with these moves only. The subject is there twice: Hypothesis takes it twice as often."""
     left_out = dict.fromkeys(AFTER.keys() - act.allowed)
     twice = {f"{act.subject}_again": getattr(story, act.subject)}
-    return type("Act", (story,), {**left_out, **twice, "subject": act.subject, "full": act.full})
+    cast = {"subject": act.subject, "full": act.full, "watched": act.watched}
+    return type("Act", (story,), {**left_out, **twice, **cast})

@@ -36,7 +36,7 @@ def machine_of(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa:
         """One story. Rules that a service lacks are never offered; `subject` is what the act is about."""
 
         subject = "use"
-        full = False
+        full = watched = False
 
         def __init__(self) -> None:
             super().__init__()
@@ -150,7 +150,8 @@ def machine_of(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa:
             full = [(name, number) for name in NAMES for number in range(len(kinds[:2]))]
             if keys is not None and getattr(self, "create_key", None) is not None:
                 full += [(name, len(kinds)) for name in NAMES]
-            for name, door in [*(full if everybody else ()), *opening]:
+            watching = [(NAMES[-1], 0)] if self.watched and not everybody else []
+            for name, door in [*(full if everybody else watching), *opening]:
                 if door < len(kinds):
                     self.do(_logging_in(self.stage, name, kinds[door]))
                 else:
@@ -158,7 +159,8 @@ def machine_of(search: LifecycleSearch) -> type[RuleBasedStateMachine]:  # noqa:
             if everybody and self.subject in REVIVING:
                 self.do(_ending_some(self.stage, kinds[:2]), sweep=True)
             # A mail that waits must be as dead as everything else when its account is shut.
-            for name in NAMES if everybody and self.subject in SHUTTING else ():
+            shuts = not SHUTTING.isdisjoint({self.subject, *AFTER[self.subject]})
+            for name in NAMES if everybody and shuts else ():
                 self.do(_writing_to(self.stage, name))
             last = ("restart",) if search.restarting and self.subject != "reuse_after_restart" else ()
             for move in (*AFTER[self.subject], self.subject, *last) if at_once else ():
