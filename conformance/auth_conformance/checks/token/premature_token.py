@@ -41,8 +41,8 @@ async def premature_token(probe: Probe) -> Verdict:
 
     Why: tokens are signed ahead of time for what begins later: a shift, a contract, a booking. And whoever
         revokes "everything issued before now" relies on `iat` not lying ahead.
-    How: with the true key sign the caller's claims with an `nbf` five minutes to three years ahead, and then
-        an `iat`; without it, let an application in this process issue a token an hour ahead of its time. An
+    How: with the true key sign the caller's claims with an `nbf` five minutes to three years ahead, and at level 3
+        an `iat`; without the key, let an application in this process issue a token an hour ahead of its time. An
         `nbf` five seconds ago is the control.
     Fix: leave `verify_nbf` and `verify_iat` on, and `leeway` small: `jwt.decode(token, key, leeway=30, …)`.
     """

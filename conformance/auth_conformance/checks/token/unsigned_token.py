@@ -2,6 +2,7 @@
 
 import itertools
 
+from auth_conformance.credentials import compact_json
 from auth_conformance.sdk import (
     ASVS,
     CVE,
@@ -9,7 +10,6 @@ from auth_conformance.sdk import (
     RFC,
     WSTG,
     Attempt,
-    Jwt,
     Need,
     Probe,
     Severity,
@@ -57,8 +57,8 @@ async def unsigned_token(probe: Probe) -> Verdict:
     """A token without a signature must be refused, however its header spells that.
 
     Why: with `alg: none` the caller writes the claims, so the caller is whoever the token says.
-    How: take a live token's payload unchanged under headers that say `none` in 16 capitalisations and a
-        dozen odd ways, with an empty, a missing, a random and the original signature.
+    How: take a live token's payload unchanged, and of its header everything but `alg`, which says `none` in 16
+        capitalisations and a dozen odd ways, with an empty, a missing, a random and the original signature.
     Fix: name the algorithms that you accept: `jwt.decode(token, key, algorithms=["HS256"])`.
     """
     live = await probe.credential(probe.token_kind)
@@ -78,10 +78,11 @@ async def unsigned_token(probe: Probe) -> Verdict:
         "alg none before the real one": f'"alg":"none",{original}',
         "alg none after the real one": f'{original},"alg":"none"',
     }
+    # What else the service wants to see in its header stays: a wrong typ, or no kid, would be refused for that.
+    rest = compact_json({name: value for name, value in token.header.items() if name != "alg"})[1:-1]
     for label, member in odd.items():
-        texts[f"an unsigned token ({label})"] = Jwt.unsigned(
-            token.with_header_json('{"typ":"JWT",' + member + "}")
-        ).text
+        members = ",".join(filter(None, (rest, member)))
+        texts[f"an unsigned token ({label})"] = token.with_header_json(f"{{{members}}}").unsigned().text
     return await probe.must_refuse(
         (Attempt(label, live.with_value(text)) for label, text in texts.items()), credential=live
     )
