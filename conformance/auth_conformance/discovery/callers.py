@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Kind
-from auth_conformance.discovery.doors import doors, shut, slashed, stranger
+from auth_conformance.discovery.doors import as_nobody, doors, shut, slashed, stranger
 from auth_conformance.discovery.names import names, rank
 from auth_conformance.discovery.tokens import opaque
 from auth_conformance.model import Provenance, Role
@@ -287,7 +287,9 @@ async def _verified(
             bodies.append(reply.json)
             values = {pointer: found_at(reply, pointer) for pointer in pointers}
             pointers = [key for key in pointers if seen[label].setdefault(key, values[key]) == values[key]]
-        again = await scout.call(item.operation, f"{name} as nobody, round {turn}", role=Role.CONTROL)
+        again = await as_nobody(
+            scout, known, item.operation, f"{name} as nobody, round {turn}", role=Role.CONTROL
+        )
         if again.status != nobody.status:
             return None
     if nobody.ok and scout.recorder.envelope is None:

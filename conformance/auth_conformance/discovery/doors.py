@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -9,9 +10,9 @@ from urllib.parse import urlsplit
 
 from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.discovery.knowledge import Knowledge, with_scheme
-from auth_conformance.discovery.names import dangerous, likeness, names, rank, verb_of, words
+from auth_conformance.discovery.names import dangerous, likeness, mentions, names, plain, rank, verb_of, words
 from auth_conformance.discovery.schemas import fields
-from auth_conformance.model import Provenance
+from auth_conformance.model import Provenance, Role
 from auth_conformance.secret import Secret
 from auth_conformance.target import Operation
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 # How many operations are asked without a credential, and how many requests look for the carrier.
 _DOORS = 14
 _TRIES = 40
+_OWN_HEADERS = 2
 # Validation comes before the login check in many services, and 404 may be anything.
 _SAYS_NOTHING = (404, 422)
 
@@ -132,11 +134,27 @@ def _caller_like(operation: Operation) -> int:
 
 async def stranger(scout: Scout, known: Knowledge, operation: Operation) -> RawReply:
     """What the operation answers to nobody; asked once."""
-    if operation.name not in known.strangers:
-        known.strangers[operation.name] = await scout.call(
-            operation, f"{operation.name} without a credential"
-        )
-    return known.strangers[operation.name]
+    name = operation.name
+    if name not in known.strangers:
+        known.strangers[name] = await as_nobody(scout, known, operation, f"{name} without a credential")
+    return known.strangers[name]
+
+
+async def as_nobody(
+    scout: Scout, known: Knowledge, operation: Operation, label: str, *, role: Role = Role.SETUP
+) -> RawReply:
+    """What the operation answers without a credential.
+
+    Where it demands the header that one goes into, its absence is a mistake in the request (422): then it is what a
+    wrong one gets.
+    """
+    reply = await scout.call(operation, label, role=role)
+    used = [carrier.name for carrier in known.used if carrier.place == "header"]
+    for header in (*_credential_headers(operation), *used)[:1]:
+        if reply.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+            wrong = Credential(Carrier(Kind.BEARER, "header", header), Secret(secrets.token_urlsafe(24)), "")
+            reply = await scout.call(operation, f"{label}, but a wrong one", credential=wrong, role=role)
+    return reply
 
 
 def slashed(path: str, reply: RawReply) -> bool:
@@ -166,11 +184,8 @@ def carriers_for(known: Knowledge, item: Issued, operation: Operation) -> list[C
     declared = [_of_login(carrier) for carrier in known.carriers if carrier.kind is not Kind.BASIC]
     here = [carrier for carrier in declared if carrier.scheme in schemes]
     here.sort(key=lambda carrier: carrier.place == "cookie")
-    headers = [
-        Carrier(Kind.BEARER, "header", name)
-        for name in _credential_headers(operation)
-        if name.lower() != "authorization"
-    ]
+    named = _credential_headers(operation, item)
+    headers = [Carrier(Kind.BEARER, "header", name) for name in named if name.lower() != "authorization"]
     usual = [
         Carrier(Kind.BEARER, "header", "Authorization", "Bearer"),
         Carrier(Kind.BEARER, "header", "Authorization", "Token"),
@@ -181,9 +196,17 @@ def carriers_for(known: Knowledge, item: Issued, operation: Operation) -> list[C
         carrier for carrier in usual if (carrier.place, carrier.name.lower(), carrier.prefix) not in spoken
     ]
     first = here or headers
+    others = [Carrier(Kind.BEARER, "header", name) for name in _other_headers(operation, named)]
     return list(
         dict.fromkeys(
-            [*first, *[item for item in declared if item.place != "cookie"], *headers, *rest, *declared]
+            [
+                *first,
+                *[item for item in declared if item.place != "cookie"],
+                *headers,
+                *rest,
+                *declared,
+                *others,
+            ]
         )
     )
 
@@ -195,13 +218,28 @@ def _of_login(carrier: Carrier) -> Carrier:
     return Carrier(Kind.BEARER, carrier.place, carrier.name, carrier.prefix, carrier.scheme)
 
 
-def _credential_headers(operation: Operation) -> list[str]:
+def _credential_headers(operation: Operation, issued: Issued | None = None) -> list[str]:
+    """The headers that an operation takes a credential in: named for one, or as what the login `issued` (`tkn`)."""
     wanted = names("tokens", "headers")
+    member = plain(((issued and issued.pointer) or "").rsplit("/", 1)[-1])
     return [
         item.name
         for item in operation.parameters
-        if item.place == "header" and rank(item.name, wanted) is not None
+        if item.place == "header"
+        and (rank(item.name, wanted) is not None or (member and mentions(item.name, (member,))))
     ]
+
+
+def _other_headers(operation: Operation, named: Sequence[str]) -> list[str]:
+    """Headers of the service's own whose name says nothing: a plain parameter may be where the token goes."""
+    return [
+        item.name
+        for item in operation.parameters
+        if item.place == "header"
+        and item.name not in named
+        and item.name.lower().startswith("x-")
+        and not mentions(item.name, names("tokens", "csrf"))
+    ][:_OWN_HEADERS]
 
 
 async def open_door(
@@ -230,7 +268,8 @@ async def open_door(
                 tries += 1
                 beside = guard if item.cookie is not None and operation.method == "POST" else ((), ())
                 credential = Credential(carrier, Secret(item.value), owner, *beside)
-                reply = await scout.call(operation, f"{operation.name} with {carrier}", credential=credential)
+                bare = operation.without_header(carrier.name)
+                reply = await scout.call(bare, f"{operation.name} with {carrier}", credential=credential)
                 if scout.let_in(reply, nobody):
                     if operation not in known.opened:
                         known.opened.append(operation)

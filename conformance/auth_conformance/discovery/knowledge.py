@@ -133,7 +133,7 @@ class Knowledge:
         """Add what a document says."""
         self.title = self.title or document.title
         for operation in document.operations:
-            self.operations.setdefault(operation.name, operation)
+            self.operations.setdefault(operation.name, self._without_carriers(operation))
         self.carriers += [carrier for carrier in document.carriers if carrier not in self.carriers]
         self.cookie_scheme = self.cookie_scheme or document.cookie_scheme
         self._name_what_was_used()
@@ -211,6 +211,13 @@ class Knowledge:
                 self.carriers.remove(known)
         self.carriers.insert(len(self.used), carrier)
         self.used.append(carrier)
+        self.operations = {name: self._without_carriers(item) for name, item in self.operations.items()}
+
+    def _without_carriers(self, operation: Operation) -> Operation:
+        """Where credentials travel is no parameter: FastAPI's `Header()` is documented as one like any other."""
+        for carrier in self.used:
+            operation = operation.without_header(carrier.name) if carrier.place == "header" else operation
+        return operation
 
     def schemes_of(self, carrier: Carrier) -> str:
         """The name of the declared scheme with that carrier; "" for one that no document names."""

@@ -34,7 +34,7 @@ def register_candidates(known: Knowledge, rng: Any) -> list[Register]:
         score += 3 if mentions(operation.path + " " + operation.operation_id, names("register")[:6]) else 0
         if not (avoided(operation, "login") or likeness(operation, "login") == LAST_SEGMENT):
             score += _asks_much(operation)
-            score += 2 * any(_more_than(login, operation) for login in logins)
+            score += max((_like_login(login, operation) for login in logins), default=0)
         register = described_register(operation, rng) if score else None
         if register is not None:
             found.append((score, register))
@@ -52,13 +52,15 @@ def _asks_much(operation: Operation) -> int:
     return 3 * twice + 2 * agreed + more + ("201" in operation.responses)
 
 
-def _more_than(login: Login, operation: Operation) -> bool:
-    """Whether an operation takes the very members of a known login, and demands more."""
+def _like_login(login: Login, operation: Operation) -> int:
+    """Whether another operation demands the very members of a login: 2 for more besides, 1 for just those."""
     wanted = {login.user_field.rsplit("/", 1)[-1], login.password_field.rsplit("/", 1)[-1]}
-    return operation.name != login.operation.name and any(
-        wanted < {item.name for item in fields(schema) if item.required}
-        for schema in operation.bodies.values()
-    )
+    if operation.name == login.operation.name:
+        return 0
+    demanded = [
+        {item.name for item in fields(schema) if item.required} for schema in operation.bodies.values()
+    ]
+    return max((1 + (wanted < members) for members in demanded if wanted <= members), default=0)
 
 
 def described_register(operation: Operation, rng: Any) -> Register | None:

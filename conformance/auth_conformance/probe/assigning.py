@@ -517,7 +517,7 @@ class Assigning(Accounts):
             live,
             label="control: change it",
             values=values,
-            body=plain_change(objects, update, f"changed {self.canary()}"),
+            body=plain_change(self.scene, objects, update, f"changed {self.canary()}"),
         )
         if not control.reply.ok:
             self.notes.append(f"{update.name} did not take a plain change ({control.why or control.status})")
@@ -527,7 +527,8 @@ class Assigning(Accounts):
             nonlocal values
             request = self._with(
                 update.carrying(
-                    update.request(values), plain_change(objects, update, f"changed {self.canary()}")
+                    update.request(values),
+                    plain_change(self.scene, objects, update, f"changed {self.canary()}"),
                 ),
                 extra,
                 update,

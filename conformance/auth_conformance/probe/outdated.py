@@ -48,7 +48,11 @@ async def _behind(probe: Core, objects: Objects) -> list[Exchange]:
     for turn in ("", "again: "):
         mark = probe.canary()
         values = probe.at(await object_of(probe, "a", mark))
-        body = plain_change(objects, change, f"changed {probe.canary()}") if objects.update else None
+        body = (
+            plain_change(probe.scene, objects, change, f"changed {probe.canary()}")
+            if objects.update
+            else None
+        )
 
         async def reads(words: str, turn: str = turn, values: dict[str, str] = values) -> Answer:
             label = f"control: {turn}{words}"

@@ -27,10 +27,14 @@ class PasswordEnds(Namesakes, Mailing):
         """A new password must end the old one, and other logins. Raises Missing or Unclear."""
         resettable = self.target.recovery is not None and self.target.mailbox is not None
         if self.target.password_change is None and not resettable:
+            nowhere = self.target.absent.keys() >= {Need.PASSWORD_CHANGE, Need.RESET}
             raise Missing(
-                "No way is known to change a password, or to read the mail of a reset.",
+                "Not applicable: nobody can get another password here, neither by a change nor by a reset."
+                if nowhere
+                else "No way is known to change a password, or to read the mail of a reset.",
                 self.target.remedies.get(Need.PASSWORD_CHANGE, "")
                 or self.target.remedies.get(Need.MAILBOX, ""),
+                applicable=not nowhere,
             )
         violations: list[Violation] = []
         doubts: list[str] = []

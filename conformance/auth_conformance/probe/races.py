@@ -130,7 +130,12 @@ class Races(MailRaces, SlotRaces, Reuse, AccountRows):
 
     async def _race_refreshes(self) -> Verdict:
         if self.target.refresh is None:
-            raise Missing("No refresh operation is known.", self._remedy(Need.REFRESH))
+            absent = self.target.absent.get(Need.REFRESH)
+            raise Missing(
+                f"Not applicable: {absent}" if absent else "No refresh operation is known.",
+                self._remedy(Need.REFRESH),
+                applicable=absent is None,
+            )
         if self.target.policy.refresh_window > 0:
             raise Missing(
                 "Not applicable: refresh tokens may come back within a declared window.", applicable=False

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
+import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -118,6 +120,19 @@ class Scene:
     born: dict[Secret, Birth] = field(default_factory=dict)
     _once: dict[object, asyncio.Future[Any]] = field(default_factory=dict)
     _shared_deadlines: dict[object, Deadline] = field(default_factory=dict)
+
+    def required_of(self, operation: Operation) -> dict[str, Any]:
+        """The members that the JSON body of an operation demands, with values that its schema allows."""
+        schema = next((schema for media, schema in operation.bodies.items() if media.endswith("json")), {})
+        if self.sampler is None or not schema.get("required"):
+            return {}
+        request = self.sampler(operation, random.Random(f"{self.seed}:{operation.name}"))
+        made = json.loads(request.body or b"{}")
+        return (
+            {name: made[name] for name in schema["required"] if name in made}
+            if isinstance(made, dict)
+            else {}
+        )
 
     def about(self, objects: Objects) -> Scene:
         """The same scene where another collection is the one that checks look at; what is learned stays in it."""

@@ -29,6 +29,7 @@ from auth_conformance.probe.owning import Belonging
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from auth_conformance.probe.scene import Scene
     from auth_conformance.target import Objects, Operation
     from auth_conformance.transports.message import HttpRequest
 
@@ -147,7 +148,7 @@ class Tampering(Isolation):
         return [*mild, *harsh]
 
     def _change(self, operation: Operation) -> dict[str, Any]:
-        return plain_change(self._own_objects(), operation, f"changed {self.canary()}")
+        return plain_change(self.scene, self._own_objects(), operation, f"changed {self.canary()}")
 
     def _further(self, operation: Operation) -> Write | None:
         """Return the write by another operation on the object, below it, or on several objects at once."""
@@ -442,8 +443,11 @@ class Tampering(Isolation):
         return self.scene.sampler(write.operation, chance, path_values=values)
 
 
-def plain_change(objects: Objects, operation: Operation, text: str) -> dict[str, Any]:
-    """Return a body that changes the text: what the operation's schema asks for, else only the text."""
+def plain_change(scene: Scene, objects: Objects, operation: Operation, text: str) -> dict[str, Any]:
+    """Return a body that changes the text: what the operation's schema asks for, else only the text.
+
+    What a change demands and the creation does not is made up: it may be optional there.
+    """
     schema = next((schema for media, schema in operation.bodies.items() if media.endswith("json")), {})
     schema = schema or next(iter(operation.bodies.values()), {})
     properties = schema.get("properties", {})
@@ -453,7 +457,10 @@ def plain_change(objects: Objects, operation: Operation, text: str) -> dict[str,
         for name, value in objects.template.items()
         if name in required or (operation.method == "PUT" and name in (properties or objects.template))
     }
-    return put(kept, _text_of(properties, objects.text_field), text)
+    made = (
+        scene.required_of(operation) if operation.body is None else {}
+    )  # where bodies name things, they are there
+    return put({**made, **kept}, _text_of(properties, objects.text_field), text)
 
 
 def _text_of(properties: Mapping[str, Any], known: str) -> str:

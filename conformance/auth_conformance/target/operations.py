@@ -114,6 +114,17 @@ class Operation:
         bare = HttpRequest(self.method, path, query, (*demanded, *headers), json_type=self._json_type())
         return bare if self.body is None else bare.with_json(self.named(values))
 
+    def without_header(self, name: str) -> Operation:
+        """The operation without a declared header: what travels there is no parameter but a credential."""
+
+        def kept(place: str, given: str) -> bool:
+            return place != "header" or given.lower() != name.lower()
+
+        parameters = tuple(item for item in self.parameters if kept(item.place, item.name))
+        fixed = tuple(item for item in self.fixed if kept(item[0], item[1]))
+        same = len(parameters) == len(self.parameters) and len(fixed) == len(self.fixed)
+        return self if same else dataclasses.replace(self, parameters=parameters, fixed=fixed)
+
     def named(
         self, values: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from auth_conformance.sdk import API, ASVS, CWE, RFC, WSTG, Impact, Need, Probe,
     title="Another spelling of a name is another account",
     severity=Severity.CRITICAL,
     level=1,
-    budget=215,
+    budget=260,
     impact=Impact.DISRUPTS,
     needs=(Need.REGISTER, Need.LOGIN),
     references=(

@@ -1,0 +1,108 @@
+"""A service in words that no list has: its token travels in a plain header, and it tells little of its bodies."""
+
+from typing import Annotated, Any
+
+import pytest
+from checks.desk import Person, Sessions
+from checks.judging import judged_as_found, said
+from fastapi import Body, Depends, FastAPI, Header, HTTPException
+from services.people import PEOPLE
+
+
+def letters(header: str = "X-Tkn", *, required: bool = True, flaw: str = "") -> FastAPI:
+    """Letters that are kept for their writers. With the flaw "rewrites" anybody may rewrite one."""
+    app = FastAPI()
+    people = dict(PEOPLE)
+    logins, kept = Sessions(people), dict[int, dict[str, Any]]()
+
+    if required:
+
+        def caller(word: Annotated[str, Header(alias=header)]) -> str:
+            return known(word)
+    else:
+
+        def caller(word: Annotated[str, Header(alias=header)] = "") -> str:
+            return known(word)
+
+    def known(word: str) -> str:
+        if word not in logins:
+            raise HTTPException(401, "no")
+        return logins[word]
+
+    Caller = Annotated[str, Depends(caller)]
+
+    def of(number: int, name: str) -> dict[str, Any]:
+        if kept.get(number, {}).get("nev") != name:
+            raise HTTPException(404, "no letter")
+        return kept[number]
+
+    @app.post("/reg")
+    def join(who: Person) -> dict[str, str]:
+        if who.username in people:
+            raise HTTPException(409, "taken")
+        people[who.username] = who.password
+        return {"nev": who.username}
+
+    @app.post("/belepes")
+    def enter(who: Person) -> dict[str, str]:
+        return {"tkn": logins.opened(who)}
+
+    @app.get("/en")
+    def me(name: Caller) -> dict[str, str]:
+        return {"nev": name}
+
+    @app.post("/level")
+    def write(
+        name: Caller, cim: Annotated[str, Body()], szoveg: Annotated[str, Body()] = ""
+    ) -> dict[str, Any]:
+        kept[len(kept)] = {"id": len(kept), "nev": name, "cim": cim, "szoveg": szoveg}
+        return kept[len(kept) - 1]
+
+    @app.get("/level/{number}")
+    def read(number: int, name: Caller) -> dict[str, Any]:
+        return of(number, name)
+
+    @app.post("/level/{number}")
+    def rewrite(
+        number: int, name: Caller, cim: Annotated[str, Body()], szoveg: Annotated[str, Body()]
+    ) -> dict[str, Any]:
+        letter = kept[number] if flaw == "rewrites" and number in kept else of(number, name)
+        letter.update(cim=cim, szoveg=szoveg)
+        return letter
+
+    return app
+
+
+# A header that is called as what the login gives, or as nothing in particular.
+@pytest.mark.parametrize(("header", "required"), [("X-Tkn", True), ("X-Tkn", False), ("X-Belepo", True)])
+def test_what_a_change_demands_and_the_creation_does_not_is_made_up(header: str, *, required: bool) -> None:
+    result = judged_as_found("AUZ102", letters(header, required=required))
+    assert result.name == "passed", said(result)
+    result = judged_as_found("AUZ102", letters(header, required=required, flaw="rewrites"))
+    assert result.name == "failed", said(result)
+
+
+def test_who_takes_the_members_of_a_login_may_make_accounts() -> None:
+    result = judged_as_found("CRD106", letters())
+    assert "POST /reg takes" in said(result)
+
+
+@pytest.mark.parametrize("code", ["LIF106", "LIF108"])
+def test_what_nobody_can_do_need_not_be_told(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = FastAPI()
+    monkeypatch.setenv("PASSWORD_OF_VERA", "Vera-Tin-Whistle-3")
+    logins = Sessions({**PEOPLE, "vera": "Vera-Tin-Whistle-3"})
+
+    @app.post("/login")
+    def login(who: Person) -> dict[str, str]:
+        return {"token": logins.opened(who)}
+
+    @app.get("/me")
+    def me(x_token: Annotated[str, Header()]) -> dict[str, str]:
+        if x_token not in logins:
+            raise HTTPException(401, "no")
+        return {"username": logins[x_token]}
+
+    result = judged_as_found(code, app, spares=("vera",))
+    assert result.verdict.reason.startswith("Not applicable: "), said(result)
+    assert not result.verdict.applicable
