@@ -14,6 +14,7 @@ from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.guarded import Guarded, privileged_reads
 from auth_conformance.probe.refusal import Attempt, Refusal
+from auth_conformance.source.words import words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from auth_conformance.oracles.entry import Baseline
     from auth_conformance.target import Operation
 
+# Words of headers that do not tell whose or what they name.
+_SAYS_NOTHING = frozenset({"x", "id", "forwarded", "auth", "request", "remote"})
 # Members of the caller's own account that say what they may do.
 _RIGHTS = ("role", "admin", "scope", "permission", "staff", "superuser", "group", "privilege")
 
@@ -30,6 +33,21 @@ _RIGHTS = ("role", "admin", "scope", "permission", "staff", "superuser", "group"
 def _listed() -> Mapping[str, Mapping[str, Sequence[object]]]:
     text = resources.files("auth_conformance").joinpath("data", "identity_claims.toml").read_text("utf-8")
     return tomllib.loads(text)
+
+
+def headers_naming(facts: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Every header in which clients say who or where they are, filled from what is known of somebody.
+
+    `facts` are values by the pointer of a page about them: `X-Tenant-Id` takes `/tenant_id`, what finds nothing of its
+    own takes the first of them.
+    """
+
+    def fitting(name: str) -> str:
+        own = set(words(name)) - _SAYS_NOTHING
+        found = (value for pointer, value in facts.items() if own & set(words(pointer.rsplit("/", 1)[-1])))
+        return next(found, next(iter(facts.values()), ""))
+
+    return tuple((str(name), fitting(str(name))) for name in _listed()["headers"]["names"])
 
 
 class Claims(Refusal, Guarded):

@@ -18,6 +18,7 @@ from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.canary import leaked
 from auth_conformance.oracles.pointer import put
 from auth_conformance.oracles.standing import flattened
+from auth_conformance.probe.claims import headers_naming
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.isolation import Isolation
 from auth_conformance.probe.owning import Belonging
@@ -75,6 +76,7 @@ class Question:
     label: str
     query: tuple[tuple[str, str], ...] = ()
     values: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Gathering(Isolation):
@@ -183,6 +185,23 @@ class Gathering(Isolation):
         if operation is listing:
             # A body has its members and no others: there a search is called as the document calls it.
             texts = [item.name for item in parameters if item.place == "body" and _takes_text(item)]
+            # A filter wants the whole of what it compares with.
+            filters = [
+                item.name
+                for item in parameters
+                if item.place == "query" and _takes_text(item) and _filters(item)
+            ]
+            facts = await self._facts_of("a")
+            found += [
+                Question(f"{item.name} is A's", values=((f"header {item.name}", value),))
+                for item in operation.parameters
+                if item.place == "header"
+                for value in whose
+            ]
+            found += [Question("headers that name A", headers=headers_naming(facts))] if facts else []
+            found += [
+                Question(f"{name} is A's text", ((name, mine.canary),)) for name in filters[:MOST_OWNERS]
+            ]
             found += [
                 Question("a search for A's text", (("q", mine.canary[:8]),)),
                 Question("a search for A's text", (("search", mine.canary[:8]),)),
@@ -202,9 +221,14 @@ class Gathering(Isolation):
 
     async def _names_of(self, label: str) -> list[str]:
         """Return what an account is called: whatever the witness says of it and not of the other, and its name."""
-        account = self.account(label)
+        name = self.account(label).username
+        facts = list((await self._facts_of(label)).values())
+        return list(dict.fromkeys([*facts[:2], name]))[:3]
+
+    async def _facts_of(self, label: str) -> dict[str, str]:
+        """Return what the witness says of one of the two and not of the other, by pointer; identifiers come first."""
         if self.target.witness is None:
-            return [account.username]
+            return {}
         said = {
             who: await self.call(
                 self.target.witness.operation, await self.credential(owner=who), label=f"who is {who}?"
@@ -214,14 +238,14 @@ class Gathering(Isolation):
         facts = {who: flattened(answer.reply.json) for who, answer in said.items()}
         theirs = facts["b" if label == "a" else "a"]
         found = [
-            (not pointer.lower().endswith(("id", "no", "sub", "number")), str(value))
+            (pointer, str(value))
             for pointer, value in facts[label].items()
             if isinstance(value, (str, int))
             and not isinstance(value, bool)
             and value != theirs.get(pointer, value)
         ]
-        found.sort(key=lambda pair: pair[0])
-        return list(dict.fromkeys([*(value for _, value in found[:2]), account.username]))[:3]
+        found.sort(key=lambda pair: not pair[0].lower().endswith(("id", "no", "sub", "number")))
+        return dict(found)
 
     async def _question(
         self, operation: Operation, question: Question, mine: Belonging
@@ -235,6 +259,7 @@ class Gathering(Isolation):
                 label=label,
                 role=Role.ATTACK,
                 values=dict(question.values),
+                headers=question.headers,
                 query=() if operation.body is not None else question.query,
                 body=_put_all(question.query) if operation.body is not None else None,
                 fresh=bool(again),
@@ -248,6 +273,8 @@ class Gathering(Isolation):
                     f"{label}: {answer.why}" if answer.judgement is not None and not question.query else None
                 )
             answers.append(answer)
+        if await self._repeats(operation, question, mine, answers[-1]):
+            return None
         if by_cache(answers[-1].reply):
             return f"{operation.name}: a cache answered in the application's place (Age)"
         message = f"{operation.name} showed another user what is A's ({question.label}; {how})."
@@ -256,6 +283,24 @@ class Gathering(Isolation):
         by_text = mine.canary in answers[0].reply.text
         expected = Expectation("no text", value=mine.canary, about=about) if by_text else None
         return Violation(operation.name, message, None, shown, expected)
+
+    async def _repeats(
+        self, operation: Operation, question: Question, mine: Belonging, shown: Answer
+    ) -> bool:
+        """Whether the text that B asked for is there because answers repeat the question, and no oftener than that."""
+        if operation.body is not None or mine.canary not in dict(question.query).values():
+            return False
+        other = self.canary()
+        query = tuple((name, other if value == mine.canary else value) for name, value in question.query)
+        answer = await self.call(
+            operation,
+            await self.credential(owner="b"),
+            label=f"control: b asks {operation.name} for a text that nobody has",
+            role=Role.CONTROL,
+            values=dict(question.values),
+            query=query,
+        )
+        return 0 < answer.reply.text.count(other) >= shown.reply.text.count(mine.canary)
 
     async def _counts(self, operation: Operation, made: list[Belonging]) -> list[Violation]:
         """See whether a number that B is shown grows with what A makes, twice."""
@@ -354,6 +399,15 @@ def _put_all(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
 def _takes_text(parameter: Parameter) -> bool:
     schemas = [parameter.schema, *parameter.schema.get("anyOf", ())]
     return any(isinstance(item, Mapping) and "string" in _listed(item.get("type")) for item in schemas)
+
+
+def _filters(parameter: Parameter) -> bool:
+    """Whether a parameter may be compared with a text of people's own: what turns pages or sorts is not."""
+    schemas = [parameter.schema, *parameter.schema.get("anyOf", ())]
+    open_to_all = not any(
+        isinstance(item, Mapping) and ({"enum", "const", "format"} & item.keys()) for item in schemas
+    )
+    return open_to_all and (TURNING - {"search", "q"}).isdisjoint(words(parameter.name))
 
 
 def _may_name_somebody(parameter: Parameter) -> bool:

@@ -213,13 +213,15 @@ class Tampering(Isolation):
                 before = await self._known_to_owner(mine)
             attack = await self._perform(write, mine, theirs, turn, Role.ATTACK)
             after = await self._looks_again(mine, "control: the owner reads it again")
-            # Where a no stands in the body of a 200, it is that of a deleted object which says that this one is gone.
+            # A no of another status, or in the body of a 200: that of a deleted object says that this one is gone.
             gone = after.status in (404, 410) or (
-                after.reply.soft and after.exchange.reply.digest == self._gone
+                _refuses(after) and after.exchange.reply.digest == self._gone
             )
             if not after.reply.ok and not gone:
                 return f"{write.label}: the owner could not look afterwards ({after.why or after.status})"
             difference = changed(before, after.status, after.reply.json)
+            if gone and difference is None:
+                difference = f"its owner does not find it any more ({after.status})"
             if difference is None:
                 if not turn and attack.reply.ok:
                     seen = await self._appeared(write, made) or await self._done_though_shut(write, made)
@@ -252,7 +254,7 @@ class Tampering(Isolation):
             return None
         after = await self._looks_again(theirs, "control: b reads its own again")
         self._proven.add(name)
-        if write.deletion and after.reply.soft:
+        if write.deletion and _refuses(after):
             self._gone = after.exchange.reply.digest
         if after.exchange.reply.digest == before.exchange.reply.digest:
             return f"{write.label}: the same, on one's own object, was answered {control.status} and changed nothing"
@@ -441,6 +443,11 @@ class Tampering(Isolation):
             return write.operation.request(values)
         chance = type(self.rng)(f"{self.scene.seed}:{write.operation.name}")
         return self.scene.sampler(write.operation, chance, path_values=values)
+
+
+def _refuses(answer: Answer) -> bool:
+    """Whether this may be how a service says that nothing is there: a 400, or a no in the body of a 200."""
+    return answer.reply.soft or answer.status in (400, 403, 422)
 
 
 def plain_change(scene: Scene, objects: Objects, operation: Operation, text: str) -> dict[str, Any]:

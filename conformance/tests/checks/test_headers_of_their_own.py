@@ -1,19 +1,24 @@
 """A service in words that no list has: its token travels in a plain header, and it tells little of its bodies."""
 
+import itertools
 from typing import Annotated, Any
 
 import pytest
 from checks.desk import Person, Sessions
 from checks.judging import judged_as_found, said
-from fastapi import Body, Depends, FastAPI, Header, HTTPException
+from fastapi import Body, Depends, FastAPI, Header, HTTPException, Request
 from services.people import PEOPLE
 
 
 def letters(header: str = "X-Tkn", *, required: bool = True, flaw: str = "") -> FastAPI:
-    """Letters that are kept for their writers. With the flaw "rewrites" anybody may rewrite one."""
+    """Letters that are kept for their writers, and answered 400 where there is none.
+
+    With the flaw "rewrites" or "burns" anybody may do that to one; with "filter", "header" or "claim" the list is
+    everybody's when it is asked for a title, and somebody's whom a declared header, or one of a proxy's, names.
+    """
     app = FastAPI()
     people = dict(PEOPLE)
-    logins, kept = Sessions(people), dict[int, dict[str, Any]]()
+    logins, kept, numbers = Sessions(people), dict[int, dict[str, Any]](), itertools.count(1)
 
     if required:
 
@@ -33,7 +38,7 @@ def letters(header: str = "X-Tkn", *, required: bool = True, flaw: str = "") -> 
 
     def of(number: int, name: str) -> dict[str, Any]:
         if kept.get(number, {}).get("nev") != name:
-            raise HTTPException(404, "no letter")
+            raise HTTPException(400, "no letter")
         return kept[number]
 
     @app.post("/reg")
@@ -55,8 +60,29 @@ def letters(header: str = "X-Tkn", *, required: bool = True, flaw: str = "") -> 
     def write(
         name: Caller, cim: Annotated[str, Body()], szoveg: Annotated[str, Body()] = ""
     ) -> dict[str, Any]:
-        kept[len(kept)] = {"id": len(kept), "nev": name, "cim": cim, "szoveg": szoveg}
-        return kept[len(kept) - 1]
+        number = next(numbers)
+        kept[number] = {"id": number, "nev": name, "cim": cim, "szoveg": szoveg}
+        return kept[number]
+
+    @app.get("/level")
+    def listed(
+        name: Caller, request: Request, cim: str = "", x_nev: Annotated[str | None, Header()] = None
+    ) -> dict[str, Any]:
+        if flaw == "header" and x_nev:
+            name = x_nev
+        if flaw == "claim":
+            name = request.headers.get("X-Forwarded-User", name)
+        everybody = flaw == "filter" and cim
+        found = [
+            item for item in kept.values() if (everybody or item["nev"] == name) and cim in ("", item["cim"])
+        ]
+        return {"asked": cim, "found": found}
+
+    @app.delete("/level/{number}", status_code=204)
+    def burn(number: int, name: Caller) -> None:
+        if flaw != "burns":
+            of(number, name)
+        kept.pop(number, None)
 
     @app.get("/level/{number}")
     def read(number: int, name: Caller) -> dict[str, Any]:
@@ -80,6 +106,22 @@ def test_what_a_change_demands_and_the_creation_does_not_is_made_up(header: str,
     assert result.name == "passed", said(result)
     result = judged_as_found("AUZ102", letters(header, required=required, flaw="rewrites"))
     assert result.name == "failed", said(result)
+
+
+@pytest.mark.parametrize(
+    ("code", "flaw", "word"),
+    [
+        ("AUZ103", "", ""),  # its answer repeats what was asked for
+        ("AUZ103", "filter", "cim is A's text"),
+        ("AUZ103", "header", "x-nev is A's"),
+        ("AUZ103", "claim", "headers that name A"),
+        ("AUZ102", "burns", "its owner does not find it any more (400)"),
+    ],
+)
+def test_what_others_do_is_seen(code: str, flaw: str, word: str) -> None:
+    result = judged_as_found(code, letters(flaw=flaw))
+    assert result.name == ("failed" if flaw else "passed"), said(result)
+    assert word in said(result)
 
 
 def test_who_takes_the_members_of_a_login_may_make_accounts() -> None:
