@@ -132,7 +132,7 @@ public-key
 key_set = "jwks.json"  # the key set (jwks_uri) of who issues the tokens, saved as a file
 
 clock
-app = "module:app"  # run in this process instead of by URL: the clock can then be moved
+app = "module:app"  # if it is ASGI (Python): run in this process instead of by URL, the clock can then be moved
 
 source
 source = "path/to/the/package"  # the folder with the code of the service
@@ -198,10 +198,10 @@ path = "/ws"
 message = "a text that it answers"
 
 in-process
-app = "module:app"  # run in this process instead of by URL: faults can then be put into its parts
+app = "module:app"  # if it is ASGI (Python): run in this process, faults can then be put into its parts
 
 logs
-log_file = "path/to/service.log"  # or app = "module:app": what it logs is then read from the loggers
+log_file = "path/to/service.log"  # or, if it is ASGI (Python), app = "module:app": its loggers are then read
 """
 
 # What most people lack at first.

@@ -36,7 +36,7 @@ _CORES = 2
 # Single logins, so many guesses for an account; who asks a quarter into a login that blocks waits for most of the rest.
 _SINGLE, _GUESSES = 6, 2
 _EARLY, _WAITED, _LONG_BESIDE = 0.25, 0.5, 6.0
-_QUIET = 'app = "module:app"  # in this process it is seen where hashes run; or: run again when the machines are idle'
+_QUIET = 'app = "module:app"  # if it is ASGI (Python): hashes are seen; or: run again when machines are idle'
 # How servers say that they read no more (RFC 9110 §15.5.14, RFC 6585 §5).
 _TOO_LONG = {400, 413, 414, 422, 431}
 

@@ -42,6 +42,7 @@ _FORWARDED = (
 # The spellings that services fold most often, out of all (checklist CRD113).
 _NAMES = ("in upper case", "with a trailing blank", "in full-width letters", "with a NUL and more")
 _RECOVERY = 15 * 60.0
+_MOVED = 'app = "module:app"  # if it is ASGI (Python): the clock can then be moved'
 # What to wait for the end of a block: as the checklist has it, and as long as a block may last.
 _WAITS = (120, int(_RECOVERY))
 
@@ -530,7 +531,7 @@ class Evasion(Holdings, Knocking):
         longer = next((item for item in _WAITS if item > self.scene.patience), None)
         if told is None and longer is not None:
             return f"patience = {longer}  # seconds: so long the end of the block is waited for"
-        return self.target.remedies.get(Need.CLOCK, 'app = "module:app"  # the clock can then be moved')
+        return self._remedy(Need.CLOCK) or _MOVED
 
 
 def _versions(path: str) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Operations that nothing names as administrators' and that are asked all the same.
 _MOST_UNNAMED = 10
+# How many operations of a service are offered in a line of configuration.
+_MOST_OFFERED = 3
 
 
 def plain_reads(target: Target) -> Iterator[Operation]:
@@ -41,6 +43,26 @@ def perhaps_privileged(target: Target) -> Iterator[Operation]:
     yield from islice(others, _MOST_UNNAMED)
 
 
+def privileged_lines(target: Target) -> str:
+    """The lines that say what only administrators may call, with operations of this service where it has such."""
+    own = [item.create.path for item in (target.objects, *target.further, target.keys) if item is not None]
+    own += [target.witness.operation.path] if target.witness is not None else []
+    others = (
+        item.name
+        for item in target.operations
+        if item.security
+        and item.name not in target.policy.public_operations
+        and not any(beneath(item.path, path) for path in own)
+    )
+    listed = ", ".join(f'"{name}"' for name in islice(others, _MOST_OFFERED)) or '"GET /admin/users"'
+    return f"[policy]\nprivileged_operations = [{listed}]  # those that only administrators may call"
+
+
+def beneath(path: str, above: str) -> bool:
+    """Whether a path is that of a collection or of something in it."""
+    return path == above or path.startswith(above.rstrip("/") + "/")
+
+
 class Guarded(Core):
     """Finds operations that ask for more than a login."""
 
@@ -61,5 +83,5 @@ class Guarded(Core):
                 return operation, allowed
         raise Missing(
             "No operation was found that an administrator may read and an ordinary user may not.",
-            '[policy]\nprivileged_operations = ["GET /admin/users"]',
+            privileged_lines(self.target),
         )

@@ -9,7 +9,7 @@ from auth_conformance.model import Need, Provenance
 from auth_conformance.oracles.privilege import access_words, reserved_for, role_word
 from auth_conformance.oracles.scopes import scopes_of
 from auth_conformance.probe.core import Missing
-from auth_conformance.probe.guarded import Guarded, plain_reads
+from auth_conformance.probe.guarded import Guarded, beneath, plain_reads, privileged_lines
 from auth_conformance.probe.sessions import Sessions
 from auth_conformance.target import Operation, Switch
 
@@ -105,7 +105,7 @@ class Ranks(Sessions, Guarded):
             )
         raise Missing(
             "No operation is declared privileged, and the document names none.",
-            '[policy]\nprivileged_operations = ["GET /admin/users"]',
+            privileged_lines(self.target),
         )
 
     @staticmethod
@@ -172,8 +172,3 @@ class Ranks(Sessions, Guarded):
 def parameters(operation: Operation) -> list[str]:
     """The names of an operation's path parameters, in order."""
     return [part.split("}")[0] for part in operation.path.split("{")[1:]]
-
-
-def beneath(path: str, above: str) -> bool:
-    """Whether a path is that of a collection or of something in it."""
-    return path == above or path.startswith(above.rstrip("/") + "/")

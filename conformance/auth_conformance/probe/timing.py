@@ -23,7 +23,9 @@ PER_ACCOUNT = 5
 # Where nobody can register, few accounts serve for all: the right password resets their counters each time.
 BETWEEN = 3
 _ACCOUNTS = 18
-_QUIET = 'app = "module:app"  # in this process hashes are counted, not timed; or: run again when the machines are idle'
+_QUIET = (
+    'app = "module:app"  # if it is ASGI (Python): hashes are counted; or: run again when machines are idle'
+)
 # How often the hashes of either kind are counted.
 _COUNTS = 2
 

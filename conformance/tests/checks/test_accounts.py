@@ -465,6 +465,14 @@ class TestPrivilege:
         alone = replace(target, accounts={"a": target.accounts["a"]})
         assert judged("AUZ104", House(), alone).name == "skipped"
 
+    def test_what_may_be_for_administrators_is_offered_by_its_name(self) -> None:
+        reports = operation("GET /reports", security=(frozenset({"x"}),))
+        others = tuple(item for item in known().operations if "/admin/" not in item.path)
+        target = known(operations=(*others, reports))
+        told = judged("AUZ104", House(), replace(target, accounts={"a": target.accounts["a"]}))
+        assert told.name == "skipped", told.verdict.reason
+        assert 'privileged_operations = ["GET /reports"]' in told.verdict.remedy
+
 
 class TestLogout:
     def test_a_logout_that_only_clears_the_cookie(self) -> None:

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from auth_conformance.credentials import Kind
+from auth_conformance.discovery.gaps import REMEDIES
 from auth_conformance.discovery.writing import as_toml
 from auth_conformance.model import Need
 from auth_conformance.testing import FAST_HASHING
@@ -95,6 +96,8 @@ def test_everything_is_found(
     assert target.signing_keys[0].algorithm == algorithm
     assert bool(target.public_keys) == (algorithm == "ES256")
     assert set(target.remedies) == NEEDS_NOT_FOUND
+    own = [lines for lines in REMEDIES.values() if 'app = "module:app"' in lines]
+    assert all("if it is ASGI" in lines for lines in own), "what only Python can do is offered to everybody"
     tables = tomllib.loads(as_toml(target, lesson.settings))
     tables.pop("app")
     again = learn(create_app(), {}, **tables).target
