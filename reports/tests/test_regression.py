@@ -576,10 +576,10 @@ def test_findings_without_a_test_for_one_reason_are_one_line(sample: ModuleType,
 
 
 def test_the_name_of_a_test_is_that_of_its_finding(sample: ModuleType) -> None:
-    finding = replace(of(sample, STORY, None), operation="POST an unknown path")
+    finding = replace(of(sample, STORY, None), operation="an unknown path")
     made = regression(finding, sample.run())
     assert not isinstance(made, NotWritten), made
-    assert made.name == f"test_{finding.code.lower()}_post_an_unknown_path.py"
+    assert made.name == f"test_{finding.code.lower()}_an_unknown_path.py"
 
 
 def test_a_password_that_the_label_says_is_written_out(sample: ModuleType, tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ _SECRET_HEADERS = {
     "x-access-token",
 }
 _FORCED = "an unhandled exception"
+_UNKNOWN = "an unknown path"
+_MADE_UP = frozenset({_FORCED, _UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,17 @@ class Sample:
     label: str
     answer: Answer
     page: bool = False
+
+    @property
+    def operation(self) -> str:
+        """Where it was asked for; in words where the path was made up, and is another one in the next run."""
+        return self.label if self.label in _MADE_UP else self.answer.exchange.operation
+
+    @property
+    def words(self) -> str:
+        """What it is, and where."""
+        place = self.operation
+        return _capital(place) if place == self.label else f"{place}, {self.label}"
 
 
 class Inertness(Described):
@@ -110,15 +123,15 @@ class Inertness(Described):
         proven = [fault for fault in own if fault in kept]
         if not proven or again.status != sample.answer.status:
             name, text, _ = own[0]
-            doubts.append(f"{_capital(sample.label)}: {name} {text} once, and then not ({again.status}).")
+            doubts.append(f"{sample.words}: {name} {text} once, and then not ({again.status}).")
             return []
         told = "; ".join(f"{name} {text}" for name, text, _ in proven)
-        message = f"{_capital(sample.label)}: {told}."
+        message = f"{sample.words}: {told}."
         worst = max((fault[2] for fault in proven), default=Severity.LOW)
         proof = (sample.answer.exchange, again.exchange)
         missing = next((name for name, text, _ in proven if text == "is missing"), "")
         expected = Expectation("header", missing) if missing else None
-        return [Violation(f"{request.method} {sample.label}", message, worst, proof, expected)]
+        return [Violation(sample.operation, message, worst, proof, expected, subject=sample.label)]
 
     async def _sent_again(self, sample: Sample, request: HttpRequest) -> Answer:
         if (sample.answer.status or 0) >= 500:
@@ -149,7 +162,7 @@ class Inertness(Described):
                 await ask("a wrong verb", replace(owned, method=verb), range(405, 406))
         elif self.target.public is not None:
             await ask("a success", self.target.public.request(), range(200, 300))
-        await ask("an unknown path", HttpRequest("GET", f"/{self.word(12)}"), range(404, 405))
+        await ask(_UNKNOWN, HttpRequest("GET", f"/{self.word(12)}"), range(404, 405))
         login = next((item for item in self.target.logins if item.encoding in ("json", "form")), None)
         if login is not None:
             await ask("bad input", login.operation.request().with_json({}), range(400, 423))
@@ -270,7 +283,7 @@ class Inertness(Described):
         for document in self.target.documents[:1]:
             if document.path is not None and document.openly:
                 requests["the document"] = HttpRequest("GET", document.path)
-        requests["an unknown path"] = requests[_FORCED] = HttpRequest("GET", f"/{self.word(12)}")
+        requests[_UNKNOWN] = requests[_FORCED] = HttpRequest("GET", f"/{self.word(12)}")
         login = next((item for item in self.target.logins if item.encoding in ("json", "form")), None)
         if login is not None:
             requests["bad input"] = login.operation.request().with_json({})
