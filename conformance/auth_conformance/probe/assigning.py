@@ -293,12 +293,21 @@ class Assigning(Accounts):
 
     # Where bodies are taken.
 
+    def _put_in_beside(
+        self, operation: Operation, request: HttpRequest, body: Any, extra: Extra
+    ) -> HttpRequest:
+        """`request` with `body` as `operation` takes it, the members beside its own: a file stays in its form."""
+        whole = operation.carrying(request, body)
+        if extra.place == "query" or "json" in str(whole.header("content-type")).lower():
+            return self._with(whole, extra, operation)
+        return operation.carrying(request, put_beside(body, dict(extra.members)))
+
     def _with(self, request: HttpRequest, extra: Extra, operation: Operation | None = None) -> HttpRequest:
         """Add the members to a request whose body is JSON, and write it as `operation` takes it."""
+        if extra.place == "query":
+            return request.with_query(*((name, _plain(value)) for name, value in extra.members))
         body = json.loads(request.body or b"{}")
         match extra.place:
-            case "query":
-                return request.with_query(*((name, _plain(value)) for name, value in extra.members))
             case "form":
                 return request.with_form(tuple(_in_brackets(put_beside(body, dict(extra.members)))))
             case _:
@@ -462,8 +471,7 @@ class Assigning(Accounts):
 
         async def send(extra: Extra) -> tuple[Answer, Answer | None, Credential | None]:
             text = put(dict(objects.template), objects.text_field, self.canary())
-            request = objects.create.carrying(objects.create.request(), text)
-            request = self._with(request, extra, objects.create)
+            request = self._put_in_beside(objects.create, objects.create.request(), text, extra)
             answer = await self._as_caller(
                 request, live, f"create an object with {extra.label}", objects.create
             )
@@ -525,14 +533,8 @@ class Assigning(Accounts):
 
         async def send(extra: Extra) -> tuple[Answer, Answer | None, Credential | None]:
             nonlocal values
-            request = self._with(
-                update.carrying(
-                    update.request(values),
-                    plain_change(self.scene, objects, update, f"changed {self.canary()}"),
-                ),
-                extra,
-                update,
-            )
+            change = plain_change(self.scene, objects, update, f"changed {self.canary()}")
+            request = self._put_in_beside(update, update.request(values), change, extra)
             answer = await self._as_caller(request, live, f"change an object with {extra.label}", update)
             if not answer.reply.ok:
                 return answer, None, None

@@ -70,3 +70,10 @@ def test_files_that_people_send_are_objects_of_theirs(
     assert result.name == ("passed" if guarded else "failed"), said(result)
     found = [item.operation for item in getattr(result.verdict, "violations", ())]
     assert sorted(found) == ([] if guarded else operations)
+
+
+def test_members_are_added_beside_a_file() -> None:
+    """AUZ105 read each body as JSON, and broke down at a form with a file."""
+    result = judged_as_found("AUZ105", archive())
+    assert result.name == "passed", said(result)
+    assert "POST /scans" in said(result)
