@@ -6,6 +6,7 @@ The attacker's status decides nothing: what the owner reads afterwards does (che
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.model import (
@@ -23,12 +24,11 @@ from auth_conformance.oracles.pointer import put
 from auth_conformance.oracles.standing import Standing, changed, flattened
 from auth_conformance.probe.core import Answer, Unclear
 from auth_conformance.probe.hanging import asks_to_be_let_in, id_list, named_in_body, read_at, typed
-from auth_conformance.probe.isolation import NOT_THERE, Isolation
+from auth_conformance.probe.isolation import NOT_THERE
 from auth_conformance.probe.owning import Belonging
+from auth_conformance.probe.remarks import MOST_REMARKS, Remarks, remarks, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from auth_conformance.probe.scene import Scene
     from auth_conformance.target import Objects, Operation
     from auth_conformance.transports.message import HttpRequest
@@ -63,7 +63,7 @@ class Write:
         return self.deletion or self.operation.method == "DELETE"
 
 
-class Tampering(Isolation):
+class Tampering(Remarks):
     """Writes to what belongs to somebody else, and lets the owner look."""
 
     async def must_not_change(self) -> Verdict:
@@ -89,6 +89,9 @@ class Tampering(Isolation):
                     doubts.append(outcome)
                 else:
                     self.notes.append(f"not judged: {outcome}")
+            for remark in islice(remarks(self.target, self._own_objects()), MOST_REMARKS):
+                rewritten = await self._remark_changed(remark, made)
+                violations += [rewritten] if rewritten is not None else []
             planted = await self._put_below(made)
             if isinstance(planted, Violation):
                 violations.append(planted)
@@ -464,20 +467,6 @@ def plain_change(scene: Scene, objects: Objects, operation: Operation, text: str
         for name, value in objects.template.items()
         if name in required or (operation.method == "PUT" and name in (properties or objects.template))
     }
-    made = (
-        scene.required_of(operation) if operation.body is None else {}
-    )  # where bodies name things, they are there
-    return put({**made, **kept}, _text_of(properties, objects.text_field), text)
-
-
-def _text_of(properties: Mapping[str, Any], known: str) -> str:
-    """The member of a change that takes the text: as at creation, or a text of its own where that is no member here."""
-    if known.lstrip("/").partition("/")[0] in (properties or {known: {}}):
-        return known
-    for name, schema in properties.items():
-        shapes = [schema, *(schema.get("anyOf") or ())] if isinstance(schema, dict) else []
-        if any(
-            item.get("type") == "string" and not item.keys() & {"format", "enum", "const"} for item in shapes
-        ):
-            return name
-    return known
+    # Where bodies name things, they are there already.
+    made = scene.required_of(operation) if operation.body is None else {}
+    return put({**made, **kept}, text_of(properties, objects.text_field), text)

@@ -13,11 +13,13 @@ from services.people import PEOPLE
 def letters(header: str = "X-Tkn", *, required: bool = True, flaw: str = "") -> FastAPI:
     """Letters that are kept for their writers, and answered 400 where there is none.
 
-    With the flaw "rewrites" or "burns" anybody may do that to one; with "filter", "header" or "claim" the list is
+    With the flaw "rewrites" or "burns" anybody may do that to one, and with "rewords" to what is noted
+    on it; with "filter", "header" or "claim" the list is
     everybody's when it is asked for a title, and somebody's whom a declared header, or one of a proxy's, names.
     """
     app = FastAPI()
     people = dict(PEOPLE)
+    notes: dict[int, dict[str, Any]] = {}
     logins, kept, numbers = Sessions(people), dict[int, dict[str, Any]](), itertools.count(1)
 
     if required:
@@ -86,7 +88,19 @@ def letters(header: str = "X-Tkn", *, required: bool = True, flaw: str = "") -> 
 
     @app.get("/level/{number}")
     def read(number: int, name: Caller) -> dict[str, Any]:
-        return of(number, name)
+        return of(number, name) | {"jegyzet": [item for item in notes.values() if item["level"] == number]}
+
+    @app.post("/level/{number}/jegyzet")
+    def note(number: int, name: Caller, szoveg: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
+        of(number, name)
+        notes[len(notes)] = {"id": len(notes), "level": number, "nev": name, "szoveg": szoveg}
+        return {"jegyzet": notes[len(notes) - 1]}
+
+    @app.put("/jegyzet/{number}")
+    def reword(number: int, name: Caller, szoveg: Annotated[str, Body(embed=True)]) -> None:
+        if number not in notes or (flaw != "rewords" and notes[number]["nev"] != name):
+            raise HTTPException(400, "no note")
+        notes[number]["szoveg"] = szoveg
 
     @app.post("/level/{number}")
     def rewrite(
@@ -115,6 +129,7 @@ def test_what_a_change_demands_and_the_creation_does_not_is_made_up(header: str,
         ("AUZ103", "filter", "cim is A's text"),
         ("AUZ103", "header", "x-nev is A's"),
         ("AUZ103", "claim", "headers that name A"),
+        ("AUZ102", "rewords", "PUT /jegyzet/{number} worked on what another user had put below an object"),
         ("AUZ102", "burns", "its owner does not find it any more (400)"),
     ],
 )
