@@ -20,7 +20,8 @@ async def foreign_object_writable(probe: Probe) -> Verdict:
     Why: reading is often guarded and writing forgotten, because the write looks the object up by a second
         query. A write that answers 404 may have happened all the same.
     How: B changes and deletes A's object, calls every operation below it, sends lists of ids in which A's is
-        one, and names itself as the owner; it changes and deletes by its id what A put below an object. Each request first works on an object of B's own. After each, A
+        one, and names itself as the owner; it changes and deletes by its id what A put below an object, as a
+        comment. Each request first works on an object of B's own. After each, A
         reads the object again: a difference that A sees, twice, is the proof, never B's status. Where objects
         stand below something of their owner's (a team, a project), B creates one below A's, and A looks for it.
     Fix: put the owner into every statement that writes:
