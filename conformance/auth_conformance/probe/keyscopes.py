@@ -26,10 +26,11 @@ from auth_conformance.probe.holdings import told_once
 from auth_conformance.probe.keyaccounts import KeyAccounts
 from auth_conformance.probe.keylevels import Narrow
 from auth_conformance.probe.narrowing import Narrowing
+from auth_conformance.probe.tampering import plain_change
 
 if TYPE_CHECKING:
     from auth_conformance.model import Exchange
-    from auth_conformance.target import KeyManagement, Objects
+    from auth_conformance.target import KeyManagement, Objects, Operation
 
 # So many single scopes are tried; a key whose only scope is managing keys is the one that matters.
 _READS = re.compile(r"\bread\b")
@@ -364,7 +365,48 @@ class KeyScopes(KeyAccounts, Narrowing):
             if len(proof) == 2:
                 message = f"{objects.create.name} works with a key that has only {item.scope}."
                 return [Violation(objects.create.name, message, None, tuple(proof), Expectation("refused"))]
-        return await self._deleted_by_reader(objects, others, doubts)
+        changed = await self._changed_by_reader(objects, others, doubts)
+        return changed + await self._deleted_by_reader(objects, others, doubts)
+
+    async def _changed_by_reader(
+        self, objects: Objects, narrow: list[Narrow], doubts: list[str]
+    ) -> list[Violation]:
+        """A key that only reads, as its scope says, changes no object of its owner's: by none of its methods."""
+        reader = next((item for item in narrow if only_reads(item.scope)), None)
+        here = [item for item in self.target.operations if item.path == objects.read.path]
+        found: list[Violation] = []
+        for operation in [item for item in here if item.method in ("PUT", "PATCH")] if reader else []:
+            proof = [
+                await self._change_seen(objects, operation, reader, doubts, again)
+                for again in ("", "again: ")
+            ]
+            if reader is not None and all(proof):
+                message = f"{operation.name} works with a key that has only {reader.scope}."
+                shown = tuple(exchange for pair in proof for exchange in pair)
+                found.append(Violation(operation.name, message, None, shown, Expectation("refused")))
+        return found
+
+    async def _change_seen(
+        self, objects: Objects, operation: Operation, reader: Narrow | None, doubts: list[str], again: str
+    ) -> tuple[Exchange, ...]:
+        """The change by key and its owner's look, where the new text is seen; else nothing."""
+        login, text = await self.credential(self._login_kind()), self.canary()
+        label = f"{again}control: the owner's login creates an object to be changed"
+        body = dict(objects.template)
+        created = await self.call(objects.create, login, label=label, role=Role.CONTROL, body=body)
+        number = resolve(created.reply.json, objects.identifier)
+        if reader is None or not created.reply.ok or number is None:
+            return ()
+        place = self.at(str(number))
+        label = f"{again}change it by {operation.method} with a key that has only {reader.scope}"
+        change = plain_change(self.scene, objects, operation, text)
+        done = await self.by_key(operation, reader.credential, label=label, values=place, body=change)
+        self.unjudged(done, doubts)
+        label = f"{again}control: the owner's login reads what may have changed"
+        seen = await self.call(objects.read, login, label=label, role=Role.CONTROL, values=place)
+        if objects.delete is not None:
+            await self.call(objects.delete, login, label="clean up: delete it", values=place)
+        return (done.exchange, seen.exchange) if text in seen.reply.text else ()
 
     async def _deleted_by_reader(
         self, objects: Objects, narrow: list[Narrow], doubts: list[str]

@@ -43,7 +43,8 @@ def studio(  # noqa: PLR0915 - a service is many handlers
     """Keys make keys. `places` is whose ("own" or "any"); `limited` is what they are answered, where they may not.
 
     With `kinds` one kind of key has all scopes whatever it asks for ("some"), or both have ("none" is limited).
-    There are plans where it is said who `deletes` them: keys that may write, or "any" key.
+    There are plans where it is said who `deletes` them: keys that may write, or "any" key;
+    where it says "redraws" any key changes them, and those that may write delete them.
     """
     app = FastAPI()
     logins: dict[str, str] = {}
@@ -128,6 +129,12 @@ def studio(  # noqa: PLR0915 - a service is many handlers
         def look(plan: str, who: Caller) -> dict[str, str]:
             return plan_of(plan, allowed(who, "plans:read"))
 
+        @app.patch("/plans/{plan}")
+        def redraw(plan: str, body: Titled, who: Caller) -> dict[str, str]:
+            found = plan_of(plan, allowed(who, "plans:read" if deletes == "redraws" else "plans:write"))
+            found["title"] = body.title
+            return found
+
         @app.delete("/plans/{plan}", status_code=204)
         def tear_up(plan: str, who: Caller) -> None:
             plan_of(plan, allowed(who, "plans:read" if deletes == "any" else "plans:write"))
@@ -152,6 +159,7 @@ def test_keys_that_are_trimmed_unsaid_pass(deletes: str) -> None:
         ({"trims": False}, "made a key with all scopes for a key that has only plans:read"),
         ({"trims": False, "kinds": "some"}, "made a key with all scopes for a key that has only plans:read"),
         ({"deletes": "any"}, "DELETE /plans/{plan} works with a key that has only plans:read"),
+        ({"deletes": "redraws"}, "PATCH /plans/{plan} works with a key that has only plans:read"),
         ({"places": "any"}, "POST /people/{username}/keys made a key of B for a key of A"),
     ],
 )
