@@ -224,17 +224,21 @@ class Principals(Holdings):
         refused = [cell for cell in cells if cell.let_in is False]
         if not taken or not refused:
             return None
-        live = next(item for item in lives if item.carrier.kind is taken[0].kind)
-        again = await self._cell(live, operation, values, what, "again: ")
-        if not again.let_in:
+        if less := _may_do_less(taken, refused, operation):
+            self.notes.append(f"{what} is refused to A by {less} ({refused[0].told}): it may do less")
             return None
+        proof = [taken[0].exchange, refused[0].exchange]
+        for cell, wanted in ((taken[0], True), (refused[0], False)):
+            live = next(item for item in lives if item.carrier.kind is cell.kind)
+            again = await self._cell(live, operation, values, what, "again: ")
+            if again.let_in is not wanted:
+                return None
+            proof.append(again.exchange)
         message = (
             f"{operation.name} gives {what} to A by {taken[0].kind.value} ({taken[0].told}), and refuses it by "
             f"{refused[0].kind.value} ({refused[0].told})."
         )
-        return Violation(
-            operation.name, message, None, (taken[0].exchange, refused[0].exchange, again.exchange)
-        )
+        return Violation(operation.name, message, None, tuple(proof))
 
     async def _after_disabling(self, doubts: list[str]) -> list[Violation]:
         """A disabled account is shut out by every scheme or by none; the second is LIF104's."""
@@ -286,3 +290,14 @@ class Principals(Holdings):
             f"{' and '.join(dead)}."
         )
         return [Violation(self.witness.operation.name, message, None, tuple(proof))]
+
+
+def _may_do_less(taken: list[Cell], refused: list[Cell], operation: Operation) -> str:
+    """By what A is refused that has a reason for it, in words: a key beside a login, or a scope; "" without one.
+
+    RFC 6750 §3.1: 403 says that the scope is missing. Who is let in by the key and refused by the login has none.
+    """
+    keys_only = all(cell.kind is Kind.KEY for cell in refused)
+    scoped = bool(operation.scopes) and all(cell.told == "403" for cell in refused)
+    by_login = not any(cell.kind is Kind.KEY for cell in taken)
+    return refused[0].kind.value if by_login and (keys_only or scoped) else ""
