@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from auth_conformance.discovery.lifecycle import deletion_operations, is_logout, log_out
+from auth_conformance.discovery.names import mentions, names
 from auth_conformance.discovery.schemas import fields
 from auth_conformance.model import Provenance
 from auth_conformance.target import Login, Operation
@@ -90,8 +91,11 @@ async def _is_over(scout: Scout, known: Knowledge, operation: Operation, credent
 def wordless(known: Knowledge) -> list[Operation]:
     """Operations that might end a login, whatever they are called: a caller, and nothing told.
 
-    A creation of an object or a key takes a body, and what is done to one thing names it in its path.
+    A creation of an object or a key takes a body, and what is done to one thing names it in its path. What is done to
+    all things of a kind (`DELETE /flows/` beside `/flows/{id}`, `POST /flows/upload`) ends no login, and a line that
+    offered it would have people empty their own account; logins are such things themselves.
     """
+    many = _collections(known)
     return [
         operation
         for operation in known.by_method("POST", "DELETE")
@@ -101,7 +105,26 @@ def wordless(known: Knowledge) -> list[Operation]:
         and not any(item.required and item.place == "query" for item in operation.parameters)
         and operation.name not in _flows(known)
         and operation not in deletion_operations(known)
+        and not _of_many(operation, many)
     ]
+
+
+def _collections(known: Knowledge) -> dict[str, bool]:
+    """The paths of what is many and can be named one by one, logins left out; and whether people log in below it."""
+    logins = {f"{login.operation.path.rstrip('/')}/" for login in known.logins}
+    ended = frozenset((*names("sessions"), *names("logout")))
+    above = {item.path.partition("/{")[0] for item in known.operations.values() if "/{" in item.path}
+    return {
+        path: any(login.startswith(f"{path}/") for login in logins)
+        for path in above
+        if path and f"{path}/" not in logins and not mentions(path.rpartition("/")[2], ended)
+    }
+
+
+def _of_many(operation: Operation, many: dict[str, bool]) -> bool:
+    """Whether it is done to a collection, or stands in one where nobody logs in."""
+    path = operation.path.rstrip("/")
+    return path in many or any(path.startswith(f"{kind}/") for kind, logs_in in many.items() if not logs_in)
 
 
 def _flows(known: Knowledge) -> set[str]:

@@ -240,8 +240,20 @@ def test_what_no_list_has_a_word_for_is_not_called_absent(learn: Any) -> None:
     assert 'logout = ["POST /wech"]' in target.remedies[Need.LOGOUT]
 
 
-def test_an_operation_that_might_be_the_logout_is_proposed(learn: Any) -> None:
-    target = learn(workshop(leave="/wech"), kind="url").target
+def test_an_operation_that_might_be_the_logout_is_proposed_and_none_that_empties_a_collection(
+    learn: Any,
+) -> None:
+    app = workshop(leave="/wech")
+
+    @app.delete("/auftraege")
+    def clear(x_auth_token: Annotated[str, Header()]) -> None:
+        raise HTTPException(403, "not today")
+
+    @app.post("/auftraege/einlesen")
+    def load(x_auth_token: Annotated[str, Header()]) -> None:
+        raise HTTPException(403, "not today")
+
+    target = learn(app, kind="url").target
     assert Need.LOGOUT not in target.absent
     assert Need.SESSION_LIST in target.absent
     assert 'logout = ["POST /wech"]' in target.remedies[Need.LOGOUT]
