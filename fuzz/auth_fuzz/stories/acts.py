@@ -49,7 +49,8 @@ AFTER: dict[str, tuple[str, ...]] = {
     "edit_key": ("create_key", "revoke_key"),
     "delete_account": (),
     "register_again": ("delete_account",),
-    "block": (),
+    # With a key in hand: a key is the credential whose owner is looked up last.
+    "block": ("create_key",),
     "unblock": ("block",),
     "demote": (),
     "wait": (),
