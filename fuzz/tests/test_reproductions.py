@@ -25,7 +25,7 @@ _TESTS = str(Path(__file__).parents[2] / "reports" / "tests")
 if _TESTS not in sys.path:
     sys.path.append(_TESTS)
 
-from test_regression import WEAK, passes, served  # noqa: E402 - found where the line above says
+from test_regression import WEAK, newest_mail, passes, served  # noqa: E402 - found where the line above says
 
 # Where the flaw is an operation of its own, the mended service has that operation, too: what stands there instead.
 MENDED = {
@@ -103,6 +103,8 @@ def outcomes(flaw: Flaw | None, folder: Path, monkeypatch: pytest.MonkeyPatch) -
         password = settings.accounts["admin"].password
         assert password is not None
         monkeypatch.setenv("PASSWORD", password.secret().reveal())
+        # A story may begin with a password that was reset.
+        monkeypatch.setenv("MAILBOX_COMMAND", newest_mail(folder / "newest", settings.mailbox.folder))
         with served(app) as url:
             return [passes(path, url) for path in sorted(folder.glob("*.py"))]
 

@@ -110,6 +110,16 @@ def outcome(folder: Path, url: str) -> int:
     return done.returncode
 
 
+def newest_mail(script: Path, folder: str) -> str:
+    """A command that prints the newest message in a folder to the address in its last argument."""
+    script.write_text(
+        "import pathlib, sys\n"
+        "mails = sorted(pathlib.Path(sys.argv[1]).iterdir(), key=lambda path: path.stat().st_mtime_ns)\n"
+        "print(next((text for path in mails[::-1] if sys.argv[2] in (text := path.read_text())), ''))\n"
+    )
+    return shlex.join([sys.executable, str(script), folder])
+
+
 def passes(path: Path, url: str, **environment: str) -> bool:
     """Whether one exported test passes, in this process: many of them are not worth a process each."""
     names: dict[str, Any] = {}
@@ -292,17 +302,11 @@ def test_a_token_signed_with_the_private_key_is_signed_anew(algorithm: str, tmp_
 
 
 def test_a_token_that_is_mailed_is_read_by_a_command(tmp_path: Path) -> None:
-    reader = tmp_path / "newest.py"
-    reader.write_text(
-        "import pathlib, sys\n"
-        "mails = sorted(pathlib.Path(sys.argv[1]).iterdir(), key=lambda path: path.stat().st_mtime_ns)\n"
-        "print(next((text for path in mails[::-1] if sys.argv[2] in (text := path.read_text())), ''))\n"
-    )
-
     def tried(path: Path, app: Any, settings: Any) -> bool:
-        command = shlex.join([sys.executable, str(reader), settings.mailbox.folder])
         with served(app) as url:
-            return passes(path, url, MAILBOX_COMMAND=command)
+            return passes(
+                path, url, MAILBOX_COMMAND=newest_mail(tmp_path / "newest", settings.mailbox.folder)
+            )
 
     with bundled(flaw=find_flaw("password_change_ends_nothing"), extra=WEAK) as (app, settings):
         run = asyncio.run(conduct(settings, [catalog.load()["LIF106"]], app=app))
