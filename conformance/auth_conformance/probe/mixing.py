@@ -34,6 +34,8 @@ REFUSED = "refused"
 _REFUSE = 3
 # Requests with two identities whose counting is watched.
 _COUNTED = 3
+# So many exchanges are proof enough of one finding.
+_MOST_EVIDENCE = 12
 # Members of a profile that take any text and are nobody's name to log in with.
 _FREE_TEXT = ("display", "full_name", "fullname", "first_name", "bio", "about", "nickname")
 
@@ -118,8 +120,13 @@ class Mixing(Bookkeeping, Schemes):
                 if again is None or again.severity is not split.severity:
                     unsure.append(f"{pair.words}: the layers disagreed once")
                 else:
-                    violations.append(replace(split, evidence=(*split.evidence, *again.evidence)[:12]))
-        violations += _reversals(seen) if not violations else []
+                    violations.append(
+                        replace(split, evidence=(*split.evidence, *again.evidence)[:_MOST_EVIDENCE])
+                    )
+        if not violations:
+            reversed_ = await self._reversed(seen, names, owned)
+            violations += [reversed_] if isinstance(reversed_, Violation) else []
+            unsure += [reversed_] if isinstance(reversed_, str) else []
         await self.must_live(self.witness, live, baseline, "after")
         taken = _let_in(seen)
         if taken and self.target.level >= _REFUSE:
@@ -128,6 +135,26 @@ class Mixing(Bookkeeping, Schemes):
             told = "; ".join(pair.words for pair, _ in taken)
             self.notes.append(f"at level {_REFUSE} these would have to be refused: {told}")
         return ways.settled(self._told_of_pairs(violations, unsure, len(seen), len(taken)))
+
+    async def _reversed(
+        self, seen: list[tuple[Pair, list[Layer]]], names: dict[str, str | None], owned: dict[str, str]
+    ) -> Violation | str | None:
+        """What follows one scheme with one pair and another with the next, seen twice; a sentence when only once."""
+        once = _reversal(seen)
+        if once is None:
+            return None
+        pairs = (once.first, once.second)
+        try:
+            twice = _reversal(
+                [(pair, await self._layers_of(pair, names, owned, again=True)) for pair in pairs]
+            )
+        except Unclear as reason:
+            return f"{once.violation.message} Once: {reason}"
+        if twice is None or twice.violation.message != once.violation.message:
+            return f"{once.violation.message} Not so when asked again."
+        return replace(
+            once.violation, evidence=(*once.violation.evidence, *twice.violation.evidence)[:_MOST_EVIDENCE]
+        )
 
     def _told_of_pairs(
         self, violations: list[Violation], unsure: list[str], seen: int, taken: int
@@ -422,10 +449,18 @@ def _split(pair: Pair, layers: list[Layer]) -> Violation | None:
     return None
 
 
-def _reversals(seen: list[tuple[Pair, list[Layer]]]) -> list[Violation]:
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """Two pairs in the same places, of which a layer follows one scheme with the first and another with the second."""
+
+    first: Pair
+    second: Pair
+    violation: Violation
+
+
+def _reversal(seen: list[tuple[Pair, list[Layer]]]) -> Reversal | None:
     """Find pairs whose winning scheme changes when people change places: no precedence at all."""
     winners: dict[tuple[frozenset[str], str], tuple[str, Pair, Layer]] = {}
-    found = []
     for pair, layers in seen:
         places = frozenset({_where(pair.first), _where(pair.second)})
         for layer in layers:
@@ -438,8 +473,8 @@ def _reversals(seen: list[tuple[Pair, list[Layer]]]) -> list[Violation]:
                     f"{layer.name} follows {known[0]} with {known[1].words}, and {scheme} with {pair.words}."
                 )
                 proof = tuple(answer.exchange for answer in (*known[2].answers, *layer.answers))
-                found.append(Violation(layer.name, message, Severity.HIGH, proof))
-    return found[:1]
+                return Reversal(known[1], pair, Violation(layer.name, message, Severity.HIGH, proof))
+    return None
 
 
 def _where(credential: Credential) -> str:

@@ -103,6 +103,11 @@ class PasswordPolicy(Knocking):
                             severity=item.severity,
                             expected=Expectation("refused"),
                         )
+                    else:
+                        tally.doubt(
+                            f"{entrance.operation}: {item.words} was taken once and logged in, and was not taken "
+                            f"again ({again.why or again.status})."
+                        )
                     account = await entrance.start()
             await self._may_choose(entrance, "after")
             await self._note_short_ones(entrance)
@@ -253,6 +258,8 @@ class PasswordPolicy(Knocking):
                     severity=severity,
                     expected=Expectation("accepted"),
                 )
+            else:
+                tally.doubt(f"{operation}: {words} was refused once ({answer.status}), and not again.")
             return
         login = self.logins()[0]
         try:

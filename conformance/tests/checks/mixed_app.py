@@ -49,6 +49,7 @@ def create_app(  # noqa: PLR0915 - a service is many handlers, and knobs are bra
     forgets_cookie: bool = False,
     logs: int | None = None,
     counts: int | None = None,
+    favours: int | None = None,
     same_site: Literal["lax", "strict", "none"] | None = "lax",
 ) -> FastAPI:
     app = FastAPI()
@@ -85,9 +86,13 @@ def create_app(  # noqa: PLR0915 - a service is many handlers, and knobs are bra
             found.append(sessions.get(sid))
         if not found or None in found:
             raise refuse(invalid)
-        if len(set(found)) > 1 and not split and logs is None and counts is None:
+        two = len(set(found)) > 1
+        if two and not split and logs is None and counts is None and favours is None:
             raise refuse()
         name = found[-1 if split and request.url.path.startswith("/drawers") else 0]
+        if two and favours is not None:
+            used["of two"] = used.get("of two", 0) + 1
+            name = min(filter(None, found)) if used["of two"] <= favours else name
         assert name is not None
         if logs is not None:
             logging.getLogger("mixed").warning("%s by %s", request.url.path, found[logs])

@@ -1,6 +1,7 @@
 """A service in words that no list has: its token travels in a plain header, and it tells little of its bodies."""
 
 import itertools
+from collections import Counter
 from typing import Annotated, Any
 
 import pytest
@@ -10,16 +11,26 @@ from fastapi import Body, Depends, FastAPI, Header, HTTPException, Request
 from services.people import PEOPLE
 
 
+def turned_away(flaw: str, password: str, seen: Counter[str]) -> bool:
+    """Whether a password is refused: "tires" takes one short one and no more, "hesitates" refuses digits alone once."""
+    if flaw not in {"tires", "hesitates"} or not (len(password) < 18 or password.isdigit()):
+        return False
+    seen[flaw] += 1
+    return (seen[flaw] == 1) is (flaw == "hesitates")
+
+
 def letters(header: str = "X-Tkn", *, required: bool = True, flaw: str = "") -> FastAPI:
     """Letters that are kept for their writers, and answered 400 where there is none.
 
     With the flaw "rewrites" or "burns" anybody may do that to one, and with "rewords" to what is noted
     on it; with "filter", "header" or "claim" the list is
     everybody's when it is asked for a title, and somebody's whom a declared header, or one of a proxy's, names.
+    The flaws of `turned_away` are about the passwords that it takes.
     """
     app = FastAPI()
     people = dict(PEOPLE)
     notes: dict[int, dict[str, Any]] = {}
+    seen: Counter[str] = Counter()
     logins, kept, numbers = Sessions(people), dict[int, dict[str, Any]](), itertools.count(1)
 
     if required:
@@ -47,6 +58,8 @@ def letters(header: str = "X-Tkn", *, required: bool = True, flaw: str = "") -> 
     def join(who: Person) -> dict[str, str]:
         if who.username in people:
             raise HTTPException(409, "taken")
+        if turned_away(flaw, who.password, seen):
+            raise HTTPException(400, "not this one")
         people[who.username] = who.password
         return {"nev": who.username}
 
@@ -142,6 +155,18 @@ def test_what_others_do_is_seen(code: str, flaw: str, word: str) -> None:
 def test_who_takes_the_members_of_a_login_may_make_accounts() -> None:
     result = judged_as_found("CRD106", letters())
     assert "POST /reg takes" in said(result)
+
+
+@pytest.mark.parametrize(
+    ("code", "flaw", "word"),
+    [
+        ("CRD106", "tires", "was not taken again"),
+        ("CRD107", "hesitates", "was refused once (400), and not again"),
+    ],
+)
+def test_what_happened_once_is_a_doubt(code: str, flaw: str, word: str) -> None:
+    result = judged_as_found(code, letters(flaw=flaw))
+    assert (result.name, word in said(result)) == ("inconclusive", True), said(result)
 
 
 @pytest.mark.parametrize("code", ["LIF106", "LIF108"])

@@ -40,6 +40,19 @@ def test_layers_that_follow_different_people_are_the_worst() -> None:
     assert "acts for" in result.verdict.reason
 
 
+# The first so many requests with two people are for the first of them in the alphabet, the others for the first sent.
+@pytest.mark.parametrize(("requests", "name"), [(1000, "failed"), (24, "inconclusive"), (0, "passed")])
+def test_a_precedence_that_changes_with_the_people_is_seen_twice(requests: int, name: str) -> None:
+    result = judged("MIX104", level=2, favours=requests)
+    assert result.name == name, result.verdict.reason
+    if name == "failed":
+        (violation,) = result.verdict.violations
+        assert "GET /me follows" in violation.message
+        assert len(violation.evidence) == 4
+    elif name == "inconclusive":
+        assert "Not so when asked again" in result.verdict.reason
+
+
 @pytest.mark.parametrize(("knob", "layer"), [("logs", "the log"), ("counts", "the rate limit")])
 def test_a_log_and_a_limit_follow_whom_the_request_is_for(knob: str, layer: str) -> None:
     sound = judged("MIX104", level=2, **{knob: 0})
