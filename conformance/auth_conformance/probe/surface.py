@@ -25,8 +25,8 @@ from auth_conformance.oracles.canary import leaked
 from auth_conformance.oracles.normalise import masked
 from auth_conformance.oracles.pointer import put
 from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.introspection import Introspection
 from auth_conformance.probe.objects import object_of
-from auth_conformance.probe.refusal import Refusal
 from auth_conformance.target import Operation
 from auth_conformance.transports.message import HttpRequest
 
@@ -74,7 +74,7 @@ class Reached:
     severity: Severity
 
 
-class Surface(Refusal):
+class Surface(Introspection):
     """Calls everything once, without a credential."""
 
     async def must_declare_its_surface(self) -> Verdict:
@@ -104,6 +104,7 @@ class Surface(Refusal):
             elif 300 <= (answer.status or 0) < 500:
                 self._unproved(operation, answer, undeclared)
         violations += await self._beside(nowhere)
+        violations += await self._introspected()
         await self.must_be_reachable()
         return self._surface_verdict(violations, doubts, undeclared, refused)
 

@@ -1,11 +1,12 @@
-"""AUZ112: an operation that says of itself that it is open, and what it then shows of people."""
+"""AUZ112: an operation that says of itself that it is open, and what it then shows of people and of tokens."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from checks.desk import front_desk
 from checks.judging import judged_as_found, said
-from fastapi import FastAPI
+from fastapi import FastAPI, Form, Header, HTTPException
+from fastapi.security import HTTPAuthorizationCredentials
 from services.people import PEOPLE
 
 from auth_conformance.model import Failed, Inconclusive, Severity
@@ -37,3 +38,34 @@ def test_addresses_of_people_are_a_finding_and_names_a_question(shows: bool) -> 
     result = judged_as_found("AUZ112", board(shows=shows), accounts=accounts)
     assert isinstance(result.verdict, Failed if shows else Inconclusive), said(result)
     assert not shows or result.severity is Severity.HIGH
+
+
+def registry(guard: str) -> FastAPI:
+    """A front desk with an introspection: `open` to everybody, `shut` without a client, or of no token (`blank`)."""
+    app = FastAPI()
+    caller = front_desk(app, people=PASSWORDS)
+
+    @app.post("/oauth/introspect")
+    def introspect(
+        token: Annotated[str, Form()], authorization: Annotated[str, Header()] = ""
+    ) -> dict[str, Any]:
+        if guard == "shut" and not authorization.startswith("Basic "):
+            raise HTTPException(401, "no", {"WWW-Authenticate": "Basic"})
+        try:
+            name = caller(HTTPAuthorizationCredentials(scheme="Bearer", credentials=token))
+        except HTTPException:
+            return {"active": guard == "blank"}
+        return {"active": True, "sub": name.partition("@")[0]}
+
+    return app
+
+
+@pytest.mark.parametrize("guard", ["open", "shut", "blank"])
+def test_who_asks_about_a_token_shows_who_asks(guard: str) -> None:
+    accounts = {
+        label: {"username": f"{name}@example.com", "password": {"env": f"PASSWORD_OF_{name}".upper()}}
+        for label, name in zip("ab", PEOPLE, strict=True)
+    }
+    result = judged_as_found("AUZ112", registry(guard), accounts=accounts)
+    assert ("tells strangers of a live token" in said(result)) is (guard == "open"), said(result)
+    assert isinstance(result.verdict, Failed) is (guard == "open")

@@ -37,7 +37,8 @@ async def undeclared_surface(probe: Probe) -> Verdict:
         route that answers, or a file from the inside, is a finding; a documented one without security that answers
         is a question, until the policy lists it as public; that it tells the e-mail address of somebody is a
         finding. What changes or deletes objects is called on one that is
-        there: its owner then sees what became of it. What declares a credential is DOC101's.
+        there: its owner then sees what became of it. What declares a credential is DOC101's. What takes a `token` and
+        nothing else is asked about a live one: who is told that it is active must have shown who asks (RFC 7662 §2.1).
     Fix: guard routers, not functions, so that a new route is closed until it is opened:
         `FastAPI(dependencies=[Depends(get_current_user)])`, and list what is public in `public_operations`.
     """
