@@ -188,12 +188,19 @@ class Principals(Holdings):
         ]
         if not telling or not silent:
             return []
+        if all(live.carrier.kind is Kind.KEY for live, _ in silent) and not any(
+            live.carrier.kind is Kind.KEY for live, _ in telling
+        ):
+            self.notes.append(f"{listing.name} lists A's own to a key and more to a login: it may do less")
+            return []
         again = await listed(telling[0][0], "again: ")
-        if leaked(canary, again.reply.text) is None:
+        quiet = await listed(silent[0][0], "again: ")
+        if leaked(canary, again.reply.text) is None or leaked(canary, quiet.reply.text) is not None:
+            doubts.append(f"{listing.name} listed objects of B by one scheme and not by another, once")
             return []
         by, besides = telling[0][0].carrier.kind.value, silent[0][0].carrier.kind.value
         message = f"{listing.name} lists objects of B to A by {by}, and only A's own by {besides}."
-        proof = (silent[0][1].exchange, telling[0][1].exchange, again.exchange)
+        proof = (silent[0][1].exchange, telling[0][1].exchange, again.exchange, quiet.exchange)
         return [Violation(listing.name, message, None, proof)]
 
     async def _cell(
