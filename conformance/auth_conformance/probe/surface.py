@@ -104,7 +104,7 @@ class Surface(Introspection):
             elif 300 <= (answer.status or 0) < 500:
                 self._unproved(operation, answer, undeclared)
         violations += await self._beside(nowhere)
-        violations += await self._introspected()
+        violations += await self._introspected(doubts)
         await self.must_be_reachable()
         return self._surface_verdict(violations, doubts, undeclared, refused)
 

@@ -41,7 +41,10 @@ def test_addresses_of_people_are_a_finding_and_names_a_question(shows: bool) -> 
 
 
 def registry(guard: str) -> FastAPI:
-    """A front desk with an introspection: `open` to everybody, `shut` without a client, or of no token (`blank`)."""
+    """A front desk with an introspection: `open` to everybody, `shut` without a client, or of no token (`blank`).
+
+    A `busy` one answers 503 where the token lives.
+    """
     app = FastAPI()
     caller = front_desk(app, people=PASSWORDS)
 
@@ -55,12 +58,14 @@ def registry(guard: str) -> FastAPI:
             name = caller(HTTPAuthorizationCredentials(scheme="Bearer", credentials=token))
         except HTTPException:
             return {"active": guard == "blank"}
+        if guard == "busy":
+            raise HTTPException(503, "later")
         return {"active": True, "sub": name.partition("@")[0]}
 
     return app
 
 
-@pytest.mark.parametrize("guard", ["open", "shut", "blank"])
+@pytest.mark.parametrize("guard", ["open", "shut", "blank", "busy"])
 def test_who_asks_about_a_token_shows_who_asks(guard: str) -> None:
     accounts = {
         label: {"username": f"{name}@example.com", "password": {"env": f"PASSWORD_OF_{name}".upper()}}
@@ -69,3 +74,4 @@ def test_who_asks_about_a_token_shows_who_asks(guard: str) -> None:
     result = judged_as_found("AUZ112", registry(guard), accounts=accounts)
     assert ("tells strangers of a live token" in said(result)) is (guard == "open"), said(result)
     assert isinstance(result.verdict, Failed) is (guard == "open")
+    assert guard != "busy" or isinstance(result.verdict, Inconclusive), said(result)
