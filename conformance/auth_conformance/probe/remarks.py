@@ -75,8 +75,11 @@ def text_of(properties: Mapping[str, Any], known: str) -> str:
 class Remarks(Isolation):
     """Changes what somebody else has put below an object of theirs, and lets them look."""
 
-    async def _remark_changed(self, remark: Remark, made: list[Belonging]) -> Violation | None:
-        """B changes A's remark by its id, and A does not read what A wrote any more: twice. What A does works."""
+    async def _remark_changed(self, remark: Remark, made: list[Belonging]) -> Violation | str | None:
+        """B changes A's remark by its id, and A does not read what A wrote any more: twice. What A does works.
+
+        A sentence where that could not be decided.
+        """
         proofs: list[Exchange] = []
         name = remark.change.name
         for turn, who in (("control: ", "a"), ("", "b"), ("again: ", "b")):
@@ -100,8 +103,13 @@ class Remarks(Isolation):
                     f"not judged: {name} did nothing for who wrote it ({done.why or done.status})"
                 )
                 return None
-            if who == "b" and (left or not after.reply.ok):
-                return None
+            if done.judgement is not None or not after.reply.ok:
+                unclear = done if done.judgement is not None else after
+                return (
+                    f"{unclear.exchange.operation}: {unclear.exchange.label}: {unclear.why or unclear.status}"
+                )
+            if who == "b" and left:
+                return f"{name} changed what another user had put below an object, once" if turn else None
             proofs += [mine.made, done.exchange, after.exchange]
         message = f"{name} worked on what another user had put below an object: its owner reads it no more."
         return Violation(name, message, None, tuple(proofs))

@@ -91,7 +91,8 @@ class Tampering(Remarks):
                     self.notes.append(f"not judged: {outcome}")
             for remark in islice(remarks(self.target, self._own_objects()), MOST_REMARKS):
                 rewritten = await self._remark_changed(remark, made)
-                violations += [rewritten] if rewritten is not None else []
+                violations += [rewritten] if isinstance(rewritten, Violation) else []
+                doubts += [rewritten] if isinstance(rewritten, str) else []
             planted = await self._put_below(made)
             if isinstance(planted, Violation):
                 violations.append(planted)
