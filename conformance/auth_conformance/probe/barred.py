@@ -127,7 +127,7 @@ class Barred(Likeness, Throttling, Knocking):
             request = recovery.confirm.request(Secret(model or ""), new, account.address)
             answer = await self._sent_guess(request, "control: the right token after the guesses", name)
             answered, login = await self.try_login(account, new, label="log in with the new password")
-            if await self.let_in(login, answered) is None:
+            if answered.judgement is not None or await self.let_in(login, answered) is None:
                 return None
             self.now_known_by(account, new)
             return answer
@@ -175,7 +175,10 @@ class Barred(Likeness, Throttling, Knocking):
             answer = await self._sent_guess(
                 carrying(model), "control: the right code after the guesses", name
             )
-            return answer if await self.let_in(login, answer) is not None else None
+            # A limit that meets the right one as well is what the guesses were for.
+            if answer.judgement is not None or await self.let_in(login, answer) is None:
+                return None
+            return answer
 
         return Guess("codes of a login", name, attempt, len(model) < SHORT, right)
 

@@ -284,6 +284,9 @@ class Evasion(Holdings, Knocking):
             role=Role.CONTROL,
             operation=login.operation.name,
         )
+        if answer.judgement is not None:
+            tally.doubt(f"{login.operation.name}: {dodge.words} was not tried: {answer.why}")
+            return False
         return await self.let_in(login, answer) is not None
 
     async def _burst(self, login: Login, limit: int, tally: Tally) -> None:

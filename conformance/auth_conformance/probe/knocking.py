@@ -124,7 +124,11 @@ class Knocking(Mailing):
             else:
                 self.notes.append(f"not judged: {knock.label} ({answer.why})")
             return
-        who = await self.let_in(login, answer)
+        try:
+            who = await self.let_in(login, answer)
+        except Unclear as reason:
+            tally.doubt(f"{operation}: {knock.label}: {reason}")
+            return
         if who is None:
             if await self._is_own(login, answer):
                 tally.delivered += 1
@@ -178,15 +182,23 @@ class Knocking(Mailing):
         return credential
 
     async def let_in(self, login: Login, answer: Answer) -> str | None:
-        """Whom the service takes the caller for after this login; None when nobody got in."""
+        """Whom the service takes the caller for after this login; None when nobody got in.
+
+        Raises Unclear where a limit, a crash or something in front answered: that refuses nobody.
+        """
         credential = login.read(answer.reply, "?")
         if credential is None:
+            if answer.judgement is not None:
+                raise Unclear(f"{answer.exchange.label}: no orderly answer ({answer.why}).")
             return None
         self.scene.recorder.redactor.learn(credential.value)
         return await self.named(credential)
 
     async def named(self, credential: Credential) -> str | None:
-        """The name at the witness for this credential ("" if it names nobody); None when it is refused."""
+        """The name at the witness for this credential ("" if it names nobody); None when it is refused.
+
+        Raises Unclear where the witness gave no orderly answer: what opens nothing for that reason may open everything.
+        """
         if self.target.witness is None:
             return ""
         witness = self.target.witness
@@ -197,6 +209,10 @@ class Knocking(Mailing):
             role=Role.CONTROL,
             pointer=witness.identity or None,
         )
+        if answer.judgement is not None:
+            raise Unclear(
+                f"What a login issued could not be tried at {witness.operation.name} ({answer.why})."
+            )
         if not answer.reply.ok or (witness.identity and answer.exchange.reply.principal is None):
             return None
         return answer.exchange.reply.principal or ""

@@ -157,6 +157,8 @@ class LoginInjection(Knocking):
             )
             if answer.reply.ok and answer.judgement is None:
                 await self._reset_by(account, new, answer, words, tally)
+            elif answer.judgement is not None and answer.outcome is not Outcome.CRASHED:
+                tally.doubt(f"{answer.exchange.operation}: {words} as reset token: {answer.why}")
             else:
                 tally.delivered += 1
 

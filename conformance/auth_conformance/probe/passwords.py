@@ -216,6 +216,8 @@ class Passwords(Knocking):
             operation=login.operation.name,
             patient=False,
         )
+        if answer.judgement is not None:
+            return
         word = "accepted" if await self.let_in(login, answer) is not None else "refused"
         self.notes.append(f"the canonically equivalent spelling (NFD) is {word}, and either is right")
 

@@ -126,7 +126,7 @@ class PasswordPolicy(Knocking):
             self.notes.append(f"{entrance.operation} takes {words}: NIST SP 800-63B-4 asks for {_WISHED}")
 
     async def _really_set(self, account: Account, password: str) -> bool:
-        """Whether the password was really set: a polite answer may refuse it."""
+        """Whether the password was really set: a polite answer may refuse it. Raises Unclear."""
         login = self.logins()[0]
         answer = await self.send(
             login.request(account.username, Secret(password)),

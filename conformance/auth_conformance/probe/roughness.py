@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from auth_conformance.model import Outcome, Role, Severity, Verdict
 from auth_conformance.oracles.standing import flattened
+from auth_conformance.probe.core import Unclear
 from auth_conformance.probe.knocking import MISSING, Knocking, Tally, with_member
 from auth_conformance.secret import Secret
 
@@ -218,7 +219,7 @@ class Roughness(Knocking):
             tally.violate(
                 entry.operation, f"{label} is evaluated.", answer, severity=Severity.HIGH, subject=label
             )
-        elif entry.names and answer.reply.ok and words in _STORED and await self._stored_name(value):
+        elif entry.names and answer.reply.ok and words in _STORED and await self._stored_name(value, tally):
             tally.violate(
                 entry.operation, f"{entry.operation} stores {words} as a name.", answer, subject=words
             )
@@ -252,8 +253,11 @@ class Roughness(Knocking):
             patient=False,
         )
 
-    async def _stored_name(self, value: Any) -> bool:
-        """Whether a registration under an odd name made an account that goes by it: its witness shows it."""
+    async def _stored_name(self, value: Any, tally: Tally) -> bool:
+        """Whether a registration under an odd name made an account that goes by it: its witness shows it.
+
+        A doubt where that could not be seen.
+        """
         register, login = self.target.register, self._richest()
         if register is None or not isinstance(value, str):
             return False
@@ -271,7 +275,11 @@ class Roughness(Knocking):
             role=Role.ATTACK,
             operation=login.operation.name,
         )
-        who = await self.let_in(login, tried)
+        try:
+            who = await self.let_in(login, tried)
+        except Unclear as reason:
+            tally.doubt(f"Whether an odd name is stored was not seen: {reason}")
+            return False
         return who is not None and (who == odd or not who)
 
     async def _harmless(self, tally: Tally) -> None:

@@ -19,13 +19,20 @@ def turned_away(flaw: str, password: str, seen: Counter[str]) -> bool:
     return (seen[flaw] == 1) is (flaw == "hesitates")
 
 
+def awake(flaw: str, who: Person) -> Person:
+    """Who logs in; with "shuts" nobody can who has a short password, for the login is away just then."""
+    if flaw == "shuts" and len(who.password) < 18:
+        raise HTTPException(503, "later")
+    return who
+
+
 def letters(header: str = "X-Tkn", *, required: bool = True, flaw: str = "") -> FastAPI:
     """Letters that are kept for their writers, and answered 400 where there is none.
 
     With the flaw "rewrites" or "burns" anybody may do that to one, and with "rewords" to what is noted
     on it; with "filter", "header" or "claim" the list is
     everybody's when it is asked for a title, and somebody's whom a declared header, or one of a proxy's, names.
-    The flaws of `turned_away` are about the passwords that it takes.
+    The flaws of `turned_away` and `awake` are about the passwords that it takes.
     """
     app = FastAPI()
     people = dict(PEOPLE)
@@ -65,7 +72,7 @@ def letters(header: str = "X-Tkn", *, required: bool = True, flaw: str = "") -> 
 
     @app.post("/belepes")
     def enter(who: Person) -> dict[str, str]:
-        return {"tkn": logins.opened(who)}
+        return {"tkn": logins.opened(awake(flaw, who))}
 
     @app.get("/en")
     def me(name: Caller) -> dict[str, str]:
@@ -161,6 +168,7 @@ def test_who_takes_the_members_of_a_login_may_make_accounts() -> None:
     ("code", "flaw", "word"),
     [
         ("CRD106", "tires", "was not taken again"),
+        ("CRD106", "shuts", "log in with the weak password: no orderly answer"),
         ("CRD107", "hesitates", "was refused once (400), and not again"),
     ],
 )
