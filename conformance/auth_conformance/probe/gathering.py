@@ -396,25 +396,26 @@ def _put_all(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
     return body
 
 
+def _shapes(parameter: Parameter) -> list[Mapping[str, Any]]:
+    """The schemas that a parameter may have."""
+    listed = [parameter.schema, *parameter.schema.get("anyOf", ())]
+    return [item for item in listed if isinstance(item, Mapping)]
+
+
 def _takes_text(parameter: Parameter) -> bool:
-    schemas = [parameter.schema, *parameter.schema.get("anyOf", ())]
-    return any(isinstance(item, Mapping) and "string" in _listed(item.get("type")) for item in schemas)
+    return any("string" in _listed(item.get("type")) for item in _shapes(parameter))
 
 
 def _filters(parameter: Parameter) -> bool:
     """Whether a parameter may be compared with a text of people's own: what turns pages or sorts is not."""
-    schemas = [parameter.schema, *parameter.schema.get("anyOf", ())]
-    open_to_all = not any(
-        isinstance(item, Mapping) and ({"enum", "const", "format"} & item.keys()) for item in schemas
-    )
-    return open_to_all and (TURNING - {"search", "q"}).isdisjoint(words(parameter.name))
+    closed = any({"enum", "const", "format"} & item.keys() for item in _shapes(parameter))
+    return not closed and (TURNING - {"search", "q"}).isdisjoint(words(parameter.name))
 
 
 def _may_name_somebody(parameter: Parameter) -> bool:
     """Whether a query parameter can take the name or number of a person: what turns pages or sorts cannot."""
-    schemas = [parameter.schema, *parameter.schema.get("anyOf", ())]
-    kinds = {kind for item in schemas if isinstance(item, Mapping) for kind in _listed(item.get("type"))}
-    closed = any(isinstance(item, Mapping) and ("enum" in item or "const" in item) for item in schemas)
+    kinds = {kind for item in _shapes(parameter) for kind in _listed(item.get("type"))}
+    closed = any({"enum", "const"} & item.keys() for item in _shapes(parameter))
     turns = not TURNING.isdisjoint(words(parameter.name))
     return not closed and not turns and (not kinds or not kinds.isdisjoint(("string", "integer")))
 
