@@ -85,6 +85,17 @@ def test_a_lax_decoder_is_told_from_a_strict_one() -> None:
     assert (lax.name, lax.severity) == ("failed", Severity.LOW), said(lax)
 
 
+@pytest.mark.parametrize(
+    "told", ["a second login gave no other token", "no second user is known ([accounts.b])"]
+)
+def test_a_signature_that_could_not_be_borrowed_is_named(told: str) -> None:
+    alone = {"a": known().accounts["a"]} if "user" in told else known().accounts
+    tokens = Tokens(clock=lambda: 0.0, leeway=1e12) if "login" in told else Tokens()
+    result = judged("TOK102", create_app(tokens), known(accounts=alone))
+    assert result.name == "passed", said(result)
+    assert told in said(result)
+
+
 @pytest.mark.parametrize("code", ["TOK112", "TOK121", "TOK203", "TOK204", "TOK211"])
 def test_a_strict_reader_passes_the_grey_checks(code: str) -> None:
     result = judged(code, create_app(Tokens(extra={"nbf": 0}, check=strict)))

@@ -7,6 +7,7 @@ from auth_conformance.sdk import (
     RFC,
     WSTG,
     Attempt,
+    Jwt,
     Need,
     Probe,
     Severity,
@@ -51,9 +52,9 @@ async def unverified_signature(probe: Probe) -> Verdict:
             Attempt(f"an opaque token with its {place} character changed", live.with_value(text))
             for place, text in probe.respelled(live.value.reveal())
         )
-    sibling = (await probe.credential(probe.token_kind, fresh=True)).jwt or token
     signature = token.signature
     forged = {
+        **await _with_anothers(probe, token),
         "one bit of the signature flipped": token.with_flipped_signature(),
         "a random signature": token.with_signature(probe.rng.randbytes(len(signature))),
         "an empty signature": token.unsigned(),
@@ -61,19 +62,7 @@ async def unverified_signature(probe: Probe) -> Verdict:
         "an added claim": token.with_claims(added_by_conformance_suite="1"),
         "an added header member": token.with_header(added="1"),
     }
-    if sibling.signature != signature:
-        forged["the signature of another token of the same user"] = token.with_signature(sibling.signature)
-    if "b" in probe.target.accounts:
-        other = (await probe.credential(probe.token_kind, "b")).jwt
-        if other is not None:
-            forged["the signature of another user's token"] = token.with_signature(other.signature)
-            if other.claims.get("sub") is not None:
-                forged = {
-                    "another user's subject under the caller's signature": token.with_claims(
-                        sub=other.claims["sub"]
-                    ),
-                    **forged,
-                }
+    forged |= await _with_siblings(probe, token)
     attempts = [
         Attempt(f"a token with {label}", live.with_value(item.text)) for label, item in forged.items()
     ]
@@ -83,3 +72,36 @@ async def unverified_signature(probe: Probe) -> Verdict:
         "a token with one bit of the signature flipped", live.with_value(token.with_flipped_signature().text)
     )
     return await probe.refused_elsewhere(verdict, broken, live)
+
+
+async def _with_siblings(probe: Probe, token: Jwt) -> dict[str, Jwt]:
+    """The token with the signature of another one of the same user, which must be another one."""
+    sibling = (await probe.credential(probe.token_kind, fresh=True)).jwt
+    if sibling is None or sibling.signature == token.signature:
+        probe.notes.append(
+            "not sent: the signature of another token of the same user, for a second login gave no other token "
+            "(TOK213); a jti of its own in each would tell them apart"
+        )
+        return {}
+    return {"the signature of another token of the same user": token.with_signature(sibling.signature)}
+
+
+async def _with_anothers(probe: Probe, token: Jwt) -> dict[str, Jwt]:
+    """What takes a token of a second user: their subject, and their signature."""
+    if "b" not in probe.target.accounts:
+        probe.notes.append(
+            "not sent: another user's subject, and another user's signature, for no second user is known "
+            "([accounts.b])"
+        )
+        return {}
+    other = (await probe.credential(probe.token_kind, "b")).jwt
+    if other is None:
+        probe.notes.append("not sent: another user's subject and signature, for their token is no JWT")
+        return {}
+    subject = other.claims.get("sub")
+    return {
+        "another user's subject under the caller's signature": token.with_claims(sub=subject)
+        if subject is not None
+        else other.with_signature(token.signature),
+        "the signature of another user's token": token.with_signature(other.signature),
+    }
