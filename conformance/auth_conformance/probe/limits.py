@@ -12,9 +12,11 @@ from auth_conformance.probe.clockwork import told
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
 from auth_conformance.probe.expiry import Expiry
 from auth_conformance.probe.refusal import Attempt
-from auth_conformance.probe.sessions import Sessions
+from auth_conformance.probe.rotation import Rotation
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from auth_conformance.oracles.entry import Baseline
     from auth_conformance.secret import Secret
     from auth_conformance.target import Account, Refresh
@@ -43,9 +45,10 @@ class Outcome:
     kept: str = ""
     broken: Violation | None = None
     unclear: str = ""
+    remedy: str = "[policy]\nsession_idle = 1800\nsession_absolute = 43200\nrefresh_family = 2592000"
 
 
-class Limits(Sessions, Expiry):
+class Limits(Rotation, Expiry):
     """Uses sessions by a moved clock."""
 
     async def must_end_sessions(self) -> Verdict:
@@ -64,11 +67,12 @@ class Limits(Sessions, Expiry):
                 absolute = Limit(
                     "absolute", policy.session_absolute or ABSOLUTE, policy.session_absolute is not None
                 )
-                outcomes.append(await self._ends_idle(account, idle))
-                outcomes.append(await self._ends_in_use(account, absolute, idle.seconds))
+                outcomes.append(await self._of_limit(self._ends_idle(account, idle)))
+                outcomes.append(await self._of_limit(self._ends_in_use(account, absolute, idle.seconds)))
             if self.target.refresh is not None:
                 family = Limit("family", policy.refresh_family or FAMILY, policy.refresh_family is not None)
-                outcomes.append(await self._ends_renewed(account, self.target.refresh, family))
+                renewed = self._ends_renewed(account, self.target.refresh, family)
+                outcomes.append(await self._of_limit(renewed))
         finally:
             # A service that tidies up by the moved clock has forgotten the sessions that all checks share.
             for known in self.target.accounts.values():
@@ -81,11 +85,17 @@ class Limits(Sessions, Expiry):
         broken = tuple(item.broken for item in outcomes if item.broken is not None)
         if broken:
             return Failed(broken, evidence, notes)
-        unclear = next((item.unclear for item in outcomes if item.unclear), "")
-        if unclear:
-            remedy = "[policy]\nsession_idle = 1800\nsession_absolute = 43200\nrefresh_family = 2592000"
-            return Inconclusive(unclear, remedy, evidence, notes)
+        unclear = next((item for item in outcomes if item.unclear), None)
+        if unclear is not None:
+            return Inconclusive(unclear.unclear, unclear.remedy, evidence, notes)
         return Passed(f"{' '.join(item.kept for item in outcomes)}", evidence, notes)
+
+    async def _of_limit(self, judging: Awaitable[Outcome]) -> Outcome:
+        """What one limit came to: what is unclear about it hides nothing about the others."""
+        try:
+            return await judging
+        except Unclear as doubt:
+            return Outcome(unclear=str(doubt), remedy=doubt.remedy)
 
     async def _limited_session(self, account: Account) -> tuple[Session, Baseline]:
         session = await self.log_in(account, Kind.COOKIE)
@@ -111,6 +121,8 @@ class Limits(Sessions, Expiry):
         )
         if answer.rejected:
             self.notes.append("an idle session ends earlier than its limit")
+        elif not answer.accepted:
+            return Outcome(unclear=f"A session before its idle limit: {answer.why}.")
         proof = []
         for _ in (1, 2):
             session, baseline = await self._limited_session(account)
@@ -118,6 +130,7 @@ class Limits(Sessions, Expiry):
                 session, baseline, limit.seconds + LATE, "a session after its idle limit"
             )
             if late.rejected:
+                await self._young_lives(account, baseline, limit.seconds + LATE)
                 return Outcome(kept=f"An idle session is over after {_time(limit.seconds)}.")
             if not late.accepted:
                 return Outcome(unclear=f"A session after its idle limit: {late.why}.")
@@ -134,6 +147,7 @@ class Limits(Sessions, Expiry):
         while moved < limit.seconds - LATE:
             answer = await self._limited_use(session, baseline, moved, "use it once more", Role.CONTROL)
             if answer.rejected:
+                await self._young_lives(account, baseline, moved)
                 return Outcome(kept=f"A session in use is over after {_time(moved)} already.")
             if not answer.accepted:
                 return Outcome(unclear=f"A session in use, after {_time(moved)}: {answer.why}.")
@@ -144,11 +158,7 @@ class Limits(Sessions, Expiry):
         end = limit.seconds + LATE
         late = await self._limited_use(session, baseline, end, "a session in use after its absolute limit")
         if late.rejected:
-            # It was the limit, not the clock: a session of the last hour is alive then.
-            young = await self.log_in(account, Kind.COOKIE, moved=limit.seconds - LATE)
-            alive = await self._limited_use(young, baseline, end, "control: a young session", Role.CONTROL)
-            if not alive.accepted:
-                return Outcome(unclear=f"By the moved clock a young session was refused, too ({alive.why}).")
+            await self._young_lives(account, baseline, end)
             return Outcome(kept=f"A session in use is over after {_time(limit.seconds)}.")
         if not late.accepted:
             return Outcome(unclear=f"A session after its absolute limit: {late.why}.")
@@ -161,6 +171,13 @@ class Limits(Sessions, Expiry):
         return await self._limit_broken(
             account, limit, f"in use for {_time(limit.seconds)}", [late, again], step
         )
+
+    async def _young_lives(self, account: Account, baseline: Baseline, moved: float) -> None:
+        """It was the limit, not the clock: a session that is hardly older is alive by then. Raises Unclear."""
+        young = await self.log_in(account, Kind.COOKIE, moved=moved - LATE)
+        alive = await self._limited_use(young, baseline, moved, "control: a young session", Role.CONTROL)
+        if not alive.accepted:
+            raise Unclear(f"By the moved clock a young session was refused, too ({alive.why}).")
 
     async def _limit_broken(
         self, account: Account, limit: Limit, how: str, proof: list[Answer], step: float = 0.0
@@ -198,25 +215,20 @@ class Limits(Sessions, Expiry):
             return Outcome(unclear=f"The family's limit would need more than {STEPS} renewals.")
         proof: list[Answer] = []
         for moved in (*times, limit.seconds + LATE):
-            answer = await self.send(
-                refresh.request(token),
-                label=f"refresh after {_time(moved)}",
-                role=Role.ATTACK,
-                operation=refresh.operation.name,
-                moved=moved,
+            answer, renewed = await self.renew(
+                token, f"refresh after {_time(moved)}", Role.ATTACK, moved=moved
             )
-            found = refresh.read(answer.reply)
             if answer.judgement is not None:
                 return Outcome(unclear=f"A refresh after {_time(moved)}: {answer.why}.")
-            if found is None:
+            if renewed is None:
                 if not proof:
                     return Outcome(unclear=f"No refresh worked ({answer.status} after {_time(moved)}).")
+                await self._young_family_lives(account, kind, moved)
                 return Outcome(
                     kept=f"A family of refresh tokens is over after {_time(moved)} and {len(proof)} renewals."
                 )
-            self._learn_tokens(found)
             proof.append(answer)
-            token = found[1] or token
+            token = renewed.following or token
         first, last, now = proof[0], proof[-1], self._clock_now()
         self._must_have_followed(told(first, now), told(last, now), limit.seconds - step)
         name = refresh.operation.name
@@ -225,10 +237,19 @@ class Limits(Sessions, Expiry):
             return Outcome(unclear=message)
         return Outcome(broken=Violation(name, message, None, (first.exchange, last.exchange)))
 
-    def _learn_tokens(self, found: tuple[Secret, Secret | None]) -> None:
-        for secret in found:
-            if secret is not None:
-                self.scene.recorder.redactor.learn(secret)
+    async def _young_family_lives(self, account: Account, kind: Kind, moved: float) -> None:
+        """It was the limit, not the clock: a family that is hardly older is renewed by then. Raises Unclear."""
+        session = await self.log_in(account, kind, moved=moved - LATE)
+        token = session.refresh or self.refresh_cookie(session.answer.reply)
+        if token is None:
+            raise Unclear("By the moved clock a login issued no refresh token.")
+        answer, renewed = await self.renew(
+            token, "control: a young family is renewed", Role.CONTROL, moved=moved
+        )
+        if renewed is None:
+            raise Unclear(
+                f"By the moved clock a young family was refused, too ({answer.why or answer.status})."
+            )
 
     def _renewal_step(self, token: Secret, limit: Limit) -> float:
         """Half of a token's life, or a twentieth of the family's where the token does not tell."""

@@ -53,13 +53,13 @@ class Rotation(Sessions):
         return self.target.refresh
 
     async def renew(
-        self, token: Secret, label: str, role: Role = Role.SETUP, *, fresh: bool = False
+        self, token: Secret, label: str, role: Role = Role.SETUP, *, fresh: bool = False, moved: float = 0.0
     ) -> tuple[Answer, Renewal | None]:
         """Present a refresh token. The renewal is None when nothing was given for it."""
         flow = self.refresh_flow
         self.scene.recorder.redactor.learn(token)
         request = replace(flow.request(token), fresh=fresh)
-        answer = await self.send(request, label=label, role=role, operation=flow.operation.name)
+        answer = await self.send(request, label=label, role=role, operation=flow.operation.name, moved=moved)
         return answer, self.renewal(answer)
 
     def renewal(self, answer: Answer) -> Renewal | None:

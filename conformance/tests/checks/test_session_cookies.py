@@ -1,6 +1,7 @@
 """SES102 to SES106, SES109, SES113: more doors than one, a CSRF cookie for everything, a step that fails."""
 
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 from uuid import uuid4
@@ -273,6 +274,32 @@ def test_two_cookies_that_are_followed_only_once_are_a_doubt() -> None:
     result = judged_as_found("SES113", following(1))
     assert result.name == "inconclusive", said(result)
     assert "once of two times" in result.verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("path", "after", "why"),
+    [
+        ("/me", 1_200, "a young session was refused, too"),
+        ("/token/refresh", 400_000, "a young family was refused, too"),
+        ("/nowhere", 0, "did not visibly follow"),
+    ],
+    ids=["sessions", "families", "a family in cookies that never ends"],
+)
+def test_who_refuses_everybody_by_a_moved_clock_has_shown_no_limit(path: str, after: float, why: str) -> None:
+    """SES115: old sessions and families are refused by then, and so are the young."""
+    app, born, began = gallery(), dict[str, float](), time.time()
+
+    @app.middleware("http")
+    async def dated(request: Request, proceed: Any) -> Response:
+        where, now = request.url.path, time.time()
+        late = where == "/me" and now > born.setdefault(request.headers.get("cookie", ""), now) + 1_790
+        if late or (where == path and now > began + after):
+            return JSONResponse({"detail": "nobody"}, 401, {"WWW-Authenticate": "Bearer"})
+        return await proceed(request)
+
+    result = judged_as_found("SES115", app, policy={"session_idle": 1_800, "session_absolute": 7_200})
+    assert result.name == "inconclusive", said(result)
+    assert why in result.verdict.reason
 
 
 def test_nobody_guesses_a_private_key_that_signs_cookies() -> None:
