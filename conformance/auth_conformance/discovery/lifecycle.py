@@ -63,17 +63,24 @@ async def find_refresh(scout: Scout, known: Knowledge, doorman: Doorman) -> None
 
 
 async def _try_refreshes(scout: Scout, known: Knowledge, login: Login, token: tuple[Secret, str]) -> None:
-    tries = 0
+    tries, nowhere = 0, set[str]()
+    scout.learn(token[0].reveal())
     for refresh in _refreshes(known, login, token[1], claimed=csrf_claim(token[0].reveal()) is not None):
-        tries += 1
-        if tries > _MOST:
+        if refresh.operation.name in nowhere:
+            continue
+        if tries >= _MOST:
             return
-        scout.learn(token[0].reveal())
         answer = (
             await scout.insist(
                 refresh.request(token[0]), f"refresh: {refresh.operation.name} ({refresh.place})"
             )
         ).reply
+        if refresh.operation.provenance is Provenance.GUESSED and not scout.exists(
+            answer, refresh.operation.path
+        ):
+            nowhere.add(refresh.operation.name)
+            continue
+        tries += 1
         read = _read_refresh(refresh, login, answer)
         if read is None:
             continue
@@ -156,11 +163,7 @@ def _refreshes(known: Knowledge, login: Login, cookie: str, *, claimed: bool) ->
         )
     ]
     operations.sort(key=lambda operation: -likeness(operation, "refresh"))
-    if not known.complete and not operations:
-        operations = [
-            Operation("POST", path, provenance=Provenance.GUESSED)
-            for path in usual_paths("refresh", [login.operation.path])
-        ]
+    operations = _with_guesses(known, login, operations)
     if login.template.get("grant_type") == "password" and not cookie:
         # One token endpoint for every grant (RFC 6749 §6).
         kept = {key: value for key, value in login.template.items() if key not in ("grant_type", "scope")}
@@ -184,6 +187,25 @@ def _refreshes(known: Knowledge, login: Login, cookie: str, *, claimed: bool) ->
             yield Refresh(operation, "header", "Authorization", token, following)
             if operation.provenance is not Provenance.OPENAPI:
                 yield Refresh(operation, "json", _like(login), token, following)
+
+
+def _with_guesses(known: Knowledge, login: Login, found: list[Operation]) -> list[Operation]:
+    """`found` with usual places: first where the login itself is undescribed, before what is not named so elsewhere."""
+    if known.complete:
+        return found
+    guesses = [
+        Operation("POST", path, provenance=Provenance.GUESSED)
+        for path in usual_paths("refresh", [login.operation.path])
+        if f"POST {path}" not in known.operations
+    ]
+    named = [] if _is_hidden(known, login) else [item for item in found if likeness(item, "refresh")]
+    return [*named, *guesses, *(item for item in found if item not in named)]
+
+
+def _is_hidden(known: Knowledge, login: Login) -> bool:
+    """Whether no document describes the login: what belongs to it is likely to be undescribed as well."""
+    undescribed = (Provenance.GUESSED, Provenance.OBSERVED) if known.has_document else (Provenance.GUESSED,)
+    return login.operation.provenance in undescribed
 
 
 def _like(login: Login) -> str:
@@ -258,6 +280,8 @@ async def find_logouts(scout: Scout, known: Knowledge, doorman: Doorman) -> None
             reply = await doorman.send(login, account)
             credential = login.read(reply, "a") if reply is not None else None
             if reply is None or credential is None:
+                silent = f"{login.operation.name} gave no credential"
+                await _guess_logouts(scout, known, (doorman.refusals or [silent])[-1])
                 return
             called = await log_out(scout, operation, credential, login.read_refresh(reply))
             if called is None and operation.provenance is not Provenance.GUESSED:
@@ -275,7 +299,7 @@ async def find_logouts(scout: Scout, known: Knowledge, doorman: Doorman) -> None
                     because,
                 )
                 break
-    _guess_logouts(known)
+    await _guess_logouts(scout, known)
 
 
 async def _by_its_method(scout: Scout, operation: Operation) -> Operation:
@@ -308,8 +332,7 @@ def logout_operations(known: Knowledge, login: Login) -> list[Operation]:
 
     found.sort(key=order)
     # What logs people in where no document says so ends their logins there as well.
-    undescribed = (Provenance.GUESSED, Provenance.OBSERVED) if known.has_document else (Provenance.GUESSED,)
-    hidden = login.operation.provenance in undescribed
+    hidden = _is_hidden(known, login)
     if (not found or hidden) and not known.complete:
         own, sessions = f"{beside}/logout{slash}", login.operation.path.rstrip("/")
         likely = [("POST", own), ("GET", own)]
@@ -421,26 +444,39 @@ async def log_out(
     return logout, reply
 
 
-def _guess_logouts(known: Knowledge) -> None:
-    """A declared logout that refused is still worth knowing: the checks say what is missing."""
+async def _guess_logouts(scout: Scout, known: Knowledge, untried: str = "") -> None:
+    """A logout that refused is still worth knowing: the checks say what is missing.
+
+    `untried`: what the login answered, where it gave no credential to try one with. Then its name has to do, and
+    that something answers there.
+    """
     for login in known.logins:
         if any(item.kind is login.carrier.kind for item in known.logouts):
             continue
         # What takes the refresh token of another login refused this one for having none.
         others = {item.operation.name for item in known.logouts if item.refresh_field and not login.refresh}
-        declared = [
-            item
-            for item in logout_operations(known, login)
-            if item.provenance is not Provenance.GUESSED and item.name not in others
-        ]
+        named = [item for item in logout_operations(known, login) if item.name not in others]
+        declared = [item for item in named if item.provenance is not Provenance.GUESSED]
+        if untried and not declared:
+            declared = [item for item in named[:_MOST] if await _stands(scout, item)][:1]
+        because = "it is named so, but refused a fresh credential (a CSRF token may be missing)"
+        if untried:
+            because = f"it is named so, and was not tried: {untried}"
         if declared:
             known.logouts.append(Logout(declared[0], login.carrier.kind, None, Provenance.GUESSED))
             known.say(
                 "logout",
                 f"{declared[0].name} ends a {login.carrier.kind.value} login",
                 Provenance.GUESSED,
-                "it is named so, but refused a fresh credential (a CSRF token may be missing)",
+                because,
             )
+        elif untried:
+            known.say("logout", "none found", Provenance.OBSERVED, f"none could be tried: {untried}")
+
+
+async def _stands(scout: Scout, operation: Operation) -> bool:
+    nobody = await scout.call(operation, f"{operation.name} without a credential")
+    return scout.exists(nobody, operation.path) and not slashed(operation.path, nobody)
 
 
 def deletion_operations(known: Knowledge) -> list[Operation]:

@@ -4,12 +4,13 @@ import secrets
 from typing import Annotated, Any
 
 import pytest
-from discovery_people import PASSWORDS, Store
-from fastapi import Cookie, Depends, FastAPI, HTTPException, Request, Response
-from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from discovery_people import PASSWORDS, Store, bearer_of
+from fastapi import Body, Cookie, Depends, FastAPI, Form, HTTPException, Request, Response
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer, OAuth2PasswordBearer
 from pydantic import BaseModel
 
 from auth_conformance.credentials import Carrier, Credential, Kind
+from auth_conformance.discovery import asking
 from auth_conformance.model import Provenance
 from auth_conformance.secret import Secret
 
@@ -226,3 +227,54 @@ def test_a_logout_that_wants_the_refresh_cookie_is_given_it(learn: Any) -> None:
     session = Credential(Carrier(Kind.COOKIE, "cookie", "access"), Secret("a"))
     assert logout.leaving(session, Secret("b")).headers == (("Cookie", "access=a; refresh=b"),)
     assert logout.body(Secret("a"), Secret("b")) is None
+
+
+@pytest.mark.parametrize("logins", [99, 3])
+def test_hidden_endings_beside_operations_that_are_named_alike(
+    learn: Any, monkeypatch: pytest.MonkeyPatch, logins: int
+) -> None:
+    """The document has a refresh of something else; and where the login is limited, a logout is named untried."""
+    monkeypatch.setattr(asking, "_STEPS", (0.01,))
+    app, store, renewable, entered = FastAPI(), Store(), dict[str, str](), list[str]()
+    caller = bearer_of(store, OAuth2PasswordBearer(tokenUrl="api/v1/login", auto_error=False))
+
+    def hand_out(name: str) -> dict[str, str]:
+        renewable[refresh := secrets.token_urlsafe(24)] = name
+        store.sessions[access := secrets.token_urlsafe(24)] = name
+        return {"access_token": access, "refresh_token": refresh}
+
+    @app.post("/api/v1/login", include_in_schema=False)
+    def login(username: Annotated[str, Form()], password: Annotated[str, Form()]) -> dict[str, str]:
+        if len(entered) >= logins:
+            raise HTTPException(429, "slow down", {"Retry-After": "0"})
+        if PASSWORDS.get(username) != password:
+            raise HTTPException(401, "wrong")
+        entered.append(username)
+        return hand_out(username)
+
+    @app.post("/api/v1/refresh", include_in_schema=False)
+    def renew(body: Annotated[str, Body(embed=True, alias="refresh_token")]) -> dict[str, str]:
+        if body not in renewable:
+            raise HTTPException(401, "no")
+        return hand_out(renewable.pop(body))
+
+    @app.post("/api/v1/logout", include_in_schema=False)
+    def leave(name: Annotated[str, caller]) -> dict[str, str]:
+        store.sessions = {token: owner for token, owner in store.sessions.items() if owner != name}
+        return {}
+
+    @app.post("/api/v1/models/refresh")
+    def reload(_: Annotated[str, caller], names: list[str]) -> list[str]:
+        return names
+
+    @app.get("/api/v1/me")
+    def me(name: Annotated[str, caller]) -> dict[str, str]:
+        return {"username": name}
+
+    target = learn(app, kind="url").target
+    assert target.refresh is not None
+    assert target.refresh.operation.name == "POST /api/v1/refresh"
+    facts = {fact.name: fact for fact in target.facts}
+    assert [item.operation.name for item in target.logouts] == ["POST /api/v1/logout"]
+    limited = facts["logout"].because.startswith("it is named so, and was not tried: POST /api/v1/login")
+    assert limited is (logins == 3), facts["logout"]
