@@ -118,7 +118,7 @@ def _prove_login(known: Knowledge, credential: Credential, witness: Operation) -
 def _say_policy(known: Knowledge, operation: Operation) -> None:
     """A refusal that is no 4xx is the owner's to declare: say how it looks."""
     refusal = known.strangers[operation.name]
-    if refuses(refusal.json):
+    if refuses(refusal.status, refusal.json):
         known.say("refusals", "in the body of a 200", Provenance.OBSERVED, IN_BODIES)
         return
     policy = (

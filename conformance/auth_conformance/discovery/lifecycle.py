@@ -11,7 +11,7 @@ from auth_conformance.credentials import Credential, Kind
 from auth_conformance.discovery.access import declared_csrf_header
 from auth_conformance.discovery.asking import allowed
 from auth_conformance.discovery.doors import slashed, usual_paths
-from auth_conformance.discovery.names import LAST_SEGMENT, avoided, likeness, mentions, names, rank
+from auth_conformance.discovery.names import LAST_SEGMENT, avoided, likeness, mentions, names, plain, rank
 from auth_conformance.discovery.providers import provider_logouts
 from auth_conformance.discovery.sampling import sample, with_body
 from auth_conformance.discovery.schemas import fields
@@ -25,7 +25,7 @@ from auth_conformance.discovery.tokens import (
     refresh_pointer,
 )
 from auth_conformance.model import Provenance
-from auth_conformance.oracles.pointer import strings
+from auth_conformance.oracles.pointer import put, strings
 from auth_conformance.secret import Secret
 from auth_conformance.target import Login, Logout, Operation, Refresh
 from auth_conformance.target.logins import csrf_claim
@@ -177,7 +177,7 @@ def _refreshes(known: Knowledge, login: Login, cookie: str, *, claimed: bool) ->
                 header = login.csrf_header or declared_csrf_header(known) or "X-CSRF-Token"
                 yield replace(bare, csrf_header=header)
             continue
-        yield from _declared(operation, token, following)
+        yield from _declared(operation, login)
         if not operation.bodies:
             for item in operation.parameters:
                 if item.place == "query" and (
@@ -216,7 +216,8 @@ def _members(operation: Operation) -> list[Any]:
     return [item for schema in operation.bodies.values() for item in fields(schema)]
 
 
-def _declared(operation: Operation, token: str, following: str | None) -> Iterator[Refresh]:
+def _declared(operation: Operation, login: Login) -> Iterator[Refresh]:
+    token, following = login.token or "", login.refresh
     following_name = (following or "").rsplit("/", 1)[-1]
     for media, schema in operation.bodies.items():
         members = [item for item in fields(schema) if item.schema.get("type", "string") == "string"]
@@ -225,11 +226,24 @@ def _declared(operation: Operation, token: str, following: str | None) -> Iterat
         named += [item for item in members if item.name == following_name and item not in named]
         place = "json" if media.endswith("json") else "form"
         made = sample(schema, random.Random(0))
-        template: Mapping[str, Any] = made if isinstance(made, dict) else {}
+        template = _as_at_login(schema, made if isinstance(made, dict) else {}, login)
         if any(item.name == "grant_type" for item in members):
             template = {**template, "grant_type": "refresh_token"}
         for item in named[:2]:
             yield Refresh(operation, place, item.pointer, token, following, template)
+
+
+def _as_at_login(schema: Any, template: Mapping[str, Any], login: Login) -> dict[str, Any]:
+    """The template with what the login said of the device or the client, wherever it stands there.
+
+    Tokens may be bound to it: `/device/id` of a login is the `device_id` of a refresh.
+    """
+    told = {plain(pointer): value for pointer, value in strings(dict(login.template)).items()}
+    made = dict(template)
+    for item in fields(schema):
+        if (value := told.get(plain(item.pointer))) is not None:
+            made = put(made, item.pointer, value)
+    return made
 
 
 def _read_refresh(refresh: Refresh, login: Login, answer: RawReply) -> Refresh | None:

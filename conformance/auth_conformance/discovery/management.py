@@ -10,7 +10,7 @@ import random
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from auth_conformance.discovery.names import avoided, mentions, names, plain, rank
+from auth_conformance.discovery.names import mentions, names, plain, rank
 from auth_conformance.discovery.routes import seen_websockets
 from auth_conformance.discovery.sampling import body_type, free_text, sample
 from auth_conformance.discovery.schemas import merged, type_of
@@ -258,7 +258,7 @@ def session_listings(known: Knowledge) -> list[Operation]:
         if "{" not in operation.path
         and mentions(operation.path.rstrip("/").rpartition("/")[2], names("sessions"))
         and not mentions(operation.path, names("sessions", "avoid"))
-        and not avoided(operation, "logout")
+        and not mentions(operation.path, set(names("logout", "avoid")).difference(names("sessions")))
     ]
 
 

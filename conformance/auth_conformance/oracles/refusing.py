@@ -9,13 +9,15 @@ IN_BODIES = "strangers are refused in the body of a 200, as GraphQL and JSON-RPC
 _GRAPHQL = frozenset({"data", "errors", "extensions"})
 
 
-def refuses(data: Any) -> bool:
-    """Whether this body holds errors, and nothing of what was asked for.
+def refuses(status: int | None, data: Any) -> bool:
+    """Whether the body of a 2xx holds errors, and nothing of what was asked for.
+
+    Under another status it is the error body of a service that has chosen the same members.
 
     GraphQL (September 2025) §7.1: no member but `errors`, `data` and `extensions`, and each error has a `message`;
     JSON-RPC 2.0 §5.1: `error` instead of `result`.
     """
-    if not isinstance(data, dict):
+    if status is None or status // 100 != 2 or not isinstance(data, dict):
         return False
     if data.get("jsonrpc") == "2.0":
         return isinstance(data.get("error"), dict) and "result" not in data

@@ -58,7 +58,7 @@ class Advice(Refusals):
         for question in await self._advice_asked():
             answer = await self._put_question(question, "")
             statuses.add(answer.status or 0)
-            in_bodies += refuses(answer.reply.json)
+            in_bodies += refuses(answer.status, answer.reply.json)
             silent += challenge_fault(answer.exchange.reply) is not None and answer.status == 401
             lines = answer.reply.header_lines("www-authenticate")
             challenges = challenges_in(lines)

@@ -131,7 +131,9 @@ class Passwords(Knocking):
     def _code_knocks(self, login: Login) -> list[Knock]:
         """Where a code comes by mail: the right password with a wrong one, an empty one, and none."""
         marks = {"{{" + name + "}}" for name in login.mailed}
-        members = [str(name) for name, value in login.template.items() if value in marks]
+        members = [
+            str(name) for name, value in login.template.items() if isinstance(value, str) and value in marks
+        ]
 
         def instead(value: object) -> Callable[[Account], HttpRequest]:
             def make(account: Account) -> HttpRequest:

@@ -114,7 +114,8 @@ class Refusals(Minting):
             return Skipped(
                 f"Not applicable: nothing answers 401: {len(otherwise)} causes got {said}.", "", False
             )
-        if len(causes) < _ENOUGH_CAUSES and any(refuses(item.answer.reply.json) for item in gallery.hung):
+        in_bodies = any(refuses(item.answer.status, item.answer.reply.json) for item in gallery.hung)
+        if len(causes) < _ENOUGH_CAUSES and in_bodies:
             return Skipped(f"Not applicable: {IN_BODIES}.", "", False)
         if len(causes) < _ENOUGH_CAUSES:
             return Inconclusive(
@@ -225,7 +226,7 @@ class Refusals(Minting):
         form = item.answer.exchange.operation in {login.operation.name for login in self.target.logins}
         if form and status < 400 and ("html" in answer.reply.media_type or status >= 300):
             return _NOT_JUDGED  # the form again, for people: which status it has, no client asks
-        if refuses(answer.reply.json):
+        if refuses(status, answer.reply.json):
             return None  # by its protocol the body says no, under a 200
         if 200 <= status < 300:
             # What is open although the document protects it is for DOC101 to say.

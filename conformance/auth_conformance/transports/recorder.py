@@ -240,7 +240,7 @@ class Recorder:
 
     def _says_no(self, reply: RawReply) -> bool:
         """Whether the body of a 2xx takes it back: by its protocol, or in the way of this service."""
-        by_protocol = b'"error' in reply.body and refuses(reply.json)
+        by_protocol = b'"error' in reply.body and refuses(reply.status, reply.json)
         return by_protocol or (self.envelope is not None and self.envelope.says_no(reply.json))
 
     async def _prepared(

@@ -82,4 +82,5 @@ def test_nothing_is_learned_from_what_may_be_data(good: list[object], stranger: 
     ],
 )
 def test_protocols_that_say_no_in_the_body_of_a_200(body: object, expected: bool) -> None:
-    assert refuses(body) is expected
+    assert refuses(200, body) is expected
+    assert not refuses(401, body), "the errors of a service that has a status for them"
