@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Credential, Jwt
 from auth_conformance.model import (
-    Exchange,
     Failed,
     Inconclusive,
     Need,
@@ -19,16 +18,15 @@ from auth_conformance.model import (
 )
 from auth_conformance.oracles.places import found_at
 from auth_conformance.probe.core import Missing, Session, Unclear
-from auth_conformance.probe.mailing import Mailing
 from auth_conformance.probe.minting import Forge, Minting
+from auth_conformance.probe.purposes import Purposes
 from auth_conformance.probe.refusal import Attempt
-from auth_conformance.probe.rotation import Rotation
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from auth_conformance.target import Account, Redemption
+    from auth_conformance.target import Account
 
 # Times and identifiers differ between any two tokens (RFC 7519 §4.1): they mark no kind.
 _PERSONAL = {"iat", "nbf", "exp", "jti", "auth_time"}
@@ -56,7 +54,7 @@ class Marks:
 _TICKET = 12
 
 
-class TokenKinds(Rotation, Mailing, Minting):
+class TokenKinds(Purposes, Minting):
     """Each kind of token works for its own purpose."""
 
     async def must_keep_kinds_apart(self) -> Verdict:
@@ -94,7 +92,7 @@ class TokenKinds(Rotation, Mailing, Minting):
             verdicts.append(await self._presented_for_refresh(session, others))
             if isinstance(verdicts[0], Passed):
                 verdicts.append(await self._marks_flipped(session, session.refresh))
-        verdicts.append(await self._presented_for_reset())
+        verdicts += await self.presented_for_other_purposes()
         return self._worst(verdicts)
 
     def _other_kinds_of_token(self, session: Session) -> dict[str, Secret]:
@@ -165,53 +163,21 @@ class TokenKinds(Rotation, Mailing, Minting):
                 return Inconclusive(f"{operation} took {name} for a refresh token once, and then not.")
             message = f"{operation} took {name} for a refresh token."
             return Failed((Violation(operation, message, None, (answer.exchange, confirmed.exchange)),))
+        # The refusals were refusals of these: the operation has not stopped meanwhile.
+        _, renewal = await self.renew(
+            renewal.following or await self._another_refresh(sibling),
+            "control: a refresh token, after all",
+            Role.CONTROL,
+        )
+        if renewal is None:
+            return Inconclusive(f"{operation} refused a fresh refresh token afterwards.")
         return Passed(f"{operation} took nothing but refresh tokens.")
 
-    async def _presented_for_reset(self) -> Verdict:
-        """Present what is no reset token where passwords are reset: the new password must not log in."""
-        recovery = self.target.recovery
-        if recovery is None:
-            return Passed("")
-        operation = recovery.confirm.form.operation.name
-        for name in ("an access token", "a refresh token"):
-            proofs: list[Exchange] = []
-            try:
-                for prefix in ("", "again: "):
-                    shown = await self._reset_by_token(name, recovery.confirm, prefix)
-                    if not shown:
-                        break
-                    proofs += shown
-                else:
-                    message = f"{operation} took {name} for a reset token: whoever has one sets the password."
-                    return Failed((Violation(operation, message, None, tuple(proofs)),))
-            except Missing as reason:
-                self.notes.append(f"{name} in place of a reset token was not tried: {reason}")
-            except Unclear as reason:
-                return Inconclusive(f"{operation}, {name} as reset token: {reason}")
-        return Passed(f"{operation} took neither access nor refresh tokens.")
-
-    async def _reset_by_token(self, name: str, confirm: Redemption, prefix: str) -> tuple[Exchange, ...]:
-        """Reset the password of a new account by a token of its login; the proof when the new one logs in."""
-        account = await self.expendable()
-        session = await self.sign_in(account, self.token_kind)
-        value = session.refresh if "refresh" in name else session.credential.value
-        if value is None:
-            raise Missing("the login gives none")
-        new = Secret(self.password())
-        self.scene.recorder.redactor.learn(new)
-        answer = await self.send(
-            confirm.request(value, new, account.address),
-            label=f"{prefix}{name} as reset token",
-            role=Role.ATTACK,
-            operation=confirm.form.operation.name,
-        )
-        if answer.judgement is not None:
-            raise Unclear(f"no clear answer ({answer.why})")
-        tried, login = await self.try_login(
-            account, new, label=f"{prefix}log in with a password set by {name}", role=Role.ATTACK
-        )
-        let_in = login.read(tried.reply, account.label) is not None
-        return (answer.exchange, tried.exchange) if let_in else ()
+    async def _another_refresh(self, apart_from: Session) -> Secret:
+        session = await self.sign_in(self.account(), self.token_kind, [apart_from.credential], ends=False)
+        if session.refresh is None:
+            raise Unclear("A login gave no refresh token, unlike the one before.")
+        return session.refresh
 
     async def _marks_flipped(self, session: Session, refresh: Secret) -> Verdict:
         """Remove and change what marks an access token, under the true key: without its mark it is none."""
