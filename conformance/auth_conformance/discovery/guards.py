@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
 import textwrap
+from collections.abc import Hashable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -15,7 +18,7 @@ from auth_conformance.source.wiring import CREDENTIALS, hand_reads
 from auth_conformance.source.words import is_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from auth_conformance.model import SourceLine
 
@@ -32,7 +35,7 @@ def guards_of(app: object) -> dict[str, tuple[str, ...]]:
         dependant = getattr(route, "dependant", None)
         if dependant is None:
             continue
-        guards = tuple(dict.fromkeys(_guards(dependant)))
+        guards = tuple(dict.fromkeys(_guards(dependant, _overrides(route))))
         for method in sorted(getattr(route, "methods", None) or ()):
             if method not in {"HEAD", "OPTIONS"}:
                 found.setdefault(f"{method} {path}", guards)
@@ -98,12 +101,33 @@ def origins_of(app: object) -> tuple[str, ...]:
     return ()
 
 
-def _guards(dependant: Any, depth: int = _DEEP) -> Iterator[str]:
-    for inner in getattr(dependant, "dependencies", None) or ():
+def _overrides(route: Any) -> Mapping[Any, Any]:
+    """What runs in place of a dependency: `app.dependency_overrides`, of the application that holds the route."""
+    provider = getattr(route, "dependency_overrides_provider", None)
+    found = getattr(provider, "dependency_overrides", None)
+    return found if isinstance(found, dict) else {}
+
+
+def _in_place(inner: Any, overrides: Mapping[Any, Any]) -> Any:
+    """The dependency that runs; without FastAPI's help, one that depends on nothing."""
+    call = getattr(inner, "call", None)
+    replaced = overrides.get(call) if overrides and isinstance(call, Hashable) else None
+    if replaced is None:
+        return inner
+    routing = sys.modules.get("fastapi.dependencies.utils")
+    try:
+        return routing.get_dependant(path="/", call=replaced) if routing else SimpleNamespace(call=replaced)
+    except Exception:  # noqa: BLE001 - what FastAPI says of a function that it cannot use
+        return SimpleNamespace(call=replaced)
+
+
+def _guards(dependant: Any, overrides: Mapping[Any, Any], depth: int = _DEEP) -> Iterator[str]:
+    for declared in getattr(dependant, "dependencies", None) or ():
+        inner = _in_place(declared, overrides)
         call = getattr(inner, "call", None)
         if call is None:
             continue
-        deeper = list(_guards(inner, depth - 1)) if depth else []
+        deeper = list(_guards(inner, overrides, depth - 1)) if depth else []
         if _is_scheme(call) or deeper or _takes(inner) or _reads(call):
             yield getattr(call, "__name__", type(call).__name__)
 

@@ -294,7 +294,7 @@ class Knowledge:
                 refresh_lifetime=policy.refresh_lifetime,
                 trust_waf=policy.trust_waf,
                 origins=tuple(policy.origins) or self.origins,
-                public_operations=frozenset(policy.public_operations),
+                public_operations=frozenset(policy.public_operations) | self._declared_public(),
                 privileged_operations=frozenset(policy.privileged_operations),
                 private_fields=frozenset(policy.private_fields),
                 shown_fields=frozenset(policy.shown_fields),
@@ -326,6 +326,10 @@ class Knowledge:
             broken_logins=tuple(f"{name} {said}" for name, said in self.broken_logins.items()),
             remedies=dict(self.remedies),
         )
+
+    def _declared_public(self) -> frozenset[str]:
+        """What the configuration calls public; an operation that was merely seen to answer strangers may be the flaw."""
+        return frozenset((self.public.name,)) if self.settings.public and self.public else frozenset()
 
     def _listener(self) -> Listening | None:
         given = self.settings.listener

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from auth_conformance.discovery.access import labelled
 from auth_conformance.discovery.management import PURPOSES
+from auth_conformance.discovery.names import names, rank
 from auth_conformance.discovery.sampling import FORM
 from auth_conformance.discovery.toml import Line, table
 from auth_conformance.notation import Given
@@ -76,7 +77,7 @@ def _top(target: Target, settings: Settings) -> Iterator[Line]:
         yield "openapi", served[0], _why(target, "document")
     for name, value in _given(settings):
         yield name, value, _GAVE
-    if target.public is not None:
+    if target.public is not None and (settings.public or _for_everybody(target.public.path)):
         yield "public", target.public.name, _why(target, "public operation")
     if target.logouts:
         yield "logout", [_logout(item) for item in target.logouts], _why(target, "logout")
@@ -85,6 +86,11 @@ def _top(target: Target, settings: Settings) -> Iterator[Line]:
         yield "delete_account", name, why if why != _GUESSED else f"{why}: it is named so"
     elif target.register is not None:
         yield "delete_account", "", "no operation was seen to delete an account; empty for none"
+
+
+def _for_everybody(path: str) -> bool:
+    """Whether its name says so: written down, whatever answers strangers would be declared to be meant for them."""
+    return path == "/" or rank(path.rsplit("/", 1)[-1], names("public")) is not None
 
 
 def _given(settings: Settings) -> Iterator[tuple[str, Any]]:

@@ -141,7 +141,6 @@ class Surface(Introspection):
             )
         # The token in the body is the credential there (RFC 7009 §2.1).
         flows |= {item.operation.name for item in self.target.logouts if item.refresh_field is not None}
-        flows |= {self.target.public.name} if self.target.public is not None else set()
         found = [
             item
             for item in self.target.operations
@@ -155,7 +154,7 @@ class Surface(Introspection):
         if operation.security or operation.provenance is not Provenance.OPENAPI:
             harmless = operation.path == "/" or HARMLESS.search(operation.path) is not None
             return operation.method == "GET" and not operation.security and harmless
-        return OPEN_BY_NATURE.search(operation.path) is not None
+        return operation.path == "/" or OPEN_BY_NATURE.search(operation.path) is not None
 
     async def _nowhere(self) -> Answer:
         """Learn what an unknown path gets: a page for everything is no operation."""

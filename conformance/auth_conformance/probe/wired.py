@@ -232,7 +232,6 @@ class Wired(Sources):
             if item is not None
         }
         flows |= {item.operation.name for item in self.target.logouts}
-        flows |= {self.target.public.name} if self.target.public is not None else set()
         path = name.partition(" ")[2]
         return (
             name in flows | self.target.policy.public_operations

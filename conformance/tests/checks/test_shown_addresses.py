@@ -14,13 +14,12 @@ from auth_conformance.model import Failed, Inconclusive, Severity
 PASSWORDS = {f"{name}@example.com": password for name, password in PEOPLE.items()}
 
 
-def board(*, shows: bool) -> FastAPI:
+def board(*, shows: bool, health: bool = True) -> FastAPI:
     app = FastAPI()
     front_desk(app, people=PASSWORDS)
 
-    @app.get("/health")
-    def health() -> dict[str, str]:
-        return {"status": "ok"}
+    if health:
+        app.get("/health")(lambda: {"status": "ok"})
 
     @app.get("/active")
     def active() -> list[dict[str, Any]]:
@@ -29,13 +28,14 @@ def board(*, shows: bool) -> FastAPI:
     return app
 
 
-@pytest.mark.parametrize("shows", [True, False])
-def test_addresses_of_people_are_a_finding_and_names_a_question(shows: bool) -> None:
+@pytest.mark.parametrize(("shows", "health"), [(True, True), (False, True), (True, False)])
+def test_addresses_of_people_are_a_finding_and_names_a_question(shows: bool, health: bool) -> None:
+    # Without `/health` the open operation is the one that the run finds to answer strangers: no reason to spare it.
     accounts = {
         label: {"username": f"{name}@example.com", "password": {"env": f"PASSWORD_OF_{name}".upper()}}
         for label, name in zip("ab", PEOPLE, strict=True)
     }
-    result = judged_as_found("AUZ112", board(shows=shows), accounts=accounts)
+    result = judged_as_found("AUZ112", board(shows=shows, health=health), accounts=accounts)
     assert isinstance(result.verdict, Failed if shows else Inconclusive), said(result)
     assert not shows or result.severity is Severity.HIGH
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
+from fastapi import Depends, FastAPI, Security
+from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 from services import tutorial_app
 
 from auth_conformance.discovery.application import load_app
+from auth_conformance.discovery.guards import guards_of
 from auth_conformance.discovery.routes import seen_routes
 from auth_conformance.engine import opened
 from auth_conformance.settings import ConfigurationError, load
@@ -205,3 +208,19 @@ def test_a_root_path_is_no_part_of_the_paths_in_this_process(learn: Any) -> None
     assert target.witness is not None
     assert target.witness.operation.name == "GET /users/me"
     assert not [item for item in target.operations if item.path.startswith("/gateway")]
+
+
+def test_what_runs_in_place_of_a_guard_is_no_guard_unless_it_looks_itself() -> None:
+    def caller(token: Annotated[str, Security(OAuth2PasswordBearer("token"))]) -> str:
+        return token
+
+    def by_key(key: Annotated[str, Security(APIKeyHeader(name="X-API-Key"))]) -> str:
+        return key
+
+    app = FastAPI()
+    app.get("/me")(lambda who=Depends(caller): who)
+    assert guards_of(app)["GET /me"] == ("caller",)
+    app.dependency_overrides[caller] = lambda: "developer"
+    assert guards_of(app)["GET /me"] == ()
+    app.dependency_overrides[caller] = by_key
+    assert guards_of(app)["GET /me"] == ("by_key",)

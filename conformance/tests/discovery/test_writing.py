@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from zoo.essence import essence
 from auth_conformance.discovery.advising import doctor
 from auth_conformance.discovery.writing import as_toml
 from auth_conformance.model import Need
+from auth_conformance.target import Operation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +58,13 @@ def test_what_objects_belong_to_is_written_where_a_body_names_it(
     table = tomllib.loads(as_toml(lesson.target, lesson.settings))
     table.pop("app")
     assert essence(learn(boards(), **table).target) == essence(lesson.target)
+
+
+def test_what_merely_answers_strangers_is_not_declared_to_be_for_them(learn: Any) -> None:
+    lesson = learn(BY_NAME["tutorial"].create_app(), kind="url")
+    for path, written in (("/prices", False), ("/api/health", True), ("/", True)):
+        target = replace(lesson.target, public=Operation("GET", path))
+        assert ("public" in tomllib.loads(as_toml(target, lesson.settings))) is written
 
 
 def test_doctor_says_what_is_missing_and_what_to_add(learn: Any) -> None:
