@@ -328,7 +328,7 @@ class Knowledge:
         )
 
     def _declared_public(self) -> frozenset[str]:
-        """What the configuration calls public; an operation that was merely seen to answer strangers may be the flaw."""
+        """What the configuration calls public: what was merely seen to answer strangers may be the flaw."""
         return frozenset((self.public.name,)) if self.settings.public and self.public else frozenset()
 
     def _listener(self) -> Listening | None:

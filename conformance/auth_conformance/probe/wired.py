@@ -27,6 +27,8 @@ from auth_conformance.source.rules.standards import handlers
 from auth_conformance.source.wiring import hand_reads
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from auth_conformance.credentials import Jwt
     from auth_conformance.source.routing import Route
     from auth_conformance.source.tree import Spot
@@ -125,16 +127,27 @@ class Wired(Sources):
             for name in bare
             if self._route_kind(name) in guarded or _FOR_FEW.search(name.partition(" ")[2])
         ]
-        refused = []
+        refused, asked = [], []
         for name in accused:
             violation = await self._confirmed_bare(name)
             if violation is None:
                 refused.append(name)
+            elif self._may_be_for_all(name, guards):
+                asked.append(name)
             else:
                 violations.append(violation)
         notes = self._route_notes(bare, accused, refused)
         if violations:
             return Failed(tuple(violations), tuple(self.evidence), notes)
+        if asked:
+            names = ", ".join(f'"{name}"' for name in asked)
+            return Inconclusive(
+                f"{asked[0]} depends on nothing that looks at a credential; whoever writes there must show one"
+                + (f" (and {len(asked) - 1} more)." if len(asked) > 1 else "."),
+                f"[policy]\npublic_operations = [{names}]  # those of them that are meant for strangers",
+                tuple(self.evidence),
+                notes,
+            )
         if refused or (self.target.middleware and not any(guards.values())):
             by = f" ({', '.join(self.target.middleware)})" if self.target.middleware else ""
             return Inconclusive(
@@ -224,6 +237,16 @@ class Wired(Sources):
     def _route_kind(name: str) -> str:
         """The collection that an operation belongs to: its path up to the first parameter."""
         return name.partition(" ")[2].split("/{")[0].rstrip("/")
+
+    def _may_be_for_all(self, name: str, guards: Mapping[str, tuple[str, ...]]) -> bool:
+        """Whether it reads what only writing is guarded of, as a catalogue does: no list of keys, nothing for few."""
+        kind = self._route_kind(name)
+        closed = {
+            other.partition(" ")[0] for other, by in guards.items() if by and self._route_kind(other) == kind
+        }
+        keys = self.target.keys
+        of_keys = keys is not None and self._route_kind(keys.create.name) == kind
+        return name.startswith("GET ") and "GET" not in closed and bool(closed) and not of_keys
 
     def _route_is_open(self, name: str) -> bool:
         flows = {

@@ -1,11 +1,12 @@
 """AUZ112: an operation that says of itself that it is open, and what it then shows of people and of tokens."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 from checks.desk import front_desk
 from checks.judging import judged_as_found, said
-from fastapi import FastAPI, Form, Header, HTTPException
+from fastapi import Depends, FastAPI, Form, Header, HTTPException
 from fastapi.security import HTTPAuthorizationCredentials
 from services.people import PEOPLE
 
@@ -75,3 +76,18 @@ def test_who_asks_about_a_token_shows_who_asks(guard: str) -> None:
     assert ("tells strangers of a live token" in said(result)) is (guard == "open"), said(result)
     assert isinstance(result.verdict, Failed) is (guard == "open")
     assert guard != "busy" or isinstance(result.verdict, Inconclusive), said(result)
+
+
+@pytest.mark.parametrize(("path", "severity"), [("/posts", None), ("/admin/posts", Severity.HIGH)])
+def test_what_all_may_read_and_members_write_is_a_question(
+    path: str, severity: Severity | None, tmp_path: Path
+) -> None:
+    (tmp_path / "service.py").touch()
+    app = FastAPI()
+    caller = front_desk(app)
+    app.get(path)(lambda: [{"title": "hello"}])
+    app.post(path, dependencies=[Depends(caller)])(lambda: {"title": "hello"})
+    result = judged_as_found("SRC112", app, source=str(tmp_path))
+    assert isinstance(result.verdict, Failed if severity else Inconclusive), said(result)
+    assert result.severity is severity or severity is None
+    assert severity or f'public_operations = ["GET {path}"]' in result.remedy
