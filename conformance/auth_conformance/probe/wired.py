@@ -246,7 +246,8 @@ class Wired(Sources):
         }
         keys = self.target.keys
         of_keys = keys is not None and self._route_kind(keys.create.name) == kind
-        return name.startswith("GET ") and "GET" not in closed and bool(closed) and not of_keys
+        for_few = of_keys or _FOR_FEW.search(kind) is not None
+        return name.startswith("GET ") and "GET" not in closed and bool(closed) and not for_few
 
     def _route_is_open(self, name: str) -> bool:
         flows = {

@@ -78,10 +78,8 @@ def test_who_asks_about_a_token_shows_who_asks(guard: str) -> None:
     assert guard != "busy" or isinstance(result.verdict, Inconclusive), said(result)
 
 
-@pytest.mark.parametrize(("path", "severity"), [("/posts", None), ("/admin/posts", Severity.HIGH)])
-def test_what_all_may_read_and_members_write_is_a_question(
-    path: str, severity: Severity | None, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("path", "severity"), [("/posts", ""), ("/admin/posts", "high")])
+def test_what_all_may_read_and_members_write_is_a_question(path: str, severity: str, tmp_path: Path) -> None:
     (tmp_path / "service.py").touch()
     app = FastAPI()
     caller = front_desk(app)
@@ -89,5 +87,5 @@ def test_what_all_may_read_and_members_write_is_a_question(
     app.post(path, dependencies=[Depends(caller)])(lambda: {"title": "hello"})
     result = judged_as_found("SRC112", app, source=str(tmp_path))
     assert isinstance(result.verdict, Failed if severity else Inconclusive), said(result)
-    assert result.severity is severity or severity is None
-    assert severity or f'public_operations = ["GET {path}"]' in result.remedy
+    if isinstance(result.verdict, Inconclusive):
+        assert f'public_operations = ["GET {path}"]' in result.verdict.remedy

@@ -218,7 +218,7 @@ def test_what_runs_in_place_of_a_guard_is_no_guard_unless_it_looks_itself() -> N
         return key
 
     app = FastAPI()
-    app.get("/me", dependencies=[Depends(caller)])(lambda: {})
+    app.get("/me", dependencies=[Depends(caller)])(lambda: {"me": 1})
     assert guards_of(app)["GET /me"] == ("caller",)
     app.dependency_overrides[caller] = lambda: "developer"
     assert guards_of(app)["GET /me"] == ()
