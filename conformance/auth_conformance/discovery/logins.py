@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from auth_conformance.credentials import Carrier, Kind
-from auth_conformance.discovery.names import IN_PATH, avoided, likeness, mentions, names, plain, rank
+from auth_conformance.discovery.names import (
+    IN_PATH,
+    avoided,
+    likeness,
+    mentions,
+    names,
+    plain,
+    rank,
+    speaks_of_password,
+)
 from auth_conformance.discovery.sampling import sample
 from auth_conformance.discovery.schemas import Field, fields, reply_fields
 from auth_conformance.discovery.tokens import opaque
@@ -221,7 +230,7 @@ def is_repetition(item: Field) -> bool:
     """Whether a member takes the password a second time: a word for passwords, and one for again."""
     if rank(item.name, names("fields", "confirm")) is not None:
         return True
-    return mentions(item.name, names("fields", "password")) and mentions(item.name, names("fields", "again"))
+    return speaks_of_password(item.name) and mentions(item.name, names("fields", "again"))
 
 
 def user_of(members: list[Field], password: Field) -> Field | None:

@@ -62,6 +62,11 @@ def mentions(text: str, wanted: Iterable[str]) -> bool:
     return not words(text).isdisjoint(wanted)
 
 
+def speaks_of_password(name: str) -> bool:
+    """Whether a word or two of a member's name mean a password, whatever is said of it besides."""
+    return mentions(name, (*names("fields", "password"), *names("recovery", "passwords")))
+
+
 def likeness(operation: Operation, table: str) -> int:
     """How much an operation is named like `table`'s words: 4 for the last path segment, 0 for not at all."""
     wanted = names(table)

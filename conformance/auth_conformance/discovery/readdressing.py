@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from auth_conformance.discovery.names import likeness, mentions, names, rank
+from auth_conformance.discovery.names import likeness, mentions, rank, speaks_of_password
 from auth_conformance.discovery.recovery import declared_redemption, form_of, places, redemptions
 from auth_conformance.discovery.registering import is_email
 from auth_conformance.model import Provenance
@@ -69,7 +69,7 @@ def _asking(operation: Operation) -> tuple[str, str | None] | None:
         return None
     members = places(operation)
     addresses = [item for item in members if is_email(item) or rank(item.name, ("new_email",)) is not None]
-    passwords = [item for item in members if mentions(item.name, names("fields", "password"))]
+    passwords = [item for item in members if speaks_of_password(item.name)]
     others = [item for item in members if item.required and item not in (*addresses, *passwords)]
     if len(addresses) != 1 or len(passwords) > 1 or others:
         return None

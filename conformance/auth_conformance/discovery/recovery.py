@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auth_conformance.discovery.application import load_callable
-from auth_conformance.discovery.names import LAST_SEGMENT, avoided, likeness, mentions, names, plain, rank
+from auth_conformance.discovery.names import (
+    LAST_SEGMENT,
+    avoided,
+    likeness,
+    mentions,
+    names,
+    plain,
+    rank,
+    speaks_of_password,
+)
 from auth_conformance.discovery.registering import is_email
 from auth_conformance.discovery.sampling import body_type, sample
 from auth_conformance.discovery.schemas import Field, fields
@@ -164,7 +173,7 @@ def _named(members: list[Field], key: str) -> list[Field]:
 
 def _worded(item: Field, wanted: tuple[str, ...]) -> bool:
     """Whether a member is a password by one word of its name, and one of the wanted by another."""
-    return mentions(item.name, names("fields", "password")) and mentions(item.name, wanted)
+    return _is_password(item) and mentions(item.name, wanted)
 
 
 def _current(members: list[Field]) -> Field | None:
@@ -245,7 +254,7 @@ def _pair(members: list[Field]) -> tuple[Field, Field] | None:
     by_name = {plain(item.name): item for item in members}
     for name, item in by_name.items():
         twin = by_name.get(f"new_{name}") or by_name.get(f"{name}_new")
-        if twin is not None and mentions(item.name, names("fields", "password")):
+        if twin is not None and speaks_of_password(item.name):
             return item, twin
     return None
 
@@ -280,7 +289,7 @@ def deletion(operation: Operation) -> Deletion:
 
 
 def _is_password(item: Field) -> bool:
-    return mentions(item.name, names("fields", "password")) or item.schema.get("format") == "password"
+    return speaks_of_password(item.name) or item.schema.get("format") == "password"
 
 
 def _recovery(known: Knowledge) -> Recovery | None:

@@ -121,7 +121,7 @@ class CookieTours(Reauthentication):
         book = _Notebook(names, self.scene.recorder.redactor.learn)
         book.read(session.answer)
         await self._note_witness(book, session)
-        await self._note_refresh(book, session)
+        session = await self._note_refresh(book, session)
         await self._note_confirmation(book, session)
         await self._note_logout(book, session)
         return CookieTour(tuple(book.lines), tuple(book.echoes), tuple(book.doubts), book.barred)
@@ -148,15 +148,22 @@ class CookieTours(Reauthentication):
             baseline=baseline,
         )
 
-    async def _note_refresh(self, book: _Notebook, session: Session) -> None:
+    async def _note_refresh(self, book: _Notebook, session: Session) -> Session:
+        """Refresh, and go on with what that gave: it may have ended what came before."""
         refresh = self.target.refresh
         if refresh is None or session.refresh is None:
-            return
+            return session
         request = refresh.request(session.refresh)
         if refresh.place != "cookie" and book.jar:
             request = request.with_cookies(book.jar)
         answer = await self.send(request, label="refresh", operation=refresh.operation.name)
         self._note_step(book, answer, refresh.operation)
+        access, following = refresh.read(answer.reply) or (None, None)
+        if access is None or session.credential.carrier.kind is not Kind.BEARER:
+            return session
+        self.scene.recorder.redactor.learn(access)
+        credential = replace(session.credential, value=access)
+        return replace(session, credential=credential, refresh=following or session.refresh)
 
     async def _note_confirmation(self, book: _Notebook, session: Session) -> None:
         """Prove the password once more, where that is possible: a session may go on under another cookie then."""

@@ -12,7 +12,7 @@ from auth_conformance.model import Exchange, Outcome, Role, Severity, Violation
 from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.oracles.scopes import scope_member
-from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.core import Answer, Missing, Session, Unclear
 from auth_conformance.probe.revocation import Revocation
 from auth_conformance.secret import Secret
 
@@ -60,15 +60,30 @@ class Holdings(Revocation):
             # What ends, ends for the whole account: that other logins have the same credential is no harm.
             session = await self.sign_in(account, kind, taken, ends=False)
             taken.append(session.credential)
-            found.append(Holding(NAMES[kind], session.credential))
-            if session.refresh is not None and self.target.refresh is not None:
-                found.append(Holding("refresh token", session.credential, session.refresh))
+            found += await self._issued(session, kind)
         if not found:
             raise Missing("No login is known.")
         if keys and self.target.keys is not None:
             with contextlib.suppress(Unclear):
                 found.append(Holding(NAMES[Kind.KEY], (await self.key_of(found[0].credential))[0]))
-        return [await self.seen_alive(holding) for holding in found]
+        return [item if item.refresh is not None else await self.seen_alive(item) for item in found]
+
+    async def _issued(self, session: Session, kind: Kind) -> list[Holding]:
+        """What one login issued. Raises Unclear.
+
+        Its refresh token is seen to live first, and may take the place of the access token that it came with:
+        then the one that it gave is what the account holds.
+        """
+        credential = session.credential
+        if session.refresh is None or self.target.refresh is None:
+            return [Holding(NAMES[kind], credential)]
+        baseline = await self.baseline(self.witness, credential)
+        await self.must_live(self.witness, credential, baseline, "before")
+        refresh = await self.seen_alive(Holding("refresh token", credential, session.refresh))
+        left = await self._replay_once(
+            self.witness, credential, "control: what a refresh leaves of the login", Role.CONTROL
+        )
+        return [Holding(NAMES[kind], refresh.credential if left.rejected else credential), refresh]
 
     async def seen_alive(self, holding: Holding, when: str = "before") -> Holding:
         """See that it gets in; return it, a refresh token as the one that followed it. Raises Unclear."""
@@ -81,7 +96,9 @@ class Holdings(Revocation):
             raise Unclear(
                 f"{self.refresh_flow.operation.name} refused a live refresh token ({answer.why or answer.status})."
             )
-        return replace(holding, refresh=renewal.following or holding.refresh)
+        given = renewal.access if holding.credential.carrier.kind is Kind.BEARER else renewal.cookie
+        credential = holding.credential if given is None else replace(holding.credential, value=given)
+        return replace(holding, credential=credential, refresh=renewal.following or holding.refresh)
 
     async def key_of(self, login: Credential) -> tuple[Credential, str | None]:
         """Create an API key with this login; return it with its identifier. Raises Missing or Unclear."""

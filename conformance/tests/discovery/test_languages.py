@@ -3,9 +3,10 @@
 import secrets
 from typing import Annotated, Any
 
+import pytest
 from discovery_people import Store, bearer_of, let_in
 from fastapi import Cookie, Depends, FastAPI, Header, HTTPException, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
 from auth_conformance.discovery.names import plain, words
 from auth_conformance.model import Need
@@ -193,16 +194,22 @@ def test_a_service_in_spanish_is_understood(learn: Any) -> None:
     )
 
 
-def test_a_password_is_changed_by_words_of_before_and_after(learn: Any) -> None:
+@pytest.mark.parametrize(
+    ("path", "present", "replacement"),
+    [
+        ("/me/passphrase", "present", "replacement"),
+        ("/v2/me/credentials", "mot_de_passe_actuel", "nouveau_mot_de_passe"),
+    ],
+)
+def test_a_password_is_changed_by_words_of_before_and_after(
+    learn: Any, path: str, present: str, replacement: str
+) -> None:
     app, store = FastAPI(), Store()
     caller = bearer_of(store)
     let_in(app, store, caller)
+    Change = create_model("Change", **{present: (str, ...), replacement: (str, ...)})
 
-    class Change(BaseModel):
-        present: str
-        replacement: str
-
-    @app.put("/me/passphrase")
+    @app.put(path)
     def change(body: Change, name: Annotated[str, caller]) -> None:
         raise HTTPException(403, "not today")
 
@@ -213,7 +220,7 @@ def test_a_password_is_changed_by_words_of_before_and_after(learn: Any) -> None:
             raise HTTPException(403, "not you")
 
     target = learn(app).target
-    assert (target.password_change.current, target.password_change.new) == ("present", "replacement")
+    assert (target.password_change.current, target.password_change.new) == (present, replacement)
     assert target.users.disable.operation.name == "PUT /users/{name}/suspension"
     assert target.users.enable.operation.name == "DELETE /users/{name}/suspension"
 
