@@ -132,13 +132,14 @@ class SessionList(Holdings):
         held = [Holding(NAMES[session.credential.carrier.kind], session.credential)]
         if session.refresh is not None and self.target.refresh is not None:
             held.append(Holding("refresh token", session.credential, session.refresh))
-        return await self.lived_on(
+        lived = await self.lived_on(
             held,
             f"after {operation.name} had ended its login",
             operation.name,
             doubts,
             shown=(*before, answer.exchange),
         )
+        return [replace(item, severity=item.severity or Severity.HIGH) for item in lived]
 
     async def _values_as_credentials(self, sessions: SessionManagement, viewer: Session) -> list[Violation]:
         """Present what the list shows in place of a credential, of each kind, and of a refresh token (MIX105)."""

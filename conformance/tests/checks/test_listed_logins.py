@@ -3,11 +3,11 @@
 import itertools
 import secrets
 import uuid
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from checks.judging import judged_as_found, said
-from fastapi import Depends, FastAPI, HTTPException
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 from services.people import PEOPLE
@@ -81,6 +81,19 @@ def test_a_listed_name_that_renews_a_login_is_found(names: str) -> None:
     result = judged_as_found("LIF117", porch(names=names, telling=True), spares=["alice"])
     assert (result.name, result.severity) == ("failed", Severity.HIGH), said(result)
     assert "works as a refresh token" in result.verdict.reason, said(result)
+
+
+def test_a_login_that_lives_on_after_it_was_ended_by_its_name_is_grave() -> None:
+    """The rule is low, for people who see no list; what a list ends in vain is not."""
+    app = porch(names="uuids", telling=False)
+
+    @app.middleware("http")
+    async def nothing_ends(request: Request, proceed: Any) -> Response:
+        return Response(status_code=204) if request.method == "DELETE" else await proceed(request)
+
+    result = judged_as_found("LIF117", app, spares=["alice"])
+    assert (result.name, result.severity) == ("failed", Severity.HIGH), said(result)
+    assert "had ended its login" in result.verdict.reason, said(result)
 
 
 def test_a_listed_name_that_renews_nothing_was_presented() -> None:

@@ -208,8 +208,9 @@ class TestAudience:
 
         assert judged("TOK208", create_app(Tokens(extra={"aud": "api"}, check=inexact))).name == "failed"
 
-    def test_none_issued(self) -> None:
-        result = judged("TOK208", create_app(Tokens()))
+    @pytest.mark.parametrize("declared", [(), ("api",)])
+    def test_none_issued(self, declared: tuple[str, ...]) -> None:
+        result = judged("TOK208", create_app(Tokens()), known(policy=Policy(audience=declared)))
         assert (result.name, result.severity) == ("failed", Severity.LOW)
 
 

@@ -7,7 +7,7 @@ from auth_conformance.sdk import API, ASVS, CWE, WSTG, Impact, Need, Probe, Seve
     "LIF117",
     "sessions-listable-and-terminable",
     title="Logins cannot be seen or ended, or those of others can",
-    severity=Severity.HIGH,
+    severity=Severity.LOW,
     level=2,
     budget=170,
     impact=Impact.WRITES,
@@ -31,7 +31,8 @@ async def hidden_sessions(probe: Probe) -> Verdict:
     How: a user logs in three times, lists the logins, and ends one by its name: it must be refused, its refresh
         token too, and the others go on. Then all others, and all by an administrator. Another user's login must
         not be shown, and must not end. What the list shows is presented as a credential of each kind. Where a limit
-        is declared (`session_limit`), one login more must not live beside all others. No such list at all is low.
+        is declared (`session_limit`), one login more must not live beside all others. No such list at all is low, and
+        so is a limit that is not kept; what is shown, ended or left alive against its owner is high.
     Fix: `GET /sessions` and `DELETE /sessions/{id}` over the session table, with the owner in the statement, and
         with an id that is not the credential: `update(Session).where(Session.id == id, Session.user_id == user.id)`.
     """

@@ -7,7 +7,7 @@ from auth_conformance.sdk import ASVS, CWE, RFC, Depth, Impact, Need, Probe, Sev
     "LIF114",
     "signing-key-rotation-works",
     title="Removed signing key still verifies",
-    severity=Severity.HIGH,
+    severity=Severity.MEDIUM,
     level=3,
     budget=40,
     depth=Depth.GREY,

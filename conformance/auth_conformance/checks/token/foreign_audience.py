@@ -131,5 +131,6 @@ async def _issued_without_audience(probe: Probe) -> Verdict:
     declared = ", ".join(probe.target.policy.audience)
     because = f", though {declared} is declared" if declared else ": no other service may ever trust this key"
     message = f"{operation} issues tokens that name no audience{because}."
-    violation = Violation(operation, message, None if declared else Severity.LOW, (session.answer.exchange,))
+    # Nothing was let in: it is what others may do with the token (ASVS V9.2.4).
+    violation = Violation(operation, message, Severity.LOW, (session.answer.exchange,))
     return Failed((violation,))
