@@ -147,7 +147,8 @@ class Limits(Rotation, Expiry):
         while moved < limit.seconds - LATE:
             answer = await self._limited_use(session, baseline, moved, "use it once more", Role.CONTROL)
             if answer.rejected:
-                await self._young_lives(account, baseline, moved)
+                # It ended by its age, and not by how often it was used: a proxy may log people out, too.
+                await self._young_lives(account, baseline, moved, uses=2 + round(moved / step))
                 return Outcome(kept=f"A session in use is over after {_time(moved)} already.")
             if not answer.accepted:
                 return Outcome(unclear=f"A session in use, after {_time(moved)}: {answer.why}.")
@@ -158,7 +159,7 @@ class Limits(Rotation, Expiry):
         end = limit.seconds + LATE
         late = await self._limited_use(session, baseline, end, "a session in use after its absolute limit")
         if late.rejected:
-            await self._young_lives(account, baseline, end)
+            await self._young_lives(account, baseline, end, uses=4 + round((moved - step) / step))
             return Outcome(kept=f"A session in use is over after {_time(limit.seconds)}.")
         if not late.accepted:
             return Outcome(unclear=f"A session after its absolute limit: {late.why}.")
@@ -172,12 +173,16 @@ class Limits(Rotation, Expiry):
             account, limit, f"in use for {_time(limit.seconds)}", [late, again], step
         )
 
-    async def _young_lives(self, account: Account, baseline: Baseline, moved: float) -> None:
-        """It was the limit, not the clock: a session that is hardly older is alive by then. Raises Unclear."""
+    async def _young_lives(self, account: Account, baseline: Baseline, moved: float, uses: int = 3) -> None:
+        """It was the limit, not the clock: a session that is hardly older is alive by then, at its last use, too.
+
+        `uses` is how often the old one was used until it was refused. Raises Unclear.
+        """
         young = await self.log_in(account, Kind.COOKIE, moved=moved - LATE)
-        alive = await self._limited_use(young, baseline, moved, "control: a young session", Role.CONTROL)
-        if not alive.accepted:
-            raise Unclear(f"By the moved clock a young session was refused, too ({alive.why}).")
+        for _ in range(uses):
+            alive = await self._limited_use(young, baseline, moved, "control: a young session", Role.CONTROL)
+            if not alive.accepted:
+                raise Unclear(f"By the moved clock a young session was refused, too ({alive.why}).")
 
     async def _limit_broken(
         self, account: Account, limit: Limit, how: str, proof: list[Answer], step: float = 0.0

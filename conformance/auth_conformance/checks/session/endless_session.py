@@ -23,7 +23,7 @@ from auth_conformance.sdk import (
     level=2,
     depth=Depth.GREY,
     impact=Impact.WRITES,
-    budget=160,
+    budget=220,
     needs=(Need.WITNESS, Need.LOGIN, Need.CLOCK),
     references=(
         ASVS("7.3.1"),
