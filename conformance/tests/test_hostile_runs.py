@@ -180,6 +180,11 @@ def test_who_is_refused_for_a_moment_with_everybody_was_not_refused_what_was_ask
     assert asked("blinks", code, flaw=flaw)[code] in {"failed", "inconclusive"}
 
 
+def test_what_is_granted_and_done_later_was_not_refused() -> None:
+    """A refresh token logs its owner out everywhere, some requests later: the look at once passed it."""
+    assert asked("late", "TOK210", flaw="exchanged_token_kind.6") == {"TOK210": "inconclusive"}
+
+
 def test_a_session_that_maintenance_shuts_out_was_not_ended_by_failed_logins(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

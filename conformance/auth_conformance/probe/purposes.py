@@ -21,6 +21,8 @@ _KINDS = ("an access token", "a refresh token")
 class Purposes(Revocation, Mailing):
     """Each token works for its own purpose, as what it changes shows."""
 
+    _reset_granted = False
+
     async def presented_for_other_purposes(self) -> list[Verdict]:
         """What came of it where passwords are reset, addresses confirmed, and logins ended."""
         found: list[Verdict] = []
@@ -95,7 +97,16 @@ class Purposes(Revocation, Mailing):
         """Reset the password of a new account by a token of its login; the proof when the new one logs in."""
         account = await self.expendable()
         _, value = await self._own_token(account, name)
-        return await self._reset_shown(account, value, confirm, f"{prefix}{name} as reset token", Role.ATTACK)
+        label = f"{prefix}{name} as reset token"
+        shown = await self._reset_shown(account, value, confirm, label, Role.ATTACK)
+        if not shown and self._reset_granted:
+            bland, label = Secret(self.word(24)), "control: a bland wrong token"
+            await self._reset_shown(account, bland, confirm, label, Role.CONTROL)
+            if not self._reset_granted:  # what is done later, or is only said to be done, is not refused
+                raise Unclear(
+                    "it was granted, unlike a bland wrong token, and the new password does not log in"
+                )
+        return shown
 
     async def _reset_shown(
         self, account: Account, value: Secret, confirm: Redemption, label: str, role: Role
@@ -106,6 +117,7 @@ class Purposes(Revocation, Mailing):
         answer = await self.send(request, label=label, role=role, operation=confirm.form.operation.name)
         if answer.judgement is not None:
             raise Unclear(f"no clear answer ({answer.why})")
+        self._reset_granted = answer.granted
         tried, login = await self.try_login(
             account, new, label=f"log in with a password set by {label}", role=role
         )
@@ -181,6 +193,8 @@ class Purposes(Revocation, Mailing):
             raise Unclear(f"no clear answer ({attack.why})")
         if (over := await self._over_by_now(second, "after it")) is not None:
             return (attack.exchange, over)
+        if attack.granted:  # what ends later, or is only said to end, is not refused
+            raise Unclear(f"it was answered {attack.status}, and another login went on")
         # What an access token does there shows that a refresh token was really refused.
         await self.call(
             operation, first.credential, label="control: its access token there", role=Role.CONTROL
