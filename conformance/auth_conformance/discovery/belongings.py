@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.discovery.asking import allowed
@@ -31,7 +32,7 @@ from auth_conformance.discovery.sampling import (
 from auth_conformance.discovery.schemas import Field, fields
 from auth_conformance.discovery.toml import Line, table
 from auth_conformance.model import Need, Provenance
-from auth_conformance.oracles.pointer import put, resolve
+from auth_conformance.oracles.pointer import put, resolve, strings
 from auth_conformance.target import Objects, Operation, Writing
 
 if TYPE_CHECKING:
@@ -324,8 +325,7 @@ async def _try(
     scout: Scout, known: Knowledge, item: Collection, owner: Credential, way: Above
 ) -> Objects | None:
     canary = "cn" + secrets.token_hex(5)
-    request, template = creation(item.create, scout.rng, item.text.pointer, canary, way.values)
-    created = (await scout.ask(request, f"create an object: {item.create.name}", credential=owner)).reply
+    created, template = await _created(scout, item, owner, way, canary)
     if not created.ok:
         known.remedies.setdefault(Need.OBJECTS, _refused(item, template, scout.shown(created)))
         return None
@@ -365,8 +365,28 @@ async def _try(
             delete,
             Provenance.OBSERVED,
             way.parents,
+            fresh=_chosen(template, value),
         )
     return None
+
+
+def _chosen(template: Mapping[str, Any], identifier: str) -> tuple[str, ...]:
+    """The members of the body that became the id of an object: people choose it, and no two have the same."""
+    return tuple(pointer for pointer, value in strings(dict(template)).items() if value == identifier)
+
+
+async def _created(
+    scout: Scout, item: Collection, owner: Credential, way: Above, canary: str
+) -> tuple[RawReply, dict[str, Any]]:
+    """The answer to a creation, and what was sent: once more where another object has such a name."""
+    for apart in (False, True):
+        request, template = creation(
+            item.create, scout.rng, item.text.pointer, canary, way.values, apart=apart
+        )
+        reply = (await scout.ask(request, f"create an object: {item.create.name}", credential=owner)).reply
+        if reply.status != HTTPStatus.CONFLICT:
+            break
+    return reply, template
 
 
 def plain_name(pointer: str) -> str:

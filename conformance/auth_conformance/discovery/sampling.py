@@ -10,8 +10,8 @@ from auth_conformance.discovery.names import mentions, names, rank
 from auth_conformance.discovery.patterns import compiled
 from auth_conformance.discovery.schemas import Field, fields, merged, type_of
 from auth_conformance.discovery.values import bounds, most_of, sample
-from auth_conformance.oracles.pointer import put, put_alike
-from auth_conformance.target import file_members, typed
+from auth_conformance.oracles.pointer import put, put_alike, resolve
+from auth_conformance.target import another, file_members, open_texts, typed
 from auth_conformance.transports.message import HttpRequest
 
 if TYPE_CHECKING:
@@ -79,12 +79,23 @@ def build_request(
 
 
 def creation(
-    operation: Operation, rng: random.Random, text: str, mark: str, above: Mapping[str, str]
+    operation: Operation,
+    rng: random.Random,
+    text: str,
+    mark: str,
+    above: Mapping[str, str],
+    *,
+    apart: bool = False,
 ) -> tuple[HttpRequest, dict[str, Any]]:
-    """The request that creates an object with `mark` at `text` in what stands `above` it, and its template."""
+    """The request that creates an object with `mark` at `text` in what stands `above` it, and its template.
+
+    `apart`: with other texts than the examples of the document, which an object may have already.
+    """
     media = body_type(operation) or "application/json"
     made = sample(operation.bodies[media], rng)
     template: dict[str, Any] = made if isinstance(made, dict) else {}
+    for pointer in open_texts(operation, template, text) if apart else ():
+        template = put(template, pointer, another(resolve(template, pointer), rng))
     for name, value in above.items():
         if name.startswith("/"):
             template = put_alike(template, name, value, template)

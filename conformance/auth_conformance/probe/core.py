@@ -18,7 +18,6 @@ from auth_conformance.oracles.entry import (
     sends_strangers_away,
 )
 from auth_conformance.oracles.places import found_at
-from auth_conformance.oracles.pointer import put
 from auth_conformance.probe.above import (
     above_for,
     completed,
@@ -28,6 +27,7 @@ from auth_conformance.probe.above import (
     wanting,
 )
 from auth_conformance.probe.answers import Answer, Missing, Session, Shut, Unclear
+from auth_conformance.probe.apart import called_anew, clashes
 from auth_conformance.probe.knowing import Knowing
 from auth_conformance.probe.scene import Birth
 from auth_conformance.probe.sending import EVERY, LONGEST_BODY, LONGEST_HEADERS, hung_up
@@ -380,7 +380,7 @@ class Core(Knowing):
     ) -> Answer:
         """Call an operation, with a credential or without; `edit` has the last word on the request."""
         above = await above_for(self, operation, credential)
-        body = self._called_anew(operation, body)
+        body = called_anew(self, operation, body)
         body = standing_in(operation, self.target.objects, {**above, **(values or {})}, body)
         request = operation.request({**above, **self._key_owner(operation, credential), **(values or {})})
         if body is not None:
@@ -411,7 +411,8 @@ class Core(Knowing):
             answer = await unless_kept(self, answer, credential, baseline, pointer, moved=moved)
         if plain and not moved:
             self.scene.saw(operation.name, credential, answer.status)
-        if taken_elsewhere(self.scene, answer.request, answer.reply, above):
+        renamed = clashes(self.scene, operation, answer)
+        if renamed or taken_elsewhere(self.scene, answer.request, answer.reply, above):
             if again_below == 0:
                 raise Unclear(
                     f"{operation.name} counts anew below each parent: ids do not tell objects apart."
@@ -425,6 +426,12 @@ class Core(Knowing):
                 headers=headers,
                 query=query,
                 body=body,
+                baseline=baseline,
+                pointer=pointer,
+                moved=moved,
+                fresh=fresh,
+                raw_wire=raw_wire,
+                edit=edit,
                 again_below=again_below - 1,
             )
         return answer
@@ -436,13 +443,6 @@ class Core(Knowing):
             raise Missing("No operation is known by which people delete their account.")
         request = deletion.request(account).with_headers(*credential.headers).with_query(*credential.query)
         return await self.send(request, label=label, operation=deletion.name)
-
-    def _called_anew(self, operation: Operation, body: object) -> object:
-        """The plain body of a creation with a text of its own: services may want titles that differ."""
-        objects = self.target.objects
-        if objects is None or operation.name != objects.create.name or body != dict(objects.template):
-            return body
-        return put(dict(objects.template), objects.text_field, self.word(12))
 
     def at(self, identifier: str, like: str = "") -> dict[str, str]:
         """The path values that lead to an object; `like` another one, whose place in the path a wrong id takes."""

@@ -105,6 +105,8 @@ class Scene:
     parents: dict[str, Mapping[str, str]] = field(default_factory=dict)
     above: dict[str, Mapping[str, str]] = field(default_factory=dict)
     sharing: set[frozenset[str]] = field(default_factory=set)
+    # Members of a creation that no two objects may have alike, by the operation that said so with a 409.
+    apart: dict[str, tuple[str, ...]] = field(default_factory=dict)
     made_parents: list[tuple[Operation, Mapping[str, str], Credential]] = field(default_factory=list)
     # How to take away what was made and is still there, by method and path.
     left: dict[tuple[str, str], tuple[str, HttpRequest]] = field(default_factory=dict)

@@ -5,7 +5,7 @@ replies into credentials, without sending anything themselves.
 """
 
 from auth_conformance.target.accounts import Account, SessionManagement, Switch, UserManagement, styled
-from auth_conformance.target.belongings import KeyManagement, Objects, Parent, Writing
+from auth_conformance.target.belongings import KeyManagement, Objects, Parent, Writing, another, open_texts
 from auth_conformance.target.knowledge import (
     OF_ACCOUNTS,
     Listening,
@@ -71,7 +71,9 @@ __all__ = [
     "Witness",
     "Writing",
     "address_of",
+    "another",
     "file_members",
+    "open_texts",
     "styled",
     "typed",
 ]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import random
+import string
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from auth_conformance.credentials import Carrier
 from auth_conformance.model import Provenance
-from auth_conformance.oracles.pointer import put, put_alike
+from auth_conformance.oracles.pointer import escape, put, put_alike, resolve
 from auth_conformance.target.operations import Operation
 
 
@@ -95,7 +99,8 @@ class Objects:
 
     `id_parameter` is the path parameter that takes an object's id, or the JSON pointer of the member that does where
     bodies name it. `parents` are what stands above them, the outermost first. `private` says that people who have the
-    same one must not see what the others keep there.
+    same one must not see what the others keep there. `fresh` are the members of the body, as pointers, that no two
+    objects may have alike: a name in addresses, a number that people choose.
     """
 
     create: Operation
@@ -110,3 +115,38 @@ class Objects:
     provenance: Provenance = Provenance.OBSERVED
     parents: tuple[Parent, ...] = ()
     private: bool = False
+    fresh: tuple[str, ...] = ()
+
+    def apart(self, body: dict[str, Any], chance: random.Random, fresh: Sequence[str] = ()) -> dict[str, Any]:
+        """The body of a creation with values of its own in the members `fresh`, where it has those of the template."""
+        for pointer in self.fresh or fresh:
+            told = resolve(dict(self.template), pointer)
+            if isinstance(told, str) and resolve(body, pointer) == told:
+                body = put(body, pointer, another(told, chance))
+        return body
+
+
+def open_texts(operation: Operation, template: Mapping[str, Any], text_field: str) -> tuple[str, ...]:
+    """The pointers of the texts in a body, besides `text_field`, whose schema leaves open what they are."""
+    properties = next(iter(operation.bodies.values()), {}).get("properties", {})
+    told = ("enum", "const", "format", "anyOf", "oneOf", "allOf")
+    return tuple(
+        f"/{escape(name)}"
+        for name, value in template.items()
+        if isinstance(value, str)
+        and name != text_field
+        and not any(key in properties.get(name, {}) for key in told)
+    )
+
+
+def another(text: str, chance: random.Random) -> str:
+    """Another text of the same make: what a pattern or a length lets through as `text`, it lets through as this."""
+    with contextlib.suppress(ValueError):
+        return str(uuid.UUID(int=uuid.UUID(text).int ^ chance.getrandbits(48)))
+    local, at, host = text.partition("@")
+    kinds = ("123456789", string.ascii_lowercase, string.ascii_uppercase)
+    return (
+        "".join(next((chance.choice(kind) for kind in kinds if sign in kind), sign) for sign in local)
+        + at
+        + host
+    )
