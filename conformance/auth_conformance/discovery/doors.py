@@ -69,7 +69,7 @@ def usual_paths(part: str, logins: Iterable[str]) -> list[str]:
         for below in filter(None, (folder, folder.rpartition("/")[0])):
             last = f"/{below.rpartition('/')[2]}/"
             for item in listed:
-                if item.startswith("/api"):
+                if f"{item}/".startswith("/api/"):
                     far += [below + item] if below == folder and "api" not in below else []
                 elif not item.startswith(last):
                     near.append(below + item)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from auth_conformance.credentials import Carrier, Credential, Kind
 from auth_conformance.discovery.costs import left_out
 from auth_conformance.discovery.doors import stranger
+from auth_conformance.discovery.hiddenkeys import find_told_keys, hidden_creations
 from auth_conformance.discovery.keydoors import find_key_witness, machine_doors
 from auth_conformance.discovery.knowledge import with_scheme
 from auth_conformance.discovery.names import (
@@ -57,18 +58,29 @@ async def find_keys(scout: Scout, known: Knowledge) -> None:
     if owner is None or known.keys is not None:
         return
     for operation in _creations(known)[:_MOST]:
-        for template in _templates(scout, operation):
-            found = await _try(scout, known, operation, template, owner)
-            if found is not None:
-                known.keys = found
-                known.say(
-                    "API keys",
-                    f"{operation.name} → {found.value}, sent as {found.carriers[0]}",
-                    Provenance.OBSERVED,
-                    "a key was created and opened a protected operation"
-                    + (", and was revoked again" if found.revoke is not None else ""),
-                )
-                return
+        if await _made_by(scout, known, operation, owner):
+            return
+    for operation in await hidden_creations(scout, known):
+        if await _made_by(scout, known, operation, owner):
+            return
+    await find_told_keys(scout, known)
+
+
+async def _made_by(scout: Scout, known: Knowledge, operation: Operation, owner: Credential) -> bool:
+    """Whether this operation makes keys; how is kept."""
+    for template in _templates(scout, operation):
+        found = await _try(scout, known, operation, template, owner)
+        if found is not None:
+            known.keys = found
+            known.say(
+                "API keys",
+                f"{operation.name} → {found.value}, sent as {found.carriers[0]}",
+                Provenance.OBSERVED,
+                "a key was created and opened a protected operation"
+                + (", and was revoked again" if found.revoke is not None else ""),
+            )
+            return True
+    return False
 
 
 def _creations(known: Knowledge) -> list[Operation]:
@@ -129,6 +141,8 @@ def _templates(scout: Scout, operation: Operation) -> list[dict[str, Any]]:
 
     Services may demand an end by a rule that no document shows.
     """
+    if operation.provenance is Provenance.GUESSED:
+        return [{"name": sample({"type": "string"}, scout.rng, "name")}]
     schema = next(iter(operation.bodies.values()), {})
     made = sample(schema, scout.rng)
     least = made if isinstance(made, dict) else {}
@@ -187,13 +201,16 @@ async def _try(
         for login, answer in more:
             ending = revoke.request({**values, parameter: str(resolve(answer.json, identifier))})
             await scout.ask(ending, f"revoke the key again: {revoke.name}", credential=login)
-        revoke = revoke if gone.ok else None
+        revoke = replace(revoke, provenance=_seen(revoke)) if gone.ok else None
     if not value:
         known.say("API keys", f"{operation.name} created something that opened nothing", Provenance.OBSERVED)
         return None
     carriers = [_as_declared(known, carrier) for carrier in carriers]
     known.carriers += [carrier for carrier in carriers if carrier not in known.carriers]
     listing = known.operations.get(f"GET {operation.path}")
+    if operation.provenance is Provenance.GUESSED:
+        operation = replace(operation, provenance=_seen(operation))
+        listing = replace(operation, method="GET")
     return KeyManagement(
         operation,
         template,
@@ -207,6 +224,11 @@ async def _try(
         Provenance.OBSERVED,
         owned,
     )
+
+
+def _seen(operation: Operation) -> Provenance:
+    guessed = operation.provenance is Provenance.GUESSED
+    return Provenance.OBSERVED if guessed else operation.provenance
 
 
 def _secrets(reply: RawReply) -> list[tuple[str, str]]:
@@ -319,6 +341,8 @@ def _revocation(known: Knowledge, create: Operation) -> tuple[Operation | None, 
         )
         if single and ends:
             return operation, operation.path.removeprefix(prefix).split("}")[0]
+    if create.provenance is Provenance.GUESSED:
+        return replace(create, method="DELETE", path=prefix + "id}"), "id"
     beside = known.operations.get(f"DELETE {create.path}")
     return (asking(beside) if beside is not None else None) or (None, "")
 

@@ -330,7 +330,10 @@ def logout_operations(known: Knowledge, login: Login) -> list[Operation]:
     found = [
         operation
         for operation in known.by_method("POST", "DELETE", "GET", "PUT")
-        if "{" not in operation.path and not avoided(operation, "logout") and is_logout(operation)
+        if "{" not in operation.path
+        and not avoided(operation, "logout")
+        and is_logout(operation)
+        and _of_people(operation, login)
     ]
     beside = login.operation.path.rstrip("/").rsplit("/", 1)[0]
     slash = "/" if login.operation.path.endswith("/") else ""
@@ -377,6 +380,20 @@ def is_logout(operation: Operation) -> bool:
             and mentions(last, names("sessions", "end"))
             and not _wants_more(operation)
         )
+        or _is_revocation(operation)
+    )
+
+
+def _of_people(operation: Operation, login: Login) -> bool:
+    """Whether the sessions that an operation deletes may be logins: messages and machines have sessions as well.
+
+    What is not called a logout stands beside the login or above it, or below people.
+    """
+    folder = operation.path.rstrip("/").rpartition("/")[0]
+    return (
+        likeness(operation, "logout") > 0
+        or login.operation.path.startswith(f"{folder}/")
+        or mentions(folder.rpartition("/")[2], ("auth", *names("sessions"), *names("witness")))
         or _is_revocation(operation)
     )
 
@@ -471,8 +488,8 @@ async def _guess_logouts(scout: Scout, known: Knowledge, untried: str = "") -> N
         others = {item.operation.name for item in known.logouts if item.refresh_field and not login.refresh}
         named = [item for item in logout_operations(known, login) if item.name not in others]
         declared = [item for item in named if item.provenance is not Provenance.GUESSED]
-        if untried and not declared:
-            declared = [item for item in named[:_MOST] if await _stands(scout, item)][:1]
+        if untried:
+            declared = await _called_so(scout, named)
         because = "it is named so, but refused a fresh credential (a CSRF token may be missing)"
         if untried:
             because = f"it is named so, and was not tried: {untried}"
@@ -488,9 +505,15 @@ async def _guess_logouts(scout: Scout, known: Knowledge, untried: str = "") -> N
             known.say("logout", "none found", Provenance.OBSERVED, f"none could be tried: {untried}")
 
 
-async def _stands(scout: Scout, operation: Operation) -> bool:
-    nobody = await scout.call(operation, f"{operation.name} without a credential")
-    return scout.exists(nobody, operation.path) and not slashed(operation.path, nobody)
+async def _called_so(scout: Scout, named: list[Operation]) -> list[Operation]:
+    """The likeliest that is called a logout, not merely a list of sessions, and that answers."""
+    for operation in [item for item in named if likeness(item, "logout")][:_MOST]:
+        if operation.provenance is not Provenance.GUESSED:
+            return [operation]
+        nobody = await scout.call(operation, f"{operation.name} without a credential")
+        if scout.exists(nobody, operation.path) and not slashed(operation.path, nobody):
+            return [operation]
+    return []
 
 
 def deletion_operations(known: Knowledge) -> list[Operation]:

@@ -267,11 +267,17 @@ def test_hidden_endings_beside_operations_that_are_named_alike(
     def reload(_: Annotated[str, caller], names: list[str]) -> list[str]:
         return names
 
+    @app.delete("/api/v1/monitor/sessions")
+    def forget(_: Annotated[str, caller]) -> None:
+        """What machines said: no login."""
+
     @app.get("/api/v1/me")
     def me(name: Annotated[str, caller]) -> dict[str, str]:
         return {"username": name}
 
-    target = learn(app, kind="url").target
+    lesson = learn(app, kind="url")
+    target = lesson.target
+    assert "DELETE /api/v1/monitor/sessions" not in lesson.names()
     assert target.refresh is not None
     assert target.refresh.operation.name == "POST /api/v1/refresh"
     facts = {fact.name: fact for fact in target.facts}
