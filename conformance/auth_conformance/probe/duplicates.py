@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.credentials import Kind
 from auth_conformance.model import Inconclusive, Passed, Role, Verdict, Violation
+from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.cookies import SetCookie, write_cookie
 from auth_conformance.probe.refusal import Attempt, Refusal
 
@@ -60,19 +61,23 @@ class Duplicates(Refusal):
             if not (answer.accepted or answer.rejected)
         ]
         for attempt, answer in followed:
-            if (violation := await self._followed_twice(attempt, answer, baseline)) is not None:
-                return self.decided([violation], [], "")
-            doubts.append(f"{attempt.label}: followed once of two times")
+            found = await self._followed_twice(attempt, answer, baseline)
+            if isinstance(found, Violation):
+                return self.decided([found], [], "")
+            doubts.append(f"{attempt.label}: {found}")
         return self.decided(
             [], doubts, f"Two cookies {name} of different people are refused, in every order."
         )
 
-    async def _followed_twice(self, attempt: Attempt, first: Answer, baseline: Baseline) -> Violation | None:
+    async def _followed_twice(self, attempt: Attempt, first: Answer, baseline: Baseline) -> Violation | str:
+        """Send it once more, past caches; what it was when it is no violation."""
         again = await self.attempt(
             self.witness, replace(attempt, label=f"again: {attempt.label}"), baseline, fresh=True
         )
         if not again.accepted:
-            return None
+            return "followed once of two times"
+        if by_cache(again.reply):
+            return "a cache answered in the application's place (Age)"
         message = f"{self.witness.operation.name} follows one of two session cookies: {attempt.label} ({again.why})."
         return Violation(self.witness.operation.name, message, None, (first.exchange, again.exchange))
 

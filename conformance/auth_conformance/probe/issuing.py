@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from auth_conformance.credentials import Jwt, Kind
 from auth_conformance.model import Failed, Inconclusive, Need, Passed, Severity, Skipped, Verdict, Violation
 from auth_conformance.oracles.entropy import FEWEST, MOST, Sample, estimate, renewed
+from auth_conformance.oracles.standing import flattened
 from auth_conformance.oracles.tokenprofile import MOST_MEMBERS, columns, personal, secrets_in
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.handed import Handing, handed_out
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 
     from auth_conformance.model import Exchange
     from auth_conformance.probe.core import Session
+    from auth_conformance.target import Account
 
 # How long tokens may live, in seconds: access at level 1 and above it, and refresh (checklist TOK213).
 ACCESS_AT_FIRST, ACCESS, REFRESH = 3_600.0, 900.0, 30 * 86_400.0
+_LIVES = ("access", "refresh")
 # How long a cookie may live that is the whole session and is never renewed (as SES115: NIST SP 800-63B-4 §2.2.3).
 SESSION = 43_200.0
 # What is issued and counted in whole seconds may be one off.
@@ -43,13 +46,14 @@ class Issuing(Handing, Mailing, Unguessable, Refusal):
         """Issue JWTs that are short-lived, apart, and free of secrets. Raises Missing or Unclear."""
         self._must_log_in_for_tokens()
         account = self.account()
+        known = await self._held_secrets(account)
         sessions = [
             await self.log_in(account, self.token_kind, label=f"log in as {account.label}{word}")
             for word in ("", ", at once again", ", and again")
         ]
         tokens = [(session, self.jwt_of(session.credential)) for session in sessions]
         violations = [
-            *self._told_in(sessions),
+            *self._told_in(sessions, known),
             *self._too_long(sessions[:2]),
             *self._alike(sessions),
         ]
@@ -73,18 +77,26 @@ class Issuing(Handing, Mailing, Unguessable, Refusal):
                 "Not tested: no login is known that issues bearer tokens.", self._remedy(Need.LOGIN)
             )
 
-    def _told_in(self, sessions: Sequence[Session]) -> Iterator[Violation]:
-        account = self.account()
+    async def _held_secrets(self, account: Account) -> dict[str, str]:
+        """What no token of this account may tell: its password, and the keys that it has when it logs in."""
         known = {f"the ready {kind.value}": secret.reveal() for kind, secret in account.ready.items()}
         if account.password is not None:
             known["the password"] = account.password.reveal()
-        for kind, token, session in _jwts(sessions[:1]):
+        if Kind.KEY in self.target.kinds():
+            try:
+                known["an API key"] = (await self.credential(Kind.KEY, account.label)).value.reveal()
+            except (Missing, Unclear) as reason:
+                self.notes.append(f"no API key was looked for in tokens: {reason}")
+        return known
+
+    def _told_in(self, sessions: Sequence[Session], known: dict[str, str]) -> Iterator[Violation]:
+        for kind, token, session in (*_jwts(sessions[:1]), *_further(sessions[0])):
             known = {what: text for what, text in known.items() if text != session.credential.value.reveal()}
             operation = session.answer.exchange.operation
             if found := secrets_in(token.claims, known):
                 message = f"{operation} issues {kind} tokens that tell secrets: {', '.join(found)}."
                 yield Violation(operation, message, Severity.HIGH, _logins(sessions[:2]))
-            if (count := columns(token.claims)) > MOST_MEMBERS:
+            if kind in _LIVES and (count := columns(token.claims)) > MOST_MEMBERS:
                 message = (
                     f"{operation} issues {kind} tokens with {count} members of its own: a row, not a token."
                 )
@@ -243,6 +255,18 @@ def _jwts(sessions: Sequence[Session]) -> Iterator[tuple[str, Jwt, Session]]:
             token = Jwt.parse(secret.reveal()) if secret is not None else None
             if token is not None:
                 yield kind, token, session
+
+
+def _further(session: Session) -> Iterator[tuple[str, Jwt, Session]]:
+    """Whatever else in the answer of the login is a JWT: an ID token, a CSRF token."""
+    known = {
+        session.credential.value.reveal(),
+        session.refresh.reveal() if session.refresh is not None else "",
+    }
+    for pointer, text in flattened(session.answer.reply.json).items():
+        token = Jwt.parse(text) if isinstance(text, str) and text not in known else None
+        if token is not None:
+            yield pointer.rpartition("/")[2], token, session
 
 
 def _opaque(session: Session) -> Iterator[tuple[str, str]]:

@@ -47,13 +47,18 @@ class Resting(Mailing, Stored):
         wrong = Secret(self.password())
         await self.log_in(account)
         await self.try_login(account, wrong, label="log in with a wrong password", role=Role.ATTACK)
+        passwords = {"the password": account.password, "a wrong password": wrong}
+        if (changed := await self._set_anew(account)) is not None:
+            passwords = {"the password before the last": account.password, "a wrong password": wrong}
+            passwords["the password"] = changed
+        await self._asked_for_reset(account)
         dump = await self.stored()
         mine = rows_of(dump, account)
         if not mine:
             return Inconclusive(f"No row of the new account was found in {len(dump.tables)} tables.", REMEDY)
         keys = [key.secret.reveal().encode() for key in self.target.signing_keys if key.symmetric]
         traces: list[tuple[str, Trace]] = []
-        for what, password in (("the password", account.password), ("a wrong password", wrong)):
+        for what, password in passwords.items():
             traces += self._password_traces(what, password.reveal(), dump, mine, keys)
         operation = self.target.register.operation.name if self.target.register else None
         worst = gravest([item for item in traces if item[1].form is not Form.SLOW_DIGEST])
@@ -77,6 +82,42 @@ class Resting(Mailing, Stored):
         return Passed(
             f"In {count} values of {len(dump.tables)} tables the password is only a slow hash ({hashes[0]}).",
             tuple(self.evidence),
+            tuple(self.notes),
+        )
+
+    async def _set_anew(self, account: Account) -> Secret | None:
+        """The password that was set by a change; None where none was made, which a note says."""
+        new = Secret(self.password())
+        self.scene.recorder.redactor.learn(new)
+        try:
+            change = self.password_change
+            credential = (await self.log_in(account)).credential
+        except (Missing, Unclear) as reason:
+            self.notes.append(f"the password was not changed before the look: {reason}")
+            return None
+        request = change.request(account.password, new)
+        answer = await self.send(
+            request.with_headers(*credential.headers).with_query(*credential.query),
+            label="change the password",
+            operation=change.form.operation.name,
+        )
+        if not answer.granted:
+            self.notes.append(
+                f"the password was not changed before the look: {change.form.operation.name} answered "
+                f"{answer.why or answer.status}"
+            )
+            return None
+        self.now_known_by(account, new)
+        return new
+
+    async def _asked_for_reset(self, account: Account) -> None:
+        """Ask for a reset: a service may keep what it would set, or the old password beside the token."""
+        if self.target.recovery is None:
+            self.notes.append("no reset was asked for before the look: none is known")
+            return
+        ask = self.target.recovery.ask
+        await self.send(
+            ask.request(account), label="ask for a password reset", operation=ask.form.operation.name
         )
 
     def _password_traces(

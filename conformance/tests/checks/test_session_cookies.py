@@ -246,8 +246,11 @@ def test_a_change_that_wants_an_unknown_csrf_token_is_told_how_to_declare_it() -
     assert "csrf_header" in result.verdict.remedy
 
 
-def following(most: int, *, double_submit: bool = False) -> FastAPI:
-    """A service that follows one of two session cookies so often, and refuses the two of them afterwards."""
+def following(most: int, *, double_submit: bool = False, cached: bool = False) -> FastAPI:
+    """A service that follows one of two session cookies so often, and refuses the two of them afterwards.
+
+    `cached`: a cache says that it has answered them.
+    """
     app, seen = gallery(name="sid", double_submit=double_submit), [0]
 
     @app.middleware("http")
@@ -256,7 +259,10 @@ def following(most: int, *, double_submit: bool = False) -> FastAPI:
         seen[0] += (twice := line.count("sid=") > 1)
         if twice and seen[0] > most:
             return JSONResponse({"detail": "nobody"}, 401, {"WWW-Authenticate": "Bearer"})
-        return await proceed(request)
+        answer: Response = await proceed(request)
+        if twice and cached:
+            answer.headers["Age"] = "7"
+        return answer
 
     return app
 
@@ -270,10 +276,11 @@ def test_one_of_two_cookies_is_followed_whatever_else_a_request_needs(double_sub
     assert (found.name, sound.name) == ("failed", "passed"), said(found) + said(sound)
 
 
-def test_two_cookies_that_are_followed_only_once_are_a_doubt() -> None:
-    result = judged_as_found("SES113", following(1))
+@pytest.mark.parametrize(("most", "cached", "why"), [(1, False, "once of two times"), (99, True, "a cache")])
+def test_two_cookies_that_are_followed_only_once_are_a_doubt(most: int, cached: bool, why: str) -> None:
+    result = judged_as_found("SES113", following(most, cached=cached))
     assert result.name == "inconclusive", said(result)
-    assert "once of two times" in result.verdict.reason
+    assert why in result.verdict.reason
 
 
 @pytest.mark.parametrize(
@@ -304,6 +311,18 @@ def test_who_refuses_everybody_by_a_moved_clock_has_shown_no_limit(path: str, af
     result = judged_as_found("SES115", app, policy={"session_idle": 1_800, "session_absolute": 14_400})
     assert result.name == "inconclusive", said(result)
     assert why in result.verdict.reason
+
+
+def test_a_token_of_the_same_moment_is_not_told_as_a_session_that_was_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """SES110: each login makes a token anew, which counts time in steps; the old one stays alive beside it."""
+    monkeypatch.setattr("auth_conformance.probe.fixation.NEXT_SECOND", 0.15)
+    monkeypatch.setattr("auth_conformance.probe.sessions.NEXT_SECOND", 0.15)
+    result = judged_as_found("SES110", gallery(make=lambda: f"{int(time.time() * 8):040}"))
+    assert (result.name, result.severity) == ("failed", Severity.MEDIUM), said(result)
+    assert "left it alive beside the new one" in result.verdict.reason
+    assert "kept it" not in said(result)
 
 
 def test_nobody_guesses_a_private_key_that_signs_cookies() -> None:

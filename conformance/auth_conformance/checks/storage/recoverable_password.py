@@ -11,7 +11,7 @@ from auth_conformance.sdk import API, ASVS, CWE, WSTG, Depth, Impact, Need, Prob
     level=1,
     depth=Depth.GREY,
     impact=Impact.DISRUPTS,
-    budget=16,
+    budget=24,
     needs=(Need.EXPENDABLE, Need.LOGIN, Need.DATABASE),
     references=(
         ASVS("11.4.2"),
@@ -29,9 +29,9 @@ async def recoverable_password(probe: Probe) -> Verdict:
 
     Why: backups, replicas and one SQL injection show the table, and the passwords in it open other services
         too.
-    How: register with a password that occurs nowhere else, log in with it and with a wrong one, read every
-        text, binary and JSON value of every table, and look for both: as they are, in other encodings, rotated,
-        XORed, compressed, as fast digests, plain or salted with any value of the row.
+    How: register with a password that occurs nowhere else, log in with it and with a wrong one, change it, ask for a
+        reset, read every text, binary and JSON value of every table, and look for all three: as they are, in other
+        encodings, rotated, XORed, compressed, as fast digests, plain or salted with any value of the row.
     Fix: store `PasswordHash.recommended().hash(password)` of pwdlib and nothing else; keep passwords out of
         audit tables.
     """

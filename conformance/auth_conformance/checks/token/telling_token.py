@@ -40,7 +40,8 @@ async def telling_token(probe: Probe) -> Verdict:
     Why: a JWT is signed, not encrypted: every log and every script that sees it reads the claims. Its life is
         how long a stolen one works, and two tokens of one text cannot be revoked apart.
     How: log in three times, twice within one second, and decode what is issued: length of life, identity,
-        the password, its hash, API keys, and rows of the database among the claims.
+        the password, its hash, an API key that the account has, and rows of the database among the claims. Other JWTs
+        in the answer (an ID token) are read for secrets, too.
     Fix: put an identifier into the token and the rest into the database:
         `{"sub": user.id, "jti": uuid4().hex, "iat": now, "exp": now + timedelta(minutes=15)}`.
     """
