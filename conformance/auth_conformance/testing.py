@@ -33,6 +33,7 @@ FAST_HASHING = {
     "ALLOW_WEAK_PASSWORD_HASHING": "true",
 }
 _NUMBERS = itertools.count(1)
+_OF_PACKAGE = re.compile(r"^\s*from\s+\.", re.MULTILINE)
 
 
 class StaleFlawError(Exception):
@@ -133,7 +134,8 @@ def write_copy(package: Path, folder: Path, edits: tuple[Edit, ...] = ()) -> Non
 def seeded(package: Path, edits: tuple[Edit, ...] = ()) -> Iterator[ModuleType]:
     """Import a copy of the package at `package` with the edits applied, under a name of its own.
 
-    The package must use relative imports and keep its state out of modules. Raises StaleFlawError.
+    The package must use relative imports and keep its state out of modules. Files that import nothing from it
+    and are as they were are one module for all copies: schemas and tables take long to build. Raises StaleFlawError.
     """
     name = f"{package.name}_seeded_{next(_NUMBERS)}"
     with (
@@ -153,6 +155,9 @@ def seeded(package: Path, edits: tuple[Edit, ...] = ()) -> Iterator[ModuleType]:
             raise ImportError(f"{package} is not a package")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
+        for stem, shared in _unedited(package, frozenset(edit.file for edit in edits)):
+            sys.modules[f"{name}.{stem}"] = shared
+            setattr(module, stem, shared)
         try:
             spec.loader.exec_module(module)
             yield module
@@ -160,6 +165,26 @@ def seeded(package: Path, edits: tuple[Edit, ...] = ()) -> Iterator[ModuleType]:
             for loaded in [key for key in sys.modules if key == name or key.startswith(f"{name}.")]:
                 del sys.modules[loaded]
             _forget_callables()
+
+
+def _unedited(package: Path, edited: frozenset[str]) -> Iterator[tuple[str, ModuleType]]:
+    for path in sorted(package.glob("*.py")):
+        text = path.read_text("utf-8")
+        if path.name not in edited | {"__init__.py"} and not _OF_PACKAGE.search(text):
+            yield path.stem, _imported(path, text)
+
+
+@lru_cache(maxsize=8)
+def _imported(path: Path, text: str) -> ModuleType:  # noqa: ARG001 # A file that has changed is another module.
+    """A file of the package, imported beside it."""
+    name = f"{path.parent.name}_unedited_{next(_NUMBERS)}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a module")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @lru_cache(maxsize=64)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import inspect
+import linecache
 import sys
 import textwrap
 from collections.abc import Hashable
+from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -165,9 +167,40 @@ def _reads(call: Any) -> bool:
 
 def _source_reads(inner: Any) -> bool:
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(inner)))
+        if inspect.isclass(inner):
+            file = inspect.getsourcefile(inner) or ""
+            return _class_reads("".join(linecache.getlines(file)), inner.__qualname__)
+        return _tree_reads(ast.parse(textwrap.dedent(inspect.getsource(inner))))
     except (OSError, TypeError, SyntaxError, ValueError):
         return False
+
+
+@lru_cache(maxsize=32)
+def _class_reads(text: str, name: str) -> bool:
+    """Whether a class of that file reads a credential. Before 3.13 `inspect` parses the file anew for each class."""
+    return any(
+        _tree_reads(ast.Module([node], [])) for found, node in _classes(_parsed(text)) if found == name
+    )
+
+
+@lru_cache(maxsize=2)
+def _parsed(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
+def _classes(parent: ast.AST, inside: str = "") -> Iterator[tuple[str, ast.ClassDef]]:
+    """Each class with its name as `__qualname__` has it."""
+    for node in ast.iter_child_nodes(parent):
+        if isinstance(node, ast.ClassDef):
+            yield inside + node.name, node
+            yield from _classes(node, f"{inside}{node.name}.")
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _classes(node, f"{inside}{node.name}.<locals>.")
+        else:
+            yield from _classes(node, inside)
+
+
+def _tree_reads(tree: ast.Module) -> bool:
     module = Module(Path("dependency.py"), "dependency.py", "dependency", "", tree)
     if any(True for function in module.functions for _ in hand_reads(module, function)):
         return True
