@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.discovery.names import mentions, names, plain, rank
+from auth_conformance.discovery.patterns import listed
 from auth_conformance.discovery.routes import seen_websockets
 from auth_conformance.discovery.sampling import body_type, free_text, sample
 from auth_conformance.discovery.schemas import merged, type_of
@@ -231,7 +232,8 @@ def _by_members(operation: Operation) -> list[tuple[str, Switch]]:
 
 def _meanings(name: str, member: Mapping[str, Any]) -> list[tuple[str, object]]:
     """Which values of a member shut an account out, let it in, raise it and lower it."""
-    kind, listed = type_of(member), [item for item in member.get("enum") or [] if isinstance(item, str)]
+    kind, told = type_of(member), member.get("enum") or listed(member.get("pattern"))
+    words = [item for item in told if isinstance(item, str)]
     if kind == "boolean":
         if rank(name, names("accounts", "on")) is not None:
             return [("disable", False), ("enable", True)]
@@ -239,13 +241,16 @@ def _meanings(name: str, member: Mapping[str, Any]) -> list[tuple[str, object]]:
             return [("disable", True), ("enable", False)]
         if rank(name, names("accounts", "flags")) is not None:
             return [("promote", True), ("demote", False)]
-    if rank(name, names("accounts", "state")) is not None and listed:
-        off = next((item for item in listed if item.lower() in names("accounts", "states_off")), None)
-        on = next((item for item in listed if item.lower() in names("accounts", "states_on")), None)
+    if rank(name, names("accounts", "state")) is not None and words:
+        off = next((item for item in words if item.lower() in names("accounts", "states_off")), None)
+        on = next((item for item in words if item.lower() in names("accounts", "states_on")), None)
         return [("disable", off), ("enable", on)] if off is not None and on is not None else []
     if rank(name, names("accounts", "role")) is not None and kind in ("string", ""):
-        high = next((item for item in listed if role_word([item]) is not None), "admin")
-        low = next((item for item in listed if role_word([item]) is None), "user")
+        # Words that nobody knows are more often listed from the lowest rank up; what people really have goes before.
+        high = next(
+            (item for item in words if role_word([item]) is not None), words[-1] if words else "admin"
+        )
+        low = next((item for item in words if role_word([item]) is None), "user")
         return [("promote", high), ("demote", low)]
     return []
 

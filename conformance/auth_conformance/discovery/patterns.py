@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import random
 
 _TRIES = 40
+_LIST = re.compile(r"\^\((?:\?:)?([\w-]+(?:\|[\w-]+)+)\)\$")
 _WORDS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _CATEGORIES = {
     "CATEGORY_DIGIT": "0123456789",
@@ -29,6 +30,12 @@ def compiled(pattern: object) -> re.Pattern[str] | None:
         return re.compile(pattern)
     except (re.error, RecursionError, OverflowError):
         return None
+
+
+def listed(pattern: object) -> list[str]:
+    """The words of a pattern that is nothing but a list: `^(reader|editor)$`; none of any other."""
+    found = _LIST.fullmatch(pattern) if isinstance(pattern, str) else None
+    return found[1].split("|") if found is not None else []
 
 
 def matching(pattern: re.Pattern[str], rng: random.Random, least: int, most: int) -> str | None:

@@ -315,9 +315,11 @@ class Accounts(Sockets, Shutting, PendingTokens, Guarded):
         account = await self.expendable()
         first = await self.log_in(account)
         facts = await self.facts_of(first.credential)
-        raised = await self.as_administrator(users.promote, facts, "an administrator promotes the account")
+        chief = await self.facts_of(await self.credential(owner="admin"))
+        promote = as_theirs(users.promote, users.demote, chief, facts)
+        raised = await self.as_administrator(promote, facts, "an administrator promotes the account")
         if not raised.reply.ok:
-            raise Unclear(f"{users.promote.operation.name} promoted nobody ({raised.why or raised.status}).")
+            raise Unclear(f"{promote.operation.name} promoted nobody ({raised.why or raised.status}).")
         held = await self.holdings(account)
         powerful = [item for item in held if await self._opens(item, operation, allowed, "control: promoted")]
         if not powerful:
@@ -404,6 +406,13 @@ def _says(answer: Answer, switch: Switch) -> bool:
     """Whether the reply shows the account as the call asked for it."""
     values = {pointer.rsplit("/", 1)[-1]: value for pointer, value in flattened(answer.reply.json).items()}
     return bool(switch.body) and all(values.get(name) == value for name, value in switch.body.items())
+
+
+def as_theirs(promote: Switch, demote: Switch, chief: Mapping[str, str], facts: Mapping[str, str]) -> Switch:
+    """The call with the rank of an administrator, `chief`, that the account has not: no service need say `admin`."""
+    ranks = {name.lower() for name, value in promote.body.items() if value != demote.body.get(name)}
+    theirs = {name: chief[name] for name in ranks & chief.keys() if facts.get(name) != chief[name]}
+    return as_it_was(promote, theirs)
 
 
 def as_it_was(switch: Switch, facts: Mapping[str, str]) -> Switch:

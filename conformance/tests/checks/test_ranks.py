@@ -6,11 +6,13 @@ import pytest
 from checks.desk import front_desk
 from checks.judging import judged_as_found, said
 from fastapi import Depends, FastAPI, Header, HTTPException
+from pydantic import BaseModel, Field
 from services.people import PEOPLE
 
 from auth_conformance.model import Failed, Passed, Result
 
 RITA = {"rita": "rita-Copper-Meadow-55"}
+SPARE = {"spare": "spare-Copper-Lantern-85", "nadia": "nadia-Walnut-Harbour-31"}
 
 
 def cellar(*, believes: bool) -> FastAPI:
@@ -51,3 +53,50 @@ def test_a_rank_that_a_header_claims_is_found(accounts: dict[str, object]) -> No
 def test_a_rank_that_nobody_believes_passes(accounts: dict[str, object]) -> None:
     result = judged(accounts, believes=False)
     assert isinstance(result.verdict, Passed), said(result)
+
+
+class Rank(BaseModel):
+    rank: str = Field(alias="role", pattern="^(helper|steward)$")
+
+
+def practice(*, everybody: bool) -> FastAPI:
+    """A service whose stewards give ranks; where `everybody` may, nothing but its effect says that they must not."""
+    app, known = FastAPI(), {**PEOPLE, **RITA, **SPARE}
+    ranks = dict.fromkeys(known, "helper") | {"rita": "steward"}
+    caller = front_desk(
+        app, people=known, more=lambda name: {"uid": f"p-{len(name)}{name[::-1]}", "role": ranks[name]}
+    )
+
+    def steward(name: Annotated[str, Depends(caller)]) -> None:
+        if ranks[name] != "steward" and not everybody:
+            raise HTTPException(403, "not for you")
+
+    @app.get("/ledger", dependencies=[Depends(steward)])
+    def ledger() -> dict[str, int]:
+        return {"pages": 417}
+
+    @app.put("/people/{uid}/role", dependencies=[Depends(steward)])
+    def give(uid: str, wish: Rank) -> dict[str, str]:
+        name = next((name for name in known if uid.endswith(f"{len(name)}{name[::-1]}")), None)
+        if name is None:
+            raise HTTPException(404, "nobody")
+        ranks[name] = wish.rank
+        return {"uid": uid, "role": wish.rank}
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("code", "everybody", "name"),
+    [("LIF105", False, "passed"), ("AUZ104", False, "passed"), ("AUZ104", True, "failed")],
+)
+def test_ranks_are_given_as_the_service_calls_them(
+    monkeypatch: pytest.MonkeyPatch, accounts: dict[str, object], code: str, name: str, *, everybody: bool
+) -> None:
+    for name_of, password in SPARE.items():
+        monkeypatch.setenv(f"PASSWORD_OF_{name_of.upper()}", password)
+        secret = {"env": f"PASSWORD_OF_{name_of.upper()}"}
+        accounts[name_of] = {"username": name_of, "password": secret, "role": "expendable"}
+    app = practice(everybody=everybody)
+    result = judged_as_found(code, app, accounts=accounts)
+    assert result.name == name, said(result)
