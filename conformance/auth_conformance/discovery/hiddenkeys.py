@@ -34,12 +34,19 @@ def key_carriers(known: Knowledge) -> list[Carrier]:
     ]
 
 
+def _of_programs(known: Knowledge) -> bool:
+    """Whether nothing is described and people log in for a token: pages have no keys."""
+    return not known.has_document and known.credential("a", [Kind.COOKIE]) is None
+
+
 async def find_told_keys(scout: Scout, known: Knowledge) -> None:
     """Keep the key of each account that what it reads about itself tells, where that key opens something.
 
     Such a service makes one key with the account, and describes no operation that makes another.
     """
     if known.witness is None or any(kind is Kind.KEY for _, kind in known.credentials):
+        return
+    if not (known.has_document or _of_programs(known)):
         return
     carriers = key_carriers(known) or [Carrier(Kind.KEY, "header", name) for name in names("keys", "headers")]
     own = known.witness.operation
@@ -101,12 +108,10 @@ async def _keep(scout: Scout, known: Knowledge, operation: Operation, pointer: s
 async def hidden_creations(scout: Scout, known: Knowledge) -> list[Operation]:
     """Where keys may be made though no document says so: a usual place that lists something to A and not to nobody.
 
-    Asked where a place of keys is declared, and no described operation makes one; and where nothing is described
-    and people log in for a token, as programs do.
+    Asked where a place of keys is declared, and no described operation makes one; and where nothing is described.
     """
     owner = known.credential("a")
-    spoken = bool(key_carriers(known)) or not (known.has_document or known.credential("a", [Kind.COOKIE]))
-    if owner is None or known.complete or not spoken:
+    if owner is None or known.complete or not (key_carriers(known) or _of_programs(known)):
         return []
     for path in usual_paths("keys", [login.operation.path for login in known.logins])[:_PLACES]:
         listing = Operation("GET", path, provenance=Provenance.GUESSED)

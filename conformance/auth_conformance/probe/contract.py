@@ -51,6 +51,7 @@ class _Try:
 
 
 _LEAVE = "not called without leave to disrupt"
+_ALIKE = "as to every account. If it is meant for everybody, public_operations in [policy] says so."
 _WITHOUT = 'ignore = ["DOC101"]  # or without this check: the other operations are refused as they declare'
 
 
@@ -63,7 +64,13 @@ class Contracts(Refusal):
         live = await self.credential()
         baseline = await self.baseline(self.witness, live)
         await self.must_live(self.witness, live, baseline, "before")
-        declared = [item for item in self.target.operations if item.protected and item.method in _CALLED]
+        declared = [
+            item
+            for item in self.target.operations
+            if item.protected
+            and item.method in _CALLED
+            and item.name not in self.target.policy.public_operations
+        ]
         if not declared:
             raise Missing("Not applicable: the document protects no operation.", applicable=False)
         # What ends sessions and deletes accounts comes last.
@@ -180,9 +187,8 @@ class Contracts(Refusal):
                 return f"{name}, {item.label}: {status} once, then {again.status}"
             if elsewhere := await self._said_elsewhere(again):
                 return f"{name}, {item.label}: {elsewhere}"
-            return self._open(
-                f"{name} declares a credential and answers {status} to {item.label}", (answer, again), control
-            )
+            message = f"{name} declares a credential and answers {status} to {item.label}"
+            return await self._open(operation, message, (answer, again), control)
         if 300 <= status < 400:
             sent_away = "redirect" in self.target.policy.refusals or await self._is_refused(answer)
             return None if sent_away else f"{name}, {item.label}: a redirect"
@@ -210,16 +216,38 @@ class Contracts(Refusal):
         alike = (seen.status, seen.digest) == (other.status, other.digest)
         return f"{seen.status}, with what is answered where nothing is as well" if alike else ""
 
-    @staticmethod
-    def _open(message: str, answers: Sequence[Answer], control: Answer) -> Violation:
+    async def _same_for_all(self, operation: Operation, answer: Answer, control: Answer) -> bool:
+        """Whether nobody, A and B read the same there, and nothing of these two in it.
+
+        That may be meant for everybody, the login being welcome and not needed: no description that FastAPI makes
+        can say so. It may as well be a list that lost its lock.
+        """
+        known = [self.target.accounts[label] for label in ("a", "b") if label in self.target.accounts]
+        same = answer.exchange.reply.digest == control.exchange.reply.digest
+        if len(known) < len("ab") or not same or not self._is_safe(operation) or "{" in operation.path:
+            return False
+        if any(word in control.reply.text for who in known for word in (who.username, who.address)):
+            return False
+        request = await self._sampled(operation)
+        for credential in await self._credentials_for(operation, "b"):
+            request = request.with_headers(*credential.headers).with_query(*credential.query)
+        label = f"control: {operation.name} with a credential of b"
+        other = await self.send(request, label=label, role=Role.CONTROL, operation=operation.name)
+        return other.exchange.reply.digest == control.exchange.reply.digest
+
+    async def _open(
+        self, operation: Operation, message: str, answers: Sequence[Answer], control: Answer
+    ) -> Violation:
         """What was declared to be shut and was open; a low one where callers are still told from strangers."""
         proof = tuple(seen.exchange for seen in (*answers, control))
-        name = proof[0].operation
+        name = operation.name
         shown, granted = (members(seen.reply.shape) for seen in proof[-2:])
         if shown < granted:
             # A login that is optional, and described as demanded.
             kept = ", ".join(sorted(granted - shown)[:3])
             return Violation(name, f"{message}, without {kept}.", Severity.LOW, proof)
+        if await self._same_for_all(operation, answers[-1], control):
+            return Violation(name, f"{message}, {_ALIKE}", Severity.HIGH, proof)
         return Violation(name, f"{message}.", None, proof)
 
     async def _is_refused(self, answer: Answer) -> bool:

@@ -44,7 +44,7 @@ def create_app(  # noqa: PLR0915 - a service is many handlers, and knobs are bra
     crash_on: str | None = None,
     crash_always: bool = False,
     split: bool = False,
-    painted_lock: bool | Literal["ajar"] = False,
+    painted_lock: bool | Literal["ajar", "people"] = False,
     page_refusals: bool = False,
     forgets_cookie: bool = False,
     logs: int | None = None,
@@ -144,7 +144,9 @@ def create_app(  # noqa: PLR0915 - a service is many handlers, and knobs are bra
         @app.get("/secret", openapi_extra={"security": [{"Token": []}]})
         async def secret(request: Request) -> dict[str, str]:
             known = request.headers.get("authorization", "").removeprefix("Bearer ") in sessions
-            return {"secret": "none"} | ({"more": "some"} if known and painted_lock == "ajar" else {})
+            return {"secret": "for bob" if painted_lock == "people" else "none"} | (
+                {"more": "some"} if known and painted_lock == "ajar" else {}
+            )
 
     def answer(status: int, headers: Any = None) -> JSONResponse:
         return JSONResponse({"error": CODES.get(status, "error"), "message": "No."}, status, headers)
