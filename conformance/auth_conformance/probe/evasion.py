@@ -18,8 +18,9 @@ from auth_conformance.oracles.normalise import masked
 from auth_conformance.probe import lasting
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.holdings import Found, Holding, Holdings
-from auth_conformance.probe.knocking import Knocking, Tally, with_member
+from auth_conformance.probe.knocking import Tally, with_member
 from auth_conformance.probe.lasting import IN_A_ROW, lasts
+from auth_conformance.probe.neighbours import Neighbours
 from auth_conformance.secret import Secret
 from auth_conformance.transports.waiting import waiting
 
@@ -71,7 +72,7 @@ class Blocked:
     address: str
 
 
-class Evasion(Holdings, Knocking):
+class Evasion(Holdings, Neighbours):
     """Runs into the limit, and then around it."""
 
     async def must_not_be_evaded(self) -> Verdict:
@@ -350,7 +351,8 @@ class Evasion(Holdings, Knocking):
             await self._goes_on(holding.name, asked, blocked, tally)
         await self._from_elsewhere(login, blocked)
         if neighbour is not None and neighbour.password is not None:
-            await self._neighbour(login, neighbour, tally)
+            shown = blocked.answer.exchange
+            await self.neighbour_goes_in(login, neighbour, shown, tally, _RECOVERY + 60)
         else:
             self.notes.append("whether others can log in meanwhile was not seen: no other account is known")
         await self._recovery_open(owner, tally)
@@ -407,24 +409,6 @@ class Evasion(Holdings, Knocking):
         proofs = (blocked.answer.exchange, *self.evidence[asked:])
         tally.violations.append(Violation(operation, message, None, proofs))
 
-    async def _neighbour(self, login: Login, neighbour: Account, tally: Tally) -> None:
-        try:
-            await self.right_login(login, neighbour, "somebody else")
-        except Unclear:
-            # One address cannot tell a limit per client from a limit per account.
-            answer = await self._right_from_elsewhere(login, neighbour)
-            if login.read(answer.reply, neighbour.label) is not None:
-                tally.delivered += 1
-                self.notes.append(
-                    "other accounts are limited too from this address, and not from another one"
-                )
-            else:
-                self.notes.append(
-                    "other accounts are limited too, from this address: nothing is known of others"
-                )
-            return
-        tally.delivered += 1
-
     async def _held(self, owner: Account) -> list[Holding]:
         """A refresh token and a key of the owner, as far as there are any, each seen to work."""
         try:
@@ -436,20 +420,9 @@ class Evasion(Holdings, Knocking):
             item for item in found if item.refresh is not None or item.credential.carrier.kind is Kind.KEY
         ]
 
-    async def _right_from_elsewhere(self, login: Login, account: Account) -> Answer:
-        """The right password from another address of this machine; the same one where the target is not on it."""
-        request = login.request(account.username, account.password or Secret(""))
-        return await self.send(
-            replace(request, source=self.another_address()),
-            label=f"control: the right password of {account.label} from another address",
-            role=Role.CONTROL,
-            operation=login.operation.name,
-            patient=False,
-        )
-
     async def _from_elsewhere(self, login: Login, blocked: Blocked) -> None:
         """Note whether the owner can log in from another address meanwhile: then strangers cannot keep them out."""
-        answer = await self._right_from_elsewhere(login, blocked.account)
+        answer = await self.right_from_elsewhere(login, blocked.account)
         open_ = login.read(answer.reply, blocked.account.label) is not None
         self.notes.append(
             "meanwhile the owner can log in from another address"
