@@ -82,10 +82,12 @@ class Injection(Refusal):
 
     def _phrases(self, live: Credential) -> Iterator[Attempt]:
         key = live.value.reveal()
+        # Letters of base64url end in that wildcard now and then: in its own place it would be the key itself.
+        told = len(key.rstrip("_"))
         values = {
             **phrases(),
             "the beginning of the key with a wildcard": f"{key[:6]}%",
-            "the key with a wildcard for its last character": f"{key[:-1]}_",
+            "the key with a wildcard for its last letter": f"{key[: told - 1]}_{key[told:]}",
             "the key with a true condition": f"{key}' AND '1'='1",
             "the key with a false condition": f"{key}' AND '1'='2",
         }

@@ -458,12 +458,15 @@ class Privilege(Ranks):
         victim.facts = _facts(answer.reply.json, victim.account.username)
         return victim
 
-    @staticmethod
-    def _aim(operation: Operation, victim: Victim | None) -> dict[str, str]:
+    def _aim(self, operation: Operation, victim: Victim | None) -> dict[str, str]:
         """Return path parameters that name the victim; none when that cannot be done for all of them."""
         values: dict[str, str] = {}
+        # What is done to one account names it in its only parameter, whatever that is called.
+        sole = operation.name in {item.operation.name for item in self.switches()}
         for name in parameters(operation):
             value = _fact(victim.facts, name) if victim is not None else None
+            if value is None and sole and victim is not None and len(parameters(operation)) == 1:
+                value = victim.facts.get("id")
             if value is None:
                 return {}
             values[name] = value

@@ -88,7 +88,10 @@ def test_a_key_that_is_half_checked_is_no_part_of_a_query() -> None:
     assert verdict.by == "KEY101"
 
 
-def test_keys_that_are_only_compared_pass_in_both_places() -> None:
+@pytest.mark.parametrize("end", ["9", "_", "__"])
+def test_keys_that_are_only_compared_pass_in_both_places(monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    monkeypatch.setitem(KEYS, "alice", f"key-of-alice-012345678{end}")
+    monkeypatch.setenv("KEY_OF_ALICE", KEYS["alice"])
     result = judged(depot())
     assert result.name == "passed", said(result)
     assert "None of 6 pairs" in result.verdict.reason
