@@ -114,6 +114,18 @@ class Rotation(Sessions):
         # A 2xx without tokens is a refusal only for a service that refuses the bland one in the same way.
         return seen.status == canonical.status or 400 <= (seen.status or 0) < 500
 
+    async def refuses_other_kind(self, value: Secret, answer: Answer) -> bool:
+        """Whether `answer` refuses what is no refresh token: as a bland one, or as one of its length.
+
+        Who limits the length of refresh tokens has another refusal for a JWT.
+        """
+        if await self.is_refresh_refusal(answer):
+            return True
+        filled = (BLAND * (len(value.reveal()) // len(BLAND) + 1))[: len(value.reveal())]
+        label = "control: a bland wrong refresh token of that length"
+        alike, renewal = await self.renew(Secret(filled), label, Role.CONTROL)
+        return renewal is None and alike.judgement is None and await self.is_refresh_refusal(answer, alike)
+
 
 @dataclass(frozen=True, slots=True)
 class Chain:
@@ -321,7 +333,7 @@ class Reuse(Rotation):
         for label, value in vectors.items():
             answer, renewal = await self.renew(value, f"{label} as refresh token", Role.ATTACK)
             if renewal is None:
-                if not await self.is_refresh_refusal(answer):
+                if not await self.refuses_other_kind(value, answer):
                     self._doubts.append(
                         f"{label} as refresh token: no clear answer ({answer.why or answer.status})"
                     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from auth_conformance.credentials import Credential, Kind
 from auth_conformance.model import Exchange, Expectation, Need, Role, Severity, Verdict, Violation
-from auth_conformance.oracles.normalise import same_structure
+from auth_conformance.oracles.normalise import masked, same_structure
 from auth_conformance.oracles.pointer import resolve
 from auth_conformance.oracles.scopes import MEMBERS, ScopeMember, may_include, scopes_of
 from auth_conformance.probe.core import Answer, Missing, Unclear
@@ -239,6 +239,11 @@ class Scoping(Minting, Narrowing):
             operation, whole, f"control: {operation.name} with all scopes", Role.CONTROL
         )
         if control.judgement is not None or control.status in (401, 403):
+            if control.judgement is None and await self._told_apart(operation, whole, control, narrow):
+                self.notes.append(
+                    f"{operation.name} refuses everybody here, and who lacks {lacking} in other words"
+                )
+                return []
             doubts.append(
                 f"{operation.name} refused a credential with all scopes ({control.why or control.status})"
             )
@@ -262,6 +267,23 @@ class Scoping(Minting, Narrowing):
             elif (answer.status or 0) != 403 and "token" not in item.label:
                 self.notes.append(f"{operation.name} refused {item.label} with {answer.status}, not 403")
         return violations
+
+    async def _told_apart(
+        self, operation: Operation, whole: Credential, control: Answer, narrow: Sequence[Narrow]
+    ) -> bool:
+        """Whether who lacks the scope is refused otherwise than who has it, as where a password is asked for next."""
+        answers = [
+            await self._asked(operation, item.credential, f"{operation.name} with {item.label}")
+            for item in narrow
+        ]
+        again = await self._asked(operation, whole, f"again: {operation.name} with all scopes", Role.CONTROL)
+        steady = again.status == control.status and masked(again.reply.text) == masked(control.reply.text)
+        return steady and all(
+            item.judgement is None
+            and item.status in (401, 403)
+            and masked(item.reply.text) != masked(control.reply.text)
+            for item in answers
+        )
 
     @staticmethod
     def _same_as(answer: Answer, control: Answer) -> bool:

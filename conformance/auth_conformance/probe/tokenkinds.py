@@ -147,7 +147,7 @@ class TokenKinds(Purposes, Minting):
         for name, value in tokens.items():
             answer, given = await self.renew(value, f"{name} as refresh token", Role.ATTACK)
             if given is None:
-                if await self.is_refresh_refusal(answer):
+                if await self.refuses_other_kind(value, answer):
                     continue
                 return Inconclusive(
                     f"{operation} gave {name} no clear answer ({answer.why or answer.status})."

@@ -7,7 +7,7 @@ import pytest
 from checks.judging import judged_as_found, said
 from fastapi import Depends, FastAPI, HTTPException, Response
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from services.people import PEOPLE
 
 
@@ -17,7 +17,7 @@ class Person(BaseModel):
 
 
 class Renewal(BaseModel):
-    refresh_token: str
+    refresh_token: str = Field(max_length=40)
 
 
 class Pair(BaseModel):
@@ -35,7 +35,7 @@ def shop(*, outlives: bool = False) -> FastAPI:
         for held in (tokens, refreshes):
             for value in [value for value, whose in held.items() if whose[1] == family]:
                 del held[value]
-        pair = Pair(access_token=secrets.token_urlsafe(24), refresh_token=secrets.token_urlsafe(24))
+        pair = Pair(access_token=secrets.token_urlsafe(48), refresh_token=secrets.token_urlsafe(24))
         tokens[pair.access_token] = refreshes[pair.refresh_token] = name, family
         response.set_cookie("sid", pair.access_token, httponly=True, secure=True, samesite="strict")
         return pair
@@ -91,7 +91,12 @@ def shop(*, outlives: bool = False) -> FastAPI:
 
 @pytest.mark.parametrize(
     ("code", "outlives", "name"),
-    [("LIF104", False, "passed"), ("LIF104", True, "failed"), ("SES104", False, "passed")],
+    [
+        ("LIF104", False, "passed"),
+        ("LIF104", True, "failed"),
+        ("SES104", False, "passed"),
+        ("TOK210", False, "passed"),
+    ],
 )
 def test_what_a_refresh_ended_is_not_used_again(code: str, name: str, *, outlives: bool) -> None:
     result = judged_as_found(code, shop(outlives=outlives))

@@ -16,7 +16,12 @@ SCOPES = {"who": "see who you are", "notes": "see notes"}
 
 
 def office(
-    *, looked_at: bool = True, widened: bool = False, claimed: bool = False, changed: list[str] | None = None
+    *,
+    looked_at: bool = True,
+    widened: bool = False,
+    claimed: bool = False,
+    closed: str = "",
+    changed: list[str] | None = None,
 ) -> FastAPI:
     """Opaque tokens with scopes; `widened` believes the scopes that a renewal asks for.
 
@@ -70,6 +75,17 @@ def office(
     def notes(name: Annotated[str, Security(caller, scopes=["notes"])]) -> list[str]:
         return [f"a note of {name}"]
 
+    if closed:
+
+        def unseen(_: SecurityScopes, token: Annotated[str, Depends(bearer)]) -> str:
+            return token
+
+        guard = caller if closed == "guarded" else unseen
+
+        @app.get("/archive")
+        def archive(name: Annotated[str, Security(guard, scopes=["notes"])]) -> list[str]:
+            raise HTTPException(403, "the archive is closed today")
+
     if changed is not None:
 
         @app.put("/me/password", status_code=204)
@@ -96,9 +112,16 @@ def test_what_has_no_scope_for_it_and_gets_in_is_found(knobs: dict[str, bool], o
     assert sorted(violation.operation for violation in found.violations) == operations
 
 
-def test_scopes_that_are_looked_at_pass() -> None:
-    result = judged_as_found("AUZ111", office())
+@pytest.mark.parametrize("closed", ["", "guarded"])
+def test_scopes_that_are_looked_at_pass(closed: str) -> None:
+    result = judged_as_found("AUZ111", office(closed=closed))
     assert isinstance(result.verdict, Passed), said(result)
+
+
+def test_a_refusal_that_everybody_gets_shows_no_scope() -> None:
+    result = judged_as_found("AUZ111", office(closed="unguarded"))
+    assert result.name == "inconclusive", said(result)
+    assert "GET /archive refused a credential with all scopes (403)" in said(result)
 
 
 def test_nobody_loses_the_password_to_a_control() -> None:
