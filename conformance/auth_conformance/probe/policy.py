@@ -15,6 +15,7 @@ from auth_conformance.model import Expectation, Need, Role, Severity, Verdict
 from auth_conformance.oracles.examples import EXAMPLE_NAMES, example_accounts
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.knocking import Knock, Knocking, Tally
+from auth_conformance.probe.seeded import Seeded
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
@@ -346,7 +347,17 @@ class PasswordPolicy(Knocking):
             for name, password in pairs
         ]
         await self.must_stay_out(login, knocks, whoever, tally)
-        return self.concluded(tally, f"{tally.delivered} accounts that things come with do not exist here.")
+        tried = tally.delivered
+        passwords = list(dict.fromkeys(password for _, password in pairs))
+        seeded = Seeded(self.scene, self.rule)
+        await seeded.must_hold_no_default_hash(login, passwords, tally)
+        self.evidence += seeded.evidence
+        self.notes += seeded.notes
+        compared = tally.delivered - tried
+        reason = f"{tried} accounts that things come with do not exist here."
+        if compared:
+            reason += f" {compared} stored hashes of other accounts are those of none of their passwords."
+        return self.concluded(tally, reason)
 
 
 def _from_name(account: Account) -> str:

@@ -27,7 +27,8 @@ async def default_account(probe: Probe) -> Verdict:
     Why: the names and passwords of first users stand in the documentation of every framework, and scanners
         try them within minutes of the first deployment.
     How: try twenty published pairs of name and password once each, between logins that work, and those that stand
-        together in `.env.example` or its like, where the source is known.
+        together in `.env.example` or its like, where the source is known. Where the database is known, the stored
+        hashes of accounts that are not ours are compared with their passwords.
     Fix: seed no `User(...)` in code or migrations; create the first administrator from environment variables that
         have no default, and refuse to start without them.
     """
