@@ -356,7 +356,7 @@ class Evasion(Holdings, Neighbours):
         else:
             self.notes.append("whether others can log in meanwhile was not seen: no other account is known")
         await self._recovery_open(owner, tally)
-        await self._block_ends(login, blocked, tally)
+        await self._block_ends(login, blocked, neighbour, tally)
         return self.concluded(
             tally,
             f"After {blocked.after} failures the owner's session went on, and the block ends by itself.",
@@ -441,7 +441,9 @@ class Evasion(Holdings, Neighbours):
             return
         tally.delivered += 1
 
-    async def _block_ends(self, login: Login, blocked: Blocked, tally: Tally) -> None:
+    async def _block_ends(
+        self, login: Login, blocked: Blocked, neighbour: Account | None, tally: Tally
+    ) -> None:
         """Within a quarter of an hour: by a moved clock, as long as the service's own word says, or by waiting."""
         told = patience.lasting(blocked.answer.reply.header, blocked.answer.reply.json)
         operation = login.operation.name
@@ -456,6 +458,9 @@ class Evasion(Holdings, Neighbours):
                 answers.append(answer)
             disabled = answers[0].status not in _SIGNS and answers[0].outcome is not Outcome.CRASHED
             if disabled:
+                if neighbour is not None and not await self.goes_in_by_then(login, neighbour, moved):
+                    tally.doubt(f"{operation}: sixteen minutes later nobody else can log in, either.")
+                    return
                 message = f"{operation}: failed logins lock the account for good: {answers[0].status} after 16 minutes."
                 tally.violate(operation, message, blocked.answer, *answers)
                 return

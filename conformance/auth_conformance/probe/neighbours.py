@@ -55,6 +55,11 @@ class Neighbours(Knocking):
             patient=False,
         )
 
+    async def goes_in_by_then(self, login: Login, neighbour: Account, moved: float) -> bool:
+        """Whether who has not failed gets in by a moved clock: maintenance and bans lock no account."""
+        answer = await self.right_from_elsewhere(login, neighbour, moved=moved)
+        return login.read(answer.reply, neighbour.label) is not None
+
     async def _from_another_place(
         self, login: Login, neighbour: Account, shown: Exchange, tally: Tally, over: float
     ) -> None:

@@ -86,15 +86,15 @@ class Resting(Mailing, Stored):
         )
 
     async def _set_anew(self, account: Account) -> Secret | None:
-        """The password that was set by a change; None where none was made, which a note says."""
+        """The password that was set by a change, as a login shows; None where none is known. Raises Unclear."""
         new = Secret(self.password())
         self.scene.recorder.redactor.learn(new)
         try:
             change = self.password_change
-            credential = (await self.log_in(account)).credential
-        except (Missing, Unclear) as reason:
+        except Missing as reason:
             self.notes.append(f"the password was not changed before the look: {reason}")
             return None
+        credential = (await self.log_in(account)).credential
         request = change.request(account.password, new)
         answer = await self.send(
             request.with_headers(*credential.headers).with_query(*credential.query),
@@ -102,12 +102,11 @@ class Resting(Mailing, Stored):
             operation=change.form.operation.name,
         )
         if not answer.granted:
-            self.notes.append(
-                f"the password was not changed before the look: {change.form.operation.name} answered "
-                f"{answer.why or answer.status}"
+            raise Unclear(
+                f"What a change of the password leaves behind was not seen: {change.form.operation.name} answered "
+                f"{answer.why or answer.status}."
             )
-            return None
-        self.now_known_by(account, new)
+        await self.log_in(self.now_known_by(account, new))
         return new
 
     async def _asked_for_reset(self, account: Account) -> None:

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 
 from auth_conformance.model import Inconclusive, Passed
+from auth_conformance.probe import lasting
 
 ENDURED = 6
 
@@ -72,3 +73,27 @@ def test_a_limit_of_the_login_that_outlasts_the_run_names_the_line_that_waits() 
     assert isinstance(result.verdict, Inconclusive), said(result)
     assert result.verdict.remedy.startswith("patience = 240"), result.verdict.remedy
     assert "POST /login" in result.verdict.remedy
+
+
+def test_who_lets_nobody_in_by_a_moved_clock_has_locked_no_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CRD114: the owner is refused with 403 sixteen minutes later, and so is who has not failed."""
+    monkeypatch.setattr(lasting, "CALM", 0.01)
+    app, failed, began = FastAPI(), Counter[str](), time.time()
+    front_desk(app)
+
+    @app.middleware("http")
+    async def shut(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        if request.url.path != "/login":
+            return await call_next(request)
+        name = str((await request.json()).get("username"))
+        if time.time() > began + 600:
+            return JSONResponse({"detail": "come back tomorrow"}, 403)
+        if failed[name] >= 8:
+            return JSONResponse({"detail": "later"}, 429)
+        answer = await call_next(request)
+        failed[name] += answer.status_code == 401
+        return answer
+
+    result = judged_as_found("CRD114", app, spares=["alice"])
+    assert isinstance(result.verdict, Inconclusive), said(result)
+    assert "nobody else can log in, either" in result.verdict.reason
