@@ -196,5 +196,6 @@ class Advice(Refusals):
             elif carrier.kind is Kind.BEARER:
                 found |= {"bearer", carrier.prefix.lower() or "custom"}
             else:
-                found.add("custom")
+                # Keys travel in Authorization as well, behind a word that challenges name.
+                found |= {"custom", carrier.prefix.lower() or "custom"}
         return found

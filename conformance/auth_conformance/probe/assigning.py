@@ -577,9 +577,16 @@ class Assigning(Accounts):
 
 def _properties(operation: Operation) -> frozenset[str]:
     """Return the members that the document lets clients set."""
-    return frozenset(
-        str(name) for schema in operation.bodies.values() for name in schema.get("properties", {})
-    )
+    return frozenset(name for schema in operation.bodies.values() for name in _settable(schema))
+
+
+def _settable(schema: Mapping[str, Any]) -> Iterator[str]:
+    """The members of a body; where one wraps all others, theirs as well."""
+    parts = [schema, *(part for part in schema.get("allOf", ()) if isinstance(part, Mapping))]
+    members = {str(name): inner for part in parts for name, inner in part.get("properties", {}).items()}
+    yield from members
+    if len(members) == 1 and isinstance(inner := next(iter(members.values())), Mapping):
+        yield from _settable(inner)
 
 
 def _own_members(objects: Objects, operation: Operation) -> frozenset[str]:

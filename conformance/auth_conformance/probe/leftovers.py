@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.oracles.pointer import resolve
@@ -10,7 +10,7 @@ from auth_conformance.oracles.pointer import resolve
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from auth_conformance.target import Objects, Operation, Target
+    from auth_conformance.target import Operation, Target
     from auth_conformance.transports.message import HttpRequest, RawReply
 
 # What says of a body what it is, and goes with it.
@@ -35,14 +35,14 @@ def note(
         return
     if not reply.ok or reply.soft:
         return
-    for objects in (target.objects, *target.further):
-        if objects is None or objects.delete is None or request.method != objects.create.method:
+    for making in _makings(target):
+        if request.method != making.create.method:
             continue
-        values = _made_at(objects.create, request)
-        identifier = resolve(reply.json, objects.identifier) if values is not None else None
+        values = _made_at(making.create, request)
+        identifier = resolve(reply.json, making.identifier) if values is not None else None
         if values is None or not isinstance(identifier, str | int):
             continue
-        away = _deletion(objects, objects.delete, {**values, objects.id_parameter: str(identifier)})
+        away = _deletion(making, {**values, making.id_parameter: str(identifier)})
         headers = tuple(pair for pair in request.headers if pair[0].lower() not in _OF_BODIES)
         own = tuple(pair for pair in away.headers if pair[0].lower() in _OF_BODIES)
         away = replace(
@@ -54,15 +54,33 @@ def note(
             body=away.body,
             fresh=False,
         )
-        left[_key(away, asked)] = (objects.delete.name, away)
+        left[_key(away, asked)] = (making.delete.name, away)
         return
+
+
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """What makes something of a caller's, where its reply names that, and what takes it away."""
+
+    create: Operation
+    identifier: str
+    delete: Operation
+    id_parameter: str
+
+
+def _makings(target: Target) -> Iterator[_Making]:
+    for objects in (target.objects, *target.further):
+        if objects is not None and objects.delete is not None:
+            yield _Making(objects.create, objects.identifier, objects.delete, objects.id_parameter)
+    keys = target.keys
+    if keys is not None and keys.revoke is not None and keys.identifier is not None:
+        yield _Making(keys.create, keys.identifier, keys.revoke, keys.id_parameter)
 
 
 def _asked(target: Target) -> Iterator[str]:
     """The parameters of queries that name what is deleted."""
-    for objects in (target.objects, *target.further):
-        if objects is not None and objects.delete is not None:
-            yield from objects.delete.asks
+    for making in _makings(target):
+        yield from making.delete.asks
 
 
 def _key(request: HttpRequest, asked: frozenset[str]) -> tuple[str, str]:
@@ -89,7 +107,7 @@ def _made_at(create: Operation, request: HttpRequest) -> dict[str, str] | None:
     return {} if same else create.values_in(path)
 
 
-def _deletion(objects: Objects, delete: Operation, values: Mapping[str, str]) -> HttpRequest:
+def _deletion(making: _Making, values: Mapping[str, str]) -> HttpRequest:
     """The bare request that deletes; the deletion may name its last parameter otherwise."""
-    last = delete.path.rpartition("{")[2].partition("}")[0]
-    return delete.request({**values, last: values[objects.id_parameter]})
+    last = making.delete.path.rpartition("{")[2].partition("}")[0]
+    return making.delete.request({**values, last: values[making.id_parameter]})

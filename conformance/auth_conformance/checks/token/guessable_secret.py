@@ -13,7 +13,6 @@ from auth_conformance.sdk import (
     Credential,
     Failed,
     Jwt,
-    Kind,
     Need,
     Passed,
     Probe,
@@ -34,7 +33,7 @@ from auth_conformance.sdk import (
     severity=Severity.CRITICAL,
     level=1,
     budget=24,
-    needs=(Need.WITNESS, Need.BEARER, Need.JWT),
+    needs=(Need.WITNESS, Need.TOKEN, Need.JWT),
     references=(
         ASVS("9.1.1"),
         ASVS("11.2.3"),
@@ -61,7 +60,7 @@ async def guessable_secret(probe: Probe) -> Verdict:
     Fix: `python -c 'import secrets; print(secrets.token_urlsafe(64))'`, in the environment, without a
         default: `secret_key: SecretStr` and not `secret_key: str = "changethis"`.
     """
-    live = await probe.credential(Kind.BEARER)
+    live = await probe.credential(probe.token_kind)
     token = probe.jwt_of(live)
     if not token.algorithm:
         raise Unclear("Issued tokens name no algorithm.")
