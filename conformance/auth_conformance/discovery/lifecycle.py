@@ -405,11 +405,15 @@ def _wants_more(operation: Operation) -> bool:
 
 
 def _is_revocation(operation: Operation) -> bool:
-    """Whether an operation takes a token to end it, as RFC 7009 has it."""
+    """Whether an operation takes a token to end it, as RFC 7009 has it, or the one that it is called with."""
     wanted = ("token", *names("tokens", "refresh"), *names("tokens", "access"))
-    return mentions(operation.path.rstrip("/").rsplit("/", 1)[-1], names("logout", "revocations")) and any(
-        rank(item.name, wanted) is not None for item in _members(operation)
-    )
+    folder, _, last = operation.path.rstrip("/").rpartition("/")
+    if not mentions(last, names("logout", "revocations")):
+        return False
+    if not operation.bodies:
+        of_logins = mentions(folder.rpartition("/")[2], ("auth", "oauth", *names("session")))
+        return of_logins and operation.protected and operation.method == "POST" and "{" not in folder
+    return any(rank(item.name, wanted) is not None for item in _members(operation))
 
 
 async def _believed(

@@ -242,11 +242,13 @@ def test_the_only_other_text_of_a_login_is_the_password(learn: Any) -> None:
         ("DELETE /session", True),
         ("POST /users/end", False),
         ("GET /sessions", False),
+        ("POST /oauth/revoke", True),
+        ("POST /licences/revoke", False),
     ],
 )
 def test_what_may_end_a_login(name: str, found: bool) -> None:
     method, path = name.split()
-    assert is_logout(Operation(method, path)) is found
+    assert is_logout(Operation(method, path, security=(frozenset({"x"}),))) is found
 
 
 def test_a_session_cookie_is_renewed_by_another_cookie(learn: Any) -> None:
