@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -28,12 +29,13 @@ from auth_conformance.discovery.sampling import (
     free_text,
     sample,
     searching,
+    unguessable,
 )
 from auth_conformance.discovery.schemas import Field, fields
 from auth_conformance.discovery.toml import Line, table
 from auth_conformance.model import Need, Provenance
 from auth_conformance.oracles.pointer import put, resolve, strings
-from auth_conformance.target import Objects, Operation, Writing
+from auth_conformance.target import Objects, Operation, Writing, another
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,7 +53,10 @@ _FURTHER = 3
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A creation with the operations on one of its objects, and parameters that come before its id besides."""
+    """A creation with the operations on one of its objects, and parameters that come before its id besides.
+
+    `chosen`: what its path takes for an id that nothing has, where it creates what is not there.
+    """
 
     create: Operation
     read: Operation
@@ -59,6 +64,7 @@ class Collection:
     text: Field
     score: int
     more: tuple[str, ...] = ()
+    chosen: str = ""
 
 
 async def find_objects(scout: Scout, known: Knowledge) -> None:
@@ -74,19 +80,25 @@ async def find_objects(scout: Scout, known: Knowledge) -> None:
         objects = await _at_the_top(scout, known, item, owner)
         if objects is not None:
             _settle(known, objects)
-    below = sorted(_below(known), key=lambda found: -found.score)
-    for item in below[:_MOST_BELOW]:
-        for way in await ways_up(scout, known, item.create.path, item.more, owner):
-            objects = await _try(scout, known, item, owner, way)
-            await take_down(scout, way, owner)
-            if objects is not None:
-                _settle(known, objects)
-                break
+    below = sorted(_below(known), key=lambda found: -found.score)[:_MOST_BELOW]
+    for item in (*below, *sorted(_upserts(known), key=lambda found: -found.score)[:_MOST_BELOW]):
+        await _in_what_stands_above(scout, known, item, owner)
     for objects in [
         *await named_in_bodies(scout, known, owner),
         *await named_in_queries(scout, known, owner),
     ]:
         _settle(known, objects)
+
+
+async def _in_what_stands_above(scout: Scout, known: Knowledge, item: Collection, owner: Credential) -> None:
+    """Try the objects of a collection in what its path names before them, if anything."""
+    path = item.create.path.rpartition("/{")[0] if item.chosen else item.create.path
+    for way in await ways_up(scout, known, path, item.more, owner):
+        objects = await _try(scout, known, item, owner, way)
+        await take_down(scout, way, owner)
+        if objects is not None:
+            _settle(known, objects)
+            return
 
 
 async def _told_by_options(scout: Scout, known: Knowledge, objects: Objects, owner: Credential) -> Objects:
@@ -266,6 +278,23 @@ def _below(known: Knowledge) -> Iterator[Collection]:
                 yield replace(found, score=found.score - 4, more=tuple(parameters(read.path)[:-1]))
 
 
+def _upserts(known: Knowledge) -> Iterator[Collection]:
+    """Objects that a PUT creates where its path says: nothing else does, and the id is its maker's to choose."""
+    for create in known.by_method("PUT"):
+        head, _, last = create.path.rstrip("/").rpartition("/")
+        read = known.operations.get(f"GET {create.path}")
+        if not last.startswith("{") or read is None or body_type(create) is None:
+            continue
+        if f"POST {head}" in known.operations:
+            continue
+        if mentions(head, names("objects", "avoid_above")) or left_out(known, head):
+            continue
+        found = _collection(known, create, read)
+        if found:
+            declared = next((item for item in create.parameters if item.name == found.parameter), None)
+            yield replace(found, chosen=unguessable(declared, random.Random(0)))
+
+
 def _elsewhere(known: Knowledge, last: str) -> Operation | None:
     """`GET /patients/{id}` reads what `POST /clinics/{id}/patients` made: an id alone tells one from all others."""
     return next(
@@ -325,16 +354,19 @@ async def _try(
     scout: Scout, known: Knowledge, item: Collection, owner: Credential, way: Above
 ) -> Objects | None:
     canary = "cn" + secrets.token_hex(5)
-    created, template = await _created(scout, item, owner, way, canary)
+    above = {**way.values, item.parameter: another(item.chosen, scout.rng)} if item.chosen else way.values
+    created, template = await _created(scout, item, owner, above, canary)
     if not created.ok:
-        known.remedies.setdefault(Need.OBJECTS, _refused(item, template, scout.shown(created)))
+        if not item.chosen:  # to change what is not there is refused nearly everywhere
+            known.remedies.setdefault(Need.OBJECTS, _refused(item, template, scout.shown(created)))
         return None
     for pointer, value in identifiers(created, item.parameter):
         values = {**way.values, item.parameter: value}
         read = await scout.call(item.read, f"read it: {item.read.name}", credential=owner, path_values=values)
         if not read.ok or canary not in read.text:
             continue
-        listing = known.operations.get(f"GET {item.create.path}")
+        collection = item.create.path.rpartition("/{")[0] if item.chosen else item.create.path
+        listing = known.operations.get(f"GET {collection}")
         if listing is not None:
             bare = _unfiltered(listing)
             label = f"list without a search: {listing.name}"
@@ -354,7 +386,9 @@ async def _try(
             pointer,
             item.parameter,
             listing,
-            next(
+            item.create
+            if item.chosen
+            else next(
                 (
                     found
                     for method in ("PATCH", "PUT", "POST")
@@ -366,6 +400,7 @@ async def _try(
             Provenance.OBSERVED,
             way.parents,
             fresh=_chosen(template, value),
+            chosen=item.chosen,
         )
     return None
 
@@ -376,13 +411,11 @@ def _chosen(template: Mapping[str, Any], identifier: str) -> tuple[str, ...]:
 
 
 async def _created(
-    scout: Scout, item: Collection, owner: Credential, way: Above, canary: str
+    scout: Scout, item: Collection, owner: Credential, above: Mapping[str, str], canary: str
 ) -> tuple[RawReply, dict[str, Any]]:
     """The answer to a creation, and what was sent: once more where another object has such a name."""
     for apart in (False, True):
-        request, template = creation(
-            item.create, scout.rng, item.text.pointer, canary, way.values, apart=apart
-        )
+        request, template = creation(item.create, scout.rng, item.text.pointer, canary, above, apart=apart)
         reply = (await scout.ask(request, f"create an object: {item.create.name}", credential=owner)).reply
         if reply.status != HTTPStatus.CONFLICT:
             break

@@ -24,9 +24,8 @@ _VOLATILE = [
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?"), "<time>"),
     (re.compile(r"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT"), "<time>"),
     (re.compile(r"\b1[5-9]\d{8}(?:\.\d+|\d{3})?\b"), "<time>"),
-    (re.compile(r"\b[0-9a-f]{16,}\b", re.IGNORECASE), "<hex>"),
-    # A shorter one has both digits and letters: a number of that length, or a word, may be what an answer is about.
-    (re.compile(r"\b(?=\d{0,14}[a-f])(?=[a-f]{0,14}\d)[0-9a-f]{12,15}\b", re.IGNORECASE), "<hex>"),
+    # Half a digest is enough for the id of a request; now and then one of twelve has digits only.
+    (re.compile(r"\b[0-9a-f]{12,}\b", re.IGNORECASE), "<hex>"),
     # The nonce of a script or a style is another one in each page (CSP3 §2.3.1, base64 of either alphabet).
     (re.compile(r"""\bnonce=(["'])[\w+/-]{8,}={0,2}\1""", re.IGNORECASE), "nonce=<nonce>"),
 ]

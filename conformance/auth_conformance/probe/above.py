@@ -44,7 +44,10 @@ def standing_in(
 def wanting(scene: Scene, path: str) -> bool:
     """Whether a path still lacks what stands above the objects."""
     objects = scene.target.objects
-    return objects is not None and any(f"{{{parent.parameter}}}" in path for parent in objects.parents)
+    if objects is None:
+        return False
+    chosen = [objects.id_parameter] if objects.chosen else []
+    return any(f"{{{name}}}" in path for name in (*(parent.parameter for parent in objects.parents), *chosen))
 
 
 async def above_for(core: Core, operation: Operation, credential: Credential | None) -> Mapping[str, str]:
@@ -70,7 +73,9 @@ async def completed(core: Core, request: HttpRequest) -> HttpRequest:
         named = objects.create.name if objects is not None else ""
         await core.scene.once(("above", named, owner), lambda: _learnt(core, caller))
     path = request.path
-    for name, value in core.scene.parents.get(owner, {}).items():
+    objects = core.target.objects
+    chosen = objects.placed({}, core.rng) if objects is not None else {}
+    for name, value in {**chosen, **core.scene.parents.get(owner, {})}.items():
         path = path.replace(f"{{{name}}}", value)
     return replace(request, path=path)
 
@@ -137,6 +142,9 @@ def taken_elsewhere(scene: Scene, request: HttpRequest, reply: RawReply, known: 
     if given is None or not isinstance(identifier, (str, int)):
         return False
     values = {**known, **given}
+    if objects.chosen:  # the second place of such an id is what an attack asks for
+        scene.above.setdefault(str(identifier), values)
+        return False
     return scene.above.setdefault(str(identifier), values) != values
 
 

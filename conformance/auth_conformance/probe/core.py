@@ -381,6 +381,8 @@ class Core(Knowing):
         """Call an operation, with a credential or without; `edit` has the last word on the request."""
         above = await above_for(self, operation, credential)
         body = called_anew(self, operation, body)
+        if self.target.objects is not None and operation.name == self.target.objects.create.name:
+            values = self.target.objects.placed(values or {}, self.rng)
         body = standing_in(operation, self.target.objects, {**above, **(values or {})}, body)
         request = operation.request({**above, **self._key_owner(operation, credential), **(values or {})})
         if body is not None:

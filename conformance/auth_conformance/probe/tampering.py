@@ -80,7 +80,9 @@ class Tampering(Remarks):
         refused = 0
         try:
             for write in await self._writes():
-                outcome = await self._write(write, made)
+                outcome: Violation | str | None = "it could not be tried"
+                with self.doubting(doubts):
+                    outcome = await self._write(write, made)
                 if isinstance(outcome, Violation):
                     violations.append(outcome)
                 elif outcome is None:
@@ -224,6 +226,8 @@ class Tampering(Remarks):
             if not after.reply.ok and not gone:
                 return f"{write.label}: the owner could not look afterwards ({after.why or after.status})"
             difference = changed(before, after.status, after.reply.json)
+            if gone:
+                self._standing_pair = None  # whoever put something in its place has taken it away
             if gone and difference is None:
                 difference = f"its owner does not find it any more ({after.status})"
             if difference is None:

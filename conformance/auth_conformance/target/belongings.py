@@ -100,7 +100,8 @@ class Objects:
     `id_parameter` is the path parameter that takes an object's id, or the JSON pointer of the member that does where
     bodies name it. `parents` are what stands above them, the outermost first. `private` says that people who have the
     same one must not see what the others keep there. `fresh` are the members of the body, as pointers, that no two
-    objects may have alike: a name in addresses, a number that people choose.
+    objects may have alike: a name in addresses, a number that people choose. `chosen` is an id of theirs where a PUT
+    creates an object in the place that its path names (RFC 9110 §9.3.4): each one gets another.
     """
 
     create: Operation
@@ -116,6 +117,12 @@ class Objects:
     parents: tuple[Parent, ...] = ()
     private: bool = False
     fresh: tuple[str, ...] = ()
+    chosen: str = ""
+
+    def placed(self, values: Mapping[str, str], chance: random.Random) -> dict[str, str]:
+        """The path values of a creation, with an id that nothing has where its maker chooses it."""
+        chosen = {self.id_parameter: another(self.chosen, chance)} if self.chosen else {}
+        return {**chosen, **values}
 
     def apart(self, body: dict[str, Any], chance: random.Random, fresh: Sequence[str] = ()) -> dict[str, Any]:
         """The body of a creation with values of its own in the members `fresh`, where it has those of the template."""

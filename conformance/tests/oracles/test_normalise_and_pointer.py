@@ -44,10 +44,7 @@ def test_an_echo_of_ones_own_input_does_not_distinguish_two_answers() -> None:
 def test_ids_and_tokens_are_replaced_where_they_stand() -> None:
     token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0."
     assert masked(f"x-{token} --a1{'z' * 20}- {'b' * 30} -{'7' * 30}") == "x-<jwt> --<id> <hex> -<hex>"
-    assert (
-        masked("43bc63b204b2 7 123456789012 defacedfaced 43bc63b2")
-        == "<hex> 7 123456789012 defacedfaced 43bc63b2"
-    )
+    assert masked("43bc63b204b2 7 123456789012 43bc63b2") == "<hex> 7 <hex> 43bc63b2"
     assert masked("eyJno-token eyJ.a.b " + "long-words-without-numbers") == (
         "eyJno-token eyJ.a.b long-words-without-numbers"
     )

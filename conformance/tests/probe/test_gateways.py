@@ -14,12 +14,12 @@ from one_login import ALICE, BEARER, JSON, scene_of
 from auth_conformance import catalog
 from auth_conformance.credentials import Credential
 from auth_conformance.discovery.asking import Scout
-from auth_conformance.model import Outcome, Reply, Role, Violation
+from auth_conformance.model import Exchange, Outcome, Reply, Request, Role, Violation
 from auth_conformance.oracles.entry import Baseline, Fingerprint
 from auth_conformance.probe import Probe, Unclear
 from auth_conformance.probe.holdings import Found, Holding
 from auth_conformance.probe.mutations import Mutation
-from auth_conformance.probe.steadiness import Steadiness
+from auth_conformance.probe.steadiness import Heard, Steadiness, _voices
 from auth_conformance.secret import Secret
 from auth_conformance.settings import load
 from auth_conformance.target import Operation, Switch, UserManagement
@@ -340,3 +340,16 @@ def test_a_scheme_is_refused_where_it_still_is_after_another_one_got_in(
     else:
         assert isinstance(asyncio.run(ask), Violation) is refused
     assert service.says == []
+
+
+@pytest.mark.parametrize(("bodies", "voices"), [("aabaa", 1), ("abaab", 2)])
+def test_a_body_that_is_seen_once_holds_an_id_of_its_own(bodies: str, voices: int) -> None:
+    """Ids that look like words now and then are masked now and then: two versions of a service say each again."""
+
+    def heard(question: str, body: str) -> Heard:
+        reply = Reply(401, shape="{error:str}", digest=body)
+        exchange = Exchange(1, "ask", Role.CONTROL, "GET /me", Request("GET", "/me"), reply, 0.1)
+        return Heard(question, exchange, (401, "application/json", body), sound=True)
+
+    assert len(set(_voices([heard("b", body) for body in bodies], "b"))) == voices
+    assert len(set(_voices([heard("a", body) for body in bodies], "a"))) == 2, "a caller's name is no id"
