@@ -84,7 +84,9 @@ class Issuing(Handing, Mailing, Unguessable, Refusal):
             known["the password"] = account.password.reveal()
         if Kind.KEY in self.target.kinds():
             try:
-                known["an API key"] = (await self.credential(Kind.KEY, account.label)).value.reveal()
+                known["an API key"] = (
+                    await self.credential(Kind.KEY, account.label, fresh=True)
+                ).value.reveal()
             except (Missing, Unclear) as reason:
                 self.notes.append(f"no API key was looked for in tokens: {reason}")
         return known
