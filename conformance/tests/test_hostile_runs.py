@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 from hostile.liars import LIARS
-from hostile.targets import NOTHING_MAY_PASS, TARGETS
+from hostile.targets import NOTHING_MAY_PASS, TARGETS, Reply, credentials_of, in_front_of
 from services.serving import App, Message, Receive, Send
 
 from auth_conformance import catalog
@@ -178,6 +178,26 @@ def test_who_is_refused_for_a_moment_with_everybody_was_not_refused_what_was_ask
 ) -> None:
     """Three requests are fewer than lie between two controls: a 401 to who lives is looked at by itself."""
     assert asked("blinks", code, flaw=flaw)[code] in {"failed", "inconclusive"}
+
+
+def test_an_owner_who_cannot_look_has_not_seen_that_nothing_changed() -> None:
+    """The shelf of notes breaks when a stranger claims to delete, and was told as unharmed (AUZ107)."""
+
+    def breaks(app: App) -> App:
+        broken: list[bool] = []
+
+        async def answer(scope: Message, receive: Receive, send: Send) -> None:
+            if scope["path"].startswith("/notes/") and broken and scope["method"] == "GET":
+                await Reply.json(500, {"error": "internal_error", "message": "Later."}).to(send)
+                return
+            claims = (b"x-http-method-override", b"DELETE") in scope["headers"]
+            broken.extend([True] * (claims and not credentials_of(scope)))
+            await app(scope, receive, send)
+
+        return in_front_of(app, answer)
+
+    (result,) = run_against(breaks, [catalog.load()["AUZ107"]], hangs=False).results
+    assert result.name == "inconclusive", result.verdict.reason
 
 
 def test_what_is_granted_and_done_later_was_not_refused() -> None:

@@ -52,7 +52,8 @@ class Paths(Refusal, Guarded):
             await self.paced()
             seen = await self._routed(way, live, baseline)
             if not seen.accepted:
-                if seen.outcome is Outcome.INTERCEPTED and seen.status in _SHUT:
+                kept_away = seen.outcome is Outcome.INTERCEPTED and seen.status in _SHUT
+                if kept_away or seen.outcome is Outcome.THROTTLED:
                     # What a filter keeps away today is open on the day that somebody else comes in.
                     doubts.append(f"{way.label}: {seen.why}")
                 continue
@@ -202,7 +203,8 @@ class Paths(Refusal, Guarded):
             for prefix in ("", "again: "):
                 ask = partial(self._as_a, operation, way, live, prefix)
                 answer = await outlasted(self, await ask(), ask)
-                if answer.outcome is Outcome.INTERCEPTED and answer.status == HTTPStatus.UNAUTHORIZED:
+                kept_away = answer.outcome is Outcome.INTERCEPTED and answer.status == HTTPStatus.UNAUTHORIZED
+                if kept_away or answer.outcome is Outcome.THROTTLED:
                     doubts.append(f"A: {way.label}: {answer.why}")
                 if not answer.reply.ok or masked(answer.reply.text) != wanted:
                     break

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
     from auth_conformance.oracles.entry import Baseline
     from auth_conformance.probe.owning import Belonging
+    from auth_conformance.target import Operation
 
 # Methods that a guard may not know, each with the reason to try it.
 METHODS = {
@@ -40,10 +41,11 @@ OVERRIDING = ("X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method")
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """A request of one method that claims to be another."""
+    """A request of one method that claims to be another; `raw` where a client would mend its spelling."""
 
     label: str
     request: HttpRequest
+    raw: bool = False
 
 
 class Verbs(Tampering):
@@ -61,7 +63,9 @@ class Verbs(Tampering):
         violations += found
         doubts += unclear
         if self.target.objects is not None and {"a", "b"} <= self.target.accounts.keys():
-            violations += await self._claimed_writes()
+            found, unclear = await self._claimed_writes()
+            violations += found
+            doubts += unclear
         else:
             self.notes.append(
                 "no objects of two users are known: claimed methods were tried at the witness only"
@@ -163,18 +167,20 @@ class Verbs(Tampering):
         ]
 
     async def _trace_echoes(self, live: Credential) -> list[Violation]:
-        answer = await self._ask_as(
-            HttpRequest("TRACE", self.witness.operation.address), "TRACE by A", None, live, raw=True
-        )
-        if not answer.reply.ok or live.value.reveal() not in answer.reply.text:
-            return []
+        proofs: list[Exchange] = []
+        for prefix in ("", "again: "):
+            request = HttpRequest("TRACE", self.witness.operation.address)
+            answer = await self._ask_as(request, f"{prefix}TRACE by A", None, live, raw=True)
+            if not answer.reply.ok or live.value.reveal() not in answer.reply.text:
+                return []
+            proofs.append(answer.exchange)
         message = f"TRACE {self.witness.operation.address} answers with the credential that it was sent."
         return [
             Violation(
                 self.witness.operation.name,
                 message,
                 Severity.MEDIUM,
-                (answer.exchange,),
+                tuple(proofs),
                 Expectation("refused"),
             )
         ]
@@ -213,66 +219,75 @@ class Verbs(Tampering):
                 doubts.append(f"{override.label}: {answer.why}")
         return violations, doubts
 
-    async def _claimed_writes(self) -> list[Violation]:
+    async def _claimed_writes(self) -> tuple[list[Violation], list[str]]:
         """GET and POST that claim to delete or change A's object, by B and by a stranger; A looks afterwards."""
         objects = self._own_objects()
         made: list[Belonging] = []
+        doubts: list[str] = []
         changes = [item for item in (objects.update, objects.delete) if item is not None]
         # A procedure is a POST itself: sent as one it is no claim of another verb, and AUZ102's business.
-        verbs = [(item.method, item) for item in changes if item.method != "POST"]
-        body = self._change(objects.update) if objects.update is not None else {}
+        verbs = [item for item in changes if item.method != "POST"]
         try:
             mine = await self._put_down("a", made)
-            for verb, operation in verbs:
-                bare = operation.request(self.at(mine.identifier))
+            for operation in verbs:
                 for who in ("b", ""):
                     live = await self.credential(owner="b") if who else None
-                    overrides = self._overrides(bare, verb, ("GET", "POST"))
+                    overrides = self._claims_to_be(operation, mine)
                     before = await self._known_to_owner(mine)
                     for override in overrides:
-                        request = override.request
-                        if verb != "DELETE" and request.method == "POST" and request.body is None:
-                            request = operation.carrying(request, body)
-                        await self._ask_as(request, f"{override.label} by {who or 'a stranger'}", None, live)
+                        label = f"{override.label} by {who or 'a stranger'}"
+                        answer = await self._ask_as(override.request, label, None, live, raw=override.raw)
+                        doubts += self._without_answer(label, answer)
                     after = await self._looks_again(mine, "control: the owner reads it again")
                     difference = changed(before, after.status, after.reply.json)
+                    if difference is None and not after.reply.ok:
+                        raise Unclear(f"The owner could not look afterwards ({after.why or after.status}).")
                     if difference is None:
                         continue
                     # Which of them it was is asked one by one, with objects of their own: that is the second time.
-                    for override in overrides:
+                    for number in range(len(overrides)):
                         mine = await self._put_down("a", made)
-                        found = await self._one_claim(override, mine, live, body, verb)
+                        found = await self._one_claim(self._claims_to_be(operation, mine)[number], mine, live)
                         if found is not None and who:
                             await self.must_not_be_shared()
                         if found is not None:
-                            return [replace(found, evidence=(after.exchange, *found.evidence))]
+                            return [replace(found, evidence=(after.exchange, *found.evidence))], doubts
                     raise Unclear(
                         f"An object of A's changed on the way, and did not change again ({difference})."
                     )
         finally:
             await self._take_away(made)
+        return [], doubts
+
+    def _claims_to_be(self, operation: Operation, mine: Belonging) -> list[Override]:
+        """Requests that change or delete the object without the method that does: claimed, or in lower case."""
+        verb, bare = operation.method, operation.request(self.at(mine.identifier))
+        lower = Override(f"the method {verb.lower()}", replace(bare, method=verb.lower()), raw=True)
+        if verb == "DELETE":
+            return [*self._overrides(bare, verb, ("GET", "POST")), lower]
+        body = self._change(operation)
+        return [
+            replace(item, request=operation.carrying(item.request, body))
+            if item.request.body is None and item.request.method != "GET"
+            else item
+            for item in (*self._overrides(bare, verb, ("GET", "POST")), lower)
+        ]
+
+    @staticmethod
+    def _without_answer(label: str, answer: Answer) -> list[str]:
+        """What the wire could not carry is noted; what the service broke over or put off was not refused."""
+        if answer.outcome in (Outcome.CRASHED, Outcome.THROTTLED) and not answer.reply.undelivered:
+            return [f"{label}: {answer.why}"]
         return []
 
     async def _one_claim(
-        self,
-        override: Override,
-        mine: Belonging,
-        live: Credential | None,
-        body: dict[str, object],
-        verb: str,
+        self, override: Override, mine: Belonging, live: Credential | None
     ) -> Violation | None:
         objects = self._own_objects()
-        path = objects.read.request(self.at(mine.identifier)).path
-        request = replace(override.request, path=path)
-        if (
-            verb != "DELETE"
-            and request.method == "POST"
-            and request.body is None
-            and objects.update is not None
-        ):
-            request = objects.update.carrying(request, body)
         before = await self._known_to_owner(mine)
-        answer = await self._ask_as(request, f"again: {override.label}", None, live)
+        answer = await self._ask_as(
+            override.request, f"again: {override.label}", None, live, raw=override.raw
+        )
         after = await self._looks_again(mine, "control: the owner reads it again")
         difference = changed(before, after.status, after.reply.json)
         if difference is None:

@@ -9,7 +9,7 @@ from auth_conformance.sdk import API, ASVS, CWE, RFC, WSTG, Impact, Need, Probe,
     title="Unusual method goes round the guard",
     severity=Severity.HIGH,
     level=1,
-    budget=120,
+    budget=170,
     impact=Impact.WRITES,
     needs=(Need.WITNESS,),
     references=(
@@ -32,7 +32,8 @@ async def tampered_method(probe: Probe) -> Verdict:
         honours a claimed method honours it behind the guard.
     How: strangers and a wrong credential send HEAD, OPTIONS, TRACE, CONNECT, methods in lower case and unknown
         ones to the witness, as raw requests. Strangers and another user send GET and POST that claim, in headers,
-        query and form, to be the method that changes or deletes A's object; what A reads afterwards decides.
+        query and form, to be the method that changes or deletes A's object, and that method in lower case; what A
+        reads afterwards decides.
     Fix: put the guard into a dependency of the operation, which every method passes:
         `APIRouter(dependencies=[Depends(get_current_user)])`, and install no method override.
     """
