@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 from auth_conformance.credentials import Kind
 from auth_conformance.discovery.access import declared_csrf_header
+from auth_conformance.discovery.asking import mark
 from auth_conformance.discovery.belongings import creation_requests
 from auth_conformance.discovery.lifecycle import logout_operations
 from auth_conformance.discovery.names import dangerous, mentions, names
@@ -109,7 +110,7 @@ async def find_protection(
     wanted = await _wanted(scout, known, login, Asked(request, refusal, granted, reply, fresh))
     if wanted is not None:
         await _adopt(known, doorman, login, wanted)
-    elif not logouts_only:
+    elif not logouts_only and not await _refused_to_programs(scout, known, request, refusal):
         _ask_for_it(known, login, request, refusal)
 
 
@@ -191,6 +192,22 @@ async def _refused_change(
         if reply.status in _REFUSALS and not _names_another_fault(reply):
             return request, reply
     return None
+
+
+async def _refused_to_programs(
+    scout: Scout, known: Knowledge, request: HttpRequest, refusal: RawReply
+) -> bool:
+    """Whether a bearer token, which no site can make a browser send, is refused in the same words.
+
+    Then the change itself is at fault, and nothing that says that it is meant would help.
+    """
+    token = known.credentials.get(("a", Kind.BEARER))
+    if token is None:
+        return False
+    reply = (await scout.ask(request, "the same change with the bearer token", credential=token)).reply
+    if reply.ok:
+        await _undo(scout, known, token, reply)
+    return mark(reply, request.path) == mark(refusal, request.path)
 
 
 def _names_another_fault(reply: RawReply) -> bool:

@@ -9,7 +9,7 @@ from discovery_people import Store
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.security import APIKeyCookie
+from fastapi.security import APIKeyCookie, OAuth2PasswordBearer
 from pydantic import BaseModel
 
 from auth_conformance.model import Need
@@ -190,18 +190,24 @@ def test_a_header_that_nothing_names_is_asked_for(learn: Any) -> None:
     assert "put the header here that POST /v1/leaves wants" in lines
 
 
-def test_a_refusal_that_names_what_does_not_fit_is_none_for_want_of_a_token(learn: Any) -> None:
+@pytest.mark.parametrize("named", [True, False])
+def test_a_refusal_of_what_does_not_fit_is_none_for_want_of_a_token(learn: Any, *, named: bool) -> None:
+    """It names what does not fit; or programs, which need no such token, are told the same."""
     app, store = FastAPI(), Store()
 
-    def caller(sid: Annotated[str | None, Depends(APIKeyCookie(name="sid", auto_error=False))]) -> str:
-        name = store.owner(sid)
+    def caller(
+        sid: Annotated[str | None, Depends(APIKeyCookie(name="sid", auto_error=False))],
+        token: Annotated[str | None, Depends(OAuth2PasswordBearer(tokenUrl="login", auto_error=False))],
+    ) -> str:
+        name = store.owner(sid or token)
         if name is None:
             raise HTTPException(401, "no")
         return name
 
     @app.post("/login")
-    def login(who: Person, response: Response) -> None:
+    def login(who: Person, response: Response) -> dict[str, str]:
         response.set_cookie("sid", store.log_in(who.handle, who.passphrase))
+        return {} if named else {"access_token": store.log_in(who.handle, who.passphrase)}
 
     @app.get("/me")
     def me(name: Annotated[str, Depends(caller)]) -> dict[str, str]:
@@ -209,6 +215,8 @@ def test_a_refusal_that_names_what_does_not_fit_is_none_for_want_of_a_token(lear
 
     @app.post("/leaves")
     def write(leaf: Leaf, name: Annotated[str, Depends(caller)]) -> None:
+        if not named:
+            raise HTTPException(400, "no book")
         raise RequestValidationError([{"type": "missing", "loc": ("query", "book"), "msg": "Field required"}])
 
     @app.get("/leaves/{leaf_id}")
