@@ -16,6 +16,7 @@ from auth_conformance.oracles.pointer import strings
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.owning import Belonging, Owning
+from auth_conformance.probe.tampering import plain_change
 from auth_conformance.probe.unguessable import sample_of
 
 if TYPE_CHECKING:
@@ -107,6 +108,52 @@ class Memberships(Owning):
                 expected = Expectation("refused", about=proofs[2].number)
                 found.append(Violation(name, message, Severity.CRITICAL, tuple(proofs), expected))
         return found
+
+    async def changed_by_looking(self) -> list[Violation]:
+        """B, whom A let in to look, changes what A reads, twice. Raises nothing: what is unclear is no finding."""
+        found = []
+        for item in list(memberships(self.target))[:2]:
+            update = item.objects.update
+            if update is None:
+                continue
+            with contextlib.suppress(Missing, Unclear), self.looking_at(item.objects):
+                proofs = [
+                    *await self._changed(item, update, ""),
+                    *await self._changed(item, update, "again: "),
+                ]
+                message = (
+                    f"{update.name} let another user, whom the owner had let in as {item.looks}, change what the "
+                    "owner reads: nobody looked at the role of who asks."
+                )
+                expected = Expectation("refused", about=proofs[2].number)
+                found.append(Violation(update.name, message, Severity.HIGH, tuple(proofs), expected))
+        return found
+
+    async def _changed(self, item: Membership, update: Operation, turn: str) -> list[Exchange]:
+        """What shows that B changed the object once. Raises Unclear."""
+        made: list[Belonging] = []
+        try:
+            mine = await self._put_down("a", made)
+            invited = await self._let_in(item, mine)
+            text, values = self.canary(), self.at(mine.identifier)
+            attack = await self.call(
+                update,
+                await self.credential(owner="b"),
+                label=f"{turn}b, who only looks, changes it",
+                role=Role.ATTACK,
+                values=values,
+                body=plain_change(self.scene, item.objects, update, text),
+                fresh=bool(turn),
+            )
+            label = "control: the owner reads it afterwards"
+            after = await self.call(
+                item.objects.read, mine.owner, label=label, role=Role.CONTROL, values=values
+            )
+            if attack.reply.ok and after.reply.ok and text in after.reply.text:
+                return [mine.made, invited.exchange, attack.exchange, after.exchange]
+        finally:
+            await self._take_away(made)
+        raise Unclear(f"{update.name} changed nothing.")
 
     async def _raised(self, item: Membership, turn: str) -> list[Exchange]:
         """What shows that B raised B once. Raises Unclear."""

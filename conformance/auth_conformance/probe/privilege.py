@@ -77,11 +77,10 @@ class Privilege(Ranks):
 
     async def must_need_privilege(self) -> Verdict:
         """Privileged operations must refuse A, while an administrator gets through. Raises Missing or Unclear."""
-        raised = (
-            await Memberships(self.scene, self.rule).raised_by_oneself()
-            if "b" in self.target.accounts
-            else []
-        )
+        raised = []
+        if "b" in self.target.accounts:
+            members = Memberships(self.scene, self.rule)
+            raised = [*await members.raised_by_oneself(), *await members.changed_by_looking()]
         if raised:
             return Failed(tuple(raised), tuple(self.evidence), tuple(self.notes))
         admin = await self.credential(owner="admin") if "admin" in self.target.accounts else None

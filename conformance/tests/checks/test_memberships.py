@@ -32,11 +32,16 @@ class Acceptance(BaseModel):
 
 
 def clubs(
-    *, careless: bool = False, coded: bool = True, again: bool = False, counted: bool = False
+    *,
+    careless: bool = False,
+    coded: bool = True,
+    again: bool = False,
+    counted: bool = False,
+    written: str = "",
 ) -> FastAPI:
     """Owners let others in, who come at once or accept a code; `careless`, every member gives out roles.
 
-    A code may work `again` and again, or be `counted`.
+    A code may work `again` and again, or be `counted`. The title is `written` by the owner, or by anybody in it.
     """
     app = FastAPI()
     members, titles = dict[str, dict[str, Part]](), dict[str, str]()
@@ -67,6 +72,15 @@ def clubs(
     @app.get("/clubs/{club}")
     def look(club: Club) -> dict[str, str]:
         return {"id": club, "title": titles[club]}
+
+    if written:
+
+        @app.patch("/clubs/{club}")
+        def write(
+            club: Annotated[str, Depends(governed if written == "by the owner" else inside)], body: Titled
+        ) -> dict[str, str]:
+            titles[club] = body.title
+            return {"id": club, "title": body.title}
 
     @app.post("/clubs/{club}/invitations", status_code=201)
     def invite(club: Governed, body: Invitation) -> dict[str, str]:
@@ -110,6 +124,13 @@ def test_who_is_let_in_to_look_becomes_no_more(*, careless: bool, coded: bool) -
     assert isinstance(result.verdict, Failed if careless else Skipped), said(result)
     told = "PUT /clubs/{club}/members/{who} let another user, whom the owner had let in as viewer, become"
     assert (told in result.verdict.reason) is careless, said(result)
+
+
+@pytest.mark.parametrize("written", ["by the owner", "by anybody in it"])
+def test_who_is_let_in_to_look_changes_nothing(written: str) -> None:
+    result = judged_as_found("AUZ104", clubs(written=written))
+    told = "PATCH /clubs/{club} let another user, whom the owner had let in as viewer, change what the owner reads"
+    assert (told in result.verdict.reason) is (written == "by anybody in it"), said(result)
 
 
 @pytest.mark.parametrize(

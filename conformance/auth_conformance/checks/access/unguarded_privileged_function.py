@@ -31,7 +31,8 @@ async def unguarded_privileged_function(probe: Probe) -> Verdict:
         administrators, and those that change the account which their path names. An ordinary user calls each with
         valid requests and every credential, reading before changing; changes are aimed at an expendable account.
         Its effect, or the body that an administrator gets, is the proof; the success of an administrator, or of the
-        account's owner, with the same request is the control.
+        account's owner, with the same request is the control. Whom an owner lets into an object to look, as a
+        viewer, changes neither it nor the role of anybody in it.
     Fix: guard the whole router, not each function:
         `APIRouter(prefix="/admin", dependencies=[Security(require_scopes, scopes=["admin"])])`.
     """
