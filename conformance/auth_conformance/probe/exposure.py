@@ -23,6 +23,7 @@ from auth_conformance.oracles.documented import (
 )
 from auth_conformance.oracles.schemas import json_schema_of
 from auth_conformance.probe.described import Described
+from auth_conformance.probe.guarded import beneath
 from auth_conformance.probe.refusal import Attempt
 from auth_conformance.secret import Secret
 from auth_conformance.target import Account
@@ -233,12 +234,12 @@ class Exposure(Described):
                     violations.append(Violation(self.witness.operation.name, message, Severity.HIGH, proof))
         return violations
 
-    @staticmethod
-    def _careless(operation: Operation) -> Iterator[tuple[str, Severity]]:
+    def _careless(self, operation: Operation) -> Iterator[tuple[str, Severity]]:
+        own = self._own_text(operation)
         for status, response in operation.responses.items():
             schema = json_schema_of(response) if isinstance(response, dict) else None
             for member in members(schema, operation.name) if str(status).startswith("2") else ():
-                if is_stored_secret(member, reads=operation.method == "GET"):
+                if member.name != own and is_stored_secret(member, reads=operation.method == "GET"):
                     yield f"{operation.name} documents {member.name} in its answers.", Severity.MEDIUM
         for schema in operation.bodies.values():
             unasked = client_secret_of_grant(schema)
@@ -246,6 +247,13 @@ class Exposure(Described):
                 missing = careless_input(member)
                 if missing is not None and member.name != unasked:
                     yield f"{operation.name} takes {member.name} without {missing}.", Severity.LOW
+
+    def _own_text(self, operation: Operation) -> str:
+        """The member in which people keep a text of their own there, as in a vault; "" where there is none."""
+        for objects in (self.target.objects, *self.target.further):
+            if objects is not None and beneath(operation.path, objects.create.path):
+                return objects.text_field.rpartition("/")[2]
+        return ""
 
 
 def _once(violations: list[Violation]) -> tuple[Violation, ...]:
