@@ -16,7 +16,7 @@ from bandit.core import test_properties  # type: ignore[import-untyped]
 from auth_conformance.model import Severity
 from auth_conformance.source.rules.local import LOCAL
 from auth_conformance.source.rules.tokens import is_peek, only_peeks
-from auth_conformance.source.tree import Spot, Tree, import_name, read_tree
+from auth_conformance.source.tree import Module, Spot, Tree, import_name, read_tree
 
 # As words: bandit loads this module while it is itself half loaded.
 _RANKS = {
@@ -43,16 +43,25 @@ _NODES = ("Assign", "AnnAssign", "Call", "Compare", "Dict", "keyword", "Return",
 def spots_in(path: str) -> tuple[Spot, ...]:
     """What the rules find in one file: bandit asks node by node, file after file."""
     try:
-        modules = read_tree(Path(path)).modules
+        module = _module(Path(path))
     except OSError:
-        modules = ()
+        module = None
+    if module is None:
+        return ()
     return tuple(
         spot
-        for module in modules
         for rule in LOCAL
         for spot in rule(module)
-        if not spot.note and not (is_peek(spot) and only_peeks(_around(module.path), module, spot))
+        if not spot.note
+        and spot.path == module.shown
+        and not (is_peek(spot) and only_peeks(module.whole, module, spot))
     )
+
+
+def _module(path: Path) -> Module | None:
+    """A file beside the others of its package; alone where those are not read, as tests are not."""
+    found = next((item for item in _around(path).modules if item.path.resolve() == path.resolve()), None)
+    return found or next(iter(read_tree(path).modules), None)
 
 
 def _around(path: Path) -> Tree:

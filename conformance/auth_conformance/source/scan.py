@@ -21,7 +21,7 @@ from auth_conformance.source.rules.sql import is_assembled
 from auth_conformance.source.rules.standards import lengths, statuses, structure, unannotated
 from auth_conformance.source.rules.tokens import only_peeks
 from auth_conformance.source.tree import Module, Spot, Tree, read_tree
-from auth_conformance.source.words import is_constant, is_password, is_secret, name_of
+from auth_conformance.source.words import is_constant, is_password, is_secret, listed, name_of, words
 
 # Bandit's own rules that say something about authentication, by our code (checklist SRC101 to SRC113).
 # B105 to B107 are not among them: they take `token_url="/token"` for a password.
@@ -35,6 +35,9 @@ IMPORTED = {
 NOTES = frozenset(("B104",))
 # A weak digest fails where a secret goes through it: elsewhere it marks versions and files.
 _DIGESTS = frozenset(("B303", "B324"))
+_DONE_WITH_TOKENS = listed(
+    "get read take find check validate decode parse load refresh revoke issue create make encode access reset csrf user"
+)
 _ALONE = threading.Lock()
 
 
@@ -228,7 +231,10 @@ def _is_about_secrets(module: Module, line: int, function: str) -> bool:
 
 
 def _is_about_access(function: str) -> bool:
-    return any(
+    # The tokens of a model of language are streamed, added and counted.
+    found = set(words(function))
+    token = "token" in found and bool(_DONE_WITH_TOKENS & found)
+    return token or any(
         word in function.lower()
-        for word in ("auth", "verify", "permission", "current_user", "login", "require", "token")
+        for word in ("auth", "verify", "permission", "current_user", "login", "require")
     )

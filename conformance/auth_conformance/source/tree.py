@@ -9,7 +9,7 @@ import tokenize
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -80,13 +80,14 @@ def _unfold(tree: ast.Module) -> None:
 
 def _as_keywords(node: ast.expr) -> list[ast.keyword] | None:
     """A dictionary that stands there as keyword arguments; None where a part of it does not."""
+    pairs: list[tuple[str | None, ast.expr]]
     if isinstance(node, ast.Dict) and all(
-        isinstance(key, ast.Constant) and isinstance(key.value, str) for key in node.keys
+        key is None or (isinstance(key, ast.Constant) and isinstance(key.value, str)) for key in node.keys
     ):
+        # What is unpacked inside stays so: `{"verify": False, **options}`.
         pairs = [
-            (str(key.value), value)
+            (str(key.value) if isinstance(key, ast.Constant) else None, value)
             for key, value in zip(node.keys, node.values, strict=True)
-            if isinstance(key, ast.Constant)
         ]
     elif (
         isinstance(node, ast.Call)
@@ -95,7 +96,7 @@ def _as_keywords(node: ast.expr) -> list[ast.keyword] | None:
         and not node.args
         and all(item.arg for item in node.keywords)
     ):
-        pairs = [(str(item.arg), item.value) for item in node.keywords]
+        pairs = [(item.arg, item.value) for item in node.keywords]
     else:
         return None
     copies = [(name, _copied(value)) for name, value in pairs]
@@ -129,6 +130,11 @@ class Module:
     def __post_init__(self) -> None:
         """Write `**options` out where the options stand in the file: then every rule sees them."""
         _unfold(self.tree)
+
+    @cached_property
+    def whole(self) -> Tree:
+        """The tree that the file was read with; of a file that was read alone, the file."""
+        return Tree(self.path, (self,))
 
     @cached_property
     def nodes(self) -> list[ast.AST]:
@@ -295,6 +301,13 @@ class Tree:
     root: Path
     modules: tuple[Module, ...]
     problems: tuple[str, ...] = ()
+    # What rules have worked out about functions, for the rest of the pass.
+    memo: dict[tuple[str, ast.AST], Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Let each file know the others."""
+        for module in self.modules:
+            module.whole = self
 
     @cached_property
     def by_name(self) -> dict[str, Module]:
@@ -323,6 +336,46 @@ class Tree:
                 return None
             module, name = holder, holder.imports[last]
         return None
+
+    def constant(self, module: Module, node: ast.expr) -> tuple[Module, ast.expr] | None:
+        """What a name of the top of some module was given."""
+        if isinstance(node, ast.Name) and node.id in module.constants:
+            return module, module.constants[node.id]
+        name = module.dotted(node)
+        for _ in range(4):
+            base, _, last = name.rpartition(".")
+            holder = self.by_name.get(base)
+            if holder is None:
+                return None
+            if last in holder.constants:
+                return holder, holder.constants[last]
+            name = holder.imports.get(last, "")
+        return None
+
+    @cached_property
+    def settings(self) -> dict[str, list[tuple[Module, ast.expr]]]:
+        """What classes of settings give their members, by the name of the member."""
+        found: dict[str, list[tuple[Module, ast.expr]]] = {}
+        for module in self.modules:
+            for owner in module.nodes:
+                if not isinstance(owner, ast.ClassDef) or not owner.name.endswith(("Settings", "Config")):
+                    continue
+                for node in owner.body:
+                    target: ast.expr | None = node.target if isinstance(node, ast.AnnAssign) else None
+                    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+                        target = node.targets[0]
+                    if isinstance(target, ast.Name) and (value := getattr(node, "value", None)) is not None:
+                        found.setdefault(target.id, []).append((module, value))
+        return found
+
+    @cached_property
+    def calls_by_name(self) -> dict[str, list[tuple[Module, ast.Call, str]]]:
+        """Every call by the last part of the name that it calls, imports resolved."""
+        found: dict[str, list[tuple[Module, ast.Call, str]]] = {}
+        for module in self.modules:
+            for call, name in module.calls:
+                found.setdefault(name.rpartition(".")[2], []).append((module, call, name))
+        return found
 
     def imported(self) -> frozenset[str]:
         """The top-level names of everything that the modules import."""

@@ -115,24 +115,9 @@ class Wiring:
             for side in (node.left, node.right):
                 yield from self._annotated(module, side, depth)
         elif isinstance(node, (ast.Name, ast.Attribute)) and depth:
-            found = self.constant(module, node)
+            found = self.tree.constant(module, node)
             if found is not None:
                 yield from self._annotated(found[0], found[1], depth - 1)
-
-    def constant(self, module: Module, node: ast.expr) -> tuple[Module, ast.expr] | None:
-        """What a name of the top of some module was given."""
-        if isinstance(node, ast.Name) and node.id in module.constants:
-            return module, module.constants[node.id]
-        name = module.dotted(node)
-        for _ in range(4):
-            base, _, last = name.rpartition(".")
-            holder = self.tree.by_name.get(base)
-            if holder is None:
-                return None
-            if last in holder.constants:
-                return holder, holder.constants[last]
-            name = holder.imports.get(last, "")
-        return None
 
     def _class_of(self, module: Module, annotation: ast.expr | None) -> Target | None:
         return self.resolve(module, annotation) if annotation is not None else None
@@ -152,7 +137,7 @@ class Wiring:
             return Code(*found)  # type: ignore[arg-type]
         if found is not None:
             return self._method(module, node, "__init__")
-        constant = self.constant(module, node)
+        constant = self.tree.constant(module, node)
         if constant is not None and constant[1] is not node:
             return self.resolve(constant[0], constant[1], depth - 1)
         local = next(
@@ -206,7 +191,7 @@ class Wiring:
     def listed(self, module: Module, node: ast.expr, depth: int = 4) -> list[Target | None]:
         """The dependencies in a list, with names and unpacked lists followed."""
         if isinstance(node, (ast.Name, ast.Attribute)) and depth:
-            constant = self.constant(module, node)
+            constant = self.tree.constant(module, node)
             return self.listed(constant[0], constant[1], depth - 1) if constant else [None]
         if isinstance(node, ast.BinOp):
             return self.listed(module, node.left, depth) + self.listed(module, node.right, depth)

@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterator
 
 from auth_conformance.model import Severity
-from auth_conformance.source.tree import Module, Spot
+from auth_conformance.source.beyond import callers, defaults, returns_of
+from auth_conformance.source.tree import Function, Module, Spot
 from auth_conformance.source.words import (
     argument,
     is_secret,
@@ -110,45 +111,62 @@ def _is_long_text(module: Module, call: ast.Call, method: str) -> bool:
         if isinstance(outer, (ast.GeneratorExp, ast.ListComp)):
             ranges = [item.iter for item in outer.generators if isinstance(item.iter, ast.Call)]
             counts += [item.args[-1] for item in ranges if item.args and module.dotted(item.func) == "range"]
+    function = module.function_of(call)
+    usual = defaults(function) if function is not None else {}
     return any(
         isinstance(count, ast.Constant) and isinstance(count.value, int) and count.value >= _LEAST_BYTES
-        for count in counts
+        for count in (usual.get(name_of(item), item) for item in counts)
     )
 
 
-def _sink(module: Module, node: ast.AST, *, own_name: bool = True) -> str:
+def _sink(module: Module, node: ast.AST, *, own_name: bool = True, depth: int = 2) -> str:
     """The secret-like name that a value flows into; "" when it is none."""
+    handed = False
     for outer in module.above(node):
         match outer:
-            case ast.Assign(targets=[target, *_]):
-                return _named(name_of(target)) or (
-                    _named(_returned(module, outer, name_of(target))) if own_name else ""
-                )
+            case ast.Assign():
+                name = _target(outer, node)
+                return _named(name) or (_of_returned(module, outer, name, depth) if own_name else "")
             case ast.AnnAssign(target=target):
                 return _named(name_of(target))
             case ast.keyword(arg=str() as name):
                 if _named(name):
                     return name
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                return _named(name) if own_name else ""
+                return _of_function(module, outer, depth if handed else 0) if own_name else ""
             case ast.Return() if own_name:
-                continue
+                handed = True
             case ast.If() | ast.While() | ast.Expr():
                 return ""
     return ""
 
 
-def _returned(module: Module, node: ast.AST, name: str) -> str:
+def _target(outer: ast.Assign, node: ast.AST) -> str:
+    """The name that is given the part of the value in which a node stands."""
+    target = outer.targets[0]
+    if isinstance(target, ast.Tuple) and isinstance(outer.value, ast.Tuple):
+        pairs = zip(target.elts, outer.value.elts, strict=False)
+        return name_of(next((one for one, value in pairs if node in ast.walk(value)), None))
+    return name_of(target)
+
+
+def _of_returned(module: Module, node: ast.AST, name: str, depth: int) -> str:
+    """What the function returns as a secret that gives a value this name."""
     function = module.function_of(node)
     if function is None:
         return ""
     returned = any(
-        isinstance(part, ast.Return)
-        and part.value is not None
-        and name in {name_of(inner) for inner in ast.walk(part.value)}
-        for part in ast.walk(function)
+        name in {name_of(part) for part in ast.walk(value)} for value in returns_of(module, function)
     )
-    return function.name if returned else ""
+    return _of_function(module, function, depth) if returned else ""
+
+
+def _of_function(module: Module, function: Function, depth: int) -> str:
+    """The secret-like name of a function, or of what its result flows into where it is called, in whichever file."""
+    if depth <= 0 or _named(function.name):
+        return _named(function.name)
+    sinks = (_sink(home, call, depth=depth - 1) for home, call in callers(module, function))
+    return next((sink for sink in sinks if sink), "")
 
 
 def _named(name: str) -> str:

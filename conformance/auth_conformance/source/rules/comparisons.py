@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from auth_conformance.model import Severity
+from auth_conformance.source.beyond import bound, function_named, returns_of
 from auth_conformance.source.rules.literals import is_value
 from auth_conformance.source.tree import Module, Spot
 from auth_conformance.source.words import (
@@ -178,10 +179,38 @@ def _called(module: Module, node: ast.expr) -> str:
     name = name_of(node)
     if _is_secret(name):
         return name
+    if (same := _spelt_alike(module, node)) is not None:
+        return name_of(same)
     values = module.given(name, node)
     if any(_hashes_secret(value) for value in (node, *values)):
         return "digest"
     return "mac" if any(_is_mac(module, value) for value in (node, *values)) else name
+
+
+def _spelt_alike(module: Module, node: ast.expr) -> ast.expr | None:
+    """The password that a function of the service returns in another spelling: `normal(password)`; None for others."""
+    inner = node.value if isinstance(node, ast.Await) else node
+    found = function_named(module, inner.func) if isinstance(inner, ast.Call) else None
+    if found is None or not isinstance(inner, ast.Call):
+        return None
+    given = bound(found[1], inner)
+    values = returns_of(*found)
+    if len(values) != 1:
+        return None
+    for part in ast.walk(values[0]):
+        if isinstance(part, ast.Call) and name_of(part.func) not in _RESPELLING and not _is_respelt(part):
+            return None
+    taken = [part.id for part in ast.walk(values[0]) if isinstance(part, ast.Name) and part.id in given]
+    secret = [given[name] for name in taken if is_password(name_of(given[name]))]
+    return secret[0] if len(secret) == 1 else None
+
+
+_RESPELLING = listed("normalize str bytes")
+
+
+def _is_respelt(call: ast.Call) -> bool:
+    method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    return method in {"normalize", "strip", "encode", "decode", "get_secret_value"}
 
 
 def _hashes_secret(node: ast.expr) -> bool:

@@ -23,6 +23,10 @@ _CALLER = listed("user users payload claims token data session account principal
 _REFUSAL = re.compile(
     r"40[13]|Response|error|refus|unauthor|forbidden|denied|invalid|fail|anonym|guest|redirect", re.IGNORECASE
 )
+# What a block asks that may refuse a caller whose token was in order.
+_OBJECTION = re.compile(
+    r"verif|check|revok|black|block|deny|denied|valid|expir|active|disabled|banned|signature|permission|scope|role|passw"
+)
 _EXPIRY = listed("exp expire expires expiry expiration expired expires_at")
 _OPEN_BY_NAME = listed("allow all")
 # Classes whose methods are there to be overridden.
@@ -154,7 +158,7 @@ class _Judge:
             return "closed"
         returned = next((part for part in handler.body if isinstance(part, ast.Return)), None)
         if returned is not None:
-            return self._worth(returned.value)
+            return "closed" if self._known_before(returned.value, node) else self._worth(returned.value)
         if isinstance(last, (ast.If, ast.With, ast.AsyncWith, ast.Try)) or any(
             isinstance(part, ast.Raise) for part in ast.walk(handler)
         ):
@@ -181,6 +185,23 @@ class _Judge:
             and name_of(part.value.func.value) == "self"
             and caught is not None
             and caught in {item.id for item in part.value.args if isinstance(item, ast.Name)}
+        )
+
+    def _known_before(self, value: ast.expr | None, node: ast.Try) -> bool:
+        """Whether it returns the caller that an earlier block made sure of, and this one looks for no objection."""
+        asked = " ".join(ast.unparse(part) for part in node.body).lower()
+        if not isinstance(value, ast.Name) or _OBJECTION.search(asked):
+            return False
+        earlier = [
+            part
+            for part in self.own
+            if isinstance(part, ast.Try) and (part.end_lineno or part.lineno) < node.lineno
+        ]
+        again = any(name_of(target) == value.id for target in _targets(node))
+        return not again and any(
+            any(name_of(target) == value.id for target in _targets(part))
+            and all(isinstance(handler.body[-1], ast.Raise) for handler in part.handlers)
+            for part in earlier
         )
 
     def _worth(self, value: ast.expr | None) -> str:
@@ -324,6 +345,16 @@ class _Judge:
             ):
                 what = f"`{item.parameter}` is None without a credential (auto_error=False)"
                 yield self._say(item.node, f"{what}, and {self.function.name} never looks.")
+
+
+def _targets(node: ast.Try) -> list[ast.expr]:
+    return [
+        target
+        for stmt in node.body
+        for part in ast.walk(stmt)
+        if isinstance(part, ast.Assign)
+        for target in part.targets
+    ]
 
 
 def _bare(module: Module, node: ast.AST) -> ast.AST:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from auth_conformance.model import Severity
 from auth_conformance.secret import Secret
+from auth_conformance.source.beyond import value_of
 from auth_conformance.source.tree import Function, Module, Spot, relative
 from auth_conformance.source.words import argument, is_secret, keyword, listed, name_of, text_of, words
 
@@ -152,6 +153,8 @@ def _defaults(node: Function) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _members(module: Module, node: ast.Dict) -> Iterator[Spot]:
+    if any(len((text_of(key) or "").split()) > 1 for key in node.keys):
+        return  # its keys are phrases: what stands there are their translations
     for key, value in zip(node.keys, node.values, strict=True):
         name = text_of(key)
         if name is None or not _NAME.fullmatch(name) or text_of(value) is None or _is_shown(module, node):
@@ -173,7 +176,7 @@ def _is_member(module: Module, node: ast.expr) -> bool:
 def _given(module: Module, node: ast.AST, name: str, value: ast.expr) -> Iterator[Spot]:
     if _is_enumeration(module, node) or "test" in words(name):
         return
-    for literal, how in _written(module, value):
+    for literal, how in [*_written(module, value), *_held(module, value)]:
         variable = how or name
         secret = is_secret(name) or bool(how and is_secret(how))
         # What stands in for a variable is used as the secret, however short it is.
@@ -191,6 +194,27 @@ def _given(module: Module, node: ast.AST, name: str, value: ast.expr) -> Iterato
                 Severity.HIGH,
                 literal=literal,
             )
+
+
+def _held(module: Module, value: ast.expr) -> Iterator[tuple[str, str]]:
+    """The literal that a name of some file stands for, where nothing in that name says that it is a secret."""
+    while isinstance(value, ast.Call) and module.dotted(value.func).rpartition(".")[2] in _WRAPPERS:
+        inner = argument(value, 0, "default")
+        if inner is None:
+            return
+        value = inner
+    function = module.function_of(value)
+    found = value_of(module, value) if isinstance(value, (ast.Name, ast.Attribute)) else None
+    if found is None or is_secret(name_of(value)):
+        return  # where it is written down, it is told
+    if function is not None and (module.given(name_of(value), value) or name_of(value) in _taken(function)):
+        return
+    if (text := text_of(found[1])) is not None:
+        yield text, ""
+
+
+def _taken(function: Function) -> set[str]:
+    return {item.arg for item in ast.walk(function) if isinstance(item, ast.arg)}
 
 
 def _is_enumeration(module: Module, node: ast.AST) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from auth_conformance.source.rules.certificates import certificates
 from auth_conformance.source.rules.chance import chance
 from auth_conformance.source.rules.comparisons import comparisons
 from auth_conformance.source.rules.hashing import hashing
@@ -21,4 +22,5 @@ LOCAL: tuple[Callable[[Module], Iterator[Spot]], ...] = (
     chance,
     sql,
     settings,
+    certificates,
 )

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 
 from auth_conformance.model import Severity
-from auth_conformance.source.tree import Module, Spot
+from auth_conformance.source.beyond import bound, function_named
+from auth_conformance.source.tree import Function, Module, Spot
 from auth_conformance.source.words import (
     argument,
     is_constant,
@@ -197,23 +198,90 @@ _LEVELS = listed("debug info warning warn error exception critical log print")
 
 
 def _logging(module: Module, call: ast.Call, name: str, last: str) -> Iterator[Spot]:
-    logger = name.rpartition(".")[0].rpartition(".")[2].lower()
-    logs = last in _LEVELS and ("log" in logger or name == "print" or logger == "logging")
-    if not logs:
-        return
-    for given in [*call.args, *(item.value for item in call.keywords if item.arg != "extra")]:
-        for part in (
-            [given]
-            if not isinstance(given, ast.JoinedStr)
-            else [item.value for item in given.values if isinstance(item, ast.FormattedValue)]
+    if _logs(name, last):
+        told = [*call.args, *(item.value for item in call.keywords if item.arg != "extra")]
+        written = [("", part) for given in told for part in _parts(given)]
+    else:
+        written = _recorded(module, call)
+    for called, part in written:
+        if (
+            isinstance(part, (ast.Name, ast.Attribute, ast.Subscript))
+            and (is_secret(name_of(part)) or is_secret(called))
+            and not name_of(part).isupper()
+            and not _is_object(module, part)
         ):
-            if (
-                isinstance(part, (ast.Name, ast.Attribute, ast.Subscript))
-                and is_secret(name_of(part))
-                and not name_of(part).isupper()
-                and not _is_object(module, part)
-            ):
-                yield module.spot(
-                    "SRC113", call, f"`{ast.unparse(part)}` is written to the log.", Severity.MEDIUM
-                )
-                return
+            yield module.spot(
+                "SRC113", call, f"`{ast.unparse(part)}` is written to the log.", Severity.MEDIUM
+            )
+            return
+
+
+def _logs(name: str, last: str) -> bool:
+    logger = name.rpartition(".")[0].rpartition(".")[2].lower()
+    return last in _LEVELS and ("log" in logger or name == "print" or logger == "logging")
+
+
+def _parts(given: ast.expr) -> list[ast.expr]:
+    """What a message is made of, or holds: the parts of a text, what is added or filled in, values of a mapping."""
+    match given:
+        case ast.JoinedStr(values=values):
+            return [item.value for item in values if isinstance(item, ast.FormattedValue)]
+        case ast.BinOp(left=left, op=ast.Add() | ast.Mod(), right=right):
+            return [part for side in (left, right) for part in _parts(side)]
+        case ast.Call(func=ast.Attribute(attr="format"), args=args, keywords=keywords):
+            return [*args, *(item.value for item in keywords)]
+        case ast.Dict(values=values):
+            return [*values]
+        case ast.Tuple(elts=elts):
+            return [*elts]
+        case _:
+            return [given]
+
+
+def _recorded(module: Module, call: ast.Call) -> list[tuple[str, ast.expr]]:
+    """What a function of the service is given and writes to the log, each with the name that it is given by."""
+    found = function_named(module, call.func)
+    if found is None:
+        return []
+    home, function = found
+    key = ("what it logs", function)
+    if key not in module.whole.memo:
+        module.whole.memo[key] = _logged(home, function)
+    written: list[tuple[str, ast.expr]] = []
+    for taken, value in bound(function, call).items():
+        if taken in module.whole.memo[key]:
+            pairs = (
+                zip(value.keys, value.values, strict=True) if isinstance(value, ast.Dict) else [(None, value)]
+            )
+            written += [(text_of(name) or "", item) for name, item in pairs]
+    return written
+
+
+def _logged(module: Module, function: Function) -> set[str]:
+    """The parameters of a function that go to the log as they are: no digest, length or part of them."""
+    given = function.args
+    taken = {item.arg for item in [*given.posonlyargs, *given.args, *given.kwonlyargs]}
+    taken |= {item.arg for item in (given.vararg, given.kwarg) if item is not None}
+    found: set[str] = set()
+    for part in ast.walk(function):
+        if isinstance(part, ast.Call):
+            name = module.dotted(part.func)
+            if _logs(name, name.rpartition(".")[2] or name_of(part.func)):
+                found |= {item for given in [*part.args, *part.keywords] for item in _shown(given, taken)}
+    return found
+
+
+# Calls that put texts together, or leave them as they are.
+_SHOWING = listed("join sorted items values format repr str dict list tuple dumps")
+
+
+def _shown(node: ast.AST, taken: set[str]) -> Iterator[str]:
+    if isinstance(node, ast.Name) and node.id in taken:
+        yield node.id
+    elif not isinstance(node, ast.Call) or name_of(node.func) in _SHOWING or _called(node) in _SHOWING:
+        for inner in ast.iter_child_nodes(node):
+            yield from _shown(inner, taken)
+
+
+def _called(node: ast.Call) -> str:
+    return node.func.attr if isinstance(node.func, ast.Attribute) else ""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 from auth_conformance.model import Severity
+from auth_conformance.source.beyond import bound, defaults, function_named, returns_of
+from auth_conformance.source.rules.standards import is_handler
 from auth_conformance.source.tree import Function, Module, Spot
 from auth_conformance.source.words import (
     argument,
@@ -29,6 +32,9 @@ _BEGINS = re.compile(
 )
 # A path or an address may hold such words as well, and `fetch` is what gets one.
 _ADDRESS = re.compile(r"^/\w|://")
+# The helpers whose results are being looked at: those that call each other must not be followed for ever.
+_ASKED: ContextVar[frozenset[str]] = ContextVar("_ASKED", default=frozenset())
+_DEEPEST = 3
 _RUNNERS = {
     "execute": 0, "executemany": 0, "executescript": 0, "exec_driver_sql": 0, "text": 0, "raw": 0, "read_sql": 0,
     "read_sql_query": 0, "literal_column": 0, "from_statement": 0, "fetch": 0, "fetchrow": 0, "fetchval": 0,
@@ -48,24 +54,62 @@ def sql(module: Module) -> Iterator[Spot]:
             # The parts of a statement that Django's `extra` takes as they are.
             message = "SQL for extra is put together from values instead of being bound."
             yield module.spot("SRC107", call, message, Severity.HIGH)
-        if last not in _RUNNERS or (last == "text" and not _is_sql_text(name)):
+        if last in _RUNNERS and (last != "text" or _is_sql_text(name)):
+            words_of = ("sql", "statement", "text", "query")
+            given = next((item for word in words_of if (item := argument(call, 0, word))), None)
+            sure = last in {"text", "literal_column", "exec_driver_sql"}
+        else:
+            last, given, sure = name_of(call.func), _handed_on(module, call), False
+        if given is None:
             continue
-        given = next(
-            (item for word in ("sql", "statement", "text", "query") if (item := argument(call, 0, word))),
-            None,
-        )
-        built = _built(module, given) if given is not None else None
-        if (
-            given is not None
-            and built is not None
-            and (
-                _is_sql(module, built)
-                or any(_is_sql(module, part) for part in _begun(module, given))
-                or last in {"text", "literal_column", "exec_driver_sql"}
-            )
+        built = (_sent(module, given) if sure else None) or _built(module, given)
+        if built is not None and (
+            sure or _is_sql(module, built) or any(_is_sql(module, part) for part in _begun(module, given))
         ):
             message = f"SQL for {last} is put together from values instead of being bound."
             yield module.spot("SRC107", call, message, Severity.HIGH)
+
+
+def _handed_on(module: Module, call: ast.Call) -> ast.expr | None:
+    """What a function of the service is given and runs as it is: `many(statement)`, where that executes it."""
+    found = _helper(module, call)
+    if found is None:
+        return None
+    home, function = found
+    key = ("SQL that it runs", function)
+    if key not in module.whole.memo:
+        module.whole.memo[key] = _runs(home, function)
+    given = bound(function, call)
+    return next((given[name] for name in module.whole.memo[key] if name in given), None)
+
+
+def _runs(module: Module, function: Function) -> list[str]:
+    """The parameters of a function that it gives to the database as a statement."""
+    taken = {
+        item.arg for item in [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    }
+    found = []
+    for part in ast.walk(function):
+        if isinstance(part, ast.Call) and name_of(part.func) in _RUNNERS and name_of(part.func) != "text":
+            inner = part.args[0] if part.args else None
+            if isinstance(inner, ast.Call) and name_of(inner.func) == "text" and inner.args:
+                inner = inner.args[0]
+            if isinstance(inner, ast.Name) and inner.id in taken and not module.given(inner.id, part):
+                found.append(inner.id)
+    return found
+
+
+def _sent(module: Module, node: ast.expr) -> ast.expr | None:
+    """A parameter of a route handler: then the caller writes the statement, or a part of it."""
+    function = module.function_of(node)
+    if not isinstance(node, ast.Name) or function is None or not is_handler(module, function):
+        return None
+    taken = [*function.args.args, *function.args.kwonlyargs]
+    typed = next(
+        (ast.unparse(item.annotation) for item in taken if item.arg == node.id and item.annotation), ""
+    )
+    told = "Depends" in typed or module.given(node.id, node) or _is_safe(module, node)
+    return node if re.search(r"\bstr\b", typed) and not told else None
 
 
 def _conditions(call: ast.Call) -> list[ast.expr]:
@@ -153,30 +197,32 @@ def _built(module: Module, node: ast.expr, depth: int = 3) -> ast.expr | None:
 
 
 def _helped(module: Module, call: ast.Call, depth: int) -> ast.expr | None:
-    """What a function of the file puts together from what it is given in this call, and returns."""
-    helpers = [item for item in module.functions if item.name == name_of(call.func)]
-    own = isinstance(call.func, ast.Name) or module.dotted(call.func).startswith(("self.", "cls."))
-    if len(helpers) != 1 or not own:
-        return None
-    given = _bound(helpers[0], call)
-    for part in ast.walk(helpers[0]):
-        if isinstance(part, ast.Return) and part.value is not None:
-            built = _built(module, part.value, depth - 1)
-            if built is not None and _built(module, _filled(built, given), depth - 1) is not None:
-                return built
+    """What a function of the service puts together from what it is given in this call, and returns."""
+    for home, value in _results(module, call):
+        built = _built(home, value, depth - 1)
+        if built is not None:
+            return built
     return None
 
 
-def _bound(helper: Function, call: ast.Call) -> dict[str, ast.expr]:
-    """What each parameter of a function is in one of its calls, or by default."""
-    listed = [*helper.args.posonlyargs, *helper.args.args]
-    defaults = dict(
-        zip([item.arg for item in reversed(listed)], reversed(helper.args.defaults), strict=False)
-    )
-    if listed and listed[0].arg in {"self", "cls"}:
-        listed = listed[1:]
-    named = {item.arg: item.value for item in call.keywords if item.arg}
-    return defaults | dict(zip([item.arg for item in listed], call.args, strict=False)) | named
+def _results(module: Module, call: ast.Call) -> list[tuple[Module, ast.expr]]:
+    """What a function returns in this call, parameters that are fixed by it filled in."""
+    found = _helper(module, call)
+    if found is None:
+        return []
+    home, helper = found
+    taken = {name: value for name, value in bound(helper, call).items() if _is_safe(module, value)}
+    usual = {name: value for name, value in defaults(helper).items() if _is_safe(home, value)}
+    given = usual.keys() - bound(helper, call).keys() | taken.keys()
+    fixed: dict[str, ast.expr] = {name: ast.Constant("") for name in given}
+    return [(home, _filled(value, fixed)) for value in returns_of(home, helper)]
+
+
+def _helper(module: Module, call: ast.Call) -> tuple[Module, Function] | None:
+    """The function that is called: the only one of that name in the file, else one that another file defines."""
+    own = isinstance(call.func, ast.Name) or module.dotted(call.func).startswith(("self.", "cls."))
+    here = [item for item in module.functions if own and item.name == name_of(call.func)]
+    return (module, here[0]) if len(here) == 1 else function_named(module, call.func)
 
 
 def _filled(node: Any, given: dict[str, ast.expr]) -> Any:
@@ -240,14 +286,38 @@ def _is_safe(module: Module, node: ast.expr) -> bool:
             )
         case ast.Subscript(value=value):
             return name_of(value).isupper() or name_of(value) in module.constants
-        case ast.Call(func=func, args=args):
-            if name_of(func) in {"int", "len", "float", "range"} or _quotes(func):
-                return True
-            return name_of(func) == "join" and bool(args) and _joins_fixed(module, args[0])
+        case ast.Call():
+            return _gives_fixed(module, node)
+        case ast.Await(value=inner):
+            return _is_safe(module, inner)
         case ast.IfExp(body=body, orelse=orelse):
             return _is_safe(module, body) and _is_safe(module, orelse)
         case _:
             return _is_marks(node)
+
+
+def _gives_fixed(module: Module, call: ast.Call) -> bool:
+    """Whether a call gives a number, a quoted name, a value of an allow-list, or a text that a helper fixes."""
+    called = name_of(call.func)
+    if called in {"int", "len", "float", "range"} or _quotes(call.func):
+        return True
+    if called == "join" and call.args:
+        return _joins_fixed(module, call.args[0])
+    if called == "get" and isinstance(call.func, ast.Attribute) and _is_allow_list(module, call.func.value):
+        return all(_is_safe(module, item) for item in call.args[1:])
+    asked = _ASKED.get()
+    if ast.dump(call.func) in asked or len(asked) > _DEEPEST:
+        return False
+    told = _ASKED.set(asked | {ast.dump(call.func)})
+    try:
+        results = _results(module, call)
+        return bool(results) and all(_is_safe(home, value) for home, value in results)
+    finally:
+        _ASKED.reset(told)
+
+
+def _is_allow_list(module: Module, node: ast.expr) -> bool:
+    return name_of(node).isupper() or name_of(node) in module.constants
 
 
 # What a request brought; its members are the caller's words.
@@ -301,6 +371,11 @@ def _joins_fixed(module: Module, node: ast.expr) -> bool:
     """Whether texts are joined that the source fixes: marks, a list of such texts, the names of a fixed mapping."""
     if _is_marks(node) or (isinstance(node, ast.Name) and _listed(module, node)):
         return True
+    if isinstance(node, ast.Name):
+        made = module.given(node.id, node) if module.function_of(node) is not None else []
+        return bool(made) and all(
+            isinstance(item, ast.ListComp) and _joins_fixed(module, item) for item in made
+        )
     if not isinstance(node, (ast.GeneratorExp, ast.ListComp)) or len(node.generators) != 1:
         return False
     over = node.generators[0]
@@ -313,7 +388,9 @@ def _joins_fixed(module: Module, node: ast.expr) -> bool:
     )
 
 
-def _has_fixed_names(module: Module, over: ast.comprehension) -> bool:
+def _has_fixed_names(
+    module: Module, over: ast.comprehension, seen: frozenset[ast.expr] = frozenset()
+) -> bool:
     """Whether it runs over the names of a mapping that stands in the function, of some of them where it is picked."""
     holder, first = over.iter, over.target
     if isinstance(holder, ast.Call) and isinstance(holder.func, ast.Attribute):
@@ -323,19 +400,22 @@ def _has_fixed_names(module: Module, over: ast.comprehension) -> bool:
         holder = holder.func.value
     if not isinstance(holder, ast.Name) or not isinstance(first, ast.Name):
         return False
-    values = module.given(holder.id, holder)
-    return bool(values) and all(_is_fixed_mapping(module, value) for value in values)
+    # `data = {…}; data = {name: value for name, value in data.items() if value}` picks from what it was.
+    values = [value for value in module.given(holder.id, holder) if value not in seen]
+    return bool(values) and all(_is_fixed_mapping(module, value, seen | {value}) for value in values)
 
 
-def _is_fixed_mapping(module: Module, value: ast.expr) -> bool:
+def _is_fixed_mapping(module: Module, value: ast.expr, seen: frozenset[ast.expr]) -> bool:
     if isinstance(value, ast.Dict):
         return all(text_of(key) is not None for key in value.keys)
+    if isinstance(value, ast.Call):
+        return module.dotted(value.func) == "dataclasses.asdict"
     return (
         isinstance(value, ast.DictComp)
         and len(value.generators) == 1
         and isinstance(value.generators[0].target, ast.Tuple)
         and name_of(value.key) == name_of(value.generators[0].target.elts[0])
-        and _has_fixed_names(module, value.generators[0])
+        and _has_fixed_names(module, value.generators[0], seen)
     )
 
 
@@ -419,7 +499,7 @@ def _allowed(module: Module, node: ast.Name) -> bool:
                 isinstance(value, ast.Call)
                 and isinstance(value.func, ast.Attribute)
                 and value.func.attr == "get"
-                and (name_of(value.func.value).isupper() or name_of(value.func.value) in module.constants)
+                and _is_allow_list(module, value.func.value)
             ):
                 return True
     typed = next(

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from auth_conformance.model import Severity
+from auth_conformance.source.beyond import bound, callers, defaults, returned, value_of
 from auth_conformance.source.tree import Function, Module, Spot, Tree
 from auth_conformance.source.words import argument, is_constant, keyword, name_of, spreads, text_of
 
@@ -83,6 +84,7 @@ def _decode(module: Module, call: ast.Call, name: str, library: str) -> Iterator
         message = f"{name} does not verify the signature unless it is told to."
         yield module.spot("SRC103", call, message, Severity.HIGH)
         return
+    yield from _told_not_to(module, call, options)
     yield from _algorithms(module, call, name, library)
     if _from_header(module, argument(call, 1, "key")) & _KEYS:
         yield module.spot(
@@ -119,7 +121,7 @@ def _members(module: Module, node: ast.expr | None) -> dict[str, ast.expr]:
             if (text := text_of(key)) is not None:
                 found[text] = value
             elif key is None:
-                inner = _assigned(module, value) if isinstance(value, ast.Name) else value
+                inner = _assigned(module, value) if isinstance(value, (ast.Name, ast.Attribute)) else value
                 if isinstance(inner, ast.Dict):
                     found |= {
                         text: part
@@ -132,14 +134,14 @@ def _members(module: Module, node: ast.expr | None) -> dict[str, ast.expr]:
 
 
 def _assigned(module: Module, node: ast.expr) -> ast.expr | None:
-    """What a name was last given before: in the same function, else at the top of the module."""
+    """What a name was last given before: in the same function, else at the top of this module or of another."""
     wanted = name_of(node)
     if module.function_of(node) is not None:
         values = [value for value in module.given(wanted, node) if value.lineno <= node.lineno]
         if values:
             return values[-1]
     if isinstance(node, ast.Attribute):
-        return next(
+        here = next(
             (
                 part.value
                 for part in module.nodes
@@ -149,7 +151,16 @@ def _assigned(module: Module, node: ast.expr) -> ast.expr | None:
             ),
             None,
         )
-    return module.constants.get(wanted)
+        return here if here is not None else _elsewhere(module, node)
+    return module.constants.get(wanted) or _elsewhere(module, node)
+
+
+def _elsewhere(module: Module, node: ast.expr) -> ast.expr | None:
+    """What another file, or a class of settings, gives a name that is no parameter here."""
+    function = module.function_of(node)
+    taken = {item.arg for item in ast.walk(function) if isinstance(item, ast.arg)} if function else set()
+    found = None if isinstance(node, ast.Name) and node.id in taken else value_of(module, node)
+    return found[1] if found is not None else None
 
 
 def _algorithms(module: Module, call: ast.Call, name: str, library: str) -> Iterator[Spot]:
@@ -179,8 +190,7 @@ def _listed(module: Module, call: ast.Call, given: ast.expr | None) -> Iterator[
     if "alg" in _from_header(module, given):
         yield module.spot("SRC103", call, "The token's own header chooses the algorithm.", Severity.CRITICAL)
         return
-    node = _assigned(module, given) if isinstance(given, (ast.Name, ast.Attribute)) else given
-    names = [text for item in getattr(node, "elts", [node]) if (text := text_of(item))]
+    names = _texts(module, given)
     symmetric = [item for item in names if item.upper().startswith("HS")]
     asymmetric = [item for item in names if item.upper()[:2] in {"RS", "ES", "PS", "ED"}]
     if any(item.lower() == "none" for item in names):
@@ -192,12 +202,31 @@ def _listed(module: Module, call: ast.Call, given: ast.expr | None) -> Iterator[
         yield module.spot("SRC103", call, message, Severity.CRITICAL)
 
 
+def _texts(module: Module, node: ast.expr | None, depth: int = 3) -> list[str]:
+    """The texts in a list, with its name followed: `settings.algorithms`, `ALLOWED.split(",")`, `list(ALLOWED)`."""
+    if node is None or depth < 0:
+        return []
+    if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+        # One that comes from the settings may be another where the service runs.
+        return [text for item in node.elts if (text := text_of(item))]
+    if isinstance(node, (ast.Name, ast.Attribute)):
+        inner = _assigned(module, node)
+        return [] if inner is node else _texts(module, inner, depth - 1)
+    if isinstance(node, ast.Call) and name_of(node.func) in {"list", "tuple", "set", "sorted", "frozenset"}:
+        return _texts(module, argument(node, 0, "iterable"), depth - 1)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "split":
+        return _texts(module, node.func.value, depth - 1)
+    return [part.strip() for part in (text_of(node) or "").split(",") if part.strip()]
+
+
 def _from_header(module: Module, node: ast.expr | None, depth: int = 3) -> set[str]:
     """The members of an unverified header that a value is made of."""
     if node is None or depth < 0:
         return set()
     found: set[str] = set()
     for part in ast.walk(node):
+        for home, value in returned(module, part) if isinstance(part, ast.Call) else ():
+            found |= _from_header(home, value, depth - 1)
         holder, member = None, None
         if isinstance(part, ast.Subscript):
             holder, member = part.value, text_of(part.slice)
@@ -225,7 +254,13 @@ def _is_header(module: Module, node: ast.expr) -> bool:
     if isinstance(node, ast.Name):
         inner = _assigned(module, node)
         return inner is not None and not isinstance(inner, ast.Name) and _is_header(module, inner)
-    return isinstance(node, ast.Call) and module.dotted(node.func).rpartition(".")[2] in _HEADERS
+    if not isinstance(node, ast.Call):
+        return False
+    called = module.dotted(node.func).rpartition(".")[2] in _HEADERS
+    return called or any(
+        isinstance(value, ast.Call) and home.dotted(value.func).rpartition(".")[2] in _HEADERS
+        for home, value in returned(module, node)
+    )
 
 
 def _verifies(module: Module, function: Function | None, peek: ast.Call | None) -> bool:
@@ -250,13 +285,19 @@ def _off_by_default(module: Module, call: ast.Call, options: dict[str, ast.expr]
     given, function = options.get("verify_signature") or keyword(call, "verify"), module.function_of(call)
     if not isinstance(given, ast.Name) or function is None:
         return False
-    listed = [*function.args.posonlyargs, *function.args.args]
-    defaults = dict(
-        zip([item.arg for item in reversed(listed)], reversed(function.args.defaults), strict=False)
-    )
-    named = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
-    defaults |= {item.arg: value for item, value in named if value is not None}
-    return is_constant(defaults.get(given.id), value=False)
+    return is_constant(defaults(function).get(given.id), value=False)
+
+
+def _told_not_to(module: Module, call: ast.Call, options: dict[str, ast.expr]) -> Iterator[Spot]:
+    """Who tells a function of the service to decode without looking at the signature: `read(token, verify=False)`."""
+    given, function = options.get("verify_signature") or keyword(call, "verify"), module.function_of(call)
+    if not isinstance(given, ast.Name) or function is None:
+        return
+    for home, outer in callers(module, function):
+        if is_constant(bound(function, outer).get(given.id), value=False) and not _verifies(
+            home, home.function_of(outer), outer
+        ):
+            yield home.spot("SRC103", outer, f"{function.name} {UNVERIFIED}", Severity.CRITICAL)
 
 
 def is_peek(spot: Spot) -> bool:
