@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
@@ -43,23 +44,12 @@ class ExposedDatabase(Refusal):
         """Ask for it over HTTP, look at its file and at its URL. Raises Missing or Unclear."""
         url = self.target.database
         await self._must_serve("before")
-        violations = []
+        violations: list[Violation] = []
+        doubts: list[str] = []
         for path in self._database_paths(url):
-            answer = await self.send(
-                HttpRequest("GET", path),
-                label=f"GET {path} as a stranger",
-                role=Role.ATTACK,
-                operation=f"GET {path}",
-            )
-            if what := content_of(answer.reply):
-                violations.append(
-                    Violation(
-                        f"GET {path}",
-                        f"GET {path} gives {what} to strangers.",
-                        Severity.CRITICAL,
-                        (answer.exchange,),
-                    )
-                )
+            found = await self._served(path)
+            violations += [found] if isinstance(found, Violation) else []
+            doubts += [found] if isinstance(found, str) else []
         await self._must_serve("after")
         notes = []
         if url is not None:
@@ -72,13 +62,41 @@ class ExposedDatabase(Refusal):
             raise Missing(
                 "Not tested: the database of the service is not known.", self._remedy(Need.DATABASE)
             )
-        if not any(item.reply.status is not None and item.reply.status < 500 for item in self.evidence):
-            return Inconclusive("No request for a database file was answered.")
+        if doubts:
+            more = f" (and {len(doubts) - 1} more)" if len(doubts) > 1 else ""
+            return Inconclusive(f"{doubts[0]}{more}.", "", tuple(self.evidence), tuple(notes))
         return Passed(
             f"{len(self.evidence)} requests gave no database, and its file and URL are in order.",
             tuple(self.evidence),
             tuple(notes),
         )
+
+    async def _served(self, path: str) -> Violation | str | None:
+        """What a stranger is given of the database there, twice; in words what stayed unclear."""
+        proof = []
+        for prefix in ("", "again: "):
+            answer = await self.send(
+                replace(HttpRequest("GET", path), fresh=bool(prefix)),
+                label=f"{prefix}GET {path} as a stranger",
+                role=Role.ATTACK,
+                operation=f"GET {path}",
+            )
+            what = content_of(answer.reply)
+            proof.append(answer.exchange)
+            if not what:
+                break
+        else:
+            message = f"GET {path} gives {what} to strangers."
+            return Violation(f"GET {path}", message, Severity.CRITICAL, tuple(proof))
+        if len(proof) > 1:
+            return f"GET {path} gave what looks like a database once, and then {answer.status}"
+        busy = (
+            answer.judgement is not None
+            or answer.status is None
+            or answer.status == 429
+            or answer.status >= 500
+        )
+        return f"GET {path}: {answer.why or answer.status or 'no answer'}" if busy else None
 
     async def _must_serve(self, when: str) -> None:
         """SW: a service that gives everybody the same page has hidden nothing. Raises Missing or Unclear."""

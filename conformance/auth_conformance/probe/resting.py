@@ -17,7 +17,8 @@ from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
-    from auth_conformance.probe.core import Session
+    from auth_conformance.oracles.entry import Baseline
+    from auth_conformance.probe.core import Answer, Session
     from auth_conformance.storage import Dump, Row
     from auth_conformance.target import Account
 
@@ -258,6 +259,7 @@ class Resting(Mailing, Stored):
         return Passed(
             f"Of {kinds}, {len(fresh)} new values in the database show nothing that lets anybody in.",
             tuple(self.evidence),
+            tuple(self.notes),
         )
 
     async def _issue_all(self, account: Account) -> tuple[list[Issued], list[Session]]:
@@ -279,13 +281,17 @@ class Resting(Mailing, Stored):
                 refresh = session.refresh.reveal()
                 text = refresh.rpartition(".")[2] if refresh.count(".") == 2 else refresh
                 issued.append(Issued("a refresh token", text, Severity.HIGH))
-        if self.target.recovery is not None:
+        mailed = (
+            ("a reset token", self.target.recovery, self.reset_token, Severity.HIGH),
+            ("a verification token", self.target.verification, self.verify_token, Severity.MEDIUM),
+        )
+        for kind_of, known, ask, severity in mailed:
+            if known is None:
+                continue
             try:
-                issued.append(
-                    Issued("a reset token", (await self.reset_token(account)).reveal(), Severity.HIGH)
-                )
+                issued.append(Issued(kind_of, (await ask(account)).reveal(), severity))
             except (Missing, Unclear) as conclusion:
-                self.notes.append(f"No reset token was looked for: {conclusion}")
+                self.notes.append(f"{kind_of.capitalize()} was not looked for: {conclusion}")
         return issued, sessions
 
     def _stands_in_clear(self, item: Issued, dump: Dump) -> Violation | None:
@@ -315,6 +321,7 @@ class Resting(Mailing, Stored):
             and " " not in value
         ]
         found: list[Violation] = []
+        unclear: Answer | None = None
         for session in [item for item in sessions if item.credential.jwt is None][:1]:
             baseline = await self.baseline(self.witness, session.credential)
             for row, column, value in values[:PRESENTED]:
@@ -325,12 +332,32 @@ class Resting(Mailing, Stored):
                     role=Role.ATTACK,
                     baseline=baseline,
                 )
-                if answer.accepted or (answer.reply.ok and baseline.anonymous.status != answer.status):
-                    message = f"The value of {row.table}.{column} is accepted as a credential."
-                    found.append(
-                        Violation(self.witness.operation.name, message, Severity.HIGH, (answer.exchange,))
-                    )
+                if not _let_in(answer, baseline):
+                    unclear = unclear or (None if answer.rejected else answer)
+                    continue
+                again = await self.at_witness(
+                    shown,
+                    label=f"again: the value of {row.table}.{column} as a credential",
+                    role=Role.ATTACK,
+                    baseline=baseline,
+                    fresh=True,
+                )
+                if not _let_in(again, baseline):
+                    unclear = again
+                    continue
+                message = f"The value of {row.table}.{column} is accepted as a credential."
+                proof = (answer.exchange, again.exchange)
+                found.append(Violation(self.witness.operation.name, message, Severity.HIGH, proof))
+            if not found:
+                await self.must_live(self.witness, session.credential, baseline, "after")
+        if unclear is not None and not found:
+            raise Unclear(f"A stored value was shown as a credential, and that was unclear ({unclear.why}).")
         return found
+
+
+def _let_in(answer: Answer, baseline: Baseline) -> bool:
+    """Whether a stored value was taken: as its owner's credential, or for more than a stranger gets."""
+    return answer.accepted or (answer.reply.ok and baseline.anonymous.status != answer.status)
 
 
 def rows_of(dump: Dump, account: Account) -> list[Row]:

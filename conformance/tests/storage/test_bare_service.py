@@ -9,11 +9,14 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Annotated
 
 import pytest
-from fastapi import FastAPI, HTTPException
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 from services.callers import names_its_caller
+from starlette.middleware.base import RequestResponseEndpoint
 
 from auth_conformance import catalog
 from auth_conformance.engine import conduct
@@ -30,7 +33,7 @@ def slowly(password: str, salt: bytes) -> str:
     return f"pbkdf2_sha256$600000${salt.hex()}${hashlib.pbkdf2_hmac('sha256', password.encode(), salt, 10).hex()}"
 
 
-def service(folder: Path, stored: Callable[[str, bytes], str]) -> FastAPI:
+def service(folder: Path, stored: Callable[[str, bytes], str], history: str | None = None) -> FastAPI:
     app, path, sessions = FastAPI(), folder / "people.db", dict[str, str]()
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE people (name TEXT PRIMARY KEY, salt BLOB, secret TEXT)")
@@ -59,14 +62,49 @@ def service(folder: Path, stored: Callable[[str, bytes], str]) -> FastAPI:
         sessions[token] = person.username
         return {"access_token": token, "token_type": "bearer"}
 
+    if history is not None:
+        keeps_history(app, path, sessions, stored, clear=history == "clear")
     names_its_caller(app, sessions)
     return app
 
 
-def judged(folder: Path, stored: Callable[[str, bytes], str], code: str = "STO101") -> Result:
+class Change(BaseModel):
+    current_password: str
+    new_password: str
+
+
+def keeps_history(
+    app: FastAPI, path: Path, sessions: dict[str, str], stored: Callable[[str, bytes], str], *, clear: bool
+) -> None:
+    """A password can be changed, and a table keeps what it was changed to: in clear, or hashed."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE history (name TEXT, given TEXT)")
+
+    @app.post("/me/change-password", status_code=204)
+    async def change(
+        change: Change, bearer: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]
+    ) -> None:
+        name = sessions.get(bearer.credentials)
+        if name is None:
+            raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
+        salt = os.urandom(16)
+        made = stored(change.new_password, salt)
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("UPDATE people SET salt = ?, secret = ? WHERE name = ?", (salt, made, name))
+            connection.execute(
+                "INSERT INTO history VALUES (?, ?)", (name, change.new_password if clear else made)
+            )
+
+
+def judged(
+    folder: Path, stored: Callable[[str, bytes], str], code: str = "STO101", *, history: str | None = None
+) -> Result:
+    return on(service(folder, stored, history), folder, code)
+
+
+def on(app: FastAPI, folder: Path, code: str) -> Result:
     settings = load({"db": f"sqlite+aiosqlite:///{folder / 'people.db'}"}, start=folder)
-    run = conduct(settings, [catalog.load()[code]], app=service(folder, stored))
-    return asyncio.run(run).results[0]
+    return asyncio.run(conduct(settings, [catalog.load()[code]], app=app)).results[0]
 
 
 @pytest.mark.parametrize(
@@ -87,6 +125,34 @@ def test_what_can_be_undone_is_found(stored: Callable[[str, bytes], str], tmp_pa
 def test_a_slow_hash_passes(tmp_path: Path) -> None:
     result = judged(tmp_path, slowly)
     assert result.name == "passed", result.verdict.reason
+
+
+@pytest.mark.parametrize(("history", "name"), [("clear", "failed"), ("hashed", "passed")])
+def test_what_is_kept_of_a_changed_password_is_seen(history: str, name: str, tmp_path: Path) -> None:
+    result = judged(tmp_path, slowly, history=history)
+    assert result.name == name, result.verdict.reason
+    assert name == "passed" or "history.given holds the password in clear" in result.verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("answers", "name"),
+    [((200, 200), "failed"), ((200, 404), "inconclusive"), ((503,), "inconclusive"), ((404,), "passed")],
+)
+def test_a_database_is_served_when_it_is_seen_twice(
+    answers: tuple[int, ...], name: str, tmp_path: Path
+) -> None:
+    app, left = service(tmp_path, slowly), iter(answers)
+    (tmp_path / "people.db").chmod(0o600)
+
+    @app.middleware("http")
+    async def served(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        if request.url.path != "/app.db":
+            return await call_next(request)
+        status = next(left, 404)
+        return Response(b"SQLite format 3\0" if status == 200 else b"", status)
+
+    result = on(app, tmp_path, "STO106")
+    assert result.name == name, result.verdict.reason
 
 
 def test_a_fast_digest_is_told_though_the_password_stands_beside_it_in_clear(tmp_path: Path) -> None:
