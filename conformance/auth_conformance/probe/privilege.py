@@ -465,7 +465,7 @@ class Privilege(Ranks):
         for name in parameters(operation):
             value = _fact(victim.facts, name) if victim is not None else None
             if value is None and sole and victim is not None and len(parameters(operation)) == 1:
-                value = victim.facts.get("id")
+                value = self.called({key.lower(): item for key, item in victim.facts.items()}, name)
             if value is None:
                 return {}
             values[name] = value

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 NEXT_SECOND = 1.1
 _ONE_FOR_ALL = "# let each login issue a credential of its own: one that all share cannot be ended alone"
 
+# How paths and answers call what people are known by, where that is no number.
+_CALLED = ("username", "user_name", "login", "handle", "name", "email")
+
 
 class Sessions(Refusal):
     """Opens sessions apart from the ones that all checks share."""
@@ -125,6 +128,8 @@ class Sessions(Refusal):
     def called(facts: dict[str, str], parameter: str) -> str | None:
         """What a path parameter of this name would call the account with these facts."""
         wanted = parameter.lower().replace("-", "_")
+        if wanted in _CALLED and wanted not in facts:
+            return next((facts[name] for name in _CALLED if name in facts), None)
         return (
             facts.get(wanted) or facts.get(wanted.rpartition("_")[2]) or facts.get("id") or facts.get("sub")
         )

@@ -5,6 +5,7 @@ The attacker's status decides nothing: what the owner reads afterwards does (che
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,10 @@ MOST_WRITES = 6
 _LOOKS = 3
 # Members by which services say whose an object is: tried on top of a change that works.
 OWNERSHIP = ("owner_id", "user_id", "owner", "author_id")
+
+# Where a path says which version of the service it means, and what in it names things.
+_VERSION = re.compile(r"/v\d+(?=/)")
+_HOLE = re.compile(r"\{[^}]*\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +169,13 @@ class Tampering(Remarks):
         if operation.method not in ("PUT", "PATCH", "POST", "DELETE") or operation.name in known:
             return None
         one, collection = objects.read.path.rstrip("/"), objects.create.path.rstrip("/")
-        if operation.path.rstrip("/") == one or operation.path.startswith(f"{one}/"):
-            return Write(f"b calls {operation.name} for it", operation, core=False)
+        # An older version of the same may have a guard of its own, or none; a parameter may be called otherwise there.
+        path, aim = (_HOLE.sub("{}", _VERSION.sub("", item)) for item in (operation.path, one))
+        if path.rstrip("/") == aim or path.startswith(f"{aim}/"):
+            schema = next((item for media, item in operation.bodies.items() if media.endswith("json")), {})
+            renames = objects.text_field in (schema.get("properties") or {})
+            body = self._change(operation) if renames else None
+            return Write(f"b calls {operation.name} for it", operation, body, core=False)
         if (write := self._on_it(operation)) is not None:
             return write
         if operation.path.count("{") > collection.count("{") or not operation.path.startswith(collection):

@@ -5,7 +5,7 @@ from typing import Annotated
 import pytest
 from checks.desk import front_desk
 from checks.judging import judged_as_found, said
-from fastapi import Depends, FastAPI, Header, HTTPException
+from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from pydantic import BaseModel, Field
 from services.people import PEOPLE
 
@@ -59,7 +59,7 @@ class Rank(BaseModel):
     rank: str = Field(alias="role", pattern="^(helper|steward)$")
 
 
-def practice(*, everybody: bool) -> FastAPI:
+def practice(*, everybody: bool, by: str = "uid") -> FastAPI:
     """A service whose stewards give ranks; where `everybody` may, nothing but its effect says that they must not."""
     app, known = FastAPI(), {**PEOPLE, **RITA, **SPARE}
     ranks = dict.fromkeys(known, "helper") | {"rita": "steward"}
@@ -75,9 +75,15 @@ def practice(*, everybody: bool) -> FastAPI:
     def ledger() -> dict[str, int]:
         return {"pages": 417}
 
-    @app.put("/people/{uid}/role", dependencies=[Depends(steward)])
-    def give(uid: str, wish: Rank) -> dict[str, str]:
-        name = next((name for name in known if uid.endswith(f"{len(name)}{name[::-1]}")), None)
+    @app.put(f"/people/{{{by}}}/role", dependencies=[Depends(steward)])
+    def give(request: Request, wish: Rank) -> dict[str, str]:
+        uid = request.path_params[by]
+        told = (
+            {f"p-{len(name)}{name[::-1]}": name for name in known}
+            if by == "uid"
+            else {name: name for name in known}
+        )
+        name = told.get(uid)
         if name is None:
             raise HTTPException(404, "nobody")
         ranks[name] = wish.rank
@@ -87,16 +93,28 @@ def practice(*, everybody: bool) -> FastAPI:
 
 
 @pytest.mark.parametrize(
-    ("code", "everybody", "name"),
-    [("LIF105", False, "passed"), ("AUZ104", False, "passed"), ("AUZ104", True, "failed")],
+    ("code", "everybody", "name", "by"),
+    [
+        ("LIF105", False, "passed", "uid"),
+        ("LIF105", False, "passed", "name"),
+        ("AUZ104", False, "passed", "uid"),
+        ("AUZ104", True, "failed", "uid"),
+        ("AUZ104", True, "failed", "name"),
+    ],
 )
 def test_ranks_are_given_as_the_service_calls_them(
-    monkeypatch: pytest.MonkeyPatch, accounts: dict[str, object], code: str, name: str, *, everybody: bool
+    monkeypatch: pytest.MonkeyPatch,
+    accounts: dict[str, object],
+    code: str,
+    name: str,
+    by: str,
+    *,
+    everybody: bool,
 ) -> None:
     for name_of, password in SPARE.items():
         monkeypatch.setenv(f"PASSWORD_OF_{name_of.upper()}", password)
         secret = {"env": f"PASSWORD_OF_{name_of.upper()}"}
         accounts[name_of] = {"username": name_of, "password": secret, "role": "expendable"}
-    app = practice(everybody=everybody)
+    app = practice(everybody=everybody, by=by)
     result = judged_as_found(code, app, accounts=accounts)
     assert result.name == name, said(result)
