@@ -107,6 +107,9 @@ class _Ledger:
 class Faults(Sessions, Minting):
     """Sentences about what happens when something behind authentication breaks."""
 
+    # Which credential that should be presented could not be had, and why.
+    _unhad = ""
+
     async def must_fail_closed(self) -> Verdict:
         """Whatever fails, no wrong, expired or revoked credential gets in, and the login keeps its limit."""
         transport = self.scene.recorder.transport
@@ -125,6 +128,8 @@ class Faults(Sessions, Minting):
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if ledger.violations:
             return Failed(_once(ledger.violations), evidence, notes)
+        if self._unhad:
+            return Inconclusive(self._unhad, "", evidence, notes)
         if not ledger.fired:
             reason = "No function of the application was seen at which a fault could be put in."
             return Inconclusive(reason, "", evidence, notes)
@@ -259,23 +264,38 @@ class Faults(Sessions, Minting):
             found["a wrong password in Basic"] = live.with_value(pair)
         if kind is Kind.BEARER and live.jwt is not None:
             found["a token with a wrong signature"] = live.with_value(live.jwt.with_flipped_signature().text)
-            with contextlib.suppress(Missing, Unclear):
+            with self._telling(_EXPIRED):
                 forge = await self.forge()
                 late = forge.late_claims(self.scene.recorder.clock.now(), 7200)
                 found[_EXPIRED] = forge.credential(late)
-        with contextlib.suppress(Missing, Unclear):
-            revoked = await self._ended_credential(live)
-            if revoked is not None:
-                found[f"{_REVOKED} {kind.value} credential"] = revoked
+        with self._telling(f"{_REVOKED} {kind.value} credential"):
+            found[f"{_REVOKED} {kind.value} credential"] = await self._ended_credential(live)
         return found
 
-    async def _ended_credential(self, live: Credential) -> Credential | None:
+    @contextlib.contextmanager
+    def _telling(self, what: str) -> Iterator[None]:
+        """A credential that cannot be had is named: what opens for it when something breaks was not seen."""
+        try:
+            yield
+        except Missing as reason:
+            self._told_absent(f"{what} was not tried: {reason}")
+        except Unclear as reason:
+            if what == _EXPIRED:  # it takes a token that we can sign, which not every service lets in
+                self._told_absent(f"{what} was not tried: {reason}")
+            else:
+                self._unhad = self._unhad or f"{what[0].upper()}{what[1:]} could not be had: {reason}"
+
+    def _told_absent(self, told: str) -> None:
+        if told not in self.notes:
+            self.notes.append(told)
+
+    async def _ended_credential(self, live: Credential) -> Credential:
         """A credential that was ended: a key that was revoked, a session that was logged out."""
         kind = live.carrier.kind
         keys = self.target.keys
         if kind is Kind.KEY:
             if keys is None or keys.revoke is None or keys.identifier is None:
-                return None
+                raise Missing("no operation that revokes keys is known")
             key, answer = await self.make_key()
             from_reply = answer.reply.json
             identifier = from_reply.get(keys.identifier.lstrip("/")) if isinstance(from_reply, dict) else None
@@ -283,15 +303,19 @@ class Faults(Sessions, Minting):
             gone = await self.call(
                 keys.revoke, owner, label="revoke a key", values={keys.id_parameter: str(identifier)}
             )
-            return key.moved_to(live.carrier) if gone.reply.ok else None
+            if not gone.granted:
+                raise Unclear(f"{keys.revoke.name} answered {gone.why or gone.status}")
+            return key.moved_to(live.carrier)
         logout = next((item for item in self.target.logouts if item.kind is kind), None)
         if logout is None:
-            return None
+            raise Missing(f"no logout of a {kind.value} credential is known")
         session = await self.sign_in(self.account(), kind)
         body = logout.body(session.credential.value, session.refresh)
         going = logout.leaving(session.credential, session.refresh)
         ended = await self.call(logout.operation, going, label="log out", body=body)
-        return session.credential if ended.reply.ok else None
+        if not ended.granted:
+            raise Unclear(f"{logout.operation.name} answered {ended.why or ended.status}")
+        return session.credential
 
     # The login.
 

@@ -15,6 +15,7 @@ from auth_conformance.model import (
 from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.holdings import Holdings
 from auth_conformance.probe.minting import Minting
 from auth_conformance.probe.objects import object_of
 from auth_conformance.secret import Secret
@@ -101,6 +102,7 @@ class Provoking(Minting):
             "a wrong login": self._login,
             "an expired token and an unknown subject": self._minted,
             "an ended session and a deleted account": self._gone,
+            "a disabled account": self._disabled,
             "unknown path and wrong verb": self._astray,
             "bad input": self._input,
             "the object of another user": self._objects,
@@ -273,6 +275,30 @@ class Provoking(Minting):
                 pointer=pointer,
                 after=(deleted.exchange,),
             )
+
+    async def _disabled(self) -> None:
+        """A live session whose account an administrator has shut meanwhile: one of this run, which stays so."""
+        users = self.target.users
+        if users is None or users.disable is None or "admin" not in self.target.accounts:
+            raise Missing("no administrator is known who could disable one")
+        if self.target.register is None:
+            raise Missing("nobody can register here, and other people's accounts are not disabled for this")
+        holder = Holdings(self.scene, self.rule)
+        account = await holder.expendable()
+        session = await holder.log_in(account)
+        facts = await holder.facts_of(session.credential)
+        shut = await holder.as_administrator(users.disable, facts, "an administrator disables the account")
+        if not shut.granted:
+            raise Unclear(f"it was not disabled ({shut.why or shut.status})")
+        await self._hang(
+            "a session of a disabled account",
+            "credential",
+            self.witness.operation,
+            session.credential,
+            expected=GONE_CALLER,
+            pointer=self.witness.identity or None,
+            after=(shut.exchange,),
+        )
 
     async def _astray(self) -> None:
         operation = self.witness.operation

@@ -23,6 +23,8 @@ from auth_conformance.oracles.canary import leaked
 from auth_conformance.oracles.normalise import masked
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.described import Described
+from auth_conformance.probe.mailing import Mailing
+from auth_conformance.probe.rotation import Rotation
 from auth_conformance.secret import Secret
 from auth_conformance.target import Account
 from auth_conformance.transports.asgi import AsgiTransport
@@ -163,6 +165,7 @@ class Logs(Described):
                     label = f"a {who} {kind.value} credential in {carrier.place} {carrier.name}"
                     await self.call(self.witness.operation, sent.moved_to(carrier), label=label)
         await self._speak_refresh(note)
+        await self._speak_reset(note)
         await self._speak_while_failing(live, note)
         return spoken
 
@@ -190,22 +193,47 @@ class Logs(Described):
                 say("a refresh token", login.read_refresh(answer.reply))
 
     async def _speak_refresh(self, note: Note) -> None:
+        """Use a refresh token twice, wherever it is kept."""
         if self.target.refresh is None:
             return
+        renewing = Rotation(self.scene, self.rule)
         try:
-            session = await self.log_in(self.account(), self.target.logins[0].carrier.kind)
+            session = await renewing.log_in(self.account(), self.target.logins[0].carrier.kind)
         except (Missing, Unclear):
             return
-        if session.refresh is None:
+        token = session.refresh or renewing.refresh_cookie(session.answer.reply)
+        if token is None:
             return
-        note("a refresh token", session.refresh)
-        answer = await self.send(
-            self.target.refresh.request(session.refresh), label="exchange a refresh token"
+        note("a refresh token", token)
+        _, renewal = await renewing.renew(token, "exchange a refresh token")
+        if renewal is not None:
+            for secret in (renewal.access, renewal.following, renewal.cookie):
+                note("what a refresh issues", secret)
+        await renewing.renew(token, "use a refresh token again")
+        self.evidence += renewing.evidence
+
+    async def _speak_reset(self, note: Note) -> None:
+        """Ask for a reset and use what is mailed: a link in a log resets for whoever reads it."""
+        recovery = self.target.recovery
+        if recovery is None or self.target.mailbox is None:
+            self.notes.append("no reset was asked for: no mailbox, or no reset, is known")
+            return
+        mailing, new = Mailing(self.scene, self.rule), Secret(self.password())
+        try:
+            account = await mailing.expendable()
+            token = await mailing.reset_token(account)
+        except (Missing, Unclear) as reason:
+            self.notes.append(f"no reset was asked for: {reason}")
+            return
+        note("a reset token", token)
+        note("the password of a reset", new)
+        await mailing.send(
+            recovery.confirm.request(token, new, account.address),
+            label="reset the password",
+            operation=recovery.confirm.form.operation.name,
         )
-        issued = self.target.refresh.read(answer.reply)
-        for secret in issued or ():
-            note("what a refresh issues", secret)
-        await self.send(self.target.refresh.request(session.refresh), label="use a refresh token again")
+        mailing.now_known_by(account, new)
+        self.evidence += mailing.evidence
 
     async def _speak_while_failing(self, live: Sequence[Credential], note: Note) -> None:
         """In this process: a handler raises while it holds each credential."""

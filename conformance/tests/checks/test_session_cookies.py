@@ -325,6 +325,13 @@ def test_a_token_of_the_same_moment_is_not_told_as_a_session_that_was_kept(
     assert "kept it" not in said(result)
 
 
+def test_a_session_that_could_not_be_ended_leaves_open_what_opens_for_an_ended_one() -> None:
+    """ERR109: without a revoked credential nothing shows that a failing list of sessions denies one."""
+    result = judged_as_found("ERR109", gallery(worn=("/logout", 1)), login=[{"operation": "POST /session"}])
+    assert result.name == "inconclusive", said(result)
+    assert "evoked cookie credential could not be had" in result.verdict.reason, said(result)
+
+
 def test_nobody_guesses_a_private_key_that_signs_cookies() -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     result = judged_as_found(

@@ -30,7 +30,8 @@ async def misleading_status(probe: Probe) -> Verdict:
     Why: a client that gets 403, 422 or 200 for a dead token never logs in again, and monitoring that counts
         401s does not see the attack.
     How: no credential, malformed and wrong ones of each kind, an expired token, an ended session, a deleted
-        account, a login of nobody, another user's object and an administrator's operation.
+        account, one that an administrator has disabled, a login of nobody, another user's object and an
+        administrator's operation.
     Fix: `HTTPBearer(auto_error=False)` and your own 401 where FastAPI is older than 0.122; never declare a
         credential as `Header()` without a default, since that answers 422.
     """

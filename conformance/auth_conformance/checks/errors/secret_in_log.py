@@ -23,8 +23,9 @@ async def secret_in_log(probe: Probe) -> Verdict:
         stands there works as long as the credential lives.
     How: listen to all loggers, streams and uvicorn's access lines, or read the log file, while every intake
         of secrets is used: registration, right and wrong logins, each credential in each place for it, live
-        and wrong, refresh, and a handler that raises with each in its hand; then all again at DEBUG. What the
-        application's own filters and formatters mask counts as masked; digests and pieces do not count.
+        and wrong, refresh, the reset of a password by mail, and a handler that raises with each in its hand; then
+        all again at DEBUG. What the application's own filters and formatters mask counts as masked; digests and
+        pieces do not count.
     Fix: never log `request.headers` or bodies; give `uvicorn.access` a filter that cuts off the query;
         `SecretStr` for fields, `hide_parameters=True` for `create_async_engine`.
     """
