@@ -35,7 +35,7 @@ _REFUSALS = (401, 403)
 # Documents of thousands of operations have many megabytes, unlike any other reply that is worth reading.
 _LARGEST = 48 << 20
 _WARMING = (502, 503, 504)
-_WARM_WITHIN = 30.0
+WARM_WITHIN = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +294,7 @@ async def calibrate(scout: Scout, address: str) -> None:
 
 async def _warm(scout: Scout, path: str) -> RawReply:
     """What the path gets once the target has started: gateways say 502 to 504 until it has."""
-    end = asyncio.get_running_loop().time() + _WARM_WITHIN
+    end = asyncio.get_running_loop().time() + WARM_WITHIN
     while True:
         reply = (await scout.ask(HttpRequest("GET", path), "see what an unknown path gets")).reply
         if reply.status not in _WARMING or asyncio.get_running_loop().time() > end:

@@ -226,15 +226,22 @@ class Knocking(Mailing):
         )
         return Fingerprint.of(answer.exchange.reply).media_type in known
 
+    async def bland_login(self, login: Login) -> Answer:
+        """What a wrong login of nobody is answered here; asked once for all checks."""
+        learner = Knocking(self.scene, self.rule)
+        return await self.scene.once(
+            ("bland wrong login", login.operation.name),
+            lambda: learner.send(
+                login.request(f"nobody{self.word(8)}@example.com", Secret(self.password())),
+                label="learn: a bland wrong login",
+                role=Role.CONTROL,
+                operation=login.operation.name,
+            ),
+        )
+
     async def _own_refusals(self, login: Login) -> set[str]:
         learner = Knocking(self.scene, self.rule)
-        wrong = Secret(self.password())
-        answer = await learner.send(
-            login.request(f"nobody{self.word(8)}@example.com", wrong),
-            label="learn: a bland wrong login",
-            role=Role.CONTROL,
-            operation=login.operation.name,
-        )
+        answer = await self.bland_login(login)
         found = {Fingerprint.of(answer.exchange.reply).media_type}
         if self.target.witness is not None:
             found |= {Fingerprint.of(reply).media_type for reply in await learner._own_errors()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Outcome, Role, Verdict, Violation
@@ -82,7 +83,7 @@ class LoginInjection(Knocking):
                 tally.doubt(f"{operation}: a condition after a name got no orderly answer.")
                 return
             for answer in pair:
-                if await self.let_in(login, answer) is None and not await self._is_own(login, answer):
+                if await self.let_in(login, answer) is None and not await self._says_so_itself(login, answer):
                     # A firewall that knows the one phrase and not the other tells nothing about the application.
                     tally.doubt(
                         f"{operation}: a condition after a name was refused by something before the service."
@@ -103,6 +104,13 @@ class LoginInjection(Knocking):
         tally.violate(
             operation, f"{operation} tells a true condition in a name from a false one.", *different[:2]
         )
+
+    async def _says_so_itself(self, login: Login, answer: Answer) -> bool:
+        """Firewalls may write JSON too: a 403 is the service's own where wrong logins are answered with one."""
+        forbidden = answer.status == HTTPStatus.FORBIDDEN and not self.target.policy.trust_waf
+        if forbidden and (await self.bland_login(login)).status != HTTPStatus.FORBIDDEN:
+            return False
+        return await self._is_own(login, answer)
 
     async def _delayed_logins(self, login: Login, tally: Tally) -> None:
         for pause in pauses():

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 # How often the mailbox is looked into, and how long at most, in seconds: mail is sent after the answer.
 _EVERY = 0.05
-_LONGEST = 5.0
+# How long a message is waited for, in seconds: at least, however little patience there is, and at most.
+SHORTEST, _LONGEST = 1.0, 5.0
 
 # What supplies an e-mail change: it is a part of one check, and no need of its own.
 EMAIL_CHANGE = """[email_change.ask]
@@ -81,7 +82,7 @@ class Mailing(Sessions):
         answer = await send()
         waited = 0.0
         text = await self.last_mail(account)
-        while text in (None, before) and waited < min(within, max(1.0, self.scene.patience)):
+        while text in (None, before) and waited < min(within, max(SHORTEST, self.scene.patience)):
             await asyncio.sleep(_EVERY)
             waited += _EVERY
             text = await self.last_mail(account)
@@ -162,7 +163,7 @@ class Mailing(Sessions):
             raise Missing("No mailbox is known.", self._remedy(Need.MAILBOX))
         account = await self.fresh_account(register)
         waited, text = 0.0, await self.last_mail(account)
-        while text is None and waited < min(_LONGEST, max(1.0, self.scene.patience)):
+        while text is None and waited < min(_LONGEST, max(SHORTEST, self.scene.patience)):
             await asyncio.sleep(_EVERY)
             waited += _EVERY
             text = await self.last_mail(account)

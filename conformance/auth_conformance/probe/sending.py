@@ -37,7 +37,7 @@ LONGEST_HEADERS, LONGEST_BODY = 64_000, 500_000
 EVERY = 10
 # What is said in front of a service that gives no answer; and how soon it is asked again, in seconds.
 GATEWAYS = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
-_AT_ONCE = 0.1
+AT_ONCE = 0.1
 # How often one request waits for a limit: others that were under way may be let in first.
 _WAITS = 3
 # How long in seconds a login waits, time after time, for a limit that does not say how long it lasts.
@@ -332,7 +332,7 @@ class Sending(Chance):
             return False
         if reply.status == HTTPStatus.SERVICE_UNAVAILABLE:
             return await self._waited(request, reply)
-        await asyncio.sleep(_AT_ONCE)
+        await asyncio.sleep(AT_ONCE)
         return True
 
     async def _waited(self, request: HttpRequest, reply: RawReply) -> bool:

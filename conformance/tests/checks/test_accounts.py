@@ -20,7 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from auth_conformance.credentials import Kind
 from auth_conformance.model import Need, Result, Severity
-from auth_conformance.probe import fixation, revocation, rotation, sessions, throttling
+from auth_conformance.probe import fixation, lasting, revocation, rotation, sessions, throttling
 from auth_conformance.probe.accounts import as_it_was
 from auth_conformance.target import Form, Mailing, Operation, Policy, Recovery, Redemption, Switch
 
@@ -31,6 +31,7 @@ CODES = ("SES102", "SES103", "SES104", "SES110", "CRD109", "CRD112", "AUZ101", "
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(revocation, "LATER_IN_PROCESS", 0.0)
+    monkeypatch.setattr(lasting, "CALM", 0.05)
     for module in (sessions, fixation, rotation):
         monkeypatch.setattr(module, "NEXT_SECOND", 0.0)
 
