@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,8 +24,8 @@ from auth_conformance.oracles.privilege import role_word
 from auth_conformance.oracles.scopes import ScopeMember, only_reads
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.holdings import told_once
-from auth_conformance.probe.keyaccounts import KeyAccounts
 from auth_conformance.probe.keylevels import Narrow
+from auth_conformance.probe.keyreads import KeyReads
 from auth_conformance.probe.narrowing import Narrowing
 from auth_conformance.probe.tampering import plain_change
 
@@ -51,7 +52,7 @@ def kinds_of_key(keys: KeyManagement, member: ScopeMember | None) -> list[dict[s
     return found[:MOST_KINDS]
 
 
-class KeyScopes(KeyAccounts, Narrowing):
+class KeyScopes(KeyReads, Narrowing):
     """Tries with a key what its owner's login may do and the key may not."""
 
     async def must_not_escalate_by_key(self) -> Verdict:
@@ -86,10 +87,13 @@ class KeyScopes(KeyAccounts, Narrowing):
                 self.notes.append("not applicable: wider scopes (keys of this service have no scopes)")
             violations += await self._for_another(keys, member, narrow, made, doubts)
             tried.append("keys for another user")
-            beyond = await self._beyond_scope([*narrow, *self._of_other_kinds], doubts)
-            if beyond is not None:
-                violations += beyond
-                tried.append("changes beyond their scopes")
+            for objects in (self.target.objects, *self.target.further):
+                with self.looking_at(objects) if objects is not None else contextlib.nullcontext():
+                    beyond = await self._beyond_scope([*narrow, *self._of_other_kinds], doubts)
+                    violations += await self.read_elsewhere(narrow, doubts) if member is not None else []
+                if beyond is not None:
+                    violations += beyond
+                    tried.append("changes beyond their scopes")
             violations += await self._as_administrator_by_key(narrow, tried, doubts)
             violations += await self.account_by_key(tried, doubts)
             await self.revokes_another(keys, narrow)

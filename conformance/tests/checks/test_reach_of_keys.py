@@ -39,12 +39,13 @@ def studio(  # noqa: PLR0915 - a service is many handlers
     limited: int = 0,
     kinds: str = "",
     deletes: str = "",
+    prints: str = "plans:read",
 ) -> FastAPI:
     """Keys make keys. `places` is whose ("own" or "any"); `limited` is what they are answered, where they may not.
 
     With `kinds` one kind of key has all scopes whatever it asks for ("some"), or both have ("none" is limited).
     There are plans where it is said who `deletes` them: keys that may write, or "any" key;
-    where it says "redraws" any key changes them, and those that may write delete them.
+    where it says "redraws" any key changes them, and those that may write delete them. `prints` is the scope for that.
     """
     app = FastAPI()
     logins: dict[str, str] = {}
@@ -129,6 +130,10 @@ def studio(  # noqa: PLR0915 - a service is many handlers
         def look(plan: str, who: Caller) -> dict[str, str]:
             return plan_of(plan, allowed(who, "plans:read"))
 
+        @app.get("/plans/{plan}/print")
+        def show(plan: str, who: Caller) -> dict[str, str]:
+            return plan_of(plan, allowed(who, prints) if prints else who[0])
+
         @app.patch("/plans/{plan}")
         def redraw(plan: str, body: Titled, who: Caller) -> dict[str, str]:
             found = plan_of(plan, allowed(who, "plans:read" if deletes == "redraws" else "plans:write"))
@@ -160,6 +165,10 @@ def test_keys_that_are_trimmed_unsaid_pass(deletes: str) -> None:
         ({"trims": False, "kinds": "some"}, "made a key with all scopes for a key that has only plans:read"),
         ({"deletes": "any"}, "DELETE /plans/{plan} works with a key that has only plans:read"),
         ({"deletes": "redraws"}, "PATCH /plans/{plan} works with a key that has only plans:read"),
+        (
+            {"deletes": "writing", "prints": ""},
+            "GET /plans/{plan}/print shows a key that has only plans:write what GET /plans/{plan} refuses it",
+        ),
         ({"places": "any"}, "POST /people/{username}/keys made a key of B for a key of A"),
     ],
 )
