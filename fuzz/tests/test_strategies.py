@@ -13,6 +13,7 @@ from hypothesis.strategies import SearchStrategy
 from auth_conformance.credentials import Carrier, Credential, Jwt, Kind, SigningKey
 from auth_conformance.secret import Secret
 from auth_conformance.transports.derivation import derive
+from auth_fuzz.operations.forging import forgeries
 from auth_fuzz.strategies import (
     Attack,
     Material,
@@ -290,3 +291,18 @@ def test_what_has_parts_is_sent_with_one_of_them_missing_or_of_another_user(
 def test_a_key_in_the_query_is_sent_with_a_nul() -> None:
     live = opaque(Kind.KEY, "k" * 20).moved_to(Carrier(Kind.KEY, "query", "api_key"))
     assert (("api_key", "k" * 20 + "\0x"),) in {attack.query for attack in likely_attacks(Material(live))}
+
+
+def test_only_what_has_other_letters_says_that_a_key_may_be_guessed() -> None:
+    """Who folds the case of keys lets in what is spelled otherwise: true, and not as if half a key were enough."""
+    live = opaque(Kind.KEY, "lk_AaBbAaCcAaDdAaEe")
+    slight = {
+        item.label
+        for number in range(20)
+        for item in forgeries(live, random.Random(number))
+        if item.severity is not None or item.credential.value.reveal().lower() == live.value.reveal().lower()
+    }
+    assert slight == {
+        "a key credential in capitals",
+        "a key credential with small and capital letters of its second half exchanged",
+    }

@@ -6,15 +6,21 @@ import random
 from dataclasses import dataclass, replace
 
 from auth_conformance.credentials import Credential, Jwt, Kind, b64url
+from auth_conformance.model import Severity
+from auth_fuzz.strategies.texts import alike
 
 
 @dataclass(frozen=True, slots=True)
 class Forgery:
-    """A credential that must be refused. `odd` ones are malformed: for them a crash counts, too."""
+    """A credential that must be refused. `odd` ones are malformed: for them a crash counts, too.
+
+    `severity` is that of its acceptance, where that is slighter than the rule says.
+    """
 
     label: str
     credential: Credential
     odd: bool = False
+    severity: Severity | None = None
 
 
 def forgeries(credential: Credential, rng: random.Random, other: Credential | None = None) -> list[Forgery]:
@@ -76,13 +82,19 @@ def _tokens(credential: Credential, token: Jwt, other: Credential | None) -> lis
 def _opaque(credential: Credential, rng: random.Random) -> list[Forgery]:
     text, kind = credential.value.reveal(), credential.carrier.kind.value
     place = rng.randrange(len(text)) if text else 0
-    letter = "b" if text[place : place + 1] == "a" else "a"
+    letter = "b" if text[place : place + 1] in ("a", "A") else "a"
     found = {
         f"a {kind} credential with one character changed": text[:place] + letter + text[place + 1 :],
         f"a {kind} credential without its last character": text[:-1],
         f"a {kind} credential with a character more": text + "a",
         f"a {kind} credential in capitals": text.upper(),
-        f"a {kind} credential of its first half and other letters": text[: len(text) // 2]
-        + text[len(text) // 2 :].swapcase(),
+        f"a {kind} credential with small and capital letters of its second half exchanged": (
+            text[: len(text) // 2] + text[len(text) // 2 :].swapcase()
+        ),
     }
-    return [Forgery(label, credential.with_value(made)) for label, made in found.items() if made != text]
+    # Who reads letters of either case alike has keys that are no easier to guess.
+    return [
+        Forgery(label, credential.with_value(value), severity=Severity.MEDIUM if alike(value, text) else None)
+        for label, value in found.items()
+        if value != text
+    ]

@@ -36,6 +36,7 @@ class Strangers(Ground):
         *,
         odd: bool = False,
         dressed: Dressing = _PLAIN,
+        severity: Severity | None = None,
     ) -> None:
         """Somebody without a valid credential sends the same request: it must not be served."""
         if self.ledger.found(rule, self.operation.name):
@@ -69,6 +70,7 @@ class Strangers(Ground):
             rule,
             f"{self.operation.name} serves {label} ({answer.status}), {what}.",
             (good, answer, again),
+            severity,
         )
 
     def _let_in(self, answer: Answer, good: Answer, *, with_credential: bool) -> bool:
@@ -147,7 +149,9 @@ class Strangers(Ground):
         other = self.world.b.credentials.get(live[leg].carrier.kind) if self.world.b is not None else None
         choice = self._deal(forgeries(live[leg], self._rng, other), str(live[leg].carrier))
         presented = (*live[:leg], choice.credential, *live[leg + 1 :])
-        await self._as_stranger(request, good, presented, choice.label, rules.FORGED, odd=choice.odd)
+        await self._as_stranger(
+            request, good, presented, choice.label, rules.FORGED, odd=choice.odd, severity=choice.severity
+        )
 
     async def _ended(self, request: HttpRequest, good: Answer) -> None:
         """What was ended, and what is no credential here: the witness refuses it, and so must every operation."""
@@ -166,6 +170,9 @@ class Strangers(Ground):
             if pending is None:
                 pending = [item.label for item in made if item.odd is odd]
                 self._rng.shuffle(pending)
+                # The last is sent first; what is slight to let in ends the search here as well.
+                slight = {item.label for item in made if item.severity is not None}
+                pending.sort(key=lambda label: label not in slight)
                 self._dealt[way, odd] = pending
             while pending:
                 label = pending.pop()
