@@ -56,7 +56,9 @@ class Confusion(Tampering):
                     doubts.append(outcome)
                 elif outcome:
                     self.notes.append(f"not judged: {outcome}")
-            violations += await self._creations()
+            if not violations:
+                violations += await self._confused_deletions(made, doubts)
+            violations += await self._creations(doubts)
             await self._consistent(await self._put_down("b", made))
         finally:
             await self._take_away(made)
@@ -270,7 +272,35 @@ class Confusion(Tampering):
         message = f"{mixture.operation.name}, {mixture.label}: {told}."
         return Violation(mixture.operation.name, message, None, tuple(proofs))
 
-    async def _creations(self) -> list[Violation]:
+    async def _confused_deletions(self, made: list[Belonging], doubts: list[str]) -> list[Violation]:
+        """Delete B's own object with A's id in the query and in the body: A must find A's, each time anew."""
+        objects = self._own_objects()
+        if objects.delete is None or objects.id_parameter.startswith("/"):
+            return []
+        for name in dict.fromkeys((objects.id_parameter.removeprefix("?"), "id")):
+            for place in ("query", "body"):
+                proofs: list[Exchange] = []
+                label = f"a deletion of its own with A's id as {name} in the {place}"
+                for prefix in ("", "again: "):
+                    mine, theirs = await self._put_down("a", made), await self._put_down("b", made)
+                    bare = objects.delete.request(self.at(theirs.identifier))
+                    pair = (name, mine.identifier)
+                    request = bare.with_query(pair) if place == "query" else bare.with_json(dict([pair]))
+                    answer = await self._as_b(Mixture(label, objects.delete, request), Role.ATTACK, prefix)
+                    after = await self._looks_again(mine, "control: the owner reads it again")
+                    gone = after.status in (404, 410)
+                    if answer.judgement is not None or not (gone or after.reply.ok):
+                        doubts.append(f"{label}: {answer.why or after.why or after.status}")
+                    if not gone:
+                        doubts += [f"{label}: an effect once, then not"] if prefix else []
+                        break
+                    proofs += [answer.exchange, after.exchange]
+                else:
+                    message = f"{objects.delete.name}, {label}: A does not find A's object any more."
+                    return [Violation(objects.delete.name, message, None, tuple(proofs))]
+        return []
+
+    async def _creations(self, doubts: list[str]) -> list[Violation]:
         """Create as B, with A as the owner in the query and in the body: nothing of it may turn up at A's."""
         objects = self._own_objects()
         listing = objects.listing
@@ -284,6 +314,12 @@ class Confusion(Tampering):
             Mixture("an honest creation", objects.create, honest), Role.CONTROL, "control: "
         )
         seen = await self.call(listing, await self.credential(), label="what A lists then", role=Role.CONTROL)
+        if not made.reply.ok or not seen.reply.ok:
+            doubts.append(
+                f"{objects.create.name}: whose a creation is was not seen "
+                f"({made.why or made.status}, then {seen.why or seen.status} at {listing.name})"
+            )
+            return []
         if leaked(plain, seen.reply.text) is not None:
             self.notes.append(f"{listing.name} shows A what is B's: whose a creation is cannot be seen there")
             return []
@@ -306,6 +342,8 @@ class Confusion(Tampering):
                         listing, await self.credential(), label="what A lists then", role=Role.CONTROL
                     )
                     proofs += [answer.exchange, owners.exchange]
+                    if answer.judgement is not None or not owners.reply.ok:
+                        doubts.append(f"{mixture.label}: {answer.why or owners.why or owners.status}")
                     if leaked(canary, owners.reply.text) is None:
                         break
                 else:

@@ -9,7 +9,7 @@ from auth_conformance.sdk import API, ASVS, CWE, WSTG, Impact, Need, Probe, Seve
     title="Authorised by one id, done with another",
     severity=Severity.HIGH,
     level=2,
-    budget=140,
+    budget=180,
     impact=Impact.WRITES,
     needs=(Need.TWO_USERS, Need.OBJECTS),
     references=(
@@ -29,7 +29,8 @@ async def confused_parameter_source(probe: Probe) -> Verdict:
 
     Why: a guard that reads the path and a handler that reads the body agree only as long as the client does.
     How: B names its own object in the path and A's in the query or the body, repeats members and parameters in
-        both orders, sends lists, objects and forms, and creates with A as the owner in one place. A's text in
+        both orders, sends lists, objects and forms, deletes its own with A's id elsewhere, and creates with A as the
+        owner in one place. A's text in
         an answer, or a difference that A reads afterwards, is the proof. B's consistent requests work.
     Fix: take an identifier from one place, once: a path parameter and a body model without it
         (`model_config = ConfigDict(extra="forbid")`), and load the object by id and owner in one statement.
