@@ -63,8 +63,11 @@ class Search:
             for how, spelling in (*spellings(secret), ("backwards", secret[::-1]))
             if " digest" not in how and len(spelling) >= WINDOW
         ]
+        self._bytes = _decoded(secret)
         self._digests = [
-            (form, how, _texts(digest), digest) for form, how, digest in _plain_digests(self._raw, keys)
+            (form, how, _texts(digest), digest)
+            for material in (self._raw, *self._bytes)
+            for form, how, digest in _plain_digests(material, keys)
         ]
 
     def traces(self, value: str | bytes, salts: Sequence[bytes] = ()) -> list[Trace]:
@@ -75,6 +78,8 @@ class Search:
         if how := self._how_readable(text):
             form = Form.CLEAR if how == "as it is" else Form.ENCODED
             found.append(Trace(form, how, len(self.secret)))
+        elif any(decoded in raw or decoded.hex() in text.lower() for decoded in self._bytes):
+            found.append(Trace(Form.ENCODED, "the bytes that it spells", len(self.secret)))
         elif (length := shared(self.secret, text)) >= WINDOW:
             found.append(Trace(Form.PART, f"{length} characters of it", length))
         salted = ((form, how, _texts(digest), digest) for form, how, digest in _salted(self._raw, salts))
@@ -90,6 +95,19 @@ class Search:
             if spelling in text or (without_case is not None and without_case in folded):
                 return how
         return None
+
+
+def _decoded(secret: str) -> list[bytes]:
+    """The bytes that a secret spells in hex or base64: a column of bytes may hold them, or their digest."""
+    found = []
+    for decode in (bytes.fromhex, base64.urlsafe_b64decode, base64.b64decode):
+        try:
+            decoded = decode(secret if decode is bytes.fromhex else secret + "=" * (-len(secret) % 4))
+        except ValueError:
+            continue
+        if len(decoded) >= WINDOW:
+            found.append(decoded)
+    return list(dict.fromkeys(found))
 
 
 def shared(secret: str, text: str) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from auth_conformance.model import Failed, Inconclusive, Need, Passed, Severity, Verdict, Violation
 from auth_conformance.oracles.disclosure import WINDOW, Form, Search, Trace, gravest, is_slow_hash
-from auth_conformance.oracles.keys import common_start, public_start, secret_bits, shown_parts
+from auth_conformance.oracles.keys import common_start, public_start, public_starts, secret_bits, shown_parts
 from auth_conformance.oracles.pointer import resolve, strings
 from auth_conformance.probe.core import Missing
 from auth_conformance.probe.keyexpiry import KeyExpiry
@@ -87,7 +87,9 @@ class Stored(KeyExpiry, Opened):
     ) -> list[tuple[str, Trace]]:
         """Look for a key, and for its secret part alone, in every value."""
         keys = [key.secret.reveal().encode() for key in self.target.signing_keys if key.symmetric]
-        searches = (Search(text, keys), Search(text[len(public) :], keys))
+        # Which beginning a service takes off before it hashes, one key does not tell.
+        starts = dict.fromkeys(("", public, *public_starts(text)))
+        searches = [Search(text[len(start) :], keys) for start in starts]
         identifier = self.target.keys and self.target.keys.identifier
         own = {str(resolve(answer.reply.json, identifier))} if identifier else set()
         found: list[tuple[str, Trace]] = []

@@ -27,7 +27,7 @@ SKIPPED = listed(
     "tests test testing migrations alembic versions node_modules site-packages dist-packages build dist venv env "
     "__pycache__ docs documentation examples benchmarks"
 )
-_TEST_FILE = re.compile(r"(test_.*|.*_test|tests|testing|conftest)\.py")
+_TEST_FILE = re.compile(r"(test_.*|.*_test|tests|testing|conftest|migrations)\.py")
 # Copies of packages that are tested in place of the originals, and how they are shown.
 _COPIES: dict[Path, str] = {}
 _NOSEC = re.compile(r"#\s*nosec:?\s*(?P<codes>[^#]*)")

@@ -109,6 +109,12 @@ STORED: dict[str, tuple[Callable[[str], str | bytes], str, Severity | None]] = {
     "digest": (digest, "passed", None),
     "binary digest": (lambda key: hashlib.sha512(key.encode()).digest(), "passed", None),
     "digest with a salt": (salted, "passed", None),
+    "digest without the first word": (lambda key: digest(key.removeprefix("rk_")), "passed", None),
+    "the bytes that it spells": (
+        lambda key: bytes.fromhex(key.split("_", 2)[2]),
+        "failed",
+        Severity.CRITICAL,
+    ),
     "slow hash": (lambda _: "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA", "passed", None),
     "clear": (lambda key: key, "failed", Severity.CRITICAL),
     "clear in JSON": (lambda key: f'{{"request": {{"key": "{key}"}}}}', "failed", Severity.CRITICAL),

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -48,6 +49,16 @@ def test_digests_are_told_apart(secret: str) -> None:
         assert [trace.form for trace in search.traces(value)] == [Form.FAST_DIGEST]
     assert search.traces(hashlib.sha256(b"salt" + raw).hexdigest(), [b"salt"])[0].form is Form.FAST_DIGEST
     assert not search.traces(hashlib.sha256(b"salt" + raw).hexdigest())
+
+
+@pytest.mark.parametrize("spell", [secrets.token_urlsafe, secrets.token_hex])
+def test_the_bytes_that_a_secret_spells_are_the_secret(spell: Callable[[int], str]) -> None:
+    text = spell(32)
+    raw = bytes.fromhex(text) if spell is secrets.token_hex else base64.urlsafe_b64decode(text + "=")
+    for value in (raw, b"key:" + raw, raw.hex().upper()):
+        assert Search(text).traces(value)[0].form in {Form.ENCODED, Form.CLEAR}
+    assert Search(text).traces(hashlib.sha256(raw).digest())[0].form is Form.FAST_DIGEST
+    assert not Search(text).traces(secrets.token_bytes(32))
 
 
 @given(SECRETS, st.integers(WINDOW, 20))

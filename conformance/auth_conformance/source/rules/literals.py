@@ -83,6 +83,8 @@ def _is_label(text: str, name: str) -> bool:
     found, called = words(text), words(name)
     if re.fullmatch(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+", text) and set(found) <= set(called):
         return True  # `ENV_SHOP_TOKEN = "SHOP_TOKEN"` names a variable
+    if re.fullmatch(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+){2,}", text) and found[0] == called[0] and is_secret(text):
+        return True  # so does `SHOP_SECRET_KEY = "SHOP_PERSONAL_ACCESS_TOKEN"`
     if called[-1] in _OF_HASHES and set(found) & _HASHES and len(text) < _LONGEST_OF_A_HASH:
         return True
     # `_password_reset_token` is a key that a library keeps for itself; the token in `…_url_token` is a part of a path.
@@ -155,6 +157,11 @@ def _defaults(node: Function) -> Iterator[tuple[str, ast.expr]]:
 def _members(module: Module, node: ast.Dict) -> Iterator[Spot]:
     if any(len((text_of(key) or "").split()) > 1 for key in node.keys):
         return  # its keys are phrases: what stands there are their translations
+    values = [text_of(value) for value in node.values]
+    if len(values) > 1 and all(
+        text is not None and re.fullmatch(r"[A-Z][A-Z0-9_]+", text) for text in values
+    ):
+        return  # it says which environment variable holds what
     for key, value in zip(node.keys, node.values, strict=True):
         name = text_of(key)
         if name is None or not _NAME.fullmatch(name) or text_of(value) is None or _is_shown(module, node):

@@ -268,6 +268,8 @@ def _is_safe(module: Module, node: ast.expr) -> bool:
     match node:
         case ast.Constant():
             return True
+        case ast.BinOp(op=ast.Sub() | ast.Div() | ast.FloorDiv() | ast.Pow()):
+            return True  # no text can be reckoned with
         case ast.JoinedStr() | ast.BinOp():
             return _built(module, node) is None
         case ast.Name(id=name):
@@ -480,7 +482,7 @@ def _allowed(module: Module, node: ast.Name) -> bool:
         if isinstance(part, ast.Assign) and any(name_of(item) == node.id for item in part.targets):
             value = part.value
             if isinstance(value, ast.Constant) or (
-                isinstance(value, ast.Subscript) and _is_safe(module, value)
+                isinstance(value, (ast.Subscript, ast.BinOp)) and _is_safe(module, value)
             ):
                 return True
             if (

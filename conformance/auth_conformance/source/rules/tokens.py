@@ -27,6 +27,8 @@ UNREAD, UNVERIFIED = (
     "Claims are read from a token that nothing here verifies.",
     "does not verify the signature.",
 )
+# Claims that name a record.
+_HANDLES = frozenset(("jti", "sid"))
 # Header members with which a token would bring its own key.
 _KEYS = frozenset(("jwk", "jku", "x5c", "x5u"))
 
@@ -349,6 +351,8 @@ def _claims(
 ) -> Iterator[Spot]:
     function = module.function_of(call) or module.tree
     reads = _read_claims(function)
+    if library in {"authlib", "joserfc"} and reads and reads <= _HANDLES:
+        return  # only the name of a record is read: what that says of the expiry decides
     if library in {"authlib", "joserfc"} and "exp" not in reads and not _validates(module):
         yield module.spot(
             "SRC103", call, f"{name} checks no claim, and nothing validates them afterwards.", Severity.HIGH
