@@ -193,8 +193,14 @@ def test_a_change_that_has_no_effect_on_an_object_of_ones_own_shows_nothing() ->
     )
 
 
-@pytest.mark.parametrize("trusting", [False, True])
-def test_whoever_makes_an_object_is_its_owner_whatever_that_is_called(*, trusting: bool) -> None:
+@pytest.mark.parametrize(
+    ("trusting", "breaks", "verdict"),
+    [(False, False, "passed"), (True, False, "failed"), (True, True, "inconclusive")],
+)
+def test_whoever_makes_an_object_is_its_owner_whatever_that_is_called(
+    *, trusting: bool, breaks: bool, verdict: str
+) -> None:
+    """`breaks`: nobody can list any more once something was made for somebody else."""
     app, notes = FastAPI(), dict[str, dict[str, str]]()
     Caller = Annotated[str, Depends(front_desk(app))]
 
@@ -210,7 +216,7 @@ def test_whoever_makes_an_object_is_its_owner_whatever_that_is_called(*, trustin
     def make(body: Note, name: Caller) -> dict[str, str]:
         key = secrets.token_hex(6)
         keeper = body.keeper if trusting and body.keeper else name
-        notes[key] = {"id": key, "keeper": keeper, "title": body.title}
+        notes[key] = {"id": key, "keeper": keeper, "title": body.title, "maker": name}
         return notes[key]
 
     @app.get("/notes/{note}")
@@ -219,10 +225,12 @@ def test_whoever_makes_an_object_is_its_owner_whatever_that_is_called(*, trustin
 
     @app.get("/notes")
     def listed(name: Caller) -> list[dict[str, str]]:
+        if breaks and any(item["keeper"] != item["maker"] for item in notes.values()):
+            raise HTTPException(500, "no lists today")
         return [item for item in notes.values() if item["keeper"] == name]
 
     result = judged_as_found("AUZ110", app)
-    assert result.name == ("failed" if trusting else "passed"), said(result)
+    assert result.name == verdict, said(result)
     assert ("a creation with keeper of A in one place" in result.verdict.reason) == trusting
 
 
