@@ -165,7 +165,7 @@ class Described(Refusals):
     async def must_answer_as_described(self) -> Verdict:
         """Successful answers fit their documented schema and hold nothing else."""
         await self.must_answer()
-        await self._read_documented()
+        doubts = await self._read_documented()
         seen: dict[tuple[str, str], list[tuple[Exchange, str, Severity | None]]] = {}
         vague: dict[str, None] = {}
         judged = 0
@@ -188,9 +188,15 @@ class Described(Refusals):
                 continue
             proof = tuple(exchange for exchange, _, _ in times[:2])
             found.append(Violation(name, f"{name}: {text}.", times[0][2], proof))
-        evidence, notes = tuple(self.evidence), tuple(self.notes)
         if found:
-            return Failed(_merged(found), evidence, notes)
+            return Failed(_merged(found), tuple(self.evidence), tuple(self.notes))
+        return self._nothing_hidden(doubts, vague, judged)
+
+    def _nothing_hidden(self, doubts: list[str], vague: Mapping[str, None], judged: int) -> Verdict:
+        """What is concluded where every answer that was judged is as documented."""
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if doubts:
+            return Inconclusive(doubts[0], "", evidence, (*notes, *doubts[1:]))
         if vague:
             some = ", ".join(list(vague)[:5])
             many = f"{len(vague)} operations do not say what they answer"
@@ -205,17 +211,24 @@ class Described(Refusals):
             return Inconclusive("No answer with a documented schema was seen.", "", evidence, notes)
         return Passed(f"{judged} answers have what is documented, and nothing else.", evidence, notes)
 
-    async def _read_documented(self) -> None:
-        """Read what can be read without an id, twice, so that there are answers to judge."""
+    async def _read_documented(self) -> list[str]:
+        """Read what can be read without an id, twice, so that there are answers to judge; what gave none, in words."""
+        doubts: list[str] = []
         live = await self.credential()
         readable = [item for item in self.target.reads() if "{" not in item.path and item.responses]
         for operation in readable[:_READ]:
             required = [item for item in operation.parameters if item.required and item.place == "query"]
             if required:
                 continue
-            for number in range(2):
-                label = f"{'again: ' if number else ''}read {operation.name}"
-                await self.call(operation, live, label=label, role=Role.ATTACK, fresh=bool(number))
+            answers = [
+                await self.call(
+                    operation, live, label=label, role=Role.ATTACK, fresh=label.startswith("again")
+                )
+                for label in (f"read {operation.name}", f"again: read {operation.name}")
+            ]
+            if all(answer.judgement is not None for answer in answers):
+                doubts.append(f"{operation.name} gave no answer to judge ({answers[-1].why}).")
+        return doubts
 
 
 def _fit_of(operation: Operation, reply: RawReply) -> Fit | None:

@@ -1,4 +1,4 @@
-"""DOC107: a vault gives its owner the secret back that was put in; nobody else's answers have a place for one."""
+"""DOC107 and DOC110: a vault gives its owner the secret back, and nothing that its document does not tell."""
 
 from typing import Annotated
 from uuid import uuid4
@@ -58,3 +58,18 @@ def test_what_people_put_in_is_no_secret_of_the_service(careless: bool) -> None:
     assert result.name == ("failed" if careless else "passed"), said(result)
     assert not careless or "GET /profile documents secret" in said(result)
     assert "entries" not in said(result)
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_an_operation_that_gives_no_answer_may_hold_more_than_is_told(busy: bool) -> None:
+    app = vault(careless=False)
+
+    @app.get("/news")
+    def news() -> Me:
+        if busy:
+            raise HTTPException(503, "later")
+        return Me(username="somebody")
+
+    result = judged_as_found("DOC110", app)
+    assert ("GET /news gave no answer" in said(result)) is busy, said(result)
+    assert result.name == "inconclusive", said(result)  # `GET /me` does not say what it answers
