@@ -170,9 +170,10 @@ class Searcher(Volleys, Rotation, Narrowing, Mailing):
         }
 
     async def ask_witness(self, credential: Credential | None, label: str, **how: Any) -> Answer:
-        """Present a credential at the witness."""
+        """Present a credential at the witness; a key at that of keys, where the other refuses keys."""
+        witness = self.witness if credential is None else self.witness_for(credential, self.witness)
         return await self.call(
-            self.witness.operation, credential, label=label, pointer=self.witness.identity or None, **how
+            witness.operation, credential, label=label, pointer=witness.identity or None, **how
         )
 
     async def issue_key(
