@@ -30,11 +30,11 @@ from auth_conformance.target import Operation, styled
 from auth_conformance.transports.asgi import AsgiTransport
 from auth_conformance.transports.inside import failing_route
 from auth_conformance.transports.message import HttpRequest
+from auth_conformance.transports.recorder import Kept
 
 if TYPE_CHECKING:
     from auth_conformance.target import Login, Register
     from auth_conformance.transports.message import RawReply
-    from auth_conformance.transports.recorder import Kept
 
 # How many kinds of telling answer are asked again, gravest first.
 _AGAIN = 12
@@ -61,10 +61,11 @@ class Reticence(Described):
     async def must_reveal_no_internals(self) -> Verdict:
         """No error of the run shows a stack, a query, a path, a library's words or somebody's secret."""
         gallery = await self.gallery()
-        await self._defective_tokens()
+        defective = await self._defective_tokens()
         found: dict[tuple[str, str], tuple[Kept, Revealed]] = {}
         judged = 0
-        for kept in self.scene.recorder.archive:
+        # The archive keeps one of many like bodies; what only a header says stands in these.
+        for kept in (*self.scene.recorder.archive, *defective):
             if not 400 <= (kept.reply.status or 0) < 600:
                 continue
             judged += 1
@@ -99,10 +100,10 @@ class Reticence(Described):
             return Inconclusive(f"Only {judged} errors were seen.", "", evidence, notes)
         return Passed(f"{judged} errors tell nothing of the inside.", evidence, notes)
 
-    async def _defective_tokens(self) -> None:
+    async def _defective_tokens(self) -> list[Kept]:
         """Tokens with one defect each: a library's words would tell them apart."""
         if Kind.BEARER not in self.kinds():
-            return
+            return []
         live = await self.credential(Kind.BEARER)
         text = live.value.reveal()
         values = {"no token at all": "x", "two parts of a token": "a.b", "three parts of nothing": "!.!.!"}
@@ -110,10 +111,13 @@ class Reticence(Described):
             values["a token with a wrong signature"] = live.jwt.with_flipped_signature().text
             values["a token cut in two"] = text[: len(text) // 2]
             values["a token of an unknown algorithm"] = live.jwt.with_header(alg="HS999").text
-        for label, value in values.items():
+        answers = [
             await self.call(
                 self.witness.operation, live.with_value(value), label=f"refusal: {label}", role=Role.ATTACK
             )
+            for label, value in values.items()
+        ]
+        return [Kept(answer.request, answer.reply, answer.exchange) for answer in answers]
 
     def _signs(self, kept: Kept) -> list[Revealed]:
         request = kept.request
@@ -123,7 +127,7 @@ class Reticence(Described):
             for _, value in request.headers
         ]
         said.append((request.body or b"")[:200_000].decode("utf-8", "replace"))
-        signs = revealed(kept.reply.text, said)
+        signs = revealed(f"{kept.reply.text}\n{_explained(kept)}".strip(), said)
         secret = self.scene.recorder.redactor.known_in(kept.reply.text, "\n".join(said))
         if secret is not None:
             signs.insert(0, Revealed("a secret that the request did not hold", Severity.HIGH, secret))
@@ -306,6 +310,15 @@ class Reticence(Described):
         basic = base64.b64encode(f"nobody:{secret}".encode()).decode()
         say("a Basic password", secret, operation.request().with_headers(("Authorization", f"Basic {basic}")))
         return made
+
+
+def _explained(kept: Kept) -> str:
+    """What headers say of an error: challenges, and those that are the service's own."""
+    return "\n".join(
+        value
+        for name, value in kept.reply.headers
+        if name.lower() == "www-authenticate" or name.lower().startswith("x-")
+    )
 
 
 def _whole(reply: RawReply) -> str:

@@ -29,7 +29,8 @@ async def revealing_error(probe: Probe) -> Verdict:
 
     Why: each of them saves an attacker a guess: which library to look up, which table to aim at, and what
         exactly was wrong with a forged token.
-    How: search every 4xx and 5xx of the run, and of tokens with one defect each, for such signs; what the
+    How: search every 4xx and 5xx of the run, and of tokens with one defect each, for such signs, in the body, in the
+        challenge and in headers of the service's own; what the
         request itself contained does not count. In this process a handler is made to raise, with a secret in
         the exception. Secrets and stacks are high, queries and paths medium, a library's words low; versions
         are noted.
