@@ -19,8 +19,10 @@ from auth_conformance.model import (
 )
 from auth_conformance.oracles.metadata import Lack, lacks
 from auth_conformance.oracles.schemas import CREDENTIAL, Fit, at, fit, json_schema_of
+from auth_conformance.probe.above import values_of
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.infront import intercepted
+from auth_conformance.probe.objects import object_of
 from auth_conformance.probe.refusals import Refusals
 from auth_conformance.transports.message import HttpRequest
 from auth_conformance.transports.recorder import Kept
@@ -214,6 +216,7 @@ class Described(Refusals):
     async def _read_documented(self) -> list[str]:
         """Read what can be read without an id, twice, so that there are answers to judge; what gave none, in words."""
         doubts: list[str] = []
+        await self._read_one_of_its_own()
         live = await self.credential()
         readable = [item for item in self.target.reads() if "{" not in item.path and item.responses]
         for operation in readable[:_READ]:
@@ -229,6 +232,26 @@ class Described(Refusals):
             if all(answer.judgement is not None for answer in answers):
                 doubts.append(f"{operation.name} gave no answer to judge ({answers[-1].why}).")
         return doubts
+
+    async def _read_one_of_its_own(self) -> None:
+        """Make an object and read it twice: a list in which nothing is, as on a new account, shows no member."""
+        objects = self.target.objects
+        if objects is None:
+            return
+        try:
+            identifier = await object_of(self, "a")
+            live = await self.credential()
+            for label in ("read what A made", "again: read what A made"):
+                await self.call(
+                    objects.read,
+                    live,
+                    label=label,
+                    role=Role.ATTACK,
+                    values=values_of(self.scene, identifier),
+                    fresh=label.startswith("again"),
+                )
+        except (Missing, Unclear) as reason:
+            self.notes.append(f"no object was read: {reason}")
 
 
 def _fit_of(operation: Operation, reply: RawReply) -> Fit | None:

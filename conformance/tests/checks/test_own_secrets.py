@@ -7,6 +7,7 @@ import pytest
 from checks.desk import Person, front_desk
 from checks.judging import judged_as_found, said
 from fastapi import Depends, FastAPI, HTTPException
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 
@@ -30,7 +31,7 @@ class Careless(Me):
     secret: str = ""
 
 
-def vault(*, careless: bool) -> FastAPI:
+def vault(*, careless: bool, remarks: bool = False) -> FastAPI:
     app = FastAPI()
     caller = front_desk(app, entry=Marked)
     Caller = Annotated[str, Depends(caller)]
@@ -43,11 +44,14 @@ def vault(*, careless: bool) -> FastAPI:
         kept[made.id] = (who, made)
         return made
 
-    @app.get("/entries/{entry_id}")
-    def get(entry_id: str, who: Caller) -> Kept:
+    @app.get("/entries/{entry_id}", response_model=Kept)
+    def get(entry_id: str, who: Caller) -> Kept | JSONResponse:
         if entry_id not in kept or kept[entry_id][0] != who:
             raise HTTPException(404, "no")
-        return kept[entry_id][1]
+        made = kept[entry_id][1]
+        # Not yet while the suite learns about the service, with objects of its own.
+        told = remarks and entry_id == list(kept)[-1] and len(kept) > 1
+        return JSONResponse(made.model_dump() | {"internal_note": "none"}) if told else made
 
     return app
 
@@ -73,3 +77,8 @@ def test_an_operation_that_gives_no_answer_may_hold_more_than_is_told(busy: bool
     result = judged_as_found("DOC110", app)
     assert ("GET /news gave no answer" in said(result)) is busy, said(result)
     assert result.name == "inconclusive", said(result)  # `GET /me` does not say what it answers
+
+
+def test_what_an_object_holds_is_read_of_one_that_was_made_for_it() -> None:
+    result = judged_as_found("DOC110", vault(careless=False, remarks=True))
+    assert "/internal_note is not documented" in said(result), said(result)

@@ -20,7 +20,8 @@ async def undocumented_member(probe: Probe) -> Verdict:
 
     Why: what the schema does not show leaves unnoticed: a password hash, an internal remark, the e-mail
         address of somebody else. Reviewers read schemas, attackers read answers.
-    How: every 2xx answer of the run, and of all operations that can be read without an id, is held against
+    How: every 2xx answer of the run, of all operations that can be read without an id, and of an object that is
+        made for it, is held against
         its schema, compositions and `null` of both OpenAPI versions included. Members that nothing names are
         counted as too much unless the schema says `additionalProperties: true`. A null in the place of a value is
         low: nothing is shown that the document hides.
