@@ -14,7 +14,8 @@ from auth_conformance.oracles.standing import flattened
 _HORIZON = 30 * 365 * 86_400
 # How services call the seconds that something still lasts: `expires_in`, `ends_in`, `ttl`.
 _LASTING = re.compile(
-    r"/(?:(?:expires?|ends|valid|lasts|caduca|ablauf)_?(?:in|for|en)(?:_?(?:s|secs?|seconds|segundos))?|ttl|max_?age)$",
+    r"/(?:(?:expires?|expira|ends|valid|valide|valido|gueltig|lasts|caduca|scade|ablauf)_?(?:in|for|en|em|dans|fuer|tra)"
+    r"(?:_?(?:s|secs?|seconds|segundos|secondes|secondi|sekunden))?|ttl|max_?age)$",
     re.IGNORECASE,
 )
 # A day begins 14 hours before that of UTC, and is over 12 hours after it.

@@ -50,7 +50,7 @@ FILES = {
 # Ids, shapes and paths of operations that are for strangers by their nature.
 OPEN_BY_NATURE = re.compile(
     r"(?i)log_?in|sign_?in|sign_?up|register|registration|token|session|refresh|forgot|reset|recover|verify|"
-    r"verification|confirm|activate|resend|logout|health|healthz|ready|live|ping|version|status|jwks|well-known|"
+    r"verification|confirm|activate|resend|logout|health|healthz|sante|salud|saude|salute|gesundheit|ready|live|ping|version|status|jwks|well-known|"
     r"openapi|docs|redoc|oauth|callback|webhook|csrf|robots|favicon|static|assets"
 )
 # Hidden pages that tell nothing, and the documentation, which DOC108 judges.

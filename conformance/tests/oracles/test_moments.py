@@ -29,7 +29,18 @@ def test_no_moment(value: object) -> None:
     assert moments({"at": value}, NOW) == []
 
 
-@pytest.mark.parametrize("name", ["expires_in", "expiresIn", "ends_in", "valid_for_seconds", "ttl"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "expires_in",
+        "expiresIn",
+        "ends_in",
+        "valid_for_seconds",
+        "ttl",
+        "expire_dans",
+        "gueltig_fuer_sekunden",
+    ],
+)
 def test_what_is_left_of_a_token_counts_from_now(name: str) -> None:
     assert [item.ahead for item in moments({name: 300, "items_in": 300}, NOW)] == [300.0]
     assert moments({"expires_in": True}, NOW) == []
