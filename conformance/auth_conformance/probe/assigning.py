@@ -440,9 +440,7 @@ class Assigning(Accounts):
     def _flows(self) -> set[str]:
         """What takes a name or a password besides: logins, registration, changes and resets of passwords."""
         target = self.target
-        found = {login.operation.name for login in target.logins}
-        found |= {logout.operation.name for logout in target.logouts}
-        found |= {target.register.operation.name} if target.register is not None else set()
+        found = target.flows()
         found |= {target.password_change.form.operation.name} if target.password_change is not None else set()
         if target.recovery is not None:
             found |= {target.recovery.ask.form.operation.name, target.recovery.confirm.form.operation.name}

@@ -47,7 +47,9 @@ class Confusion(Tampering):
             await self._consistent(theirs)
             for mixture in await self._mixtures(mine, theirs):
                 sent += 1
-                outcome = await self._mixed(mixture, mine)
+                outcome: Violation | str | None = None
+                with self.doubting(doubts):
+                    outcome = await self._mixed(mixture, mine)
                 if isinstance(outcome, Violation):
                     if all(outcome.operation != known.operation for known in violations):
                         violations.append(outcome)
@@ -56,10 +58,11 @@ class Confusion(Tampering):
                     doubts.append(outcome)
                 elif outcome:
                     self.notes.append(f"not judged: {outcome}")
-            if not violations:
-                violations += await self._confused_deletions(made, doubts)
-            violations += await self._creations(doubts)
-            await self._consistent(await self._put_down("b", made))
+            with self.doubting(doubts):
+                if not violations:
+                    violations += await self._confused_deletions(made, doubts)
+                violations += await self._creations(doubts)
+                await self._consistent(await self._put_down("b", made))
         finally:
             await self._take_away(made)
         reason = (

@@ -29,7 +29,7 @@ from auth_conformance.probe.above import (
 from auth_conformance.probe.answers import Answer, Missing, Session, Shut, Unclear
 from auth_conformance.probe.apart import called_anew, clashes
 from auth_conformance.probe.knowing import Knowing
-from auth_conformance.probe.scene import Birth
+from auth_conformance.probe.scene import FORGE, Birth
 from auth_conformance.probe.sending import EVERY, LONGEST_BODY, LONGEST_HEADERS, hung_up
 from auth_conformance.probe.silent import unless_kept
 from auth_conformance.probe.welcome import welcome
@@ -124,6 +124,7 @@ class Core(Knowing):
             if answer.status in {401, 403}:
                 if (key, credential) in shared:
                     self.scene.forget(key)
+                    self.scene.forget(FORGE)
                 dead = True
         return dead
 

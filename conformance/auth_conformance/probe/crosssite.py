@@ -183,11 +183,7 @@ class CrossSite(Described, Mutations, CsrfTokens, Sessions, Minting):
     def _without_mutation(self, found: Forgeries, written: set[str]) -> None:
         """Where nothing is known to create something: what pages could send all the same is not decided."""
         target = self.target
-        flows = {item.operation.name for item in target.logins}
-        flows |= {item.operation.name for item in target.logouts}
-        flows |= {target.register.operation.name} if target.register is not None else set()
-        flows |= {target.refresh.operation.name} if target.refresh is not None else set()
-        flows |= {form.operation.name for form in self._forms()} | written
+        flows = target.flows() | {form.operation.name for form in self._forms()} | written
         # Other methods than these a page sends only after it has asked (Fetch, CORS-preflight).
         others = [item.name for item in self.target.operations if item.method == "POST"]
         left = [name for name in others if name not in flows]

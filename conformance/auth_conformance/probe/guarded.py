@@ -51,7 +51,7 @@ def privileged_lines(target: Target) -> str:
         item.name
         for item in target.operations
         if item.security
-        and item.name not in target.policy.public_operations
+        and item.name not in target.policy.public_operations | target.flows()
         and not any(beneath(item.path, path) for path in own)
     )
     listed = ", ".join(f'"{name}"' for name in islice(others, _MOST_OFFERED)) or '"GET /admin/users"'

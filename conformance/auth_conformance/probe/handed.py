@@ -52,10 +52,7 @@ class Handed:
 
 def handed_out(target: Target) -> Iterator[Handed]:
     """The pairs that a document shows: an answer of the one has a member named as the only input of the other."""
-    flows = {login.operation.name for login in target.logins} | {
-        item.operation.name for item in target.logouts
-    }
-    flows |= {item.operation.name for item in (target.register, target.refresh) if item is not None}
+    flows = target.flows()
     makers = [
         (maker, json.dumps(granted_by(maker), default=str))
         for maker in target.operations

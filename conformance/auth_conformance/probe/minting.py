@@ -17,6 +17,7 @@ from auth_conformance.credentials import Credential, Jwt, SigningKey
 from auth_conformance.model import Need, Role
 from auth_conformance.probe.core import Core, Missing, Unclear
 from auth_conformance.probe.refusal import Attempt, Refusal
+from auth_conformance.probe.scene import FORGE
 from auth_conformance.transports.message import RawReply
 
 # Where a token does not say how long it lives, the forgeries live this many seconds.
@@ -108,7 +109,7 @@ class Minting(Refusal):
                 self._remedy(Need.SIGNING_KEY),
                 applicable=Need.SIGNING_KEY not in self.target.absent,
             )
-        forge: Forge = await self.scene.once("forge", self._prove_forge)
+        forge: Forge = await self.scene.once(FORGE, self._prove_forge)
         return forge
 
     async def minted(self, **claims: object) -> Credential:

@@ -57,9 +57,7 @@ class Ranks(Sessions, Guarded):
         `live` is a credential of A, an ordinary user.
         """
         policy = self.target.policy
-        flows = {login.operation.name for login in self.target.logins}
-        flows |= {logout.operation.name for logout in self.target.logouts}
-        flows |= {self.target.register.operation.name} if self.target.register is not None else set()
+        flows = self.target.flows()
         granted = await self._scopes_of_a()
         of_others = {item.operation.name for item in self.switches()}
         of_others |= {item.operation.name for item in self.target.profiles}

@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 # Tokens that live no longer than so many seconds may end in the middle of any check.
 SHORT = 120.0
+# Under this key is kept what signs tokens as A's login did: it names the session of that login.
+FORGE = "forge"
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,8 +89,7 @@ class Scoping(Minting, Narrowing):
 
     def _scoped(self) -> list[Operation]:
         """Return the operations that declare scopes, reading before changing. Raises Missing."""
-        flows = {login.operation.name for login in self.target.logins}
-        flows |= {logout.operation.name for logout in self.target.logouts}
+        flows = self.target.flows()
         if self.target.delete_account is not None:
             flows.add(self.target.delete_account.name)
         found = [item for item in self.target.operations if item.scopes and item.name not in flows]

@@ -12,6 +12,7 @@ from auth_conformance.oracles.cookies import parse_set_cookie
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
 from auth_conformance.probe.refusal import Refusal
+from auth_conformance.probe.scene import FORGE
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class Sessions(Refusal):
         """Let the next check log in anew: a logout may have ended more sessions of this account than its own."""
         for kind in Kind:
             self.scene.forget(("credential", kind, account.label))
+        if account.label == "a":
+            self.scene.forget(FORGE)
 
     async def sign_in(
         self, account: Account, kind: Kind, apart_from: Iterable[Credential] = (), *, ends: bool = True

@@ -61,6 +61,8 @@ class Write:
     named: str = ""
     # The deletion of the collection, whatever its method.
     deletion: bool = False
+    # Whether what it does shows in the object itself: then its control has to show it.
+    shows: bool = False
 
     @property
     def destroys(self) -> bool:
@@ -112,8 +114,7 @@ class Tampering(Remarks):
             await self.must_not_be_shared()
             return Failed(tuple(violations), evidence, notes)
         if doubts or not refused:
-            reason = doubts[0] if doubts else "No operation that changes an object could be tried."
-            return Inconclusive(reason, "", evidence, notes)
+            return Inconclusive(doubts[0] if doubts else self._nothing_tried(), "", evidence, notes)
         reason = (
             f"{refused} ways to change another user's object left it as its owner knew it; the same requests "
             "worked on an object of one's own."
@@ -154,9 +155,20 @@ class Tampering(Remarks):
         if len(found) > MOST_WRITES:
             self.notes.append(f"{len(found) - MOST_WRITES} further operations on an object were left out")
         if not mild and not harsh:
+            self._must_know_a_write()
+        return [*mild, *harsh]
+
+    def _nothing_tried(self) -> str:
+        """Why nothing was judged though nothing is in doubt. Raises Missing where a line would change that."""
+        self._must_know_a_write()
+        return "No operation that changes an object could be tried."
+
+    def _must_know_a_write(self) -> None:
+        """Raises Missing where no operation is known that changes or deletes an object."""
+        objects = self._own_objects()
+        if objects.update is None and objects.delete is None:
             lines = 'update = "PUT {read}"\ndelete = "DELETE {read}"'
             raise self._none_such("changes or deletes an object", lines)
-        return [*mild, *harsh]
 
     def _change(self, operation: Operation) -> dict[str, Any]:
         return plain_change(self.scene, self._own_objects(), operation, f"changed {self.canary()}")
@@ -175,7 +187,8 @@ class Tampering(Remarks):
             schema = next((item for media, item in operation.bodies.items() if media.endswith("json")), {})
             renames = objects.text_field in (schema.get("properties") or {})
             body = self._change(operation) if renames else None
-            return Write(f"b calls {operation.name} for it", operation, body, core=False)
+            shows = path.rstrip("/") == aim and (renames or operation.method == "DELETE")
+            return Write(f"b calls {operation.name} for it", operation, body, core=False, shows=shows)
         if (write := self._on_it(operation)) is not None:
             return write
         if operation.path.count("{") > collection.count("{") or not operation.path.startswith(collection):
@@ -261,7 +274,8 @@ class Tampering(Remarks):
     async def _works_on_own(self, write: Write, theirs: Belonging) -> str | None:
         """The control: on an object of B's own the same has an effect. None when it has, else the doubt."""
         name, update = write.operation.name, self._own_objects().update
-        telling = write.core and (write.deletion or write.operation is update) and name not in self._proven
+        shows = write.shows or (write.core and (write.deletion or write.operation is update))
+        telling = shows and name not in self._proven
         before = await self._reads_any(theirs) if telling else None
         control = await self._perform(
             write, theirs, theirs, "control: on an object of its own, ", Role.CONTROL
@@ -272,7 +286,7 @@ class Tampering(Remarks):
             return None
         after = await self._looks_again(theirs, "control: b reads its own again")
         self._proven.add(name)
-        if write.deletion and _refuses(after):
+        if write.destroys and _refuses(after):
             self._gone = after.exchange.reply.digest
         if after.exchange.reply.digest == before.exchange.reply.digest:
             return f"{write.label}: the same, on one's own object, was answered {control.status} and changed nothing"

@@ -250,15 +250,9 @@ class Wired(Sources):
         return name.startswith("GET ") and "GET" not in closed and bool(closed) and not for_few
 
     def _route_is_open(self, name: str) -> bool:
-        flows = {
-            item.operation.name
-            for item in (*self.target.logins, self.target.register, self.target.refresh)
-            if item is not None
-        }
-        flows |= {item.operation.name for item in self.target.logouts}
         path = name.partition(" ")[2]
         return (
-            name in flows | self.target.policy.public_operations
+            name in self.target.flows() | self.target.policy.public_operations
             or path in {"", "/"}
             or bool(_OPEN.search(path))
         )

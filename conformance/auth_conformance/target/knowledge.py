@@ -171,6 +171,12 @@ class Target:
         """The operation with that name, such as `GET /me`."""
         return next((operation for operation in self.operations if operation.name == name), None)
 
+    def flows(self) -> set[str]:
+        """Names of the operations that make, renew and end logins: they ask who comes, and guard nothing."""
+        names = {item.operation.name for item in self.logins} | {item.operation.name for item in self.logouts}
+        names |= {self.register.operation.name} if self.register is not None else set()
+        return names | ({self.refresh.operation.name} if self.refresh is not None else set())
+
     def reads(self) -> tuple[Operation, ...]:
         """What a GET reads: not what a GET ends (RFC 9110 §9.2.1 forbids it, and services do it)."""
         over = self.ending | {logout.operation.name for logout in self.logouts}
