@@ -81,6 +81,11 @@ class Surface(Introspection):
         """What answers strangers must be declared public. Raises Missing or Unclear."""
         await self.must_be_reachable()
         nowhere = await self._nowhere()
+        if not self.target.guards:
+            self.notes.append(
+                "the routes of this service are not seen: of what no document lists, usual places alone were asked "
+                "(an application in this process shows all of them)"
+            )
         violations: list[Violation] = []
         doubts: list[str] = []
         undeclared: list[str] = []

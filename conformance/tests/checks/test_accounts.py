@@ -680,6 +680,8 @@ class TestFeed:
         result = judged("AUZ112", app, target)
         assert result.name == expected, result.verdict.reason
         assert known_flow or "POST /hilfe" in result.verdict.reason
+        # A target by its address: what its document leaves out is not known.
+        assert "the routes of this service are not seen" in str(getattr(result.verdict, "notes", ()))
 
     def test_what_everybody_may_read_is_a_question(self) -> None:
         class Magazine(House):

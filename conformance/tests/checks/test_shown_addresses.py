@@ -39,6 +39,7 @@ def test_addresses_of_people_are_a_finding_and_names_a_question(shows: bool, hea
     result = judged_as_found("AUZ112", board(shows=shows, health=health), accounts=accounts)
     assert isinstance(result.verdict, Failed if shows else Inconclusive), said(result)
     assert not shows or result.severity is Severity.HIGH
+    assert "the routes of this service are not seen" not in said(result)
 
 
 def registry(guard: str) -> FastAPI:
