@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from auth_conformance.credentials import Credential, Jwt, Kind, b64url
 from auth_conformance.model import Severity
-from auth_fuzz.strategies.texts import alike
+from auth_fuzz.spelling import alike
 
 
 @dataclass(frozen=True, slots=True)

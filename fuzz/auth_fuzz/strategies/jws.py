@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from auth_conformance.credentials import Jwt, b64url, compact_json
 from auth_conformance.model import Severity
+from auth_fuzz.spelling import alike
 from auth_fuzz.strategies.attack import Attack, Material
 from auth_fuzz.strategies.drafts import Draft, Edit, composed, signed_with
-from auth_fuzz.strategies.texts import alike
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from auth_conformance.credentials import Jwt, Kind, b64url
 from auth_conformance.model import Severity
+from auth_fuzz.spelling import alike
 from auth_fuzz.strategies.attack import Attack, Material
 from auth_fuzz.strategies.jws import same_bytes
-from auth_fuzz.strategies.texts import alike
 
 # What a reader may drop before it looks a text up. No part of a token, nor of most keys, has the last two.
 _DROPPED = ("-", "_", ".", " ", "%20")

@@ -17,12 +17,6 @@ WILD = ("*", "%", "_", "' OR '1'='1", "null", "undefined", "true", "0", "[]", "{
 AFTER = ("a", "=", "%20", "%00", ".", ":", ";", ",", "/", "#", "_", "-", "AAAAAAAAAAAA")
 
 
-def alike(made: str, text: str) -> bool:
-    """Whether two texts are the same letters in another spelling: no easier to guess, and still not what was issued."""
-    one, other = ("".join(filter(str.isalnum, item.replace("%20", ""))).lower() for item in (made, text))
-    return one == other
-
-
 def edited_texts(text: str, other: str | None) -> SearchStrategy[tuple[str, str]]:
     """Texts near a live credential, each with the words for it; never a live one itself.
 
