@@ -175,7 +175,7 @@ def _unedited(package: Path, edited: frozenset[str]) -> Iterator[tuple[str, Modu
 
 
 @lru_cache(maxsize=8)
-def _imported(path: Path, text: str) -> ModuleType:  # noqa: ARG001 # A file that has changed is another module.
+def _imported(path: Path, text: str) -> ModuleType:  # noqa: ARG001 # `text` is a part of the key of the cache: a file that has changed is another module.
     """A file of the package, imported beside it."""
     name = f"{path.parent.name}_unedited_{next(_NUMBERS)}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)

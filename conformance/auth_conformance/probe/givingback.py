@@ -78,12 +78,10 @@ class GivingBack(Mailing):
         return " ".join(reasons)
 
     async def _back_by_change(self, own: Account, now: Account) -> None:
-        change = self.password_change
+        name = self.password_change.form.operation.name
         credential = (await self.log_in(now)).credential
-        request = change.request(now.password, own.password or Secret(""))
-        request = request.with_headers(*credential.headers).with_query(*credential.query)
-        name = change.form.operation.name
-        answer = await self.send(request, label=f"give {own.label} its password back", operation=name)
+        label = f"give {own.label} its password back"
+        answer = await self.change_password(now, own.password or Secret(""), credential, label)
         if not answer.granted:
             raise Unclear(f"{name} answered {answer.why or answer.status}.")
 

@@ -29,17 +29,10 @@ class KeyReads(KeyAccounts):
         if objects is None or len(narrow) < 2:
             return []
         login, text = await self.credential(self._login_kind()), self.canary()
-        made = await self.call(
-            objects.create,
-            login,
-            label="control: the owner's login creates an object",
-            role=Role.CONTROL,
-            body=put(dict(objects.template), objects.text_field, text),
-        )
-        number = resolve(made.reply.json, objects.identifier)
-        if not made.reply.ok or not isinstance(number, (str, int)):
+        number = await self.own_object(objects, "keys", doubts, text=text)
+        if not number:
             return []
-        values = self.at(str(number))
+        values = self.at(number)
         try:
             shown = await self._shown_to_owner(objects, values, text)
             found = [
@@ -49,6 +42,27 @@ class KeyReads(KeyAccounts):
             if objects.delete is not None:
                 await self.call(objects.delete, login, label="clean up: delete it", values=values)
         return [violation for one in found for violation in one]
+
+    async def own_object(
+        self, objects: Objects, whom: str, doubts: list[str], *, text: str = "", again: str = ""
+    ) -> str:
+        """The id of a new object of the owner's, with a text, to try `whom` on; "" with a doubt where none was made."""
+        template = dict(objects.template)
+        body = put(template, objects.text_field, text) if text else template
+        created = await self.call(
+            objects.create,
+            await self.credential(self._login_kind()),
+            label=f"{again}control: the owner's login creates an object",
+            role=Role.CONTROL,
+            body=body,
+        )
+        number = resolve(created.reply.json, objects.identifier)
+        if created.reply.ok and number is not None:
+            return str(number)
+        doubts.append(
+            f"{objects.create.name} made no object to try {whom} on ({created.why or created.status})"
+        )
+        return ""
 
     async def _shown_to_owner(self, objects: Objects, values: dict[str, str], text: str) -> list[Operation]:
         """The operations that show the object to its owner's login: by its id, or what stands above it."""

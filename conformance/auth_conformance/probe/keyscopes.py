@@ -398,7 +398,7 @@ class KeyScopes(KeyReads, Narrowing):
     ) -> tuple[Exchange, ...]:
         """The change by key and its owner's look, where the new text is seen; else nothing."""
         login, text = await self.credential(self._login_kind()), self.canary()
-        number = await self._own_for(reader, objects, login, doubts, again)
+        number = await self.own_object(objects, f"a key with only {reader.scope}", doubts, again=again)
         if not number:
             return ()
         place = self.at(number)
@@ -416,26 +416,6 @@ class KeyScopes(KeyReads, Narrowing):
             await self.call(objects.delete, login, label="clean up: delete it", values=place)
         return (done.exchange, seen.exchange) if text in seen.reply.text else ()
 
-    async def _own_for(
-        self, reader: Narrow, objects: Objects, login: Credential, doubts: list[str], again: str
-    ) -> str:
-        """The id of a new object of the owner's, for a key to be tried on; "" with a doubt where none was made."""
-        created = await self.call(
-            objects.create,
-            login,
-            label=f"{again}control: the owner's login creates an object",
-            role=Role.CONTROL,
-            body=dict(objects.template),
-        )
-        number = resolve(created.reply.json, objects.identifier)
-        if created.reply.ok and number is not None:
-            return str(number)
-        doubts.append(
-            f"{objects.create.name} made no object to try a key with only {reader.scope} on "
-            f"({created.why or created.status})"
-        )
-        return ""
-
     async def _deleted_by_reader(
         self, objects: Objects, reader: Narrow, doubts: list[str]
     ) -> list[Violation]:
@@ -445,7 +425,7 @@ class KeyScopes(KeyReads, Narrowing):
         login = await self.credential(self._login_kind())
         proof: list[Exchange] = []
         for again in ("", "again: "):
-            number = await self._own_for(reader, objects, login, doubts, again)
+            number = await self.own_object(objects, f"a key with only {reader.scope}", doubts, again=again)
             if not number:
                 return []
             place = self.at(number)

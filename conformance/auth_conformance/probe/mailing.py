@@ -16,6 +16,7 @@ from auth_conformance.transports.mailbox import MailboxError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from auth_conformance.credentials import Credential
     from auth_conformance.probe.core import Answer
     from auth_conformance.target import Account
 
@@ -43,6 +44,18 @@ class Mailing(Sessions):
         if self.target.password_change is None:
             raise Missing("No password change is known.", self._remedy(Need.PASSWORD_CHANGE))
         return self.target.password_change
+
+    async def change_password(
+        self, account: Account, new: Secret, credential: Credential, label: str = "change the password"
+    ) -> Answer:
+        """What the owner of a login is answered who sets a new password for `account`. Raises Missing."""
+        change = self.password_change
+        request = change.request(account.password, new)
+        return await self.send(
+            request.with_headers(*credential.headers).with_query(*credential.query),
+            label=label,
+            operation=change.form.operation.name,
+        )
 
     @property
     def recovery(self) -> Recovery:

@@ -64,17 +64,14 @@ class PasswordEnds(Namesakes, Mailing):
         return self.decided(told_once(violations), doubts, reason)
 
     async def _changed(self, doubts: list[str]) -> list[Violation]:
-        change = self.password_change
-        name = change.form.operation.name
+        name = self.password_change.form.operation.name
         account = await self.victim()
         others = await self.holdings(account)
         session = await self._changer(account, others)
         await self._must_be_live(session, "before")
         new = Secret(self.password())
         self.scene.recorder.redactor.learn(new)
-        request = change.request(account.password, new)
-        request = request.with_headers(*session.credential.headers).with_query(*session.credential.query)
-        answer = await self.send(request, label="change the password", operation=name)
+        answer = await self.change_password(account, new, session.credential)
         if not answer.granted:
             raise Unclear(f"{name} changed nothing ({answer.why or answer.status}).")
         changed = replace(account, password=new)

@@ -203,9 +203,7 @@ class PasswordPolicy(Knocking):
         async def choose(account: Account, password: Secret, label: str) -> Answer:
             login = self.logins()[0]
             credential = await self.right_login(login, account, "to change it")
-            request = change.request(account.password, password)
-            request = request.with_headers(*credential.headers).with_query(*credential.query)
-            answer = await self.send(request, label=label, operation=change.form.operation.name)
+            answer = await self.change_password(account, password, credential, label)
             if _taken(answer):
                 self.now_known_by(account, password)
             return answer

@@ -218,16 +218,11 @@ class Redeeming(Knocking, Clockwork):
         return await self._redeem(account, account, token, "a token for the second time")
 
     async def _after_change(self) -> tuple[Answer, Answer] | None:
-        account, change, login = await self.forgetful(), self.password_change, self.logins()[0]
+        account, _, login = await self.forgetful(), self.password_change, self.logins()[0]
         token, new = await self._draw(account), Secret(self.password())
         self.scene.recorder.redactor.learn(new)
         credential = await self.right_login(login, account, "before the change")
-        request = change.request(account.password, new)
-        answer = await self.send(
-            request.with_headers(*credential.headers).with_query(*credential.query),
-            label="change the password",
-            operation=change.form.operation.name,
-        )
+        answer = await self.change_password(account, new, credential)
         if not answer.granted:
             raise Unclear(f"the password could not be changed ({answer.why or answer.status})")
         self._now_has(account, new)

@@ -96,12 +96,7 @@ class Resting(Mailing, Stored):
             self.notes.append(f"the password was not changed before the look: {reason}")
             return None
         credential = (await self.log_in(account)).credential
-        request = change.request(account.password, new)
-        answer = await self.send(
-            request.with_headers(*credential.headers).with_query(*credential.query),
-            label="change the password",
-            operation=change.form.operation.name,
-        )
+        answer = await self.change_password(account, new, credential)
         if not answer.granted:
             raise Unclear(
                 f"What a change of the password leaves behind was not seen: {change.form.operation.name} answered "
