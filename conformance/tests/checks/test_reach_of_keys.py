@@ -40,12 +40,14 @@ def studio(  # noqa: PLR0915 - a service is many handlers
     kinds: str = "",
     deletes: str = "",
     prints: str = "plans:read",
+    room: int = 1_000,
 ) -> FastAPI:
     """Keys make keys. `places` is whose ("own" or "any"); `limited` is what they are answered, where they may not.
 
     With `kinds` one kind of key has all scopes whatever it asks for ("some"), or both have ("none" is limited).
     There are plans where it is said who `deletes` them: keys that may write, or "any" key;
     where it says "redraws" any key changes them, and those that may write delete them. `prints` is the scope for that.
+    So many plans there is `room` for, torn up or not.
     """
     app = FastAPI()
     logins: dict[str, str] = {}
@@ -107,6 +109,7 @@ def studio(  # noqa: PLR0915 - a service is many handlers
         del keys[found]
 
     plans: dict[str, dict[str, str]] = {}
+    drawn: list[str] = []
 
     def allowed(who: tuple[str, dict[str, Any] | None], scope: str) -> str:
         if who[1] is not None and scope not in who[1]["scopes"]:
@@ -122,8 +125,11 @@ def studio(  # noqa: PLR0915 - a service is many handlers
 
         @app.post("/plans", status_code=201)
         def draw(body: Titled, who: Caller) -> dict[str, str]:
+            if len(drawn) >= room:
+                raise HTTPException(507, "no room")
             made = {"id": secrets.token_hex(6), "owner": allowed(who, "plans:write"), "title": body.title}
             plans[made["id"]] = made
+            drawn.append(made["id"])
             return made
 
         @app.get("/plans/{plan}")
@@ -191,6 +197,7 @@ def test_a_key_that_never_had_one_scope_alone_has_not_grown() -> None:
         ({"lists": False}, "nothing shows the scopes of it"),
         ({"limited": 429}, "429"),
         ({"limited": 500}, "500"),
+        ({"deletes": "writing", "room": 4}, "made no object to try keys on"),
     ],
 )
 def test_what_was_not_seen_is_neither_passed_nor_found(knobs: dict[str, Any], words: str) -> None:
