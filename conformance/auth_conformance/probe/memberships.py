@@ -16,8 +16,8 @@ from auth_conformance.oracles.pointer import strings
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.owning import Belonging, Owning
-from auth_conformance.probe.tampering import plain_change
 from auth_conformance.probe.unguessable import sample_of
+from auth_conformance.target.operations import HOLE
 
 if TYPE_CHECKING:
     from auth_conformance.oracles.entropy import Sample
@@ -44,13 +44,36 @@ class Membership:
     role: str
     looks: str
     person: str
-    change: Operation
+    change: Operation | None
     member: str
 
     @property
+    def given(self) -> list[str]:
+        """The other roles in which people are let in."""
+        return [item for item in _roles(self.invite).get(self.role, ()) if item != self.looks]
+
+    @property
     def higher(self) -> list[str]:
-        """The other roles, the last of the list first: services list them from the lowest or from the highest."""
-        return [item for item in _roles(self.change).get(self.member, ()) if item != self.looks]
+        """The other roles that a change gives, the last first: services list them from the lowest or the highest."""
+        given = _roles(self.change).get(self.member, ()) if self.change is not None else ()
+        return [item for item in given if item != self.looks]
+
+    def placed(self, operation: Operation, values: Mapping[str, str]) -> dict[str, str]:
+        """The path values of an operation below the object: it may call its place otherwise than reading does."""
+        return placed(operation, self.objects, values)
+
+
+def placed(operation: Operation, objects: Objects, values: Mapping[str, str]) -> dict[str, str]:
+    """The path values of an operation below an object, which may call its place otherwise than reading does."""
+    theirs, ours = HOLE.split(operation.path)[1::2], HOLE.split(objects.read.path)[1::2]
+    return {**values, **{other: values[mine] for other, mine in zip(theirs, ours, strict=False)}}
+
+
+def below(path: str, above: str) -> str | None:
+    """What follows in `path` where it lies below `above`, whatever both call what stands between; None elsewhere."""
+    start = HOLE.sub("{}", above.rstrip("/")) + "/"
+    bare = HOLE.sub("{}", path)
+    return bare[len(start) :] if bare.startswith(start) else None
 
 
 def memberships(target: Target) -> Iterator[Membership]:
@@ -58,22 +81,27 @@ def memberships(target: Target) -> Iterator[Membership]:
     for objects in (target.objects, *target.further):
         if objects is None or "{" not in objects.read.path:
             continue
-        start = objects.read.path.rstrip("/") + "/"
-        below = [item for item in target.operations if item.path.startswith(start)]
+        under = [(item, below(item.path, objects.read.path)) for item in target.operations]
         changes = [
             (item, member)
-            for item in below
-            if item.method in ("PUT", "PATCH") and item.path[len(start) :].count("{") == 1
+            for item, rest in under
+            if item.method in ("PUT", "PATCH") and rest is not None and rest.count("{") == 1
             for member in _roles(item)
         ]
-        for invite in below:
-            if invite.method != "POST" or "{" in invite.path[len(start) :]:
+        for invite, rest in under:
+            if invite.method != "POST" or rest is None or "{" in rest:
                 continue
             person = next((name for name in _members(invite) if _PERSON.search(name)), None)
             for role, values in _roles(invite).items():
                 looks = next((item for item in values if _LOOKING.match(item)), None)
-                if person is not None and looks is not None and changes:
-                    yield Membership(objects, invite, role, looks, person, *changes[0])
+                if person is not None and looks is not None:
+                    change, member = next(iter(changes), (None, ""))
+                    yield Membership(objects, invite, role, looks, person, change, member)
+
+
+def is_address(member: str) -> bool:
+    """Whether a member of this name takes the address of a person."""
+    return re.search("mail|courriel|correo", member, re.IGNORECASE) is not None
 
 
 def _members(operation: Operation) -> Mapping[str, Any]:
@@ -98,9 +126,14 @@ class Memberships(Owning):
         """B, whom A let in to look, gives B another role, twice. Raises nothing: what is unclear is no finding."""
         found = []
         for item in list(memberships(self.target))[:2]:
+            if item.change is None:
+                continue
             with contextlib.suppress(Missing, Unclear), self.looking_at(item.objects):
-                proofs = [*await self._raised(item, ""), *await self._raised(item, "again: ")]
                 name = item.change.name
+                proofs = [
+                    *await self._raised(item, item.change, ""),
+                    *await self._raised(item, item.change, "again: "),
+                ]
                 message = (
                     f"{name} let another user, whom the owner had let in as {item.looks}, become "
                     f"{item.higher[-1]}: nobody looked at the role of who asks."
@@ -109,67 +142,21 @@ class Memberships(Owning):
                 found.append(Violation(name, message, Severity.CRITICAL, tuple(proofs), expected))
         return found
 
-    async def changed_by_looking(self) -> list[Violation]:
-        """B, whom A let in to look, changes what A reads, twice. Raises nothing: what is unclear is no finding."""
-        found = []
-        for item in list(memberships(self.target))[:2]:
-            update = item.objects.update
-            if update is None:
-                continue
-            with contextlib.suppress(Missing, Unclear), self.looking_at(item.objects):
-                proofs = [
-                    *await self._changed(item, update, ""),
-                    *await self._changed(item, update, "again: "),
-                ]
-                message = (
-                    f"{update.name} let another user, whom the owner had let in as {item.looks}, change what the "
-                    "owner reads: nobody looked at the role of who asks."
-                )
-                expected = Expectation("refused", about=proofs[2].number)
-                found.append(Violation(update.name, message, Severity.HIGH, tuple(proofs), expected))
-        return found
-
-    async def _changed(self, item: Membership, update: Operation, turn: str) -> list[Exchange]:
-        """What shows that B changed the object once. Raises Unclear."""
-        made: list[Belonging] = []
-        try:
-            mine = await self._put_down("a", made)
-            invited = await self._let_in(item, mine)
-            text, values = self.canary(), self.at(mine.identifier)
-            attack = await self.call(
-                update,
-                await self.credential(owner="b"),
-                label=f"{turn}b, who only looks, changes it",
-                role=Role.ATTACK,
-                values=values,
-                body=plain_change(self.scene, item.objects, update, text),
-                fresh=bool(turn),
-            )
-            label = "control: the owner reads it afterwards"
-            after = await self.call(
-                item.objects.read, mine.owner, label=label, role=Role.CONTROL, values=values
-            )
-            if attack.reply.ok and after.reply.ok and text in after.reply.text:
-                return [mine.made, invited.exchange, attack.exchange, after.exchange]
-        finally:
-            await self._take_away(made)
-        raise Unclear(f"{update.name} changed nothing.")
-
-    async def _raised(self, item: Membership, turn: str) -> list[Exchange]:
+    async def _raised(self, item: Membership, change: Operation, turn: str) -> list[Exchange]:
         """What shows that B raised B once. Raises Unclear."""
         made: list[Belonging] = []
         try:
             mine = await self._put_down("a", made)
             invited = await self._let_in(item, mine)
             for wanted in reversed(item.higher):
-                before = await self._told_to_owner(item, mine)
-                attack = await self._ask_for(item, mine, wanted, turn)
-                after = await self._told_to_owner(item, mine)
+                before = await self._told_to_owner(change, mine)
+                attack = await self._ask_for(item, change, mine, wanted, turn)
+                after = await self._told_to_owner(change, mine)
                 if attack.reply.ok and _raised(before, after, item.looks, wanted):
                     return [mine.made, invited.exchange, attack.exchange, after.exchange]
         finally:
             await self._take_away(made)
-        raise Unclear(f"{item.change.name} raised nobody.")
+        raise Unclear(f"{change.name} raised nobody.")
 
     async def invitation_codes(
         self, item: Membership, count: int
@@ -193,7 +180,7 @@ class Memberships(Owning):
         Raises Missing or Unclear.
         """
         made: list[Belonging] = []
-        away = self.target.operation(f"DELETE {item.change.path}")
+        away = self.target.operation(f"DELETE {item.change.path}") if item.change is not None else None
         if away is None:
             raise Missing(f"Not applicable: nobody is put out of {item.objects.read.name}.", applicable=False)
         with self.looking_at(item.objects):
@@ -201,7 +188,10 @@ class Memberships(Owning):
                 mine = await self._put_down("a", made)
                 invited = await self._invite(item, mine)
                 taker, member = await self._accept(invited, mine)
-                values = {**self.at(mine.identifier), _last(away): await self._number_of_b()}
+                values = {
+                    **item.placed(away, self.at(mine.identifier)),
+                    _last(away): await self._number_of_b(),
+                }
                 out = await self.call(away, mine.owner, label="a puts b out", values=values)
                 if not out.reply.ok or (await self._looks_at(mine, "b looks when put out")).reply.ok:
                     raise Unclear(f"{away.name} put nobody out ({out.why or out.status}).")
@@ -216,7 +206,7 @@ class Memberships(Owning):
     async def _invite(self, item: Membership, mine: Belonging) -> Answer:
         """Raises Unclear."""
         body: dict[str, Any] = {item.role: item.looks, item.person: await self._called(item.person)}
-        values = self.at(mine.identifier)
+        values = item.placed(item.invite, self.at(mine.identifier))
         invited = await self.call(
             item.invite, mine.owner, label=f"a lets b in as {item.looks}", values=values, body=body
         )
@@ -259,7 +249,7 @@ class Memberships(Owning):
     async def _called(self, member: str) -> str:
         """B as a member of that name calls people: by address, by number, or by name."""
         account = self.account("b")
-        if "@" in account.address and re.search("mail|courriel|correo", member, re.IGNORECASE):
+        if "@" in account.address and is_address(member):
             return account.address
         return await self._number_of_b() if member.lower().endswith("id") else account.username
 
@@ -275,26 +265,32 @@ class Memberships(Owning):
         live = await self.credential(owner="b")
         return await self.call(self._own_objects().read, live, label=label, values=self.at(mine.identifier))
 
-    async def _ask_for(self, item: Membership, mine: Belonging, wanted: str, turn: str) -> Answer:
-        values = self.at(mine.identifier)
+    async def _ask_for(
+        self, item: Membership, change: Operation, mine: Belonging, wanted: str, turn: str
+    ) -> Answer:
+        values = item.placed(change, self.at(mine.identifier))
         return await self.call(
-            item.change,
+            change,
             await self.credential(owner="b"),
             label=f"{turn}b makes b {wanted}",
             role=Role.ATTACK,
-            values={**values, _last(item.change): await self._number_of_b()},
+            values={**values, _last(change): await self._number_of_b()},
             body={item.member: wanted},
             fresh=bool(turn),
         )
 
-    async def _told_to_owner(self, item: Membership, mine: Belonging) -> Answer:
+    async def _told_to_owner(self, change: Operation, mine: Belonging) -> Answer:
         """Who is in it as what, as A reads it: where the members are listed, else in what B changed itself."""
-        listing = self.target.operation(f"GET {item.change.path.rpartition('/{')[0]}")
+        listing = self.target.operation(f"GET {change.path.rpartition('/{')[0]}")
         if listing is None:
             raise Unclear(f"Nothing lists who is in {self._own_objects().read.name}.")
         label = "control: who is in it, as its owner reads it"
         answer = await self.call(
-            listing, mine.owner, label=label, role=Role.CONTROL, values=self.at(mine.identifier)
+            listing,
+            mine.owner,
+            label=label,
+            role=Role.CONTROL,
+            values=placed(listing, self._own_objects(), self.at(mine.identifier)),
         )
         if not answer.reply.ok:
             raise Unclear(f"{listing.name} did not list for the owner ({answer.why or answer.status}).")

@@ -22,7 +22,7 @@ from auth_conformance.oracles.entry import Fingerprint
 from auth_conformance.oracles.normalise import masked
 from auth_conformance.oracles.pointer import put
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
-from auth_conformance.probe.memberships import Memberships
+from auth_conformance.probe.looking import Looking
 from auth_conformance.probe.ranks import Privileged, Ranks, parameters
 from auth_conformance.target import Operation
 
@@ -79,8 +79,12 @@ class Privilege(Ranks):
         """Privileged operations must refuse A, while an administrator gets through. Raises Missing or Unclear."""
         raised = []
         if "b" in self.target.accounts:
-            members = Memberships(self.scene, self.rule)
-            raised = [*await members.raised_by_oneself(), *await members.changed_by_looking()]
+            visitor = Looking(self.scene, self.rule)
+            raised = [
+                *await visitor.raised_by_oneself(),
+                *await visitor.done_by_looking(),
+                *await visitor.invited_by_looking(),
+            ]
         if raised:
             return Failed(tuple(raised), tuple(self.evidence), tuple(self.notes))
         admin = await self.credential(owner="admin") if "admin" in self.target.accounts else None

@@ -1,7 +1,8 @@
 """AUZ104 within what people share: who is let in to look makes nobody more, and certainly not oneself."""
 
 import secrets
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 import pytest
 from checks.desk import front_desk
@@ -31,6 +32,45 @@ class Acceptance(BaseModel):
     code: str
 
 
+def notes_of(app: FastAPI, inside: Any, allowed: Callable[[str, str, str], None], careless: str) -> None:
+    """Notes below a club, whose editors write them; who only looks may do what is `careless`."""
+    notes = dict[str, tuple[str, str]]()
+    Within = Annotated[str, Depends(inside)]
+    Caller = Annotated[str, Depends(app.state.desk)]
+
+    def least(deed: str) -> str:
+        return "viewer" if deed == careless else "editor"
+
+    def shown(note: str, club: str) -> dict[str, str]:
+        if notes.get(note, ("", ""))[0] != club:
+            raise HTTPException(404, "no note")
+        return {"id": note, "title": notes[note][1]}
+
+    @app.post("/clubs/{club}/notes", status_code=201)
+    def add(club: Within, body: Titled, name: Caller) -> dict[str, str]:
+        allowed(least("add"), club, name)
+        note = secrets.token_hex(8)
+        notes[note] = club, body.title
+        return shown(note, club)
+
+    @app.get("/clubs/{club}/notes/{note}")
+    def read(club: Within, note: str) -> dict[str, str]:
+        return shown(note, club)
+
+    @app.put("/clubs/{club}/notes/{note}")
+    def write(club: Within, note: str, body: Titled, name: Caller) -> dict[str, str]:
+        allowed(least("write"), club, name)
+        shown(note, club)
+        notes[note] = club, body.title
+        return shown(note, club)
+
+    @app.delete("/clubs/{club}/notes/{note}", status_code=204)
+    def delete(club: Within, note: str, name: Caller) -> None:
+        allowed(least("delete"), club, name)
+        shown(note, club)
+        del notes[note]
+
+
 def clubs(
     *,
     careless: bool = False,
@@ -38,15 +78,19 @@ def clubs(
     again: bool = False,
     counted: bool = False,
     written: str = "",
+    noted: str = "",
+    inviting: str = "owner",
 ) -> FastAPI:
     """Owners let others in, who come at once or accept a code; `careless`, every member gives out roles.
 
     A code may work `again` and again, or be `counted`. The title is `written` by the owner, or by anybody in it.
+    Who only looks may "write", "delete" or "add" what is `noted` in it, and the `inviting` is done from a role up.
     """
     app = FastAPI()
     members, titles = dict[str, dict[str, Part]](), dict[str, str]()
     invited = dict[str, tuple[str, str, Part]]()
-    Caller = Annotated[str, Depends(front_desk(app))]
+    app.state.desk = front_desk(app)
+    Caller = Annotated[str, Depends(app.state.desk)]
 
     def inside(club: str, name: Caller) -> str:
         if name not in members.get(club, {}):
@@ -73,6 +117,13 @@ def clubs(
     def look(club: Club) -> dict[str, str]:
         return {"id": club, "title": titles[club]}
 
+    def allowed(least: str, club: str, name: str) -> None:
+        ranks = ["viewer", "editor", "owner"]
+        if ranks.index(members[club][name]) < ranks.index(least):
+            raise HTTPException(403, f"{least}s only")
+
+    if noted:
+        notes_of(app, inside, allowed, noted)
     if written:
 
         @app.patch("/clubs/{club}")
@@ -82,8 +133,13 @@ def clubs(
             titles[club] = body.title
             return {"id": club, "title": body.title}
 
+    @app.get("/clubs/{club}/invitations")
+    def awaited(club: Governed) -> list[str]:
+        return [name for place, name, _ in invited.values() if place == club]
+
     @app.post("/clubs/{club}/invitations", status_code=201)
-    def invite(club: Governed, body: Invitation) -> dict[str, str]:
+    def invite(club: Club, body: Invitation, name: Caller) -> dict[str, str]:
+        allowed(inviting, club, name)
         code = f"{10_000_000 + len(invited)}" if counted else secrets.token_urlsafe(24)
         if not coded:
             members[club][body.username] = body.role
@@ -131,6 +187,35 @@ def test_who_is_let_in_to_look_changes_nothing(written: str) -> None:
     result = judged_as_found("AUZ104", clubs(written=written))
     told = "PATCH /clubs/{club} let another user, whom the owner had let in as viewer, change what the owner reads"
     assert (told in result.verdict.reason) is (written == "by anybody in it"), said(result)
+
+
+@pytest.mark.parametrize(
+    ("noted", "told"),
+    [
+        ("nothing", ""),
+        (
+            "write",
+            "PUT /clubs/{club}/notes/{note} let another user, whom the owner had let in as viewer, change",
+        ),
+        (
+            "delete",
+            "DELETE /clubs/{club}/notes/{note} let another user, whom the owner had let in as viewer, delete",
+        ),
+        ("add", "POST /clubs/{club}/notes let another user, whom the owner had let in as viewer, add to"),
+    ],
+)
+def test_who_is_let_in_to_look_touches_nothing_below(noted: str, told: str) -> None:
+    """Viewers of an organisation wrote its files, and only the organisation itself was tried."""
+    result = judged_as_found("AUZ104", clubs(noted=noted))
+    assert isinstance(result.verdict, Failed if told else Skipped), said(result)
+    assert told in result.verdict.reason, said(result)
+
+
+@pytest.mark.parametrize("inviting", ["owner", "viewer"])
+def test_who_is_let_in_to_look_invites_nobody_as_more(inviting: str) -> None:
+    result = judged_as_found("AUZ104", clubs(inviting=inviting))
+    told = "POST /clubs/{club}/invitations let another user, whom the owner had let in as viewer, let somebody in as"
+    assert (told in result.verdict.reason) is (inviting == "viewer"), said(result)
 
 
 @pytest.mark.parametrize(
