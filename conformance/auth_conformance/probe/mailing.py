@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _EVERY = 0.05
 # How long a message is waited for, in seconds: at least, however little patience there is, and at most.
 SHORTEST, _LONGEST = 1.0, 5.0
+# In this process messages are written before the answer is over, but where a thread or a queue sends them.
+_IN_PROCESS = 0.2
 
 # What supplies an e-mail change: it is a part of one check, and no need of its own.
 EMAIL_CHANGE = """[email_change.ask]
@@ -91,14 +93,9 @@ class Mailing(Sessions):
         self, account: Account, send: Callable[[], Awaitable[Answer]], *, within: float = _LONGEST
     ) -> tuple[Answer, Letter]:
         """What `send` was answered, and the message that it led to. Raises Missing, or Unclear when none came."""
-        before = await self.last_mail(account)
+        before = await self._greeted(account)
         answer = await send()
-        waited = 0.0
-        text = await self.last_mail(account)
-        while text in (None, before) and waited < min(within, max(SHORTEST, self.scene.patience)):
-            await asyncio.sleep(_EVERY)
-            waited += _EVERY
-            text = await self.last_mail(account)
+        text = await self._next_mail(account, before, min(within, max(SHORTEST, self.scene.patience)))
         if text in (None, before):
             raise Unclear(
                 f"{answer.exchange.operation} was answered {answer.status}, and no new message to "
@@ -108,6 +105,39 @@ class Mailing(Sessions):
         for token in letter.tokens:
             self.scene.recorder.learn_mail(token, account.address, letter.text, answer.exchange)
         return answer, letter
+
+    async def _next_mail(self, account: Account, before: str | None, within: float) -> str | None:
+        """The next message with a token, or what there is when the time, in seconds, is over.
+
+        A notice of what was done before (a password was changed) may come first. Raises Missing or Unclear.
+        """
+        waited, end = 0.0, within
+        text = await self.last_mail(account)
+        while waited < end and (text in (None, before) or read(text or "").token is None):
+            if text not in (None, before) and end == within:
+                end = min(within, waited + SHORTEST)
+            await asyncio.sleep(_EVERY)
+            waited += _EVERY
+            text = await self.last_mail(account)
+        return text
+
+    async def _greeted(self, account: Account) -> str | None:
+        """The last message to this person; to a new account, the one that registering sends, awaited.
+
+        It is sent after the answer, too: what comes late would be read as the answer to what is asked for next.
+        Whether there is one is seen once in a run. Raises Missing or Unclear.
+        """
+        text = await self.last_mail(account)
+        made = any(made.address == account.address for made, _ in self.scene.made_accounts)
+        if text is not None or self.target.register is None or not made:
+            return text
+        shortest = _IN_PROCESS if self.target.in_process else SHORTEST
+
+        async def first(within: float = shortest) -> str | None:
+            return await self._next_mail(account, None, within)
+
+        greets = await self.scene.once("the message of a registration", first) is not None
+        return await first(_LONGEST) if greets else None
 
     async def reset_token(self, account: Account, *, within: float = _LONGEST) -> Secret:
         """A fresh password reset token of this account, out of its mail. Raises Missing or Unclear."""
@@ -175,11 +205,7 @@ class Mailing(Sessions):
         if self.target.mailbox is None:
             raise Missing("No mailbox is known.", self._remedy(Need.MAILBOX))
         account = await self.fresh_account(register)
-        waited, text = 0.0, await self.last_mail(account)
-        while text is None and waited < min(_LONGEST, max(SHORTEST, self.scene.patience)):
-            await asyncio.sleep(_EVERY)
-            waited += _EVERY
-            text = await self.last_mail(account)
+        text = await self._next_mail(account, None, min(_LONGEST, max(SHORTEST, self.scene.patience)))
         letter = read(text or "")
         for token in letter.tokens:
             self.scene.recorder.redactor.learn(Secret(token))

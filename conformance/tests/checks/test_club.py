@@ -54,6 +54,13 @@ def test_with_one_account_nothing_is_said_about_another() -> None:
     assert "expendable" in getattr(result.verdict, "remedy", "")
 
 
+def test_a_late_welcome_is_not_read_as_the_message_of_a_reset() -> None:
+    """It came after the request for a reset, and its token was refused: what a reset leaves alive was not seen."""
+    result = judged("LIF106", Club(joins=True, welcomes=True))
+    assert (result.name, result.severity) == ("failed", Severity.HIGH), said(result)
+    assert "after the password was reset" in result.verdict.reason
+
+
 @pytest.mark.parametrize("tells_time", [True, False])
 def test_an_old_reset_token_is_a_finding_where_the_clock_is_seen_to_move(*, tells_time: bool) -> None:
     """Members' badges are opaque: what shows that the service reads the moved clock is its own page about them."""
