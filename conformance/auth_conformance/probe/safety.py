@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from auth_conformance.credentials import Kind
 from auth_conformance.model import Failed, Inconclusive, Outcome, Passed, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.pointer import put, resolve
+from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Unclear
 from auth_conformance.probe.crosssite import CrossSite
 from auth_conformance.target import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from auth_conformance.credentials import Credential
     from auth_conformance.target import Account
 
@@ -48,6 +50,9 @@ class State:
 
 class Safety(CrossSite):
     """Sentences about methods that only read."""
+
+    # By view the members that are others in each answer, such as the id of a request: they tell of no change.
+    _restless: Mapping[str, frozenset[str]] = MappingProxyType({})
 
     async def must_be_safe(self) -> Verdict:
         """A crawl over everything that can be read changes nothing that the account sees of itself."""
@@ -147,6 +152,7 @@ class Safety(CrossSite):
         if not before.alive:
             raise Unclear(before.lost or "The account that was to crawl does not see itself.")
         settled = await self._state(credential, views)
+        self._restless = _restless(before, settled)
         steady: list[Operation] = []
         for view, (name, first), (_, second) in zip(views, before.views, settled.views, strict=True):
             if not first.startswith("2"):
@@ -155,7 +161,7 @@ class Safety(CrossSite):
                 raise Unclear(
                     f"A second look at what the account sees of itself got no answer: {settled.lost}."
                 )
-            elif first != second:
+            elif first != second and name not in self._restless:
                 self.notes.append(f"{name} changes by itself")
             else:
                 steady.append(view)
@@ -182,7 +188,8 @@ class Safety(CrossSite):
         for view in views:
             answer = await self.call(view, credential, label=f"see {view.name}", role=Role.CONTROL)
             lost += [f"{view.name}: {answer.why}"] if answer.outcome in unanswered else []
-            seen.append((view.name, f"{answer.status} {masked_times(answer)}"))
+            text = masked_times(answer, self._restless.get(view.name, frozenset()))
+            seen.append((view.name, f"{answer.status} {text}"))
         return State(me.accepted, tuple(seen), next(iter(lost), ""))
 
     async def _leaves_a_change(
@@ -250,9 +257,25 @@ class Safety(CrossSite):
 _OF_USE = re.compile(r'"(?:last_\w+|\w*_?used_at|\w*seen\w*|updated_at)"\s*:\s*(?:"[^"]*"|null|\d+)')
 
 
-def masked_times(answer: Answer) -> str:
-    """The body without what changes by itself, and without counters of use."""
-    text = _OF_USE.sub('"-":0', answer.reply.text)
+def _restless(first: State, second: State) -> dict[str, frozenset[str]]:
+    """By view the members on which two looks disagree, where they agree on others: nothing was done between."""
+    found = {}
+    for (name, one), (_, two) in zip(first.views, second.views, strict=True):
+        with contextlib.suppress(ValueError):
+            before, after = (flattened(json.loads(text.partition(" ")[2])) for text in (one, two))
+            restless = {pointer for pointer in before if before[pointer] != after.get(pointer)}
+            if restless and before.keys() == after.keys() and restless != before.keys():
+                found[name] = frozenset(restless)
+    return found
+
+
+def masked_times(answer: Answer, restless: frozenset[str] = frozenset()) -> str:
+    """The body without what changes by itself, the members `restless` among it, and without counters of use."""
+    told = answer.reply.text
+    if restless:
+        members = flattened(answer.reply.json).items()
+        told = json.dumps({pointer: value for pointer, value in members if pointer not in restless})
+    text = _OF_USE.sub('"-":0', told)
     return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)?", "<time>", text)
 
 

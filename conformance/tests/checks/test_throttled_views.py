@@ -1,6 +1,8 @@
 """WEB107 where what the account sees of itself is not shown any more: two refusals for their number are alike, too."""
 
 import asyncio
+import json
+import secrets
 from typing import Any
 
 import pytest
@@ -16,8 +18,27 @@ from auth_conformance.testing import FAST_HASHING, find_flaw
 BEFORE = 2
 
 
-def judged(path: str, most: int, status: int) -> Result:
-    """WEB107 on an app where a link deletes a note; `path` is read so often, and answered `status` afterwards."""
+def enveloping(send: Any) -> Any:
+    """Send the body in an envelope that says another id of the request each time."""
+
+    async def wrapped(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            kept = [(name, value) for name, value in message["headers"] if name != b"content-length"]
+            await send({**message, "headers": kept})
+        elif message.get("body"):
+            envelope = {"data": json.loads(message["body"]), "meta": {"request_id": secrets.token_hex(8)}}
+            await send({**message, "body": json.dumps(envelope).encode()})
+        else:
+            await send(message)
+
+    return wrapped
+
+
+def judged(path: str, most: int, status: int, *, wrapped: bool = False) -> Result:
+    """WEB107 on an app where a link deletes a note; `path` is read so often, and answered `status` afterwards.
+
+    What is `wrapped` stands in an envelope that says another id of the request each time.
+    """
     with bundled(flaw=find_flaw("unsafe_get.2"), extra=FAST_HASHING) as (app, settings):
         seen = {"reads": 0, "known": 0}
 
@@ -32,7 +53,8 @@ def judged(path: str, most: int, status: int) -> Result:
                     await send({"type": "http.response.start", "status": status, "headers": []})
                     await send({"type": "http.response.body", "body": b""})
                     return
-            await app(scope, receive, send)  # type: ignore[operator] # an ASGI application
+            read = (scope.get("method"), scope.get("path")) == ("GET", path)
+            await app(scope, receive, enveloping(send) if wrapped and read else send)  # type: ignore[operator] # ASGI
 
         def known(_: object) -> None:
             seen["known"] = 1
@@ -52,6 +74,13 @@ def test_a_view_that_is_refused_by_and_by_shows_no_change(most: int, status: int
 def test_the_link_is_found_where_the_view_is_shown() -> None:
     result = judged("/notes", 1_000, 429)
     assert result.name == "failed", said(result)
+
+
+def test_the_id_of_each_request_hides_no_change() -> None:
+    """Views in an envelope with a request id all 'changed by itself', so that nothing was left to look at."""
+    result = judged("/notes", 1_000, 429, wrapped=True)
+    assert result.name == "failed", said(result)
+    assert "changes by itself" not in said(result)
 
 
 def test_a_view_that_shows_nothing_from_the_start_is_left_out_and_named() -> None:
