@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI, HTTPException
 from pydantic import BaseModel, ConfigDict
 
 from auth_conformance.model import Failed, Inconclusive, Passed, Severity, Skipped
-from auth_conformance.probe.assigning import weight_of
+from auth_conformance.probe.additions import weight_of
 from auth_conformance.probe.isolation import Isolation
 
 _SHARED = "POST /teams/{team}/links was done by another user to an object that only its owner may see"

@@ -19,7 +19,8 @@ async def assignable_privilege(probe: Probe) -> Verdict:
     Why: `User(**body.model_dump())` stores whatever the model has, and a model that is shared with the database or
         with administrators has `is_admin`.
     How: at registration, profile, creation and change of an object, and creation of a key: add rights one by one,
-        everything together, nested, in the query and as a form, and what replies show but requests do not list; what
+        everything together, within the objects of a body, in the query and as a form, and what replies show but
+        requests do not list, in the words that the document or an administrator has for it; what
         holds the owner's id is sent with another person's. What the owner reads afterwards, or that person where the
         owner does not any more, is compared with a plain control; an administrators' operation that opens is
         critical. Ignored or refused is fine.
