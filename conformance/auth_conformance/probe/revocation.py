@@ -131,13 +131,16 @@ class Revocation(Rotation):
         answer = await self._log_out(logout, cast.ended)
         started = time.monotonic()
         replays = await self._replay_often(cast)
-        refreshed = await self._refresh_again(cast.ended)
+        lives = any(item.accepted for item in replays)
+        # A refresh may end the token that it replaces: while that one lives, it has to wait.
+        refreshed = [] if lives else await self._refresh_again(cast.ended)
         self._look_at_cookie(answer, cast.ended)
         await asyncio.sleep(max(0.0, self._logout_pause - (time.monotonic() - started)))
         for witness in self.witnesses:
             replays.append(
                 await self._replay_once(witness, cast.ended.credential, "replay some seconds later")
             )
+        refreshed = await self._refresh_again(cast.ended) if lives else refreshed
         again = await self.call(logout.operation, cast.ended.credential, label="log out twice")
         if again.outcome is Outcome.CRASHED:
             self.notes.append(f"{logout.operation.name}, called twice, crashed ({again.why})")

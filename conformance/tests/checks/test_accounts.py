@@ -495,6 +495,20 @@ class TestLogout:
             "After POST /logout the refresh token of the ended session still gave new tokens."
         ]
 
+    def test_a_token_that_the_tester_s_own_refresh_replaces_does_not_end_late(self) -> None:
+        class Replaces(House):
+            def end(self, token: str) -> None:
+                del token
+
+            def rotate(self, refresh: str) -> tuple[str, str]:
+                family = self.refreshes.get(refresh, ("", ""))[1]
+                self.sessions = {key: value for key, value in self.sessions.items() if value[1] != family}
+                return super().rotate(refresh)
+
+        found = violations(judged("LIF101", Replaces()))
+        assert all("late" not in message for message in found), found
+        assert set(found.values()) == {"high"}, found
+
     def test_a_worker_that_does_not_know(self) -> None:
         class Workers(House):
             turn = 0
