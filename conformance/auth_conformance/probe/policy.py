@@ -126,12 +126,14 @@ class PasswordPolicy(Knocking):
         if _taken(answer):
             self.notes.append(f"{entrance.operation} takes {words}: NIST SP 800-63B-4 asks for {_WISHED}")
 
-    async def _really_set(self, account: Account, password: str) -> bool:
+    async def _really_set(
+        self, account: Account, password: str, label: str = "log in with the weak password"
+    ) -> bool:
         """Whether the password was really set: a polite answer may refuse it. Raises Unclear."""
         login = self.logins()[0]
         answer = await self.send(
             login.request(account.username, Secret(password)),
-            label="log in with the weak password",
+            label=label,
             role=Role.ATTACK,
             operation=login.operation.name,
         )
@@ -234,38 +236,49 @@ class PasswordPolicy(Knocking):
         plain = await self.victim()
         await self.right_login(login, plain, "before")
         for words, text, severity in self._monotonous():
-            await self._registers(words, text, severity, tally)
+            with self.doubting(tally.doubts, tally.remedies):
+                await self._registers(words, text, severity, tally)
         await self._twice_as_long()
         await self.right_login(login, plain, "after")
         return self.concluded(tally, f"{tally.delivered} passwords of all kinds registered and logged in.")
 
     async def _registers(self, words: str, text: str, severity: Severity | None, tally: Tally) -> None:
-        answer, account = await self.registered(Secret(text))
+        """Register with a password and log in with it; what fails must fail twice. Raises Unclear."""
+        answer, why = await self._lives_with(words, text)
+        if not why:
+            tally.delivered += 1
+            return
         operation = answer.exchange.operation
+        again, reason = await self._lives_with(f"again: {words}", text)
+        if not reason:
+            tally.doubt(f"{operation}: {words} {why} once ({answer.status}), and not again.")
+            return
+        control, _ = await self._lives_with("control: a random password of all kinds", self.password())
+        if not _taken(control):
+            tally.doubt(
+                f"{operation}: {words} {why} ({answer.status}), and so did a random password of all kinds by then "
+                f"({control.status})."
+            )
+            return
+        shown = " ".join(answer.reply.text.split())[:120]
+        tally.violate(
+            operation,
+            f"{operation}: {words} {why} ({answer.status}: {self.scene.recorder.redactor.text(shown)}).",
+            answer,
+            again,
+            severity=severity,
+            expected=Expectation("accepted"),
+        )
+
+    async def _lives_with(self, words: str, text: str) -> tuple[Answer, str]:
+        """What registering with this password is answered, and what fails: "" when it logs in. Raises Unclear."""
+        answer, account = await self.registered(Secret(text), label=f"register with {words}")
         if answer.judgement is not None:
-            tally.doubt(f"{operation}: {words} got no orderly answer ({answer.why}).")
-            return
+            raise Unclear(f"{answer.exchange.operation}: {words} got no orderly answer ({answer.why}).")
         if not _taken(answer):
-            again, _ = await self.registered(Secret(text))
-            if again.judgement is None and not _taken(again):
-                shown = " ".join(answer.reply.text.split())[:120]
-                tally.violate(
-                    operation,
-                    f"{operation} refuses {words} ({answer.status}: {self.scene.recorder.redactor.text(shown)}).",
-                    answer,
-                    again,
-                    severity=severity,
-                    expected=Expectation("accepted"),
-                )
-            else:
-                tally.doubt(f"{operation}: {words} was refused once ({answer.status}), and not again.")
-            return
-        login = self.logins()[0]
-        try:
-            await self.right_login(login, account, "with it")
-        except Unclear as reason:
-            self.notes.append(f"{words} registers and does not log in: CRD103 says more ({reason})")
-        tally.delivered += 1
+            return answer, "was refused"
+        taken = await self._really_set(account, text, f"log in with {words}")
+        return answer, "" if taken else "was taken and does not log in"
 
     def _monotonous(self) -> list[tuple[str, str, Severity | None]]:
         rng = self.rng
@@ -289,17 +302,16 @@ class PasswordPolicy(Knocking):
         return found
 
     async def _twice_as_long(self) -> None:
-        """Twice the length that has to be allowed: where that is refused, it is told and no finding."""
+        """Twice the length that has to be allowed: where that does not work, it is told and no finding."""
         text = "".join(self.rng.choice("bcdfghjklmnpqrstvwxz23456789") for _ in range(128))
-        answer, account = await self.registered(Secret(text))
-        if not _taken(answer):
-            self.notes.append(f"{answer.exchange.operation} refuses 128 characters ({answer.status})")
-            return
         try:
-            await self.right_login(self.logins()[0], account, "with 128 characters")
+            answer, why = await self._lives_with("a password of 128 characters", text)
         except Unclear as reason:
+            self.notes.append(f"128 characters were not judged: {reason}")
+            return
+        if why:
             self.notes.append(
-                f"128 characters register and do not log in: CRD103 and CRD104 say more ({reason})"
+                f"{answer.exchange.operation}: a password of 128 characters {why} ({answer.status})"
             )
 
     # What it came with.

@@ -12,11 +12,22 @@ from services.people import PEOPLE
 
 
 def turned_away(flaw: str, password: str, seen: Counter[str]) -> bool:
-    """Whether a password is refused: "tires" takes one short one and no more, "hesitates" refuses digits alone once."""
+    """Whether a password is refused: "tires" takes one short one and no more, "hesitates" refuses digits alone once.
+
+    With "closes" nobody can join after the fifth.
+    """
+    if flaw == "closes":
+        seen[flaw] += 1
+        return seen[flaw] > 5
     if flaw not in {"tires", "hesitates"} or not (len(password) < 18 or password.isdigit()):
         return False
     seen[flaw] += 1
     return (seen[flaw] == 1) is (flaw == "hesitates")
+
+
+def written_down(flaw: str, password: str) -> str:
+    """What is kept of a password: all of it, but "garbles" knows no letters beyond ASCII."""
+    return password.encode("ascii", "replace").decode() if flaw == "garbles" else password
 
 
 def awake(flaw: str, who: Person) -> Person:
@@ -67,7 +78,7 @@ def letters(header: str = "X-Tkn", *, required: bool = True, flaw: str = "") -> 
             raise HTTPException(409, "taken")
         if turned_away(flaw, who.password, seen):
             raise HTTPException(400, "not this one")
-        people[who.username] = who.password
+        people[who.username] = written_down(flaw, who.password)
         return {"nev": who.username}
 
     @app.post("/belepes")
@@ -170,11 +181,19 @@ def test_who_takes_the_members_of_a_login_may_make_accounts() -> None:
         ("CRD106", "tires", "was not taken again"),
         ("CRD106", "shuts", "log in with the weak password: no orderly answer"),
         ("CRD107", "hesitates", "was refused once (400), and not again"),
+        ("CRD107", "shuts", "no orderly answer"),
+        ("CRD107", "closes", "so did a random password of all kinds by then"),
     ],
 )
 def test_what_happened_once_is_a_doubt(code: str, flaw: str, word: str) -> None:
     result = judged_as_found(code, letters(flaw=flaw))
     assert (result.name, word in said(result)) == ("inconclusive", True), said(result)
+
+
+def test_a_password_that_is_taken_and_does_not_log_in_was_not_allowed() -> None:
+    result = judged_as_found("CRD107", letters(flaw="garbles"))
+    assert result.name == "failed", said(result)
+    assert "emoji was taken and does not log in" in said(result)
 
 
 @pytest.mark.parametrize("code", ["LIF106", "LIF108"])
