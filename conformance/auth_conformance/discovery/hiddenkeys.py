@@ -13,7 +13,7 @@ from auth_conformance.discovery.tokens import opaque
 from auth_conformance.model import Provenance
 from auth_conformance.oracles.pointer import resolve, strings
 from auth_conformance.secret import Secret
-from auth_conformance.target import Operation
+from auth_conformance.target import Operation, ToldKey
 
 if TYPE_CHECKING:
     from auth_conformance.discovery.asking import Scout
@@ -97,6 +97,7 @@ async def _keep(scout: Scout, known: Knowledge, operation: Operation, pointer: s
             known.accounts[label] = replace(account, ready=ready)
             told.append(label)
     if told:
+        known.told_key = ToldKey(operation, pointer)
         known.say(
             "credential",
             f"{operation.name} tells {' and '.join(told)} a key at {pointer}, sent as {carrier}",

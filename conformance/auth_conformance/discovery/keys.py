@@ -13,6 +13,7 @@ from auth_conformance.discovery.costs import left_out
 from auth_conformance.discovery.doors import stranger
 from auth_conformance.discovery.hiddenkeys import find_told_keys, hidden_creations
 from auth_conformance.discovery.keydoors import find_key_witness, machine_doors
+from auth_conformance.discovery.keyrolls import keep_rolled, rolls
 from auth_conformance.discovery.knowledge import with_scheme
 from auth_conformance.discovery.names import (
     IN_PATH,
@@ -59,6 +60,9 @@ async def find_keys(scout: Scout, known: Knowledge) -> None:
         return
     for operation in _creations(known)[:_MOST]:
         if await _made_by(scout, known, operation, owner):
+            if known.key_roll is not None:
+                await find_told_keys(scout, known)
+                await keep_rolled(scout, known)
             return
     for operation in await hidden_creations(scout, known):
         if await _made_by(scout, known, operation, owner):
@@ -71,6 +75,9 @@ async def _made_by(scout: Scout, known: Knowledge, operation: Operation, owner: 
     for template in _templates(scout, operation):
         found = await _try(scout, known, operation, template, owner)
         if found is not None:
+            if found.revoke is None and await rolls(scout, known, found):
+                known.key_roll = found
+                return True
             known.keys = found
             known.say(
                 "API keys",

@@ -28,6 +28,7 @@ from auth_conformance.target import (
     SessionManagement,
     Source,
     Target,
+    ToldKey,
     UserManagement,
     Verification,
     WebSocketRoute,
@@ -83,6 +84,8 @@ class Knowledge:
     refresh: Refresh | None = None
     logouts: list[Logout] = field(default_factory=list)
     keys: KeyManagement | None = None
+    key_roll: KeyManagement | None = None
+    told_key: ToldKey | None = None
     objects: Objects | None = None
     further: list[Objects] = field(default_factory=list)
     writings: tuple[Writing, ...] = ()
@@ -249,6 +252,8 @@ class Knowledge:
             logouts=tuple(self.logouts),
             ending=frozenset(item.name for item in self.operations.values() if likeness(item, "logout")),
             keys=self.keys,
+            key_roll=self.key_roll,
+            told_key=self.told_key,
             objects=self.objects,
             further=tuple(self.further),
             writings=self.writings,

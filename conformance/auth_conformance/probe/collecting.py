@@ -29,7 +29,7 @@ class Collecting(Sessions, Unguessable, Naming, Stored):
         """Keys of A and B show no structure and carry enough chance. Raises Missing or Unclear."""
         keys = self.target.keys
         if keys is None:
-            raise Missing("No operation that creates API keys is known.", "")
+            return await self._unguessable_rolled_keys()
         owners = [label for label in ("a", "b") if label in self.target.accounts]
         samples: list[Sample] = []
         proof: list[Exchange] = []
@@ -56,6 +56,26 @@ class Collecting(Sessions, Unguessable, Naming, Stored):
                 # At once: services let nobody have many keys at a time.
                 await self.revoke_key(answer, owner)
         return await self.must_be_unguessable(samples, "API keys", keys.create.name, proof)
+
+    async def _unguessable_rolled_keys(self) -> Verdict:
+        """Keys of two people of ours, of whom each has one at a time. Raises Missing or Unclear."""
+        roll = self.target.key_roll
+        people = [await self.disposable(f"keys {number}") for number in (1, 2)] if roll is not None else []
+        logins = [
+            (account, (await self.log_in(account)).credential) for account in people if account is not None
+        ]
+        if roll is None or not logins:
+            raise self.without_keys()
+        samples: list[Sample] = []
+        proof: list[Exchange] = []
+        for number in range(WANTED):
+            account, login = logins[number % len(logins)]
+            key, answer = await self.roll_key(roll, login)
+            proof += [answer.exchange] if len(proof) < 2 else []
+            samples.append(self.sample(key.value.reveal(), account))
+        witness, baseline = await self._key_witness(key)
+        await self.must_live(witness, key, baseline, "once")
+        return await self.must_be_unguessable(samples, "API keys", roll.create.name, proof)
 
     def _key_named(self, template: object) -> dict[str, object]:
         """Give each key a name of its own: some services refuse a second of the same."""

@@ -34,7 +34,16 @@ from auth_conformance.probe.sending import EVERY, LONGEST_BODY, LONGEST_HEADERS,
 from auth_conformance.probe.silent import unless_kept
 from auth_conformance.probe.welcome import welcome
 from auth_conformance.secret import Secret
-from auth_conformance.target import Account, Login, Operation, Register, Witness, address_of, styled
+from auth_conformance.target import (
+    Account,
+    KeyManagement,
+    Login,
+    Operation,
+    Register,
+    Witness,
+    address_of,
+    styled,
+)
 from auth_conformance.transports.message import HttpRequest, RawReply
 
 __all__ = [
@@ -212,7 +221,7 @@ class Core(Knowing):
         """Create an API key of `owner`. Raises Missing without key management, Unclear when refused."""
         keys = self.target.keys
         if keys is None:
-            raise Missing("No operation that creates API keys is known.", self._remedy(Need.KEY_MANAGEMENT))
+            raise self.without_keys()
         login = await self.credential(self._login_kind(), owner)
         answer = await self.call(
             keys.create,
@@ -229,6 +238,16 @@ class Core(Knowing):
             raise Shut(why) if clean else Unclear(why)
         self.scene.recorder.redactor.learn(Secret(value))
         return Credential(keys.carriers[0], Secret(value), owner), answer
+
+    async def roll_key(self, roll: KeyManagement, login: Credential) -> tuple[Credential, Answer]:
+        """Make the key that this login's account has from now on in the place of the one before. Raises Unclear."""
+        label = f"make another API key of {login.owner}"
+        answer = await self.call(roll.create, login, label=label, body=dict(roll.template) or None)
+        value = _text_at(answer.reply, roll.value)
+        if not answer.reply.ok or not value:
+            raise Unclear(f"{roll.create.name} made no key ({answer.why or answer.status}).")
+        self.scene.recorder.redactor.learn(Secret(value))
+        return Credential(roll.carriers[0], Secret(value), login.owner), answer
 
     def _login_kind(self) -> Kind:
         kinds = [kind for kind in self.kinds() if kind is not Kind.KEY]

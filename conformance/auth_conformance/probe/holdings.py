@@ -104,7 +104,7 @@ class Holdings(Revocation):
         """Create an API key with this login; return it with its identifier. Raises Missing or Unclear."""
         keys = self.target.keys
         if keys is None:
-            raise Missing("No operation that creates API keys is known.")
+            raise self.without_keys()
         body = {**keys.template, **rights_of(keys.create)}
         answer = await self.call(keys.create, login, label=f"create an API key of {login.owner}", body=body)
         required = next(iter(keys.create.bodies.values()), {}).get("required", [])

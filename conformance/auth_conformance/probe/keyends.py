@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from auth_conformance.credentials import Credential
 from auth_conformance.model import (
     Exchange,
     Need,
@@ -24,7 +25,6 @@ from auth_conformance.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from auth_conformance.credentials import Credential
     from auth_conformance.target import Account, KeyManagement, Operation
 
 # A revoked key may work so long where a cache is declared by nobody, in seconds (checklist LIF103).
@@ -66,6 +66,8 @@ class KeyEnds(Holdings):
     async def must_revoke_keys(self) -> Verdict:
         """A revoked key must stop working at once, everywhere; its siblings go on. Raises Missing or Unclear."""
         keys = self.target.keys
+        if keys is None and self.target.key_roll is not None:
+            return await self._replaced(self.target.key_roll)
         if keys is None or keys.revoke is None:
             raise Missing(
                 "No operation that revokes an API key is known.",
@@ -98,6 +100,30 @@ class KeyEnds(Holdings):
         )
         return self.decided(told_once(violations), doubts, reason)
 
+    async def _replaced(self, roll: KeyManagement) -> Verdict:
+        """Where accounts have one key each, a new one ends the one before it. Raises Missing or Unclear."""
+        account = await self.disposable("keys")
+        if account is None:
+            raise Missing(
+                f"{roll.create.name} ends the API key of its caller, and nobody can be registered to lose one.",
+                self.target.remedies.get(Need.REGISTER, ""),
+            )
+        login = (await self.log_in(account)).credential
+        first = Made((await self.roll_key(roll, login))[0], "")
+        for _ in range(WARM):
+            await self._must_open(first, "before")
+        credential, answer = await self.roll_key(roll, login)
+        second = Made(credential, "")
+        await self._must_open(second, "after it was made")
+        doubts: list[str] = []
+        violations = await self._dies(roll.create, first, answer, "replaced", doubts)
+        await self._must_open(second, "after")
+        reason = (
+            f"After {roll.create.name} the key before was refused at once, {CONNECTIONS} times over new "
+            "connections and later; the new one went on."
+        )
+        return self.decided(told_once(violations), doubts, reason)
+
     async def _keeper(self, account: Account) -> Credential:
         """What this account makes keys with: a login of its own, or the key that it has where nobody logs in."""
         if not self.target.logins:
@@ -125,7 +151,8 @@ class KeyEnds(Holdings):
     ) -> list[Violation]:
         """Use the key on many connections and in every place, then later, for as long as it works."""
         started = time.monotonic()
-        places = self.target.keys.carriers if self.target.keys is not None else ()
+        keys = self.target.keys or self.target.key_roll
+        places = keys.carriers if keys is not None else ()
         answers: list[Answer] = []
         for number in range(CONNECTIONS):
             moved = made.credential.moved_to(places[number % len(places)]) if places else made.credential

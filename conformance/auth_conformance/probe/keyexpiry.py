@@ -45,7 +45,7 @@ class KeyExpiry(Expiry):
         """Refuse API keys after their end, in whatever notation it was given. Raises Missing or Unclear."""
         keys = self.target.keys
         if keys is None:
-            raise Missing("No operation that creates API keys is known.", self._remedy(Need.KEY_MANAGEMENT))
+            raise self.without_keys()
         if keys.expiry_field is None:
             raise Missing(
                 "Not applicable: API keys of this service have no end (ASVS V13.3.4 asks for one)."

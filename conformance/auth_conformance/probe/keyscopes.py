@@ -13,7 +13,6 @@ from auth_conformance.model import (
     Expectation,
     Failed,
     Inconclusive,
-    Need,
     Passed,
     Role,
     Verdict,
@@ -22,7 +21,7 @@ from auth_conformance.model import (
 from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.oracles.privilege import role_word
 from auth_conformance.oracles.scopes import ScopeMember, only_reads
-from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.core import Answer, Unclear
 from auth_conformance.probe.holdings import told_once
 from auth_conformance.probe.keylevels import Narrow
 from auth_conformance.probe.keyreads import KeyReads
@@ -59,7 +58,7 @@ class KeyScopes(KeyReads, Narrowing):
         """No key makes a wider key, changes its owner's secrets, or leaves its scopes. Raises Missing, Unclear."""
         keys = self.target.keys
         if keys is None:
-            raise Missing("No operation that creates API keys is known.", self._remedy(Need.KEY_MANAGEMENT))
+            raise self.without_keys()
         login = await self.credential(self._login_kind())
         self._of_other_kinds: list[Narrow] = []
         member = self.scopes_of_keys(keys)

@@ -23,6 +23,7 @@ from auth_conformance.oracles.pointer import resolve, strings
 from auth_conformance.oracles.schemas import json_schema_of
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.stored import Stored, shown_of
+from auth_conformance.secret import Secret
 from auth_conformance.target.operations import HOLE
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class KeyShown(Stored):
         """Only the creation tells the key, in an answer that nobody stores. Raises Missing or Unclear."""
         keys = self.target.keys
         if keys is None:
-            raise Missing("No operation that creates API keys is known.", "")
+            return await self._told_each_time()
         made: Made = []
         searched: list[str] = []
         doubts: list[str] = []
@@ -112,6 +113,26 @@ class KeyShown(Stored):
             f"({', '.join(dict.fromkeys(searched))}), and their creation says no-store."
         )
         return Passed(reason, evidence, notes)
+
+    async def _told_each_time(self) -> Verdict:
+        """Keys that no operation makes beside others: they are told again and again. Raises Missing or Unclear."""
+        told = self.target.told_key
+        if told is None:
+            raise self.without_keys()
+        proofs = []
+        for again in ("", "again: "):
+            login = await self.credential(self._login_kind())
+            answer = await self.call(
+                told.operation, login, label=f"{again}read the key", role=Role.ATTACK, fresh=bool(again)
+            )
+            key = resolve(answer.reply.json, told.pointer)
+            if not answer.reply.ok or not isinstance(key, str):
+                raise Unclear(f"{told.operation.name} told no key ({answer.why or answer.status}).")
+            self.scene.recorder.redactor.learn(Secret(key))
+            proofs.append(answer.exchange)
+        message = f"{told.operation.name} shows its owner the whole key each time."
+        violation = Violation(told.operation.name, message, None, tuple(proofs))
+        return Failed((violation,), tuple(self.evidence), tuple(self.notes))
 
     @staticmethod
     def _storable(keys: KeyManagement, made: Made) -> list[Violation]:

@@ -70,6 +70,14 @@ class Knowing(Sending):
             return witness  # both kinds open it
         return machines if credential.carrier.kind is Kind.KEY else people
 
+    def without_keys(self) -> Missing:
+        """Why no keys can be made here beside those that accounts have."""
+        roll = self.target.key_roll
+        if roll is not None:
+            why = f"Not applicable: an account has one API key, and {roll.create.name} makes it anew."
+            return Missing(why, applicable=False)
+        return Missing("No operation that creates API keys is known.", self._remedy(Need.KEY_MANAGEMENT))
+
     @property
     def _on_keys(self) -> bool:
         """Whether the rule is about API keys."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from auth_conformance.model import Failed, Inconclusive, Need, Passed, Severity, Verdict, Violation
+from auth_conformance.model import Failed, Inconclusive, Passed, Severity, Verdict, Violation
 from auth_conformance.oracles.disclosure import WINDOW, Form, Search, Trace, gravest, is_slow_hash
 from auth_conformance.oracles.keys import common_start, public_start, public_starts, secret_bits, shown_parts
 from auth_conformance.oracles.pointer import resolve, strings
-from auth_conformance.probe.core import Missing
 from auth_conformance.probe.keyexpiry import KeyExpiry
 from auth_conformance.probe.opened import Opened
 from auth_conformance.storage import ROWS
@@ -36,7 +35,7 @@ class Stored(KeyExpiry, Opened):
         """Make two keys and look for both in the database. Raises Missing or Unclear."""
         keys = self.target.keys
         if keys is None:
-            raise Missing("No operation that creates API keys is known.", self._remedy(Need.KEY_MANAGEMENT))
+            raise self.without_keys()
         made = [await self.make_key(), await self.make_key()]
         try:
             for credential, _ in made:

@@ -5,7 +5,15 @@ replies into credentials, without sending anything themselves.
 """
 
 from auth_conformance.target.accounts import Account, SessionManagement, Switch, UserManagement, styled
-from auth_conformance.target.belongings import KeyManagement, Objects, Parent, Writing, another, open_texts
+from auth_conformance.target.belongings import (
+    KeyManagement,
+    Objects,
+    Parent,
+    ToldKey,
+    Writing,
+    another,
+    open_texts,
+)
 from auth_conformance.target.knowledge import (
     OF_ACCOUNTS,
     Listening,
@@ -65,6 +73,7 @@ __all__ = [
     "Source",
     "Switch",
     "Target",
+    "ToldKey",
     "UserManagement",
     "Verification",
     "WebSocketRoute",

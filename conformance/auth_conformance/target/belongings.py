@@ -38,6 +38,14 @@ class KeyManagement:
 
 
 @dataclass(frozen=True, slots=True)
+class ToldKey:
+    """An operation that tells its caller their API key each time, at `pointer` of its reply."""
+
+    operation: Operation
+    pointer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Writing:
     """A change by which people leave a text of their own: the member that takes it, and what else the body holds."""
 

@@ -11,7 +11,7 @@ from auth_conformance.credentials import Carrier, Kind, SigningKey
 from auth_conformance.model import Fact, Need, Provenance
 from auth_conformance.secret import Secret
 from auth_conformance.target.accounts import Account, SessionManagement, UserManagement
-from auth_conformance.target.belongings import KeyManagement, Objects, Writing
+from auth_conformance.target.belongings import KeyManagement, Objects, ToldKey, Writing
 from auth_conformance.target.logins import Login, Logout, Refresh, Register
 from auth_conformance.target.operations import Operation
 from auth_conformance.target.passwords import Deletion, EmailChange, PasswordChange, Recovery, Verification
@@ -101,6 +101,8 @@ class Target:
     """Everything that discovery and configuration know. Empty fields are unknown or absent.
 
     `key_witness` is the witness of keys, where they open other operations than logins do.
+    `key_roll` makes a key in the place of the one that its caller has, where accounts have one key each: `keys` is
+    None then. `told_key` tells its caller that key each time.
     `further` are other collections of people's own objects: who guards the first may forget the next.
     `writings` are other changes that leave a text of the caller's.
     `ending` names the operations that by their names end a login: nobody's login may meet them by the way.
@@ -121,6 +123,8 @@ class Target:
     logouts: tuple[Logout, ...] = ()
     ending: frozenset[str] = frozenset()
     keys: KeyManagement | None = None
+    key_roll: KeyManagement | None = None
+    told_key: ToldKey | None = None
     objects: Objects | None = None
     further: tuple[Objects, ...] = ()
     writings: tuple[Writing, ...] = ()
@@ -229,7 +233,7 @@ class Target:
             Need.LOGIN: self.logins,
             Need.LOGOUT: self.logouts,
             Need.REFRESH: self.refresh,
-            Need.KEY_MANAGEMENT: self.keys,
+            Need.KEY_MANAGEMENT: self.keys or self.key_roll,
             Need.OBJECTS: self.objects,
             Need.OPENAPI: self.has_document,
             Need.SIGNING_KEY: self.signing_keys,
