@@ -23,7 +23,8 @@ from auth_conformance.oracles.normalise import masked
 from auth_conformance.oracles.pointer import put
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
 from auth_conformance.probe.looking import Looking
-from auth_conformance.probe.ranks import Privileged, Ranks, parameters
+from auth_conformance.probe.newcomers import Newcomers
+from auth_conformance.probe.ranks import Privileged, parameters
 from auth_conformance.target import Operation
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Standing:
     own: str
 
 
-class Privilege(Ranks):
+class Privilege(Newcomers):
     """Calls privileged operations with each credential of an ordinary user."""
 
     async def must_need_privilege(self) -> Verdict:
@@ -94,7 +95,15 @@ class Privilege(Ranks):
         await self.must_live(self.witness, live, baseline, "before")
         self._own_voice_here = baseline.refusals
         attackers = await self._credentials_of_a()
+        shown = await self.shown_as_administrator(live) if admin is None else ""
+        if shown and operations:
+            attackers = await self.newcomers_credentials(shown)
         findings = Findings()
+        for seen in await self.shown_to_newcomers(self._left_out):
+            findings.violations += [seen.violation()] if seen.registered else []
+            if not (seen.registered or shown):
+                findings.doubts.append(f"{seen.told}, and whether everybody may, nothing says")
+                findings.undecided.append(seen.item.operation.name)
         for item in operations[:MOST_PRIVILEGED]:
             try:
                 if item.reads:
@@ -107,7 +116,8 @@ class Privilege(Ranks):
             f"{item.operation.name}: there are too many" for item in operations[MOST_PRIVILEGED:]
         ]
         await self.must_live(self.witness, await self.credential(fresh=True), baseline, "after")
-        if not (findings.violations or admin or any(item.declared for item in operations)) and (
+        decided = findings.violations or findings.undecided or admin
+        if not (decided or any(item.declared for item in operations)) and (
             self._left_out or findings.doubts or not findings.owned
         ):
             self.nothing_privileged(hinted=True)

@@ -82,7 +82,7 @@ class Ranks(Sessions, Guarded):
         else:
             found += await self._observed(admin, live, {item.operation.name for item in found} | flows)
             found += self._guessed(known)
-        if not found:
+        if not found and not self._left_out:
             self.nothing_privileged(hinted=hinted)
         return sorted(
             found, key=lambda item: (ORDER.get(item.operation.method, 2), -item.operation.path.count("/"))

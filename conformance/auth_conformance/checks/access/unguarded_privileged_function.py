@@ -31,8 +31,9 @@ async def unguarded_privileged_function(probe: Probe) -> Verdict:
         administrators, and those that change the account which their path names. An ordinary user calls each with
         valid requests and every credential, reading before changing; changes are aimed at an expendable account.
         Its effect, or the body that an administrator gets, is the proof; the success of an administrator, or of the
-        account's owner, with the same request is the control. Whom an owner lets into an object to look, as a
-        viewer, changes neither it nor the role of anybody in it.
+        account's owner, with the same request is the control. Where no administrator is known, what is shown of A and B
+        to somebody who has just registered, and to no stranger, is the proof. Whom an owner lets into an object to
+        look, as a viewer, changes neither it nor the role of anybody in it.
     Fix: guard the whole router, not each function:
         `APIRouter(prefix="/admin", dependencies=[Security(require_scopes, scopes=["admin"])])`.
     """
