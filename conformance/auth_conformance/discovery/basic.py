@@ -55,8 +55,14 @@ def asks_for_basic(reply: RawReply) -> bool:
     return False
 
 
-async def try_basic(scout: Scout, known: Knowledge, doorman: Doorman, label: str) -> bool:
-    """Whether the password itself is the credential, where the service asks for that. A refusal is remembered."""
+async def try_basic(
+    scout: Scout, known: Knowledge, doorman: Doorman, label: str, *, unasked: bool = False
+) -> bool:
+    """Whether the password itself is the credential, where the service asks for that. A refusal is remembered.
+
+    `unasked`: also where a 401 says nothing, nobody else being let in either: many gates leave the challenge out that
+    RFC 9110 §15.5.2 demands.
+    """
     account = known.accounts[label]
     told = told_basic(known, label)
     declared = [told] if told is not None else [item for item in known.carriers if item.kind is Kind.BASIC]
@@ -67,8 +73,11 @@ async def try_basic(scout: Scout, known: Knowledge, doorman: Doorman, label: str
     credential = Credential(carrier, Secret(pair), label)
     asking = await _asking(scout, known) if known.has_document and not known.carriers else []
     front = None if known.has_document or known.complete else await _asking_front(scout, known)
+    silent = await _silent(scout, known) if unasked and front is None and not asking else None
     if front is not None:
         where = await _through(scout, known, doorman, credential, front)
+    elif silent is not None:
+        where = await _through(scout, known, None, credential, silent)
     elif declared or any(map(asks_for_basic, known.strangers.values())):
         scout.learn(pair)
         gate = known.opened or _declaring(known, carrier) or asking
@@ -104,12 +113,22 @@ async def _asking(scout: Scout, known: Knowledge) -> list[Operation]:
     return [item for item in reads if asks_for_basic(await stranger(scout, known, item))]
 
 
+async def _silent(scout: Scout, known: Knowledge) -> Operation | None:
+    """A read that answers strangers 401 and does not say what it wants; None where none does."""
+    reads = [item for item in doors(known) if item.method == "GET"][:_MOST_ASKED]
+    for item in reads:
+        if (await stranger(scout, known, item)).status == HTTPStatus.UNAUTHORIZED:
+            return item
+    return None
+
+
 async def _through(
-    scout: Scout, known: Knowledge, doorman: Doorman, credential: Credential, front: Operation
+    scout: Scout, known: Knowledge, doorman: Doorman | None, credential: Credential, front: Operation
 ) -> str:
     """What proves the pair where `front` asks for one: a stranger's pair is refused there, and this one is not.
 
-    What it gets may still be a 404: then nothing stands there, and the pair was looked at first.
+    What it gets may still be a 404: then nothing stands there, and the pair was looked at first. `doorman` keeps a
+    refusal; where nobody asked for the pair it says nothing of the password.
     """
     label = credential.owner
     made_up = _pair("nobody" + secrets.token_hex(4), secrets.token_urlsafe(12))
@@ -117,9 +136,10 @@ async def _through(
     refused = await scout.call(front, f"{front.name} as a person who does not exist", credential=nobody)
     reply = await scout.call(front, f"{front.name} as {label} in HTTP Basic", credential=credential)
     if reply.status is None or reply.status in _REFUSED or reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        doorman.refused(
-            known.accounts[label], f"{front.name} asks for HTTP Basic and answered {scout.shown(reply)}"
-        )
+        if doorman is not None:
+            doorman.refused(
+                known.accounts[label], f"{front.name} asks for HTTP Basic and answered {scout.shown(reply)}"
+            )
         return ""
     if refused.status not in _REFUSED:
         return ""

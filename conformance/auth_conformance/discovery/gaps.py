@@ -346,6 +346,12 @@ def _partial(known: Knowledge) -> bool:
     )
 
 
+# A name, a password, a code, and whether to stay logged in.
+_LOGIN_MEMBERS = 4
+# What names and passwords may be declared as; other formats are of dates, ids and addresses.
+_TYPED = frozenset(("password", "email"))
+
+
 def _nobody_gets_in(known: Knowledge) -> bool:
     """Whether people have passwords, and log in by what was not found."""
     there = any(item.password is not None for item in known.accounts.values())
@@ -368,7 +374,7 @@ def _named_remedies(known: Knowledge) -> dict[Need, str]:
     if token is not None and token.algorithm.isascii() and token.algorithm.isalnum():
         found[Need.SIGNING_KEY] = signing_lines(token)
     endings = wordless(known)
-    if endings:
+    if endings and known.logins:
         choice = ", ".join(f'"{operation.name}"' for operation in endings[:3])
         found[Need.LOGOUT] = f"logout = [{choice}]  # if people log out with one of them\n"
     alone = left_alone(known) if known.objects is None else None
@@ -396,6 +402,10 @@ def _named_remedies(known: Knowledge) -> dict[Need, str]:
         ]
         if operation.protected or "{" in operation.path or len(needed) != 2 or known.logins:
             continue
+        dated = any(item.schema.get("format", "password") not in _TYPED for item in needed)
+        most = max(len(fields(schema)) for schema in operation.bodies.values())
+        if dated or most > _LOGIN_MEMBERS:
+            continue  # the ends of a period, or a thing with many sides: nobody logs in with those
         media = next(iter(operation.bodies))
         encoding = "json" if media.endswith("json") else "form"
         found[Need.LOGIN] = (

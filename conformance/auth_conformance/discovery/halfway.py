@@ -24,14 +24,21 @@ _SECOND_FACTOR = (
     "Where the code comes by mail, say where it can be read: [mailbox]"
 )
 
+# An application that mounts others has one document for each, and none of them is at a usual place.
+_OPENS = (
+    "Say where the description of what it opens is, openapi = 'path/openapi.json', or name one operation that tells "
+    "who calls: [witness] operation = 'GET /me'"
+)
+
 
 def halfway(known: Knowledge, login: Login, reply: RawReply) -> tuple[str, bool]:
     """The sentence for a login that was granted and opened nothing, and whether a second step takes what it gave."""
-    given = {pointer.rsplit("/", 1)[-1] for pointer, value in strings(reply.json).items() if value}
-    said = f"{login.operation.name} {TOOK}, and what it answered opens nothing ({', '.join(sorted(given))})"
+    given = sorted({pointer.rsplit("/", 1)[-1] for pointer, value in strings(reply.json).items() if value})
+    given += [f"cookie {name}" for name in reply.cookies]
+    said = f"{login.operation.name} {TOOK}, and what it answered opens nothing ({', '.join(given)})"
     found = _takes_it_on(known, login, reply)
     if found is None:
-        return said, False
+        return f"{said} that is known. {_OPENS}", False
     operation, handed, factor = found
     taken = next(iter(handed), "the cookie")
     step = f"{operation.name} takes {taken} from it and asks for {factor}, which no account says"

@@ -36,7 +36,7 @@ from auth_conformance.discovery.management import (
     find_user_management,
     find_websockets,
 )
-from auth_conformance.discovery.names import dangerous
+from auth_conformance.discovery.names import dangerous, names
 from auth_conformance.discovery.newcomers import settle, verify_registration
 from auth_conformance.discovery.pages import read_pages
 from auth_conformance.discovery.preludes import prepared, protected
@@ -53,7 +53,7 @@ from auth_conformance.transports.mailbox import Letters
 from auth_conformance.transports.message import HttpRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from auth_conformance.discovery.knowledge import Knowledge
     from auth_conformance.target import Account, Login, Operation
@@ -215,17 +215,10 @@ async def _include(scout: Scout, known: Knowledge, found: Found) -> None:
         bases = [base for base in bases if base.rstrip("/") != cut_off] or [""]
     if found.prefix and found.prefix not in bases:
         bases.insert(0, found.prefix)
-    base = bases[0]
-    for candidate in bases if len(bases) > 1 else []:
-        document = read_document(found.raw, candidate)
-        simple = [item for item in document.operations if item.method == "GET" and "{" not in item.path][:2]
-        replies = [await stranger(scout, known, item) for item in simple]
-        if any(
-            shut(scout, reply, item.path) or scout.exists(reply, item.path)
-            for reply, item in zip(replies, simple, strict=True)
-        ):
-            base = candidate
-            break
+    if known.kind == "url":
+        # An application that is mounted may have its document at the root, and say nothing of where its paths are.
+        bases += [base for base in names("document", "bases") if base not in bases]
+    base = await _base(scout, known, found, bases) if len(bases) > 1 else bases[0]
     document = read_document(found.raw, base)
     known.include(document)
     known.publish(found, base)
@@ -238,6 +231,20 @@ async def _include(scout: Scout, known: Knowledge, found: Found) -> None:
         Provenance.OPENAPI,
         "it says openapi 3 and has paths",
     )
+
+
+async def _base(scout: Scout, known: Knowledge, found: Found, bases: Sequence[str]) -> str:
+    """The first of the bases below which something of the document stands; the likeliest where none shows that."""
+    for candidate in bases:
+        document = read_document(found.raw, candidate)
+        simple = [item for item in document.operations if item.method == "GET" and "{" not in item.path][:2]
+        if not simple:
+            break
+        for item in simple:
+            reply = await stranger(scout, known, item)
+            if shut(scout, reply, item.path) or scout.exists(reply, item.path):
+                return candidate
+    return bases[0]
 
 
 def _include_routes(known: Knowledge, app: object) -> None:
@@ -284,7 +291,9 @@ async def _get_in(scout: Scout, known: Knowledge, doorman: Doorman) -> None:
         basic = plain and await try_basic(scout, known, doorman, "a")
         if not basic:
             await _find_logins(scout, known, doorman, "a")
-            basic = known.credential("a") is None and await try_basic(scout, known, doorman, "a")
+            basic = known.credential("a") is None and await try_basic(
+                scout, known, doorman, "a", unasked=True
+            )
         if not basic and known.credential("a") is None and doorman.refusals:
             raise cannot_log_in(known, "a", doorman.refusals)
     if "a" in known.accounts and "b" not in known.accounts:
@@ -299,7 +308,7 @@ async def _other(scout: Scout, known: Knowledge, doorman: Doorman, label: str) -
         return
     before = len(doorman.refusals)
     if ("a", Kind.BASIC) in known.credentials and not known.logins:
-        if not await try_basic(scout, known, doorman, label):
+        if not await try_basic(scout, known, doorman, label, unasked=True):
             raise cannot_log_in(known, label, ["HTTP Basic was refused where account a got in with it"])
     elif (
         known.logins

@@ -241,6 +241,9 @@ class Contracts(Refusal):
         """What was declared to be shut and was open; a low one where callers are still told from strangers."""
         proof = tuple(seen.exchange for seen in (*answers, control))
         name = operation.name
+        if name in {item.operation.name for item in self.target.logouts} and not answers[-1].reply.text:
+            # Nothing is told, and who brings no login has none that could end: the description is wrong, no more.
+            return Violation(name, f"{message}; nobody's login ends by it.", Severity.LOW, proof)
         shown, granted = (members(seen.reply.shape) for seen in proof[-2:])
         if shown < granted:
             # A login that is optional, and described as demanded.

@@ -158,19 +158,23 @@ class Cookies(CookieTours):
 
     async def _of_login(self, account: Account, kind: Kind) -> tuple[tuple[str, ...], list[CookieTour]]:
         """The cookies of one login that authenticate, and two tours; none where it sets no such cookie."""
-        session = await self.sign_in(account, kind)
+        # Only what may be lost is logged out (`_note_logout`): else one credential for all logins does no harm here.
+        ends = account.expendable
+        session = await self.sign_in(account, kind, ends=ends)
         jar: dict[str, str] = {}
         keep(jar, session.answer)
         names = await self._authenticating(session, jar) if jar else ()
         if not names:
             return (), []
         tours = [await self.cookie_tour(session, names)]
-        again = await self.sign_in(account, kind, [session.credential])
+        again = await self.sign_in(account, kind, [session.credential], ends=ends)
         tours.append(await self.cookie_tour(again, names))
         if not all(any(not line.idle for line in tour.lines) for tour in tours):
             raise Unclear("A second login did not set the session cookie again.")
         # The last step of a tour was a logout, which may end well in silence: somebody has to be at home after it.
-        last = (await self.sign_in(account, kind, [session.credential, again.credential])).credential
+        last = (
+            await self.sign_in(account, kind, [session.credential, again.credential], ends=ends)
+        ).credential
         baseline = await self.baseline(self.witness, last)
         await self.must_live(self.witness, last, baseline, "after")
         return names, tours

@@ -17,7 +17,7 @@ from services.people import PEOPLE
 
 from auth_conformance import catalog
 from auth_conformance.engine import conduct
-from auth_conformance.model import Result
+from auth_conformance.model import Result, Severity
 from auth_conformance.settings import load
 
 KEY = secrets.token_hex(32)
@@ -66,11 +66,18 @@ class Person(BaseModel):
 
 
 def pantry(
-    read: Read = strict, *, lifetime: int = 600, renews: bool = True, repeated: str = "", asks: str = ""
+    read: Read = strict,
+    *,
+    lifetime: int = 600,
+    renews: bool = True,
+    repeated: str = "",
+    asks: str = "",
+    dated: bool = True,
 ) -> FastAPI:
     """`repeated` is the header that has to repeat the `csrf` claim of a refresh token in its cookie.
 
-    A pantry that `asks` takes the token under that name in the query as well.
+    A pantry that `asks` takes the token under that name in the query as well. One that is not `dated` gives the same
+    token at each login, and has a logout that tells browsers to forget it, and is declared to be for those logged in.
     """
     app = FastAPI()
     cookie = APIKeyCookie(name="access_token", auto_error=False)
@@ -87,6 +94,8 @@ def pantry(
     def token(name: str, use: str) -> str:
         now = int(time.time())
         claims = {"sub": name, "use": use, "jti": secrets.token_hex(8), "iat": now, "exp": now + lifetime}
+        if not dated:
+            claims = {"sub": name, "use": use, "exp": 4_000_000_000}
         if repeated and use == "refresh":
             claims["csrf"] = secrets.token_hex(16)
         return jwt.encode(claims, KEY)
@@ -123,6 +132,12 @@ def pantry(
 
     if renews:
         app.post("/refresh")(refresh)
+
+    def log_out(response: Response, _: Annotated[str | None, Depends(cookie)]) -> None:
+        response.delete_cookie("access_token")
+
+    if not dated:
+        app.post("/logout", status_code=204)(log_out)
 
     @app.get("/me")
     def me(name: Annotated[str, Depends(caller)]) -> dict[str, str]:
@@ -167,6 +182,24 @@ def test_what_a_careless_reader_of_cookies_takes(read: Read, code: str) -> None:
 def test_a_token_in_a_cookie_is_put_under_the_names_of_tokens_in_the_query(asks: str, verdict: str) -> None:
     (result,) = judged(pantry(asks=asks), "SES114").values()
     assert result.name == verdict, said(result)
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict"),
+    [
+        ("SES102", ("passed", Severity.HIGH)),
+        ("SES106", ("passed", Severity.LOW)),
+        ("DOC101", ("failed", Severity.LOW)),
+    ],
+)
+def test_one_token_for_all_logins_has_attributes_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, code: str, verdict: tuple[str, Severity]
+) -> None:
+    """No login can be ended alone (LIF101), and how the cookie is set is seen at each; its logout is open to all."""
+    monkeypatch.setattr("auth_conformance.probe.sessions.NEXT_SECOND", 0)
+    (result,) = judged(pantry(renews=False, dated=False), code).values()
+    assert (result.name, result.severity) == verdict, result.verdict
+    assert code != "DOC101" or "nobody's login ends by it" in result.verdict.reason
 
 
 @pytest.mark.parametrize(

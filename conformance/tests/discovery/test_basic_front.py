@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
 import pytest
 from discovery_people import PASSWORDS
-from fastapi import FastAPI
+from fastapi import Body, FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
@@ -76,6 +77,7 @@ def pairs_in(log: list[Any]) -> list[str]:
     return [base64.b64decode(value.split()[1]).decode() for value in given if value]
 
 
+Moment = Annotated[datetime, Body()]
 PERSON, FRONT = Route("/v3/person", mine), Route("/", front)
 
 
@@ -160,3 +162,42 @@ def test_a_document_that_says_nothing_of_credentials_is_asked(learn: Any) -> Non
     assert target.witness is not None
     assert target.witness.operation.name == "GET /buckets"
     assert target.second is None, "the front lets everybody in"
+
+
+@pytest.mark.parametrize("word", [PASSWORDS["alice"], "another"])
+def test_a_gate_that_does_not_say_what_it_wants_is_shown_the_pair(
+    learn: Any, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    """A document that protects nothing, 401 to everybody without a challenge, and no login (Prefect's server).
+
+    What it describes is mounted elsewhere, and it does not say so.
+    """
+    app, api = FastAPI(openapi_url=None), FastAPI()
+    app.mount("/api", api)
+
+    @app.middleware("http")
+    async def gate(request: Request, following: Any) -> Response:
+        open_to_all = not request.url.path.startswith("/api")
+        if not open_to_all and request.headers.get("authorization", "") not in PAIRS:
+            return JSONResponse({"message": "Unauthorized"}, 401)
+        return await following(request)
+
+    @api.get("/whoami")
+    async def whoami(request: Request) -> dict[str, str]:
+        return {"login": caller(request)}
+
+    @api.post("/history")
+    async def history(since: Moment, until: Moment) -> None: ...
+
+    @app.get("/openapi.json")
+    def described() -> dict[str, Any]:
+        return api.openapi()
+
+    monkeypatch.setenv("PASSWORD_OF_ALICE", word)
+    lesson = learn(app, kind="url")
+    right = word == PASSWORDS["alice"]
+    assert lesson.target.kinds() == ({Kind.BASIC} if right else set())
+    assert lesson.target.witness is None or lesson.target.witness.operation.name == "GET /api/whoami"
+    # What takes two dates is no login, and nothing of what is there can be a logout.
+    assert "history" not in "".join(lesson.target.remedies.values())
+    assert pairs_in(lesson.log).count(f"alice:{word}") == 1 or right

@@ -22,7 +22,6 @@ from auth_conformance.sdk import API, ASVS, CWE, WSTG, Impact, Need, Probe, Seve
         CWE(862),
         WSTG("ATHN-04"),
     ),
-    masks=("AUZ112",),
 )
 async def unenforced_declaration(probe: Probe) -> Verdict:
     """Each operation whose description demands a credential must refuse requests that lack it.
