@@ -342,10 +342,8 @@ class Accounts(Sockets, Shutting, PendingTokens, Guarded):
             violations += await self._refreshed_power(refresher, operation, allowed, lowered)
         later = await self.log_in(account)
         await self._must_be_live(later, "after the demotion")
-        if not violations and await self._opens(
-            Holding("new login", later.credential), operation, allowed, ""
-        ):
-            raise Unclear(f"{users.demote.operation.name} answered {lowered.status}, and took nothing away.")
+        if not violations:
+            await self._lowered(later, operation, allowed, lowered)
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if violations:
             return Failed(told_once(violations), evidence, notes)
@@ -356,7 +354,7 @@ class Accounts(Sockets, Shutting, PendingTokens, Guarded):
     async def _opens(
         self, holding: Holding, operation: Operation, allowed: Answer, when: str
     ) -> Answer | None:
-        """Return the answer when this credential gets what an administrator gets."""
+        """Return the answer when this credential gets what an administrator gets. Raises Unclear."""
         if holding.refresh is not None:
             return None
         answer = await self.call(
@@ -366,8 +364,20 @@ class Accounts(Sockets, Shutting, PendingTokens, Guarded):
             role=Role.ATTACK,
             fresh=True,
         )
+        if answer.judgement is not None:
+            raise Unclear(f"{answer.exchange.label}: no orderly answer ({answer.why}).")
         same_kind = answer.reply.ok and answer.exchange.reply.shape == allowed.exchange.reply.shape
         return answer if same_kind else None
+
+    async def _lowered(self, later: Session, operation: Operation, allowed: Answer, lowered: Answer) -> None:
+        """The control: a later login has no such right, and an administrator still has it. Raises Unclear."""
+        if await self._opens(Holding("new login", later.credential), operation, allowed, ""):
+            name = lowered.exchange.operation
+            raise Unclear(f"{name} answered {lowered.status}, and took nothing away.")
+        answer = await self.seen_by(await self.credential(owner="admin"), operation)
+        if not answer.reply.ok:
+            why = answer.why or answer.status
+            raise Unclear(f"{operation.name} refused an administrator as well at the end ({why}).")
 
     async def _still_powerful(
         self, powerful: list[Holding], operation: Operation, allowed: Answer, lowered: Answer

@@ -59,10 +59,13 @@ class Rank(BaseModel):
     rank: str = Field(alias="role", pattern="^(helper|steward)$")
 
 
-def practice(*, everybody: bool, by: str = "uid") -> FastAPI:
-    """A service whose stewards give ranks; where `everybody` may, nothing but its effect says that they must not."""
+def practice(*, everybody: bool = False, by: str = "uid", afterwards: int = 200) -> FastAPI:
+    """A service whose stewards give ranks; where `everybody` may, nothing but its effect says that they must not.
+
+    Once somebody has lost a rank, the ledger is answered `afterwards` to everybody.
+    """
     app, known = FastAPI(), {**PEOPLE, **RITA, **SPARE}
-    ranks = dict.fromkeys(known, "helper") | {"rita": "steward"}
+    ranks, lost = dict.fromkeys(known, "helper") | {"rita": "steward"}, list[str]()
     caller = front_desk(
         app, people=known, more=lambda name: {"uid": f"p-{len(name)}{name[::-1]}", "role": ranks[name]}
     )
@@ -73,6 +76,8 @@ def practice(*, everybody: bool, by: str = "uid") -> FastAPI:
 
     @app.get("/ledger", dependencies=[Depends(steward)])
     def ledger() -> dict[str, int]:
+        if lost and afterwards != 200:
+            raise HTTPException(afterwards, "later")
         return {"pages": 417}
 
     @app.put(f"/people/{{{by}}}/role", dependencies=[Depends(steward)])
@@ -86,10 +91,20 @@ def practice(*, everybody: bool, by: str = "uid") -> FastAPI:
         name = told.get(uid)
         if name is None:
             raise HTTPException(404, "nobody")
+        lost.extend([name] * (ranks[name] > wish.rank))
         ranks[name] = wish.rank
         return {"uid": uid, "role": wish.rank}
 
     return app
+
+
+@pytest.fixture
+def with_spares(monkeypatch: pytest.MonkeyPatch, accounts: dict[str, object]) -> dict[str, object]:
+    for name_of, password in SPARE.items():
+        monkeypatch.setenv(f"PASSWORD_OF_{name_of.upper()}", password)
+        secret = {"env": f"PASSWORD_OF_{name_of.upper()}"}
+        accounts[name_of] = {"username": name_of, "password": secret, "role": "expendable"}
+    return accounts
 
 
 @pytest.mark.parametrize(
@@ -103,18 +118,21 @@ def practice(*, everybody: bool, by: str = "uid") -> FastAPI:
     ],
 )
 def test_ranks_are_given_as_the_service_calls_them(
-    monkeypatch: pytest.MonkeyPatch,
-    accounts: dict[str, object],
+    with_spares: dict[str, object],
     code: str,
     name: str,
     by: str,
     *,
     everybody: bool,
 ) -> None:
-    for name_of, password in SPARE.items():
-        monkeypatch.setenv(f"PASSWORD_OF_{name_of.upper()}", password)
-        secret = {"env": f"PASSWORD_OF_{name_of.upper()}"}
-        accounts[name_of] = {"username": name_of, "password": secret, "role": "expendable"}
     app = practice(everybody=everybody, by=by)
-    result = judged_as_found(code, app, accounts=accounts)
+    result = judged_as_found(code, app, accounts=with_spares)
     assert result.name == name, said(result)
+
+
+@pytest.mark.parametrize("afterwards", [404, 429, 500])
+def test_what_answers_nobody_any_more_has_taken_no_rank_away(
+    with_spares: dict[str, object], afterwards: int
+) -> None:
+    result = judged_as_found("LIF105", practice(afterwards=afterwards), accounts=with_spares, patience=0.1)
+    assert result.name == "inconclusive", said(result)
