@@ -22,6 +22,7 @@ from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.crossed import WHY, crossed
 from auth_conformance.probe.objects import object_of
 from auth_conformance.probe.sessions import Sessions
+from auth_conformance.probe.ways import Ways
 
 if TYPE_CHECKING:
     from auth_conformance.target import Login, Operation
@@ -53,7 +54,8 @@ class Caching(Sessions):
         baseline = await self.baseline(self.witness, live)
         await self.must_live(self.witness, live, baseline, "before")
         violations: list[Violation] = []
-        found = await self._private_answers()
+        ways = Ways(self)
+        found = await self._private_answers(ways)
         for item in found:
             faults = [
                 cache_fault(
@@ -73,12 +75,11 @@ class Caching(Sessions):
                 Violation(operation, f"{operation} {faults[0][0]}.", faults[0][1], proof, expected)
             )
         violations += await self._kept_refusals()
-        unsure: list[str] = []
         for kind in self.kinds():
             try:
                 leak = await self._served_to_others(await self.credential(kind))
-            except Unclear as reason:
-                unsure.append(str(reason))
+            except (Missing, Unclear) as reason:
+                ways.closed(f"what others are given of what {kind.value} has fetched", reason)
                 continue
             if leak is not None:
                 violations.append(leak)
@@ -88,16 +89,13 @@ class Caching(Sessions):
             violations.sort(key=lambda item: -(item.severity or Severity.MEDIUM).rank)
             once = {violation.operation: violation for violation in reversed(violations)}
             ordered = sorted(once.values(), key=lambda item: -(item.severity or Severity.MEDIUM).rank)
-            return Failed(tuple(ordered), evidence, (*notes, *unsure))
-        if unsure:
-            return Inconclusive(unsure[0], "", evidence, notes)
+            return Failed(tuple(ordered), evidence, notes)
         if not found:
             return Inconclusive("No private answer could be had.", "", evidence, notes)
-        return Passed(
-            f"{len(found)} private answers are kept by no cache; strangers get none of them.", evidence, notes
-        )
+        told = f"{len(found)} private answers are kept by no cache; strangers get none of them."
+        return ways.settled(Passed(told, evidence, notes))
 
-    async def _private_answers(self) -> list[Private]:
+    async def _private_answers(self, ways: Ways) -> list[Private]:
         found: list[Private] = []
         seen: set[str] = set()
         for login in self.target.logins:
@@ -105,11 +103,13 @@ class Caching(Sessions):
                 seen.add(login.operation.name)
                 found += await self._twice(login)
         found += await self._renewed_twice()
-        if self.target.keys is not None:
-            made = [await self.make_key() for _ in range(2)]
-            found.append(Private((made[0][1], made[1][1]), issues=True, carrier=""))
+        found += await self._made_twice(ways)
         for kind in self.kinds():
-            live = await self.credential(kind)
+            try:
+                live = await self.credential(kind)
+            except (Missing, Unclear) as reason:
+                ways.closed(f"private data by {kind.value}", reason)
+                continue
             for witness in self.witnesses if kind is self.kinds()[0] else self.witnesses[:1]:
                 answers = [
                     await self.call(
@@ -188,6 +188,17 @@ class Caching(Sessions):
             if refresh is not None:
                 self.scene.recorder.redactor.learn(refresh)
         return [Private((answers[0], answers[1]), issues=True, carrier="")]
+
+    async def _made_twice(self, ways: Ways) -> list[Private]:
+        """What the creation of a key answers, where A may make one."""
+        if self.target.keys is None:
+            return []
+        try:
+            made = [await self.make_key() for _ in range(2)]
+        except (Missing, Unclear) as reason:
+            ways.closed("what the creation of a key answers", reason)
+            return []
+        return [Private((made[0][1], made[1][1]), issues=True, carrier="")]
 
     async def _renewed_twice(self) -> list[Private]:
         """What a refresh answers, of two sessions of their own: tokens, like those of the login (RFC 6749 §5.1)."""

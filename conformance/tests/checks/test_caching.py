@@ -3,6 +3,7 @@
 import secrets
 from typing import Annotated
 
+import pytest
 from checks.judging import judged_as_found, said
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -21,10 +22,16 @@ class Page(BaseModel):
     title: str
 
 
-def library(*, refusals: str = "", fails: int = 200, shared: bool = True) -> FastAPI:
+class Badge(BaseModel):
+    id: str
+    key: str
+
+
+def library(*, refusals: str = "", fails: int = 200, shared: bool = True, keys: int | None = None) -> FastAPI:
     """Pages that everybody may read and caches may keep, where `shared`; all else is `no-store`.
 
-    `refusals` is what refusals say of caches; a read of `/me` under a new URL is answered `fails`.
+    `refusals` is what refusals say of caches; a read of `/me` under a new URL is answered `fails`, and whoever asks
+    for an API key `keys`.
     """
     app, sessions, pages = FastAPI(), dict[str, str](), dict[str, dict[str, str]]()
     bearer = HTTPBearer(auto_error=False)
@@ -58,6 +65,16 @@ def library(*, refusals: str = "", fails: int = 200, shared: bool = True) -> Fas
         made = {"id": secrets.token_hex(6), "owner": name, "title": page.title}
         pages[made["id"]] = made
         return made
+
+    if keys is not None:
+
+        @app.post("/api-keys", status_code=201)
+        def badge(name: Annotated[str, Depends(caller)]) -> Badge:
+            raise HTTPException(keys, f"not for {name}")
+
+        @app.delete("/api-keys/{number}", status_code=204)
+        def take(number: str, name: Annotated[str, Depends(caller)]) -> None:
+            raise HTTPException(404, f"no key {number} of {name}")
 
     def read(page: str, response: Response) -> dict[str, str]:
         response.headers["Cache-Control"] = "public, max-age=60"
@@ -97,3 +114,10 @@ def test_a_read_that_fails_under_a_new_url_is_no_proof() -> None:
     result = judged_as_found("WEB108", library(fails=403))
     assert result.name == "inconclusive", said(result)
     assert "could not read /me under a new URL" in result.verdict.reason
+
+
+@pytest.mark.parametrize(("keys", "verdict"), [(403, "passed"), (503, "inconclusive")])
+def test_who_may_make_no_keys_is_given_no_answer_with_one(keys: int, verdict: str) -> None:
+    told = {"create": "POST /api-keys", "value": "/key", "carrier": "header X-API-Key"}
+    result = judged_as_found("WEB108", library(keys=keys), keys=told, patience=0.1)
+    assert result.name == verdict, said(result)
