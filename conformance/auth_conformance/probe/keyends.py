@@ -181,7 +181,7 @@ class KeyEnds(Holdings):
         if not accepted:
             await asyncio.sleep(self._logout_pause)
             late = await self._replay_once(self.witness, made.credential, f"{how} key, some seconds later")
-            return [] if late.rejected else self._came_back(operation, late, doubts)
+            return [] if late.rejected else await self._came_back(operation, made, late, doubts)
         if last <= CACHED:
             self.notes.append(
                 f"the {how} key was accepted for {last:.1f} s more: a cache of {CACHED:g} s is allowed"
@@ -194,11 +194,16 @@ class KeyEnds(Holdings):
         proofs: tuple[Exchange, ...] = (ended.exchange, accepted[0].exchange, accepted[-1].exchange)
         return [Violation(operation.name, message, severity, proofs)]
 
-    def _came_back(self, operation: Operation, late: Answer, doubts: list[str]) -> list[Violation]:
-        if not late.accepted:
-            doubts.append(f"{late.exchange.label}: {late.why}")
-            return []
-        return [Violation(operation.name, "A revoked API key came back to life.", None, (late.exchange,))]
+    async def _came_back(
+        self, operation: Operation, made: Made, late: Answer, doubts: list[str]
+    ) -> list[Violation]:
+        again = await self._replay_once(self.witness, made.credential, f"again: {late.exchange.label}")
+        for answer in (late, again):
+            if not answer.accepted or by_cache(answer.reply):
+                doubts.append(f"{answer.exchange.label}: {answer.why}")
+                return []
+        proofs = (late.exchange, again.exchange)
+        return [Violation(operation.name, "A revoked API key came back to life.", None, proofs)]
 
     async def _revived(self, revoke: Operation, made: Made, login: Credential) -> list[Violation]:
         """Ask to take the revocation back, in the ways in which services change a key."""

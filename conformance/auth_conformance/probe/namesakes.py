@@ -12,6 +12,7 @@ from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.probe.accounts import Accounts
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
 from auth_conformance.probe.holdings import told_once
+from auth_conformance.probe.welcome import welcome
 from auth_conformance.secret import Secret
 from auth_conformance.target import styled
 
@@ -223,6 +224,7 @@ class Namesakes(Accounts):
         if register is None:
             raise Missing("Nobody can register here.")
         second = replace(first, label=f"{first.label}-again", password=Secret(self.password()))
+        before = await self.last_mail(second) if register.confirmed else None
         made = await self.send(
             register.request(second.username, second.password or Secret("")),
             label="somebody else registers the name of the deleted account",
@@ -232,9 +234,15 @@ class Namesakes(Accounts):
             raise Unclear(
                 f"{register.operation.name} gave no clear answer to a name that was free again ({made.why})."
             )
+        if register.confirmed and made.granted:
+            await welcome(self, second, after=before)
         try:
             anew = await self.log_in(second)
         except Unclear as refusal:
+            again, _ = await self.try_login(second, second.password, label="again: log in as the later one")
+            if again.judgement is not None:
+                why = f"{again.exchange.operation} gave no clear answer ({again.why})"
+                raise Unclear(f"Whether the name is given out again was not seen: {why}.") from None
             if await self._logs_in(first, "log in to the deleted account") is not None:
                 raise Unclear(f"{deletion} answered with success, and the account is still there.") from None
             self.notes.append(f"the name is not given out again: {refusal}")

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 _TOKENS = 3
 
 
-async def welcome(core: Core, account: Account, within: float = 5.0) -> str:
+async def welcome(core: Core, account: Account, within: float = 5.0, *, after: str | None = None) -> str:
     """Confirm a new account with the token of its message; why that could not be done, "" when it was.
 
-    `within` is how long to wait for the message, in seconds.
+    `within` is how long to wait for the message, in seconds; `after` is one to its address from before.
     """
     mailbox, verification = core.target.mailbox, core.target.verification
     if mailbox is None or verification is None:
         return "new accounts have to be confirmed, and no mailbox is known"
     try:
-        text = await mailbox.first_to(account.address, within)
+        text = await mailbox.first_to(account.address, within, after)
     except MailboxError as error:
         return f"the mailbox cannot be used: {error}"
     letter = read(text or "")

@@ -55,13 +55,13 @@ class Mailbox:
             raise MailboxError(f"the mailbox returned {type(text).__name__} instead of text")
         return readable(text[:_LONGEST]) if text.strip() else None
 
-    async def first_to(self, address: str, within: float = 5.0) -> str | None:
-        """The message to an address that never got one: mail is sent after the answer. Raises MailboxError."""
+    async def first_to(self, address: str, within: float = 5.0, after: str | None = None) -> str | None:
+        """The message that follows `after`, or the first one: mail is sent after the answer. Raises MailboxError."""
         waited = 0.0
-        while (text := await self.last_to(address)) is None and waited < within:
+        while (text := await self.last_to(address)) in (None, after) and waited < within:
             await asyncio.sleep(_EVERY)
             waited += _EVERY
-        return text
+        return None if text == after else text
 
 
 @dataclass(slots=True)

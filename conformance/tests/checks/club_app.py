@@ -90,6 +90,8 @@ class Club:
     joins: bool = False
     mails: bool = True
     by_name: bool = False
+    closed_to_heirs: bool = False
+    given_up: set[str] = field(default_factory=set)
     keys_change: bool = False
     keys_rename: bool = False
     tells_time: bool = False
@@ -106,6 +108,7 @@ class Club:
     def renamed(self, old: str, new: str) -> None:
         """A member takes another name; whoever held a badge under the old one is still that member."""
         self.people[new] = self.people.pop(old)
+        self.given_up |= {old} if self.closed_to_heirs else set()
         if not self.by_name:
             self.sessions = {token: new if name == old else name for token, name in self.sessions.items()}
             for kept in (self.keys, self.slips):
@@ -199,6 +202,8 @@ def create_app(club: Club) -> FastAPI:  # noqa: PLR0915 - a service is many hand
 
     @app.post("/login")
     async def login(body: Credentials) -> dict[str, str]:
+        if body.username in club.given_up:
+            raise HTTPException(429, "too many logins")
         if not secrets.compare_digest(club.people.get(body.username, "").encode(), body.password.encode()):
             raise HTTPException(401, "no", {"WWW-Authenticate": "Bearer"})
         token = secrets.token_urlsafe(24)

@@ -205,3 +205,32 @@ def test_a_badge_that_goes_with_the_name_is_the_later_owner_of_it() -> None:
     result = judged("LIF112", Club(joins=True, by_name=True))
     assert (result.name, result.severity) == ("failed", Severity.HIGH), said(result)
     assert "works as its later owner" in result.verdict.reason
+
+
+def test_a_limit_of_logins_does_not_keep_a_name_from_being_given_out_again() -> None:
+    result = judged("LIF112", Club(joins=True, by_name=True, closed_to_heirs=True), patience=0.1)
+    assert result.name == "inconclusive", said(result)
+    assert "Whether the name is given out again was not seen" in result.verdict.reason
+
+
+class Flickering(dict[str, tuple[str, str, list[str]]]):
+    """Keys, of which one that was given back is known once more when it is presented for the 21st time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gone: dict[str, int] = {}
+
+    def __delitem__(self, key: str) -> None:
+        self.gone[key] = 0
+
+    def __contains__(self, key: object) -> bool:
+        if key not in self.gone:
+            return super().__contains__(key)
+        self.gone[str(key)] += 1
+        return self.gone[str(key)] == 21
+
+
+def test_a_revoked_key_that_is_let_in_once_afterwards_is_a_doubt() -> None:
+    result = judged("LIF103", Club(keys=Flickering()))
+    assert result.name == "inconclusive", said(result)
+    assert "again: revoked key, some seconds later" in result.verdict.reason

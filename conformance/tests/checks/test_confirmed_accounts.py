@@ -77,10 +77,16 @@ def recovery(
 
 
 def society(
-    *, mails_as_typed: bool = False, cuts_at: int | None = None, believes: bool = False, tells: bool = False
+    *,
+    mails_as_typed: bool = False,
+    cuts_at: int | None = None,
+    believes: bool = False,
+    tells: bool = False,
+    by_name: bool = False,
 ) -> FastAPI:
     """Names are compared folded; `mails_as_typed` sends resets to what was typed, `cuts_at` shortens passwords.
 
+    `by_name` lets people leave, and a badge is that of whoever is a confirmed member under the name in it.
     `believes` makes whoever says so an administrator, `tells` asks everybody to confirm what is not confirmed.
     """
     app = FastAPI()
@@ -131,7 +137,15 @@ def society(
     def me(bearer: Bearer) -> dict[str, Any]:
         if bearer.credentials not in logins:
             raise NOBODY
+        if by_name and not people.get(logins[bearer.credentials], ("", False))[1]:
+            raise NOBODY
         return {"email": logins[bearer.credentials], "admin": logins[bearer.credentials] in chiefs}
+
+    if by_name:
+
+        @app.delete("/me", status_code=204)
+        def leave(bearer: Bearer) -> None:
+            people.pop(logins[bearer.credentials])
 
     return app
 
@@ -191,6 +205,12 @@ def test_a_mailbox_that_folds_addresses_accuses_nobody() -> None:
 def test_a_role_that_is_taken_at_the_sign_up_shows_once_the_account_is_confirmed(believes: bool) -> None:
     result = judged("AUZ105", society(believes=believes))
     assert isinstance(result.verdict, Failed if believes else Passed), said(result)
+
+
+def test_the_later_owner_of_a_name_confirms_it_before_anything_is_said_of_what_comes_with_it() -> None:
+    result = judged("LIF112", society(by_name=True))
+    assert isinstance(result.verdict, Failed), said(result)
+    assert "accepted after somebody else had taken the name" in result.verdict.reason
 
 
 def test_whoever_has_not_confirmed_yet_is_nobody_to_a_stranger() -> None:
