@@ -32,7 +32,8 @@ _SCHEME_WORD = re.compile(
 class Document:
     """What a document says. `token_paths` are the token URLs of its password flows, as written.
 
-    `grant_paths` are those of its other flows, `openid_urls` where its OpenID providers describe themselves.
+    `grant_paths` are those of its other flows, `client_paths` of them those for programs,
+    `openid_urls` where its OpenID providers describe themselves.
     `cookie_scheme` is the scheme that says only that there are cookies.
     `problems` are sentences about what could not be read, `unusable` about schemes without a carrier.
     """
@@ -45,6 +46,7 @@ class Document:
     unusable: tuple[str, ...] = ()
     openid_urls: tuple[str, ...] = ()
     grant_paths: tuple[str, ...] = ()
+    client_paths: tuple[str, ...] = ()
     cookie_scheme: str = ""
 
 
@@ -136,6 +138,7 @@ def read_document(raw: Mapping[str, Any], base: str = "") -> Document:
             if str(scheme.get("type")).lower() == "openidconnect" and scheme.get("openIdConnectUrl")
         ),
         grant_paths=tuple(_token_paths(schemes, ("authorizationCode", "clientCredentials"))),
+        client_paths=tuple(_token_paths(schemes, ("clientCredentials",))),
     )
 
 

@@ -72,6 +72,7 @@ class Knowledge:
     token_paths: tuple[str, ...] = ()
     openid_urls: tuple[str, ...] = ()
     grant_paths: tuple[str, ...] = ()
+    client_paths: tuple[str, ...] = ()
     provider: Mapping[str, Any] = field(default_factory=dict)
     document_path: str | None = None
     graphql: Endpoint | None = None
@@ -143,6 +144,7 @@ class Knowledge:
         self.token_paths += document.token_paths
         self.openid_urls += document.openid_urls
         self.grant_paths += document.grant_paths
+        self.client_paths += document.client_paths
         for problem in document.problems[:20]:
             self.say("document", problem, Provenance.OPENAPI, "the rest of the document was used")
         for sentence in document.unusable:

@@ -31,6 +31,7 @@ from auth_conformance.discovery.keys import find_keys
 from auth_conformance.discovery.lifecycle import find_logouts, find_refresh
 from auth_conformance.discovery.locating import Found, calibrate, find_documents, longer, read
 from auth_conformance.discovery.logins import Attempt, attempts, completed
+from auth_conformance.discovery.machines import machine_attempts
 from auth_conformance.discovery.management import (
     find_sessions,
     find_user_management,
@@ -53,7 +54,7 @@ from auth_conformance.transports.mailbox import Letters
 from auth_conformance.transports.message import HttpRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from auth_conformance.discovery.knowledge import Knowledge
     from auth_conformance.target import Account, Login, Operation
@@ -331,13 +332,22 @@ async def _find_logins(scout: Scout, known: Knowledge, doorman: Doorman, label: 
         for attempt in await page_attempts(scout, known):
             found = await _enter(scout, known, doorman, attempt, account)
             known.logins += [login for login in found if login.cookie is not None]
-    if not known.logins and doorman.may_try(account):
-        for attempt in await provider_attempts(scout, known):
-            known.logins += [] if known.logins else await _enter(scout, known, doorman, attempt, account)
-    if not known.logins and doorman.may_try(account):
-        for attempt in await guessed_attempts(scout, known, account.username):
-            known.logins += [] if known.logins else await _enter(scout, known, doorman, attempt, account)
+    if not known.logins:
+        async for attempt in _elsewhere(scout, known, account.username):
+            if known.logins or not doorman.may_try(account):
+                break
+            known.logins += await _enter(scout, known, doorman, attempt, account)
     return bool(known.logins)
+
+
+async def _elsewhere(scout: Scout, known: Knowledge, username: str) -> AsyncIterator[Attempt]:
+    """Where a name and a secret may be asked for besides: of programs, at a provider, and at usual places."""
+    for attempt in machine_attempts(known, scout.rng):
+        yield attempt
+    for attempt in await provider_attempts(scout, known):
+        yield attempt
+    for attempt in await guessed_attempts(scout, known, username):
+        yield attempt
 
 
 async def _enter(

@@ -23,6 +23,8 @@ class Narrowing(Core):
     @staticmethod
     def takes_scope(login: Login) -> bool:
         """Whether a login can be asked for fewer scopes than the account has (RFC 6749 §3.3)."""
+        if login.template.get("grant_type") == "client_credentials":
+            return True  # RFC 6749 §4.4.2, whether or not the document shows it
         schemas = login.operation.bodies.values()
         return login.encoding == "form" and any("scope" in schema.get("properties", {}) for schema in schemas)
 

@@ -106,6 +106,9 @@ class Login:
         bare = bare.with_headers(*self.headers.items()).with_query(*self.query.items())
         if self.encoding == "basic":
             pair = base64.b64encode(f"{username}:{password.reveal()}".encode()).decode()
+            # A client sends its grant beside it (RFC 6749 §4.4.2).
+            form = tuple((str(key), str(value)) for key, value in self.template.items())
+            bare = bare.with_form(form) if form else bare
             return bare.with_headers(("Authorization", f"Basic {pair}"))
         fields = ((self.user_field, username), (self.password_field, password.reveal()))
         return typed(_carrying(bare, self.encoding, self.template, fields), self.media)
