@@ -158,6 +158,10 @@ def _takes_words(pattern: object) -> bool:
     return pattern is None or (expression is not None and expression.search(_MARK) is not None)
 
 
+# Members whose text is more often of one form.
+_OF_A_FORM = ("url", "uri", "image", "color")
+
+
 def free_text(schema: Any) -> Field | None:
     """The member of a body that takes free text; of a form that uploads, a file where it takes nothing else."""
     files = file_members(schema) if isinstance(schema, Mapping) else frozenset[str]()
@@ -169,10 +173,10 @@ def free_text(schema: Any) -> Field | None:
         and not any(key in item.schema for key in ("enum", "const", "format"))
         and _takes_words(item.schema.get("pattern"))
         and int(item.schema.get("maxLength", 999)) >= _FREE
-        and not mentions(
-            item.name, ("url", "uri", "image", "color", "password", "token", "id", "email", "phone", "date")
-        )
+        and not mentions(item.name, ("password", "token", "id", "email", "phone", "date"))
     ]
+    # Where nothing else is text, an image may be the name of one, and an address is not always looked at.
+    found = [item for item in found if not mentions(item.name, _OF_A_FORM)] or found
     found = found or [item for item in fields(schema) if item.pointer in files]
     wanted = names("objects", "text")
     ranked = sorted(

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auth_conformance.discovery.patterns import compiled, matching
-from auth_conformance.discovery.sampling import build_request, sample
+from auth_conformance.discovery.sampling import build_request, free_text, sample
 from auth_conformance.target import Operation, Parameter
 
 
@@ -177,3 +177,19 @@ def test_a_number_is_a_whole_one_where_there_is_one(seed: int) -> None:
     assert flagged == 1
     assert isinstance(flagged, int)
     assert 0.2 < sample({"type": "number", "minimum": 0.2, "maximum": 0.9}, random.Random(seed)) < 0.9
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        (("image", "note"), "note"),
+        (("image",), "image"),  # the deployments of a platform were no objects: nothing of theirs was tried
+        (("password",), None),
+    ],
+)
+def test_what_may_have_a_form_is_text_where_nothing_else_is(
+    members: tuple[str, ...], expected: str | None
+) -> None:
+    schema = {"type": "object", "properties": {name: {"type": "string"} for name in members}}
+    text = free_text(schema)
+    assert (text.name if text else None) == expected
