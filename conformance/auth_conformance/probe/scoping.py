@@ -31,10 +31,14 @@ _SAFE = {"GET", "HEAD", "OPTIONS"}
 
 @dataclass(frozen=True, slots=True)
 class Narrow:
-    """A credential whose scopes do not cover an operation, and how it came to them."""
+    """A credential whose scopes do not cover an operation, and how it came to them.
+
+    No service issues what is not `core`: a crash over it is no answer about scopes.
+    """
 
     label: str
     credential: Credential
+    core: bool = True
 
 
 class Scoping(Minting, Narrowing):
@@ -47,6 +51,7 @@ class Scoping(Minting, Narrowing):
         violations: list[Violation] = []
         doubts: list[str] = []
         proved: list[str] = []
+        alike: list[str] = []
         cache: dict[tuple[str, str], list[Narrow]] = {}
         for operation in operations[:MOST_OPERATIONS]:
             lacking = next((scope for scope in operation.scopes if scope in granted), None)
@@ -66,11 +71,16 @@ class Scoping(Minting, Narrowing):
                 if item.credential.owner == account.label or "{" not in operation.path
             ]
             found = await self._scoped_call(operation, lacking, narrow, doubts, account)
-            violations += found
-            if not found and narrow:
+            violations += found or []
+            alike += [operation.name] if found is None else []
+            if found == [] and narrow:
                 proved.append(operation.name)
         violations += await self._asked_for_more(operations, granted)
         violations += await self._refreshed_for_more(operations, granted)
+        if alike and not proved and not violations:
+            raise Unclear(
+                f"{alike[0]} finds nothing for anybody here: whether it asks for a scope is not seen."
+            )
         if not proved and not violations:
             raise Missing("No credential with fewer scopes could be obtained.", self._of_a_reader(granted))
         reason = f"{len(proved)} operations refused credentials that lack the scope which they declare."
@@ -220,18 +230,44 @@ class Scoping(Minting, Narrowing):
             found.append(Narrow(f"a token with {label}", await self.minted(**said)))
         if not any(isinstance(claims[name], list) for name in names):
             nested: dict[str, Any] = {name: [[lacking]] for name in names}
-            found.append(Narrow("a token with a nested list of scopes", await self.minted(**nested)))
+            minted = await self.minted(**nested)
+            found.append(Narrow("a token with a nested list of scopes", minted, core=False))
         return found
 
     # Using them.
 
     async def _scoped_call(
         self, operation: Operation, lacking: str, narrow: list[Narrow], doubts: list[str], account: Account
-    ) -> list[Violation]:
-        """Call with everything, which must get past the guard, and then with each narrower credential."""
+    ) -> list[Violation] | None:
+        """Call with everything, which must get past the guard, and then with each narrower credential.
+
+        None where neither shows whether the scope is asked for.
+        """
         if not narrow:
             self.notes.append(f"{operation.name}: no credential without {lacking} could be had")
             return []
+        control = await self._with_all(operation, lacking, narrow, doubts, account)
+        if control is None:
+            return []
+        for item in narrow:
+            answer = await self._asked(operation, item.credential, f"{operation.name} with {item.label}")
+            if why := _says_nothing(item, answer, control):
+                self.notes.append(f"not judged: {operation.name} with {item.label}: {why}")
+                if answer.judgement is None:
+                    return None
+            elif answer.judgement is not None:
+                doubts.append(f"{operation.name} with {item.label}: {answer.why}")
+            elif self._same_as(answer, control):
+                if (found := await self._scoped_again(operation, lacking, item, answer, control)) is not None:
+                    return [found]
+            elif (answer.status or 0) != 403 and "token" not in item.label:
+                self.notes.append(f"{operation.name} refused {item.label} with {answer.status}, not 403")
+        return []
+
+    async def _with_all(
+        self, operation: Operation, lacking: str, narrow: list[Narrow], doubts: list[str], account: Account
+    ) -> Answer | None:
+        """What a credential with all scopes gets, past the guard; None, and why, where the guard stops it as well."""
         own = account is self.account()
         whole = await self.credential() if own else (await self.log_in(account)).credential
         control = await self._asked(
@@ -242,30 +278,23 @@ class Scoping(Minting, Narrowing):
                 self.notes.append(
                     f"{operation.name} refuses everybody here, and who lacks {lacking} in other words"
                 )
-                return []
+                return None
             doubts.append(
                 f"{operation.name} refused a credential with all scopes ({control.why or control.status})"
             )
-            return []
-        violations: list[Violation] = []
-        for item in narrow:
-            answer = await self._asked(operation, item.credential, f"{operation.name} with {item.label}")
-            if answer.judgement is not None:
-                doubts.append(f"{operation.name} with {item.label}: {answer.why}")
-            elif self._same_as(answer, control):
-                again = await self._asked(
-                    operation, item.credential, f"again: {operation.name} with {item.label}"
-                )
-                if self._same_as(again, control):
-                    message = f"{operation.name} declares {lacking} and answered {item.label} as it does who has it."
-                    proofs = (control.exchange, answer.exchange, again.exchange)
-                    violations.append(
-                        Violation(operation.name, message, None, proofs, Expectation("refused"))
-                    )
-                    break
-            elif (answer.status or 0) != 403 and "token" not in item.label:
-                self.notes.append(f"{operation.name} refused {item.label} with {answer.status}, not 403")
-        return violations
+            return None
+        return control
+
+    async def _scoped_again(
+        self, operation: Operation, lacking: str, item: Narrow, answer: Answer, control: Answer
+    ) -> Violation | None:
+        """The finding where the same narrower credential gets as far once more."""
+        again = await self._asked(operation, item.credential, f"again: {operation.name} with {item.label}")
+        if not self._same_as(again, control):
+            return None
+        message = f"{operation.name} declares {lacking} and answered {item.label} as it does who has it."
+        proofs = (control.exchange, answer.exchange, again.exchange)
+        return Violation(operation.name, message, None, proofs, Expectation("refused"))
 
     async def _told_apart(
         self, operation: Operation, whole: Credential, control: Answer, narrow: Sequence[Narrow]
@@ -306,6 +335,9 @@ class Scoping(Minting, Narrowing):
         objects = self.target.objects
         values: dict[str, str] = {}
         kept = [item.name for item in (objects.read, objects.update) if item is not None] if objects else []
+        if objects is not None and objects.delete is not None and operation.name == objects.delete.name:
+            identifier = await self._object_of_a()  # who deletes leaves nothing for the next
+            values = self.at(identifier) if identifier else {}
         if objects is not None and operation.name in kept:
             identifier = await self.scene.once("an object for scopes", self._object_of_a)
             values = self.at(identifier) if identifier else {}
@@ -417,6 +449,15 @@ class Scoping(Minting, Narrowing):
             f"{login.operation.name} grants {scope} to whoever asks for it: {operation.name} answers then."
         )
         return [Violation(login.operation.name, message, Severity.HIGH, tuple(proofs))]
+
+
+def _says_nothing(item: Narrow, answer: Answer, control: Answer) -> str:
+    """Why an answer tells nothing of scopes: a crash over what nobody issues, or nothing is there for anybody."""
+    if answer.judgement is not None:
+        return answer.why if answer.broke and not item.core else ""
+    gone = control.status == 404 or control.reply.soft
+    same = answer.status == control.status and masked(answer.reply.text) == masked(control.reply.text)
+    return f"{control.status} for everybody, whatever they may" if gone and same else ""
 
 
 def _as_before(claim: object, text: str) -> str | list[str]:

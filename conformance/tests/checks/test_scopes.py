@@ -1,12 +1,13 @@
 """AUZ111 where nothing looks at scopes, where everything does, and where a renewed token has more than the first."""
 
 import secrets
+import time
 from typing import Annotated, Any
 
 import jwt
 import pytest
 from checks.judging import judged_as_found, said
-from fastapi import Depends, FastAPI, Form, HTTPException, Security
+from fastapi import Body, Depends, FastAPI, Form, HTTPException, Security
 from fastapi.security import OAuth2PasswordBearer, SecurityScopes
 from services.people import PEOPLE
 
@@ -130,3 +131,71 @@ def test_nobody_loses_the_password_to_a_control() -> None:
     result = judged_as_found("AUZ111", office(changed=changed))
     assert changed == [], said(result)
     assert "PUT /me/password was not called" in said(result)
+
+
+def signed(*, unasked: str = "") -> FastAPI:
+    """JWTs whose scopes are a text, split as every tutorial does it; papers are made, read and deleted by scope."""
+    app, papers = FastAPI(), dict[str, str]()
+    app.state.key = secrets.token_hex(32)
+    bearer = OAuth2PasswordBearer(tokenUrl="token", scopes=dict.fromkeys(("who", "write", "shred"), ""))
+
+    def caller(wanted: SecurityScopes, token: Annotated[str, Depends(bearer)]) -> str:
+        try:
+            claims = jwt.decode(token, app.state.key, ["HS256"])
+        except jwt.PyJWTError:
+            raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"}) from None
+        if not {*wanted.scopes} - {unasked} <= {*claims["scope"].split(" ")}:
+            raise HTTPException(403, "not with this token")
+        return str(claims["sub"])
+
+    @app.post("/token")
+    def log_in(
+        username: Annotated[str, Form()], password: Annotated[str, Form()], scope: Annotated[str, Form()] = ""
+    ) -> dict[str, str]:
+        if PEOPLE.get(username) != password:
+            raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
+        granted = scope or "who write shred"
+        claims = {
+            "sub": username,
+            "scope": granted,
+            "exp": int(time.time()) + 900,
+            "jti": secrets.token_hex(4),
+        }
+        return {"access_token": jwt.encode(claims, app.state.key, "HS256"), "scope": granted}
+
+    @app.get("/me")
+    def me(name: Annotated[str, Security(caller, scopes=["who"])]) -> dict[str, str]:
+        return {"username": name}
+
+    def own(number: str, name: str) -> dict[str, str]:
+        if not papers.get(number, "").startswith(f"{name}:"):
+            raise HTTPException(404, "no such paper")
+        return {"id": number, "text": papers[number].partition(":")[2]}
+
+    @app.post("/papers", status_code=201)
+    def write(
+        text: Annotated[str, Body(embed=True)], name: Annotated[str, Security(caller, scopes=["write"])]
+    ) -> dict[str, str]:
+        papers[number := secrets.token_hex(8)] = f"{name}:{text}"
+        return own(number, name)
+
+    @app.get("/papers/{number}")
+    def read(number: str, name: Annotated[str, Security(caller, scopes=["who"])]) -> dict[str, str]:
+        return own(number, name)
+
+    @app.delete("/papers/{number}", status_code=204)
+    def shred(number: str, name: Annotated[str, Security(caller, scopes=["shred"])]) -> None:
+        del papers[own(number, name)["id"]]
+
+    return app
+
+
+def test_a_crash_over_scopes_that_nobody_issues_says_nothing_of_scopes() -> None:
+    result = judged_as_found("AUZ111", signed())
+    assert isinstance(result.verdict, Passed), said(result)
+    assert "with a token with a nested list of scopes: the service answered 500" in said(result)
+
+
+def test_a_deletion_that_asks_for_no_scope_finds_something_to_delete() -> None:
+    result = judged_as_found("AUZ111", signed(unasked="shred"))
+    assert [finding.operation for finding in result.findings] == ["DELETE /papers/{number}"], said(result)
