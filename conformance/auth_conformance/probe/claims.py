@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import tomllib
 from dataclasses import replace
 from functools import cache
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 # Words of headers that do not tell whose or what they name.
 _SAYS_NOTHING = frozenset({"x", "id", "forwarded", "auth", "request", "remote"})
+# Words of those that ask for something else than the name or the number of a person.
+_BESIDES = frozenset({"email", "mail", "tenant", "org", "organization", "account", "workspace"})
+# What may stand in a header as it is.
+_HEADER = re.compile(r"[!-~](?:[ -~]{0,98}[!-~])?")
 # Members of the caller's own account that say what they may do.
 _RIGHTS = ("role", "admin", "scope", "permission", "staff", "superuser", "group", "privilege")
 
@@ -41,13 +46,15 @@ def headers_naming(facts: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     `facts` are values by the pointer of a page about them: `X-Tenant-Id` takes `/tenant_id`, what finds nothing of its
     own takes the first of them.
     """
+    first = next(iter(facts.values()), "")
+    return tuple((str(name), _fitting(str(name), facts) or first) for name in _listed()["headers"]["names"])
 
-    def fitting(name: str) -> str:
-        own = set(words(name)) - _SAYS_NOTHING
-        found = (value for pointer, value in facts.items() if own & set(words(pointer.rsplit("/", 1)[-1])))
-        return next(found, next(iter(facts.values()), ""))
 
-    return tuple((str(name), fitting(str(name))) for name in _listed()["headers"]["names"])
+def _fitting(name: str, facts: Mapping[str, str]) -> str:
+    """The fact that a header or a parameter asks for by its name: an address, a tenant; "" where there is none."""
+    own = set(words(name)) - _SAYS_NOTHING
+    found = (value for pointer, value in facts.items() if own & set(words(pointer.rsplit("/", 1)[-1])))
+    return next(found, "")
 
 
 class Claims(Refusal, Guarded):
@@ -56,7 +63,8 @@ class Claims(Refusal, Guarded):
     async def must_ignore_claims(self) -> Verdict:
         """Strangers stay strangers and A stays A, whoever a header, cookie or parameter names."""
         live, other = await self.credential(), await self.credential(owner="b")
-        claims = self._claims(await self._names_shown(other), await self._ranks_shown())
+        called, facts = await self._names_shown(other)
+        claims = self._claims(called, facts, await self._ranks_shown())
         verdict = await self.must_refuse(claims, credential=live)
         if not isinstance(verdict, Passed):
             return verdict
@@ -78,8 +86,8 @@ class Claims(Refusal, Guarded):
         reason = f"{len(claims)} claims of an identity, role or place let no stranger in and changed nothing for A."
         return self.decided(violations, doubts, reason)
 
-    async def _names_shown(self, other: Credential) -> list[str]:
-        """Return what B is called: the name that the witness shows, and B's identifier there."""
+    async def _names_shown(self, other: Credential) -> tuple[list[str], dict[str, str]]:
+        """Return what the witness calls B, by name and by identifier, and what it says of B by pointer."""
         baseline = await self.baseline(self.witness, other)
         answer = await self.call(self.witness.operation, other, label="what is b called?")
         found = [
@@ -88,7 +96,14 @@ class Claims(Refusal, Guarded):
             if pointer.rsplit("/", 1)[-1] in ("id", "user_id", "uuid", "sub")
             and isinstance(value, (str, int))
         ]
-        return list(dict.fromkeys([baseline.principal or self.account("b").username, *found[:1]]))
+        name, account = baseline.principal, self.account("b")
+        facts = {
+            pointer: str(value)
+            for pointer, value in flattened(answer.reply.json).items()
+            if isinstance(value, (str, int)) and not isinstance(value, bool) and _HEADER.fullmatch(str(value))
+        }
+        address = {"/email": account.address} if "@" in account.address else {}
+        return list(dict.fromkeys([name or account.username, *found[:1]])), facts | address
 
     async def _ranks_shown(self) -> list[str]:
         """Return what the rank of an administrator is called: as the witness shows it, where there is one."""
@@ -114,16 +129,21 @@ class Claims(Refusal, Guarded):
         return list(dict.fromkeys(found))[:1]
 
     @staticmethod
-    def _claims(called: Sequence[str], ranks: Sequence[str]) -> list[Attempt]:
+    def _claims(called: Sequence[str], facts: Mapping[str, str], ranks: Sequence[str]) -> list[Attempt]:
         """List the claims, one each in header, cookie and query. `called` is B's name, then B's identifier.
 
-        `ranks` are further names of what `admin` means.
+        What asks for something else by its name, an address or a tenant, takes that of the `facts` about B. `ranks`
+        are further names of what `admin` means.
         """
         listed = _listed()
         found: list[Attempt] = []
         for place, table in listed.items():
             # A name that says so takes an identifier, the others take the name that people are called by.
-            pairs = [(str(name), called[-1 if "id" in str(name).lower() else 0]) for name in table["names"]]
+            pairs = [
+                (name, (_fitting(name, facts) if not _BESIDES.isdisjoint(words(name)) else "") or plain)
+                for name in map(str, table["names"])
+                for plain in (called[-1 if "id" in name.lower() else 0],)
+            ]
             pairs += [(str(pair[0]), str(pair[1])) for pair in table["pairs"] if isinstance(pair, list)]
             pairs += [(name, rank) for name, value in pairs if value == "admin" for rank in ranks]
             for name, value in pairs:

@@ -54,11 +54,12 @@ class Minimal(Sessions):
         if self.target.witness is not None:
             baseline = await self.baseline(self.witness, live)
             await self.must_live(self.witness, live, baseline, "before")
+        # Before A looks: what lists the logins of others has to have one to show.
+        foreign = await self._credentials_of_b()
         around = await self._look_around(live)
         doubt, remedy = await self._personal_shown(live)
         if not doubt:
             doubt, remedy = await self._people_listed(around)
-        foreign = await self._credentials_of_b()
         passwords = self._passwords()
         own = {credential.value.reveal() for credential in await self._of("a")}
         private = await self._private_values()

@@ -6,6 +6,7 @@ import pytest
 from checks.desk import front_desk
 from checks.judging import judged_as_found, said
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
+from fastapi.security import HTTPAuthorizationCredentials
 from pydantic import BaseModel, Field
 from services.people import PEOPLE
 
@@ -53,6 +54,24 @@ def test_a_rank_that_a_header_claims_is_found(accounts: dict[str, object]) -> No
 def test_a_rank_that_nobody_believes_passes(accounts: dict[str, object]) -> None:
     result = judged(accounts, believes=False)
     assert isinstance(result.verdict, Passed), said(result)
+
+
+@pytest.mark.parametrize("believes", [False, True])
+def test_an_address_that_a_proxy_names_is_told_as_that(*, believes: bool) -> None:
+    app, addresses = FastAPI(), {name: f"{name}@post.example" for name in PEOPLE}
+    caller = front_desk(app, me="/desk")
+
+    @app.get("/me")
+    def page(request: Request, x_forwarded_email: Annotated[str, Header()] = "") -> dict[str, str]:
+        named = [name for name, address in addresses.items() if believes and address == x_forwarded_email]
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        name = named[0] if named else caller(HTTPAuthorizationCredentials(scheme=scheme, credentials=token))
+        return {"username": name, "email": addresses[name]}
+
+    result = judged_as_found("AUZ109", app, witness={"operation": "GET /me"})
+    assert result.name == ("failed" if believes else "passed"), said(result)
+    if believes:
+        assert "let in X-Forwarded-Email: bob@post.example" in said(result)
 
 
 class Rank(BaseModel):

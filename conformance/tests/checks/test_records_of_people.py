@@ -51,6 +51,12 @@ def directory(shows: str) -> FastAPI:
         found = record(user_id)
         return found if shows == "everything" or numbers[user_id] == name else {"username": found["username"]}
 
+    @app.get("/logins")
+    def logins(name: Caller) -> list[str]:
+        return [
+            token for token, other in sessions.items() if name == other or shows == "the logins of others"
+        ]
+
     @app.get("/users")
     def everybody(name: Caller) -> dict[str, Any]:
         found = [record(number) for number in numbers]
@@ -65,6 +71,7 @@ def directory(shows: str) -> FastAPI:
     ("shows", "policy", "verdict"),
     [
         ("nothing", {}, "passed"),
+        ("the logins of others", {}, "failed"),
         ("the name", {}, "passed"),
         ("everything", {}, "inconclusive"),
         ("a list of names", {}, "passed"),
