@@ -27,6 +27,7 @@ from auth_conformance.probe.handed import Handed, Handing, handed_out
 from auth_conformance.probe.mailraces import MailRaces
 from auth_conformance.probe.memberships import Memberships, memberships
 from auth_conformance.probe.rotation import Reuse
+from auth_conformance.probe.secondfactor import SecondFactor
 from auth_conformance.probe.slots import SlotRaces
 from auth_conformance.probe.volleys import ROUNDS, TOGETHER, Race
 from auth_conformance.secret import Secret
@@ -55,7 +56,7 @@ class Races(MailRaces, SlotRaces, Reuse, AccountRows):
         for race in (
             *(self._race_refreshes, self.race_resets, self.race_verifications),
             *(self.race_email_changes, self.race_slots, self._race_hand_outs),
-            self._spent_invitations,
+            *(self._spent_invitations, self._spent_codes),
         ):
             try:
                 verdicts.append(await race())
@@ -93,6 +94,14 @@ class Races(MailRaces, SlotRaces, Reuse, AccountRows):
                 return await self._worked_again(name, login, uses)
             return await self._race_grants(name, partial(self._handed_request, item), "login code")
         raise Missing("Not applicable: no operation takes a code and gives a login.", applicable=False)
+
+    async def _spent_codes(self) -> Verdict:
+        """The code of a second factor lets nobody in twice. Raises Missing or Unclear."""
+        violations = await SecondFactor(self.scene, self.rule).used_code_again()
+        evidence, notes = tuple(self.evidence), tuple(self.notes)
+        if violations:
+            return Failed(tuple(violations), evidence, notes)
+        return Passed("A code of a second factor that was used let nobody in.", evidence, notes)
 
     async def _spent_invitations(self) -> Verdict:
         """An invitation that was used lets nobody back in who was put out. Raises Missing or Unclear."""

@@ -21,6 +21,7 @@ from auth_conformance.probe.core import Missing, Session, Unclear
 from auth_conformance.probe.minting import Forge, Minting
 from auth_conformance.probe.purposes import Purposes
 from auth_conformance.probe.refusal import Attempt
+from auth_conformance.probe.secondfactor import SecondFactor
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
@@ -70,6 +71,10 @@ class TokenKinds(Purposes, Minting):
         session = await self.sign_in(self.account(), self.token_kind, ends=False)
         mailed = {f"a {what} as access token": text for what, text in (await self.mailed_tokens()).items()}
         others = {**self._other_kinds_of_token(session), **mailed, **await self._unfinished(session.account)}
+        try:
+            others |= await SecondFactor(self.scene, self.rule).unfinished()
+        except (Missing, Unclear) as reason:
+            self.notes.append(f"no login without its second factor was begun: {reason}")
         if not others:
             raise Missing(
                 "Not applicable: the login issues one kind of token only."
