@@ -20,6 +20,7 @@ from auth_conformance.oracles.pointer import put
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.claims import headers_naming
 from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.filtering import findable, values_for
 from auth_conformance.probe.isolation import Isolation
 from auth_conformance.probe.owning import Belonging
 from auth_conformance.source.words import words
@@ -65,6 +66,7 @@ TURNING = frozenset(
     ]
 )
 MOST_OWNERS = 4
+MOST_FILTERS = 6
 # An identifier that is shorter may stand in a reply by chance.
 TELLING = 8
 
@@ -97,7 +99,8 @@ class Gathering(Isolation):
         doubts: list[str] = []
         asked = 0
         try:
-            mine, theirs = await self._put_down("a", made), await self._put_down("b", made)
+            mine = await self._put_down_to_be_found(objects.listing, made)
+            theirs = await self._put_down("b", made)
             await self._lists_own(mine, "before")
             await self._lists_own(theirs, "before")
             for operation in self._collections_of(objects.listing):
@@ -122,6 +125,18 @@ class Gathering(Isolation):
         if violations:
             await self.must_not_be_shared()
         return self.decided(violations, doubts, reason)
+
+    async def _put_down_to_be_found(self, listing: Operation, made: list[Belonging]) -> Belonging:
+        """An object of A's with something in each member that filters of the listing compare with. Raises Unclear."""
+        objects = self._own_objects()
+        template = findable(self.scene, objects, _filters_of(listing))
+        if template != dict(objects.template):
+            owner = await self.credential(owner="a")
+            _, mine = await self.creates(owner, "a creates an object that filters find", template=template)
+            if mine is not None:
+                made.append(mine)
+                return mine
+        return await self._put_down("a", made)
 
     def _collections_of(self, listing: Operation) -> list[Operation]:
         """Return the listing and the other operations that read the collection: searches, counts, exports."""
@@ -178,6 +193,12 @@ class Gathering(Isolation):
         found += [Question("within what is A's", values=above)] if above else []
         found += [Question(f"page {page + 1}", pair) for page, pair in enumerate(_pages(declared))]
         found += [Question(f"{name} is A's", ((name, value),)) for name in owners for value in whose]
+        told = (await self._reads_own(mine, "of what filters compare with")).reply.json
+        found += [
+            Question(f"{name} is that of A's", ((name, value),))
+            for name, value in values_for(_filters_of(operation), told).items()
+            if mine.canary not in value
+        ][:MOST_FILTERS]
         if owners:
             value = next(iter(whose))
             found.append(Question(f"{owners[0]} twice, own first", ((owners[0], own), (owners[0], value))))
@@ -369,6 +390,15 @@ class Gathering(Isolation):
             f"{operation.name} sorts by {told[0]}, which it does not show: the order tells what is in it."
         )
         return [Violation(operation.name, message, Severity.MEDIUM, (plain[1], orders[told[0]][1]))]
+
+
+def _filters_of(operation: Operation) -> list[str]:
+    """The parameters of the query that may pick out objects by what stands in them."""
+    return [
+        item.name
+        for item in operation.parameters
+        if item.place == "query" and TURNING.isdisjoint(words(item.name))
+    ]
 
 
 def _asked_by(operation: Operation) -> list[Parameter]:

@@ -69,11 +69,15 @@ class Owning(Sessions):
         *,
         role: Role = Role.SETUP,
         above: Mapping[str, str] | None = None,
+        template: Mapping[str, Any] | None = None,
     ) -> tuple[Answer, Belonging | None]:
-        """Create an object with a canary in its text, below what `above` names. None when none was made."""
+        """Create an object with a canary in its text, below what `above` names. None when none was made.
+
+        `template` is a body with more in it than the plain one.
+        """
         objects = self._own_objects()
         canary = self.canary()
-        body = put(dict(objects.template), objects.text_field, canary)
+        body = put(dict(template or objects.template), objects.text_field, canary)
         answer = await self.call(objects.create, owner, label=label, role=role, values=above, body=body)
         identifier = resolve(answer.reply.json, objects.identifier)
         if not answer.reply.ok or not isinstance(identifier, (str, int)) or isinstance(identifier, bool):
