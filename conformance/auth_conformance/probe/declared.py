@@ -19,6 +19,7 @@ from auth_conformance.model import (
 from auth_conformance.oracles.normalise import same_structure
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.described import Described
+from auth_conformance.probe.ways import Ways
 from auth_conformance.secret import Secret
 from auth_conformance.transports.message import HttpRequest
 
@@ -51,31 +52,31 @@ class Declared(Described):
                 found.append(outcome)
             elif outcome is not None:
                 unsure.append(outcome)
-        accepted, asked = await self._accepted_undeclared()
+        ways = Ways(self)
+        accepted, asked = await self._accepted_undeclared(ways, unsure)
         found += accepted
         for document in self.target.documents:
             found += await self._token_urls(document)
         await self.must_answer("after")
         evidence = tuple(self.evidence)
-        self.notes += [f"not judged: {reason}" for reason in unsure]
+        notes = (*self.notes, *(f"not judged: {reason}" for reason in unsure))
         if found:
             once = {item.operation: item for item in reversed(found)}
-            return Failed(tuple(once.values()), evidence, tuple(self.notes))
-        if not asked:
-            return Inconclusive(
-                "No operation could be asked with a credential.", "", evidence, tuple(self.notes)
-            )
-        return Passed(
-            f"{len(undeclared[:_OPEN])} operations that declare no credential demand none, and {asked} requests "
-            "with credentials were taken where they are declared only.",
-            evidence,
-            tuple(self.notes),
-        )
+            return Failed(tuple(once.values()), evidence, notes)
+        if unsure:
+            more = f" (and {len(unsure) - 1} more)" if unsure[1:] else ""
+            return Inconclusive(f"{unsure[0]}{more}.", "", evidence, tuple(self.notes))
+        told = f"{len(undeclared[:_OPEN])} operations that declare no credential demand none"
+        if asked:
+            told += f", and {asked} requests with credentials were taken where they are declared only"
+        return ways.settled(Passed(f"{told}.", evidence, (*self.notes,)))
 
     async def _enforced_in_silence(self, operation: Operation, live: Credential) -> Violation | str | None:
         """An operation without declared security that refuses strangers and not the one with a credential."""
         if operation.method in ("HEAD", "OPTIONS", "TRACE") or operation.name in self.target.ending:
             return None  # a live credential that other checks share is shown to no logout
+        if operation.name in {login.operation.name for login in self.target.logins}:
+            return None  # what it demands stands in its body; who is logged in already may be told so
         safe = operation.method == "GET"
         if not safe and not operation.bodies:
             # What takes no body could do harm with a credential: nothing is known then but the refusal.
@@ -93,7 +94,7 @@ class Declared(Described):
                 sent, label=f"{operation.name} {label}", role=Role.ATTACK, operation=operation.name
             )
             if answer.judgement is not None:
-                return f"{operation.name} {label}: {answer.why}"
+                return await self._broken_or_unclear(answer)
             answers.append(answer)
             if answers[0].status not in _REFUSED:
                 return None
@@ -105,7 +106,10 @@ class Declared(Described):
             told = f"{operation.name} with the credential, and no CSRF token"
             answer = await self.send(alone, label=told, role=Role.CONTROL, operation=operation.name)
             if answer.status == stranger.status:
-                return f"{operation.name} answers {stranger.status} for want of a CSRF token, to everybody"
+                self.notes.append(
+                    f"{operation.name} answers {stranger.status} for want of a CSRF token, to everybody"
+                )
+                return None
         hidden = (
             " It is not in the document at all." if operation.provenance is not Provenance.OPENAPI else ""
         )
@@ -115,43 +119,62 @@ class Declared(Described):
         )
         return Violation(operation.name, message, None, tuple(item.exchange for item in answers))
 
+    async def _broken_or_unclear(self, answer: Answer) -> str | None:
+        """Why nothing can be said of a request; None, and a note, where it breaks the service each time."""
+        label, name = answer.exchange.label, answer.exchange.operation
+        if answer.broke and answer.status:
+            again = await self.send(
+                replace(answer.request, fresh=True), label=f"again: {label}", role=Role.ATTACK, operation=name
+            )
+            if again.broke and again.status == answer.status:
+                self.notes.append(
+                    f"{label} is answered {answer.status} each time: whom it refuses, nothing shows"
+                )
+                return None
+        return f"{label}: {answer.why}"
+
     def _with_passage(self, request: HttpRequest) -> HttpRequest:
         """A stranger's change with the CSRF token that strangers are given, where their changes need one."""
         steps, headers = next((item.passage for item in self.target.logins if item.passage[1]), ((), {}))
         nobody = tuple(step.step("", Secret("")) for step in steps)
         return replace(request, before=nobody).with_headers(*headers.items())
 
-    async def _accepted_undeclared(self) -> tuple[list[Violation], int]:
-        """Credentials of every known carrier at protected operations that do not declare that carrier."""
+    async def _accepted_undeclared(self, ways: Ways, unsure: list[str]) -> tuple[list[Violation], int]:
+        """Credentials of every known carrier at protected operations that do not declare that carrier; how many."""
         asked = [self.witness.operation]
         asked += [
             item
             for item in self.target.reads()
             if "{" not in item.path and item.protected and item not in asked
         ][:_ASKED]
+        demanded = {item.name: frozenset[str]().union(*(item.security or ())) for item in asked}
+        held: dict[Carrier, Credential] = {}
+        for carrier in self.target.carriers:
+            if not any(schemes and carrier.scheme not in schemes for schemes in demanded.values()):
+                continue
+            try:
+                held[carrier] = (await self.credential(carrier.kind)).moved_to(carrier)
+            except (Missing, Unclear) as reason:
+                ways.closed(f"{carrier.kind.value} in {carrier.place} {carrier.name}", reason)
         found: list[Violation] = []
         count = 0
         for operation in asked:
-            declared = frozenset[str]().union(*(operation.security or ()))
-            if not declared:
-                continue
-            for carrier in self.target.carriers:
-                await self.paced()
+            declared = demanded[operation.name]
+            for carrier, credential in held.items() if declared else ():
                 if carrier.scheme in declared:
                     continue
-                try:
-                    credential = (await self.credential(carrier.kind)).moved_to(carrier)
-                except (Missing, Unclear):
-                    continue
+                await self.paced()
                 count += 1
-                violation = await self._taken(operation, carrier, credential)
-                if violation is not None:
-                    found.append(violation)
-        return found, count or len(asked)
+                taken = await self._taken(operation, carrier, credential)
+                if isinstance(taken, Violation):
+                    found.append(taken)
+                elif taken is not None:
+                    unsure.append(taken)
+        return found, count
 
     async def _taken(
         self, operation: Operation, carrier: Carrier, credential: Credential
-    ) -> Violation | None:
+    ) -> Violation | str | None:
         answers = [
             await self.call(operation, who, label=f"{operation.name} {label}", role=Role.ATTACK, fresh=fresh)
             for label, who, fresh in (
@@ -160,6 +183,9 @@ class Declared(Described):
                 (f"again with {carrier.kind.value} in {carrier.place} {carrier.name}", credential, True),
             )
         ]
+        for answer in answers:
+            if answer.judgement is not None:
+                return await self._broken_or_unclear(answer)
         stranger, first, second = answers
         if stranger.status not in _REFUSED or not first.reply.ok or not second.reply.ok:
             return None
