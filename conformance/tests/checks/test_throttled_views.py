@@ -3,10 +3,14 @@
 import asyncio
 import json
 import secrets
-from typing import Any
+from collections import Counter
+from typing import Annotated, Any
 
 import pytest
-from checks.judging import said
+from checks.desk import front_desk
+from checks.judging import judged_as_found, said
+from fastapi import Body, Depends, FastAPI, HTTPException
+from services.people import PEOPLE
 
 from auth_conformance import catalog
 from auth_conformance.demo import bundled
@@ -87,3 +91,52 @@ def test_a_view_that_shows_nothing_from_the_start_is_left_out_and_named() -> Non
     result = judged("/keys", 0, 502)
     assert result.name == "failed", said(result)
     assert "GET /keys shows the account nothing" in said(result)
+
+
+def slow_list(lag: int, *, sweeps: bool) -> FastAPI:
+    """Notes that the list shows after so many looks, as where a replica is asked; `sweeps`: a GET throws them away."""
+    app, notes, looks = FastAPI(), dict[str, tuple[str, str]](), Counter[str]()
+    caller = front_desk(app, people={**PEOPLE, "vera": "Vera-Tin-Whistle-3"})
+    Caller = Annotated[str, Depends(caller)]
+
+    @app.post("/notes", status_code=201)
+    def write(name: Caller, text: Annotated[str, Body(embed=True)]) -> dict[str, str]:
+        number = secrets.token_hex(6)
+        notes[number] = (name, text)
+        return {"id": number, "text": text}
+
+    @app.get("/notes")
+    def listed(name: Caller) -> list[dict[str, str]]:
+        own = [number for number, (owner, _) in notes.items() if owner == name]
+        shown = [number for number in own if looks[number] >= lag]
+        looks.update(own)
+        return [{"id": number, "text": notes[number][1]} for number in shown]
+
+    @app.get("/notes/clear")
+    def clear(name: Caller) -> dict[str, int]:
+        own = [number for number, (owner, _) in notes.items() if owner == name and sweeps]
+        return {"cleared": len([notes.pop(number) for number in own])}
+
+    @app.get("/notes/{number}")
+    def read(number: str, name: Caller) -> dict[str, str]:
+        if notes.get(number, ("", ""))[0] != name:
+            raise HTTPException(404, "none")
+        return {"id": number, "text": notes[number][1]}
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("lag", "sweeps", "verdict", "words"),
+    [
+        (1, False, "passed", "changed nothing in GET /me, GET /notes"),
+        (1, True, "failed", "GET /notes/clear changes what the account sees of itself"),
+        (2, False, "inconclusive", "and without it as well"),
+    ],
+)
+def test_a_list_that_lags_behind_accuses_no_read_and_hides_none(
+    monkeypatch: pytest.MonkeyPatch, lag: int, verdict: str, words: str, *, sweeps: bool
+) -> None:
+    monkeypatch.setenv("PASSWORD_OF_VERA", "Vera-Tin-Whistle-3")
+    result = judged_as_found("WEB107", slow_list(lag, sweeps=sweeps), spares=("vera",))
+    assert (result.name, words in result.verdict.reason) == (verdict, True), said(result)
