@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -172,21 +173,22 @@ class Reticence(Described):
         await self.must_answer()
         violations: list[Violation] = []
         unsure: list[str] = []
-        told = 0
+        told = Counter[str]()
         for utterance in await self._utterances():
+            told[utterance.operation] += 0
             await self.paced()
             self.scene.recorder.redactor.learn(Secret(utterance.secret))
             answer = await self._utter(utterance, "")
             how = leaked(utterance.secret, _whole(answer.reply))
-            if answer.judgement is not None and answer.outcome is not Outcome.CRASHED:
+            if answer.status is None or answer.outcome not in (None, Outcome.CRASHED):
                 unsure.append(f"{utterance.label}: {answer.why}")
                 continue
-            if answer.status is None:
-                unsure.append(f"{utterance.label}: {answer.why}")
-                continue
-            if how is None or answer.reply.ok:
+            if answer.reply.ok:
                 # What was accepted is no refusal: what is issued may show what it was made from.
-                told += 1
+                self.notes.append(f"not judged: {utterance.label} was taken ({answer.status})")
+                continue
+            told[utterance.operation] += 1
+            if how is None:
                 continue
             again = await self._utter(utterance, "again: ")
             if leaked(utterance.secret, _whole(again.reply)) is None:
@@ -208,10 +210,17 @@ class Reticence(Described):
         if violations:
             return Failed(_gravest(violations), evidence, notes)
         if unsure:
-            return Inconclusive(f"{unsure[0]} (and {len(unsure) - 1} more).", "", evidence, notes)
+            more = f" (and {len(unsure) - 1} more)" if unsure[1:] else ""
+            return Inconclusive(f"{unsure[0]}{more}.", "", evidence, notes)
+        taking = next((operation for operation, refused in told.items() if not refused), None)
+        if taking is not None:
+            reason = (
+                f"{taking} refused nothing that was sent with a secret: what its refusals say was not seen."
+            )
+            return Inconclusive(reason, "", evidence, notes)
         if not told:
             raise Missing("Nothing is known here that takes a secret.")
-        return Passed(f"{told} refused requests with secrets: none comes back.", evidence, notes)
+        return Passed(f"{told.total()} refused requests with secrets: none comes back.", evidence, notes)
 
     async def _utter(self, utterance: Utterance, prefix: str) -> Answer:
         request = replace(utterance.request, fresh=bool(prefix))
