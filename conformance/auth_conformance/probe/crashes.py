@@ -158,6 +158,9 @@ class Crashes(Refusal):
                 f"{len(filtered)} hostile credentials were answered before they reached the service: "
                 f"{first.exchange.label} ({first.status} {first.reply.media_type})"
             )
+        limited = [answer.exchange.label for answer in answered if answer.outcome is Outcome.THROTTLED]
+        if limited:
+            unsure.append(f"{len(limited)} hostile credentials met a limit of the service ({limited[0]})")
         if let_in:
             # What only the live credential gets was not worked out for this one: a cache may hold it (RFC 9111).
             unsure.append(

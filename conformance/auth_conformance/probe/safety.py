@@ -215,7 +215,7 @@ class Safety(CrossSite):
                 else await self._crawler(account, kind)
             )
             mine = {**values, **(await self._belongings(credential))}
-            before = await self._before(credential, views)
+            before = await self._settled_state(credential, views)
             if before.lost or not before.alive:
                 why = before.lost or "the session that was to call it did not see itself"
                 return f"{operation.name} was not called: {why}"
@@ -251,7 +251,7 @@ class Safety(CrossSite):
         exchanges = tuple(item[0].exchange for item in proofs)
         return Violation(operation.name, f"{operation.name} {what}.", severity, exchanges)
 
-    async def _before(self, credential: Credential, views: list[Operation]) -> State:
+    async def _settled_state(self, credential: Credential, views: list[Operation]) -> State:
         if self._lags:
             await self._state(credential, views)
         return await self._state(credential, views)
@@ -260,7 +260,7 @@ class Safety(CrossSite):
         """The twin: the same steps without the call. A list may show an object only a moment after it was made."""
         credential = (await self.log_in(account, kind)).credential
         await self._belongings(credential)
-        before = await self._before(credential, views)
+        before = await self._settled_state(credential, views)
         later = [await self._state(credential, views) for _ in range(2)]
         return any(state.lost or state != before for state in (before, *later))
 

@@ -78,6 +78,20 @@ class Turning:
         await self.app(scope, receive, send)
 
 
+def test_a_value_that_met_a_limit_was_not_survived() -> None:
+    app = create_app(crash_on="%s%n")
+
+    async def limiting(scope: Scope, receive: Receive, send: Send) -> None:
+        if b"%s%n" not in dict(scope.get("headers", ())).get(b"authorization", b""):
+            return await app(scope, receive, send)
+        await send({"type": "http.response.start", "status": 429, "headers": [(b"retry-after", b"9999")]})
+        return await send({"type": "http.response.body", "body": b""})
+
+    (result,) = judged_all(["ERR108"], limiting)
+    assert result.name == "inconclusive", said(result)
+    assert "1 hostile credentials met a limit of the service" in result.verdict.reason
+
+
 ALL = ["ERR101", "ERR103", "ERR104", "ERR108", "WEB101", "DOC101", "MIX101", "MIX104"]
 
 
