@@ -1,12 +1,13 @@
 """AUZ113 where the credential comes as a ticket, as a subprotocol, or in the first message."""
 
+import contextlib
 import json
 import secrets
 from typing import Annotated
 
 import pytest
 from checks.judging import judged_as_found, said
-from fastapi import Depends, FastAPI, HTTPException, WebSocket, WebSocketDisconnect
+from fastapi import Body, Depends, FastAPI, HTTPException, WebSocket, WebSocketDisconnect
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 from services.people import PEOPLE
@@ -91,6 +92,8 @@ def judged(app: FastAPI) -> Result:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sockets, "LISTEN", 0.05)
+    monkeypatch.setattr(sockets, "PAUSES", (0.0, 0.05, 0.2))
+    monkeypatch.setattr(sockets, "LONGEST_AFTER_LOGOUT", 0.1)
 
 
 @pytest.mark.parametrize("door", ["ticket", "protocol", "message"])
@@ -115,3 +118,75 @@ def test_any_token_in_the_subprotocol_is_found() -> None:
 def test_a_first_message_that_everybody_may_say_proves_nothing_and_passes_nothing() -> None:
     result = judged(ticker("message", careless=True))
     assert result.name == "inconclusive", said(result)
+
+
+def ledger(*, forgets: str = "") -> FastAPI:
+    """Notes over HTTP, and by their id over a WebSocket that `forgets` whose they are, or that its login has ended."""
+    app, sessions, notes = FastAPI(), dict[str, str](), dict[str, dict[str, str]]()
+    bearer = HTTPBearer(auto_error=False)
+
+    def writer(token: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> str:
+        if token is None or token.credentials not in sessions:
+            raise HTTPException(401, "no")
+        return sessions[token.credentials]
+
+    Writer = Annotated[str, Depends(writer)]
+
+    @app.post("/login")
+    def login(body: Credentials) -> dict[str, str]:
+        if PEOPLE.get(body.username) != body.password:
+            raise HTTPException(401, "no")
+        sessions[token := secrets.token_urlsafe(24)] = body.username
+        return {"access_token": token}
+
+    @app.post("/logout", status_code=204)
+    def logout(name: Writer, token: Annotated[HTTPAuthorizationCredentials, Depends(bearer)]) -> None:
+        del sessions[token.credentials]
+
+    @app.get("/me")
+    def me(name: Writer) -> dict[str, str]:
+        return {"username": name}
+
+    @app.post("/notes", status_code=201)
+    def create(text: Annotated[str, Body(embed=True)], name: Writer) -> dict[str, str]:
+        number = secrets.token_hex(8)
+        notes[number] = {"id": number, "text": text, "owner": name}
+        return notes[number]
+
+    @app.get("/notes/{note_id}")
+    def read(note_id: str, name: Writer) -> dict[str, str]:
+        if notes.get(note_id, {}).get("owner") != name:
+            raise HTTPException(404, "no such note")
+        return notes[note_id]
+
+    @app.websocket("/live")
+    async def live(socket: WebSocket) -> None:
+        token = socket.headers.get("authorization", "").removeprefix("Bearer ")
+        name = sessions.get(token)
+        if name is None:
+            return await socket.close(1008)
+        await socket.accept()
+        with contextlib.suppress(WebSocketDisconnect):
+            while True:
+                asked = json.loads(await socket.receive_text())
+                if token not in sessions and forgets != "the end":
+                    return await socket.close(1008)
+                found = notes.get(str(asked.get("note_id")), {})
+                seen = found.get("owner") == name or forgets == "the owner"
+                await socket.send_json(found if found and seen else {"error": "no such note"})
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("forgets", "told"),
+    [
+        ("", "opened for a live credential only, and closed when its login had ended"),
+        ("the end", "still served its caller"),
+        ("the owner", "showed A what B had written"),
+    ],
+)
+def test_a_socket_is_its_callers_alone_and_ends_with_the_login(forgets: str, told: str) -> None:
+    result = judged(ledger(forgets=forgets))
+    assert result.name == ("failed" if forgets else "passed"), said(result)
+    assert told in result.verdict.reason
