@@ -187,8 +187,8 @@ async def _try(
     reply = (await scout.ask(request, f"create an API key: {operation.name}", credential=owner)).reply
     if not reply.ok:
         return None
-    revoke, parameter = _revocation(known, operation)
-    identifier = _identifier(reply, parameter)
+    revoke, parameter = revocation_of(known, operation)
+    identifier = identifier_in(reply, parameter)
     carriers: list[Carrier] = []
     value = ""
     for pointer, secret in _secrets(reply):
@@ -335,7 +335,8 @@ async def _words(scout: Scout, known: Knowledge) -> list[str]:
     return list(dict.fromkeys([*found, *_KEY_WORDS]))
 
 
-def _revocation(known: Knowledge, create: Operation) -> tuple[Operation | None, str]:
+def revocation_of(known: Knowledge, create: Operation) -> tuple[Operation | None, str]:
+    """What takes back one of those that `create` makes, and the parameter that names it."""
     prefix = create.path.rstrip("/") + "/{"
     for operation in known.by_method("DELETE", "POST"):
         single = operation.path.count("{") == prefix.count("{") and operation.path.startswith(prefix)
@@ -354,7 +355,8 @@ def _revocation(known: Knowledge, create: Operation) -> tuple[Operation | None, 
     return (asking(beside) if beside is not None else None) or (None, "")
 
 
-def _identifier(reply: RawReply, parameter: str) -> str | None:
+def identifier_in(reply: RawReply, parameter: str) -> str | None:
+    """Where the answer to a creation holds what `parameter` takes."""
     found = strings(reply.json)
     for wanted in (parameter.removeprefix("?"), *names("keys", "identifier")):
         for pointer in found:

@@ -11,6 +11,7 @@ from auth_conformance.model import Fact, Need, Provenance
 from auth_conformance.notation import filled
 from auth_conformance.target import (
     Account,
+    Clients,
     Deletion,
     EmailChange,
     KeyManagement,
@@ -87,6 +88,7 @@ class Knowledge:
     keys: KeyManagement | None = None
     key_roll: KeyManagement | None = None
     told_key: ToldKey | None = None
+    clients: Clients | None = None
     objects: Objects | None = None
     further: list[Objects] = field(default_factory=list)
     writings: tuple[Writing, ...] = ()
@@ -256,6 +258,7 @@ class Knowledge:
             keys=self.keys,
             key_roll=self.key_roll,
             told_key=self.told_key,
+            clients=self.clients,
             objects=self.objects,
             further=tuple(self.further),
             writings=self.writings,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 GRANT = "client_credentials"
 _ID, _SECRET = "client_id", "client_secret"
 _SCORE = 5
+_OF_CLIENTS = {"grant_type", _ID, _SECRET, "scope", "audience", "resource"}
 
 
 def machine_attempts(known: Knowledge, rng: Any) -> list[Attempt]:
@@ -49,10 +50,9 @@ def _described(operation: Operation, rng: Any, *, named: bool) -> Iterator[Attem
     for media, schema in operation.bodies.items():
         encoding = "form" if media == FORM else "json" if media.endswith("json") else ""
         members = {item.name: item for item in fields(schema)}
-        people = any(
-            item.required for name, item in members.items() if name in ("username", "password", "code")
-        )
-        if not encoding or people:
+        # What needs more is for something else: a person's password, a token that is to be looked at.
+        more = {name for name, item in members.items() if item.required} - _OF_CLIENTS
+        if not encoding or more:
             continue
         made = sample(schema, rng)
         template = dict(made) if isinstance(made, dict) else {}

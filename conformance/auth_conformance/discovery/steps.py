@@ -18,6 +18,7 @@ from auth_conformance.discovery.asking import ExhaustedError, Scout
 from auth_conformance.discovery.basic import told_basic, try_basic
 from auth_conformance.discovery.belongings import find_objects, find_writings
 from auth_conformance.discovery.callers import find_public, find_witnesses
+from auth_conformance.discovery.clients import find_clients
 from auth_conformance.discovery.code import find_source
 from auth_conformance.discovery.declared import declared_flows, declared_logins, declared_logouts
 from auth_conformance.discovery.document import base_paths, read_document
@@ -94,12 +95,12 @@ async def explore(scout: Scout, known: Knowledge) -> None:
     await _step(scout, known, partial(find_public, scout, known), skip=known.public is not None)
     await _step(scout, known, partial(find_signing_keys, scout, known, doorman))
     await _step(scout, known, partial(find_public_keys, scout, known))
-    await _step(scout, known, partial(find_keys, scout, known))
+    await _step(scout, known, partial(_keys, scout, known))
     await _step(scout, known, partial(find_objects, scout, known))
     creator = known.credential("a")
     by_cookie = known.objects is not None and creator is not None and creator.carrier.kind is Kind.COOKIE
     if not by_cookie and await _protected(scout, known, doorman):
-        await _step(scout, known, partial(find_keys, scout, known))
+        await _step(scout, known, partial(_keys, scout, known))
         await _step(scout, known, partial(find_objects, scout, known))
     await _step(scout, known, partial(verify_registration, scout, known, doorman))
     await _step(scout, known, partial(find_refresh, scout, known, doorman))
@@ -366,6 +367,12 @@ async def _enter(
         fuller = completed(attempt, scout.rng)
         found = await doorman.enter(fuller, account) if fuller is not None else []
     return found
+
+
+async def _keys(scout: Scout, known: Knowledge) -> None:
+    """What people make for their programs: keys, and clients with a secret."""
+    await find_keys(scout, known)
+    await find_clients(scout, known)
 
 
 async def _witnesses(scout: Scout, known: Knowledge) -> None:

@@ -20,6 +20,7 @@ from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.pointer import resolve
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.holdings import NAMES, Holding, Holdings, told_once
+from auth_conformance.probe.machines import Machines
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
@@ -68,7 +69,16 @@ class KeyEnds(Holdings):
         keys = self.target.keys
         if keys is None and self.target.key_roll is not None:
             return await self._replaced(self.target.key_roll)
-        if keys is None or keys.revoke is None:
+        if keys is None and self.target.clients is not None:
+            doubts: list[str] = []
+            found = await self._clients_ended(doubts)
+            name = self.target.clients.login.operation.name
+            return self.decided(
+                told_once(found), doubts, f"{name} gave nothing for the secret of an ended client."
+            )
+        if keys is None:
+            raise self.without_keys()
+        if keys.revoke is None:
             raise Missing(
                 "No operation that revokes an API key is known.",
                 self.target.remedies.get(Need.KEY_MANAGEMENT, ""),
@@ -76,7 +86,7 @@ class KeyEnds(Holdings):
         account = await self.disposable("keys") or self.account()
         login = await self._keeper(account)
         violations: list[Violation] = []
-        doubts: list[str] = []
+        doubts = []
         first, second = await self._make(login), await self._make(login)
         for _ in range(WARM):
             await self._must_open(first, "before")
@@ -94,11 +104,24 @@ class KeyEnds(Holdings):
             violations += await self._rotated(keys, second, login, doubts)
         if not violations:
             violations += await self._switched_off(keys.revoke, login, doubts)
+        violations += await self._clients_ended(doubts) if self.target.clients is not None else []
         reason = (
             f"After {keys.revoke.name} the key was refused at once, {CONNECTIONS} times over new connections "
             "and later; another key of the user went on."
         )
         return self.decided(told_once(violations), doubts, reason)
+
+    async def _clients_ended(self, doubts: list[str]) -> list[Violation]:
+        """What clients get whose end has come, or whose secret was replaced."""
+        machines, found = Machines(self.scene, self.rule), list[Violation]()
+        for ended in (machines.ended_clients_taken, machines.replaced_secrets_taken):
+            with self.doubting(doubts):
+                try:
+                    found += await ended()
+                except Missing as reason:
+                    self.notes.append(str(reason))
+        self.notes += machines.notes
+        return found
 
     async def _replaced(self, roll: KeyManagement) -> Verdict:
         """Where accounts have one key each, a new one ends the one before it. Raises Missing or Unclear."""

@@ -22,6 +22,7 @@ from auth_conformance.oracles.keys import public_start
 from auth_conformance.oracles.pointer import resolve, strings
 from auth_conformance.oracles.schemas import json_schema_of
 from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.machines import Machines
 from auth_conformance.probe.stored import Stored, shown_of
 from auth_conformance.secret import Secret
 from auth_conformance.target.operations import HOLE
@@ -117,6 +118,12 @@ class KeyShown(Stored):
     async def _told_each_time(self) -> Verdict:
         """Keys that no operation makes beside others: they are told again and again. Raises Missing or Unclear."""
         told = self.target.told_key
+        if told is None and self.target.clients is not None:
+            shown = await Machines(self.scene, self.rule).secrets_shown_again()
+            if shown:
+                return Failed(tuple(shown), tuple(self.evidence), tuple(self.notes))
+            reason = "What lists clients and shows one does not tell its secret again."
+            return Passed(reason, tuple(self.evidence), tuple(self.notes))
         if told is None:
             raise self.without_keys()
         proofs = []

@@ -76,6 +76,15 @@ class Knowing(Sending):
         if roll is not None:
             why = f"Not applicable: an account has one API key, and {roll.create.name} makes it anew."
             return Missing(why, applicable=False)
+        if self.target.told_key is not None:
+            told = self.target.told_key.operation.name
+            why = (
+                f"Not applicable: {told} tells each account its one API key, and no operation makes another."
+            )
+            return Missing(why, applicable=False)
+        if self.target.keys is None and self.target.clients is not None:
+            why = "Not applicable: programs present the id and the secret of a client here, and no API key."
+            return Missing(why, applicable=False)
         return Missing("No operation that creates API keys is known.", self._remedy(Need.KEY_MANAGEMENT))
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import random
 import re
@@ -14,6 +15,7 @@ from urllib.parse import unquote
 from auth_conformance.model import Need, Outcome, Role, Severity, Verdict
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.knocking import MISSING, Knock, Knocking, Tally, with_member, with_password
+from auth_conformance.probe.machines import Machines
 from auth_conformance.probe.secondfactor import SecondFactor
 from auth_conformance.secret import Secret
 
@@ -64,11 +66,12 @@ class Passwords(Knocking):
             await self.right_login(login, other, "at the end")
         if not other.expendable:
             self.forget_shared(other)  # a login may end the one before
-        with self.doubting(tally.doubts):
-            try:
-                tally.violations += await SecondFactor(self.scene, self.rule).opened_without_code()
-            except Missing as reason:
-                self.notes.append(f"no wrong code of a second factor was tried: {reason}")
+        for wrong in (
+            SecondFactor(self.scene, self.rule).opened_without_code,
+            Machines(self.scene, self.rule).wrong_secrets_taken,
+        ):
+            with self.doubting(tally.doubts), contextlib.suppress(Missing):
+                tally.violations += await wrong()
         return self.concluded(
             tally, f"{tally.delivered} wrong passwords in {len(self.logins())} logins issued nothing."
         )

@@ -13,6 +13,7 @@ from auth_conformance.oracles.pointer import resolve
 from auth_conformance.oracles.scopes import MEMBERS, ScopeMember, may_include, scopes_of
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.holdings import told_once
+from auth_conformance.probe.machines import Machines
 from auth_conformance.probe.minting import Minting
 from auth_conformance.probe.narrowing import Narrowing
 from auth_conformance.secret import Secret
@@ -46,6 +47,10 @@ class Scoping(Minting, Narrowing):
 
     async def must_enforce_scopes(self) -> Verdict:
         """A credential without a scope must be refused where it is declared. Raises Missing or Unclear."""
+        async with contextlib.AsyncExitStack() as self._clients:
+            return await self._scopes_enforced()
+
+    async def _scopes_enforced(self) -> Verdict:
         operations = self._scoped()
         granted = await self._scopes_granted()
         violations: list[Violation] = []
@@ -77,6 +82,10 @@ class Scoping(Minting, Narrowing):
                 proved.append(operation.name)
         violations += await self._asked_for_more(operations, granted)
         violations += await self._refreshed_for_more(operations, granted)
+        if self.target.clients is not None:
+            with self.doubting(doubts):
+                machines = Machines(self.scene, self.rule)
+                violations += await machines.granted_more(sorted(granted))
         if alike and not proved and not violations:
             raise Unclear(
                 f"{alike[0]} finds nothing for anybody here: whether it asks for a scope is not seen."
@@ -125,6 +134,8 @@ class Scoping(Minting, Narrowing):
         declared = frozenset(scope for item in self.target.operations for scope in item.scopes)
         if self.target.keys is not None and self._scope_member() is not None:
             return declared
+        if Machines(self.scene, self.rule).scopes_of_clients() is not None:
+            return declared
         raise Missing("No login says which scopes it grants, and no key can be made with fewer.")
 
     # Credentials that can do less.
@@ -158,6 +169,8 @@ class Scoping(Minting, Narrowing):
         found += await self._given_narrow(lacking)
         with contextlib.suppress(Missing, Unclear):
             found += await self._narrow_key(lacking, rest)
+        with contextlib.suppress(Missing, Unclear):
+            found += await self._narrow_client(lacking, rest)
         with contextlib.suppress(Missing, Unclear):
             found += await self._minted_narrow(lacking, rest)
         return found
@@ -207,6 +220,18 @@ class Scoping(Minting, Narrowing):
             return []
         self.scene.recorder.redactor.learn(Secret(value))
         return [Narrow(f"a key without {lacking}", Credential(keys.carriers[0], Secret(value), "a"))]
+
+    async def _narrow_client(self, lacking: str, rest: Sequence[str]) -> list[Narrow]:
+        """The token of a client that was made without a scope."""
+        machines = Machines(self.scene, self.rule)
+        member = machines.scopes_of_clients()
+        kept = [scope for scope in rest if member is not None and (scope in member.known or not member.known)]
+        if member is None or not kept:
+            return []
+        client = await self._clients.enter_async_context(machines.client({member.name: member.written(kept)}))
+        token = await machines.lets_in(client, f"a client without {lacking}")
+        claims = dict(token.jwt.claims) if token.jwt is not None else {}
+        return [] if lacking in scopes_of(claims) else [Narrow(f"a client without {lacking}", token)]
 
     async def _minted_narrow(self, lacking: str, rest: Sequence[str]) -> list[Narrow]:
         """Write the scopes as a careless comparison would take them for more; needs the signing key."""

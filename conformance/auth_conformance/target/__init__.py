@@ -23,7 +23,7 @@ from auth_conformance.target.knowledge import (
     WebSocketRoute,
     Witness,
 )
-from auth_conformance.target.logins import Login, LoginStep, Logout, Refresh, Register, address_of
+from auth_conformance.target.logins import Clients, Login, LoginStep, Logout, Refresh, Register, address_of
 from auth_conformance.target.operations import (
     HOLE,
     Form,
@@ -48,6 +48,7 @@ __all__ = [
     "HOLE",
     "OF_ACCOUNTS",
     "Account",
+    "Clients",
     "Deletion",
     "EmailChange",
     "Form",

@@ -12,7 +12,7 @@ from auth_conformance.model import Fact, Need, Provenance
 from auth_conformance.secret import Secret
 from auth_conformance.target.accounts import Account, SessionManagement, UserManagement
 from auth_conformance.target.belongings import KeyManagement, Objects, ToldKey, Writing
-from auth_conformance.target.logins import Login, Logout, Refresh, Register
+from auth_conformance.target.logins import Clients, Login, Logout, Refresh, Register
 from auth_conformance.target.operations import Operation
 from auth_conformance.target.passwords import Deletion, EmailChange, PasswordChange, Recovery, Verification
 from auth_conformance.target.policy import Policy
@@ -102,7 +102,7 @@ class Target:
 
     `key_witness` is the witness of keys, where they open other operations than logins do.
     `key_roll` makes a key in the place of the one that its caller has, where accounts have one key each: `keys` is
-    None then. `told_key` tells its caller that key each time.
+    None then. `told_key` tells its caller that key each time. `clients` are made by people for their programs.
     `further` are other collections of people's own objects: who guards the first may forget the next.
     `writings` are other changes that leave a text of the caller's.
     `ending` names the operations that by their names end a login: nobody's login may meet them by the way.
@@ -125,6 +125,7 @@ class Target:
     keys: KeyManagement | None = None
     key_roll: KeyManagement | None = None
     told_key: ToldKey | None = None
+    clients: Clients | None = None
     objects: Objects | None = None
     further: tuple[Objects, ...] = ()
     writings: tuple[Writing, ...] = ()
@@ -233,7 +234,7 @@ class Target:
             Need.LOGIN: self.logins,
             Need.LOGOUT: self.logouts,
             Need.REFRESH: self.refresh,
-            Need.KEY_MANAGEMENT: self.keys or self.key_roll,
+            Need.KEY_MANAGEMENT: self.keys or self.key_roll or self.clients or self.told_key,
             Need.OBJECTS: self.objects,
             Need.OPENAPI: self.has_document,
             Need.SIGNING_KEY: self.signing_keys,

@@ -187,6 +187,23 @@ class Login:
         return Secret(value) if isinstance(value, str) and value else None
 
 
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """How people make a client for a program: `name` and `secret` point into the reply; `login` exchanges them.
+
+    `opens` is what such a token opens. `revoke` takes one back, which `parameter` names, where there is one.
+    """
+
+    create: Operation
+    template: Mapping[str, Any]
+    name: str
+    secret: str
+    login: Login
+    opens: Operation
+    revoke: Operation | None = None
+    parameter: str = ""
+
+
 def csrf_claim(text: str) -> str | None:
     """The claim of a JWT in a cookie that a request repeats elsewhere, as no page of another site can."""
     token = Jwt.parse(text)

@@ -13,7 +13,7 @@ from auth_conformance.sdk import API, ASVS, CWE, WSTG, Impact, Need, Probe, Seve
     # may show keys, and where a page refuses the owner's login it is asked with the key itself.
     budget=50,
     impact=Impact.WRITES,
-    needs=(Need.WITNESS, Need.API_KEY),
+    needs=(Need.WITNESS, Need.KEY_MANAGEMENT),
     references=(ASVS("14.2.6"), ASVS("15.3.1"), ASVS("14.3.2"), API(3), CWE(522), CWE(201), WSTG("ATHN-06")),
 )
 async def key_shown_again(probe: Probe) -> Verdict:
@@ -23,7 +23,8 @@ async def key_shown_again(probe: Probe) -> Verdict:
         database or the cache between.
     How: create two keys and search for them, in any encoding and as digests, in the list of keys, the record
         of each, the profile and other lists, as their owner, as another user and as administrator. Where an
-        account has one key that an operation tells its owner each time, that is the finding.
+        account has one key that an operation tells its owner each time, that is the finding. The secret of a client
+        that people make for a program is searched for likewise.
     Fix: two response models: `ApiKeyCreated` with `key`, returned by the POST only, and `ApiKeyOut` with the
         prefix for everything else; `Cache-Control: no-store` on the first.
     """

@@ -23,7 +23,8 @@ async def revoked_key_alive(probe: Probe) -> Verdict:
         over new connections, in each place that takes keys, and again for as long as it works: the report says
         until when. Its sibling must go on; another user must not be able to revoke it, nor may a change of the
         key bring it back. A rotated key's old value is treated alike, and so is a key that is switched off where
-        its record can be changed.
+        its record can be changed. Where an account has one key, the next one ends it; where people make clients for
+        programs, the secret of one that was taken back gives no token, nor does a replaced one.
     Fix: look the key up on each request, `select(ApiKey).where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None))`,
         or drop it from a shared cache when it is revoked; no `lru_cache` around the look-up.
     """

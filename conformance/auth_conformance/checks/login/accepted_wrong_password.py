@@ -9,7 +9,7 @@ from auth_conformance.sdk import API, ASVS, CWE, WSTG, Impact, Need, Probe, Seve
     title="Wrong password accepted",
     severity=Severity.CRITICAL,
     level=1,
-    budget=280,
+    budget=310,
     impact=Impact.DISRUPTS,
     needs=(Need.LOGIN, Need.EXPENDABLE),
     references=(
@@ -30,8 +30,9 @@ async def accepted_wrong_password(probe: Probe) -> Verdict:
     How: at each login send wrong, empty and missing passwords, other JSON types, query operators, the
         password of somebody else and the user name, on fresh accounts, four between two right ones; where a code
         comes by mail, the right password with a wrong, an empty and no code. Where people can turn a second factor
-        on (RFC 6238), somebody of ours does, and logs in with the password alone and with a wrong code. A token,
-        cookie or session that opens the witness counts.
+        on (RFC 6238), somebody of ours does, and logs in with the password alone and with a wrong code; where they make
+        clients for programs, one logs in with what is not its secret. A token, cookie or session that opens the
+        witness counts.
     Fix: declare the password as `str` (or `SecretStr`) in the request model, and let one function decide:
         `hasher.verify(password, user.password_hash)` for every account, whose hash is never empty.
     """
