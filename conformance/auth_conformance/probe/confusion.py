@@ -13,6 +13,7 @@ from auth_conformance.oracles.standing import changed, flattened
 from auth_conformance.probe.core import Answer, Unclear
 from auth_conformance.probe.gathering import OWNER_PARAMETERS
 from auth_conformance.probe.owning import Belonging
+from auth_conformance.probe.signedlinks import SignedLinks
 from auth_conformance.probe.tampering import Tampering
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ class Confusion(Tampering):
                 if not violations:
                     violations += await self._confused_deletions(made, doubts)
                 violations += await self._creations(doubts)
+                links = SignedLinks(self.scene, self.rule)
+                violations += await links.good_for_more()
+                self.notes += links.notes
                 await self._consistent(await self._put_down("b", made))
         finally:
             await self._take_away(made)
