@@ -39,7 +39,9 @@ class Respelled(RespelledRefresh):
         doubts: list[str] = []
         tried: list[str] = []
         for logout in self._ways_out():
-            masked = await self._logout_respelled(logout, account, violations, doubts, tried)
+            masked: Masked | None = None
+            with self.doubting(doubts):
+                masked = await self._logout_respelled(logout, account, violations, doubts, tried)
             if masked is not None:
                 return masked
             with self.doubting(doubts):
@@ -160,6 +162,8 @@ class Respelled(RespelledRefresh):
             if isinstance(found, Violation):
                 message = f"{logout.operation.name}, called with {item.why}, left the original alive."
                 violations.append(replace(found, message=message))
+            elif found is not None:
+                doubts.append(f"{label}: {found}")
         return None
 
     async def _admits_still(

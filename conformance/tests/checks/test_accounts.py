@@ -527,6 +527,31 @@ class TestLogout:
 
         assert "some workers" in judged("LIF101", Workers()).verdict.reason
 
+    def test_what_one_kind_has_shown_stands_though_the_other_cannot_log_out(self) -> None:
+        """Bearer tokens are ended by their text, so that one with padding behind it lives on."""
+
+        class Texts(House):
+            cookies: frozenset[str] = frozenset()
+            ended: frozenset[str] = frozenset()
+
+            def open(self, name: str, presented: str | None) -> str:
+                token = super().open(name, presented)
+                self.cookies |= {token}
+                return token
+
+            def caller(self, token: str | None) -> str:
+                if token in self.ended:
+                    raise Refused
+                return super().caller((token or "").rstrip("="))
+
+            def end(self, token: str) -> None:
+                if token.rstrip("=") in self.cookies:
+                    raise Refused(403)
+                self.ended |= {token}
+
+        result = judged("LIF102", Texts())
+        assert result.name == "failed", result.verdict.reason
+
     def test_a_logout_that_ends_everybody(self) -> None:
         class Clears(House):
             def end(self, token: str) -> None:
