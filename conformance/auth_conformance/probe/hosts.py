@@ -84,9 +84,10 @@ class Hosts(Mailing):
                     continue
                 delivered += 1
                 found = await self._led_astray(request, name, answer, (label, key))
-                violations += [found] if found is not None else []
-        violations += await self._wandering()
-        mail = await self._mailed_link()
+                violations += [found] if isinstance(found, Violation) else []
+                unsure += [found] if isinstance(found, str) else []
+        violations += await self._wandering(unsure)
+        mail = await self._mailed_link(unsure)
         violations += [mail] if mail is not None else []
         await self.must_answer("after")
         evidence, notes = tuple(self.evidence), tuple(self.notes)
@@ -96,7 +97,8 @@ class Hosts(Mailing):
                 once[item.operation] = item
             return Failed(tuple(once.values()), evidence, notes)
         if unsure:
-            return Inconclusive(f"{unsure[0]} (and {len(unsure) - 1} more).", "", evidence, notes)
+            more = f" (and {len(unsure) - 1} more)" if unsure[1:] else ""
+            return Inconclusive(f"{unsure[0]}{more}.", "", evidence, notes)
         if self.target.in_process:
             notes = (
                 *notes,
@@ -106,8 +108,11 @@ class Hosts(Mailing):
 
     async def _led_astray(
         self, request: HttpRequest, name: Name, first: Answer, place: tuple[str, str]
-    ) -> Violation | None:
-        """What an answer does with the wrong name, if it does so twice; `place`: what was asked, and the key in it."""
+    ) -> Violation | str | None:
+        """What an answer does with the wrong name, if it does so twice, or that it did so once.
+
+        `place`: what was asked, and the key in it.
+        """
         label, key = place
         fault = self._follows(first, key)
         if fault is None:
@@ -117,7 +122,7 @@ class Hosts(Mailing):
             return None  # somebody wrote that address into what is shown
         again = await self._called(request, name, f"again: {label}, {name.label}")
         if self._follows(again, key) != fault:
-            return None
+            return f"{label}, {name.label}: it {fault[0]} once, and then not ({again.why or again.status})"
         return self._misled(request, name, fault, (first, again))
 
     async def _named_places(self, key: str) -> list[tuple[str, HttpRequest]]:
@@ -205,7 +210,7 @@ class Hosts(Mailing):
         expected = _unled(answers[0])
         return Violation(f"{request.method} {request.path}", message, fault[1], proof, expected=expected)
 
-    async def _wandering(self) -> list[Violation]:
+    async def _wandering(self, unsure: list[str]) -> list[Violation]:
         """Open redirects: addresses in the path, and `next` parameters at the login."""
         requests = [
             ("an address in the path", HttpRequest("GET", "/", target=f"//{_EVIL}/%2e%2e".encode())),
@@ -222,9 +227,11 @@ class Hosts(Mailing):
                     (f"{word} at the login", honest.with_query((word, f"https://{_EVIL}/")))
                     for word in ("next", "redirect_uri", "return_to")
                 ]
-        return [item async for item in self._redirected(requests)]
+        return [item async for item in self._redirected(requests, unsure)]
 
-    async def _redirected(self, requests: list[tuple[str, HttpRequest]]) -> AsyncIterator[Violation]:
+    async def _redirected(
+        self, requests: list[tuple[str, HttpRequest]], unsure: list[str]
+    ) -> AsyncIterator[Violation]:
         for label, request in requests:
             answers = []
             for number in range(2):
@@ -233,6 +240,10 @@ class Hosts(Mailing):
                 )
                 answers.append(answer)
                 if not _LINK.match(answer.reply.header("location") or ""):
+                    if number or answer.status is None or answer.outcome is Outcome.THROTTLED:
+                        unsure.append(
+                            f"{label}: {answer.why or f'it led there once, and then not ({answer.status})'}"
+                        )
                     break
             else:
                 name = f"{request.method} {request.path}"
@@ -240,7 +251,7 @@ class Hosts(Mailing):
                 message = f"{name} redirects to another site for {label}."
                 yield Violation(name, message, Severity.MEDIUM, proof, expected=_unled(answers[0]))
 
-    async def _mailed_link(self) -> Violation | None:
+    async def _mailed_link(self, unsure: list[str]) -> Violation | None:
         """The link in a reset mail, asked for under another name."""
         try:
             ask, account = self.recovery.ask, await self.expendable()
@@ -264,12 +275,17 @@ class Hosts(Mailing):
                 return answer
 
             try:
-                await self.mailed(account, send)
-                text = await self.last_mail(account) or ""
+                _, letter = await self.mailed(account, send)
             except (Missing, Unclear) as reason:
-                self.notes.append(f"not judged: the link in a mail: {reason}")
+                # Who refuses the name sends nothing; who grants it and sends nothing, or breaks, was not seen.
+                refused = answers and answers[0].judgement is None and not answers[0].granted
+                told = self.notes if refused or isinstance(reason, Missing) else unsure
+                told.append(f"not judged: the link in a mail: {reason}")
                 return None
-            if not _LINK.search(text):
+            if not _LINK.search(letter.text):
+                unsure += [
+                    f"the link in a mail: {ask.form.operation.name} followed the name once, and then not"
+                ] * number
                 return None
             proofs.append(answers[0].exchange)
         name = ask.form.operation.name

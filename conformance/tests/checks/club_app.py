@@ -138,7 +138,7 @@ class Club:
 
 
 def create_app(club: Club) -> FastAPI:  # noqa: PLR0915 - a service is many handlers
-    app = FastAPI()
+    app = FastAPI(redirect_slashes=False)
     bearer = HTTPBearer(auto_error=False, scheme_name="Badge")
 
     header = APIKeyHeader(name="X-Club-Key", auto_error=False, scheme_name="Key")

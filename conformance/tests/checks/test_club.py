@@ -1,5 +1,7 @@
 """Vectors of several checks on a service unlike the reference app, sound and unsound in one way each."""
 
+from typing import Any
+
 import pytest
 from checks.club_app import SPARE, Club, LevelWish, PlainWish, judged
 from checks.judging import said
@@ -234,3 +236,13 @@ def test_a_revoked_key_that_is_let_in_once_afterwards_is_a_doubt() -> None:
     result = judged("LIF103", Club(keys=Flickering()))
     assert result.name == "inconclusive", said(result)
     assert "again: revoked key, some seconds later" in result.verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("mails", "verdict"), [({"mails_each": 0}, "inconclusive"), ({"mails": False}, "passed")]
+)
+def test_a_mail_that_does_not_come_was_not_seen_to_lead_home(mails: dict[str, Any], verdict: str) -> None:
+    """Whoever refuses a wrong name sends nothing; this one grants it, and nothing comes."""
+    result = judged("WEB113", Club(joins=True, **mails), patience=0.1)
+    assert result.name == verdict, said(result)
+    assert "the link in a mail" in said(result)

@@ -34,10 +34,11 @@ def hosts_app(flaw: str = "") -> ASGIApp:
 
     `cookie`: the Domain of the cookie; `servers`: the document; `next`: where the login leads; `path`: a redirect of
     doubled slashes. `quotes` is none: a member of the profile holds an address that somebody wrote there. `strict`
-    refuses every name but its own.
+    refuses every name but its own. `once` is `servers` for one answer.
     """
     app = FastAPI(redirect_slashes=False, openapi_url=None)
     sessions: dict[str, str] = {}
+    misled: list[str] = []
 
     @app.post("/login")
     def login(body: Credentials, request: Request) -> Response:
@@ -64,7 +65,9 @@ def hosts_app(flaw: str = "") -> ASGIApp:
 
     @app.get("/openapi.json", include_in_schema=False)
     def document(request: Request) -> dict[str, Any]:
-        server = f"https://{named(request)}" if flaw == "servers" else OWN
+        follows = flaw == "servers" or (flaw == "once" and "evil" in named(request) and not misled)
+        misled.extend([named(request)] * (flaw == "once" and follows))
+        server = f"https://{named(request)}" if follows else OWN
         return {**app.openapi(), "servers": [{"url": server}]}
 
     return behind(app, flaw)
@@ -107,3 +110,9 @@ def test_an_answer_that_follows_the_name_is_a_finding(flaw: str, severity: Sever
     assert any(told in item.message for item in result.verdict.violations), said(result)
     # Seen twice, and the proof says what must not stand in the answer.
     assert all(len(item.evidence) >= 2 and item.expected is not None for item in result.verdict.violations)
+
+
+def test_an_answer_that_followed_the_name_once_is_a_doubt() -> None:
+    result = judged_as_found("WEB113", hosts_app("once"))
+    assert result.name == "inconclusive", said(result)
+    assert "once, and then not" in result.verdict.reason
