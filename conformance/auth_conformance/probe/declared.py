@@ -67,6 +67,7 @@ class Declared(Described):
             more = f" (and {len(unsure) - 1} more)" if unsure[1:] else ""
             return Inconclusive(f"{unsure[0]}{more}.", "", evidence, tuple(self.notes))
         told = f"{len(undeclared[:_OPEN])} operations that declare no credential demand none"
+        told = told if undeclared else "Every operation declares a credential"
         if asked:
             told += f", and {asked} requests with credentials were taken where they are declared only"
         return ways.settled(Passed(f"{told}.", evidence, (*self.notes,)))

@@ -183,7 +183,7 @@ class Reticence(Described):
             if answer.status is None or answer.outcome not in (None, Outcome.CRASHED):
                 unsure.append(f"{utterance.label}: {answer.why}")
                 continue
-            if answer.reply.ok:
+            if answer.reply.ok and not answer.reply.asks_for_password:
                 # What was accepted is no refusal: what is issued may show what it was made from.
                 self.notes.append(f"not judged: {utterance.label} was taken ({answer.status})")
                 continue

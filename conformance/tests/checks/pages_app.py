@@ -33,7 +33,8 @@ async def sent(request: Request) -> dict[str, str]:
 class Lending:
     """The site. `flaw`: `keeps` the session at the login; `logout` ends nothing; `open` and `posts` are the change of
     the passphrase and the form for loans without a token; `unasked` changes without the old passphrase, and
-    `outlives` is a change that ends no other session."""
+    `outlives` is a change that ends no other session; `echoes` shows the form of the login again with the passphrase
+    in it, where "asks again" shows it empty."""
 
     def __init__(self, flaw: str = "") -> None:
         self.flaw = flaw
@@ -60,13 +61,20 @@ class Lending:
         answer = page(form("/signin", inner, held))
         return answer if self.held_by(request) else self.opened(answer, **held)
 
+    def refused(self, held: Held, body: dict[str, str]) -> Response:
+        if self.flaw not in ("asks again", "echoes"):
+            return page("That did not match.", 401)
+        typed = html.escape(body.get("passphrase", "")) if self.flaw == "echoes" else ""
+        again = f'<input name="handle"><input type="password" name="passphrase" value="{typed}">'
+        return page(form("/signin", again, held))
+
     async def signin(self, request: Request) -> Response:
         held, body = self.held_by(request), await sent(request)
         if not held or body.get("_proof") != held["proof"]:
             return page("The form has expired.", 400)
         name = body.get("handle", "")
         if self.people.get(name) != body.get("passphrase"):
-            return page("That did not match.", 401)
+            return self.refused(held, body)
         answer = RedirectResponse("/desk", 303)
         if self.flaw == "keeps":
             held["name"] = name

@@ -59,6 +59,7 @@ def test_forms_tell_their_fields_their_token_and_what_their_button_says() -> Non
         ("CRD108", "unasked", "changed the password"),
         ("LIF106", "", ""),
         ("LIF106", "outlives", "after the password was changed"),
+        ("ERR107", "echoes", "POST /signin answers 200 to a login"),
     ],
 )
 def test_what_forms_do_is_judged(monkeypatch: pytest.MonkeyPatch, code: str, flaw: str, words: str) -> None:
@@ -67,3 +68,9 @@ def test_what_forms_do_is_judged(monkeypatch: pytest.MonkeyPatch, code: str, fla
     result = judged_as_found(code, pages_app(flaw=flaw), spares=tuple(SPARE), allow_disruptive=True)
     assert result.name == ("failed" if flaw else "passed"), said(result)
     assert words in result.verdict.reason, said(result)
+
+
+def test_a_form_that_is_shown_again_is_a_refusal_that_was_read() -> None:
+    result = judged_as_found("ERR107", pages_app(flaw="asks again"))
+    assert result.name == "passed", said(result)
+    assert "not judged" not in said(result).lower()
