@@ -237,6 +237,7 @@ class Races(MailRaces, SlotRaces, Reuse, AccountRows):
         raced: list[str] = []
         races: list[Race] = []
         crashed: list[Answer] = []
+        doubts: list[str] = []
         moved = 0.0
         for number in range(ROUNDS):
             pretenders = self._pretenders(register)
@@ -251,7 +252,7 @@ class Races(MailRaces, SlotRaces, Reuse, AccountRows):
                 self.notes.append(f"round {number + 1}: throttled")
                 break
             crashed += [answer for answer in race.answers if answer.outcome is Outcome.CRASHED]
-            violation = await self._all_get_in(register, pretenders, race, moved)
+            violation = await self._all_get_in(register, pretenders, race, moved, doubts)
             if violation is not None:
                 return Failed((violation,), tuple(self.evidence), tuple(self.notes))
         proofs = tuple(answer.exchange for race in races[:1] for answer in race.answers[:2])
@@ -260,7 +261,7 @@ class Races(MailRaces, SlotRaces, Reuse, AccountRows):
             return Failed(tuple(found), tuple(self.evidence), tuple(self.notes))
         if crashed:
             return self._losers_crashed(register.operation.name, crashed)
-        return self.raced(races, [], f"{REGISTRATIONS} registrations of one name made one account")
+        return self.raced(races, doubts[:1], f"{REGISTRATIONS} registrations of one name made one account")
 
     def _losers_crashed(self, name: str, crashed: list[Answer]) -> Verdict:
         """Losers of the race must be refused: a 500 is a finding, no answer at all may be our load."""
@@ -317,19 +318,32 @@ class Races(MailRaces, SlotRaces, Reuse, AccountRows):
         )
 
     async def _gets_in(self, account: Account, moved: float) -> Answer | None:
+        """The answer that let this account in; None where it was refused. Raises Unclear."""
         answer, login = await self.try_login(
             account, account.password, label=f"log in as {account.label}", moved=moved, role=Role.ATTACK
         )
+        if answer.judgement is not None:
+            raise Unclear(f"Whether {account.label} got in was not seen ({answer.why}).")
         return answer if login.read(answer.reply, account.label) is not None else None
 
     async def _all_get_in(
-        self, register: Register, pretenders: list[Account], race: Race, moved: float
+        self,
+        register: Register,
+        pretenders: list[Account],
+        race: Race,
+        moved: float,
+        doubts: list[str],
     ) -> Violation | None:
         """Log in with each password, by one spelling of the name, then by the own: who gets in is an account."""
         owners: dict[str, Exchange] = {}
         names: dict[str, str] = {}
-        for account in pretenders:
-            answer = await self._gets_in(account, moved)
+        # Whose registration was granted comes first: after some wrong passwords a limit may refuse them all.
+        for account, registered in sorted(zip(pretenders, race.answers, strict=True), key=_was_refused):
+            try:
+                answer = await self._gets_in(account, moved)
+            except Unclear as reason:
+                (self.notes if _was_refused((account, registered)) else doubts).append(str(reason))
+                break
             if answer is None:
                 continue
             with contextlib.suppress(Missing, Unclear):
@@ -337,6 +351,8 @@ class Races(MailRaces, SlotRaces, Reuse, AccountRows):
                 self.scene.made_accounts.append((account, session.credential))
             owners[account.label] = answer.exchange
             names[account.label] = account.username
+        if not owners:
+            doubts.append(f"No password of the {len(race.answers)} that registered one name at once logs in")
         if len(owners) < 2:
             return None
         if len(set(names.values())) == len(names):
@@ -348,3 +364,7 @@ class Races(MailRaces, SlotRaces, Reuse, AccountRows):
             f"{len(race.answers)} times at once ({race.at_once} in work together): each password logs in."
         )
         return Violation(register.operation.name, message, None, tuple(owners.values())[:4])
+
+
+def _was_refused(asked: tuple[Account, Answer]) -> bool:
+    return not asked[1].granted

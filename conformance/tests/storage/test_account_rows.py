@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import secrets
 import sqlite3
+from collections import Counter
 from contextlib import closing, nullcontext
 from pathlib import Path
 
@@ -28,9 +29,13 @@ def slowly(password: str) -> str:
     return f"pbkdf2_sha256$600000${b'a salt for tests'.hex()}${digest.hex()}"
 
 
-def service(folder: Path, tables: str, *, one_by_one: bool) -> FastAPI:
-    """A look-up before the insert, and a moment between; `one_by_one` has registrations wait for each other."""
+def service(folder: Path, tables: str, *, one_by_one: bool, taken_is: int = 409, tries: int = 100) -> FastAPI:
+    """A look-up before the insert, and a moment between; `one_by_one` has registrations wait for each other.
+
+    `taken_is` answers whose name is taken; a name with more wrong passwords than `tries` is refused every one.
+    """
     app, path, sessions, lock = FastAPI(), folder / "people.db", dict[str, str](), asyncio.Lock()
+    wrong = Counter[str]()
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript(tables)
 
@@ -50,15 +55,18 @@ def service(folder: Path, tables: str, *, one_by_one: bool) -> FastAPI:
                     ask("INSERT INTO people (name, secret) VALUES (?, ?)", name, slowly(person.password))
             except sqlite3.IntegrityError:
                 taken = [(name,)]
-        if taken:
-            raise HTTPException(409, "taken")
+        if taken and taken_is != 201:
+            raise HTTPException(taken_is, "taken")
         return {"username": name}
 
     @app.post("/login")
     async def login(person: Person) -> dict[str, str]:
         name = person.username.lower()
+        if wrong[name] >= tries:
+            raise HTTPException(429, "too many", {"Retry-After": "900"})
         found = ask("SELECT secret FROM people WHERE name = ?", name)
         if not found or found[0][0] != slowly(person.password):
+            wrong[name] += 1
             raise HTTPException(401, "wrong", {"WWW-Authenticate": "Bearer"})
         token = secrets.token_urlsafe(32)
         sessions[token] = name
@@ -78,9 +86,9 @@ APART = [
 ]
 
 
-def judged(folder: Path, tables: str, *, one_by_one: bool) -> Result:
+def judged(folder: Path, tables: str, *, one_by_one: bool, taken_is: int = 409, tries: int = 100) -> Result:
     settings = load({"db": f"sqlite+aiosqlite:///{folder / 'people.db'}"}, start=folder)
-    app = service(folder, tables, one_by_one=one_by_one)
+    app = service(folder, tables, one_by_one=one_by_one, taken_is=taken_is, tries=tries)
     return asyncio.run(conduct(settings, [catalog.load()["LIF110"]], app=app)).results[0]
 
 
@@ -100,3 +108,12 @@ def test_a_race_that_was_only_not_lost_is_a_lesser_finding(tmp_path: Path) -> No
     result = judged(tmp_path, PLAIN, one_by_one=True)
     assert (result.name, result.severity) == ("failed", Severity.LOW), result.verdict.reason
     assert "people.name has no unique constraint" in result.verdict.reason
+
+
+@pytest.mark.parametrize(("taken_is", "verdict"), [(409, "passed"), (201, "inconclusive")])
+def test_a_password_that_met_a_limit_was_not_seen_to_be_nobodys(
+    tmp_path: Path, taken_is: int, verdict: str
+) -> None:
+    """Of who was told that the name is taken that need not be seen; of who was granted it, it does."""
+    result = judged(tmp_path, APART[0], one_by_one=False, taken_is=taken_is, tries=3)
+    assert result.name == verdict, result.verdict.reason
