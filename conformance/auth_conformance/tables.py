@@ -498,6 +498,9 @@ class PolicySettings(Table):
     shared_objects: bool | None = None
     """Whether people share their objects; where it is left out, objects that name no owner and that everybody lists
     are no finding, and no pass."""
+    open_invitations: bool | None = None
+    """Whether somebody else than an invitation names may come by it; where it is left out, that is no finding, and no
+    pass."""
     first_valid_wins: bool = False
     """Of several credentials, the first valid one is meant to decide."""
     cross_site_cookie: bool = False

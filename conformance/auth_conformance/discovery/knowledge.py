@@ -314,6 +314,7 @@ class Knowledge:
                 stateless_tolerance=policy.stateless_tolerance,
                 first_valid_wins=policy.first_valid_wins,
                 shared_objects=policy.shared_objects,
+                open_invitations=policy.open_invitations,
                 cross_site_cookie=policy.cross_site_cookie,
                 four_file=policy.four_file,
                 test_hashing=policy.test_hashing,

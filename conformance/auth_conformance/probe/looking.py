@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from auth_conformance.model import Exchange, Expectation, Role, Severity, Violation
 from auth_conformance.oracles.privilege import access_words
 from auth_conformance.probe.core import Answer, Missing, Unclear
-from auth_conformance.probe.memberships import Membership, Memberships, below, is_address, memberships
+from auth_conformance.probe.memberships import Membership, Memberships, below, memberships
 from auth_conformance.probe.owning import Belonging, shown_in
 from auth_conformance.probe.tampering import plain_change
 
@@ -76,13 +76,6 @@ class Looking(Memberships):
                 expected = Expectation("refused", about=attack.number)
                 found.append(Violation(item.invite.name, message, Severity.CRITICAL, tuple(proofs), expected))
         return found
-
-    async def _guest(self, member: str) -> str:
-        """Somebody who is not in it, as a member of that name calls people; a word that nobody has is one as well."""
-        guest = await self.disposable("another user")
-        if guest is None:
-            return f"{self.word(14)}@example.com" if is_address(member) else self.word(14)
-        return guest.address if is_address(member) and "@" in guest.address else guest.username
 
     async def _invites(
         self, item: Membership, guest: str, shown: list[Operation], turn: str

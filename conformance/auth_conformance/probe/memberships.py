@@ -168,47 +168,23 @@ class Memberships(Owning):
                 mine = await self._put_down("a", made)
                 invited = [await self._invite(item, mine) for _ in range(count)]
                 taker, member = await self._accept(invited[0], mine)
-                codes = [_told(answer).get(member, "") for answer in invited]
+                codes = [told_by(answer).get(member, "") for answer in invited]
             finally:
                 await self._take_away(made)
         samples = [sample_of(self, code, self.account()) for code in codes if code]
         return samples, [invited[0].exchange], taker.name
 
-    async def let_back_in(self, item: Membership) -> list[Exchange]:
-        """What shows that a used invitation lets B in again whom A has put out; nothing where it does not.
-
-        Raises Missing or Unclear.
-        """
-        made: list[Belonging] = []
-        away = self.target.operation(f"DELETE {item.change.path}") if item.change is not None else None
-        if away is None:
-            raise Missing(f"Not applicable: nobody is put out of {item.objects.read.name}.", applicable=False)
-        with self.looking_at(item.objects):
-            try:
-                mine = await self._put_down("a", made)
-                invited = await self._invite(item, mine)
-                taker, member = await self._accept(invited, mine)
-                values = {
-                    **item.placed(away, self.at(mine.identifier)),
-                    _last(away): await self._number_of_b(),
-                }
-                out = await self.call(away, mine.owner, label="a puts b out", values=values)
-                if not out.reply.ok or (await self._looks_at(mine, "b looks when put out")).reply.ok:
-                    raise Unclear(f"{away.name} put nobody out ({out.why or out.status}).")
-                again = await self._take(taker, member, _told(invited)[member], Role.ATTACK)
-                seen = await self._looks_at(mine, "b looks with the invitation of before")
-                return (
-                    [invited.exchange, out.exchange, again.exchange, seen.exchange] if seen.reply.ok else []
-                )
-            finally:
-                await self._take_away(made)
-
-    async def _invite(self, item: Membership, mine: Belonging) -> Answer:
-        """Raises Unclear."""
-        body: dict[str, Any] = {item.role: item.looks, item.person: await self._called(item.person)}
+    async def _invite(self, item: Membership, mine: Belonging, guest: str = "") -> Answer:
+        """Let A invite B, or the `guest`. Raises Unclear."""
+        named = guest or await self._called(item.person)
+        body: dict[str, Any] = {item.role: item.looks, item.person: named}
         values = item.placed(item.invite, self.at(mine.identifier))
         invited = await self.call(
-            item.invite, mine.owner, label=f"a lets b in as {item.looks}", values=values, body=body
+            item.invite,
+            mine.owner,
+            label=f"a lets {'somebody else' if guest else 'b'} in as {item.looks}",
+            values=values,
+            body=body,
         )
         if not invited.reply.ok:
             raise Unclear(f"{item.invite.name} let nobody in ({invited.why or invited.status}).")
@@ -229,7 +205,7 @@ class Memberships(Owning):
 
         Raises Unclear where B gets in nowhere.
         """
-        told = _told(invited)
+        told = told_by(invited)
         for operation in self.target.operations:
             schema = next((item for media, item in operation.bodies.items() if media.endswith("json")), {})
             needed = [str(name) for name in schema.get("required") or ()]
@@ -253,6 +229,13 @@ class Memberships(Owning):
             return account.address
         return await self._number_of_b() if member.lower().endswith("id") else account.username
 
+    async def _guest(self, member: str) -> str:
+        """Somebody who is not in it, as a member of that name calls people; a word that nobody has is one as well."""
+        guest = await self.disposable("another user")
+        if guest is None:
+            return f"{self.word(14)}@example.com" if is_address(member) else self.word(14)
+        return guest.address if is_address(member) and "@" in guest.address else guest.username
+
     async def _number_of_b(self) -> str:
         told = await self.call(self.witness.operation, await self.credential(owner="b"), label="who is b?")
         plain = flattened(told.reply.json)
@@ -274,7 +257,7 @@ class Memberships(Owning):
             await self.credential(owner="b"),
             label=f"{turn}b makes b {wanted}",
             role=Role.ATTACK,
-            values={**values, _last(change): await self._number_of_b()},
+            values={**values, last_of(change): await self._number_of_b()},
             body={item.member: wanted},
             fresh=bool(turn),
         )
@@ -297,12 +280,12 @@ class Memberships(Owning):
         return answer
 
 
-def _last(operation: Operation) -> str:
+def last_of(operation: Operation) -> str:
     """The last parameter of a path."""
     return operation.path.rpartition("{")[2].partition("}")[0]
 
 
-def _told(answer: Answer) -> dict[str, str]:
+def told_by(answer: Answer) -> dict[str, str]:
     """The texts of a reply by the names of their members."""
     return {pointer.rpartition("/")[2]: str(value) for pointer, value in strings(answer.reply.json).items()}
 

@@ -24,8 +24,9 @@ from auth_conformance.model import (
 from auth_conformance.probe.accountrows import AccountRows
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.handed import Handed, Handing, handed_out
+from auth_conformance.probe.invitations import OPEN, Invitations, Taken
 from auth_conformance.probe.mailraces import MailRaces
-from auth_conformance.probe.memberships import Memberships, memberships
+from auth_conformance.probe.memberships import Membership, memberships
 from auth_conformance.probe.rotation import Reuse
 from auth_conformance.probe.secondfactor import SecondFactor
 from auth_conformance.probe.slots import SlotRaces
@@ -34,6 +35,8 @@ from auth_conformance.secret import Secret
 from auth_conformance.target import Account
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from auth_conformance.credentials import Kind
     from auth_conformance.probe.rotation import Renewal
     from auth_conformance.target import Login, Register
@@ -104,19 +107,35 @@ class Races(MailRaces, SlotRaces, Reuse, AccountRows):
         return Passed("A code of a second factor that was used let nobody in.", evidence, notes)
 
     async def _spent_invitations(self) -> Verdict:
-        """An invitation that was used lets nobody back in who was put out. Raises Missing or Unclear."""
+        """An invitation works once, for whom it names, and until it is taken back. Raises Missing or Unclear."""
         group = next(memberships(self.target), None)
         if group is None or "b" not in self.target.accounts:
             raise Missing("Not applicable: nobody is invited in a role that only looks.", applicable=False)
-        inviting = Memberships(self.scene, self.rule)
-        proofs = [item for _ in range(2) for item in await inviting.let_back_in(group)]
-        if len(proofs) < 8:
-            reason = "An invitation that was used let nobody back in who was put out."
-            return Passed(reason, tuple(self.evidence), tuple(self.notes))
-        name = proofs[2].operation
-        message = f"{name} took an invitation that had been used: whom the owner puts out comes back with it."
-        violation = Violation(name, message, None, tuple(proofs))
-        return Failed((violation,), tuple(self.evidence), tuple(self.notes))
+        inviting = Invitations(self.scene, self.rule)
+        found = [await self._by_invitation(inviting.used_again, group)]
+        for more in (inviting.withdrawn, inviting.of_another):
+            with contextlib.suppress(Missing, Unclear):
+                found.append(await self._by_invitation(more, group))
+        told = [item for item in found if item is not None]
+        open_to_all = self.target.policy.open_invitations
+        if open_to_all:
+            told = [item for item in told if item.severity is None]
+        graver = [item for item in told if item.severity is None or open_to_all is False]
+        if graver:
+            return Failed(tuple(item.violation() for item in graver), tuple(self.evidence), tuple(self.notes))
+        if told:
+            return Inconclusive(told[0].message, OPEN, tuple(self.evidence), tuple(self.notes))
+        reason = "An invitation that was used let nobody back in who was put out."
+        return Passed(reason, tuple(self.evidence), tuple(self.notes))
+
+    @staticmethod
+    async def _by_invitation(
+        attack: Callable[[Membership], Awaitable[Taken | None]], group: Membership
+    ) -> Taken | None:
+        """What an invitation did two times out of two."""
+        first = await attack(group)
+        second = await attack(group) if first is not None else None
+        return replace(second, proof=(*first.proof, *second.proof)) if first and second else None
 
     async def _handed_request(self, item: Handed) -> tuple[Account, HttpRequest]:
         async with Handing(self.scene, self.rule).handing(item) as hand_out:

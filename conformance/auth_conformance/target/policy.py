@@ -28,6 +28,7 @@ class Policy:
     public_operations: frozenset[str] = frozenset()
     privileged_operations: frozenset[str] = frozenset()
     shared_objects: bool | None = None
+    open_invitations: bool | None = None
     private_fields: frozenset[str] = frozenset()
     shown_fields: frozenset[str] = frozenset()
     throttle_limit: int = 67

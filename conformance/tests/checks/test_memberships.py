@@ -11,6 +11,7 @@ from fastapi import Depends, FastAPI, HTTPException
 from pydantic import BaseModel
 
 from auth_conformance.model import Failed, Skipped
+from auth_conformance.probe import invitations
 
 Part = Literal["owner", "editor", "viewer"]
 
@@ -71,6 +72,17 @@ def notes_of(app: FastAPI, inside: Any, allowed: Callable[[str, str, str], None]
         del notes[note]
 
 
+def withdrawing(app: FastAPI, governed: Any, invited: dict[str, tuple[str, str, Part]], kept: str) -> None:
+    """Owners take invitations back, unless that is what is `kept`."""
+
+    @app.delete("/clubs/{club}/invitations/{invitation}", status_code=204)
+    def take_back(club: Annotated[str, Depends(governed)], invitation: str) -> None:
+        if invited.get(invitation[::-1], ("",))[0] != club:
+            raise HTTPException(404, "no invitation")
+        if kept != "invitation":
+            del invited[invitation[::-1]]
+
+
 def clubs(
     *,
     careless: bool = False,
@@ -78,12 +90,14 @@ def clubs(
     again: bool = False,
     counted: bool = False,
     written: str = "",
+    kept: str = "",
     noted: str = "",
     inviting: str = "owner",
 ) -> FastAPI:
     """Owners let others in, who come at once or accept a code; `careless`, every member gives out roles.
 
-    A code may work `again` and again, or be `counted`. The title is `written` by the owner, or by anybody in it.
+    A code may work `again` and again, or be `counted`; what is `kept` is who was put out, an invitation that was taken
+    back, or one for anybody. The title is `written` by the owner, or by anybody in it.
     Who only looks may "write", "delete" or "add" what is `noted` in it, and the `inviting` is done from a role up.
     """
     app = FastAPI()
@@ -145,11 +159,13 @@ def clubs(
             members[club][body.username] = body.role
             return {"state": "in"}
         invited[code] = (club, body.username, body.role)
-        return {"code": code}
+        return {"id": code[::-1], "code": code}
+
+    withdrawing(app, governed, invited, kept)
 
     @app.post("/invitations/accept")
     def accept(body: Acceptance, name: Caller) -> dict[str, bool]:
-        if invited.get(body.code, ("", ""))[1] != name:
+        if body.code not in invited or (invited[body.code][1] != name and kept != "anybody"):
             raise HTTPException(404, "no invitation")
         club, _, role = invited[body.code] if again else invited.pop(body.code)
         members[club][name] = role
@@ -168,7 +184,8 @@ def clubs(
 
     @app.delete("/clubs/{club}/members/{who}", status_code=204)
     def put_out(club: Governed, who: str) -> None:
-        members[club].pop(who, None)
+        if kept != "member":
+            members[club].pop(who, None)
 
     return app
 
@@ -223,11 +240,35 @@ def test_who_is_let_in_to_look_invites_nobody_as_more(inviting: str) -> None:
     [
         ("LIF108", "", "An invitation that was used let nobody back in"),
         ("LIF108", "again", "POST /invitations/accept took an invitation that had been used"),
+        ("LIF108", "kept member", "was granted, and whom the owner has put out goes on reading"),
+        (
+            "LIF108",
+            "kept invitation",
+            "took an invitation that DELETE /clubs/{club}/invitations/{invitation} had",
+        ),
         ("TOK401", "", "codes of invitations (which POST /invitations/accept takes): at most"),
         ("TOK401", "counted", "POST /clubs/{club}/invitations issues codes of invitations"),
     ],
 )
-def test_the_codes_of_invitations_are_random_and_work_once(code: str, flaw: str, words: str) -> None:
-    result = judged_as_found(code, clubs(**{flaw: True} if flaw else {}))
+def test_the_codes_of_invitations_are_random_and_work_once(
+    code: str, flaw: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(invitations, "PAUSE", 0.0)
+    name, _, what = flaw.partition(" ")
+    result = judged_as_found(code, clubs(**{name: what or True} if flaw else {}))
     assert result.name == ("failed" if flaw else "passed"), said(result)
     assert words in result.verdict.reason, said(result)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "verdict"), [(None, "inconclusive"), (False, "failed"), (True, "passed")]
+)
+def test_whether_an_invitation_is_for_anybody_is_for_its_service_to_say(
+    allowed: bool | None,
+    verdict: str,
+) -> None:
+    policy = {} if allowed is None else {"policy": {"open_invitations": allowed}}
+    result = judged_as_found("LIF108", clubs(kept="anybody"), **policy)
+    assert result.name == verdict, said(result)
+    told = "POST /invitations/accept let another user in by an invitation that names somebody else"
+    assert (told in result.verdict.reason) is (verdict != "passed"), said(result)

@@ -34,8 +34,9 @@ async def double_spent_token(probe: Probe) -> Verdict:
         was no race, and the verdict is inconclusive. One after the other, the second use must be refused. One reset
         token with 20 new passwords likewise: at most one of them may be said to be set. A token that confirms an
         address, or changes it, is granted once; where each use gives a login that is grave, else a low finding.
-        An invitation that was used lets nobody back in whom its owner has put out, and the code of an authenticator
-        lets nobody in twice (RFC 6238 §5.2).
+        An invitation that was used lets nobody back in whom its owner has put out, one that was taken back lets nobody
+        in, and one that names somebody else not this user; the code of an authenticator lets nobody in twice
+        (RFC 6238 §5.2).
         A code that one device shows and another logs in with gives one login, also when it comes back afterwards.
         Where an account may have so many API keys, the last is asked for 20 times, and given once.
     Fix: one statement that checks and marks: `update(RefreshToken).where(RefreshToken.id == id,
