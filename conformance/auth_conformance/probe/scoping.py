@@ -132,10 +132,11 @@ class Scoping(Minting, Narrowing):
             if token is not None and (scopes := scopes_of(dict(token.claims))):
                 return scopes
         declared = frozenset(scope for item in self.target.operations for scope in item.scopes)
-        if self.target.keys is not None and self._scope_member() is not None:
-            return declared
-        if Machines(self.scene, self.rule).scopes_of_clients() is not None:
-            return declared
+        of_keys = self._scope_member() if self.target.keys is not None else None
+        member = of_keys or Machines(self.scene, self.rule).scopes_of_clients()
+        if member is not None:
+            # What none of them can be made for, people may lack as well: an administrator's scope.
+            return declared.intersection(member.known) or declared
         raise Missing("No login says which scopes it grants, and no key can be made with fewer.")
 
     # Credentials that can do less.
@@ -357,15 +358,19 @@ class Scoping(Minting, Narrowing):
         return await self.send(request, label=label, role=role, operation=operation.name)
 
     async def _scoped_request(self, operation: Operation) -> HttpRequest:
-        objects = self.target.objects
         values: dict[str, str] = {}
-        kept = [item.name for item in (objects.read, objects.update) if item is not None] if objects else []
-        if objects is not None and objects.delete is not None and operation.name == objects.delete.name:
-            identifier = await self._object_of_a()  # who deletes leaves nothing for the next
-            values = self.at(identifier) if identifier else {}
-        if objects is not None and operation.name in kept:
-            identifier = await self.scene.once("an object for scopes", self._object_of_a)
-            values = self.at(identifier) if identifier else {}
+        for objects in (self.target.objects, *self.target.further):
+            if objects is None:
+                continue
+            kept = [item.name for item in (objects.read, objects.update) if item is not None]
+            with self.looking_at(objects):
+                identifier = None
+                if objects.delete is not None and operation.name == objects.delete.name:
+                    identifier = await self._object_of_a()  # who deletes leaves nothing for the next
+                elif operation.name in kept:
+                    key = ("an object for scopes", objects.create.name)
+                    identifier = await self.scene.once(key, self._object_of_a)
+                values = self.at(identifier) if identifier else values
         if self.scene.sampler is None:
             return operation.request(values)
         # The same chance each time: everybody sends the same request; other ids in it name nothing.

@@ -37,6 +37,8 @@ def forge(flaw: str = "") -> FastAPI:
 
     def caller(wanted: SecurityScopes, token: Annotated[str, Security(Scoped)], bearer: Bearer) -> str:
         if token not in tokens:
+            if "ledger:read" in wanted.scopes:
+                raise HTTPException(403, "insufficient_scope")
             return person(bearer)
         client, scopes = tokens[token]
         if client not in clients and flaw != "lasting":
@@ -111,6 +113,10 @@ def forge(flaw: str = "") -> FastAPI:
     @app.get("/tools")
     def tools(who: Annotated[str, Security(caller, scopes=["tools:read"])]) -> list[str]:
         return [f"a tool of {who}"]
+
+    @app.get("/ledger")
+    def ledger(who: Annotated[str, Security(caller, scopes=["ledger:read"])]) -> list[str]:
+        return [f"an entry of {who}"]
 
     return app
 
