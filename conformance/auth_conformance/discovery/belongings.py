@@ -235,7 +235,7 @@ def _collections(known: Knowledge) -> Iterator[Collection]:
     for create in known.by_method("POST"):
         if "{" in create.path or left_out(known, create.path) or body_type(create) is None:
             continue
-        read = _one_of(known, create, "GET")
+        read = one_of(known, create, "GET")
         found = read and _collection(known, create, read)
         if found:
             yield found
@@ -244,7 +244,7 @@ def _collections(known: Knowledge) -> Iterator[Collection]:
 def left_alone(known: Knowledge) -> Collection | None:
     """A collection that nobody tried because of its name: orders cost money. Its owner may allow it."""
     for create in known.by_method("POST"):
-        read = _one_of(known, create, "GET")
+        read = one_of(known, create, "GET")
         if (
             "{" in create.path
             or read is None
@@ -267,11 +267,11 @@ def _below(known: Knowledge) -> Iterator[Collection]:
         if mentions(head, names("objects", "avoid_above")) or left_out(known, last):
             continue
         if "{" in create.path:
-            read = _one_of(known, create, "GET") or _elsewhere(known, last)
+            read = one_of(known, create, "GET") or _elsewhere(known, last)
             found = read and _collection(known, create, read)
             if found:
                 yield replace(found, score=found.score - 4 * create.path.count("{"))
-        elif _one_of(known, create, "GET") is None:
+        elif one_of(known, create, "GET") is None:
             read = _named_by_two(known, last)
             found = read and _collection(known, create, read)
             if read and found:
@@ -321,13 +321,13 @@ def _collection(known: Knowledge, create: Operation, read: Operation) -> Collect
     text = free_text(schema)
     if text is None:
         return None
-    score = 4 * create.protected + 2 * (_one_of(known, create, "DELETE", read) is not None)
+    score = 4 * create.protected + 2 * (one_of(known, create, "DELETE", read) is not None)
     score += 2 * (rank(text.name, names("objects", "text")) is not None) + text.required
     required = [item for item in fields(schema) if item.required]
     return Collection(create, read, parameters(read.path)[-1], text, score - len(required))
 
 
-def _one_of(
+def one_of(
     known: Knowledge, create: Operation, method: str, read: Operation | None = None
 ) -> Operation | None:
     """The operation of that method on one object of the collection."""
@@ -373,7 +373,7 @@ async def _try(
             asked = bare.request(way.values)
             if bare != listing and canary in (await scout.ask(asked, label, credential=owner)).reply.text:
                 known.operations[listing.name] = listing = bare
-        delete = _one_of(known, item.create, "DELETE", item.read)
+        delete = one_of(known, item.create, "DELETE", item.read)
         if delete is not None:
             values = {**way.values, parameters(delete.path)[-1]: value}
             gone = await scout.call(delete, f"delete it: {delete.name}", credential=owner, path_values=values)
@@ -392,7 +392,7 @@ async def _try(
                 (
                     found
                     for method in ("PATCH", "PUT", "POST")
-                    if (found := _one_of(known, item.create, method, item.read)) is not None
+                    if (found := one_of(known, item.create, method, item.read)) is not None
                 ),
                 None,
             ),

@@ -238,7 +238,8 @@ def signing_lines(token: Jwt) -> str:
 
 def fill_gaps(known: Knowledge) -> None:
     """Fill in `absent` and `remedies` for everything that is not known."""
-    met = known.target().met_needs()
+    # Objects without a text are some, and no others are known: what would name these still helps.
+    met = known.target().met_needs() - ({Need.OBJECTS} if known.objects is None else set())
     for need, sentence in _absences(known).items():
         if need not in met or need is Need.JWT:
             known.absent.setdefault(need, sentence)

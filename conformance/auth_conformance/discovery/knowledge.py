@@ -91,6 +91,7 @@ class Knowledge:
     clients: Clients | None = None
     objects: Objects | None = None
     further: list[Objects] = field(default_factory=list)
+    textless: list[Objects] = field(default_factory=list)
     writings: tuple[Writing, ...] = ()
     witness: Witness | None = None
     second: Witness | None = None
@@ -261,6 +262,7 @@ class Knowledge:
             clients=self.clients,
             objects=self.objects,
             further=tuple(self.further),
+            textless=tuple(self.textless),
             writings=self.writings,
             witness=self.witness,
             second=self.second,

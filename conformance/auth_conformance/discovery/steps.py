@@ -49,6 +49,7 @@ from auth_conformance.discovery.recovery import find_recovery, open_mailbox
 from auth_conformance.discovery.routes import seen_routes
 from auth_conformance.discovery.signing import find_public_keys, find_signing_keys
 from auth_conformance.discovery.slashes import settle_slashes
+from auth_conformance.discovery.textless import find_textless
 from auth_conformance.model import Need, Provenance
 from auth_conformance.settings import ConfigurationError
 from auth_conformance.transports.mailbox import Letters
@@ -116,9 +117,15 @@ async def explore(scout: Scout, known: Knowledge) -> None:
     find_recovery(known)
     find_email_change(known)
     find_source(known)
-    find_writings(scout, known)
+    await _step(scout, known, partial(_written_besides, scout, known))
     fill_gaps(known)
     known.say("discovery", f"{scout.used} requests", Provenance.OBSERVED)
+
+
+async def _written_besides(scout: Scout, known: Knowledge) -> None:
+    """What people make besides the objects in which their text is shown."""
+    find_writings(scout, known)
+    await find_textless(scout, known)
 
 
 async def _step(

@@ -86,7 +86,7 @@ class Gathering(Isolation):
 
     async def must_filter(self) -> Verdict:
         """No collection may show or count A's object to B. Needs objects and two users."""
-        return await self.in_each_collection(self._nothing_listed)
+        return await self.in_each_collection(self._nothing_listed, self.textless_not_listed)
 
     async def _nothing_listed(self) -> Verdict:
         objects = self._own_objects()

@@ -26,6 +26,7 @@ from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.hanging import Hook, read_at, several_at_once, typed
 from auth_conformance.probe.owning import Belonging, shown_in
 from auth_conformance.probe.sharing import Sharing
+from auth_conformance.probe.textless import Textless
 from auth_conformance.transports.recorder import BudgetExceededError
 
 if TYPE_CHECKING:
@@ -53,28 +54,37 @@ class Reach:
     body: object = None
 
 
-class Isolation(Sharing):
+class Isolation(Sharing, Textless):
     """Makes objects of two users and asks for the first as the second."""
 
     async def must_not_reveal(self) -> Verdict:
         """B and strangers must not get what A wrote into A's objects. Needs objects and two users."""
-        return await self.in_each_collection(self._nothing_revealed)
+        return await self.in_each_collection(self._nothing_revealed, self.textless_not_revealed)
 
-    async def in_each_collection(self, judge: Callable[[], Awaitable[Verdict]]) -> Verdict:
+    async def in_each_collection(
+        self,
+        judge: Callable[[], Awaitable[Verdict]],
+        of_textless: Callable[[], Awaitable[Verdict]] | None = None,
+    ) -> Verdict:
         """What `judge` says of the objects, and of those of each further collection. Raises Missing or Unclear.
+
+        `of_textless` says it of objects without a text.
 
         A finding in one is a finding. What is unclear in a further one is told, and decides nothing: it may be no
         collection of people's own objects at all.
         """
         verdict = await self._said_of_one(judge)
-        for objects in self.target.further:
+        others = [(objects, judge) for objects in self.target.further]
+        others += [(objects, of_textless) for objects in self.target.textless if of_textless is not None]
+        for objects, way in others:
             try:
                 with self.looking_at(objects):
-                    more = await self._said_of_one(judge)
+                    more = await self._said_of_one(way)
             except BudgetExceededError as error:
                 # What the first collection said stands: the others are told, and decide nothing but findings.
                 more = Inconclusive(f"{error}.")
-            verdict = self._together(verdict, more, objects)
+            alone = self.target.objects is None and isinstance(verdict, Skipped)
+            verdict = more if alone else self._together(verdict, more, objects)
         return verdict
 
     def _none_such(self, what: str, lines: str) -> Missing:

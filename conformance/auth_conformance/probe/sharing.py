@@ -13,7 +13,7 @@ from auth_conformance.probe.owning import Belonging, Owning
 from auth_conformance.transports.recorder import BudgetExceededError
 
 # Members by which an object says whose it is, or whose place it is in.
-_OWNER = re.compile(
+OWNER = re.compile(
     r"owner|author|creator|user|member|account|customer|client|assignee|tenant|org|team|_by\b|By\b",
     re.IGNORECASE,
 )
@@ -53,7 +53,7 @@ class Sharing(Owning):
                 mine.identifier
             }
             told = flattened(seen.json)
-            owned = any(_OWNER.search(pointer) or str(value) in names for pointer, value in told.items())
+            owned = any(OWNER.search(pointer) or str(value) in names for pointer, value in told.items())
             common = await self._common_place(told, made) if owned else None
             if owned and common is None:
                 return None

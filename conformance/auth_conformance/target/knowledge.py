@@ -104,6 +104,7 @@ class Target:
     `key_roll` makes a key in the place of the one that its caller has, where accounts have one key each: `keys` is
     None then. `told_key` tells its caller that key each time. `clients` are made by people for their programs.
     `further` are other collections of people's own objects: who guards the first may forget the next.
+    `textless` are collections whose objects show no text of their maker's: `text_field` is empty there.
     `writings` are other changes that leave a text of the caller's.
     `ending` names the operations that by their names end a login: nobody's login may meet them by the way.
     `absent` names features for which there is evidence of absence; a need that is neither met nor absent
@@ -128,6 +129,7 @@ class Target:
     clients: Clients | None = None
     objects: Objects | None = None
     further: tuple[Objects, ...] = ()
+    textless: tuple[Objects, ...] = ()
     writings: tuple[Writing, ...] = ()
     witness: Witness | None = None
     second: Witness | None = None
@@ -235,7 +237,7 @@ class Target:
             Need.LOGOUT: self.logouts,
             Need.REFRESH: self.refresh,
             Need.KEY_MANAGEMENT: self.keys or self.key_roll or self.clients or self.told_key,
-            Need.OBJECTS: self.objects,
+            Need.OBJECTS: self.objects or self.textless,
             Need.OPENAPI: self.has_document,
             Need.SIGNING_KEY: self.signing_keys,
             Need.PUBLIC_KEY: self.public_keys,

@@ -29,7 +29,8 @@ async def foreign_object_readable(probe: Probe) -> Verdict:
     How: A and B each create an object with a random text in it. B, and a stranger, ask for A's object at every
         GET operation that takes an id in path or query, with each kind of credential, in other spellings of
         the id, and in listings. A's text in an answer is the proof, never a status alone. Where the object is
-        kept from B, what is read below it (its members, its history) must not be A's answer for B either.
+        kept from B, what is read below it (its members, its history) must not be A's answer for B either. Of
+        objects that show no text of their maker's, such as jobs, the whole answer that A gets is the proof.
     Fix: put the owner into the query: `select(Item).where(Item.id == item_id, Item.owner_id == user.id)`, and
         answer 404 when that finds nothing.
     """
