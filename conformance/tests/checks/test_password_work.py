@@ -9,8 +9,10 @@ import pytest
 from checks.judging import judged_as_found, said
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from services.people import PEOPLE
+
+from auth_conformance.probe import bounds
 
 Bearer = Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]
 
@@ -20,27 +22,42 @@ class Person(BaseModel):
     password: str
 
 
-def library(*, costly: bool = False, most_wrong: int = 1_000, blocks: bool = False) -> FastAPI:
-    """`costly` hashing grows with the length; `most_wrong` guesses are looked at; `blocks` hashes on the loop."""
+def library(
+    *,
+    costly: bool = False,
+    most_wrong: int = 1_000,
+    blocks: bool = False,
+    strict: bool = False,
+    hashing: float = 0.01,
+) -> FastAPI:
+    """`costly` hashing grows with the length; `most_wrong` guesses are looked at; `blocks` hashes on the loop.
+
+    `strict` bodies may hold nothing else, and `hashing` is how long each password takes, in seconds.
+    """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+
+    class Given(Person):
+        model_config = ConfigDict(extra="forbid" if strict else "ignore")
+
     people, logins, wrong = dict(PEOPLE), dict[str, str](), dict[str, int]()
 
     @app.post("/join", status_code=201)
-    async def join(who: Person) -> dict[str, str]:
+    async def join(who: Given) -> dict[str, str]:
         if who.username in people:
             raise HTTPException(409, "taken")
-        await asyncio.sleep(len(who.password) / 4e6 if costly else 0)
+        await asyncio.sleep(hashing + (len(who.password) / 6e6 if costly else 0))
         people[who.username] = who.password
         return {"username": who.username}
 
     @app.post("/login")
-    async def login(who: Person) -> dict[str, str]:
+    async def login(who: Given) -> dict[str, str]:
         if wrong.get(who.username, 0) >= most_wrong:
             raise HTTPException(429, "too often")
         if blocks:
-            time.sleep(0.03)  # noqa: ASYNC251 - that is the flaw
+            await asyncio.sleep(0.02)  # the account is looked up first
+            time.sleep(0.04)  # noqa: ASYNC251 - that is the flaw
         else:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(hashing)
         if people.get(who.username) != who.password:
             wrong[who.username] = wrong.get(who.username, 0) + 1
             raise HTTPException(401, "no", headers={"WWW-Authenticate": "Bearer"})
@@ -62,10 +79,20 @@ def test_work_that_does_not_grow_passes_where_nothing_is_public() -> None:
     assert result.name == "passed", said(result)
 
 
+def test_a_slow_hash_is_no_growth_where_twins_are_refused_for_their_unknown_member(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A hash of a third of a second beside an answer 422: here a tenth of that counts."""
+    monkeypatch.setattr(bounds, "_COUNTS", 0.025)
+    result = judged_as_found("CRD105", library(strict=True, hashing=0.04))
+    assert result.name == "passed", said(result)
+
+
 @pytest.mark.parametrize(
     ("knobs", "words"),
     [
         ({"costly": True}, "POST /join works"),
+        ({"costly": True, "strict": True}, "POST /join works"),
         ({"blocks": True}, "GET /me answers in"),
     ],
 )
