@@ -27,6 +27,7 @@ from auth_conformance.document import from_document, to_document
 from auth_conformance.engine import conduct
 from auth_conformance.loop import run_to_end
 from auth_conformance.model import Failed, Impact, Run
+from auth_conformance.oracles import injection
 from auth_conformance.probe import Scene, sockets
 from auth_conformance.sdk import Check
 from auth_conformance.testing import FAST_HASHING, FLAWS, Edit, Flaw, StaleFlawError, load_flaws, seeded
@@ -53,9 +54,14 @@ def fixed_key() -> str:
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sockets that outlive their login are asked again a minute later: here in the same second."""
+    """Sockets that outlive their login are asked again a minute later: here in the same second.
+
+    A statement that runs what it is given works some seconds on it: here a fifth of that shows.
+    """
     monkeypatch.setattr(sockets, "PAUSES", (0.0, 0.05, 0.2, 0.61))
     monkeypatch.setattr(sockets, "LONGEST_AFTER_LOGOUT", 0.6)
+    monkeypatch.setattr(injection, "MANY", injection.MANY // 5)
+    monkeypatch.setattr(injection, "SLOWER_BY", injection.SLOWER_BY / 5)
 
 
 @pytest.fixture(autouse=True)

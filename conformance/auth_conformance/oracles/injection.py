@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 # So many rows keep SQLite busy for some seconds; a recursion needs no memory.
-_MANY = 20_000_000
+MANY = 20_000_000
 _RECURSION = (
     "x' OR 1=(WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c WHERE n<ROWS) "
     "SELECT count(*) FROM c)--"
@@ -35,7 +35,7 @@ class Pause:
 def pauses() -> tuple[Pause, ...]:
     """One pair per database engine (checklist KEY106)."""
     return (
-        Pause("SQLite", _RECURSION.replace("ROWS", str(_MANY)), _RECURSION.replace("ROWS", "1")),
+        Pause("SQLite", _RECURSION.replace("ROWS", str(MANY)), _RECURSION.replace("ROWS", "1")),
         Pause(
             "PostgreSQL",
             "x' OR 1=(SELECT 1 FROM pg_sleep(3))--",
