@@ -9,7 +9,8 @@ from auth_conformance.sdk import API, ASVS, CWE, WSTG, Impact, Need, Probe, Seve
     title="Authorised by one id, done with another",
     severity=Severity.HIGH,
     level=2,
-    budget=220,
+    # Some 120 for each collection of objects: the first and up to three further ones.
+    budget=480,
     impact=Impact.WRITES,
     needs=(Need.TWO_USERS, Need.OBJECTS),
     references=(
