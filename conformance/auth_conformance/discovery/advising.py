@@ -30,20 +30,26 @@ def doctor(target: Target, needs: Mapping[Need, Sequence[str]]) -> str:
         text = "  ".join(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)).rstrip()
         lines.append(text + (f"  ({row[3]})" if row[3] else ""))
     met = target.met_needs()
-    gone = [(need, codes) for need, codes in needs.items() if need in target.absent and codes]
+    # What a tester needs may still be somewhere: a document at a place of its own.
+    gone = [
+        (need, codes)
+        for need, codes in needs.items()
+        if need in target.absent and need not in MEANS and codes
+    ]
     if gone:
         lines += ["", "Does not apply here:"]
         lines += [f"  {need.value}: {target.absent[need]} ({', '.join(codes)})" for need, codes in gone]
     # A check that cannot apply asks for nothing else.
-    excused = {code for need, codes in gone if need not in MEANS and need not in met for code in codes}
+    excused = {code for need, codes in gone if need not in met for code in codes}
     wanting = {need: [code for code in codes if code not in excused] for need, codes in needs.items()}
     missing = [
         (need, codes)
         for need, codes in wanting.items()
-        if need not in met and need not in target.absent and codes
+        if need not in met and (need in MEANS or need not in target.absent) and codes
     ]
-    # Without a login hardly anything runs, and its lines bring much of the rest.
-    missing.sort(key=lambda item: item[0] is not Need.LOGIN)
+    # Without a login hardly anything runs, and its lines bring much of the rest; so do those of a document.
+    first = (Need.LOGIN, Need.OPENAPI)
+    missing.sort(key=lambda item: first.index(item[0]) if item[0] in first else len(first))
     if missing:
         lines += ["", "Missing:"]
     nobody = [(need, codes) for need, codes in missing if target.nobody_known and need in OF_ACCOUNTS]
@@ -55,7 +61,8 @@ def doctor(target: Target, needs: Mapping[Need, Sequence[str]]) -> str:
         )
         lines += [f"      {line}" for line in target.remedies.get(nobody[0][0], ACCOUNTS).splitlines()]
     for need, codes in [item for item in missing if item not in nobody]:
-        lines.append(f"  {need.value}: {', '.join(codes)} cannot run without it. Add:")
+        why = f" {target.absent[need]}" if need in target.absent else ""
+        lines.append(f"  {need.value}:{why} {', '.join(codes)} cannot run without it. Add:")
         lines += [f"      {line}" for line in target.remedies.get(need, REMEDIES[need]).splitlines()]
     if not missing:
         lines += ["", "Nothing is missing."]

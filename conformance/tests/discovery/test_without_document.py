@@ -151,3 +151,12 @@ def test_a_text_that_is_not_shown_again_is_told_by_the_one_that_is(tmp_path: Pat
     objects = {**OBJECTS, "body": {"title": "soup", "note": {"title": "x"}}, "text_field": "note/title"}
     found = verdicts(service(), tmp_path, "AUZ101", objects=objects)["AUZ101"]
     assert found.remedy == '[objects]\ntext_field = "/title"'
+
+
+def test_a_document_that_was_not_found_may_be_told(learn: Any) -> None:
+    """It was said not to apply here, and the line that names its place was nowhere."""
+    target = learn(service(), kind="url").target
+    told = doctor(target, {Need.OBJECTS: ["AUZ101"], Need.OPENAPI: ["DOC101"]})
+    assert "openapi: no OpenAPI document is at any usual place. DOC101 cannot run without it. Add:" in told
+    assert 'openapi = "path/or/file/openapi.json"' in told
+    assert "Does not apply here:" not in told
