@@ -59,11 +59,11 @@ class Newcomers(Ranks):
         # Of one account, that of A is asked for; by A that of B.
         owner = "a" if account is not None else "b"
         facts = await self.facts_of(await self.credential(owner=owner))
-        people = {label: await self._telling_names(label) for label in ("a", "b")}
+        people = {label: await self.telling_names(label) for label in ("a", "b")}
         found = [await self._shown_to(item, live, (owner, facts), people) for item in reading]
         return [item for item in found if item is not None]
 
-    async def _telling_names(self, owner: str) -> set[str]:
+    async def telling_names(self, owner: str) -> set[str]:
         """What nobody else is called: the names of an account, and its longer identifiers."""
         account = self.account(owner)
         names = {account.username, account.address} - {""}
@@ -98,7 +98,7 @@ class Newcomers(Ranks):
                 values=values,
                 fresh=bool(turn),
             )
-            if not self._shows_all(answer, [people[label] for label in whose], values):
+            if not self.shows_all(answer, [people[label] for label in whose], values):
                 return None
             proofs.append(answer.exchange)
         label = f"control: a stranger calls {operation.name}"
@@ -113,7 +113,7 @@ class Newcomers(Ranks):
         return Seen(item, told, (stranger.exchange, *proofs), registered)
 
     @staticmethod
-    def _shows_all(answer: Answer, people: list[set[str]], sent: dict[str, str]) -> bool:
+    def shows_all(answer: Answer, people: list[set[str]], sent: dict[str, str]) -> bool:
         """Whether a success names each of these people by something that was not sent."""
         if answer.judgement is not None or not answer.reply.ok or answer.reply.soft:
             return False

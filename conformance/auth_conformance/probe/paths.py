@@ -12,19 +12,24 @@ from auth_conformance.oracles.normalise import masked
 from auth_conformance.oracles.spellings import Spelling, other_versions, path_spellings
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.gaps import outlasted
-from auth_conformance.probe.guarded import Guarded
+from auth_conformance.probe.guarded import Guarded, privileged_reads
 from auth_conformance.probe.infront import BLOCKS
+from auth_conformance.probe.newcomers import Newcomers
 from auth_conformance.probe.refusal import Refusal
 from auth_conformance.transports.message import HttpRequest
 from auth_conformance.transports.wire import INSTALL_SERVER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from auth_conformance.credentials import Credential
     from auth_conformance.oracles.entry import Baseline
     from auth_conformance.target import Operation
 
 # Where a filter keeps the owner away, or everybody was refused, nothing is known of the spelling.
 _SHUT = BLOCKS | {HTTPStatus.UNAUTHORIZED}
+# How an operation of administrators refuses somebody else.
+_REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 # Headers by which a proxy in front tells the path that it was asked for.
 REWRITING = ("X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Path", "X-Forwarded-Uri", "X-Forwarded-Prefix")
 
@@ -35,6 +40,15 @@ class Way:
 
     label: str
     request: HttpRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """An operation of administrators, the answer beside which others are read, and what tells that it has opened."""
+
+    operation: Operation
+    control: Answer
+    opened: Callable[[Answer], bool]
 
 
 class Paths(Refusal, Guarded):
@@ -64,7 +78,7 @@ class Paths(Refusal, Guarded):
                 violations.append(replace(outcome, evidence=(seen.exchange, *outcome.evidence)))
             elif outcome:
                 doubts.append(outcome)
-        guarded = await self._privileged_read()
+        guarded = await self._privileged_read(live)
         if guarded is not None:
             violations += await self._without_privilege(guarded, live, doubts)
         await self._on_the_wire(live, baseline, "after")
@@ -182,21 +196,33 @@ class Paths(Refusal, Guarded):
             raw_wire=True,
         )
 
-    async def _privileged_read(self) -> tuple[Operation, Answer] | None:
-        """Return an operation of administrators with its answer; None where there is none, or nobody to show it."""
+    async def _privileged_read(self, live: Credential) -> Guard | None:
+        """An operation of administrators; None where there is none, or nothing would tell that it has opened."""
         if "admin" not in self.target.accounts:
-            self.notes.append("no administrator is known: spellings of their operations were not tried")
-            return None
+            return await self._shut_to_a(live)
         try:
-            return await self.guarded_read()
+            operation, allowed = await self.guarded_read()
         except Missing:
             return None
+        wanted = masked(allowed.reply.text)
+        return Guard(operation, allowed, lambda answer: masked(answer.reply.text) == wanted)
+
+    async def _shut_to_a(self, live: Credential) -> Guard | None:
+        """What is named for administrators and refuses A: it has opened where A is told of both A and B."""
+        if "b" in self.target.accounts:
+            asking = Newcomers(self.scene, self.rule)
+            people = [await asking.telling_names(label) for label in ("a", "b")]
+            for operation in privileged_reads(self.target):
+                refused = await self.seen_by(live, operation)
+                if refused.judgement is None and refused.status in _REFUSED:
+                    return Guard(operation, refused, lambda answer: asking.shows_all(answer, people, {}))
+        self.notes.append("no administrator is known: spellings of their operations were not tried")
+        return None
 
     async def _without_privilege(
-        self, guarded: tuple[Operation, Answer], live: Credential, doubts: list[str]
+        self, guarded: Guard, live: Credential, doubts: list[str]
     ) -> list[Violation]:
-        operation, allowed = guarded
-        wanted = masked(allowed.reply.text)
+        operation = guarded.operation
         for way in self._ways(operation):
             await self.paced()
             proofs = []
@@ -206,7 +232,7 @@ class Paths(Refusal, Guarded):
                 kept_away = answer.outcome is Outcome.INTERCEPTED and answer.status == HTTPStatus.UNAUTHORIZED
                 if kept_away or answer.outcome is Outcome.THROTTLED:
                     doubts.append(f"A: {way.label}: {answer.why}")
-                if not answer.reply.ok or masked(answer.reply.text) != wanted:
+                if not answer.reply.ok or not guarded.opened(answer):
                     break
                 proofs.append(answer.exchange)
             else:
@@ -215,7 +241,11 @@ class Paths(Refusal, Guarded):
                 )
                 return [
                     Violation(
-                        operation.name, message, None, (allowed.exchange, *proofs), Expectation("refused")
+                        operation.name,
+                        message,
+                        None,
+                        (guarded.control.exchange, *proofs),
+                        Expectation("refused", about=proofs[0].number),
                     )
                 ]
         return []

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.model import Exchange, Expectation, Failed, Passed, Role, Verdict, Violation
+from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.identifiers import another_id
 from auth_conformance.oracles.nesting import joined
 from auth_conformance.oracles.pointer import resolve
@@ -60,6 +61,8 @@ class Textless(Owning):
                     raise Unclear(f"{self._own_objects().read.name} as b: {answer.why}")
                 if not mine.shown_whole_in(answer):
                     break
+                if by_cache(answer.reply):
+                    raise Unclear(f"{self._own_objects().read.name}: a cache answered in its place (Age).")
                 proofs.append(answer.exchange)
             else:
                 await self._must_be_somebodys(mine, theirs)
@@ -152,6 +155,8 @@ class Textless(Owning):
                     )
                 if not self._is_in(answer, mine):
                     break
+                if by_cache(answer.reply):
+                    raise Unclear(f"{objects.listing.name}: a cache answered in its place (Age).")
                 proofs.append(answer.exchange)
             else:
                 await self._must_be_somebodys(mine, theirs)

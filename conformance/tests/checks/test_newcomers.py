@@ -1,18 +1,23 @@
-"""AUZ104 without an administrator: what says that it is for them, read by somebody who has just registered."""
+"""AUZ104 and AUZ108 without an administrator: what says that it is for them, read by somebody who is none."""
 
 from typing import Annotated
 
 import pytest
 from checks.desk import Person, front_desk
 from checks.judging import judged_as_found, said
-from fastapi import APIRouter, Depends, FastAPI, HTTPException
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
+from fastapi.responses import JSONResponse
 from services.people import PEOPLE
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 
 from auth_conformance.model import Severity
 
 
-def library(opened: str, *, rank: str = "reader", newcomers: bool = True) -> FastAPI:
-    """Administrators see all readers and each of them; `opened` is what everybody may call, A and B have a `rank`."""
+def library(opened: str, *, rank: str = "reader", newcomers: bool = True, porter: bool = False) -> FastAPI:
+    """Administrators see all readers and each of them; `opened` is what everybody may call, A and B have a `rank`.
+
+    With a `porter`, one path is shut to everybody as it is usually spelled.
+    """
     app, people = FastAPI(), dict(PEOPLE)
     ranks = dict.fromkeys(people, rank)
     caller = front_desk(app, people=people, more=lambda name: {"rank": {"role": ranks.get(name, "reader")}})
@@ -50,6 +55,12 @@ def library(opened: str, *, rank: str = "reader", newcomers: bool = True) -> Fas
         people.pop(username, None)
 
     app.include_router(house)
+
+    async def shut(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        known = porter and request.scope["path"] == "/admin/readers"
+        return JSONResponse({"detail": "not for readers"}, 403) if known else await call_next(request)
+
+    app.add_middleware(BaseHTTPMiddleware, dispatch=shut)
     return app
 
 
@@ -77,3 +88,11 @@ def test_where_nobody_registers_a_person_has_to_say_who_may() -> None:
 def test_administrators_in_the_place_of_ordinary_users_are_no_finding(*, newcomers: bool) -> None:
     result = judged_as_found("AUZ104", library("nothing", rank="admin", newcomers=newcomers))
     assert result.name not in ("failed", "passed"), said(result)
+
+
+@pytest.mark.parametrize("opened", ["list", "nothing"])
+def test_a_path_that_one_spelling_alone_shuts_is_found(opened: str) -> None:
+    result = judged_as_found("AUZ108", library(opened, porter=True))
+    assert result.name == ("failed" if opened == "list" else "passed"), said(result)
+    if opened == "list":
+        assert "GET /admin/readers refuses an ordinary user, and answers one that writes it" in said(result)

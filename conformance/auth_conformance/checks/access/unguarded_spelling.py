@@ -31,7 +31,8 @@ async def unguarded_spelling(probe: Probe) -> Verdict:
         behind it understands several. Starlette routes `/me%0a` to `/me`.
     How: raw requests spell the witness's path with slashes, dots, escapes, parameters, capitals, in absolute
         form and as other versions, and name it in headers of proxies. Those that lead A to the witness are
-        sent by a stranger and with a wrong credential. An ordinary user writes an administrators' path likewise.
+        sent by a stranger and with a wrong credential. An ordinary user writes an administrators' path likewise;
+        where no administrator is known, what it then tells of both A and B is the proof.
     Fix: guard the operation, not its path: `APIRouter(dependencies=[Depends(get_current_user)])`. Where a proxy
         must guard paths, let it refuse what is not in normal form.
     """
