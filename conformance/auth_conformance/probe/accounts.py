@@ -142,23 +142,17 @@ class Accounts(Sockets, Shutting, PendingTokens, Guarded):
         violations = await self.lived_on(
             held, "after the account was disabled", switch.operation.name, doubts, shown=(answer.exchange,)
         )
-        logged_in = await self._logs_in(account, "log in to the disabled account")
-        if logged_in is not None:
-            violations.append(
-                Violation(
-                    switch.operation.name,
-                    "A disabled account can log in.",
-                    None,
-                    (answer.exchange, logged_in.exchange),
-                )
-            )
+        logged_in = await self._lets_in(account, "log in to the disabled account", doubts)
+        if logged_in:
+            message = "A disabled account can log in."
+            violations.append(Violation(switch.operation.name, message, None, (answer.exchange, *logged_in)))
         if len(violations) > len(held) and not _says(answer, switch):
             # Everything goes on as before, and nothing says that anything was disabled.
             doubts.append(
                 f"{switch.operation.name} answered {answer.status}, and disabled nothing that can be seen"
             )
             return []
-        if logged_in is None:  # what was never shut cannot be opened again
+        if not logged_in:  # what was never shut cannot be opened again
             violations += await self._redeemed(
                 account, waiting, answer, "after the account was disabled", doubts
             )
@@ -255,14 +249,13 @@ class Accounts(Sockets, Shutting, PendingTokens, Guarded):
         violations = await self.lived_on(
             held, "after the account was deleted", name, doubts, shown=(answer.exchange,)
         )
-        logged_in = await self._logs_in(account, "log in to the deleted account")
-        if logged_in is not None:
+        logged_in = await self._lets_in(account, "log in to the deleted account", doubts)
+        if logged_in:
             if len(violations) == len(held):
                 doubts.append(f"{name} answered {answer.status}, and deleted nothing that can be seen")
                 return []
-            violations.append(
-                Violation(name, "A deleted account can log in.", None, (answer.exchange, logged_in.exchange))
-            )
+            message = "A deleted account can log in."
+            violations.append(Violation(name, message, None, (answer.exchange, *logged_in)))
         elif not violations:
             violations += await self._redeemed(
                 account, waiting, answer, "after the account was deleted", doubts
@@ -287,16 +280,36 @@ class Accounts(Sockets, Shutting, PendingTokens, Guarded):
             raise Unclear(f"{operation.name} deleted nobody ({answer.why or answer.status}).")
         return answer, operation.name
 
+    async def _lets_in(self, account: Account, label: str, doubts: list[str]) -> list[Exchange]:
+        """The two answers by which an account that was shut logs in; none unless both did, a doubt where one did."""
+        found: list[Exchange] = []
+        with self.doubting(doubts):
+            for prefix in ("", "again: "):
+                answer = await self._logs_in(account, f"{prefix}{label}")
+                if answer is None:
+                    doubts += [f"{label}: let in once, and then not"] * len(found)
+                    return []
+                found.append(answer.exchange)
+            return found
+        return []
+
     async def _logs_in(self, account: Account, label: str, role: Role = Role.ATTACK) -> Answer | None:
-        """Return the answer to a login that was let in; None when it was refused, or gave what opens nothing."""
+        """Return the answer to a login that was let in; None when it was refused, or gave what opens nothing.
+
+        Raises Unclear where neither was seen.
+        """
         answer, login = await self.try_login(account, account.password, label=label, role=role)
         credential = login.read(answer.reply, account.label)
+        if credential is None and answer.judgement is not None:
+            raise Unclear(f"{label}: no orderly answer ({answer.why}).")
         if credential is None:
             return None
         used = await self.call(
             self.witness.operation, credential, label=f"use what it gave: {label}", role=role
         )
-        if used.judgement is None and (used.status or 0) >= HTTPStatus.BAD_REQUEST:
+        if used.judgement is not None:
+            raise Unclear(f"{label}: what it gave got no orderly answer ({used.why}).")
+        if (used.status or 0) >= HTTPStatus.BAD_REQUEST:
             self.notes.append(f"{login.operation.name} was granted ({label}), and what it gave opens nothing")
             return None
         return answer

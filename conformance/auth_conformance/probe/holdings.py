@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from auth_conformance.model import Exchange, Outcome, Role, Severity, Violation
 from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.oracles.scopes import scope_member
+from auth_conformance.probe.answers import Shut
 from auth_conformance.probe.core import Answer, Missing, Session, Unclear
 from auth_conformance.probe.revocation import Revocation
 from auth_conformance.secret import Secret
@@ -64,8 +64,10 @@ class Holdings(Revocation):
         if not found:
             raise Missing("No login is known.")
         if keys and self.target.keys is not None:
-            with contextlib.suppress(Unclear):
+            try:
                 found.append(Holding(NAMES[Kind.KEY], (await self.key_of(found[0].credential))[0]))
+            except Shut as reason:
+                self.notes.append(f"no key was among what the account holds: {reason}")
         return [item if item.refresh is not None else await self.seen_alive(item) for item in found]
 
     async def _issued(self, session: Session, kind: Kind) -> list[Holding]:
@@ -117,7 +119,9 @@ class Holdings(Revocation):
                 )
         value = resolve(answer.reply.json, keys.value)
         if not answer.reply.ok or not isinstance(value, str):
-            raise Unclear(f"{keys.create.name} did not create a key ({answer.why or answer.status}).")
+            clean = answer.judgement is None and 400 <= (answer.status or 0) < 500
+            why = f"{keys.create.name} did not create a key ({answer.why or answer.status})."
+            raise Shut(why) if clean else Unclear(why)
         self.scene.recorder.redactor.learn(Secret(value))
         identifier = resolve(answer.reply.json, keys.identifier) if keys.identifier else None
         named = str(identifier) if isinstance(identifier, (str, int)) else None

@@ -163,13 +163,15 @@ class PasswordEnds(Namesakes, Mailing):
         return [Violation(name, message, None, (answer.exchange, *proofs))]
 
     async def _still_lets_in(self, former: Account, what: str) -> list[Exchange]:
-        """The two answers that let in who logs in as before; none unless both did."""
-        proofs = []
+        """The two answers that let in who logs in as before; none unless both did. Raises Unclear."""
+        proofs: list[Exchange] = []
         for prefix in ("", "again: "):
             tried, login = await self.try_login(
                 former, former.password, label=f"{prefix}log in with {what}", role=Role.ATTACK
             )
             if login.read(tried.reply, former.label) is None:
+                if tried.judgement is not None or proofs:
+                    raise Unclear(f"Whether {what} still logs in was not seen ({tried.why or tried.status}).")
                 return []
             proofs.append(tried.exchange)
         return proofs

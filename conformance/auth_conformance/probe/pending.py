@@ -90,6 +90,7 @@ class PendingTokens(Mailing):
             label = f"{prefix}log in after a {item.name} was redeemed {when}"
             tried, login = await self.try_login(after, after.password, label=label, role=Role.ATTACK)
             if login.read(tried.reply, account.label) is None:
+                doubts += [f"{label}: {tried.why}"] if tried.judgement is not None else []
                 return None
             proofs.append(tried.exchange)
         return Reopened(after, tuple(proofs))

@@ -34,7 +34,7 @@ class Lending:
     """The site. `flaw`: `keeps` the session at the login; `logout` ends nothing; `open` and `posts` are the change of
     the passphrase and the form for loans without a token; `unasked` changes without the old passphrase, and
     `outlives` is a change that ends no other session; `echoes` shows the form of the login again with the passphrase
-    in it, where "asks again" shows it empty."""
+    in it, where "asks again" shows it empty. "tires" answers each wrong passphrase with a limit."""
 
     def __init__(self, flaw: str = "") -> None:
         self.flaw = flaw
@@ -63,7 +63,9 @@ class Lending:
 
     def refused(self, held: Held, body: dict[str, str]) -> Response:
         if self.flaw not in ("asks again", "echoes"):
-            return page("That did not match.", 401)
+            answer = page("That did not match.", 429 if self.flaw == "tires" else 401)
+            answer.headers["Retry-After"] = "900"
+            return answer
         typed = html.escape(body.get("passphrase", "")) if self.flaw == "echoes" else ""
         again = f'<input name="handle"><input type="password" name="passphrase" value="{typed}">'
         return page(form("/signin", again, held))

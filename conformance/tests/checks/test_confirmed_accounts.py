@@ -12,7 +12,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, EmailStr
 from services.people import PEOPLE
 
-from auth_conformance.model import Failed, Passed, Severity
+from auth_conformance.model import Failed, Inconclusive, Passed, Severity
 
 MAILS: dict[str, str] = {}
 Bearer = Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]
@@ -70,7 +70,7 @@ def recovery(
     @app.post("/forgotten/reset")
     def reset(choice: Choice) -> dict[str, str]:
         name = words.pop(choice.token, None)
-        if name is None:
+        if name not in people:
             raise HTTPException(400, "no such token")
         people[name] = (choice.new_password, True)
         return {"message": "done"}
@@ -83,9 +83,11 @@ def society(
     believes: bool = False,
     tells: bool = False,
     by_name: bool = False,
+    farewell: int = 401,
 ) -> FastAPI:
     """Names are compared folded; `mails_as_typed` sends resets to what was typed, `cuts_at` shortens passwords.
 
+    `farewell` is what a login of somebody who has left is answered.
     `by_name` lets people leave, and a badge is that of whoever is a confirmed member under the name in it.
     `believes` makes whoever says so an administrator, `tells` asks everybody to confirm what is not confirmed.
     """
@@ -97,6 +99,7 @@ def society(
     words: dict[str, str] = {}
     chiefs: set[str] = set()
     logins: dict[str, str] = {}
+    gone: set[str] = set()
 
     def told(address: str, name: str) -> None:
         token = secrets.token_urlsafe(24)
@@ -125,6 +128,8 @@ def society(
     @app.post("/login")
     def login(who: Caller) -> dict[str, str]:
         known, confirmed = people.get(folded(who.email), ("", False))
+        if folded(who.email) in gone and farewell != 401:
+            raise HTTPException(farewell, "not now")
         if tells and known and not confirmed:
             raise HTTPException(403, "confirm your address first")
         if not confirmed or not secrets.compare_digest(known.encode(), who.password[:cuts_at].encode()):
@@ -146,6 +151,7 @@ def society(
         @app.delete("/me", status_code=204)
         def leave(bearer: Bearer) -> None:
             people.pop(logins[bearer.credentials])
+            gone.add(logins[bearer.credentials])
 
     return app
 
@@ -155,12 +161,12 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("auth_conformance.probe.knocking._SOON", 0.05)
 
 
-def judged(code: str, app: FastAPI, mailbox: str = "last_mail") -> Any:
+def judged(code: str, app: FastAPI, mailbox: str = "last_mail", **more: Any) -> Any:
     people = {
         label: {"username": f"{name}@example.com", "password": {"env": f"PASSWORD_OF_{name}".upper()}}
         for label, name in zip("ab", PEOPLE, strict=True)
     }
-    return judged_as_found(code, app, accounts=people, mailbox={"app": f"{__name__}:{mailbox}"})
+    return judged_as_found(code, app, accounts=people, mailbox={"app": f"{__name__}:{mailbox}"}, **more)
 
 
 @pytest.mark.parametrize("code", ["CRD103", "CRD104", "CRD115"])
@@ -211,6 +217,14 @@ def test_the_later_owner_of_a_name_confirms_it_before_anything_is_said_of_what_c
     result = judged("LIF112", society(by_name=True))
     assert isinstance(result.verdict, Failed), said(result)
     assert "accepted after somebody else had taken the name" in result.verdict.reason
+
+
+@pytest.mark.parametrize(("farewell", "verdict"), [(401, Passed), (429, Inconclusive), (500, Inconclusive)])
+def test_a_login_of_a_deleted_account_that_got_no_answer_was_not_refused(
+    farewell: int, verdict: type
+) -> None:
+    result = judged("LIF104", society(by_name=True, farewell=farewell), patience=0.1)
+    assert isinstance(result.verdict, verdict), said(result)
 
 
 def test_whoever_has_not_confirmed_yet_is_nobody_to_a_stranger() -> None:

@@ -74,3 +74,12 @@ def test_a_form_that_is_shown_again_is_a_refusal_that_was_read() -> None:
     result = judged_as_found("ERR107", pages_app(flaw="asks again"))
     assert result.name == "passed", said(result)
     assert "not judged" not in said(result).lower()
+
+
+def test_an_old_password_that_met_a_limit_was_not_seen_to_be_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, password in SPARE.items():
+        monkeypatch.setenv(f"PASSWORD_OF_{name.upper()}", password)
+    app = pages_app(flaw="tires")
+    result = judged_as_found("LIF106", app, spares=tuple(SPARE), allow_disruptive=True, patience=0.1)
+    assert result.name == "inconclusive", said(result)
+    assert "Whether the old password still logs in was not seen" in result.verdict.reason
