@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from auth_conformance.credentials import Credential, Kind
 from auth_conformance.discovery.access import declared_csrf_header
 from auth_conformance.discovery.asking import allowed
-from auth_conformance.discovery.doors import slashed, usual_paths
+from auth_conformance.discovery.doors import slashed, stranger, usual_paths
 from auth_conformance.discovery.names import LAST_SEGMENT, avoided, likeness, mentions, names, plain, rank
 from auth_conformance.discovery.providers import provider_logouts
 from auth_conformance.discovery.sampling import sample, with_body
@@ -31,7 +31,7 @@ from auth_conformance.target import Login, Logout, Operation, Refresh
 from auth_conformance.target.logins import csrf_claim
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from auth_conformance.discovery.access import Doorman
     from auth_conformance.discovery.asking import Scout
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from auth_conformance.transports.message import RawReply
 
 _MOST = 6
+# So many ways out are asked as a stranger whether they are there, and so many tried: each costs a login.
+_GUESSES, _TRIED = 14, 3
 _SAID_YES = "called with a fresh credential, it answered with success"
 
 
@@ -289,7 +291,8 @@ async def find_logouts(scout: Scout, known: Knowledge, doorman: Doorman) -> None
     for login in known.logins:
         if any(item.kind is login.carrier.kind for item in known.logouts):
             continue
-        for named in [*logout_operations(known, login)[:3], *provider_logouts(known, login)]:
+        likely = await _there(scout, known, logout_operations(known, login))
+        for named in [*likely, *provider_logouts(known, login)]:
             operation = await _by_its_method(scout, named)
             reply = await doorman.send(login, account)
             credential = login.read(reply, "a") if reply is not None else None
@@ -314,6 +317,18 @@ async def find_logouts(scout: Scout, known: Knowledge, doorman: Doorman) -> None
                 )
                 break
     await _guess_logouts(scout, known)
+
+
+async def _there(scout: Scout, known: Knowledge, operations: Sequence[Operation]) -> list[Operation]:
+    """The first few: of those that are guessed, what is there. To ask a stranger's question costs no login."""
+    found = []
+    for operation in operations[:_GUESSES]:
+        guessed = operation.provenance is Provenance.GUESSED
+        if not guessed or (await stranger(scout, known, operation)).status != HTTPStatus.NOT_FOUND:
+            found.append(operation)
+        if len(found) == _TRIED:
+            break
+    return found
 
 
 async def _by_its_method(scout: Scout, operation: Operation) -> Operation:
@@ -358,7 +373,7 @@ def logout_operations(known: Knowledge, login: Login) -> list[Operation]:
             likely = [*ends, *likely]
         elif likeness(login.operation, "session"):
             likely += ends
-        likely += [("POST", path) for path in names("logout", "paths")]
+        likely += [("POST", path) for path in usual_paths("logout", [login.operation.path])]
         guesses = [
             known.operations.get(f"{method} {path}") or Operation(method, path, provenance=Provenance.GUESSED)
             for method, path in dict.fromkeys(likely)

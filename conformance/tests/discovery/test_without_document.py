@@ -160,3 +160,25 @@ def test_a_document_that_was_not_found_may_be_told(learn: Any) -> None:
     assert "openapi: no OpenAPI document is at any usual place. DOC101 cannot run without it. Add:" in told
     assert 'openapi = "path/or/file/openapi.json"' in told
     assert "Does not apply here:" not in told
+
+
+def test_a_logout_below_the_prefix_of_a_nested_login(learn: Any) -> None:
+    """Three usual places were tried with a login each, and `/api/v1/logout` was none of them."""
+    app, store = FastAPI(openapi_url=None), Store()
+    known = bearer_of(store)
+
+    @app.post("/api/v1/login/access-token")
+    def enter(body: Credentials) -> dict[str, str]:
+        return {"access_token": store.log_in(body.username, body.password)}
+
+    @app.get("/api/v1/users/me")
+    def me(name: Annotated[str, known]) -> dict[str, str]:
+        return {"username": name}
+
+    @app.post("/api/v1/logout")
+    def leave(name: Annotated[str, known]) -> None:
+        for token in [token for token, owner in store.sessions.items() if owner == name]:
+            del store.sessions[token]
+
+    lesson = learn(app, kind="url", login=[{"operation": "POST /api/v1/login/access-token"}])
+    assert [item.operation.name for item in lesson.target.logouts] == ["POST /api/v1/logout"]
