@@ -41,12 +41,28 @@ def returns_of(module: Module, function: Function) -> list[ast.expr]:
 
 
 def callers(module: Module, function: Function) -> Iterator[tuple[Module, ast.Call]]:
-    """Where a function at the top of a file is called, in whichever file."""
-    if module.parents.get(function) is not module.tree:
+    """Where a function at the top of a file is called, in whichever file; a method by its own class, or its name."""
+    owner = module.parents.get(function)
+    if isinstance(owner, ast.ClassDef):
+        yield from _method_callers(module, owner, function)
+    if owner is not module.tree:
         return
     for home, call, name in module.whole.calls_by_name.get(function.name, ()):
         found = home.whole.find(home, name) if name else None
         if found is not None and found[1] is function:
+            yield home, call
+
+
+def _method_callers(
+    module: Module, owner: ast.ClassDef, function: Function
+) -> Iterator[tuple[Module, ast.Call]]:
+    for home, call, _ in module.whole.calls_by_name.get(function.name, ()):
+        holder = call.func.value if isinstance(call.func, ast.Attribute) else None
+        if not isinstance(holder, ast.Name):
+            continue
+        around = next((item for item in home.above(call) if isinstance(item, ast.ClassDef)), None)
+        found = home.whole.find(home, home.dotted(holder))
+        if (holder.id in {"self", "cls"} and around is owner) or (found is not None and found[1] is owner):
             yield home, call
 
 

@@ -369,6 +369,36 @@ class Tree:
         return found
 
     @cached_property
+    def members_read(self) -> frozenset[str]:
+        """The names of all members that are looked at somewhere, those by their text included (`getattr`)."""
+        found: set[str] = set()
+        for module in self.modules:
+            for node in module.nodes:
+                if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                    found.add(node.attr)
+                elif isinstance(node, ast.Call) and name_of(node.func) in {"getattr", "hasattr"}:
+                    found |= {str(item.value) for item in node.args[1:2] if isinstance(item, ast.Constant)}
+        return frozenset(found)
+
+    @cached_property
+    def keyed(self) -> frozenset[str]:
+        """The names that stand as keys of mappings: what they hold names a member."""
+        found: set[str] = set()
+        for module in self.modules:
+            for node in module.nodes:
+                match node:
+                    case ast.Dict(keys=keys):
+                        found |= {name_of(key) for key in keys if isinstance(key, (ast.Name, ast.Attribute))}
+                    case ast.Subscript(slice=ast.Name() | ast.Attribute() as key):
+                        found.add(name_of(key))
+                    case ast.Call(
+                        func=ast.Attribute(attr="get" | "pop" | "setdefault"),
+                        args=[(ast.Name() | ast.Attribute()) as key, *_],
+                    ):
+                        found.add(name_of(key))
+        return frozenset(found)
+
+    @cached_property
     def calls_by_name(self) -> dict[str, list[tuple[Module, ast.Call, str]]]:
         """Every call by the last part of the name that it calls, imports resolved."""
         found: dict[str, list[tuple[Module, ast.Call, str]]] = {}

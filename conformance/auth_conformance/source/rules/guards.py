@@ -163,11 +163,52 @@ class _Judge:
             isinstance(part, ast.Raise) for part in ast.walk(handler)
         ):
             return "closed"
-        if any(isinstance(part, (ast.Assign, ast.AugAssign)) for part in handler.body):
+        noted = [part for part in handler.body if isinstance(part, (ast.Assign, ast.AugAssign))]
+        if any(self._is_given_back(part) for part in noted):
+            return "open"
+        if any(self._is_read(part, handler) for part in noted):
             return "closed"  # it notes the failure: what is made of it stands below, and is not followed
         if any(self._hands_on(part, handler.name) for part in handler.body):
             return "closed"  # as forms do: what is made of their errors is not followed
         return self._after(node)
+
+    def _is_read(self, part: ast.Assign | ast.AugAssign, handler: ast.ExceptHandler) -> bool:
+        """Whether what a handler notes is looked at anywhere, other than by what it says of the failure itself."""
+        within = {id(inner) for inner in ast.walk(handler)}
+        for target in part.targets if isinstance(part, ast.Assign) else [part.target]:
+            if isinstance(target, ast.Name):
+                read = any(
+                    isinstance(inner, ast.Name) and inner.id == target.id and isinstance(inner.ctx, ast.Load)
+                    for inner in ast.walk(self.function)
+                    if id(inner) not in within
+                )
+            elif isinstance(target, ast.Attribute):
+                read = target.attr in self.wiring.tree.members_read
+            else:
+                read = True
+            if read:
+                return True
+        return False
+
+    def _is_given_back(self, part: ast.Assign | ast.AugAssign) -> bool:
+        """Whether a caller that nobody asked for is put in the place of the one that was refused, and returned.
+
+        What a call gives may be another way to be known: that is not followed.
+        """
+        if not isinstance(part, ast.Assign) or not isinstance(
+            part.value, (ast.Name, ast.Attribute, ast.Constant)
+        ):
+            return False
+        names = {target.id for target in part.targets if isinstance(target, ast.Name)}
+        read = [
+            inner
+            for inner in ast.walk(self.function)
+            if isinstance(inner, ast.Name) and inner.id in names and isinstance(inner.ctx, ast.Load)
+        ]
+        returned = bool(read) and all(
+            isinstance(self.module.parents.get(inner), ast.Return) for inner in read
+        )
+        return returned and self._worth(part.value) == "open"
 
     def _chosen(self, part: ast.If) -> bool:
         """Whether it raises unless the caller has said that nobody need be there: `if not optional: raise`."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from auth_conformance.model import Severity
+from auth_conformance.source.beyond import bound, callers, function_named
 from auth_conformance.source.tree import Module, Spot, Tree
 from auth_conformance.source.words import (
     argument,
@@ -82,6 +83,9 @@ def _fast_hash(module: Module, call: ast.Call, name: str) -> Iterator[Spot]:
             f"A password is hashed with {algorithm or 'a fast digest'}, which is fast to try.",
             Severity.HIGH,
         )
+    elif (filled := _filled_with_password(module, given)) and not _slow_nearby(module, call):
+        message = f"A password is hashed with {algorithm or 'a fast digest'}, which is fast to try: {filled}."
+        yield module.spot("SRC104", call, message, Severity.HIGH)
     elif (
         algorithm.lower() in _BROKEN
         and mentions(given, is_secret)
@@ -90,6 +94,27 @@ def _fast_hash(module: Module, call: ast.Call, name: str) -> Iterator[Spot]:
         yield module.spot(
             "SRC104", call, f"A secret is hashed with {algorithm}, which is broken.", Severity.HIGH
         )
+
+
+def _filled_with_password(module: Module, given: ast.expr) -> str:
+    """Who hands a password to the function that makes a digest of one of its parameters; "" where nobody does."""
+    function = module.function_of(given)
+    if function is None:
+        return ""
+    used = {part.id for part in ast.walk(given) if isinstance(part, ast.Name)}
+    used |= {
+        part.id
+        for name in used.copy()
+        for value in module.given(name, given)
+        for part in ast.walk(value)
+        if isinstance(part, ast.Name)
+    }
+    for home, call in callers(module, function):
+        handed = {name for name, value in bound(function, call).items() if is_password(name_of(value))}
+        if handed & used and not _slow_nearby(home, call) and not is_ranged(home, call):
+            who = home.function_of(call)
+            return f"{who.name if who else home.shown} hands it to {function.name}"
+    return ""
 
 
 def _fast(module: Module, called: ast.expr) -> str | None:
@@ -133,8 +158,13 @@ def _is_slow(module: Module, call: ast.Call) -> bool:
 def _is_for_cache(module: Module, node: ast.AST) -> bool:
     """Whether a digest becomes the key of a cache: it stays in memory, and no password is verified by it."""
     outer = next((item for item in module.above(node) if isinstance(item, ast.stmt)), None)
-    targets = outer.targets if isinstance(outer, ast.Assign) else []
-    return any({"cache", "cached"} & set(words(name_of(target))) for target in targets)
+    targets: list[ast.AST] = [*outer.targets] if isinstance(outer, ast.Assign) else []
+    targets += [
+        func for item in module.above(node) if isinstance(item, ast.Call) for func in ast.walk(item.func)
+    ]
+    function = module.function_of(node)
+    named = [name_of(target) for target in targets] + ([function.name] if function is not None else [])
+    return any({"cache", "cached", "caches"} & set(words(name)) for name in named)
 
 
 def is_ranged(module: Module, node: ast.AST) -> bool:
@@ -262,10 +292,17 @@ def _rehashed(module: Module, value: ast.expr) -> bool:
 
 def _guards_72(module: Module, call: ast.Call) -> bool:
     function = module.function_of(call) or module.tree
+    helpers = [
+        found
+        for part in ast.walk(function)
+        if isinstance(part, ast.Call)
+        if (found := function_named(module, part.func))
+    ]
     digest = any(
         isinstance(part, ast.Call)
-        and module.dotted(part.func).startswith(("hashlib.sha", "hashlib.blake", "hmac."))
-        for part in ast.walk(function)
+        and home.dotted(part.func).startswith(("hashlib.sha", "hashlib.blake", "hmac."))
+        for home, around in [(module, function), *helpers]
+        for part in ast.walk(around)
     )
     return digest or any(isinstance(part, ast.Constant) and part.value in (71, 72) for part in module.nodes)
 

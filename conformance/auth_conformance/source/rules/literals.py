@@ -181,7 +181,7 @@ def _is_member(module: Module, node: ast.expr) -> bool:
 
 
 def _given(module: Module, node: ast.AST, name: str, value: ast.expr) -> Iterator[Spot]:
-    if _is_enumeration(module, node) or "test" in words(name):
+    if _is_enumeration(module, node) or "test" in words(name) or _is_key_of(module, name, value):
         return
     for literal, how in [*_written(module, value), *_held(module, value)]:
         variable = how or name
@@ -201,6 +201,18 @@ def _given(module: Module, node: ast.AST, name: str, value: ast.expr) -> Iterato
                 Severity.HIGH,
                 literal=literal,
             )
+
+
+def _is_key_of(module: Module, name: str, value: ast.expr) -> bool:
+    """Whether a word is what something is kept under: `values[SECRET_KEY_NAME]`, `{SECRET_VALUE_KEY: secret}`."""
+    text = text_of(value)
+    if text is None or not re.fullmatch(r"[A-Za-z]+(?:[_.:-][A-Za-z]+)*", text):
+        return False
+    if name in module.whole.keyed:
+        return True
+    # `SECRET_VALUES = "values"` says the end of its own name, which is no word for a secret.
+    found, called = words(text), words(name)
+    return called[-len(found) :] == found and len(found) < len(called) and not is_secret(text)
 
 
 def _held(module: Module, value: ast.expr) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from auth_conformance.model import Severity
 from auth_conformance.source.beyond import bound, defaults, function_named, returns_of
+from auth_conformance.source.rules.fixed import is_mark, is_member, is_typed
 from auth_conformance.source.rules.standards import is_handler
 from auth_conformance.source.tree import Function, Module, Spot
 from auth_conformance.source.words import (
@@ -38,8 +39,13 @@ _DEEPEST = 3
 _RUNNERS = {
     "execute": 0, "executemany": 0, "executescript": 0, "exec_driver_sql": 0, "text": 0, "raw": 0, "read_sql": 0,
     "read_sql_query": 0, "literal_column": 0, "from_statement": 0, "fetch": 0, "fetchrow": 0, "fetchval": 0,
-    "fetch_all": 0, "fetch_one": 0,
+    "fetch_all": 0, "fetch_one": 0, "RawSQL": 0, "SQL": 0, "prefix_with": 0, "suffix_with": 0,
 }  # fmt: skip
+# These take a part of a statement as it is, whatever words are in it.
+_FRAGMENTS = frozenset(("text", "literal_column", "exec_driver_sql", "RawSQL", "prefix_with", "suffix_with"))
+_OF_BUILDERS = ("peewee.", "psycopg.", "psycopg2.", "tortoise.", "piccolo.")
+# Django's `extra(select, where, params, tables, order_by)`.
+_EXTRAS = ("select", "where", "", "tables")
 
 
 def sql(module: Module) -> Iterator[Spot]:
@@ -50,14 +56,14 @@ def sql(module: Module) -> Iterator[Spot]:
             if name
             else (call.func.attr if isinstance(call.func, ast.Attribute) else "")
         )
-        if last == "extra" and any(_built(module, part) is not None for part in _conditions(call)):
+        if last == "extra" and any(_built(module, part) is not None for part in _conditions(module, call)):
             # The parts of a statement that Django's `extra` takes as they are.
             message = "SQL for extra is put together from values instead of being bound."
             yield module.spot("SRC107", call, message, Severity.HIGH)
         if last in _RUNNERS and (last != "text" or _is_sql_text(name)):
             words_of = ("sql", "statement", "text", "query")
             given = next((item for word in words_of if (item := argument(call, 0, word))), None)
-            sure = last in {"text", "literal_column", "exec_driver_sql"}
+            sure = last in _FRAGMENTS or (last == "SQL" and name.startswith(_OF_BUILDERS))
         else:
             last, given, sure = name_of(call.func), _handed_on(module, call), False
         if given is None:
@@ -112,11 +118,18 @@ def _sent(module: Module, node: ast.expr) -> ast.expr | None:
     return node if re.search(r"\bstr\b", typed) and not told else None
 
 
-def _conditions(call: ast.Call) -> list[ast.expr]:
-    given = [keyword(call, word) for word in ("where", "select", "tables")]
+def _conditions(module: Module, call: ast.Call) -> list[ast.expr]:
+    given = [keyword(call, word) for word in _EXTRAS if word]
+    # In order only where the parts say by themselves that they are SQL: others have an `extra`, too.
+    given += [
+        item
+        for word, item in zip(_EXTRAS, call.args, strict=False)
+        if word and isinstance(item, (ast.Dict, ast.List, ast.Tuple)) and _is_sql(module, item)
+    ]
+    made = [item for name in given if isinstance(name, ast.Name) for item in module.given(name.id, name)]
     return [
         part
-        for item in given
+        for item in [*given, *made]
         for part in (item.values if isinstance(item, ast.Dict) else getattr(item, "elts", []))
     ]
 
@@ -274,8 +287,13 @@ def _is_safe(module: Module, node: ast.expr) -> bool:
             return _built(module, node) is None
         case ast.Name(id=name):
             known = name.isupper() or name in module.constants
-            return known or any(
-                look(module, node) for look in (_fixed_here, _looped, _allowed, _counted, _listed)
+            return (
+                known
+                or any(
+                    look(module, node)
+                    for look in (_fixed_here, _looped, _allowed, _counted, _listed, is_typed)
+                )
+                or is_mark(module, node, module.function_of(node))
             )
         case ast.Attribute(attr=attr):
             return (
@@ -285,6 +303,8 @@ def _is_safe(module: Module, node: ast.expr) -> bool:
                     and name_of(node.value)[:1].isupper()
                 )
                 or _names_table(node)
+                or is_member(module, node)
+                or is_mark(module, node, None)
             )
         case ast.Subscript(value=value):
             return name_of(value).isupper() or name_of(value) in module.constants
@@ -373,6 +393,8 @@ def _joins_fixed(module: Module, node: ast.expr) -> bool:
     """Whether texts are joined that the source fixes: marks, a list of such texts, the names of a fixed mapping."""
     if _is_marks(node) or (isinstance(node, ast.Name) and _listed(module, node)):
         return True
+    if _is_allow_list(module, node):
+        return True
     if isinstance(node, ast.Name):
         made = module.given(node.id, node) if module.function_of(node) is not None else []
         return bool(made) and all(
@@ -381,6 +403,8 @@ def _joins_fixed(module: Module, node: ast.expr) -> bool:
     if not isinstance(node, (ast.GeneratorExp, ast.ListComp)) or len(node.generators) != 1:
         return False
     over = node.generators[0]
+    if isinstance(node.elt, ast.JoinedStr) and _is_safe(module, node.elt):
+        return True  # `f"${place}"` for numbers
     own = {part.id for part in ast.walk(over.target) if isinstance(part, ast.Name)}
     used = [part for part in ast.walk(node.elt) if isinstance(part, ast.Name)]
     return (
@@ -444,12 +468,24 @@ def _quotes(func: ast.expr) -> bool:
 def _looped(module: Module, node: ast.Name) -> bool:
     """Whether a name runs over texts that the source fixes."""
     for part in ast.walk(module.function_of(node) or module.tree):
-        if isinstance(part, (ast.For, ast.AsyncFor, ast.comprehension)) and name_of(part.target) == node.id:
-            over = part.iter
-            if isinstance(over, (ast.Tuple, ast.List, ast.Set)):
-                return all(text_of(item) is not None for item in over.elts)
-            return name_of(over).isupper() or name_of(over) in module.constants
+        if not isinstance(part, (ast.For, ast.AsyncFor, ast.comprehension)):
+            continue
+        targets = part.target.elts if isinstance(part.target, ast.Tuple) else [part.target]
+        if node.id not in {name_of(target) for target in targets}:
+            continue
+        over = part.iter
+        if isinstance(over, ast.Call) and isinstance(over.func, ast.Attribute) and over.func.attr in _SIDES:
+            over = over.func.value
+        elif len(targets) > 1:
+            return False
+        if isinstance(over, (ast.Tuple, ast.List, ast.Set)):
+            return all(text_of(item) is not None for item in over.elts)
+        return _is_allow_list(module, over)
     return False
+
+
+# Of a mapping.
+_SIDES = frozenset(("keys", "values", "items"))
 
 
 def _is_marks(node: ast.expr) -> bool:
@@ -482,7 +518,7 @@ def _allowed(module: Module, node: ast.Name) -> bool:
         if isinstance(part, ast.Assign) and any(name_of(item) == node.id for item in part.targets):
             value = part.value
             if isinstance(value, ast.Constant) or (
-                isinstance(value, (ast.Subscript, ast.BinOp)) and _is_safe(module, value)
+                isinstance(value, (ast.Subscript, ast.BinOp, ast.Attribute)) and _is_safe(module, value)
             ):
                 return True
             if (
@@ -504,14 +540,4 @@ def _allowed(module: Module, node: ast.Name) -> bool:
                 and _is_allow_list(module, value.func.value)
             ):
                 return True
-    typed = next(
-        (
-            item.annotation
-            for item in [*function.args.args, *function.args.kwonlyargs]
-            if item.arg == node.id and item.annotation
-        ),
-        None,
-    )
-    return typed is not None and (
-        ast.unparse(typed) in {"int", "float", "bool"} or ast.unparse(typed).startswith("Literal[")
-    )
+    return False
