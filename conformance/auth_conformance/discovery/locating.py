@@ -8,7 +8,7 @@ import json
 import math
 import re
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
@@ -40,12 +40,17 @@ WARM_WITHIN = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A document: `where` says for people, `path` is its path on the target or None."""
+    """A document: `where` says for people, `path` is its path on the target or None.
+
+    `unlisted`: it can be made and nobody is shown it, though the application has one that is shown. What a mounted
+    application without a document does is as hidden as a route with `include_in_schema=False`.
+    """
 
     raw: dict[str, Any]
     where: str
     path: str | None
     prefix: str = ""
+    unlisted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +75,9 @@ async def find_documents(scout: Scout, given: str | None, address: str, app: obj
         return Sought([await _given(scout, given, address)])
     if app is not None:
         made = [found for part in described_apps(app) if (found := await _from_app(scout, part)) is not None]
+        shown = any(found.path is not None for found in made)
         if made:
-            return Sought(made)
+            return Sought([replace(found, unlisted=shown and found.path is None) for found in made])
     sought = Sought([])
     await _at_usual_places(scout, sought)
     if sought.found:

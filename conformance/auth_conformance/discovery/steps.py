@@ -229,6 +229,9 @@ async def _include(scout: Scout, known: Knowledge, found: Found) -> None:
         bases += [base for base in names("document", "bases") if base not in bases]
     base = await _base(scout, known, found, bases) if len(bases) > 1 else bases[0]
     document = read_document(found.raw, base)
+    if found.unlisted:
+        hidden = tuple(replace(item, provenance=Provenance.OBSERVED) for item in document.operations)
+        document = replace(document, operations=hidden)
     known.include(document)
     known.publish(found, base)
     known.has_document = True

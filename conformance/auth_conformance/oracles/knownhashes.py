@@ -21,12 +21,31 @@ _DJANGO = re.compile(r"pbkdf2_(?P<hash>sha\d+)\$(?P<count>\d+)\$(?P<salt>[^$]+)\
 _PASSLIB = re.compile(
     r"\$pbkdf2-(?P<hash>sha\d+)\$(?P<count>\d+)\$(?P<salt>[\w./]+)\$(?P<digest>[\w./]+)", re.IGNORECASE
 )
+# What passwords are run through before bcrypt sees them.
+_BEFORE = ("sha256", "sha384", "sha512")
+_BCRYPT_BYTES = 72
 _MOST_MEMORY = 256 << 20
 
 
-def opens(stored: str, password: str) -> bool | None:
+def opened_by(stored: str, password: str) -> str | None:
+    """What of the password has this hash: "it", or a digest of it; "" for neither, None where that cannot be told."""
+    plain = password.encode()
+    if (whole := opens(stored, plain)) is not False:
+        return "it" if whole else None
+    for name in _BEFORE:
+        digest = hashlib.new(name, plain)
+        raw = digest.digest()
+        shapes = {"hex": digest.hexdigest().encode(), "base64": base64.b64encode(raw), "bytes": raw}
+        for shape, given in shapes.items():
+            # bcrypt takes no NUL, and no more than 72 bytes.
+            if opens(stored, given) or (len(given) > _BCRYPT_BYTES and opens(stored, given[:_BCRYPT_BYTES])):
+                return f"its {name} in {shape}"
+    return ""
+
+
+def opens(stored: str, password: str | bytes) -> bool | None:
     """Whether `password` has this hash; None for a form that is not known, or a library that is not installed."""
-    given = password.encode()
+    given = password.encode() if isinstance(password, str) else password
     try:
         if _ARGON2.match(stored):
             return _by_argon2(stored, given)

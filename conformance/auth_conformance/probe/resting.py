@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from auth_conformance.credentials import Kind
 from auth_conformance.model import Failed, Inconclusive, Passed, Role, Severity, Verdict, Violation
 from auth_conformance.oracles.disclosure import Form, Search, Trace, gravest
+from auth_conformance.oracles.knownhashes import opened_by
 from auth_conformance.oracles.passwords import SALT_BITS, Hash, hidden, parse_hash, salt_bits
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.mailing import Mailing
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from auth_conformance.target import Account
 
 REMEDY = 'database = { env = "DATABASE_URL" }  # the one that the service uses'
+_PEPPERED = (
+    'ignore = ["STO102"]  # if passwords are mixed with a secret of the service before they are hashed'
+)
 # Values of new rows that are presented as credentials.
 PRESENTED = 24
 _SHORTEST = 16
@@ -154,7 +158,39 @@ class Resting(Mailing, Stored):
         known = [[(place, found) for place, found in listed if found is not None] for listed in pairs]
         if not known[0] or not known[1]:
             return self._unknown_hash(dump, first, password)
-        return self._judged_hashes(dump, known[0][0], known[1][0], register.operation.name)
+        place, doubt = self._place_of(rows_of(dump, second), [where for where, _ in known[1]], password)
+        mine, other = (next((item for item in listed if item[0] == place), listed[0]) for listed in known)
+        verdict = self._judged_hashes(dump, mine, other, register.operation.name)
+        if not doubt or not isinstance(verdict, Passed):
+            return verdict
+        worse = self._unknown_hash(dump, first, password)
+        return worse if isinstance(worse, Failed) else Inconclusive(doubt, _PEPPERED, tuple(self.evidence))
+
+    def _place_of(self, rows: Sequence[Row], places: Sequence[str], password: Secret) -> tuple[str, str]:
+        """Where the hash of the password stands, as computing it again shows; and a doubt where none is of it.
+
+        A row may hold others beside it: of recovery codes, of an answer to a question.
+        """
+        found: dict[str, str | None] = {}
+        for row in rows:
+            for column, value in row.values.items():
+                place = f"{row.table}.{column}"
+                if place in places and isinstance(value, str):
+                    found[place] = opened_by(value, password.reveal())
+        for place, how in found.items():
+            if how:
+                self.notes.append(f"{place} was computed again: it is the hash of {_whose(how)}")
+                return place, ""
+        if None in found.values():
+            self.notes.append(
+                "that the hash is the password's was not computed again: its form is not known here"
+            )
+            return next(place for place, how in found.items() if how is None), ""
+        first = places[0]
+        return (
+            first,
+            f"{first} holds a slow hash, and neither of the password nor of a digest of it: whose is not known.",
+        )
 
     def _renamed(self, username: str) -> str:
         local, at, domain = username.partition("@")
@@ -208,12 +244,13 @@ class Resting(Mailing, Stored):
                 f"{place}: {old} of {len(others)} hashes have old, weaker costs; logins should renew them.",
                 Severity.LOW,
             )
+        told = (*self.notes, *notes)
         if violations:
-            return Failed(tuple(violations), tuple(self.evidence), tuple(notes))
+            return Failed(tuple(violations), tuple(self.evidence), told)
         return Passed(
             f"{place} holds {mine.family}, salted for each of {len(salts)} accounts.",
             tuple(self.evidence),
-            tuple(notes),
+            told,
         )
 
     async def must_hash_tokens(self) -> Verdict:
@@ -353,6 +390,10 @@ class Resting(Mailing, Stored):
 def _let_in(answer: Answer, baseline: Baseline) -> bool:
     """Whether a stored value was taken: as its owner's credential, or for more than a stranger gets."""
     return answer.accepted or (answer.reply.ok and baseline.anonymous.status != answer.status)
+
+
+def _whose(how: str) -> str:
+    return "the password" if how == "it" else f"the password, {how.removeprefix('its ')}"
 
 
 def rows_of(dump: Dump, account: Account) -> list[Row]:

@@ -55,6 +55,33 @@ class Spot:
     literal: Secret | None = None
 
 
+def _plainly(tree: ast.Module) -> None:
+    """Write `query: str = f"…"` inside functions as an assignment: a type there changes nothing of what is given."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) or not isinstance(getattr(node, "body", None), list):
+            continue
+        if isinstance(node, ast.Module):
+            continue  # what stands at the top may be a setting, whose type is looked at
+        for part in ("body", "orelse", "finalbody"):
+            block = getattr(node, part, None)
+            if isinstance(block, list):
+                setattr(node, part, [_without_type(item) for item in block])
+
+
+def _without_type(node: ast.stmt) -> ast.stmt:
+    if not isinstance(node, ast.AnnAssign) or node.value is None:
+        return node
+    return ast.copy_location(_Typed([node.target], node.value), node)
+
+
+class _Typed(ast.Assign):
+    """An assignment that was written with a type."""
+
+
+# `ast.unparse` and visitors go by the name of the class.
+_Typed.__name__ = "Assign"
+
+
 def _unfold(tree: ast.Module) -> None:
     given: dict[str, list[ast.expr]] = {}
     calls: list[ast.Call] = []
@@ -129,6 +156,7 @@ class Module:
 
     def __post_init__(self) -> None:
         """Write `**options` out where the options stand in the file: then every rule sees them."""
+        _plainly(self.tree)
         _unfold(self.tree)
 
     @cached_property
@@ -242,6 +270,8 @@ class Module:
                 if isinstance(part, ast.Assign):
                     for target in part.targets:
                         found.setdefault(name_of(target), []).append(part.value)
+                elif isinstance(part, ast.NamedExpr):
+                    found.setdefault(part.target.id, []).append(part.value)
             for values in found.values():
                 values.sort(key=lambda value: (value.lineno, value.col_offset))
             self._given[scope] = found
@@ -288,7 +318,7 @@ class Module:
             severity,
             function.name if function is not None else "",
             note,
-            type(node).__name__,
+            "AnnAssign" if isinstance(node, _Typed) else type(node).__name__,
             getattr(node, "col_offset", 0),
             Secret(literal) if literal else None,
         )

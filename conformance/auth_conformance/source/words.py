@@ -28,6 +28,7 @@ ABOUT = listed("""
     create created update updated reset verify verified change changed missing present is has digits usage namespace
     use supported pointer place parts template templates html subject view views page pages blueprint msg
     part number numbers position domain samesite secure httponly transport env var variable
+    action source profile target alias sentinel mask marker obo
     creator serializer serializers claim no api email phone sms uuid guid sub jti iss aud kid tid allowed denied
     """)
 # Behind these stands what a thing is about: a `user_id_for_whom_token_was_generated` is an id.

@@ -10,7 +10,7 @@ from fastapi import Depends, FastAPI, Form, Header, HTTPException
 from fastapi.security import HTTPAuthorizationCredentials
 from services.people import PEOPLE
 
-from auth_conformance.model import Failed, Inconclusive, Severity
+from auth_conformance.model import Failed, Inconclusive, Passed, Severity, Verdict
 
 PASSWORDS = {f"{name}@example.com": password for name, password in PEOPLE.items()}
 
@@ -40,6 +40,36 @@ def test_addresses_of_people_are_a_finding_and_names_a_question(shows: bool, hea
     assert isinstance(result.verdict, Failed if shows else Inconclusive), said(result)
     assert not shows or result.severity is Severity.HIGH
     assert "the routes of this service are not seen" not in said(result)
+
+
+def annexed(*, shown: bool, guarded: bool) -> FastAPI:
+    """A front desk with an application mounted in it, which is `shown` in a document of its own, or in none."""
+    app = FastAPI()
+    caller = front_desk(app, people=PASSWORDS)
+    annex = FastAPI(openapi_url="/openapi.json" if shown else None)
+    app.mount("/annex", annex)
+
+    @annex.get("/figures", dependencies=[Depends(caller)] if guarded else [])
+    def figures() -> dict[str, int]:
+        return {"orders": 12}
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("shown", "guarded", "verdict"),
+    [(False, False, Failed), (True, False, Inconclusive), (False, True, Passed)],
+)
+def test_what_a_mounted_application_without_a_document_does_is_hidden(
+    shown: bool, guarded: bool, verdict: type[Verdict]
+) -> None:
+    accounts = {
+        label: {"username": f"{name}@example.com", "password": {"env": f"PASSWORD_OF_{name}".upper()}}
+        for label, name in zip("ab", PEOPLE, strict=True)
+    }
+    result = judged_as_found("AUZ112", annexed(shown=shown, guarded=guarded), accounts=accounts)
+    assert isinstance(result.verdict, verdict), said(result)
+    assert verdict is not Failed or "GET /annex/figures stands in no document" in result.verdict.reason
 
 
 def registry(guard: str) -> FastAPI:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import importlib
 import json
 import os
 import secrets
@@ -9,7 +10,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
@@ -102,8 +103,8 @@ def judged(
     return on(service(folder, stored, history), folder, code)
 
 
-def on(app: FastAPI, folder: Path, code: str) -> Result:
-    settings = load({"db": f"sqlite+aiosqlite:///{folder / 'people.db'}"}, start=folder)
+def on(app: FastAPI, folder: Path, code: str, **more: Any) -> Result:
+    settings = load({"db": f"sqlite+aiosqlite:///{folder / 'people.db'}", **more}, start=folder)
     return asyncio.run(conduct(settings, [catalog.load()[code]], app=app)).results[0]
 
 
@@ -162,3 +163,33 @@ def test_a_fast_digest_is_told_though_the_password_stands_beside_it_in_clear(tmp
     result = judged(tmp_path, noted, "STO102")
     assert result.name == "failed", result.verdict.reason
     assert "fast to try (sha256)" in result.verdict.reason
+
+
+def argon2(data: bytes, salt: bytes) -> str:
+    hasher = importlib.import_module("argon2").PasswordHasher(1, 8, 1)
+    return str(hasher.hash(data, salt=salt))
+
+
+@pytest.mark.parametrize(
+    ("stored", "name", "told"),
+    [
+        (lambda password, salt: argon2(password.encode(), salt), "passed", "it is the hash of the password"),
+        (
+            lambda password, salt: argon2(hashlib.sha256(password.encode()).digest(), salt),
+            "passed",
+            "sha256 in bytes",
+        ),
+        (
+            lambda password, salt: argon2(b"pepper" + password.encode(), salt),
+            "inconclusive",
+            "whose is not known",
+        ),
+    ],
+    ids=["the password", "its digest", "something else"],
+)
+def test_the_hash_is_computed_again(
+    stored: Callable[[str, bytes], str], name: str, told: str, tmp_path: Path
+) -> None:
+    result = on(service(tmp_path, stored, None), tmp_path, "STO102", policy={"test_hashing": True})
+    assert result.name == name, result.verdict.reason
+    assert told in f"{result.verdict.reason} {getattr(result.verdict, 'notes', '')}"

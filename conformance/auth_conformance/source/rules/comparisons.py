@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from auth_conformance.model import Severity
-from auth_conformance.source.beyond import bound, function_named, returns_of
+from auth_conformance.source.beyond import bound, function_named, returns_of, value_of
 from auth_conformance.source.rules.literals import is_value
 from auth_conformance.source.tree import Module, Spot
 from auth_conformance.source.words import (
@@ -35,7 +35,7 @@ _TWICE = listed(
 _BROUGHT = listed("cookie header form body query request submitted presented")
 # What a value of this name says is no secret, so neither is what it is compared with; and known to everybody.
 _TOLD_APART = ("type", "method", "kind", "mode", "scheme")
-_MEANT_FOR_ALL = listed("default placeholder initial example legacy")
+_MEANT_FOR_ALL = listed("default placeholder initial example legacy alias sentinel mask")
 _QUERIES = listed(
     "where filter filter_by and_ or_ not_ select having on join outerjoin delete update case exists any_"
 )
@@ -68,6 +68,8 @@ def _compared(module: Module, node: ast.Compare) -> Iterator[Spot]:
         or _is_name_of_field(module, right)
     ):
         return
+    if any(_is_number(module, side) for side in (left, right)) or _is_counted_by(module, node):
+        return
     if _in_query(module, node) or _is_column(module, left) or _is_column(module, right):
         return
     if any(_is_folded_password(side) or _is_label(module, side) for side in (left, right)):
@@ -95,6 +97,25 @@ def _compared(module: Module, node: ast.Compare) -> Iterator[Spot]:
     ):
         return
     yield from _told(module, node, left, right)
+
+
+def _is_number(module: Module, node: ast.expr) -> bool:
+    """Whether a side is a constant of some file that holds a number, however it is called."""
+    found = value_of(module, node) if name_of(node).isupper() else None
+    return found is not None and isinstance(found[1], ast.Constant) and isinstance(found[1].value, int)
+
+
+def _is_counted_by(module: Module, node: ast.Compare) -> bool:
+    """Whether it asks if a mapping has an entry, which the same function reads or makes: that goes by a hash."""
+    if not isinstance(node.ops[0], (ast.In, ast.NotIn)):
+        return False
+    asked, holder = ast.dump(node.left), ast.unparse(node.comparators[0])
+    return any(
+        isinstance(part, ast.Subscript)
+        and ast.dump(part.slice) == asked
+        and ast.unparse(part.value) == holder
+        for part in ast.walk(module.function_of(node) or module.tree)
+    )
 
 
 def _is_noticed(module: Module, left: ast.expr, right: ast.expr) -> bool:

@@ -32,6 +32,7 @@ _BROKEN = frozenset(("md5", "sha1"))
 _WEAK_SCHEMES = re.compile(
     r"plaintext|^(?:ldap_)?(?:salted_)?(?:hex_)?(?:md5|sha1|md4|lmhash|nthash)|md5_crypt|sha1_crypt|des_crypt|mysql323"
 )
+_BREACHED = listed("breach breached breaches pwned hibp")
 _PBKDF2_LEAST = {"sha1": 1_300_000, "sha256": 600_000, "sha512": 210_000}
 _BCRYPT_LEAST = 10
 _ROUNDS = ("rounds", "default_rounds", "max_rounds")
@@ -170,6 +171,8 @@ def _is_for_cache(module: Module, node: ast.AST) -> bool:
 def is_ranged(module: Module, node: ast.AST) -> bool:
     """Whether a digest is for a look-up among breached passwords, whose protocol sends the start of a SHA-1."""
     function = module.function_of(node)
+    if function is not None and _BREACHED & set(words(function.name)):
+        return True
     return function is not None and any(
         "pwnedpasswords" in (text_of(part) or "")
         for part in [*ast.walk(function), *module.constants.values()]

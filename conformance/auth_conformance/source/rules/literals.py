@@ -19,7 +19,12 @@ _JWT = re.compile(r"eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{16,}")
 _DSN = re.compile(
     r"[a-z][a-z0-9+.-]{2,30}://[^\s:/@{}$<>%]{1,80}:(?P<password>[^\s:/@{}$<>*]{1,80})@[\w.\[-]"
 )
-_UNSET = re.compile(r"\$\{?\w|^\{\{?.*\}$|^<.*>$|^%\(|^\*+$|^\.\.\.$|^x+$", re.IGNORECASE)
+_UNSET = re.compile(
+    r"\$\{?\w|\$\(|^\{\{?.*\}$|^<.*>$|^%\(|^\*+$|^\.\.\.$|^x+$|^(?:un)?(?:defined|available)$|^present$|"
+    # What says where the secret is: `os.environ/OPENAI_API_KEY`, `env:DATABASE_PASSWORD`, `!ENV NAME`, `vault://…`.
+    r"^(?:os\.)?environ[/.:\[]|^!?env[:/ ]|^(?:vault|ssm|secretsmanager|arn|op|gcp-sm|aws-sm)://?",
+    re.IGNORECASE,
+)
 # What a literal starts with that is meant for every browser, or that says that there is none.
 _OPEN = re.compile(r"(?:phc|pk_live|pk_test)_\w|(?:no|not|none|missing|unset)[-_ ]", re.IGNORECASE)
 _PATTERN = re.compile(r"\\[wdsbWDS]|\[\^|\(\?[:P<=!]|[\])][+*]")
@@ -210,9 +215,10 @@ def _is_key_of(module: Module, name: str, value: ast.expr) -> bool:
         return False
     if name in module.whole.keyed:
         return True
-    # `SECRET_VALUES = "values"` says the end of its own name, which is no word for a secret.
+    # `SECRET_VALUES = "values"` and `API_KEY_HELPER_KEY = "apiKeyHelper"` say a part of their names, and no secret.
     found, called = words(text), words(name)
-    return called[-len(found) :] == found and len(found) < len(called) and not is_secret(text)
+    ends = called[-len(found) :] == found and len(found) < len(called)
+    return (ends or (called[-1] == "key" and called[:-1] == found)) and not is_secret(text)
 
 
 def _held(module: Module, value: ast.expr) -> Iterator[tuple[str, str]]:
