@@ -74,6 +74,7 @@ async def find_witnesses(scout: Scout, known: Knowledge) -> None:
         known.say(
             "caller", f"named nowhere that was found; if an operation does: {NAMING}", Provenance.OBSERVED
         )
+    await _say_whom_it_refuses(scout, known, known.witness)
     _say_policy(known, known.witness.operation)
     witness = known.witness.operation
     _prove_login(known, credential, witness)
@@ -96,6 +97,21 @@ async def find_witnesses(scout: Scout, known: Knowledge) -> None:
             known.second = await _verified(
                 scout, known, credential, item, "second protected operation", rounds=1
             )
+
+
+async def _say_whom_it_refuses(scout: Scout, known: Knowledge, found: Witness) -> None:
+    """A declared witness is believed: that B may not read it would leave every check with two people undecided."""
+    other, witness = known.credential("b"), found.operation
+    if other is None or found.provenance is not Provenance.DECLARED:
+        return
+    reply = await scout.call(witness, "does the declared witness let b in?", credential=other)
+    if reply.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        known.say(
+            "account b",
+            f"{witness.name} refuses it ({reply.status})",
+            Provenance.OBSERVED,
+            "give b the rights that it takes there, or name a [witness] that every account may read",
+        )
 
 
 def _prove_login(known: Knowledge, credential: Credential, witness: Operation) -> None:

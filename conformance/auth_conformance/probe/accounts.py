@@ -118,8 +118,11 @@ class Accounts(Sockets, Shutting, PendingTokens, Guarded):
         absent = self.target.absent.get(Need.USER_MANAGEMENT)
         if absent is not None:
             raise Missing(f"Not applicable: {absent}", applicable=False)
-        need = Need.ADMIN if self.target.users is not None else Need.USER_MANAGEMENT
-        raise Missing("No way is known to disable or delete an account.", self.target.remedies.get(need, ""))
+        if self.target.users is not None:
+            told = "Accounts are disabled and deleted by an administrator, and none is known."
+            raise Missing(told, self.target.remedies.get(Need.ADMIN, ""))
+        told = "No way is known to disable or delete an account."
+        raise Missing(told, self.target.remedies.get(Need.USER_MANAGEMENT, ""))
 
     async def _watched(self) -> Session | None:
         """Open a session of an account that nothing happens to: the negative control."""

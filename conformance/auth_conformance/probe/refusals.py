@@ -49,6 +49,16 @@ _INJECTED = "Injected"
 _REDACTED = re.compile("\u2039[^\u203a]*\u203a")  # how the redactor marks what it took out
 
 
+def _as_asked(exchange: Exchange) -> str:
+    """The operation, by the method that was sent: what tries other methods than its own is told as what it did."""
+    method, _, path = exchange.operation.partition(" ")
+    return (
+        exchange.operation
+        if not path or method == exchange.request.method
+        else f"{exchange.request.method} {path}"
+    )
+
+
 def _refused_otherwise(gallery: Gallery) -> list[Refused]:
     """What strangers and wrong credentials got in place of a 401: a redirect, or another refusal."""
     return [
@@ -76,7 +86,7 @@ class Refusals(Minting):
         violations = []
         for operation, faults in seen.items():
             again = next(
-                (item for item in gallery.refusals if item.answer.exchange.operation == operation), None
+                (item for item in gallery.refusals if _as_asked(item.answer.exchange) == operation), None
             )
             proof = [exchange for exchange, _ in faults]
             if again is not None:
@@ -134,7 +144,7 @@ class Refusals(Minting):
             own = gallery.own(exchange) and exchange.outcome is not Outcome.INTERCEPTED
             fault = challenge_fault(exchange.reply)
             if exchange.reply.status == HTTPStatus.UNAUTHORIZED and own and fault is not None:
-                seen.setdefault(exchange.operation, {})[exchange.number] = (exchange, fault)
+                seen.setdefault(_as_asked(exchange), {})[exchange.number] = (exchange, fault)
         return {operation: list(faults.values()) for operation, faults in seen.items()}
 
     async def _injected_challenge(self) -> Violation | None:

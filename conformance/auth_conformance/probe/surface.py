@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 
 from auth_conformance.model import (
     Expectation,
@@ -23,7 +24,7 @@ from auth_conformance.model import (
 from auth_conformance.oracles.caches import by_cache
 from auth_conformance.oracles.canary import leaked
 from auth_conformance.oracles.normalise import masked
-from auth_conformance.oracles.pointer import put
+from auth_conformance.oracles.pointer import put, strings
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.introspection import Introspection
 from auth_conformance.probe.objects import object_of
@@ -72,6 +73,13 @@ class Reached:
     operation: Operation
     why: str
     severity: Severity
+
+
+def _leads_to_provider(answer: Answer) -> bool:
+    """Whether it tells the address at which somebody else asks people who they are: who has no login yet needs it."""
+    told = [text for text in strings(answer.reply.json).values() if isinstance(text, str)]
+    asked = [parse_qs(text.partition("?")[2]) for text in told if "client_id=" in text]
+    return any({"client_id", "response_type"} <= query.keys() for query in asked)
 
 
 class Surface(Introspection):
@@ -206,6 +214,9 @@ class Surface(Introspection):
             return Violation(operation.name, message, severity, proof, Expectation("refused"))
         if hidden:
             self.notes.append(f"{operation.name} shows strangers a page")
+            return None
+        if _leads_to_provider(answer):
+            self.notes.append(f"{operation.name} tells strangers where to log in (RFC 6749 §4.1.1)")
             return None
         private = self._shows_addresses(answer, again) or await self._shows_private(operation)
         return private or (

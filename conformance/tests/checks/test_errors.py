@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from checks.judging import judged_as_found, said
 from checks.mixed_app import create_app, judged, judged_all
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth_conformance.model import Severity
@@ -23,6 +24,21 @@ def test_a_401_without_a_proper_challenge_fails(challenge: str | None, said: str
     result = judged("ERR101", challenge=challenge)
     assert result.name == "failed"
     assert said in result.verdict.reason
+
+
+def test_what_only_another_method_gets_is_told_of_that_method() -> None:
+    app = create_app()
+
+    @app.middleware("http")
+    async def posting(request: Any, following: Any) -> Any:
+        """Strangers are sent away with another 401 where they post to what can only be read."""
+        if request.method == "POST" and request.url.path == "/me":
+            return JSONResponse({"error": "none", "message": "no token"}, 401)
+        return await following(request)
+
+    result = {item.rule.code: item for item in judged_all(["AUZ107", "ERR101"], app)}["ERR101"]
+    assert "POST /me answers 401, and it carries no WWW-Authenticate" in result.verdict.reason
+    assert not any(finding.operation == "GET /me" for finding in result.findings)
 
 
 @pytest.mark.parametrize("invalid", [403, 404, 422])

@@ -49,6 +49,10 @@ def annexed(*, shown: bool, guarded: bool) -> FastAPI:
     annex = FastAPI(openapi_url="/openapi.json" if shown else None)
     app.mount("/annex", annex)
 
+    @app.get("/auth/provider/authorize")
+    def leave() -> dict[str, str]:
+        return {"authorization_url": "https://id.example/o?response_type=code&client_id=shop&state=s"}
+
     @annex.get("/figures", dependencies=[Depends(caller)] if guarded else [])
     def figures() -> dict[str, int]:
         return {"orders": 12}

@@ -4,7 +4,7 @@ import secrets
 from typing import Annotated, Any
 
 import pytest
-from discovery_people import Store
+from discovery_people import Store, bearer_of, let_in
 from fastapi import Cookie, Depends, FastAPI, Form, Header, HTTPException, Request, Response, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
@@ -184,6 +184,22 @@ def test_a_second_step_is_told_and_no_password_lands_in_it(learn: Any) -> None:
     assert "[[login.before]]" in said
     assert not seen
     assert not store.wrong
+
+
+def test_a_declared_witness_that_refuses_b_is_told(learn: Any) -> None:
+    app, store = FastAPI(), Store()
+    caller = bearer_of(store)
+    let_in(app, store, caller)
+
+    @app.get("/staff/me")
+    def staff(name: Annotated[str, caller]) -> dict[str, str]:
+        if name != "alice":
+            raise HTTPException(403, "staff only")
+        return {"username": name}
+
+    for path, told in (("/staff/me", ["GET /staff/me refuses it (403)"]), ("/me", [])):
+        target = learn(app, witness={"operation": f"GET {path}"}).target
+        assert [fact.value for fact in target.facts if fact.name == "account b"] == told
 
 
 class Visit(BaseModel):

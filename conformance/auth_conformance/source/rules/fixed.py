@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from keyword import iskeyword
 
 from auth_conformance.source.rules.standards import is_handler
 from auth_conformance.source.tree import Function, Module
@@ -29,14 +30,18 @@ def _admits_fixed(module: Module, typed: ast.expr) -> bool:
         case ast.Constant(value=None):
             return True
         case ast.Constant(value=str() as text):
-            return _admits_fixed(module, ast.parse(text, mode="eval").body) if text.isidentifier() else False
+            return (
+                text.isidentifier()
+                and not iskeyword(text)
+                and _admits_fixed(module, ast.Name(text, ast.Load()))
+            )
         case ast.BinOp(op=ast.BitOr(), left=left, right=right):
             return _admits_fixed(module, left) and _admits_fixed(module, right)
         case ast.Subscript(value=outer, slice=inner):
             called = name_of(outer)
             parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
             if called == "Annotated":
-                return _admits_fixed(module, parts[0])
+                return bool(parts) and _admits_fixed(module, parts[0])
             return called == "Literal" or (
                 called in _AROUND and all(_admits_fixed(module, part) for part in parts)
             )

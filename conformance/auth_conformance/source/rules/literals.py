@@ -211,7 +211,7 @@ def _given(module: Module, node: ast.AST, name: str, value: ast.expr) -> Iterato
 def _is_key_of(module: Module, name: str, value: ast.expr) -> bool:
     """Whether a word is what something is kept under: `values[SECRET_KEY_NAME]`, `{SECRET_VALUE_KEY: secret}`."""
     text = text_of(value)
-    if text is None or not re.fullmatch(r"[A-Za-z]+(?:[_.:-][A-Za-z]+)*", text):
+    if text is None or not words(name) or not re.fullmatch(r"[A-Za-z]+(?:[_.:-][A-Za-z]+)*", text):
         return False
     if name in module.whole.keyed:
         return True
