@@ -21,7 +21,14 @@ from auth_conformance.source.rules.sql import is_assembled
 from auth_conformance.source.rules.standards import lengths, statuses, structure, unannotated
 from auth_conformance.source.rules.tokens import only_peeks
 from auth_conformance.source.tree import Module, Spot, Tree, read_tree
-from auth_conformance.source.words import is_constant, is_password, is_secret, listed, name_of, words
+from auth_conformance.source.words import (
+    is_constant,
+    is_password,
+    is_secret,
+    listed,
+    name_of,
+    words,
+)
 
 # Bandit's own rules that say something about authentication, by our code (checklist SRC101 to SRC113).
 # B105 to B107 are not among them: they take `token_url="/token"` for a password.
@@ -181,7 +188,21 @@ def _function_at(module: Module, line: int) -> str:
 def _is_for_types(module: Module, line: int) -> bool:
     """Whether an assertion there only tells a type, or that the framework was set up: nobody is let in by it."""
     found = [node for node in module.nodes if isinstance(node, ast.Assert) and node.lineno == line]
-    return bool(found) and all(_tells_type(node.test) or _used_later(module, node) for node in found)
+    return bool(found) and all(
+        _tells_type(node.test) or _is_of_nobody(node.test) or _used_later(module, node) for node in found
+    )
+
+
+def _is_of_nobody(test: ast.expr) -> bool:
+    """Whether it only tells that something is there which is no caller and no credential: an address, a region."""
+    if not isinstance(test, ast.Compare) or not _is_some(test) or not (found := words(name_of(test.left))):
+        return False
+    return found[-1] not in _CALLERS and not is_secret(name_of(test.left))
+
+
+_CALLERS = listed(
+    "user account principal identity claims payload session caller owner member admin client auth"
+)
 
 
 def _used_later(module: Module, node: ast.Assert) -> bool:

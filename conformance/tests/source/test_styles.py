@@ -86,6 +86,7 @@ def test_a_look_ahead_in_a_function_of_its_own_is_judged_by_all_who_call_it(
 
 def test_what_is_used_afterwards_may_be_asserted_to_be_there(tmp_path: Path) -> None:
     lines = ["def login(form):", "    assert form.user is not None", "    return form.user.name", ""]
-    for used, notes in ((lines, 0), ([*lines[:2], "    return form", ""], 1)):
+    region = ["def login(form):", "    assert form.region is not None", "    return form", ""]
+    for used, notes in ((lines, 0), ([*lines[:2], "    return form", ""], 1), (region, 0)):
         (tmp_path / "views.py").write_text("\n".join(used))
         assert len(scan(tmp_path).of("SRC113")) == notes

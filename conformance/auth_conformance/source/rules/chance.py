@@ -10,6 +10,7 @@ from auth_conformance.source.beyond import callers, defaults, returns_of
 from auth_conformance.source.tree import Function, Module, Spot
 from auth_conformance.source.words import (
     argument,
+    is_about,
     is_secret,
     listed,
     mentions,
@@ -126,6 +127,8 @@ def _sink(module: Module, node: ast.AST, *, own_name: bool = True, depth: int = 
         match outer:
             case ast.Assign():
                 name = _target(outer, node)
+                if len(words(name)) > 1 and is_about(words(name)) and not _named(name):
+                    return ""  # `secret_name` is what a secret is called, whatever returns it
                 return _named(name) or (_of_returned(module, outer, name, depth) if own_name else "")
             case ast.AnnAssign(target=target):
                 return _named(name_of(target))
