@@ -212,6 +212,11 @@ password = { env = "A_PASSWORD" }
 username = "bob"
 password = { env = "B_PASSWORD" }
 """
+_NO_LOGIN = "no operation of the document and no usual place lets account a in: [[login]] says how people do"
+ADMIN_ALONE = (
+    "only [accounts.admin] is given, which is compared with ordinary people: give one of those as [accounts.a], or "
+    "the administrator under that name where there is nobody else"
+)
 # Nobody logs in where each request carries the password.
 _BESIDE_BASIC = (
     "[[login]]  # only where people can log in besides: HTTP Basic carries the password in each request"
@@ -245,9 +250,7 @@ def fill_gaps(known: Knowledge) -> None:
             known.absent.setdefault(need, sentence)
     lines_of = {**REMEDIES, **_named_remedies(known)}
     if _nobody_gets_in(known):
-        told = (
-            "no operation of the document and no usual place lets account a in: [[login]] says how people do"
-        )
+        told = _NO_LOGIN if "a" in known.accounts else ADMIN_ALONE
         known.say("login", "none found", Provenance.OBSERVED, told)
         lines_of[Need.LOGIN] = lines_of[Need.LOGIN][lines_of[Need.LOGIN].index("[[login]]") :]
     if not known.logins and any(kind is Kind.BASIC for _, kind in known.credentials):

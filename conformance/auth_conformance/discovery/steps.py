@@ -24,7 +24,7 @@ from auth_conformance.discovery.declared import declared_flows, declared_logins,
 from auth_conformance.discovery.document import base_paths, read_document
 from auth_conformance.discovery.doors import shut, slashed, stranger
 from auth_conformance.discovery.entrances import guessed_attempts, page_attempts
-from auth_conformance.discovery.gaps import REMEDIES, fill_gaps
+from auth_conformance.discovery.gaps import ADMIN_ALONE, REMEDIES, fill_gaps
 from auth_conformance.discovery.graphql import find_graphql, read_schema
 from auth_conformance.discovery.guards import guard_lines
 from auth_conformance.discovery.insisting import insist
@@ -415,8 +415,9 @@ def _insist(known: Knowledge) -> None:
         return
     late = known.remedies.get(Need.OPENAPI)
     where = "gave no OpenAPI document in time" if late else "has no OpenAPI document at the usual places"
+    alone = f" ({ADMIN_ALONE})" if known.accounts.keys() == {"admin"} else ""
     raise ConfigurationError(
-        f"{known.address} {where}, and no login was found. "
+        f"{known.address} {where}, and no login was found{alone}. "
         f"{'Wait longer for it' if late else 'Say where the document is'}, or say how people log in:\n"
         f"{late or REMEDIES[Need.OPENAPI]}\n{REMEDIES[Need.LOGIN]}"
     )

@@ -214,8 +214,8 @@ class Target:
 
     @property
     def nobody_known(self) -> bool:
-        """Whether no account is known at all: none was declared, and none could be registered."""
-        return not self.accounts
+        """Whether no account of an ordinary user is known: none was declared, and none could be registered."""
+        return self.accounts.keys() <= {"admin"}
 
     def met_needs(self) -> set[Need]:
         """The needs that are met: what a run can use without another line of configuration."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import pytest
-from discovery_people import PASSWORDS
+from discovery_people import PASSWORDS, Store, bearer_of, let_in
 from fastapi import Body, FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -17,6 +17,7 @@ from starlette.routing import Route
 from auth_conformance.credentials import Kind
 from auth_conformance.discovery.access import WRONG_TRIES
 from auth_conformance.discovery.basic import asks_for_basic
+from auth_conformance.discovery.gaps import ADMIN_ALONE
 from auth_conformance.model import Need
 from auth_conformance.settings import ConfigurationError
 from auth_conformance.transports.message import RawReply
@@ -201,3 +202,14 @@ def test_a_gate_that_does_not_say_what_it_wants_is_shown_the_pair(
     # What takes two dates is no login, and nothing of what is there can be a logout.
     assert "history" not in "".join(lesson.target.remedies.values())
     assert pairs_in(lesson.log).count(f"alice:{word}") == 1 or right
+
+
+def test_an_administrator_alone_is_told_to_be_no_ordinary_person(learn: Any) -> None:
+    admin = {"admin": {"username": "alice", "password": {"env": "PASSWORD_OF_ALICE"}}}
+    with pytest.raises(ConfigurationError, match=r"only \[accounts.admin\] is given"):
+        learn(tool(FRONT), admin, kind="url")
+    app = FastAPI()
+    let_in(app, (store := Store()), bearer_of(store))
+    target = learn(app, admin).target
+    assert [fact.because for fact in target.facts if fact.name == "login"] == [ADMIN_ALONE]
+    assert target.remedies[Need.TWO_USERS].startswith("[accounts.a]")
