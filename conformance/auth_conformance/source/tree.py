@@ -25,7 +25,7 @@ MOST = 5_000
 # Not the service itself (checklist SRC, common rules).
 SKIPPED = listed(
     "tests test testing migrations alembic versions node_modules site-packages dist-packages build dist venv env "
-    "__pycache__ docs documentation examples benchmarks"
+    "__pycache__ docs documentation examples samples fixtures benchmarks"
 )
 _TEST_FILE = re.compile(r"(test_.*|.*_test|tests|testing|conftest|migrations)\.py")
 # Copies of packages that are tested in place of the originals, and how they are shown.

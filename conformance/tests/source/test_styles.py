@@ -90,3 +90,10 @@ def test_what_is_used_afterwards_may_be_asserted_to_be_there(tmp_path: Path) -> 
     for used, notes in ((lines, 0), ([*lines[:2], "    return form", ""], 1), (region, 0)):
         (tmp_path / "views.py").write_text("\n".join(used))
         assert len(scan(tmp_path).of("SRC113")) == notes
+
+
+def test_files_that_are_to_be_copied_configure_nothing(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("")
+    for name in ("settings.example.toml", "config.sample.yaml", "settings.toml"):
+        (tmp_path / name).write_text('secret_key = "changeme-please-now"\n')
+    assert [Path(spot.path).name for spot in scan(tmp_path).of("SRC101")] == ["settings.toml"]
