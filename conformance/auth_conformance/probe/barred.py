@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,6 +13,7 @@ from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.holdings import Holdings
 from auth_conformance.probe.knocking import Knocking
 from auth_conformance.probe.likeness import Kinds, Likeness
+from auth_conformance.probe.secondfactor import SecondFactor
 from auth_conformance.probe.throttling import Throttling
 from auth_conformance.secret import Secret
 
@@ -100,7 +102,10 @@ class Barred(Likeness, Throttling, Knocking):
 
     async def _guesses(self) -> list[Guess]:
         found: list[Guess] = []
-        for collect in (self._guess_reset, self._guess_verify, self._guess_code, self._guess_current):
+        for collect in (
+            *(self._guess_reset, self._guess_verify, self._guess_code),
+            *(self._guess_factor, self._guess_current),
+        ):
             try:
                 guess = await collect()
             except (Missing, Unclear) as reason:
@@ -182,6 +187,33 @@ class Barred(Likeness, Throttling, Knocking):
 
         return Guess("codes of a login", name, attempt, len(model) < SHORT, right)
 
+    async def _guess_factor(self) -> Guess | None:
+        """Guess the code of an authenticator: who knows the password must not find one by trying."""
+        factor = SecondFactor(self.scene, self.rule)
+        if not factor.known:
+            return None
+        who = await factor.enrol()
+        given = await factor.half(who)
+        name = factor.finishing(given)[0].name
+        refusals: list[Answer] = []
+
+        async def attempt(number: int) -> Answer:
+            nonlocal given
+            label = f"wrong code of an authenticator {number}"
+            answer = await factor.finish(given, factor.wrong_code(who, number), label, Role.ATTACK)
+            if refusals and answer.status != refusals[0].status and answer.judgement is None:
+                given = await factor.half(
+                    who
+                )  # it was good for so many tries, and the password gives another
+            refusals.append(answer)
+            return answer
+
+        async def right() -> Answer | None:
+            answer, _ = await factor.log_in_with_both(who)
+            return answer
+
+        return Guess("codes of an authenticator", name, attempt, who.seed.digits < SHORT, right)
+
     async def _begun(self, login: Login, account: Account) -> tuple[dict[str, str], str]:
         """What the steps before a login gave for it, and the code that was mailed. Raises Missing or Unclear."""
         values: dict[str, str] = {}
@@ -233,7 +265,11 @@ class Barred(Likeness, Throttling, Knocking):
         """A violation where short codes can be guessed without limit; the rest is told in a note."""
         answers = []
         for number in range(1, OTHER_TRIES + 1):
-            answer = await guess.attempt(number)
+            try:
+                answer = await guess.attempt(number)
+            except Unclear as reason:
+                self.notes.append(f"{guess.operation}: guessing {guess.words} ended after {number}: {reason}")
+                return None
             if answer.outcome is Outcome.THROTTLED or answer.status == 423:
                 self.notes.append(f"{guess.operation}: guessing {guess.words} was limited after {number}")
                 return None
@@ -247,7 +283,9 @@ class Barred(Likeness, Throttling, Knocking):
                 + (", which is harmless if they are long and random" if "token" in guess.words else "")
             )
             return None
-        right = await guess.right() if guess.right is not None else None
+        right = None
+        with contextlib.suppress(Unclear):
+            right = await guess.right() if guess.right is not None else None
         if right is None:
             self.notes.append(
                 f"{guess.operation}: after {OTHER_TRIES} guesses the right one was refused, too"

@@ -45,9 +45,14 @@ class Enrolled:
 class SecondFactor(Sessions):
     """Turns a second factor on for an account of its own, and logs in with less than both."""
 
+    @property
+    def known(self) -> bool:
+        """Whether an operation may turn a second factor on."""
+        return any(True for _ in self._turning_on())
+
     async def enrolled(self) -> Enrolled:
         """Somebody whose password alone is half of a login. Raises Missing or Unclear; made once per run."""
-        if not any(self._turning_on()):
+        if not self.known:
             raise Missing("Not applicable: no operation turns a second factor on.", applicable=False)
         found: Enrolled = await self.scene.once(
             "a second factor", lambda: SecondFactor(self.scene, self.rule).enrol()
@@ -57,7 +62,7 @@ class SecondFactor(Sessions):
     async def unfinished(self) -> dict[str, Secret]:
         """What a login gives to who knows the password and not the code. Raises Missing or Unclear."""
         who = await self.enrolled()
-        given = {} if who.proof else await self._half(who)  # a new one: they are short-lived
+        given = {} if who.proof else await self.half(who)  # a new one: they are short-lived
         values = {name: value for name, value in given.items() if len(value.split(" ")[0]) >= _TICKET}
         for value in values.values():
             self.scene.recorder.redactor.learn(Secret(value))
@@ -73,35 +78,45 @@ class SecondFactor(Sessions):
             login = who.proof[-1].operation or ""
             message = f"{login} logs in who has turned a second factor on by the password alone."
             return [Violation(login, message, Severity.CRITICAL, who.proof)]
-        await self._let_in(who)
+        await self.log_in_with_both(who)
         proofs = []
         for turn in ("", "again: "):
-            given = await self._half(who)
+            given = await self.half(who)
             wrong = (
                 f"{(int(who.seed.code(self._now(who))) + 271828) % 10**who.seed.digits:0{who.seed.digits}d}"
             )
-            answer = await self._finish(
+            answer = await self.finish(
                 given, wrong, f"{turn}a wrong code after the right password", Role.ATTACK
             )
             if self._issued(answer, who.account) is None:
                 return []
             proofs.append(answer.exchange)
-        name = self._finishing(given)[0].name
+        name = self.finishing(given)[0].name
         message = f"{name} took a wrong code after the right password: the second factor protects nothing."
         return [Violation(name, message, Severity.CRITICAL, tuple(proofs))]
+
+    def wrong_code(self, who: Enrolled, number: int = 1) -> str:
+        """A code that is none of these minutes."""
+        near = {who.seed.code(self._now(who) + step) for step in range(-3, 4)}
+        taken = int(who.seed.code(self._now(who)))
+        made = (
+            f"{(taken + 271_828 * (number + more)) % 10**who.seed.digits:0{who.seed.digits}d}"
+            for more in range(9)
+        )
+        return next(code for code in made if code not in near)
 
     async def used_code_again(self) -> list[Violation]:
         """A code that has let somebody in, in the next login (RFC 6238 §5.2). Raises Missing or Unclear."""
         who = await self.enrolled()
         proofs = []
         for turn in ("", "again: "):
-            first, code = await self._let_in(who)
-            given = await self._half(who)
-            again = await self._finish(given, code, f"{turn}a code that has been used", Role.ATTACK)
+            first, code = await self.log_in_with_both(who)
+            given = await self.half(who)
+            again = await self.finish(given, code, f"{turn}a code that has been used", Role.ATTACK)
             if self._issued(again, who.account) is None:
                 return []
             proofs += [first.exchange, again.exchange]
-        name = self._finishing(given)[0].name
+        name = self.finishing(given)[0].name
         message = f"{name} took a code a second time: whoever looked on as it was typed logs in with it, too."
         return [Violation(name, message, Severity.MEDIUM, tuple(proofs))]
 
@@ -143,7 +158,7 @@ class SecondFactor(Sessions):
             now = seed.step(self.scene.recorder.clock.now())
             who = Enrolled(account, seed, now - 2)
             if confirmed is None:
-                await self._half(who)
+                await self.half(who)
                 return who
             step, shown = confirmed
             return await self._asked_afterwards(replace(who, last=step), (begun.exchange, shown))
@@ -206,7 +221,7 @@ class SecondFactor(Sessions):
     def _now(self, who: Enrolled) -> int:
         return who.seed.step(self.scene.recorder.clock.now())
 
-    async def _half(self, who: Enrolled) -> dict[str, str]:
+    async def half(self, who: Enrolled) -> dict[str, str]:
         """What the password alone is answered. Raises Unclear."""
         asked, way = await self.try_login(
             who.account, who.account.password, label="log in with the password alone"
@@ -224,7 +239,7 @@ class SecondFactor(Sessions):
             )
         return given
 
-    def _finishing(self, given: Mapping[str, str]) -> tuple[Operation, str, dict[str, Any]]:
+    def finishing(self, given: Mapping[str, str]) -> tuple[Operation, str, dict[str, Any]]:
         """What takes a code beside what the password was answered. Raises Missing."""
         found = next(self._second_steps(given), None)
         if found is None:
@@ -238,11 +253,12 @@ class SecondFactor(Sessions):
                     if more:
                         yield operation, member, more
 
-    async def _finish(self, given: Mapping[str, str], code: str, label: str, role: Role) -> Answer:
-        operation, member, more = self._finishing(given)
+    async def finish(self, given: Mapping[str, str], code: str, label: str, role: Role) -> Answer:
+        """Hand in a code with what the password was answered. Raises Missing."""
+        operation, member, more = self.finishing(given)
         return await self.call(operation, label=label, role=role, body={**more, member: code})
 
-    async def _let_in(self, who: Enrolled) -> tuple[Answer, str]:
+    async def log_in_with_both(self, who: Enrolled) -> tuple[Answer, str]:
         """Log in with the password and a code that was not used yet; the code. Raises Unclear."""
         for _ in range(3):
             step = max(who.last + 1, self._now(who) - 1)
@@ -250,9 +266,7 @@ class SecondFactor(Sessions):
             early = (step - 1) * who.seed.period - self.scene.recorder.clock.now()
             await asyncio.sleep(max(0.0, early))
             code, who.last = who.seed.code(step), step
-            answer = await self._finish(
-                await self._half(who), code, "control: password and code", Role.CONTROL
-            )
+            answer = await self.finish(await self.half(who), code, "control: password and code", Role.CONTROL)
             if self._issued(answer, who.account) is not None:
                 return answer, code
         raise Unclear(f"{answer.exchange.operation} refused the right code ({answer.why or answer.status}).")

@@ -3,6 +3,7 @@
 import base64
 import secrets
 import time
+from collections import Counter
 from typing import Annotated
 
 import pytest
@@ -30,10 +31,14 @@ class Step(Code):
     challenge: str
 
 
-def bank(flaw: str = "", status: int = 200) -> FastAPI:
-    """Half a login is answered `status`; the flaw is in what opens the page, or in which codes are taken."""
+def bank(flaw: str = "", status: int = 200, most: int = 1000) -> FastAPI:
+    """Half a login is answered `status`; the flaw is in what opens the page, or in which codes are taken.
+
+    After so many wrong codes at `most` nobody's are looked at.
+    """
     app = FastAPI()
     people, sessions, halves = dict(PEOPLE), dict[str, str](), dict[str, str]()
+    wrong = Counter[str]()
     seeds, pending, used = dict[str, Seed](), dict[str, Seed](), dict[str, int]()
 
     def caller(bearer: Bearer) -> str:
@@ -46,12 +51,15 @@ def bank(flaw: str = "", status: int = 200) -> FastAPI:
     Caller = Annotated[str, Depends(caller)]
 
     def taken(name: str, seed: Seed, code: str) -> None:
+        if wrong[name] >= most:
+            raise HTTPException(429, "later")
         now = seed.step(time.time())
         for step in (now - 1, now, now + 1):
             if seed.code(step) == code and (step > used.get(name, 0) or flaw == "again"):
                 used[name] = step
                 return
         if flaw != "any":
+            wrong.update([name])
             raise HTTPException(403, "wrong code")
 
     def opened(name: str) -> dict[str, str]:
@@ -135,6 +143,17 @@ def test_a_sound_second_factor_passes(code: str, words: str, status: int) -> Non
     result = judged_as_found(code, bank(status=status))
     assert result.name == "passed", said(result)
     assert words in result.verdict.reason, said(result)
+
+
+@pytest.mark.parametrize("most", [1000, 10])
+def test_codes_cannot_be_tried_without_end(most: int) -> None:
+    """Of six digits one is found in a day by who knows the password."""
+    result = judged_as_found("CRD112", bank(most=most))
+    told = "POST /session/totp took 30 guesses at a code"
+    assert (told in str(result.verdict)) is (most == 1000), said(result)
+    assert most == 1000 or "guessing codes of an authenticator was limited after" in said(result), said(
+        result
+    )
 
 
 def test_codes_are_those_of_the_standard() -> None:

@@ -33,8 +33,8 @@ async def unlimited_password_guessing(probe: Probe) -> Verdict:
         service answers 429, 423 or 503, answers otherwise and refuses the right password too, or becomes four
         times slower; at most one and a half times `throttle_limit`. Then try the right password. A limit that
         lets through who asks once a second, or that requests of any kind meet as well, is not taken for one. Thirty
-        wrong reset and verification tokens, codes of a login and current passwords follow; a short code that
-        is still taken after them has no limit.
+        wrong reset and verification tokens, codes of a login or an authenticator, and current passwords follow; a
+        short code that is still taken after them has no limit.
     Fix: count attempts per account before looking at the password, in a store that all workers share, for
         example with `limits`: `await limiter.hit(parse("10/15 minutes"), "login", email)`, else raise 429.
     """
