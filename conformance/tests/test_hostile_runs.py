@@ -353,6 +353,11 @@ def test_that_an_owner_reads_what_was_there_before_says_nothing_where_reads_are_
     assert "before another login of the same person had changed it" in result.verdict.reason
 
 
+def test_a_session_that_only_a_replica_still_shows_is_not_accused_of_having_no_limit() -> None:
+    """By the moved clock the login that all share is over as well: it could not show that the cache was asked anew."""
+    assert asked("lags", "SES115") == {"SES115": "inconclusive"}
+
+
 def test_half_a_body_does_not_show_its_owner_that_somebody_has_changed_it() -> None:
     assert asked("tears", "AUZ102", "AUZ110") == {"AUZ102": "passed", "AUZ110": "passed"}
 

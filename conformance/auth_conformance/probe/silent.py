@@ -14,7 +14,7 @@ from auth_conformance.model import Outcome, Role
 from auth_conformance.oracles.entry import Judgement
 
 if TYPE_CHECKING:
-    from auth_conformance.credentials import Credential
+    from auth_conformance.credentials import Credential, Kind
     from auth_conformance.model import Exchange
     from auth_conformance.oracles.entry import Baseline
     from auth_conformance.probe.answers import Answer
@@ -83,7 +83,7 @@ async def unless_kept(
             if not new.accepted or not says_no(await unknown(credential, "the same")):
                 return False
             # Other words count where they let a living credential in.
-            living = await probe.credential(credential.carrier.kind)
+            living = await _alive_by(probe, credential.carrier.kind, moved)
             known = await unknown(living, "a living credential")
             if living.value == credential.value or known is None or not known.accepted:
                 return False
@@ -100,6 +100,13 @@ async def unless_kept(
     exchange = replace(answer.exchange, outcome=_JUDGEMENT.outcome)
     probe.evidence[:] = [exchange if item is answer.exchange else item for item in probe.evidence]
     return replace(answer, exchange=exchange, judgement=_JUDGEMENT)
+
+
+async def _alive_by(probe: Core, kind: Kind, moved: float) -> Credential:
+    """A credential of A's that lives by the moved clock: the shared one may be over by then, as the old one is."""
+    if moved > 0 and probe.target.login(kind) is not None:
+        return (await probe.log_in(probe.account(), kind, moved=moved)).credential
+    return await probe.credential(kind)
 
 
 def _spelling(probe: Core, prefix: str) -> str:
