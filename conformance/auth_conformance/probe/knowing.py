@@ -70,6 +70,14 @@ class Knowing(Sending):
             return witness  # both kinds open it
         return machines if credential.carrier.kind is Kind.KEY else people
 
+    def must_be_for_people(self) -> None:
+        """Raises Missing where only programs log in: they have no sessions that they could see or end."""
+        if self.target.of_programs:
+            raise Missing(
+                "Not applicable: only programs log in here, each with a grant of its own, and have no session.",
+                applicable=False,
+            )
+
     def without_keys(self) -> Missing:
         """Why no keys can be made here beside those that accounts have."""
         roll = self.target.key_roll

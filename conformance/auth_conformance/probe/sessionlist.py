@@ -71,6 +71,7 @@ class SessionList(Holdings):
         return self.decided(told_once(violations), doubts, reason)
 
     def _none_listed(self) -> Verdict:
+        self.must_be_for_people()
         absent = self.target.absent.get(Need.SESSION_LIST)
         if absent is None:
             raise Missing(

@@ -213,6 +213,12 @@ class Target:
         return self.kinds() - ({Kind.KEY} if self.key_witness is not None else set())
 
     @property
+    def of_programs(self) -> bool:
+        """Whether whoever logs in is a client (RFC 6749 §4.4): it has no session, and gets its next token by itself."""
+        grants = [login.template.get("grant_type") for login in self.logins]
+        return bool(grants) and set(grants) == {"client_credentials"}
+
+    @property
     def nobody_known(self) -> bool:
         """Whether no account of an ordinary user is known: none was declared, and none could be registered."""
         return self.accounts.keys() <= {"admin"}

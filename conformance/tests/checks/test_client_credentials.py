@@ -120,3 +120,11 @@ def test_a_client_is_granted_no_scope_that_it_has_not(way: str, flaw: str, verdi
     result = judged_as_found("AUZ111", works(way, flaw))
     assert result.name == verdict, said(result)
     assert words in result.verdict.reason, said(result)
+
+
+@pytest.mark.parametrize("code", ["LIF101", "LIF117"])
+def test_programs_have_no_sessions_to_end(code: str) -> None:
+    """That they cannot log out was a medium finding."""
+    result = judged_as_found(code, works("form"))
+    assert result.name == "skipped", said(result)
+    assert "only programs log in here" in result.verdict.reason, said(result)

@@ -48,6 +48,8 @@ async def logout_that_ends_nothing(probe: Probe) -> Verdict:
     Fix: keep the session in the database and look it up on each request; logout deletes the row, and the
         refresh tokens that point to it: `if await sessions.get_live(claims["sid"]) is None: raise invalid_token()`.
     """
+    if not probe.target.logouts:
+        probe.must_be_for_people()
     if Need.LOGOUT in probe.target.absent and not probe.target.logouts:
         message = f"There is no way to end a session: {probe.target.absent[Need.LOGOUT]}"
         return Failed((Violation(None, message, Severity.MEDIUM),))
