@@ -123,8 +123,8 @@ class SessionList(Holdings):
     ) -> list[Violation]:
         """Present what was ended: the credential, and its refresh token. `before` led to the ending."""
         if answer.status in (401, 403):
-            self.notes.append(
-                f"{operation.name} asks for more than a login ({answer.status}): termination was not seen"
+            doubts.append(
+                f"{operation.name} asks for more than a login ({answer.status}): whether it ends one was not seen"
             )
             return []
         if not answer.reply.ok:

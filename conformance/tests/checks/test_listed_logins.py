@@ -96,6 +96,20 @@ def test_a_login_that_lives_on_after_it_was_ended_by_its_name_is_grave() -> None
     assert "had ended its login" in result.verdict.reason, said(result)
 
 
+@pytest.mark.parametrize("status", [401, 403, 429])
+def test_an_ending_that_was_refused_to_its_owner_ended_nothing(status: int) -> None:
+    """Whoever asks for the password once more is right to do so, and nothing was seen to end."""
+    app = porch(names="uuids", telling=False)
+
+    @app.middleware("http")
+    async def asks_again(request: Request, proceed: Any) -> Response:
+        return Response(status_code=status) if request.method == "DELETE" else await proceed(request)
+
+    result = judged_as_found("LIF117", app, spares=["alice"], patience=0.1)
+    assert result.name == "inconclusive", said(result)
+    assert "DELETE /sessions/{session_id}" in result.verdict.reason
+
+
 def test_a_listed_name_that_renews_nothing_was_presented() -> None:
     result = judged_as_found("LIF117", porch(names="numbers", telling=False), spares=["alice"])
     labels = {item.label for item in result.verdict.evidence}
