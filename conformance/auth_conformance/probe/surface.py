@@ -108,7 +108,7 @@ class Surface(Introspection):
             answer = await self._by_nobody(operation, f"a stranger calls {operation.name}")
             if answer.judgement is not None:
                 doubts.append(f"{operation.name}: {answer.why}")
-            elif answer.status in (401, 403):
+            elif answer.status in (401, 403) or answer.reply.soft:
                 refused += 1
             elif answer.reply.ok and not self._is_nowhere(answer, nowhere):
                 outcome = await self._weighed(operation, answer)
@@ -119,6 +119,11 @@ class Surface(Introspection):
         violations += await self._beside(nowhere)
         violations += await self._introspected(doubts)
         await self.must_be_reachable()
+        if inventory and not (violations or doubts or undeclared or refused):
+            raise Unclear(
+                "No operation refused strangers, and none answered them as an operation does: this proves nothing "
+                "(what declares a credential and answers without one is DOC101's)."
+            )
         return self._surface_verdict(violations, doubts, undeclared, refused)
 
     def _surface_verdict(
