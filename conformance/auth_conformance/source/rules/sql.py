@@ -35,6 +35,9 @@ _BEGINS = re.compile(
 _ADDRESS = re.compile(r"^/\w|://")
 # The helpers whose results are being looked at: those that call each other must not be followed for ever.
 _ASKED: ContextVar[frozenset[str]] = ContextVar("_ASKED", default=frozenset())
+# The names whose values are being followed, `where = where + more` among them, and those whose parts are looked at.
+_FOLLOWED: ContextVar[frozenset[str]] = ContextVar("_FOLLOWED", default=frozenset())
+_PIECED: ContextVar[frozenset[str]] = ContextVar("_PIECED", default=frozenset())
 _DEEPEST = 3
 _RUNNERS = {
     "execute": 0, "executemany": 0, "executescript": 0, "exec_driver_sql": 0, "text": 0, "raw": 0, "read_sql": 0,
@@ -201,8 +204,12 @@ def _built(module: Module, node: ast.expr, depth: int = 3) -> ast.expr | None:
             )
         case ast.Call(func=ast.Attribute(attr="join"), args=[parts]):
             return node if not _is_safe(module, parts) else None
-        case ast.Name() if depth > 0:
-            return _named(module, node, depth)
+        case ast.Name(id=name) if depth > 0 and name not in _FOLLOWED.get():
+            told = _FOLLOWED.set(_FOLLOWED.get() | {name})
+            try:
+                return _named(module, node, depth)
+            finally:
+                _FOLLOWED.reset(told)
         case ast.Call() if depth > 0:
             return _helped(module, node, depth)
         case _:
@@ -290,8 +297,7 @@ def _is_safe(module: Module, node: ast.expr) -> bool:
             return (
                 known
                 or any(
-                    look(module, node)
-                    for look in (_fixed_here, _looped, _allowed, _counted, _listed, is_typed)
+                    look(module, node) for look in (_looped, _allowed, _counted, _listed, is_typed, _pieced)
                 )
                 or is_mark(module, node, module.function_of(node))
             )
@@ -445,19 +451,31 @@ def _is_fixed_mapping(module: Module, value: ast.expr, seen: frozenset[ast.expr]
     )
 
 
-def _fixed_here(module: Module, node: ast.Name) -> bool:
-    """Whether the function gives the name nothing but constants."""
+def _pieced(module: Module, node: ast.Name) -> bool:
+    """Whether each part that the function ever puts into the name is fixed: `where += f" AND a = ${len(values)}"`."""
     function = module.function_of(node)
-    values = [
-        part.value
-        for part in ast.walk(function or module.tree)
-        if isinstance(part, (ast.Assign, ast.AugAssign))
-        and any(
-            name_of(item) == node.id
-            for item in (part.targets if isinstance(part, ast.Assign) else [part.target])
-        )
+    if function is None or node.id in _PIECED.get():
+        return function is not None  # a part that is the name itself: the others decide
+    stored = [
+        part
+        for part in ast.walk(function)
+        if isinstance(part, ast.Name) and part.id == node.id and isinstance(part.ctx, ast.Store)
     ]
-    return bool(values) and all(isinstance(value, ast.Constant) for value in values)
+    plain = [
+        item for part in stored if isinstance(item := module.parents.get(part), (ast.Assign, ast.AugAssign))
+    ]
+    taken = any(isinstance(part, ast.arg) and part.arg == node.id for part in ast.walk(function.args))
+    # `order = ORDERS[order]`: what was handed over is gone.
+    replaced = any(
+        isinstance(item, ast.Assign) and item in function.body and item.lineno < node.lineno for item in plain
+    )
+    if not plain or len(plain) < len(stored) or (taken and not replaced):
+        return False
+    told = _PIECED.set(_PIECED.get() | {node.id})
+    try:
+        return all(_is_safe(module, item.value) for item in plain)
+    finally:
+        _PIECED.reset(told)
 
 
 def _quotes(func: ast.expr) -> bool:
@@ -474,7 +492,9 @@ def _looped(module: Module, node: ast.Name) -> bool:
         if node.id not in {name_of(target) for target in targets}:
             continue
         over = part.iter
-        if isinstance(over, ast.Call) and isinstance(over.func, ast.Attribute) and over.func.attr in _SIDES:
+        if isinstance(over, ast.Call) and name_of(over.func) in _ORDERS and over.args:
+            over = over.args[0]
+        elif isinstance(over, ast.Call) and isinstance(over.func, ast.Attribute) and over.func.attr in _SIDES:
             over = over.func.value
         elif len(targets) > 1:
             return False
@@ -484,6 +504,8 @@ def _looped(module: Module, node: ast.Name) -> bool:
     return False
 
 
+# What gives the same parts again, in another order or counted.
+_ORDERS = frozenset(("enumerate", "sorted", "reversed"))
 # Of a mapping.
 _SIDES = frozenset(("keys", "values", "items"))
 
@@ -498,7 +520,7 @@ def _is_marks(node: ast.expr) -> bool:
 
 
 def _allowed(module: Module, node: ast.Name) -> bool:
-    """Whether a name was checked against, or looked up in, a fixed collection in the same function."""
+    """Whether a name was checked against a fixed collection in the same function."""
     function = module.function_of(node)
     if function is None:
         return False
@@ -513,31 +535,6 @@ def _allowed(module: Module, node: ast.Name) -> bool:
                 isinstance(holder, (ast.Set, ast.Tuple, ast.List, ast.Dict))
                 or name_of(holder).isupper()
                 or name_of(holder) in module.constants
-            ):
-                return True
-        if isinstance(part, ast.Assign) and any(name_of(item) == node.id for item in part.targets):
-            value = part.value
-            if isinstance(value, ast.Constant) or (
-                isinstance(value, (ast.Subscript, ast.BinOp, ast.Attribute)) and _is_safe(module, value)
-            ):
-                return True
-            if (
-                isinstance(value, ast.IfExp)
-                and _is_safe(module, value.body)
-                and _is_safe(module, value.orelse)
-            ):
-                return True
-            if isinstance(value, ast.Call) and (
-                name_of(value.func) in {"int", "float", "len"}
-                or _quotes(value.func)
-                or (name_of(value.func) == "join" and value.args and _joins_fixed(module, value.args[0]))
-            ):
-                return True
-            if (
-                isinstance(value, ast.Call)
-                and isinstance(value.func, ast.Attribute)
-                and value.func.attr == "get"
-                and _is_allow_list(module, value.func.value)
             ):
                 return True
     return False
