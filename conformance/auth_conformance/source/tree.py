@@ -55,17 +55,15 @@ class Spot:
     literal: Secret | None = None
 
 
-def _plainly(tree: ast.Module) -> None:
+def _plainly(node: ast.AST) -> None:
     """Write `query: str = f"…"` inside functions as an assignment: a type there changes nothing of what is given."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef) or not isinstance(getattr(node, "body", None), list):
-            continue
-        if isinstance(node, ast.Module):
-            continue  # what stands at the top may be a setting, whose type is looked at
-        for part in ("body", "orelse", "finalbody"):
-            block = getattr(node, part, None)
-            if isinstance(block, list):
-                setattr(node, part, [_without_type(item) for item in block])
+    # What stands at the top, or in a class, may be a setting, whose type is looked at.
+    if isinstance(node, (ast.ClassDef, ast.Module)):
+        return
+    for part in ("body", "orelse", "finalbody"):
+        block = getattr(node, part, None)
+        if isinstance(block, list):
+            setattr(node, part, [_without_type(item) for item in block])
 
 
 def _without_type(node: ast.stmt) -> ast.stmt:
@@ -86,8 +84,11 @@ def _unfold(tree: ast.Module) -> None:
     given: dict[str, list[ast.expr]] = {}
     calls: list[ast.Call] = []
     for node in ast.walk(tree):
+        _plainly(node)
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
             given.setdefault(node.targets[0].id, []).append(node.value)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+            given.setdefault(node.target.id, []).append(node.value)
         elif isinstance(node, ast.Call) and any(item.arg is None for item in node.keywords):
             calls.append(node)
     for call in calls:
@@ -156,7 +157,6 @@ class Module:
 
     def __post_init__(self) -> None:
         """Write `**options` out where the options stand in the file: then every rule sees them."""
-        _plainly(self.tree)
         _unfold(self.tree)
 
     @cached_property
