@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from auth_conformance.model import Exchange, Expectation, Role, Severity, Violation
 from auth_conformance.oracles.privilege import access_words
 from auth_conformance.probe.core import Answer, Missing, Unclear
-from auth_conformance.probe.memberships import Membership, Memberships, below, memberships
+from auth_conformance.probe.memberships import Membership, Memberships, below, last_of, memberships
 from auth_conformance.probe.owning import Belonging, shown_in
 from auth_conformance.probe.tampering import plain_change
 
 if TYPE_CHECKING:
-    from auth_conformance.target import Objects, Operation
+    from auth_conformance.target import Account, Objects, Operation
 
 # So many collections below one that people are let into are tried.
 _BELOW = 3
@@ -76,6 +76,57 @@ class Looking(Memberships):
                 expected = Expectation("refused", about=attack.number)
                 found.append(Violation(item.invite.name, message, Severity.CRITICAL, tuple(proofs), expected))
         return found
+
+    async def put_out_by_looking(self) -> list[Violation]:
+        """B, whom A let in to look, puts somebody else out, who reads on until then, twice."""
+        found = []
+        for item in list(memberships(self.target))[:2]:
+            away = self.target.operation(f"DELETE {item.change.path}") if item.change is not None else None
+            guest = await self.disposable("another user")
+            if away is None or guest is None or item.person.lower().endswith("id"):
+                continue
+            with contextlib.suppress(Missing, Unclear), self.looking_at(item.objects):
+                proofs = [
+                    proof
+                    for turn in ("", "again: ")
+                    for proof in await self._puts_out(item, away, guest, turn)
+                ]
+                message = (
+                    f"{away.name} let another user, whom the owner had let in as {item.looks}, put somebody else out: "
+                    "nobody looked at the role of who asks."
+                )
+                attack = next(proof for proof in proofs if proof.role is Role.ATTACK)
+                expected = Expectation("refused", about=attack.number)
+                found.append(Violation(away.name, message, Severity.HIGH, tuple(proofs), expected))
+        return found
+
+    async def _puts_out(self, item: Membership, away: Operation, guest: Account, turn: str) -> list[Exchange]:
+        """What shows that B put somebody else out once. Raises Unclear."""
+        made: list[Belonging] = []
+        try:
+            mine = await self._put_down("a", made)
+            await self._let_in(item, mine)
+            third = (await self.log_in(guest)).credential
+            invited = await self._invite(item, mine, await self._guest(item.person))
+            if not (await self._looks_at(mine, "a third looks", third)).reply.ok:
+                await self._accept(invited, mine, third)
+            number = await self._number_of(third, guest.username)
+            before = await self._looks_at(mine, "control: a third looks", third)
+            attack = await self.call(
+                away,
+                await self.credential(owner="b"),
+                label=f"{turn}b, who only looks, puts a third out",
+                role=Role.ATTACK,
+                values={**item.placed(away, self.at(mine.identifier)), last_of(away): number},
+                fresh=bool(turn),
+            )
+            after = await self._looks_at(mine, "control: the third looks afterwards", third)
+            there = await self._reads_own(mine, "afterwards")
+            if before.reply.ok and attack.reply.ok and after.judgement is None and after.status in (403, 404):
+                return [before.exchange, attack.exchange, after.exchange, there.exchange]
+        finally:
+            await self._take_away(made)
+        raise Unclear(f"{away.name} put nobody out for b.")
 
     async def _invites(
         self, item: Membership, guest: str, shown: list[Operation], turn: str

@@ -20,6 +20,7 @@ from auth_conformance.probe.unguessable import sample_of
 from auth_conformance.target.operations import HOLE
 
 if TYPE_CHECKING:
+    from auth_conformance.credentials import Credential
     from auth_conformance.oracles.entropy import Sample
     from auth_conformance.target import Objects, Operation, Target
 
@@ -200,7 +201,9 @@ class Memberships(Owning):
             await self._accept(invited, mine)
         return invited
 
-    async def _accept(self, invited: Answer, mine: Belonging) -> tuple[Operation, str]:
+    async def _accept(
+        self, invited: Answer, mine: Belonging, who: Credential | None = None
+    ) -> tuple[Operation, str]:
         """Let B hand back what an invitation holds to whatever takes a member of that name alone, and say which did.
 
         Raises Unclear where B gets in nowhere.
@@ -211,15 +214,22 @@ class Memberships(Owning):
             needed = [str(name) for name in schema.get("required") or ()]
             alone = operation.method == "POST" and "{" not in operation.path and len(needed) == 1
             if alone and operation.body is None and needed[0] in told:
-                await self._take(operation, needed[0], told[needed[0]])
-                if (await self._looks_at(mine, "b looks once b has accepted")).reply.ok:
+                await self._take(operation, needed[0], told[needed[0]], who=who)
+                if (await self._looks_at(mine, "who has accepted looks", who)).reply.ok:
                     return operation, needed[0]
         raise Unclear(f"What {invited.exchange.operation} answers let b in nowhere.")
 
-    async def _take(self, operation: Operation, member: str, code: str, role: Role = Role.SETUP) -> Answer:
-        live = await self.credential(owner="b")
+    async def _take(
+        self,
+        operation: Operation,
+        member: str,
+        code: str,
+        role: Role = Role.SETUP,
+        who: Credential | None = None,
+    ) -> Answer:
+        live = who or await self.credential(owner="b")
         return await self.call(
-            operation, live, label=f"b accepts at {operation.name}", role=role, body={member: code}
+            operation, live, label=f"{live.owner} accepts at {operation.name}", role=role, body={member: code}
         )
 
     async def _called(self, member: str) -> str:
@@ -237,15 +247,19 @@ class Memberships(Owning):
         return guest.address if is_address(member) and "@" in guest.address else guest.username
 
     async def _number_of_b(self) -> str:
-        told = await self.call(self.witness.operation, await self.credential(owner="b"), label="who is b?")
+        return await self._number_of(await self.credential(owner="b"), self.account("b").username)
+
+    async def _number_of(self, live: Credential, name: str) -> str:
+        """What paths call somebody: their id as they are told it, else the name."""
+        told = await self.call(self.witness.operation, live, label=f"who is {live.owner}?")
         plain = flattened(told.reply.json)
         found = (
             value for pointer, value in plain.items() if pointer.rpartition("/")[2].lower() in ("id", "uuid")
         )
-        return str(next(found, self.account("b").username))
+        return str(next(found, name))
 
-    async def _looks_at(self, mine: Belonging, label: str) -> Answer:
-        live = await self.credential(owner="b")
+    async def _looks_at(self, mine: Belonging, label: str, who: Credential | None = None) -> Answer:
+        live = who or await self.credential(owner="b")
         return await self.call(self._own_objects().read, live, label=label, values=self.at(mine.identifier))
 
     async def _ask_for(

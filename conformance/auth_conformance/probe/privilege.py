@@ -85,6 +85,7 @@ class Privilege(Newcomers):
                 *await visitor.raised_by_oneself(),
                 *await visitor.done_by_looking(),
                 *await visitor.invited_by_looking(),
+                *await visitor.put_out_by_looking(),
             ]
         if raised:
             return Failed(tuple(raised), tuple(self.evidence), tuple(self.notes))

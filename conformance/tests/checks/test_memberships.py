@@ -5,10 +5,11 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import pytest
-from checks.desk import front_desk
+from checks.desk import Person, front_desk
 from checks.judging import judged_as_found, said
 from fastapi import Depends, FastAPI, HTTPException
 from pydantic import BaseModel
+from services.people import PEOPLE
 
 from auth_conformance.model import Failed, Skipped
 from auth_conformance.probe import invitations
@@ -72,6 +73,17 @@ def notes_of(app: FastAPI, inside: Any, allowed: Callable[[str, str, str], None]
         del notes[note]
 
 
+def welcoming(app: FastAPI) -> None:
+    """Have a front desk where whoever comes may register."""
+    people = dict(PEOPLE)
+    app.state.desk = front_desk(app, people=people)
+
+    @app.post("/register", status_code=201)
+    def register(who: Person) -> dict[str, str]:
+        people[who.username] = who.password
+        return {"username": who.username}
+
+
 def withdrawing(app: FastAPI, governed: Any, invited: dict[str, tuple[str, str, Part]], kept: str) -> None:
     """Owners take invitations back, unless that is what is `kept`."""
 
@@ -93,17 +105,19 @@ def clubs(
     kept: str = "",
     noted: str = "",
     inviting: str = "owner",
+    expelling: str = "owner",
 ) -> FastAPI:
     """Owners let others in, who come at once or accept a code; `careless`, every member gives out roles.
 
     A code may work `again` and again, or be `counted`; what is `kept` is who was put out, an invitation that was taken
     back, or one for anybody. The title is `written` by the owner, or by anybody in it.
-    Who only looks may "write", "delete" or "add" what is `noted` in it, and the `inviting` is done from a role up.
+    Who only looks may "write", "delete" or "add" what is `noted` in it, and the `inviting` and the `expelling` is
+    done from a role up.
     """
     app = FastAPI()
     members, titles = dict[str, dict[str, Part]](), dict[str, str]()
     invited = dict[str, tuple[str, str, Part]]()
-    app.state.desk = front_desk(app)
+    welcoming(app)
     Caller = Annotated[str, Depends(app.state.desk)]
 
     def inside(club: str, name: Caller) -> str:
@@ -183,7 +197,8 @@ def clubs(
         return {"role": body.role}
 
     @app.delete("/clubs/{club}/members/{who}", status_code=204)
-    def put_out(club: Governed, who: str) -> None:
+    def put_out(club: Club, who: str, name: Caller) -> None:
+        allowed(expelling, club, name)
         if kept != "member":
             members[club].pop(who, None)
 
@@ -226,6 +241,13 @@ def test_who_is_let_in_to_look_touches_nothing_below(noted: str, told: str) -> N
     result = judged_as_found("AUZ104", clubs(noted=noted))
     assert isinstance(result.verdict, Failed if told else Skipped), said(result)
     assert told in result.verdict.reason, said(result)
+
+
+@pytest.mark.parametrize("expelling", ["owner", "viewer"])
+def test_who_is_let_in_to_look_puts_nobody_out(expelling: str) -> None:
+    result = judged_as_found("AUZ104", clubs(expelling=expelling))
+    told = "DELETE /clubs/{club}/members/{who} let another user, whom the owner had let in as viewer, put somebody else"
+    assert (told in result.verdict.reason) is (expelling == "viewer"), said(result)
 
 
 @pytest.mark.parametrize("inviting", ["owner", "viewer"])
