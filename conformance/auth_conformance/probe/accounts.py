@@ -145,7 +145,7 @@ class Accounts(Sockets, Shutting, PendingTokens, Guarded):
         violations = await self.lived_on(
             held, "after the account was disabled", switch.operation.name, doubts, shown=(answer.exchange,)
         )
-        logged_in = await self._lets_in(account, "log in to the disabled account", doubts)
+        logged_in = await self._let_in_twice(self._logs_in, account, "log in to the disabled account", doubts)
         if logged_in:
             message = "A disabled account can log in."
             violations.append(Violation(switch.operation.name, message, None, (answer.exchange, *logged_in)))
@@ -252,7 +252,7 @@ class Accounts(Sockets, Shutting, PendingTokens, Guarded):
         violations = await self.lived_on(
             held, "after the account was deleted", name, doubts, shown=(answer.exchange,)
         )
-        logged_in = await self._lets_in(account, "log in to the deleted account", doubts)
+        logged_in = await self._let_in_twice(self._logs_in, account, "log in to the deleted account", doubts)
         if logged_in:
             if len(violations) == len(held):
                 doubts.append(f"{name} answered {answer.status}, and deleted nothing that can be seen")
@@ -282,19 +282,6 @@ class Accounts(Sockets, Shutting, PendingTokens, Guarded):
         if not answer.reply.ok:
             raise Unclear(f"{operation.name} deleted nobody ({answer.why or answer.status}).")
         return answer, operation.name
-
-    async def _lets_in(self, account: Account, label: str, doubts: list[str]) -> list[Exchange]:
-        """The two answers by which an account that was shut logs in; none unless both did, a doubt where one did."""
-        found: list[Exchange] = []
-        with self.doubting(doubts):
-            for prefix in ("", "again: "):
-                answer = await self._logs_in(account, f"{prefix}{label}")
-                if answer is None:
-                    doubts += [f"{label}: let in once, and then not"] * len(found)
-                    return []
-                found.append(answer.exchange)
-            return found
-        return []
 
     async def _logs_in(self, account: Account, label: str, role: Role = Role.ATTACK) -> Answer | None:
         """Return the answer to a login that was let in; None when it was refused, or gave what opens nothing.

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from auth_conformance.model import Role, Severity, Violation
+from auth_conformance.model import Exchange, Role, Severity, Violation
 from auth_conformance.probe.core import Missing, Unclear
 from auth_conformance.probe.holdings import Holdings
 from auth_conformance.probe.opened import Opened
@@ -14,6 +14,8 @@ from auth_conformance.storage import StorageError
 from auth_conformance.storage_changes import standing_column, turn
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from auth_conformance.probe.core import Answer
     from auth_conformance.target import Account
 
@@ -47,21 +49,15 @@ class Shutting(Holdings, Opened):
         await self._turned(flag)
         when = f"after {flag.name} said that the account is shut"
         violations = await self.lived_on(held, when, name, doubts)
-        logged_in = await self._login_answer(account, f"log in {when}")
-        if logged_in is not None and len(violations) == len(held):
+        logged_in = await self._let_in_twice(self._login_answer, account, f"log in {when}", doubts)
+        if logged_in and len(violations) == len(held):
             await self._turned(flag)
             raise Missing(
                 f"{flag.name} was turned, and nothing of the account changed: it may mean another thing"
             )
-        if logged_in is not None:
-            violations.append(
-                Violation(
-                    logged_in.exchange.operation,
-                    f"An account can log in {when}.",
-                    None,
-                    (logged_in.exchange,),
-                )
-            )
+        if logged_in:
+            message = f"An account can log in {when}."
+            violations.append(Violation(logged_in[0].operation, message, None, tuple(logged_in)))
         await self._turned(flag)
         if violations:
             return violations, flag.name
@@ -77,8 +73,30 @@ class Shutting(Holdings, Opened):
         when = f"after {flag.name} had shut the account and opened it again"
         return await self.lived_on(held, when, name, doubts, severity=Severity.MEDIUM), flag.name
 
+    async def _let_in_twice(
+        self,
+        log_in: Callable[[Account, str], Awaitable[Answer | None]],
+        account: Account,
+        label: str,
+        doubts: list[str],
+    ) -> list[Exchange]:
+        """The two answers by which an account that was shut logs in; none unless both did, a doubt where one did."""
+        found: list[Exchange] = []
+        with self.doubting(doubts):
+            for prefix in ("", "again: "):
+                answer = await log_in(account, f"{prefix}{label}")
+                if answer is None:
+                    doubts += [f"{label}: let in once, and then not"] * len(found)
+                    return []
+                found.append(answer.exchange)
+            return found
+        return []
+
     async def _login_answer(self, account: Account, label: str, role: Role = Role.ATTACK) -> Answer | None:
+        """The answer that gave the account a login; None where it was refused. Raises Unclear."""
         answer, login = await self.try_login(account, account.password, label=label, role=role)
+        if answer.judgement is not None:
+            raise Unclear(f"{label}: no orderly answer ({answer.why}).")
         return answer if login.read(answer.reply, account.label) is not None else None
 
     async def _flag_of(self, account: Account) -> Flag:

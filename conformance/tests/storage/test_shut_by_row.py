@@ -23,8 +23,13 @@ class Person(BaseModel):
     password: str
 
 
-def service(folder: Path, flag: str, *, at_login: bool, always: bool, wipes: bool = True) -> FastAPI:
-    """An account may act while `flag` says so, as far as the login and every other call ask for it."""
+def service(
+    folder: Path, flag: str, *, at_login: bool, always: bool, wipes: bool = True, shut_is: int = 401
+) -> FastAPI:
+    """An account may act while `flag` says so, as far as the login and every other call ask for it.
+
+    `shut_is` answers the login of one that may not.
+    """
     app, path, sessions = FastAPI(), folder / "people.db", dict[str, str]()
     opens = 0 if flag in ("disabled", "is_blocked") else 1
     with closing(sqlite3.connect(path)) as connection, connection:
@@ -50,6 +55,8 @@ def service(folder: Path, flag: str, *, at_login: bool, always: bool, wipes: boo
     @app.post("/login")
     async def login(person: Person) -> dict[str, str]:
         found = row(person.username)
+        if found is not None and at_login and not found[1] and shut_is != 401:
+            raise HTTPException(shut_is, "later", {"Retry-After": "900"})
         if found is None or found[0] != person.password or (at_login and not found[1]):
             raise HTTPException(401, "wrong", {"WWW-Authenticate": "Bearer"})
         token = secrets.token_urlsafe(32)
@@ -100,3 +107,11 @@ def test_what_survives_is_found(app: dict[str, bool], severity: Severity, tmp_pa
 def test_a_flag_that_shuts_nothing_accuses_nobody(tmp_path: Path) -> None:
     result = judged(tmp_path, service(tmp_path, "is_active", at_login=False, always=False))
     assert result.name == "skipped", result.verdict.reason
+
+
+@pytest.mark.parametrize("shut_is", [429, 500])
+def test_a_login_that_gave_no_answer_was_not_refused(tmp_path: Path, shut_is: int) -> None:
+    app = service(tmp_path, "is_active", at_login=True, always=True, shut_is=shut_is)
+    result = judged(tmp_path, app)
+    assert result.name == "inconclusive", result.verdict.reason
+    assert "no orderly answer" in result.verdict.reason
