@@ -142,13 +142,14 @@ class Origins(Refusal):
                 await self.paced()
                 traces |= await self._try_origin(stranger, ask, live, finds)
         violations, unsure, judged = finds.violations, finds.unsure, finds.judged
-        violations += await self._login_read(listed)
+        violations += await self._login_read(listed, unsure)
         await self.must_live(self.witness, live, baseline, "after")
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if violations:
             return Failed(_once(violations), evidence, notes)
         if unsure:
-            return Inconclusive(f"{unsure[0]} (and {len(unsure) - 1} more).", "", evidence, notes)
+            more = f" (and {len(unsure) - 1} more)" if unsure[1:] else ""
+            return Inconclusive(f"{unsure[0]}{more}.", "", evidence, notes)
         if not traces:
             return Passed(
                 f"No answer to {judged} requests with a foreign Origin speaks of CORS: "
@@ -304,7 +305,7 @@ class Origins(Refusal):
                     finds.proven[way] = violation
         return speaks_cors(answer.reply)
 
-    async def _login_read(self, listed: tuple[str, ...]) -> list[Violation]:
+    async def _login_read(self, listed: tuple[str, ...], unsure: list[str]) -> list[Violation]:
         """Read the login's own answer as three strangers: a wrong login, so that nobody is logged in."""
         login = next((login for login in self.target.logins if login.encoding != "basic"), None)
         if login is None:
@@ -312,6 +313,9 @@ class Origins(Refusal):
         chosen = strangers(listed, self.word(8))
         for stranger in [chosen[0], chosen[1], chosen[-1]]:
             first = await self._wrong_login(login, stranger)
+            if first.judgement is not None:
+                unsure.append(f"{first.exchange.label}: {first.why}")
+                return []
             if not may_read(stranger.origin, first.reply, credentials=True):
                 continue
             second = await self._wrong_login(login, stranger)

@@ -3,7 +3,8 @@
 from typing import Literal
 
 import pytest
-from checks.mixed_app import LISTED, judged
+from checks.mixed_app import LISTED, create_app, judged, judged_all
+from starlette.types import Receive, Scope, Send
 
 from auth_conformance.model import Severity
 from auth_conformance.probe.origins import Origins, strangers
@@ -13,6 +14,20 @@ def test_no_cors_at_all_keeps_everybody_out() -> None:
     result = judged("WEB101")
     assert result.name == "passed", result.verdict.reason
     assert "speaks of CORS" in result.verdict.reason
+
+
+def test_a_login_that_met_a_limit_was_not_read() -> None:
+    app = create_app(origins=[LISTED])
+
+    async def limiting(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("method") != "POST" or b"origin" not in dict(scope["headers"]):
+            return await app(scope, receive, send)
+        await send({"type": "http.response.start", "status": 429, "headers": [(b"retry-after", b"9999")]})
+        return await send({"type": "http.response.body", "body": b""})
+
+    (result,) = judged_all(["WEB101"], limiting)
+    assert result.name == "inconclusive", result.verdict.reason
+    assert "a wrong login by a page of" in result.verdict.reason
 
 
 def test_a_list_that_is_kept_passes() -> None:
