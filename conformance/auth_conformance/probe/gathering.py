@@ -124,6 +124,8 @@ class Gathering(Isolation):
         )
         if violations:
             await self.must_not_be_shared()
+            if all(item.operation in self._plain_reads() for item in violations):
+                await self.must_not_be_read_by_all()
         return self.decided(violations, doubts, reason)
 
     async def _put_down_to_be_found(self, listing: Operation, made: list[Belonging]) -> Belonging:

@@ -156,6 +156,8 @@ class Isolation(Sharing, Textless):
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if violations:
             await self.must_not_be_shared()
+            if all(item.operation in self._plain_reads() for item in violations):
+                await self.must_not_be_read_by_all()
             return Failed(tuple(violations), evidence, notes)
         if doubts:
             more = f" (and {len(doubts) - 1} more)" if len(doubts) > 1 else ""
@@ -165,6 +167,11 @@ class Isolation(Sharing, Textless):
             f"A read it at {objects.read.name} before and after."
         )
         return Passed(reason, evidence, notes)
+
+    def _plain_reads(self) -> set[str]:
+        """The names of what reads one object, and of what lists them."""
+        objects = self._own_objects()
+        return {item.name for item in (objects.read, objects.listing) if item is not None}
 
     async def _ways_to_refuse(self, theirs: Belonging) -> list[Fingerprint]:
         """Return how the application says no to B: for what does not exist, and for what is forbidden."""

@@ -35,13 +35,16 @@ class Belonging:
 class Owning(Sessions):
     """Makes objects of users, with a text in each that is its owner's alone."""
 
+    # Whether who reads an object is beside the point: what everybody may read is still its owner's to change.
+    _about_changes = False
+
     def _own_objects(self) -> Objects:
         objects = self.target.objects
         if objects is None:
             raise Missing(
                 "No collection of a user's own objects is known.", self.target.remedies.get(Need.OBJECTS, "")
             )
-        if objects.read.name in self.target.policy.public_operations:
+        if objects.read.name in self.target.policy.public_operations and not self._about_changes:
             raise Missing(f"Not applicable: {objects.read.name} is declared public.", applicable=False)
         if self.target.policy.shared_objects:
             raise Missing("Not applicable: people are declared to share their objects.", applicable=False)

@@ -23,6 +23,9 @@ _PLACE = re.compile(
     re.IGNORECASE,
 )
 
+# How a change of what is somebody else's is refused.
+_KEPT = (401, 403, 404)
+
 
 class Sharing(Owning):
     """Tells what is one person's from what people hold in common."""
@@ -34,6 +37,54 @@ class Sharing(Owning):
         )
         if why is not None:
             raise Unclear(*why)
+
+    async def must_not_be_read_by_all(self) -> None:
+        """See that not everybody may read these objects by design. Raises Unclear."""
+        why = await self.scene.once(("read by all", self._own_objects().create.name), self._read_by_all)
+        if why is not None:
+            raise Unclear(*why)
+
+    async def _read_by_all(self) -> tuple[str, str] | None:
+        """Why everybody may be meant to read these objects, and the lines that decide; None where nothing says so.
+
+        B finds A's in a plain list and by its address, and may not change it: so are articles, and things for sale. Who
+        forgot the owner when reading forgets it in both places more rarely than in one.
+        """
+        objects = self._own_objects()
+        changes = [item for item in (objects.update, objects.delete) if item is not None]
+        if self.target.policy.shared_objects is not None or objects.private or objects.listing is None:
+            return None
+        made: list[Belonging] = []
+        try:
+            mine, other = await self._put_down("a", made), await self.credential(owner="b")
+            place = self.at(mine.identifier)
+            for operation in (objects.listing, objects.read):
+                label = f"control: {operation.name} as b, as it is"
+                answer = await self.call(operation, other, label=label, values=place)
+                if mine.canary not in answer.reply.text:
+                    return None
+            kept = []
+            for operation in changes:
+                body = dict(objects.template) if operation is objects.update else None
+                label = f"control: {operation.name} as b, of what b reads"
+                kept.append(await self.call(operation, other, label=label, values=place, body=body))
+            seen = await self._reads_own(mine, "after what b may not do")
+            if any(item.judgement is not None or item.reply.ok for item in kept) or not seen.reply.ok:
+                return None
+            if all(item.status not in _KEPT for item in kept):
+                return None
+        except (Missing, Unclear, BudgetExceededError):
+            return None
+        finally:
+            await self._take_away(made)
+        both = f"{objects.listing.name} and {objects.read.name}"
+        listed = f'"{objects.listing.name}", "{objects.read.name}"'
+        why = (
+            f"{both} show everybody's to whoever logs in, and only who made one may change it: whether all may read "
+            "them, nothing says."
+        )
+        lines = f"[policy]\npublic_operations = [{listed}]  # if all may; else\nshared_objects = false  # a finding"
+        return why, lines
 
     async def _held_in_common(self) -> tuple[str, str] | None:
         """Why these objects may be everybody's, and the lines that decide; None where they are somebody's.

@@ -75,6 +75,7 @@ class Tampering(Remarks):
 
     async def must_not_change(self) -> Verdict:
         """B must not change, delete or add to A's objects. Needs objects and two users."""
+        self._about_changes = True
         return await self.in_each_collection(self._nothing_changed, self.textless_not_changed)
 
     async def _nothing_changed(self) -> Verdict:
