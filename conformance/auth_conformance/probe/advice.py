@@ -10,6 +10,7 @@ from auth_conformance.model import (
     Failed,
     Inconclusive,
     Masked,
+    Outcome,
     Passed,
     Role,
     Severity,
@@ -53,6 +54,7 @@ class Advice(Refusals):
         baseline = await self.baseline(self.witness, live)
         await self.must_live(self.witness, live, baseline, "before")
         violations: list[Violation] = []
+        unsure: list[str] = []
         judged = silent = in_bodies = 0
         statuses: set[int] = set()
         for question in await self._advice_asked():
@@ -62,6 +64,9 @@ class Advice(Refusals):
             silent += challenge_fault(answer.exchange.reply) is not None and answer.status == 401
             lines = answer.reply.header_lines("www-authenticate")
             challenges = challenges_in(lines)
+            if answer.status is None or answer.outcome is Outcome.THROTTLED:
+                unsure.append(f"{question.label} at {question.operation.name}: {answer.why}")
+                continue
             if answer.judgement is not None or answer.status not in question.statuses or not challenges:
                 self.notes.append(
                     f"not judged: {question.label} at {question.operation.name} ({answer.status})"
@@ -73,7 +78,9 @@ class Advice(Refusals):
                 continue
             again = await self._put_question(question, "again: ")
             if await self._unhelpful(question, again) != faults:
-                self.notes.append(f"only once: {question.label}: {faults[0][0]}")
+                unsure.append(
+                    f"{question.operation.name} {faults[0][0]} ({question.label}) once, and then not"
+                )
                 continue
             message = f"{question.operation.name} {faults[0][0]} ({question.label})."
             proof = (answer.exchange, again.exchange)
@@ -82,21 +89,28 @@ class Advice(Refusals):
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if violations:
             once = {violation.operation: violation for violation in reversed(violations)}
-            return Failed(tuple(once.values()), evidence, notes)
-        if not judged and silent:
+            return Failed(tuple(once.values()), evidence, (*notes, *unsure))
+        if unsure:
+            more = f" (and {len(unsure) - 1} more)" if unsure[1:] else ""
+            return Inconclusive(f"{unsure[0]}{more}.", "", evidence, notes)
+        if not judged:
+            return self._nothing_judged(silent, statuses, in_bodies=bool(in_bodies))
+        return Passed(f"{judged} challenges name what would be accepted.", evidence, notes)
+
+    def _nothing_judged(self, silent: int, statuses: set[int], *, in_bodies: bool) -> Verdict:
+        """Why no challenge could be read: `silent` answers of 401 had none."""
+        evidence = tuple(self.evidence)
+        if silent:
             return Masked(
                 "ERR101", f"{silent} answers of 401 carry no challenge that could be read", evidence
             )
-        if not judged and all(300 <= status < 400 or status in NO_RIGHT for status in statuses):
+        if all(300 <= status < 400 or status in NO_RIGHT for status in statuses):
             said = ", ".join(str(status) for status in sorted(statuses))
             return Skipped(f"Not applicable: nothing answers 401, strangers get {said}.", "", False)
-        if not judged and in_bodies:
+        if in_bodies:
             return Skipped(f"Not applicable: {IN_BODIES}.", "", False)
-        if not judged:
-            return Inconclusive(
-                "No answer of 401 carried a challenge that could be read.", "", evidence, notes
-            )
-        return Passed(f"{judged} challenges name what would be accepted.", evidence, notes)
+        reason = "No answer of 401 carried a challenge that could be read."
+        return Inconclusive(reason, "", evidence, tuple(self.notes))
 
     async def _put_question(self, question: Question, prefix: str) -> Answer:
         return await self.call(

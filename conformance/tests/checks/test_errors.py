@@ -1,5 +1,6 @@
 """ERR101, ERR103, ERR104, ERR108: sound passes, flawed fails, and what cannot be judged is not."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -94,16 +95,27 @@ class Turning:
         await self.app(scope, receive, send)
 
 
-def test_a_value_that_met_a_limit_was_not_survived() -> None:
-    app = create_app(crash_on="%s%n")
+def limited(app: ASGIApp, meets: Callable[[list[bytes]], bool]) -> ASGIApp:
+    """The same service behind a limit for requests whose `Authorization` headers are such."""
 
     async def limiting(scope: Scope, receive: Receive, send: Send) -> None:
-        if b"%s%n" not in dict(scope.get("headers", ())).get(b"authorization", b""):
+        if not meets([value for name, value in scope.get("headers", ()) if name == b"authorization"]):
             return await app(scope, receive, send)
         await send({"type": "http.response.start", "status": 429, "headers": [(b"retry-after", b"9999")]})
         return await send({"type": "http.response.body", "body": b""})
 
-    (result,) = judged_all(["ERR108"], limiting)
+    return limiting
+
+
+def test_a_challenge_that_a_limit_kept_back_was_not_read() -> None:
+    (result,) = judged_all(["ERR102"], limited(create_app(), lambda values: len(values) > 1))
+    assert result.name == "inconclusive", said(result)
+    assert "two Authorization headers at GET /me: 429" in result.verdict.reason
+
+
+def test_a_value_that_met_a_limit_was_not_survived() -> None:
+    app = create_app(crash_on="%s%n")
+    (result,) = judged_all(["ERR108"], limited(app, lambda values: b"%s%n" in b"".join(values)))
     assert result.name == "inconclusive", said(result)
     assert "1 hostile credentials met a limit of the service" in result.verdict.reason
 
