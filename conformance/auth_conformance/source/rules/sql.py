@@ -169,7 +169,11 @@ def _is_sql(module: Module, node: ast.expr) -> bool:
     texts += [
         text
         for part in ast.walk(node)
-        if isinstance(part, ast.Name) and (text := text_of(module.constants.get(part.id)))
+        if isinstance(part, ast.Name)
+        for value in (module.constants.get(part.id), *module.given(part.id, part))
+        if value is not None
+        for piece in ast.walk(value)
+        if (text := text_of(piece))
     ]
     return any(_SQL.search(text) and not _ADDRESS.search(text) for text in texts)
 
@@ -195,15 +199,32 @@ def _built(module: Module, node: ast.expr, depth: int = 3) -> ast.expr | None:
             if any(_built(module, side, depth) is not None for side in (left, right)):
                 return node
             return node if not (_is_safe(module, left) and _is_safe(module, right)) else None
-        case ast.Call(func=ast.Attribute(value=text, attr="format"), args=args, keywords=keywords):
+        case ast.Call(func=ast.Attribute(value=text, attr=attr), args=args, keywords=keywords) if (
+            attr in _FILLS
+        ):
             parts = [*args, *(item.value for item in keywords)]
-            return (
-                node
-                if text_of(text) is not None and any(not _is_safe(module, part) for part in parts)
-                else None
-            )
+            filled = _is_text(module, text) and any(not _is_safe(module, part) for part in parts)
+            return node if filled else None
         case ast.Call(func=ast.Attribute(attr="join"), args=[parts]):
             return node if not _is_safe(module, parts) else None
+        case _:
+            return _followed(module, node, depth)
+
+
+def _followed(module: Module, node: ast.expr, depth: int) -> ast.expr | None:
+    """The same of what stands for a text: a name, the result of a helper, one of two, a text that is only trimmed."""
+    match node:
+        case (
+            ast.NamedExpr(value=value)
+            | ast.Call(func=ast.Attribute(value=value, attr="strip" | "lstrip" | "rstrip"))
+        ):
+            return _built(module, value, depth)
+        case ast.Call(
+            func=ast.Name(id="dedent" | "cleandoc") | ast.Attribute(attr="dedent" | "cleandoc"), args=[text]
+        ):
+            return _built(module, text, depth)
+        case ast.IfExp(body=one, orelse=other) | ast.BoolOp(values=[one, other]):
+            return _built(module, one, depth) or _built(module, other, depth)
         case ast.Name(id=name) if depth > 0 and name not in _FOLLOWED.get():
             told = _FOLLOWED.set(_FOLLOWED.get() | {name})
             try:
@@ -214,6 +235,20 @@ def _built(module: Module, node: ast.expr, depth: int = 3) -> ast.expr | None:
             return _helped(module, node, depth)
         case _:
             return None
+
+
+# What puts values into a text that has places for them.
+_FILLS = frozenset(("format", "format_map", "replace", "substitute", "safe_substitute"))
+
+
+def _is_text(module: Module, node: ast.expr) -> bool:
+    """Whether it is a text that the source has, under a name too, or a template of one."""
+    if isinstance(node, ast.Call) and name_of(node.func) == "Template" and node.args:
+        return _is_text(module, node.args[0])
+    if not isinstance(node, ast.Name):
+        return text_of(node) is not None
+    values = [*module.given(node.id, node), module.constants.get(node.id)]
+    return any(value is not None and text_of(value) is not None for value in values)
 
 
 def _helped(module: Module, call: ast.Call, depth: int) -> ast.expr | None:
@@ -261,7 +296,8 @@ def _named(module: Module, node: ast.Name, depth: int) -> ast.expr | None:
     function = module.function_of(node)
     if function is None:
         return None
-    for part in ast.walk(function):
+    for one in ast.walk(function):
+        part = _paired(one, node.id)
         value = part.value if isinstance(part, (ast.Assign, ast.AugAssign)) else None
         targets = (
             part.targets
@@ -281,6 +317,20 @@ def _named(module: Module, node: ast.Name, depth: int) -> ast.expr | None:
             if isinstance(part, ast.AugAssign) and not _is_safe(module, value):
                 return value
     return None
+
+
+def _paired(part: ast.AST, name: str) -> ast.AST:
+    """An assignment to several names at once as the one to this name: `sql, values = f"…", ()`."""
+    target = part.targets[0] if isinstance(part, ast.Assign) else None
+    if (
+        not isinstance(part, ast.Assign)
+        or not isinstance(target, ast.Tuple)
+        or not isinstance(part.value, ast.Tuple)
+    ):
+        return part
+    pairs = zip(target.elts, part.value.elts, strict=False)
+    own = next(((one, value) for one, value in pairs if name_of(one) == name), None)
+    return part if own is None else ast.copy_location(ast.Assign([own[0]], own[1]), part)
 
 
 def _is_safe(module: Module, node: ast.expr) -> bool:
@@ -471,6 +521,8 @@ def _pieced(module: Module, node: ast.Name) -> bool:
     )
     if not plain or len(plain) < len(stored) or (taken and not replaced):
         return False
+    if any(isinstance(item.value, (ast.List, ast.ListComp, ast.Dict, ast.Set)) for item in plain):
+        return False  # what is appended to it counts as well: see `_listed`
     told = _PIECED.set(_PIECED.get() | {node.id})
     try:
         return all(_is_safe(module, item.value) for item in plain)
