@@ -97,3 +97,17 @@ def is_mark(module: Module, node: ast.expr, function: Function | None) -> bool:
     if isinstance(node, ast.Attribute) or function is None:
         return True
     return not module.given(name_of(node), node) and not is_handler(module, function)
+
+
+def is_counted(module: Module, node: ast.Name) -> bool:
+    """Whether a name is the number that `enumerate` or `range` gives."""
+    for part in ast.walk(module.function_of(node) or module.tree):
+        if not isinstance(part, (ast.For, ast.AsyncFor, ast.comprehension)) or not isinstance(
+            part.iter, ast.Call
+        ):
+            continue
+        target = part.target.elts[0] if isinstance(part.target, ast.Tuple) else part.target
+        counts = {"enumerate": isinstance(part.target, ast.Tuple), "range": True}
+        if name_of(target) == node.id and counts.get(module.dotted(part.iter.func), False):
+            return True
+    return False

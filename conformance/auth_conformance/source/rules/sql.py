@@ -10,7 +10,7 @@ from typing import Any
 
 from auth_conformance.model import Severity
 from auth_conformance.source.beyond import bound, defaults, function_named, returns_of
-from auth_conformance.source.rules.fixed import is_mark, is_member, is_typed
+from auth_conformance.source.rules.fixed import is_counted, is_mark, is_member, is_typed
 from auth_conformance.source.rules.standards import is_handler
 from auth_conformance.source.tree import Function, Module, Spot
 from auth_conformance.source.words import (
@@ -36,6 +36,7 @@ _ADDRESS = re.compile(r"^/\w|://")
 # The helpers whose results are being looked at: those that call each other must not be followed for ever.
 _ASKED: ContextVar[frozenset[str]] = ContextVar("_ASKED", default=frozenset())
 # The names whose values are being followed, `where = where + more` among them, and those whose parts are looked at.
+_CONVERTED: ContextVar[frozenset[str]] = ContextVar("_CONVERTED", default=frozenset())
 _FOLLOWED: ContextVar[frozenset[str]] = ContextVar("_FOLLOWED", default=frozenset())
 _PIECED: ContextVar[frozenset[str]] = ContextVar("_PIECED", default=frozenset())
 _DEEPEST = 3
@@ -347,7 +348,7 @@ def _is_safe(module: Module, node: ast.expr) -> bool:
             return (
                 known
                 or any(
-                    look(module, node) for look in (_looped, _allowed, _counted, _listed, is_typed, _pieced)
+                    look(module, node) for look in (_looped, _allowed, is_counted, _listed, is_typed, _pieced)
                 )
                 or is_mark(module, node, module.function_of(node))
             )
@@ -408,20 +409,6 @@ def _names_table(node: ast.Attribute) -> bool:
     holders = {name_of(part) for part in ast.walk(node.value)}
     named = found[-1:] == ("schema",) or found[-1:] == ("tablename",) or found[-2:] == ("table", "name")
     return named and not any(_OF_REQUESTS & set(words(holder)) for holder in holders)
-
-
-def _counted(module: Module, node: ast.Name) -> bool:
-    """Whether a name is the number that `enumerate` or `range` gives."""
-    for part in ast.walk(module.function_of(node) or module.tree):
-        if not isinstance(part, (ast.For, ast.AsyncFor, ast.comprehension)) or not isinstance(
-            part.iter, ast.Call
-        ):
-            continue
-        target = part.target.elts[0] if isinstance(part.target, ast.Tuple) else part.target
-        counts = {"enumerate": isinstance(part.target, ast.Tuple), "range": True}
-        if name_of(target) == node.id and counts.get(module.dotted(part.iter.func), False):
-            return True
-    return False
 
 
 def _listed(module: Module, node: ast.Name) -> bool:
@@ -504,8 +491,10 @@ def _is_fixed_mapping(module: Module, value: ast.expr, seen: frozenset[ast.expr]
 def _pieced(module: Module, node: ast.Name) -> bool:
     """Whether each part that the function ever puts into the name is fixed: `where += f" AND a = ${len(values)}"`."""
     function = module.function_of(node)
-    if function is None or node.id in _PIECED.get():
-        return function is not None  # a part that is the name itself: the others decide
+    if function is None or node.id in _CONVERTED.get():
+        return False
+    if node.id in _PIECED.get():
+        return True  # a part that is the name itself: the others decide
     stored = [
         part
         for part in ast.walk(function)
@@ -515,11 +504,11 @@ def _pieced(module: Module, node: ast.Name) -> bool:
         item for part in stored if isinstance(item := module.parents.get(part), (ast.Assign, ast.AugAssign))
     ]
     taken = any(isinstance(part, ast.arg) and part.arg == node.id for part in ast.walk(function.args))
-    # `order = ORDERS[order]`: what was handed over is gone.
-    replaced = any(
-        isinstance(item, ast.Assign) and item in function.body and item.lineno < node.lineno for item in plain
-    )
-    if not plain or len(plain) < len(stored) or (taken and not replaced):
+    # `order = ORDERS[order]`, `limit = int(limit)`: what the name held until then is gone.
+    made = [item.lineno for item in plain if item.lineno < node.lineno and _converts(module, item, node.id)]
+    if made:
+        plain = [item for item in plain if item.lineno >= max(made)]
+    elif not plain or len(plain) < len(stored) or taken:
         return False
     if any(isinstance(item.value, (ast.List, ast.ListComp, ast.Dict, ast.Set)) for item in plain):
         return False  # what is appended to it counts as well: see `_listed`
@@ -528,6 +517,19 @@ def _pieced(module: Module, node: ast.Name) -> bool:
         return all(_is_safe(module, item.value) for item in plain)
     finally:
         _PIECED.reset(told)
+
+
+def _converts(module: Module, item: ast.Assign | ast.AugAssign, name: str) -> bool:
+    """Whether it makes something fixed of what a name holds, and gives it the same name."""
+    if not isinstance(item, ast.Assign) or not isinstance(item.value, (ast.Call, ast.Subscript)):
+        return False
+    if not any(isinstance(part, ast.Name) and part.id == name for part in ast.walk(item.value)):
+        return False
+    told = _CONVERTED.set(_CONVERTED.get() | {name})
+    try:
+        return _is_safe(module, item.value)
+    finally:
+        _CONVERTED.reset(told)
 
 
 def _quotes(func: ast.expr) -> bool:
