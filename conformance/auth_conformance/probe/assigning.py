@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,7 @@ from auth_conformance.probe.naming import Naming
 from auth_conformance.probe.tampering import plain_change
 from auth_conformance.secret import Secret
 from auth_conformance.target import Account, styled
+from auth_conformance.transports.recorder import BudgetExceededError
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
@@ -68,60 +69,83 @@ def _in_brackets(body: Mapping[str, Any], above: str = "") -> Iterator[tuple[str
             yield place, _plain(value)
 
 
+Maker = Callable[[], Awaitable[Place | None]]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was added where, and what came of it."""
+
+    places: list[str] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    tried: int = 0
+
+
 class Assigning(Accounts):
     """Adds what was not asked for."""
 
     async def must_set_only_what_is_meant(self) -> Verdict:
         """No member that a client adds may take effect. Raises Missing or Unclear."""
         self._left = {}
-        places = [place for place in [await make() for make in self._places()] if place is not None]
-        if not places:
+        tally = Tally()
+        theirs, ranks = await self._what_b_is_called(), await self._ranks()
+        first, further = self._places()
+        for make in (*first, *further):
+            begun = ""
+            try:
+                place = await make()
+                if place is not None:
+                    begun = place.name
+                    await self._added_to(place, additions(place, theirs, ranks), tally)
+                    tally.places.append(place.name)
+            except BudgetExceededError as error:
+                # What was found stands. Further collections are told, and decide nothing but findings.
+                told = f"{f'{begun} and ' if begun else ''}what comes after {', '.join(tally.places[-1:])}: {error}"
+                if make in further:
+                    self.notes.append(f"not judged: {told}")
+                else:
+                    tally.doubts.append(told)
+                break
+        if not (tally.places or tally.doubts):
             raise Missing(
                 "No operation that takes a body of a user's is known.",
                 self.target.remedies.get(Need.OBJECTS) or self.target.remedies.get(Need.REGISTER, ""),
             )
-        violations: list[Violation] = []
-        doubts: list[str] = []
-        tried = 0
-        theirs, ranks = await self._what_b_is_called(), await self._ranks()
-        for place in places:
-            for extra in additions(place, theirs, ranks):
-                await self.paced()
-                tried += 1
-                outcome = await self._added(place, extra)
-                if isinstance(outcome, Violation):
-                    violations.append(outcome)
-                    break
-                if outcome:
-                    doubts.append(outcome)
-            else:
-                doubts += await self._still_takes(place)
         evidence, notes = tuple(self.evidence), tuple(self.notes)
-        if violations:
-            return Failed(told_once(violations), evidence, notes)
-        if doubts:
-            return Inconclusive(doubts[0], "", evidence, notes)
-        names = ", ".join(place.name for place in places)
-        return Passed(
-            f"{tried} additions to {names} set nothing that its owner reads, and opened nothing.",
-            evidence,
-            notes,
-        )
+        if tally.violations:
+            return Failed(told_once(tally.violations), evidence, notes)
+        if tally.doubts:
+            return Inconclusive(tally.doubts[0], "", evidence, notes)
+        names = ", ".join(tally.places)
+        reason = f"{tally.tried} additions to {names} set nothing that its owner reads, and opened nothing."
+        return Passed(reason, evidence, notes)
 
-    def _places(self) -> list[Callable[[], Awaitable[Place | None]]]:
+    async def _added_to(self, place: Place, extras: Sequence[Extra], tally: Tally) -> None:
+        """Add what there is to one place, until something takes effect; the control comes last."""
+        for extra in extras:
+            await self.paced()
+            tally.tried += 1
+            outcome = await self._added(place, extra)
+            if isinstance(outcome, Violation):
+                tally.violations.append(outcome)
+                return
+            tally.doubts += [outcome] if outcome else []
+        tally.doubts += await self._still_takes(place)
+
+    def _places(self) -> tuple[list[Maker], list[Maker]]:
+        """Where bodies are taken: what people have anyhow, and their further collections."""
         further = [
             self._in_collection(objects, make)
             for objects in self.target.further
             for make in (self._at_creation, self._at_update)
         ]
         profiles = [partial(self._at_profile, number) for number in range(MOST_PROFILES)]
-        first: list[Callable[[], Awaitable[Place | None]]]
+        first: list[Maker]
         first = [self._at_registration, *profiles, self._at_creation, self._at_update, self._at_key]
-        return [*first, *further]
+        return first, further
 
-    def _in_collection(
-        self, objects: Objects, make: Callable[[], Awaitable[Place | None]]
-    ) -> Callable[[], Awaitable[Place | None]]:
+    def _in_collection(self, objects: Objects, make: Maker) -> Maker:
         """The same in a further collection; None, and a note, where it cannot be tried there."""
 
         async def made() -> Place | None:

@@ -1,6 +1,7 @@
 """AUZ105 where a right or a price stands in an object within the body, in a list, or in a body that lists nothing."""
 
 import secrets
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -10,6 +11,8 @@ from checks.judging import judged_as_found, said
 from fastapi import Depends, FastAPI, HTTPException
 from pydantic import BaseModel, ConfigDict
 from services.people import PEOPLE
+
+from auth_conformance import catalog
 
 # Registration and a changed account cost a login each: what is about objects does without.
 _ACCOUNT = ("rank", "profile", "settings", "nothing of people", "shut afterwards")
@@ -49,6 +52,10 @@ class Order(BaseModel):
     note: str
     lines: list[Line]
     cover: Cover | None = None
+
+
+class Sheet(Shape):
+    note: str
 
 
 class Renamed(BaseModel):
@@ -161,3 +168,51 @@ def test_what_people_keep_in_a_map_is_their_own(takes: str) -> None:
 def test_nothing_is_said_where_nobody_sees_what_came_of_it() -> None:
     result = judged_as_found("AUZ105", shop("shut afterwards"))
     assert result.name == "inconclusive", said(result)
+
+
+def archive(*, takes: str = "") -> FastAPI:
+    """Four collections, more than one check may ask about; the one called `takes` stores what a client sets."""
+    app, kept = FastAPI(), dict[str, dict[str, Any]]()
+    Caller = Annotated[str, Depends(front_desk(app))]
+
+    def collection(kind: str) -> None:
+        @app.post(f"/{kind}", status_code=201, operation_id=f"add_{kind}")
+        def create(body: Sheet, name: Caller) -> dict[str, Any]:
+            number = secrets.token_hex(6)
+            told = {f"fact_{place}": place for place in range(8)}
+            extra = body.model_extra or {} if kind == takes else {}
+            kept[number] = {
+                **told,
+                "approved": False,
+                "note": body.note,
+                **extra,
+                "id": number,
+                "owner": name,
+            }
+            return kept[number]
+
+        @app.get(f"/{kind}/{{number}}", operation_id=f"read_{kind}")
+        def read(number: str, name: Caller) -> dict[str, Any]:
+            if kept.get(number, {}).get("owner") != name:
+                raise HTTPException(404, "no such sheet")
+            return kept[number]
+
+        @app.put(f"/{kind}/{{number}}", operation_id=f"change_{kind}")
+        def change(number: str, body: Sheet, name: Caller) -> dict[str, Any]:
+            read(number, name)["note"] = body.note
+            return kept[number]
+
+    for kind in ("letters", "maps", "plans", "sketches"):
+        collection(kind)
+    return app
+
+
+@pytest.mark.parametrize("takes", ["", "letters"])
+def test_what_was_judged_stands_when_there_is_too_much(takes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = catalog.load()["AUZ105"]
+    short = replace(check, rule=replace(check.rule, budget=75 if not takes else 60))
+    monkeypatch.setattr(catalog, "load", lambda: {"AUZ105": short})
+    result = judged_as_found("AUZ105", archive(takes=takes))
+    assert result.name == ("failed" if takes else "passed"), said(result)
+    assert "what comes after" in said(result)
+    assert "the check's budget of" in said(result)

@@ -9,7 +9,7 @@ from auth_conformance.sdk import API, ASVS, CWE, WSTG, Impact, Probe, Severity, 
     title="Client sets a member that is not its own",
     severity=Severity.CRITICAL,
     level=1,
-    budget=240,
+    budget=320,
     impact=Impact.WRITES,
     references=(ASVS("15.3.3"), ASVS("8.2.3"), ASVS("2.2.1"), API(3), CWE(915), WSTG("INPV-20")),
 )
