@@ -75,6 +75,13 @@ class Baseline:
     refusals: tuple[Fingerprint, ...] = field(default=())
     accepted_refusals: frozenset[str] = frozenset()
 
+    @property
+    def open_to_strangers(self) -> bool:
+        """Whether strangers get the kind of body that the live credential gets."""
+        good, stranger = self.good, self.anonymous
+        same = (stranger.status, stranger.media_type) == (good.status, good.media_type)
+        return same and same_structure(stranger.shape, good.shape)
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:

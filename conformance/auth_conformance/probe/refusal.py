@@ -151,6 +151,8 @@ class Refusal(Core):
         for witness in (*self.witnesses[1:], *others):
             with contextlib.suppress(Unclear):  # it lets nobody in, and shows nothing
                 baseline = await self.baseline(witness, live)
+                if baseline.open_to_strangers:
+                    continue  # what everybody is shown says nothing of a credential
                 outcome = await self._settle(
                     witness, attempt, await self.attempt(witness, attempt, baseline), baseline
                 )

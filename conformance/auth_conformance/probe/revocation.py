@@ -178,9 +178,11 @@ class Revocation(Rotation):
         for operation in self.other_routers(undeclared=True):
             witness = Witness(operation, "")
             try:
-                await self.baseline(witness, cast.kept.credential)
+                known = await self.baseline(witness, cast.kept.credential)
             except Unclear:
                 continue
+            if known.open_to_strangers:
+                continue  # what everybody is shown says nothing of a session, though it be another text each time
             label = f"replay at {operation.name}"
             answers = [await self._replay_once(witness, cast.ended.credential, label)]
             if answers[0].accepted:
