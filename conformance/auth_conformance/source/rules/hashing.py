@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from auth_conformance.model import Severity
-from auth_conformance.source.beyond import bound, callers, function_named
+from auth_conformance.source.beyond import bound, callers, function_named, value_of
 from auth_conformance.source.tree import Module, Spot, Tree
 from auth_conformance.source.words import (
     argument,
@@ -77,7 +77,7 @@ def _fast_hash(module: Module, call: ast.Call, name: str) -> Iterator[Spot]:
     given = argument(call, 1 if fast == "new" else 0, "data")
     if given is None or is_ranged(module, call) or _is_for_cache(module, call):
         return
-    if mentions(given, is_password) and not _slow_nearby(module, call):
+    if _is_of_password(module, given) and not _slow_nearby(module, call):
         yield module.spot(
             "SRC104",
             call,
@@ -95,6 +95,24 @@ def _fast_hash(module: Module, call: ast.Call, name: str) -> Iterator[Spot]:
         yield module.spot(
             "SRC104", call, f"A secret is hashed with {algorithm}, which is broken.", Severity.HIGH
         )
+
+
+def _is_of_password(module: Module, given: ast.expr) -> bool:
+    """Whether a password is in what is hashed, also under another name: `data = password.encode()`."""
+    return mentions(given, is_password) or any(
+        is_password(name_of(value))
+        for part in ast.walk(given)
+        if isinstance(part, ast.Name) and module.function_of(part) is not None
+        for value in module.given(part.id, part)
+    )
+
+
+def _number(module: Module, node: ast.expr | None) -> int | None:
+    """A number that stands there, or that a name of some file, or a class of settings, has."""
+    found = value_of(module, node) if isinstance(node, (ast.Name, ast.Attribute)) else None
+    value = node if found is None else found[1]
+    number = value.value if isinstance(value, ast.Constant) else None
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
 
 
 def _filled_with_password(module: Module, given: ast.expr) -> str:
@@ -182,26 +200,23 @@ def is_ranged(module: Module, node: ast.AST) -> bool:
 def _weak_parameters(module: Module, call: ast.Call, name: str) -> Iterator[Spot]:
     last = name.rpartition(".")[2]
     if name == "bcrypt.gensalt":
-        rounds = argument(call, 0, "rounds")
-        if (
-            isinstance(rounds, ast.Constant)
-            and isinstance(rounds.value, int)
-            and rounds.value < _BCRYPT_LEAST
-        ):
+        cost = _number(module, argument(call, 0, "rounds"))
+        if cost is not None and cost < _BCRYPT_LEAST:
             yield module.spot(
                 "SRC104",
                 call,
-                f"bcrypt runs with cost {rounds.value}; {_BCRYPT_LEAST} is the least.",
+                f"bcrypt runs with cost {cost}; {_BCRYPT_LEAST} is the least.",
                 Severity.HIGH,
             )
     elif name == "hashlib.pbkdf2_hmac":
-        count, digest = argument(call, 3, "iterations"), text_of(argument(call, 0, "hash_name")) or "sha256"
+        count = _number(module, argument(call, 3, "iterations"))
+        digest = text_of(argument(call, 0, "hash_name")) or "sha256"
         least = _PBKDF2_LEAST.get(digest.lower().replace("-", ""), 0)
-        if isinstance(count, ast.Constant) and isinstance(count.value, int) and count.value < least:
+        if count is not None and count < least:
             yield module.spot(
                 "SRC104",
                 call,
-                f"PBKDF2 runs {count.value} times over {digest}; {least} is the least.",
+                f"PBKDF2 runs {count} times over {digest}; {least} is the least.",
                 Severity.HIGH,
             )
     elif name.startswith("passlib.hash."):
