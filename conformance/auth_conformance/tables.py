@@ -27,15 +27,16 @@ class Table(BaseModel):
 
 
 class AccountSettings(Table):
-    """A user of the target. The first two without a role are a and b, whose rights are alike.
+    """A user of the target, or a program that logs in as itself. The first two without a role are a and b.
 
-    Nothing but a role decides what is done to an account: only an expendable one is ever locked.
+    Their rights are alike. Nothing but a role decides what is done to an account: only an expendable one is ever
+    locked.
     """
 
     username: str = ""
-    """The name to log in with; the name of the table where it is left out."""
+    """The name to log in with, of a program its client id; the name of the table where it is left out."""
     password: SecretByName | None = None
-    """The password."""
+    """The password, of a program its client secret."""
     token: SecretByName | None = None
     """A ready-made access token, for services whose login a test cannot complete."""
     key: SecretByName | None = None
@@ -82,7 +83,7 @@ class LoginSettings(Table):
     query: Members = Field(default_factory=dict)
     """Further parameters of its query."""
     encoding: Literal["form", "json", "query", "basic"] = "json"
-    """How name and password travel; `basic` is an `Authorization` header."""
+    """How name and password travel; `basic` is an `Authorization` header, with `extra` as a form beside it."""
     media: str = ""
     """The media type of the body, where it is another one of JSON than `application/json`."""
     user_field: str = "username"
@@ -499,8 +500,8 @@ class PolicySettings(Table):
     """Whether people share their objects; where it is left out, objects that name no owner and that everybody lists
     are no finding, and no pass."""
     open_invitations: bool | None = None
-    """Whether somebody else than an invitation names may come by it; where it is left out, that is no finding, and no
-    pass."""
+    """Whether an invitation that names one person is meant to let in whoever has it; where it is left out, that is no
+    finding, and no pass."""
     first_valid_wins: bool = False
     """Of several credentials, the first valid one is meant to decide."""
     cross_site_cookie: bool = False

@@ -75,6 +75,39 @@ service does not have, or a secret in clear is refused, with the sentence that m
 Each key outside of tables is an environment variable as well: `AUTH_CONFORMANCE_FAIL_ON=high`; a key of a table follows
 after two underscores, `AUTH_CONFORMANCE_POLICY__LEEWAY=30`; lists and tables are written as JSON,
 `AUTH_CONFORMANCE_ONLY='["TOK"]'`. A variable with this prefix that sets nothing is refused.
+
+## Services for programs
+
+Where programs log in as themselves (client credentials, RFC 6749 §4.4), an account is a client: its id is the user
+name, its secret the password. Two clients with the same scopes are enough where the document declares the flow, or
+describes a form or JSON with `client_id` and `client_secret`; else `[[login]]` says how:
+
+```toml
+[accounts.billing]
+username = "billing"  # the client id
+password = { env = "BILLING_SECRET" }
+[accounts.reports]
+username = "reports"
+password = { env = "REPORTS_SECRET" }
+
+[[login]]
+operation = "POST /oauth/token"
+encoding = "form"  # or "json"; "basic" is HTTP Basic, and then the two names below are left out
+user_field = "client_id"
+password_field = "client_secret"
+extra = { grant_type = "client_credentials" }  # and what else the service asks for, such as audience or scope
+```
+
+Where another server gives the tokens, each account has a `token` in the place of the password.
+
+## What needs no line
+
+* Second factors by time (RFC 6238): where people can register and turn one on, the run does so for accounts of its
+  own. Those that you give need a login without a code, or a `token` or `cookie`; codes by mail are read in `[mailbox]`.
+* Clients that people make for their programs: found where the document says that an operation answers with
+  `client_id` and `client_secret`, and how tokens are got for them. The run deletes those that it makes.
+* One API key for each account, which a new one replaces: the run makes new ones for a and b, whose keys of before
+  then end.
 """
 
 

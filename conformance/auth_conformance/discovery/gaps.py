@@ -90,6 +90,8 @@ operation = "POST /login"
 encoding = "json"
 user_field = "username"
 password_field = "password"
+# Of programs: encoding = "form" (or "basic"), user_field = "client_id", password_field = "client_secret", and
+# extra = { grant_type = "client_credentials" }
 
 expendable-account
 [accounts.victim]

@@ -237,8 +237,9 @@ def _spelled(carrier: Carrier) -> str:
 def _login(target: Target, login: Login) -> Iterator[Line]:
     yield "operation", login.operation.name, _why(target, "login", login.operation.name)
     yield "encoding", login.encoding, "what it accepted"
-    yield "user_field", login.user_field, "where the user name goes"
-    yield "password_field", login.password_field, "where the password goes"
+    if login.encoding != "basic":
+        yield "user_field", login.user_field, "where the user name goes"
+        yield "password_field", login.password_field, "where the password goes"
     for name, value, reason in (
         ("media", login.media if _unusual(login.media) else None, "the media type that it takes"),
         ("token", login.token, "where the reply holds the token"),

@@ -101,7 +101,8 @@ class Assigning(Accounts):
                     tally.places.append(place.name)
             except BudgetExceededError as error:
                 # What was found stands. Further collections are told, and decide nothing but findings.
-                told = f"{f'{begun} and ' if begun else ''}what comes after {', '.join(tally.places[-1:])}: {error}"
+                rest = f"what comes after {tally.places[-1]}" if tally.places else "all that comes after"
+                told = f"{f'{begun} and ' if begun else ''}{rest}: {error}"
                 if make in further:
                     self.notes.append(f"not judged: {told}")
                 else:

@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 
 # A moment in which a service may tell its other processes who has been put out.
 PAUSE = 1.0
-OPEN = (
-    "[policy]\nopen_invitations = false  # they are for whom they name, and this is a finding; true: whoever has one "
-    "may come"
-)
+OPEN = "[policy]\nopen_invitations = false  # they are for whom they name, and this is a finding; true: for anybody"
 
 
 @dataclass(frozen=True, slots=True)

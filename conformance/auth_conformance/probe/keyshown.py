@@ -122,7 +122,7 @@ class KeyShown(Stored):
             shown = await Machines(self.scene, self.rule).secrets_shown_again()
             if shown:
                 return Failed(tuple(shown), tuple(self.evidence), tuple(self.notes))
-            reason = "What lists clients and shows one does not tell its secret again."
+            reason = "Neither the list of clients nor the record of one tells its secret again."
             return Passed(reason, tuple(self.evidence), tuple(self.notes))
         if told is None:
             raise self.without_keys()

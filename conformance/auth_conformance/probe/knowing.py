@@ -74,7 +74,7 @@ class Knowing(Sending):
         """Raises Missing where only programs log in: they have no sessions that they could see or end."""
         if self.target.of_programs:
             raise Missing(
-                "Not applicable: only programs log in here, each with a grant of its own, and have no session.",
+                "Not applicable: only programs log in here: each gets its tokens by itself, and has no session.",
                 applicable=False,
             )
 

@@ -142,8 +142,9 @@ class Newcomers(Ranks):
         if account is None:
             name = self.witness.operation.name
             raise Unclear(
-                f"{name} says that A is an administrator ({shown}), and who is none is not known.",
-                '[accounts.a]\nusername = "somebody who is no administrator"',
+                f"{name} says that A is an administrator ({shown}), and nobody is known who is none.",
+                '[accounts.a]  # somebody who is no administrator; whoever was a until now: role = "admin"\n'
+                'username = "alice"\npassword = { env = "A_PASSWORD" }',
             )
         live = (await self.log_in(account)).credential
         self.notes.append(

@@ -256,8 +256,8 @@ class PasswordPolicy(Knocking):
         control, _ = await self._lives_with("control: a random password of all kinds", self.password())
         if not _taken(control):
             tally.doubt(
-                f"{operation}: {words} {why} ({answer.status}), and so did a random password of all kinds by then "
-                f"({control.status})."
+                f"{operation}: {words} {why} ({answer.status}), and by then a random password of all kinds was refused "
+                f"as well ({control.status})."
             )
             return
         shown = " ".join(answer.reply.text.split())[:120]

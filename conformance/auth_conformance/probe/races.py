@@ -124,7 +124,8 @@ class Races(MailRaces, SlotRaces, Reuse, AccountRows):
         if graver:
             return Failed(tuple(item.violation() for item in graver), tuple(self.evidence), tuple(self.notes))
         if told:
-            return Inconclusive(told[0].message, OPEN, tuple(self.evidence), tuple(self.notes))
+            reason = f"{told[0].message} Whether whoever has one may use it, nothing says."
+            return Inconclusive(reason, OPEN, tuple(self.evidence), tuple(self.notes))
         reason = "An invitation that was used let nobody back in who was put out."
         return Passed(reason, tuple(self.evidence), tuple(self.notes))
 

@@ -183,13 +183,13 @@ class Resting(Mailing, Stored):
                 return place, ""
         if None in found.values():
             self.notes.append(
-                "that the hash is the password's was not computed again: its form is not known here"
+                "whether it is the hash of the password was not computed again: its form is not known here"
             )
             return next(place for place, how in found.items() if how is None), ""
         first = places[0]
         return (
             first,
-            f"{first} holds a slow hash, and neither of the password nor of a digest of it: whose is not known.",
+            f"{first} holds a slow hash of neither the password nor a digest of it: what was hashed is not known.",
         )
 
     def _renamed(self, username: str) -> str:

@@ -318,7 +318,7 @@ class Scoping(Minting, Narrowing):
         again = await self._asked(operation, item.credential, f"again: {operation.name} with {item.label}")
         if not self._same_as(again, control):
             return None
-        message = f"{operation.name} declares {lacking} and answered {item.label} as it does who has it."
+        message = f"{operation.name} declares {lacking} and answered {item.label} as it answers what has it."
         proofs = (control.exchange, answer.exchange, again.exchange)
         return Violation(operation.name, message, None, proofs, Expectation("refused"))
 

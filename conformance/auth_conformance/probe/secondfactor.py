@@ -76,7 +76,9 @@ class SecondFactor(Sessions):
         who = await self.enrolled()
         if who.proof:
             login = who.proof[-1].operation or ""
-            message = f"{login} logs in who has turned a second factor on by the password alone."
+            message = (
+                f"{login} asks for nothing but the password of somebody who has turned a second factor on."
+            )
             return [Violation(login, message, Severity.CRITICAL, who.proof)]
         await self.log_in_with_both(who)
         proofs = []
@@ -243,7 +245,9 @@ class SecondFactor(Sessions):
         """What takes a code beside what the password was answered. Raises Missing."""
         found = next(self._second_steps(given), None)
         if found is None:
-            raise Missing("Not tested: no operation takes a code beside what the password alone is answered.")
+            raise Missing(
+                "Not tested: no operation takes a code together with what the login answers to the password."
+            )
         return found
 
     def _second_steps(self, given: Mapping[str, str]) -> Iterator[tuple[Operation, str, dict[str, Any]]]:

@@ -83,7 +83,10 @@ class Sharing(Owning):
             f"{both} show everybody's to whoever logs in, and only who made one may change it: whether all may read "
             "them, nothing says."
         )
-        lines = f"[policy]\npublic_operations = [{listed}]  # if all may; else\nshared_objects = false  # a finding"
+        lines = (
+            "[policy]\nshared_objects = false  # only its maker may read one, and this is a finding; or, if all may:\n"
+            f"# public_operations = [{listed}]"
+        )
         return why, lines
 
     async def _held_in_common(self) -> tuple[str, str] | None:

@@ -137,7 +137,7 @@ def forge(flaw: str = "") -> FastAPI:
             "failed",
             "POST /clients/{client_id}/rotate replaces a client's secret, and the one before",
         ),
-        ("KEY108", "", "passed", "does not tell its secret again"),
+        ("KEY108", "", "passed", "Neither the list of clients nor the record of one tells its secret again"),
         ("KEY108", "shown", "failed", "GET /clients shows a client's secret again"),
         ("CRD101", "", "passed", "issued nothing"),
         (

@@ -182,7 +182,7 @@ def test_who_takes_the_members_of_a_login_may_make_accounts() -> None:
         ("CRD106", "shuts", "log in with the weak password: no orderly answer"),
         ("CRD107", "hesitates", "was refused once (400), and not again"),
         ("CRD107", "shuts", "no orderly answer"),
-        ("CRD107", "closes", "so did a random password of all kinds by then"),
+        ("CRD107", "closes", "by then a random password of all kinds was refused as well"),
     ],
 )
 def test_what_happened_once_is_a_doubt(code: str, flaw: str, word: str) -> None:

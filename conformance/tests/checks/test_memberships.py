@@ -294,3 +294,4 @@ def test_whether_an_invitation_is_for_anybody_is_for_its_service_to_say(
     assert result.name == verdict, said(result)
     told = "POST /invitations/accept let another user in by an invitation that names somebody else"
     assert (told in result.verdict.reason) is (verdict != "passed"), said(result)
+    assert ("nothing says" in result.verdict.reason) is (verdict == "inconclusive"), said(result)

@@ -1,5 +1,6 @@
 """AUZ104 and AUZ108 without an administrator: what says that it is for them, read by somebody who is none."""
 
+import tomllib
 from typing import Annotated
 
 import pytest
@@ -88,6 +89,9 @@ def test_where_nobody_registers_a_person_has_to_say_who_may() -> None:
 def test_administrators_in_the_place_of_ordinary_users_are_no_finding(*, newcomers: bool) -> None:
     result = judged_as_found("AUZ104", library("nothing", rank="admin", newcomers=newcomers))
     assert result.name not in ("failed", "passed"), said(result)
+    if not newcomers:
+        remedy = tomllib.loads(getattr(result.verdict, "remedy", ""))
+        assert remedy["accounts"]["a"].keys() == {"username", "password"}
 
 
 @pytest.mark.parametrize("opened", ["list", "nothing"])

@@ -1,6 +1,7 @@
 """AUZ101, AUZ102 and AUZ103 where everybody who logs in reads all articles, and their authors alone change them."""
 
 import secrets
+import tomllib
 from typing import Annotated, Any
 
 import pytest
@@ -69,3 +70,5 @@ def test_what_all_may_read_is_asked_and_what_they_change_is_not(
     assert result.name == verdict, said(result)
     if verdict == "inconclusive":
         assert "whether all may read them, nothing says" in said(result)
+        remedy = getattr(result.verdict, "remedy", "")
+        assert tomllib.loads(remedy) == {"policy": {"shared_objects": False}}  # one answer, not both

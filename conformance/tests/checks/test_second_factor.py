@@ -119,7 +119,7 @@ def bank(flaw: str = "", status: int = 200, most: int = 1000) -> FastAPI:
         (
             "CRD101",
             "unasked",
-            "POST /session logs in who has turned a second factor on by the password alone",
+            "POST /session asks for nothing but the password of somebody who has turned a second factor on",
         ),
         ("LIF108", "again", "POST /session/totp took a code a second time"),
     ],

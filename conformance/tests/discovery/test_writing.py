@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from checks.boards_app import boards
+from checks.test_client_credentials import works
 from discovery_people import PASSWORDS
 from services.catalogue import SERVICES
 from services.people import PEOPLE
@@ -58,6 +59,18 @@ def test_what_objects_belong_to_is_written_where_a_body_names_it(
     table = tomllib.loads(as_toml(lesson.target, lesson.settings))
     table.pop("app")
     assert essence(learn(boards(), **table).target) == essence(lesson.target)
+
+
+def test_a_client_that_logs_in_by_http_basic_has_a_grant_and_no_fields(
+    learn: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, password in PEOPLE.items():
+        monkeypatch.setenv(f"PASSWORD_OF_{name.upper()}", password)
+    lesson = learn(works("basic"))
+    (login,) = tomllib.loads(as_toml(lesson.target, lesson.settings))["login"]
+    assert login["encoding"] == "basic"
+    assert login["extra"]["grant_type"] == "client_credentials"
+    assert not login.keys() & {"user_field", "password_field"}
 
 
 def test_what_merely_answers_strangers_is_not_declared_to_be_for_them(learn: Any) -> None:

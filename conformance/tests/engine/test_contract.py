@@ -1,6 +1,7 @@
 """The configuration file is a contract: what cannot be meant is refused, with the sentence that mends it."""
 
 import importlib
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -145,6 +146,15 @@ def test_the_example_of_the_documentation_is_a_configuration() -> None:
     settings = load({}, file=DOCS / "configuration.toml")
     assert {"ALICE_PASSWORD", "CLIENT_SECRET", "NEXT_KEY"} <= set(variables(settings))
     assert settings.policy.throttle_limit == 20
+
+
+def test_the_examples_of_the_page_are_configurations(tmp_path: Path) -> None:
+    page = (DOCS / "configuration.md").read_text("utf-8")
+    examples = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert len(examples) == 2
+    for text in examples:
+        (tmp_path / "auth-conformance.toml").write_text(text, "utf-8")
+        assert len(load({}, start=tmp_path).accounts) == 2
 
 
 def test_the_page_of_the_configuration_is_not_stale() -> None:

@@ -182,7 +182,7 @@ def argon2(data: bytes, salt: bytes) -> str:
         (
             lambda password, salt: argon2(b"pepper" + password.encode(), salt),
             "inconclusive",
-            "whose is not known",
+            "what was hashed is not known",
         ),
     ],
     ids=["the password", "its digest", "something else"],

@@ -30,7 +30,9 @@ async def foreign_object_readable(probe: Probe) -> Verdict:
         GET operation that takes an id in path or query, with each kind of credential, in other spellings of
         the id, and in listings. A's text in an answer is the proof, never a status alone. Where the object is
         kept from B, what is read below it (its members, its history) must not be A's answer for B either. Of
-        objects that show no text of their maker's, such as jobs, the whole answer that A gets is the proof.
+        objects that show no text of their maker's, such as jobs, the whole answer that A gets is the proof. What
+        whoever logs in lists and reads, and only its maker may change, may be meant for all, as articles are:
+        `shared_objects = false` or `public_operations` in `[policy]` decides.
     Fix: put the owner into the query: `select(Item).where(Item.id == item_id, Item.owner_id == user.id)`, and
         answer 404 when that finds nothing.
     """

@@ -29,11 +29,12 @@ async def ignored_scope(probe: Probe) -> Verdict:
 
     Why: a narrow key or token is handed out because the wide one is not to be; a dependency that declares scopes
         and never compares them makes both the same.
-    How: take the operations that declare scopes. A logs in for fewer, makes a key with fewer and, where the signing
-        key is known, tokens with none, with a longer or differently spelled scope, or with commas; where nobody logs
-        in, the tokens given for other accounts serve. Each must be refused where the full credential gets further.
-        A login or renewal that asks for more must not be given it.
+    How: take the operations that declare scopes. A logs in for fewer, makes a key or a client for programs with fewer
+        and, where the signing key is known, tokens with none, with a longer or differently spelled scope, or with
+        commas; where nobody logs in, the tokens given for other accounts serve. Each must be refused where the full
+        credential gets further. A login, renewal or client that asks for more must not be given it.
     Fix: compare in the dependency that declares: `Security(require_scopes, scopes=["items:write"])` with
         `if not principal.scopes.issuperset(security_scopes.scopes): raise HTTPException(403)`.
+        Where tokens are issued, grant `asked & client.scopes` and no more.
     """
     return await probe.must_enforce_scopes()

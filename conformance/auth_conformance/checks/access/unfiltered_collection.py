@@ -23,7 +23,7 @@ async def unfiltered_collection(probe: Probe) -> Verdict:
     How: B asks each collection plainly, page by page, with A as the owner in the query, once and twice, with
         searches for A's text, each filter set to what stands in A's object, all fields and very long pages.
         A's text or identifier in an answer is the proof, or a number that rises with each object that A makes. Both
-        users list what is their own before.
+        users list what is their own before. Lists that may be meant for all are left to `[policy]`, as in AUZ101.
     Fix: take the owner from the credential and never from the query:
         `select(Item).where(Item.owner_id == user.id)`, the same condition in the count, and sort only by a
         column from a list: `sort: Literal["created_at", "title"]`.

@@ -35,6 +35,7 @@ async def unguarded_privileged_function(probe: Probe) -> Verdict:
         to somebody who has just registered, and to no stranger, is the proof. Whom an owner lets into an object to
         look, as a viewer, changes neither it nor the role of anybody in it.
     Fix: guard the whole router, not each function:
-        `APIRouter(prefix="/admin", dependencies=[Security(require_scopes, scopes=["admin"])])`.
+        `APIRouter(prefix="/admin", dependencies=[Security(require_scopes, scopes=["admin"])])`. Where people are let
+        into objects, load the caller's role in the object of the path: `Depends(require_member(Role.EDITOR))`.
     """
     return await probe.must_need_privilege()

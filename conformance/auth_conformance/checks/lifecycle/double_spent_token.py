@@ -35,11 +35,12 @@ async def double_spent_token(probe: Probe) -> Verdict:
         token with 20 new passwords likewise: at most one of them may be said to be set. A token that confirms an
         address, or changes it, is granted once; where each use gives a login that is grave, else a low finding.
         An invitation that was used lets nobody back in whom its owner has put out, one that was taken back lets nobody
-        in, and one that names somebody else not this user; the code of an authenticator lets nobody in twice
-        (RFC 6238 §5.2).
+        in, and one that names somebody else not this user (left open unless `open_invitations` in `[policy]` says
+        whether it may); the code of an authenticator lets nobody in twice (RFC 6238 §5.2).
         A code that one device shows and another logs in with gives one login, also when it comes back afterwards.
         Where an account may have so many API keys, the last is asked for 20 times, and given once.
     Fix: one statement that checks and marks: `update(RefreshToken).where(RefreshToken.id == id,
-        RefreshToken.used_at.is_(None)).values(used_at=now).returning(RefreshToken)`.
+        RefreshToken.used_at.is_(None)).values(used_at=now).returning(RefreshToken)`. Codes likewise:
+        `update(User).where(User.id == id, User.last_step < step).values(last_step=step)`.
     """
     return await probe.must_be_single_use()

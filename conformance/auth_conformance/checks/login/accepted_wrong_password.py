@@ -34,6 +34,8 @@ async def accepted_wrong_password(probe: Probe) -> Verdict:
         clients for programs, one logs in with what is not its secret. A token, cookie or session that opens the
         witness counts.
     Fix: declare the password as `str` (or `SecretStr`) in the request model, and let one function decide:
-        `hasher.verify(password, user.password_hash)` for every account, whose hash is never empty.
+        `hasher.verify(password, user.password_hash)` for every account, whose hash is never empty. Where a second
+        factor is on, give no token but one that only the second step takes, and there ask
+        `pyotp.TOTP(user.seed).verify(code)`.
     """
     return await probe.must_reject_wrong_passwords()

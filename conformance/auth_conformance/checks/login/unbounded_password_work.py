@@ -30,10 +30,10 @@ async def unbounded_password_work(probe: Probe) -> Verdict:
 
     Why: hashing is slow on purpose: a megabyte to hash, or ten logins that hash on the event loop, stop the
         service for everybody.
-    How: send passwords of 1 kB to 5 MB to login and registration beside twins that carry the same bytes in a
-        member that nobody reads (where those are refused for it, beside a usual password); then ten wrong logins
-        at once while a public operation is polled, twice. Where that waits, it is seen (in this process) or
-        measured by single logins whether hashes hold others up.
+    How: send passwords of 1 kB to 5 MB to login and registration, twice each, beside twins that carry the same
+        bytes in a member that nobody reads and, where they take longer than those, beside a usual password; then ten
+        wrong logins at once while a public operation is polled, twice. Where that waits, it is seen (in this
+        process) or measured by single logins whether hashes hold others up. What is slow once only is left open.
     Fix: `Field(max_length=128)` on new and `max_length=1024` on given passwords, a limit for bodies in a
         middleware, and the hash in a thread: `await anyio.to_thread.run_sync(hasher.verify, ...)`.
     """

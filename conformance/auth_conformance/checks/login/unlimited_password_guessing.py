@@ -37,5 +37,6 @@ async def unlimited_password_guessing(probe: Probe) -> Verdict:
         short code that is still taken after them has no limit.
     Fix: count attempts per account before looking at the password, in a store that all workers share, for
         example with `limits`: `await limiter.hit(parse("10/15 minutes"), "login", email)`, else raise 429.
+        Count codes of a second step likewise: `"code", user.id`.
     """
     return await probe.must_throttle_everything()
