@@ -17,7 +17,12 @@ from auth_conformance.secret import Secret
 if TYPE_CHECKING:
     from auth_conformance.discovery.asking import Scout
     from auth_conformance.discovery.knowledge import Knowledge
-    from auth_conformance.target import KeyManagement
+    from auth_conformance.target import KeyManagement, Operation
+
+
+def named_a_roll(operation: Operation) -> bool:
+    """Whether an operation says that it makes a key in the place of another."""
+    return mentions(operation.path.rstrip("/").rpartition("/")[2], names("keys", "rolls"))
 
 
 async def rolls(scout: Scout, known: Knowledge, keys: KeyManagement) -> bool:
@@ -35,7 +40,7 @@ async def rolls(scout: Scout, known: Knowledge, keys: KeyManagement) -> bool:
         label = f"{witness.operation.name} with the {('first', 'second')[number]} of two keys of a"
         key = Credential(keys.carriers[0], Secret(value), "a")
         opened.append(scout.let_in(await scout.call(witness.operation, label, credential=key), nobody))
-    said = mentions(keys.create.path.rstrip("/").rpartition("/")[2], names("keys", "rolls"))
+    said = named_a_roll(keys.create)
     if opened not in ([False, True], [True, True] if said else []):
         return False
     known.say(
@@ -50,11 +55,13 @@ async def rolls(scout: Scout, known: Knowledge, keys: KeyManagement) -> bool:
 
 
 async def keep_rolled(scout: Scout, known: Knowledge) -> None:
-    """Give A and B the key that each has from now on, where nothing told it to them."""
+    """Give A and B the key that each has from now on, where nothing told it to them: A's of before has ended."""
     keys = known.key_roll
-    if keys is None or any(kind is Kind.KEY for _, kind in known.credentials):
+    if keys is None or known.told_key is not None:
         return
     for label in ("a", "b"):
+        if label == "b" and (label, Kind.KEY) in known.credentials:
+            continue  # nothing has ended that one
         owner = known.credential(label)
         value = await _made(scout, keys, owner) if owner is not None else None
         if value is not None:

@@ -1,7 +1,8 @@
 """Accounts that have one API key each, which a new one replaces: nothing makes a second or revokes the first."""
 
 import secrets
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import pytest
 from checks.judging import judged_as_found, said
@@ -21,14 +22,15 @@ class Person(BaseModel):
     password: str
 
 
-def studio(flaw: str = "", *, told: bool = False) -> FastAPI:
+def studio(flaw: str = "", *, told: bool = False, given: Mapping[str, str] | None = None) -> FastAPI:
     """Each new key ends the one before, unless the flaw is "lasting"; "counted" ones can be guessed.
 
     What is `told` about oneself is the whole key.
     """
     app = FastAPI()
     people, keys, sessions = dict(PEOPLE), dict[str, str](), dict[str, str]()
-    now = dict[str, str]()
+    now = dict(given or {})
+    keys.update({key: name for name, key in now.items()})
 
     def caller(bearer: Bearer, key: Header) -> str:
         name = sessions.get(bearer.credentials if bearer else "") or keys.get(key or "")
@@ -91,6 +93,21 @@ def test_the_key_before_is_seen_to_live_on(monkeypatch: pytest.MonkeyPatch) -> N
     result = judged_as_found("LIF103", studio("lasting", told=True))
     assert result.name == "failed", said(result)
     assert "A replaced API key was accepted" in result.verdict.reason, said(result)
+
+
+@pytest.mark.parametrize("logs_in", [True, False])
+def test_a_key_that_was_given_is_replaced_for_who_logs_in_and_spared_otherwise(
+    monkeypatch: pytest.MonkeyPatch, *, logs_in: bool
+) -> None:
+    """The run ended the key that it was given, and had no other: "refused a live credential"."""
+    given = {name: f"sk_live_{secrets.token_urlsafe(30)}" for name in PEOPLE}
+    accounts = dict[str, Any]()
+    for label, name in zip("ab", PEOPLE, strict=False):
+        monkeypatch.setenv(f"KEY_OF_{name.upper()}", given[name])
+        accounts[label] = {"username": name, "key": {"env": f"KEY_OF_{name.upper()}"}}
+        accounts[label] |= {"password": {"env": f"PASSWORD_OF_{name.upper()}"}} if logs_in else {}
+    result = judged_as_found("KEY101", studio(given=given), accounts=accounts)
+    assert result.name == "passed", said(result)
 
 
 @pytest.mark.parametrize("told", [True, False])
