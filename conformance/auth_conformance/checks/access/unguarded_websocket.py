@@ -33,9 +33,10 @@ async def unguarded_websocket(probe: Probe) -> Verdict:
     How: find how a live credential opens it (as in requests, in the query, for a ticket, as a subprotocol, in a first
         message) and what it then says. A ticket is used twice. Strangers, junk and a broken signature try the same,
         and A's cookie from `https://evil.example` and `null`. A refused handshake, or a close before any data, is a
-        refusal. A asks for B's object by the message that has a place for an id, or one that shows A's own. A login
-        ends while its socket is open.
+        refusal. A asks for B's object by the message that has a place for an id, or by a usual one that shows A's own.
+        A login ends while its socket is open.
     Fix: authenticate before `await websocket.accept()`, compare `Origin` with your own where a cookie counts, close
-        with 1008 otherwise, and ask for each message whether the login still lives.
+        with 1008 otherwise, and ask for each message whether the login still lives; load what it names by id and
+        owner, `select(Item).where(Item.id == item_id, Item.owner_id == user.id)`.
     """
     return await probe.must_guard_sockets()

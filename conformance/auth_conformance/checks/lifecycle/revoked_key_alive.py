@@ -27,5 +27,6 @@ async def revoked_key_alive(probe: Probe) -> Verdict:
         programs, the secret of one that was taken back gives no token, nor does a replaced one.
     Fix: look the key up on each request, `select(ApiKey).where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None))`,
         or drop it from a shared cache when it is revoked; no `lru_cache` around the look-up.
+        Clients likewise, at each grant.
     """
     return await probe.must_revoke_keys()

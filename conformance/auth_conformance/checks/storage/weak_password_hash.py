@@ -21,8 +21,9 @@ async def weak_password_hash(probe: Probe) -> Verdict:
     Why: the costs decide whether a stolen table is tried in days or in centuries, a shared salt whether all at
         once.
     How: register two accounts with one password, read their hashes, compute one again (of the password, or of a
-        digest of it), compare salts over all rows, and hold the costs against appendix C of ASVS. Tests often run
-        with low costs: `test_hashing = true` in `[policy]` says so, and then only the costs are not judged.
+        digest of it; where a secret is mixed in, this is left open), compare salts over all rows, and hold the costs
+        against appendix C of ASVS. Tests often run with low costs: `test_hashing = true` in `[policy]` says so, and
+        then only the costs are not judged.
     Fix: `PasswordHash.recommended()` of pwdlib; renew old hashes at login with `verify_and_update`.
     """
     return await probe.must_hash_passwords()

@@ -41,11 +41,11 @@ async def exchanged_token_kind(probe: Probe) -> Verdict:
     Why: a refresh token lives for weeks and is kept where access tokens are not; if it opens the API by
         itself, short lives and rotation protect nothing.
     How: present refresh and id tokens, and what the first of several login steps gives, as access tokens (somebody
-        of ours turns a second factor on for that, where people can); access
-        tokens to the refresh operation, each of which works where it belongs; both where passwords are reset (none
-        may set one that logs in) and where addresses are confirmed, beside the token of the mail; refresh tokens
-        where logins are ended, which must go on. With the true key, remove and change what marks a token as an
-        access token.
+        of ours turns a second factor on for that, where people can); access tokens to the refresh operation, each of
+        which works where it belongs; both where passwords are reset (none may set one that logs in) and where
+        addresses are confirmed, beside the token of the mail; refresh tokens where logins are ended, which must go
+        on. With the true key, remove and change what marks a token as an access token.
     Fix: write the kind into the token and demand it: `if header["typ"] != "at+jwt": raise invalid_token()`.
+        What the first of several login steps gives is a kind of its own.
     """
     return await probe.must_keep_kinds_apart()
