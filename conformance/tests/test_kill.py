@@ -28,7 +28,7 @@ from auth_conformance.engine import conduct
 from auth_conformance.loop import run_to_end
 from auth_conformance.model import Failed, Impact, Run
 from auth_conformance.oracles import injection
-from auth_conformance.probe import Scene, sockets
+from auth_conformance.probe import Scene, fixation, keyends, lasting, sockets
 from auth_conformance.sdk import Check
 from auth_conformance.testing import FAST_HASHING, FLAWS, Edit, Flaw, StaleFlawError, load_flaws, seeded
 
@@ -54,12 +54,17 @@ def fixed_key() -> str:
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sockets that outlive their login are asked again a minute later: here in the same second.
+    """What is asked again some seconds or a minute later (sockets, revoked keys, limits) is asked at once.
 
-    A statement that runs what it is given works some seconds on it: here a fifth of that shows.
+    No flaw hangs on those seconds: what needs time to pass has a clock that moves. A statement that runs what it
+    is given works some seconds on it: here a fifth of that shows.
     """
     monkeypatch.setattr(sockets, "PAUSES", (0.0, 0.05, 0.2, 0.61))
     monkeypatch.setattr(sockets, "LONGEST_AFTER_LOGOUT", 0.6)
+    monkeypatch.setattr(keyends, "LATER", (0.05, 0.1, 0.2, 0.4))
+    monkeypatch.setattr(keyends, "CACHED", 0.3)
+    monkeypatch.setattr(lasting, "CALM", 0.05)
+    monkeypatch.setattr(fixation, "NEXT_SECOND", 0.05)
     monkeypatch.setattr(injection, "MANY", injection.MANY // 5)
     monkeypatch.setattr(injection, "SLOWER_BY", injection.SLOWER_BY / 5)
 

@@ -5,6 +5,7 @@ import secrets
 from pathlib import Path
 from typing import Annotated, Any
 
+import pytest
 from checks.desk import Person, Sessions
 from fastapi import Depends, FastAPI, HTTPException, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
@@ -13,6 +14,7 @@ from services.people import PEOPLE
 
 from auth_conformance import catalog
 from auth_conformance.engine import conduct
+from auth_conformance.probe import keyends
 from auth_conformance.settings import load
 
 Header = Annotated[str | None, Security(APIKeyHeader(name="X-API-Key", auto_error=False))]
@@ -83,7 +85,11 @@ def careless() -> FastAPI:
     return app
 
 
-def test_a_key_that_sets_a_password_does_not_hide_that_it_outlives_its_revocation() -> None:
+def test_a_key_that_sets_a_password_does_not_hide_that_it_outlives_its_revocation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(keyends, "LATER", (0.1,))
+    monkeypatch.setattr(keyends, "CACHED", 0.0)
     accounts = {
         label: {"username": name, "password": {"env": f"PASSWORD_OF_{name}".upper()}}
         for label, name in zip("ab", PEOPLE, strict=False)
