@@ -105,7 +105,8 @@ Where another server gives the tokens, each account has a `token` in the place o
 * Second factors by time (RFC 6238): where people can register and turn one on, the run does so for accounts of its
   own. Those that you give need a login without a code, or a `token` or `cookie`; codes by mail are read in `[mailbox]`.
 * Clients that people make for their programs: found where the document says that an operation answers with
-  `client_id` and `client_secret`, and how tokens are got for them. The run deletes those that it makes.
+  `client_id` and `client_secret`, and how tokens are got for them. The run deletes those that it makes, where an
+  operation does that.
 * One API key for each account, which a new one replaces: the run makes new ones for accounts that log in, whose keys
   of before then end.
 """

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from auth_conformance.model import Exchange, Role, Severity, Violation
+from auth_conformance.model import Exchange, Need, Role, Severity, Violation
 from auth_conformance.oracles.otp import Seed, seed_in
 from auth_conformance.oracles.pointer import strings
 from auth_conformance.oracles.privilege import access_words
@@ -144,6 +144,12 @@ class SecondFactor(Sessions):
 
     async def enrol(self) -> Enrolled:
         """Make somebody, and turn it on for them. Raises Missing or Unclear."""
+        if self.target.register is None:
+            # One that was given would ask for codes from then on, and nobody would have the seed.
+            raise Missing(
+                "Not tested: a second factor is turned on for accounts that the run registers, and it cannot register.",
+                self._remedy(Need.REGISTER),
+            )
         account = await self.expendable()
         login = (await self.log_in(account)).credential
         for operation in list(self._turning_on())[:_MOST]:

@@ -4,6 +4,7 @@ import base64
 import secrets
 import time
 from collections import Counter
+from collections.abc import Mapping
 from typing import Annotated
 
 import pytest
@@ -31,15 +32,18 @@ class Step(Code):
     challenge: str
 
 
-def bank(flaw: str = "", status: int = 200, most: int = 1000) -> FastAPI:
+def bank(
+    flaw: str = "", status: int = 200, most: int = 1000, *, staff: Mapping[str, str] | None = None
+) -> FastAPI:
     """Half a login is answered `status`; the flaw is in what opens the page, or in which codes are taken.
 
-    After so many wrong codes at `most` nobody's are looked at.
+    After so many wrong codes at `most` nobody's are looked at. Where there is `staff`, nobody can register.
     """
     app = FastAPI()
-    people, sessions, halves = dict(PEOPLE), dict[str, str](), dict[str, str]()
+    people, sessions, halves = {**PEOPLE, **(staff or {})}, dict[str, str](), dict[str, str]()
     wrong = Counter[str]()
     seeds, pending, used = dict[str, Seed](), dict[str, Seed](), dict[str, int]()
+    app.state.seeds = seeds
 
     def caller(bearer: Bearer) -> str:
         half = halves.get(bearer.credentials) if flaw == "half opens" else None
@@ -66,12 +70,14 @@ def bank(flaw: str = "", status: int = 200, most: int = 1000) -> FastAPI:
         sessions[value := secrets.token_urlsafe(24)] = name
         return {"access_token": value}
 
-    @app.post("/people", status_code=201)
-    def register(who: Person) -> dict[str, str]:
-        if who.login in people:
-            raise HTTPException(409, "taken")
-        people[who.login] = who.secret
-        return {"login": who.login}
+    if staff is None:
+
+        @app.post("/people", status_code=201)
+        def register(who: Person) -> dict[str, str]:
+            if who.login in people:
+                raise HTTPException(409, "taken")
+            people[who.login] = who.secret
+            return {"login": who.login}
 
     @app.post("/session")
     def login(who: Person) -> dict[str, str]:
@@ -143,6 +149,17 @@ def test_a_sound_second_factor_passes(code: str, words: str, status: int) -> Non
     result = judged_as_found(code, bank(status=status))
     assert result.name == "passed", said(result)
     assert words in result.verdict.reason, said(result)
+
+
+@pytest.mark.parametrize("code", ["TOK210", "CRD112"])
+def test_accounts_that_were_given_get_no_second_factor(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The account asked for codes from then on, of which the run kept the seed to itself."""
+    staff = {name: f"{name}-Meadow-Lantern-29" for name in ("carol", "dora")}
+    for name, password in staff.items():
+        monkeypatch.setenv(f"PASSWORD_OF_{name.upper()}", password)
+    app = bank(staff=staff)
+    result = judged_as_found(code, app, spares=list(staff))
+    assert not app.state.seeds, said(result)
 
 
 @pytest.mark.parametrize("most", [1000, 10])
