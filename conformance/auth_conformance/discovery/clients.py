@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from auth_conformance.discovery.doors import open_door
 from auth_conformance.discovery.keys import identifier_in, revocation_of
 from auth_conformance.discovery.machines import machine_attempts
+from auth_conformance.discovery.names import mentions, names
 from auth_conformance.discovery.sampling import sample, with_body
 from auth_conformance.discovery.schemas import reply_fields
 from auth_conformance.discovery.tokens import issued
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
     from auth_conformance.discovery.asking import Scout
     from auth_conformance.discovery.knowledge import Knowledge
-    from auth_conformance.transports.message import RawReply
 
 _ID, _SECRET = "client_id", "client_secret"
 # So many operations are tried for one that makes clients.
@@ -67,12 +67,15 @@ async def _try(
     secret = str(resolve(reply.json, pointers[_SECRET]))
     scout.learn(secret)
     revoke, parameter = revocation_of(known, operation)
+    identifier = identifier_in(reply, parameter) or pointers[_ID]
     found = None
     for way in ways:
         found = await _exchanged(scout, known, way, str(resolve(reply.json, pointers[_ID])), secret)
         if found is not None:
             break
-    await _take_back(scout, revoke, parameter, reply, owner)
+    if revoke is not None:
+        ended = revoke.request({parameter: str(resolve(reply.json, identifier))})
+        await scout.ask(ended, f"take the client back: {revoke.name}", credential=owner)
     if found is None:
         return None
     login, opens = found
@@ -83,7 +86,24 @@ async def _try(
         f"the token of a client that A made opened {opens.name}",
     )
     places = pointers[_ID], pointers[_SECRET]
-    return Clients(operation, template, *places, login, opens, revoke, parameter)
+    return Clients(
+        operation, template, *places, login, opens, revoke, _renewing(known, operation), identifier
+    )
+
+
+def _renewing(known: Knowledge, create: Operation) -> Operation | None:
+    """What replaces the secret of one client; `/secrets` may add another beside it."""
+    below, words = f"{create.path.rstrip('/')}/{{", (*names("keys", "rolls"), "secret")
+    return next(
+        (
+            item
+            for item in known.by_method("POST", "PUT")
+            if item.path.startswith(below)
+            and item.path.count("{") == 1
+            and mentions(item.path.rpartition("/")[2], words)
+        ),
+        None,
+    )
 
 
 async def _exchanged(
@@ -101,12 +121,3 @@ async def _exchanged(
         return None
     login = replace(way, carrier=opening.carrier, token=opening.issued.pointer)
     return login, opening.operation
-
-
-async def _take_back(
-    scout: Scout, revoke: Operation | None, parameter: str, reply: RawReply, owner: Credential
-) -> None:
-    place = identifier_in(reply, parameter)
-    if revoke is not None and place is not None:
-        request = revoke.request({parameter: str(resolve(reply.json, place))})
-        await scout.ask(request, f"take the client back: {revoke.name}", credential=owner)

@@ -121,6 +121,7 @@ class KeyEnds(Holdings):
                 except Missing as reason:
                     self.notes.append(str(reason))
         self.notes += machines.notes
+        self.evidence += machines.evidence
         return found
 
     async def _replaced(self, roll: KeyManagement) -> Verdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -100,6 +101,9 @@ class KeyShown(Stored):
                         searched.append(page.operation.name)
             with self.doubting(doubts):
                 await self.must_live(witness, made[-1][0], baseline, "after")
+            if self.target.clients is not None:
+                with self.doubting(doubts), contextlib.suppress(Missing):
+                    violations += await self._of_clients()
         finally:
             for _, answer in made:
                 await self.revoke_key(answer)
@@ -115,11 +119,18 @@ class KeyShown(Stored):
         )
         return Passed(reason, evidence, notes)
 
+    async def _of_clients(self) -> list[Violation]:
+        """Where the secret of a client stands after its creation. Raises Missing or Unclear."""
+        machines = Machines(self.scene, self.rule)
+        shown = await machines.secrets_shown_again()
+        self.evidence += machines.evidence
+        return shown
+
     async def _told_each_time(self) -> Verdict:
         """Keys that no operation makes beside others: they are told again and again. Raises Missing or Unclear."""
         told = self.target.told_key
         if told is None and self.target.clients is not None:
-            shown = await Machines(self.scene, self.rule).secrets_shown_again()
+            shown = await self._of_clients()
             if shown:
                 return Failed(tuple(shown), tuple(self.evidence), tuple(self.notes))
             reason = "Neither the list of clients nor the record of one tells its secret again."

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from auth_conformance.model import Exchange, Role, Severity, Violation
 from auth_conformance.oracles.pointer import resolve
-from auth_conformance.oracles.scopes import ScopeMember, scope_member, scopes_of
+from auth_conformance.oracles.scopes import ScopeMember, may_include, scope_member, scopes_of
 from auth_conformance.probe.core import Answer, Missing, Unclear
+from auth_conformance.probe.owning import shown_in
 from auth_conformance.probe.sessions import Sessions
 from auth_conformance.secret import Secret
 
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client of A's: its id, its secret, and the answer that told them."""
+    """A client of A's: its id, its secret, what paths call it, and the answer that told them."""
 
     name: str
     secret: Secret
+    number: str
     made: Answer
 
 
@@ -62,7 +64,8 @@ class Machines(Sessions):
         if not made.reply.ok or not isinstance(name, str) or not isinstance(secret, str):
             raise Unclear(f"{clients.create.name} made no client ({made.why or made.status}).")
         self.scene.recorder.redactor.learn(Secret(secret))
-        client = Client(name, Secret(secret), made)
+        number = resolve(made.reply.json, clients.identifier) if clients.identifier else name
+        client = Client(name, Secret(secret), str(number), made)
         try:
             yield client
         finally:
@@ -73,7 +76,7 @@ class Machines(Sessions):
         clients = self.clients
         if clients.revoke is None:
             return None
-        values = clients.revoke.naming(client.name)
+        values = clients.revoke.naming(client.number)
         return await self.call(clients.revoke, login, label="take the client back", values=values)
 
     async def exchanged(
@@ -109,13 +112,15 @@ class Machines(Sessions):
                 for turn in ("", "again: "):
                     answer, token = await self.exchanged(mine.name, Secret(wrong), turn + label, Role.ATTACK)
                     if token is None:
+                        self.must_have_refused(answer, proofs)
                         break
                     proofs.append(answer.exchange)
                 else:
                     name = self.clients.login.operation.name
                     message = f"{name} gave a token for a client's id and {label}."
                     found.append(Violation(name, message, Severity.CRITICAL, tuple(proofs)))
-            await self.lets_in(mine, "the right secret, after all")
+            if not found:
+                await self.lets_in(mine, "the right secret, after all")
         return found
 
     async def ended_clients_taken(self) -> list[Violation]:
@@ -139,6 +144,7 @@ class Machines(Sessions):
             if seen.reply.ok:
                 self.notes.append("a token of before was still taken: such tokens live until they expire")
             if again is None:
+                self.must_have_refused(answer, proofs)
                 return []
             proofs += [gone.exchange, answer.exchange]
         name = self.clients.login.operation.name
@@ -149,7 +155,7 @@ class Machines(Sessions):
 
     async def replaced_secrets_taken(self) -> list[Violation]:
         """What the secret of before gets once a client has another. Raises Missing or Unclear."""
-        rotate = self._rotating()
+        rotate = self.clients.renew
         if rotate is None:
             raise Missing("Not applicable: no operation gives a client another secret.", applicable=False)
         proofs: list[Exchange] = []
@@ -157,7 +163,7 @@ class Machines(Sessions):
         for turn in ("", "again: "):
             async with self.client() as mine:
                 await self.lets_in(mine, "a client before its secret is replaced")
-                values = rotate.naming(mine.name)
+                values = rotate.naming(mine.number)
                 changed = await self.call(rotate, login, label="replace the secret", values=values)
                 fresh = resolve(changed.reply.json, self.clients.secret)
                 if not changed.reply.ok or not isinstance(fresh, str) or fresh == mine.secret.reveal():
@@ -166,64 +172,70 @@ class Machines(Sessions):
                 answer, token = await self.exchanged(
                     mine.name, mine.secret, f"{turn}the secret of before", Role.ATTACK
                 )
+                await self.lets_in(replace(mine, secret=Secret(fresh)), "the new secret")
                 if token is None:
-                    await self.lets_in(replace(mine, secret=Secret(fresh)), "the new secret")
+                    self.must_have_refused(answer, proofs)
                     return []
                 proofs += [changed.exchange, answer.exchange]
         message = f"{rotate.name} replaces a client's secret, and the one before still gets a token."
         return [Violation(rotate.name, message, Severity.HIGH, tuple(proofs))]
 
-    def _rotating(self) -> Operation | None:
-        words = ("rotate", "regenerate", "renew", "roll", "reset", "secret")
-        below = f"{self.clients.create.path.rstrip('/')}/{{"
-        return next(
-            (
-                item
-                for item in self.target.operations
-                if item.method in ("POST", "PUT")
-                and item.path.startswith(below)
-                and item.path.count("{") == 1
-                and any(word in item.path.rpartition("/")[2].lower() for word in words)
-            ),
-            None,
-        )
-
     async def secrets_shown_again(self) -> list[Violation]:
         """Where a client's secret stands after its creation, twice. Raises Missing or Unclear."""
-        found = []
-        path = self.clients.create.path.rstrip("/")
+        pages = list(self._showing())
+        if not pages:
+            raise Missing("Not applicable: nothing shows a client after its creation.", applicable=False)
+        found, read = [], 0
         login = await self.credential(self._login_kind())
         async with self.client() as mine:
-            for operation in self.target.reads():
-                here = operation.path.rstrip("/")
-                record = here.startswith(f"{path}/{{") and here.endswith("}") and here.count("{") == 1
-                if here != path and not record:
-                    continue
+            for operation in pages:
                 answers = [
                     await self.call(
                         operation,
                         login,
                         label=f"{turn}read it",
                         role=Role.ATTACK,
-                        values=operation.naming(mine.name),
+                        values=operation.naming(mine.number),
                     )
                     for turn in ("", "again: ")
                 ]
-                if all(answer.reply.ok and mine.secret.reveal() in answer.reply.text for answer in answers):
+                shown = [answer for answer in answers if answer.reply.ok and mine.name in answer.reply.text]
+                read += len(shown) == len(answers)
+                if all(shown_in(mine.secret.reveal(), answer) for answer in shown) and shown == answers:
                     message = f"{operation.name} shows a client's secret again after its creation."
                     proofs = tuple(answer.exchange for answer in answers)
                     found.append(Violation(operation.name, message, None, proofs))
+        if not read:
+            names = " and ".join(operation.name for operation in pages)
+            raise Unclear(f"{names} did not show a client that has just been made.")
         return found
+
+    def _showing(self) -> Iterator[Operation]:
+        """What lists clients, and what shows one."""
+        path = self.clients.create.path.rstrip("/")
+        for operation in self.target.reads():
+            here = operation.path.rstrip("/")
+            if here == path or (
+                here.startswith(f"{path}/{{") and here.endswith("}") and here.count("{") == 1
+            ):
+                yield operation
 
     async def granted_more(self, declared: Iterable[str]) -> list[Violation]:
         """Whether a client that was made with one scope is granted another one for the asking, twice."""
         member = self.scopes_of_clients()
         if member is None or not member.known:
             return []
-        kept = member.known[:1]
-        wanted = next((scope for scope in (*member.known, *declared) if scope not in kept), None)
-        if wanted is None:
+        # What may hold the other one in it gives it by right.
+        pairs = (
+            (kept, wanted)
+            for kept in member.known
+            for wanted in (*member.known, *declared)
+            if not may_include(kept, wanted)
+        )
+        narrow, wanted = next(pairs, ("", ""))
+        if not wanted:
             return []
+        kept = [narrow]
         proofs: list[Exchange] = []
         async with self.client({member.name: member.written(kept)}) as mine:
             await self.lets_in(mine, f"a client for {kept[0]} only")

@@ -66,12 +66,11 @@ class Passwords(Knocking):
             await self.right_login(login, other, "at the end")
         if not other.expendable:
             self.forget_shared(other)  # a login may end the one before
-        for wrong in (
-            SecondFactor(self.scene, self.rule).opened_without_code,
-            Machines(self.scene, self.rule).wrong_secrets_taken,
-        ):
+        factor, machines = SecondFactor(self.scene, self.rule), Machines(self.scene, self.rule)
+        for wrong in (factor.opened_without_code, machines.wrong_secrets_taken):
             with self.doubting(tally.doubts), contextlib.suppress(Missing):
                 tally.violations += await wrong()
+        self.evidence += [*factor.evidence, *machines.evidence]
         return self.concluded(
             tally, f"{tally.delivered} wrong passwords in {len(self.logins())} logins issued nothing."
         )

@@ -16,9 +16,10 @@ from auth_conformance.probe.scene import FORGE
 from auth_conformance.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from auth_conformance.credentials import Credential
+    from auth_conformance.model import Exchange
     from auth_conformance.target import Account, Login
     from auth_conformance.transports.message import RawReply
 
@@ -54,6 +55,15 @@ class Sessions(Refusal):
             return account
 
         return await self.scene.once(("disposable", purpose, kind), make)
+
+    @staticmethod
+    def must_have_refused(answer: Answer, before: Sequence[Exchange] = ()) -> None:
+        """What did not get in was refused by the service, and `before` as well: it never got in. Raises Unclear."""
+        label = answer.exchange.label
+        if answer.judgement is not None:
+            raise Unclear(f"{label}: no orderly answer ({answer.why}).")
+        if before:
+            raise Unclear(f"{label}: it got in once, and then not ({answer.status}).")
 
     async def victim(self) -> Account:
         """A new account to be attacked, or a declared one that this check did not have yet. Raises Missing."""

@@ -191,7 +191,8 @@ class Login:
 class Clients:
     """How people make a client for a program: `name` and `secret` point into the reply; `login` exchanges them.
 
-    `opens` is what such a token opens. `revoke` takes one back, which `parameter` names, where there is one.
+    `opens` is what such a token opens. `revoke` takes one back and `renew` replaces its secret, where there is one;
+    `identifier` points to what paths call it.
     """
 
     create: Operation
@@ -201,7 +202,8 @@ class Clients:
     login: Login
     opens: Operation
     revoke: Operation | None = None
-    parameter: str = ""
+    renew: Operation | None = None
+    identifier: str = ""
 
 
 def csrf_claim(text: str) -> str | None:

@@ -24,7 +24,7 @@ async def key_shown_again(probe: Probe) -> Verdict:
     How: create two keys and search for them, in any encoding and as digests, in the list of keys, the record
         of each, the profile and other lists, as their owner, as another user and as administrator. Where an
         account has one key that an operation tells its owner each time, that is the finding. The secret of a client
-        that people make for a program is searched for likewise.
+        that people make for a program is searched for in what lists and shows clients.
     Fix: two response models: `ApiKeyCreated` with `key`, returned by the POST only, and `ApiKeyOut` with the
         prefix for everything else; `Cache-Control: no-store` on the first.
     """
