@@ -15,6 +15,7 @@ from auth_conformance.oracles.standing import Standing, changed, flattened
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.naming import Naming
 from auth_conformance.probe.owning import Belonging, Owning
+from auth_conformance.probe.ranks import parameters
 from auth_conformance.probe.sharing import OWNER
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Textless(Owning):
                 if answer.judgement is not None:
                     raise Unclear(f"{self._own_objects().read.name} as b: {answer.why}")
                 if not mine.shown_whole_in(answer):
+                    self.must_have_refused(answer, proofs[2:])
                     break
                 if by_cache(answer.reply):
                     raise Unclear(f"{self._own_objects().read.name}: a cache answered in its place (Age).")
@@ -154,6 +156,7 @@ class Textless(Owning):
                         f"{objects.listing.name} does not show b its own ({answer.why or answer.status})."
                     )
                 if not self._is_in(answer, mine):
+                    self.must_have_refused(answer, proofs[1:])
                     break
                 if by_cache(answer.reply):
                     raise Unclear(f"{objects.listing.name}: a cache answered in its place (Age).")
@@ -287,7 +290,7 @@ class Textless(Owning):
         body: dict[str, Any] | None,
     ) -> Answer:
         role = Role.CONTROL if label.startswith("control") else Role.ATTACK
-        values = dict.fromkeys(_parameters(operation), aim.belonging.identifier)
+        values = dict.fromkeys(parameters(operation), aim.belonging.identifier)
         fresh = label.startswith("again")
         return await self.call(
             operation, credential, label=label, role=role, values=values, body=body, fresh=fresh
@@ -309,7 +312,3 @@ def changed_body(operation: Operation, template: Mapping[str, Any]) -> dict[str,
         if isinstance(value, int | float) and name.rpartition("_")[2] not in ("id", "version"):
             return {**body, name: value + 1}
     return None
-
-
-def _parameters(operation: Operation) -> list[str]:
-    return [part.split("}")[0] for part in operation.path.split("{")[1:]]

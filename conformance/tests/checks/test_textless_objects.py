@@ -17,7 +17,7 @@ class Measurement(BaseModel):
 
 def laboratory(forgets: str = "") -> FastAPI:
     """Measurements of people; whose they are is forgotten where they are read, listed, changed or deleted."""
-    app, kept = FastAPI(), dict[int, dict[str, Any]]()
+    app, kept, seen = FastAPI(), dict[int, dict[str, Any]](), set[int]()
     Caller = Annotated[str, Depends(front_desk(app))]
 
     def shown(number: int) -> dict[str, Any]:
@@ -25,6 +25,9 @@ def laboratory(forgets: str = "") -> FastAPI:
 
     def own(number: int, request: Request, name: Caller) -> int:
         mine = kept.get(number, {}).get("owner") == name
+        if forgets == "once" and number in kept and not mine and number not in seen:
+            seen.add(number)
+            return number
         if number not in kept or not (mine or forgets in (request.method, "everything")):
             raise HTTPException(404, "no such measurement")
         return number
@@ -70,6 +73,13 @@ def laboratory(forgets: str = "") -> FastAPI:
 def test_what_others_make_is_reached(code: str, forgets: str, operation: str) -> None:
     result = judged_as_found(code, laboratory(forgets))
     assert [finding.operation for finding in result.findings] == [operation], said(result)
+
+
+def test_what_was_shown_once_is_neither_kept_nor_open() -> None:
+    """B had been answered all that A is, and the second refusal made a pass of it."""
+    result = judged_as_found("AUZ101", laboratory("once"))
+    assert result.name == "inconclusive", said(result)
+    assert "it got in once, and then not (404)" in result.verdict.reason, said(result)
 
 
 @pytest.mark.parametrize("code", ["AUZ101", "AUZ102", "AUZ103"])
