@@ -13,6 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 
 _SEED = re.compile(r"[A-Z2-7]{16,128}=*")
 _DIGESTS = ("sha1", "sha256", "sha512")
+# A 31-bit number has no more (RFC 4226 §5.3).
+_DIGITS = ("4", "5", "6", "7", "8", "9", "10")
+_PERIOD = re.compile(r"[1-9]\d{0,3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,8 @@ def seed_in(texts: Iterable[str]) -> Seed | None:
             digest = asked.get("algorithm", "SHA1").lower()
             secret = _bytes(asked.get("secret", ""))
             digits, period = asked.get("digits", "6"), asked.get("period", "30")
-            if secret is not None and digest in _DIGESTS and digits.isdigit() and period.isdigit():
-                return Seed(secret, int(digits), max(1, int(period)), digest)
+            if secret is not None and digest in _DIGESTS and digits in _DIGITS and _PERIOD.fullmatch(period):
+                return Seed(secret, int(digits), int(period), digest)
     found = [secret for text in told if _SEED.fullmatch(text) and (secret := _bytes(text)) is not None]
     return Seed(found[0]) if len(found) == 1 else None
 

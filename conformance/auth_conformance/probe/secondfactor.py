@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from auth_conformance.model import Exchange, Need, Role, Severity, Violation
@@ -17,6 +18,7 @@ from auth_conformance.oracles.privilege import access_words
 from auth_conformance.probe.core import Answer, Missing, Unclear
 from auth_conformance.probe.sessions import Sessions
 from auth_conformance.secret import Secret
+from auth_conformance.source.words import words
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 _TICKET = 12
 # So many operations are tried for what turns it on, and for what confirms it.
 _MOST = 3
+# A code is waited for so many seconds: RFC 6238 §5.2 recommends periods of 30.
+_LONGEST = 60.0
 _PASSWORDS = ("password", "current_password", "secret", "passwd", "pwd")
 
 
@@ -63,12 +67,9 @@ class SecondFactor(Sessions):
         """What a login gives to who knows the password and not the code. Raises Missing or Unclear."""
         who = await self.enrolled()
         given = {} if who.proof else await self.half(who)  # a new one: they are short-lived
-        values = {name: value for name, value in given.items() if len(value.split(" ")[0]) >= _TICKET}
-        for value in values.values():
-            self.scene.recorder.redactor.learn(Secret(value))
         return {
             f"the {name} of a login without its second factor as access token": Secret(value)
-            for name, value in values.items()
+            for name, value in _tickets(given).items()
         }
 
     async def opened_without_code(self) -> list[Violation]:
@@ -81,16 +82,13 @@ class SecondFactor(Sessions):
             )
             return [Violation(login, message, Severity.CRITICAL, who.proof)]
         await self.log_in_with_both(who)
-        proofs = []
+        proofs: list[Exchange] = []
         for turn in ("", "again: "):
             given = await self.half(who)
-            wrong = (
-                f"{(int(who.seed.code(self._now(who))) + 271828) % 10**who.seed.digits:0{who.seed.digits}d}"
-            )
-            answer = await self.finish(
-                given, wrong, f"{turn}a wrong code after the right password", Role.ATTACK
-            )
+            label = f"{turn}a wrong code after the right password"
+            answer = await self.finish(given, self.wrong_code(who), label, Role.ATTACK)
             if self._issued(answer, who.account) is None:
+                self.must_have_refused(answer, proofs)
                 return []
             proofs.append(answer.exchange)
         name = self.finishing(given)[0].name
@@ -110,12 +108,13 @@ class SecondFactor(Sessions):
     async def used_code_again(self) -> list[Violation]:
         """A code that has let somebody in, in the next login (RFC 6238 §5.2). Raises Missing or Unclear."""
         who = await self.enrolled()
-        proofs = []
+        proofs: list[Exchange] = []
         for turn in ("", "again: "):
             first, code = await self.log_in_with_both(who)
             given = await self.half(who)
             again = await self.finish(given, code, f"{turn}a code that has been used", Role.ATTACK)
             if self._issued(again, who.account) is None:
+                self.must_have_refused(again, proofs)
                 return []
             proofs += [first.exchange, again.exchange]
         name = self.finishing(given)[0].name
@@ -125,15 +124,17 @@ class SecondFactor(Sessions):
     # Turning it on.
 
     def _turning_on(self) -> Iterator[Operation]:
-        words = access_words("factors")
+        factors = access_words("factors")
         for operation in self.target.operations:
+            if _ends_factors(operation):
+                continue
             needed = {name for schema in operation.bodies.values() for name in schema.get("required") or ()}
             plain = (
                 operation.method in ("POST", "PUT") and "{" not in operation.path and operation.body is None
             )
             if (
                 plain
-                and set(_parts(operation)) & set(words)
+                and set(_parts(operation)) & set(factors)
                 and needed <= set(_PASSWORDS)
                 and self._wants_login(operation)
             ):
@@ -204,7 +205,7 @@ class SecondFactor(Sessions):
     ) -> tuple[int, Exchange] | None:
         """Show a code of the seed to what wants one of who is logged in; the period whose code was taken."""
         now = seed.step(self.scene.recorder.clock.now())
-        for operation, member, more in self._confirming(begun, told):
+        for operation, member, more in islice(self._confirming(begun, told), _MOST):
             for step in (now - 1, now):
                 body = {**more, member: seed.code(step)}
                 answer = await self.call(
@@ -216,10 +217,12 @@ class SecondFactor(Sessions):
 
     def _confirming(self, begun: Operation, told: Answer) -> Iterator[tuple[Operation, str, dict[str, Any]]]:
         known = _texts(told)
-        words = set(access_words("factors"))
+        factors = set(access_words("factors"))
         for operation in self.target.operations:
-            near = bool(set(_parts(operation)) & words) or operation.path.startswith(begun.path)
+            near = bool(set(_parts(operation)) & factors) or operation.path.startswith(begun.path)
             wanted = operation.method in ("POST", "PUT", "PATCH") and "{" not in operation.path
+            if _ends_factors(operation):
+                continue  # it takes a code as well, and what it says of success is no confirmation
             if near and wanted and operation.name != begun.name and self._wants_login(operation):
                 for member, more in _takes_code(operation, known):
                     yield operation, member, more
@@ -241,6 +244,8 @@ class SecondFactor(Sessions):
     def _half_told(self, asked: Answer) -> dict[str, str]:
         """What an answer to the password alone hands on. Some say 401 or 403 with it. Raises Unclear."""
         given = _texts(asked)
+        for value in _tickets(given).values():
+            self.scene.recorder.redactor.learn(Secret(value))
         if not asked.reply.ok and not any(True for _ in self._second_steps(given)):
             raise Unclear(
                 f"{asked.exchange.operation} refused the password alone ({asked.why or asked.status})."
@@ -274,6 +279,8 @@ class SecondFactor(Sessions):
             step = max(who.last + 1, self._now(who) - 1)
             # A code of the next period is taken by those who allow for clocks that differ (RFC 6238 §6).
             early = (step - 1) * who.seed.period - self.scene.recorder.clock.now()
+            if early > _LONGEST:
+                raise Unclear(f"The next code of the second factor is good in {early:.0f} s only.")
             await asyncio.sleep(max(0.0, early))
             code, who.last = who.seed.code(step), step
             answer = await self.finish(await self.half(who), code, "control: password and code", Role.CONTROL)
@@ -295,6 +302,16 @@ class SecondFactor(Sessions):
                 self.scene.recorder.redactor.learn(found.value)
                 return found
         return None
+
+
+def _tickets(given: Mapping[str, str]) -> dict[str, str]:
+    """What may open something of what a login without its code has given."""
+    return {name: value for name, value in given.items() if len(value.split(" ")[0]) >= _TICKET}
+
+
+def _ends_factors(operation: Operation) -> bool:
+    """Whether it turns a second factor off, or makes other codes beside it, as its path says."""
+    return not set(words(operation.path)).isdisjoint(access_words("factor_ends"))
 
 
 def _parts(operation: Operation) -> list[str]:

@@ -64,7 +64,7 @@ def bank(
                 return
         if flaw != "any":
             wrong.update([name])
-            raise HTTPException(403, "wrong code")
+            raise HTTPException(500 if flaw == "breaks" else 403, "wrong code")
 
     def opened(name: str) -> dict[str, str]:
         sessions[value := secrets.token_urlsafe(24)] = name
@@ -107,6 +107,13 @@ def bank(
     def begin(name: Caller) -> dict[str, str]:
         pending[name] = Seed(raw := secrets.token_bytes(20))
         return {"seed": base64.b32encode(raw).decode()}
+
+    if flaw == "off":
+
+        @app.post("/me/totp/disable")
+        def off(_: Code, name: Caller) -> dict[str, str]:
+            seeds.pop(name, None)
+            return {"login": name}
 
     @app.post("/me/totp/confirm")
     def confirm(body: Code, name: Caller) -> dict[str, str]:
@@ -162,6 +169,20 @@ def test_accounts_that_were_given_get_no_second_factor(code: str, monkeypatch: p
     assert not app.state.seeds, said(result)
 
 
+@pytest.mark.parametrize(
+    ("flaw", "verdict", "words"),
+    [
+        ("off", "passed", "issued nothing"),
+        ("breaks", "inconclusive", "a wrong code after the right password: no orderly answer"),
+    ],
+)
+def test_what_is_no_confirmation_and_what_is_no_refusal(flaw: str, verdict: str, words: str) -> None:
+    """What turns it off said yes to a code, and the password alone was told as a hole; a 500 as a refusal."""
+    result = judged_as_found("CRD101", bank(flaw))
+    assert result.name == verdict, said(result)
+    assert words in result.verdict.reason, said(result)
+
+
 @pytest.mark.parametrize("most", [1000, 10])
 def test_codes_cannot_be_tried_without_end(most: int) -> None:
     """Of six digits one is found in a day by who knows the password."""
@@ -185,3 +206,6 @@ def test_codes_are_those_of_the_standard() -> None:
     told = f"otpauth://totp/Bank:alice?secret={secret}&digits=8&issuer=Bank"
     assert seed_in(["Bank", told, secret]) == seed
     assert seed_in(["ALICE", "no secret"]) is None
+    # No wait for the next code of such a seed would end.
+    assert seed_in([f"{told}&period=1000000000"]) is None
+    assert seed_in([told.replace("digits=8", "digits=99999999")]) is None
