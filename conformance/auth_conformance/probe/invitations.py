@@ -45,6 +45,7 @@ class Invitations(Memberships):
         with self.looking_at(item.objects):
             try:
                 mine = await self._put_down("a", made)
+                await self._must_be_shut(mine)
                 invited = await self._invite(item, mine)
                 taker, member = await self._accept(invited, mine)
                 values = {
@@ -61,9 +62,12 @@ class Invitations(Memberships):
                 if seen.reply.ok:
                     message = f"{away.name} was granted, and whom the owner has put out goes on reading."
                     return Taken(away.name, message, (invited.exchange, out.exchange, seen.exchange))
+                self.must_have_refused(seen)
                 again = await self._take(taker, member, told_by(invited)[member], Role.ATTACK)
                 seen = await self._looks_at(mine, "b looks with the invitation of before")
                 if not seen.reply.ok:
+                    self.must_have_refused(again)
+                    self.must_have_refused(seen)
                     return None
                 message = (
                     f"{taker.name} took an invitation that had been used: whom the owner puts out comes back."
@@ -81,6 +85,7 @@ class Invitations(Memberships):
         with self.looking_at(item.objects):
             try:
                 mine = await self._put_down("a", made)
+                await self._must_be_shut(mine)
                 invited = await self._invite(item, mine)
                 told = told_by(invited)
                 number = next((told[name] for name in (last_of(back), "id", "uuid") if name in told), None)
@@ -113,8 +118,7 @@ class Invitations(Memberships):
         with self.looking_at(item.objects):
             try:
                 mine = await self._put_down("a", made)
-                if (await self._looks_at(mine, "b looks before somebody is let in")).reply.ok:
-                    raise Unclear(f"{item.objects.read.name} is open to b anyhow.")
+                await self._must_be_shut(mine)
                 invited = await self._invite(item, mine, await self._guest(item.person))
                 taker = await self._taken_by(invited, mine)
                 if taker is None:

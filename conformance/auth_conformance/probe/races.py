@@ -100,7 +100,9 @@ class Races(MailRaces, SlotRaces, Reuse, AccountRows):
 
     async def _spent_codes(self) -> Verdict:
         """The code of a second factor lets nobody in twice. Raises Missing or Unclear."""
-        violations = await SecondFactor(self.scene, self.rule).used_code_again()
+        factor = SecondFactor(self.scene, self.rule)
+        violations = await factor.used_code_again()
+        self.evidence += factor.evidence
         evidence, notes = tuple(self.evidence), tuple(self.notes)
         if violations:
             return Failed(tuple(violations), evidence, notes)
@@ -114,8 +116,11 @@ class Races(MailRaces, SlotRaces, Reuse, AccountRows):
         inviting = Invitations(self.scene, self.rule)
         found = [await self._by_invitation(inviting.used_again, group)]
         for more in (inviting.withdrawn, inviting.of_another):
-            with contextlib.suppress(Missing, Unclear):
+            try:
                 found.append(await self._by_invitation(more, group))
+            except (Missing, Unclear) as unseen:
+                self.notes.append(f"not judged: {unseen}")
+        self.evidence += inviting.evidence
         told = [item for item in found if item is not None]
         open_to_all = self.target.policy.open_invitations
         if open_to_all:
@@ -135,8 +140,12 @@ class Races(MailRaces, SlotRaces, Reuse, AccountRows):
     ) -> Taken | None:
         """What an invitation did two times out of two."""
         first = await attack(group)
-        second = await attack(group) if first is not None else None
-        return replace(second, proof=(*first.proof, *second.proof)) if first and second else None
+        if first is None:
+            return None
+        second = await attack(group)
+        if second is None:
+            raise Unclear(f"{first.message.removesuffix('.')}: once, and then not.")
+        return replace(second, proof=(*first.proof, *second.proof))
 
     async def _handed_request(self, item: Handed) -> tuple[Account, HttpRequest]:
         async with Handing(self.scene, self.rule).handing(item) as hand_out:

@@ -34,6 +34,10 @@ class Acceptance(BaseModel):
     code: str
 
 
+class Blocked(BaseModel):
+    username: str
+
+
 def notes_of(app: FastAPI, inside: Any, allowed: Callable[[str, str, str], None], careless: str) -> None:
     """Notes below a club, whose editors write them; who only looks may do what is `careless`."""
     notes = dict[str, tuple[str, str]]()
@@ -84,6 +88,16 @@ def welcoming(app: FastAPI) -> None:
         return {"username": who.username}
 
 
+def blocking(app: FastAPI) -> None:
+    """Keep whom people block."""
+    app.state.blocked = []
+
+    @app.post("/blocks", status_code=201)
+    def block(body: Blocked, _: Annotated[str, Depends(app.state.desk)]) -> dict[str, bool]:
+        app.state.blocked.append(body.username)
+        return {"ok": True}
+
+
 def withdrawing(app: FastAPI, governed: Any, invited: dict[str, tuple[str, str, Part]], kept: str) -> None:
     """Owners take invitations back, unless that is what is `kept`."""
 
@@ -93,6 +107,34 @@ def withdrawing(app: FastAPI, governed: Any, invited: dict[str, tuple[str, str, 
             raise HTTPException(404, "no invitation")
         if kept != "invitation":
             del invited[invitation[::-1]]
+
+
+def people_of(
+    app: FastAPI, members: dict[str, dict[str, Part]], doors: tuple[Any, Any, Any], kept: str
+) -> None:
+    """Who is in a club: `doors` let in who reads it, who gives out roles, and who puts people out."""
+    Inside = Annotated[str, Depends(doors[0])]
+    Ruled = Annotated[str, Depends(doors[1])]
+    Expelled = Annotated[str, Depends(doors[2])]
+    spared = set[str]()
+
+    @app.get("/clubs/{club}/members")
+    def listed(club: Inside) -> list[dict[str, str]]:
+        return [{"username": who, "role": role} for who, role in members[club].items()]
+
+    @app.put("/clubs/{club}/members/{who}")
+    def change(club: Ruled, who: str, body: Change) -> dict[str, str]:
+        if who not in members[club]:
+            raise HTTPException(404, "nobody")
+        members[club][who] = body.role
+        return {"role": body.role}
+
+    @app.delete("/clubs/{club}/members/{who}", status_code=204)
+    def put_out(club: Expelled, who: str) -> None:
+        once = kept == "member once" and not spared
+        spared.add(club)
+        if kept != "member" and not once:
+            members[club].pop(who, None)
 
 
 def clubs(
@@ -106,18 +148,24 @@ def clubs(
     noted: str = "",
     inviting: str = "owner",
     expelling: str = "owner",
+    opened: bool = False,
+    breaks: bool = False,
+    echoes: bool = False,
 ) -> FastAPI:
     """Owners let others in, who come at once or accept a code; `careless`, every member gives out roles.
 
     A code may work `again` and again, or be `counted`; what is `kept` is who was put out, an invitation that was taken
     back, or one for anybody. The title is `written` by the owner, or by anybody in it.
     Who only looks may "write", "delete" or "add" what is `noted` in it, and the `inviting` and the `expelling` is
-    done from a role up.
+    done from a role up. What is `opened` is read by whoever logs in, and a code that is not known `breaks` it.
+    An invitation `echoes` whom it names, and people block others by that alone.
     """
     app = FastAPI()
     members, titles = dict[str, dict[str, Part]](), dict[str, str]()
     invited = dict[str, tuple[str, str, Part]]()
     welcoming(app)
+    if echoes:
+        blocking(app)
     Caller = Annotated[str, Depends(app.state.desk)]
 
     def inside(club: str, name: Caller) -> str:
@@ -125,7 +173,11 @@ def clubs(
             raise HTTPException(404, "no club")
         return club
 
+    def there(club: str, name: Caller) -> str:
+        return club if opened and club in members else inside(club, name)
+
     Club = Annotated[str, Depends(inside)]
+    Shown = Annotated[str, Depends(there)]
 
     def governed(club: Club, name: Caller) -> str:
         if members[club][name] != "owner":
@@ -133,7 +185,6 @@ def clubs(
         return club
 
     Governed = Annotated[str, Depends(governed)]
-    Ruled = Annotated[str, Depends(inside if careless else governed)]
 
     @app.post("/clubs", status_code=201)
     def found(body: Titled, name: Caller) -> dict[str, str]:
@@ -142,13 +193,17 @@ def clubs(
         return {"id": club, "title": body.title}
 
     @app.get("/clubs/{club}")
-    def look(club: Club) -> dict[str, str]:
+    def look(club: Shown) -> dict[str, str]:
         return {"id": club, "title": titles[club]}
 
     def allowed(least: str, club: str, name: str) -> None:
         ranks = ["viewer", "editor", "owner"]
         if ranks.index(members[club][name]) < ranks.index(least):
             raise HTTPException(403, f"{least}s only")
+
+    def expels(club: Club, name: Caller) -> str:
+        allowed(expelling, club, name)
+        return club
 
     if noted:
         notes_of(app, inside, allowed, noted)
@@ -173,35 +228,19 @@ def clubs(
             members[club][body.username] = body.role
             return {"state": "in"}
         invited[code] = (club, body.username, body.role)
-        return {"id": code[::-1], "code": code}
+        return {"id": code[::-1], "code": code} | ({"username": body.username} if echoes else {})
 
     withdrawing(app, governed, invited, kept)
 
     @app.post("/invitations/accept")
     def accept(body: Acceptance, name: Caller) -> dict[str, bool]:
         if body.code not in invited or (invited[body.code][1] != name and kept != "anybody"):
-            raise HTTPException(404, "no invitation")
+            raise HTTPException(500 if breaks else 404, "no invitation")
         club, _, role = invited[body.code] if again else invited.pop(body.code)
         members[club][name] = role
         return {"ok": True}
 
-    @app.get("/clubs/{club}/members")
-    def listed(club: Club) -> list[dict[str, str]]:
-        return [{"username": who, "role": role} for who, role in members[club].items()]
-
-    @app.put("/clubs/{club}/members/{who}")
-    def change(club: Ruled, who: str, body: Change) -> dict[str, str]:
-        if who not in members[club]:
-            raise HTTPException(404, "nobody")
-        members[club][who] = body.role
-        return {"role": body.role}
-
-    @app.delete("/clubs/{club}/members/{who}", status_code=204)
-    def put_out(club: Club, who: str, name: Caller) -> None:
-        allowed(expelling, club, name)
-        if kept != "member":
-            members[club].pop(who, None)
-
+    people_of(app, members, (inside, inside if careless else governed, expels), kept)
     return app
 
 
@@ -295,3 +334,30 @@ def test_whether_an_invitation_is_for_anybody_is_for_its_service_to_say(
     told = "POST /invitations/accept let another user in by an invitation that names somebody else"
     assert (told in result.verdict.reason) is (verdict != "passed"), said(result)
     assert ("nothing says" in result.verdict.reason) is (verdict == "inconclusive"), said(result)
+
+
+@pytest.mark.parametrize(
+    ("way", "verdict", "words"),
+    [
+        ({"opened": True}, "skipped", ""),
+        ({"kept": "member once"}, "inconclusive", "goes on reading: once, and then not"),
+        ({"breaks": True}, "inconclusive", "b accepts at POST /invitations/accept: no orderly answer"),
+    ],
+)
+def test_what_an_invitation_did_is_seen_or_not_told(
+    way: dict[str, Any], verdict: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clubs that everybody reads were told as ones that keep whom they put out; a 500 and a single look passed."""
+    monkeypatch.setattr(invitations, "PAUSE", 0.0)
+    result = judged_as_found("LIF108", clubs(**way))
+    assert result.name == verdict, said(result)
+    assert words in result.verdict.reason, said(result)
+
+
+def test_whom_an_invitation_names_is_handed_to_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes a name alone was called with it: a block, or a reset of B's password."""
+    monkeypatch.setattr(invitations, "PAUSE", 0.0)
+    app = clubs(echoes=True)
+    result = judged_as_found("LIF108", app)
+    assert result.name == "passed", said(result)
+    assert app.state.blocked == [], said(result)

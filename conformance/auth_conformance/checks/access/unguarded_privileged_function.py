@@ -33,7 +33,7 @@ async def unguarded_privileged_function(probe: Probe) -> Verdict:
         Its effect, or the body that an administrator gets, is the proof; the success of an administrator, or of the
         account's owner, with the same request is the control. Where no administrator is known, what is shown of A and B
         to somebody who has just registered, and to no stranger, is the proof. Whom an owner lets into an object to
-        look, as a viewer, changes neither it nor the role of anybody in it.
+        look, as a viewer, changes nothing of it or below it, gives nobody a role in it and puts nobody out.
     Fix: guard the whole router, not each function:
         `APIRouter(prefix="/admin", dependencies=[Security(require_scopes, scopes=["admin"])])`. Where people are let
         into objects, load the caller's role in the object of the path: `Depends(require_member(Role.EDITOR))`.
