@@ -64,8 +64,11 @@ class Confusion(Tampering):
                     violations += await self._confused_deletions(made, doubts)
                 violations += await self._creations(doubts)
                 links = SignedLinks(self.scene, self.rule)
-                violations += await links.good_for_more()
-                self.notes += links.notes
+                try:
+                    violations += await links.good_for_more()
+                finally:
+                    self.notes += links.notes
+                    self.evidence += links.evidence
                 await self._consistent(await self._put_down("b", made))
         finally:
             await self._take_away(made)

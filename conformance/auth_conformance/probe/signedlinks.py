@@ -85,18 +85,26 @@ class SignedLinks(Owning):
     async def good_for_more(self) -> list[Violation]:
         """What a signed link opens besides what it was made for. Raises Unclear; none where no link is signed."""
         found: list[Violation] = []
+        doubts: list[str] = []
         made: list[Belonging] = []
         try:
             for operation in self._makers():
-                mine, other = await self._rich("a", made), await self._rich("a", made)
-                link = await self._link(operation, mine)
-                if link is not None and (
-                    opened := await self._opens(link.request(), "control: the link", mine)
-                ):
-                    found += await self._asked_for_more(operation, link, mine, other, opened)
+                with self.doubting(doubts):
+                    found += await self._asked_of(operation, made)
         finally:
             await self._take_away(made)
+        if doubts and not found:
+            raise Unclear(doubts[0])
         return found
+
+    async def _asked_of(self, operation: Operation, made: list[Belonging]) -> list[Violation]:
+        """What a link that this operation gives opens besides. Raises Unclear."""
+        mine, other = await self._rich("a", made), await self._rich("a", made)
+        link = await self._link(operation, mine)
+        opened = await self._opens(link.request(), "control: the link", mine) if link is not None else None
+        if link is None or opened is None:
+            return []
+        return await self._asked_for_more(operation, link, mine, other, opened)
 
     def _makers(self) -> list[Operation]:
         """What may hand out a link to one object: reading it, and what its name or its answer says so of."""
@@ -155,7 +163,13 @@ class SignedLinks(Owning):
         query = tuple(parse_qsl(parts.query, keep_blank_values=True))
         if not here or not parts.path.startswith("/") or identifier not in text or len(query) == 0:
             return None
-        until = tuple(name for name, value in query if _TIME.fullmatch(value))
+        now = self.scene.recorder.clock.now()
+        # An end lies ahead; the time at which a link was made may be written by anybody.
+        until = tuple(
+            name
+            for name, value in query
+            if _TIME.fullmatch(value) and int(value) > now * {10: 1, 13: 1000}[len(value)]
+        )
         signing = tuple(
             name
             for name, value in query
