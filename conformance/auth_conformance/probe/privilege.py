@@ -26,6 +26,7 @@ from auth_conformance.probe.looking import Looking
 from auth_conformance.probe.newcomers import Newcomers
 from auth_conformance.probe.ranks import Privileged, parameters
 from auth_conformance.target import Operation
+from auth_conformance.transports.recorder import BudgetExceededError
 
 if TYPE_CHECKING:
     from auth_conformance.credentials import Credential
@@ -78,15 +79,7 @@ class Privilege(Newcomers):
 
     async def must_need_privilege(self) -> Verdict:
         """Privileged operations must refuse A, while an administrator gets through. Raises Missing or Unclear."""
-        raised = []
-        if "b" in self.target.accounts:
-            visitor = Looking(self.scene, self.rule)
-            raised = [
-                *await visitor.raised_by_oneself(),
-                *await visitor.done_by_looking(),
-                *await visitor.invited_by_looking(),
-                *await visitor.put_out_by_looking(),
-            ]
+        raised = await self._raised_by_visitors() if "b" in self.target.accounts else []
         if raised:
             return Failed(tuple(raised), tuple(self.evidence), tuple(self.notes))
         admin = await self.credential(owner="admin") if "admin" in self.target.accounts else None
@@ -123,6 +116,23 @@ class Privilege(Newcomers):
         ):
             self.nothing_privileged(hinted=True)
         return self._privilege_verdict(findings, attackers)
+
+    async def _raised_by_visitors(self) -> list[Violation]:
+        """What B does whom A has let in to look; what was found before the budget was used up stands."""
+        visitor = Looking(self.scene, self.rule)
+        found: list[Violation] = []
+        try:
+            for tried in (
+                *(visitor.raised_by_oneself, visitor.done_by_looking),
+                *(visitor.invited_by_looking, visitor.put_out_by_looking),
+            ):
+                found += await tried()
+        except BudgetExceededError:
+            if not found:
+                raise
+        finally:
+            self.evidence += visitor.evidence
+        return found
 
     def _privilege_verdict(self, findings: Findings, attackers: dict[str, Credential]) -> Verdict:
         evidence, notes = tuple(self.evidence), tuple(self.notes)

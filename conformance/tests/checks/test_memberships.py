@@ -13,6 +13,8 @@ from services.people import PEOPLE
 
 from auth_conformance.model import Failed, Skipped
 from auth_conformance.probe import invitations
+from auth_conformance.probe.looking import Looking
+from auth_conformance.transports.recorder import BudgetExceededError
 
 Part = Literal["owner", "editor", "viewer"]
 
@@ -361,3 +363,12 @@ def test_whom_an_invitation_names_is_handed_to_nothing_else(monkeypatch: pytest.
     result = judged_as_found("LIF108", app)
     assert result.name == "passed", said(result)
     assert app.state.blocked == [], said(result)
+
+
+def test_what_was_found_before_the_budget_is_used_up_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def too_much(_: Looking) -> None:
+        raise BudgetExceededError("no more requests", of_run=False)
+
+    monkeypatch.setattr(Looking, "done_by_looking", too_much)
+    result = judged_as_found("AUZ104", clubs(careless=True))
+    assert result.name == "failed", said(result)
