@@ -34,6 +34,7 @@ class Missing(Exception):  # noqa: N818 - a conclusion, not an error
     def __init__(self, reason: str, remedy: str = "", *, applicable: bool = True) -> None:
         super().__init__(reason)
         self.remedy = remedy
+        self.applicable = applicable
         self.verdict: Verdict = Skipped(reason, remedy, applicable)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import html
 import random
 import re
@@ -68,8 +67,11 @@ class Passwords(Knocking):
             self.forget_shared(other)  # a login may end the one before
         factor, machines = SecondFactor(self.scene, self.rule), Machines(self.scene, self.rule)
         for wrong in (factor.opened_without_code, machines.wrong_secrets_taken):
-            with self.doubting(tally.doubts), contextlib.suppress(Missing):
-                tally.violations += await wrong()
+            with self.doubting(tally.doubts):
+                try:
+                    tally.violations += await wrong()
+                except Missing as reason:
+                    self.notes += [str(reason)] if reason.applicable else []
         self.evidence += [*factor.evidence, *machines.evidence]
         return self.concluded(
             tally, f"{tally.delivered} wrong passwords in {len(self.logins())} logins issued nothing."

@@ -74,6 +74,8 @@ class TokenKinds(Purposes, Minting):
         try:
             others |= await SecondFactor(self.scene, self.rule).unfinished()
         except (Missing, Unclear) as reason:
+            if not others and (isinstance(reason, Unclear) or reason.applicable):
+                raise
             self.notes.append(f"no login without its second factor was begun: {reason}")
         if not others:
             raise Missing(

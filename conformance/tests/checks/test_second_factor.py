@@ -158,7 +158,7 @@ def test_a_sound_second_factor_passes(code: str, words: str, status: int) -> Non
     assert words in result.verdict.reason, said(result)
 
 
-@pytest.mark.parametrize("code", ["TOK210", "CRD112"])
+@pytest.mark.parametrize("code", ["TOK210", "CRD101", "CRD112"])
 def test_accounts_that_were_given_get_no_second_factor(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The account asked for codes from then on, of which the run kept the seed to itself."""
     staff = {name: f"{name}-Meadow-Lantern-29" for name in ("carol", "dora")}
@@ -167,6 +167,7 @@ def test_accounts_that_were_given_get_no_second_factor(code: str, monkeypatch: p
     app = bank(staff=staff)
     result = judged_as_found(code, app, spares=list(staff))
     assert not app.state.seeds, said(result)
+    assert "a second factor is turned on for accounts that the run registers" in said(result)
 
 
 @pytest.mark.parametrize(
