@@ -8,7 +8,7 @@ import hmac
 import re
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
 _SEED = re.compile(r"[A-Z2-7]{16,128}=*")
@@ -22,7 +22,7 @@ _PERIOD = re.compile(r"[1-9]\d{0,3}")
 class Seed:
     """What the codes are reckoned from; `period` in seconds."""
 
-    secret: bytes
+    secret: bytes = field(repr=False)
     digits: int = 6
     period: int = 30
     digest: str = "sha1"
