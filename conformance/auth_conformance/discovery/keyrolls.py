@@ -13,6 +13,7 @@ from auth_conformance.discovery.sampling import with_body
 from auth_conformance.model import Provenance
 from auth_conformance.oracles.pointer import resolve
 from auth_conformance.secret import Secret
+from auth_conformance.transports.loopback import is_loopback
 
 if TYPE_CHECKING:
     from auth_conformance.discovery.asking import Scout
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 def named_a_roll(operation: Operation) -> bool:
     """Whether an operation says that it makes a key in the place of another."""
     return mentions(operation.path.rstrip("/").rpartition("/")[2], names("keys", "rolls"))
+
+
+def ends_what_others_use(known: Knowledge) -> bool:
+    """Whether a new key of A could end one from before the run: accounts that it has registered have none."""
+    allowed = known.settings.allow_disruptive or known.kind == "app" or is_loopback(known.address)
+    return "a" in known.settings.accounts and not allowed
 
 
 async def rolls(scout: Scout, known: Knowledge, keys: KeyManagement) -> bool:

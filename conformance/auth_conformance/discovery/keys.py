@@ -13,7 +13,7 @@ from auth_conformance.discovery.costs import left_out
 from auth_conformance.discovery.doors import stranger
 from auth_conformance.discovery.hiddenkeys import find_told_keys, hidden_creations
 from auth_conformance.discovery.keydoors import find_key_witness, machine_doors
-from auth_conformance.discovery.keyrolls import keep_rolled, named_a_roll, rolls
+from auth_conformance.discovery.keyrolls import ends_what_others_use, keep_rolled, named_a_roll, rolls
 from auth_conformance.discovery.knowledge import with_scheme
 from auth_conformance.discovery.names import (
     IN_PATH,
@@ -59,6 +59,14 @@ async def find_keys(scout: Scout, known: Knowledge) -> None:
     if owner is None or known.keys is not None:
         return
     for operation in _creations(known)[:_MOST]:
+        if named_a_roll(operation) and ends_what_others_use(known):
+            known.say(
+                "API keys",
+                f"{operation.name} was not tried: it may end a key of a that something else uses",
+                Provenance.OBSERVED,
+                "allow_disruptive = true would try it",
+            )
+            continue
         if owner.carrier.kind is Kind.KEY and named_a_roll(operation):
             # It would end the key that somebody gave, and with it all that this account can do.
             known.say(

@@ -101,10 +101,23 @@ class SignedLinks(Owning):
         """What a link that this operation gives opens besides. Raises Unclear."""
         mine, other = await self._rich("a", made), await self._rich("a", made)
         link = await self._link(operation, mine)
+        if link is not None and await self._open_to_all(mine):
+            return []  # where nobody needs a link, what one opens shows nothing
         opened = await self._opens(link.request(), "control: the link", mine) if link is not None else None
         if link is None or opened is None:
             return []
         return await self._asked_for_more(operation, link, mine, other, opened)
+
+    async def _open_to_all(self, mine: Belonging) -> bool:
+        """Whether a stranger reads the object where its owner does."""
+        answer = await self.call(
+            self._own_objects().read,
+            None,
+            label="control: a stranger without a link",
+            values=self.at(mine.identifier),
+            role=Role.CONTROL,
+        )
+        return answer.reply.ok and shown_in(mine.canary, answer) is not None
 
     def _makers(self) -> list[Operation]:
         """What may hand out a link to one object: reading it, and what its name or its answer says so of."""

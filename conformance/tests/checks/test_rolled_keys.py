@@ -11,7 +11,10 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from pydantic import BaseModel
 from services.people import PEOPLE
 
+from auth_conformance.discovery.keyrolls import ends_what_others_use
+from auth_conformance.discovery.knowledge import Knowledge
 from auth_conformance.probe import keyends
+from auth_conformance.settings import load
 
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
 Header = Annotated[str | None, Depends(APIKeyHeader(name="X-Api-Key", auto_error=False))]
@@ -115,3 +118,33 @@ def test_the_only_key_is_told_once(*, told: bool) -> None:
     result = judged_as_found("KEY108", studio(told=told))
     assert result.name == ("failed" if told else "skipped"), said(result)
     assert ("GET /me shows its owner the whole key each time" in result.verdict.reason) is told, said(result)
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "address", "spared"),
+    [
+        (
+            {"accounts": {"a": {"username": "ann", "password": {"env": "ANNS"}}}},
+            "url",
+            "https://api.example",
+            True,
+        ),
+        ({}, "url", "https://api.example", False),
+        (
+            {"accounts": {"a": {"username": "ann", "password": {"env": "ANNS"}}}},
+            "url",
+            "http://127.0.0.1",
+            False,
+        ),
+        (
+            {"accounts": {"a": {"username": "ann", "password": {"env": "ANNS"}}}, "allow_disruptive": True},
+            "url",
+            "https://api.example",
+            False,
+        ),
+    ],
+)
+def test_a_key_that_may_be_in_use_elsewhere_is_ended_by_leave_only(
+    given: dict[str, Any], kind: str, address: str, *, spared: bool
+) -> None:
+    assert ends_what_others_use(Knowledge(load(given), kind, address, None)) is spared

@@ -51,6 +51,14 @@ def archive(flaw: str = "", *, by_read: bool = False) -> FastAPI:
         papers[paper := secrets.token_hex(8)] = name, body
         return shown(paper)
 
+    if flaw == "public":
+
+        @app.get("/papers/{paper}")
+        def read_by_all(paper: str) -> dict[str, str]:
+            if paper not in papers:
+                raise HTTPException(404, "no paper")
+            return shown(paper)
+
     @app.get("/papers/{paper}")
     def read(paper: str, name: Caller) -> dict[str, str]:
         mine(paper, name)
@@ -72,10 +80,14 @@ def archive(flaw: str = "", *, by_read: bool = False) -> FastAPI:
     def download(paper: str, expires: int = 0, sig: str | None = None) -> str:
         wanted = signature(paper, expires)
         given, wanted = (sig[:16], wanted[:16]) if sig and flaw == "half" else (sig, wanted)
-        let_in = (sig is None and flaw == "optional") or (
-            given is not None
-            and hmac.compare_digest(given, wanted)
-            and (expires > time.time() or flaw == "dated")
+        let_in = (
+            (sig is None and flaw == "optional")
+            or flaw == "public"
+            or (
+                given is not None
+                and hmac.compare_digest(given, wanted)
+                and (expires > time.time() or flaw == "dated")
+            )
         )
         if not let_in or paper not in papers:
             raise HTTPException(403, "no")
@@ -107,3 +119,9 @@ def test_when_a_link_was_made_is_no_end_of_it() -> None:
     """A time of the past, which nobody signs, was told as an end that anybody writes."""
     result = judged_as_found("AUZ110", archive("dated"))
     assert result.name == "passed", said(result)
+
+
+def test_where_nobody_needs_a_link_what_one_opens_is_no_finding() -> None:
+    result = judged_as_found("AUZ110", archive("public", by_read=True))
+    assert "links" not in result.verdict.reason, said(result)
+    assert result.name != "failed", said(result)
