@@ -40,16 +40,8 @@ class Looking(Memberships):
         for item in list(memberships(self.target))[:2]:
             for deed in self._deeds(item):
                 with contextlib.suppress(Missing, Unclear):
-                    proofs = [*await self._does(item, deed, ""), *await self._does(item, deed, "again: ")]
-                    message = (
-                        f"{deed.operation.name} let another user, whom the owner had let in as {item.looks}, "
-                        f"{deed.done}: nobody looked at the role of who asks."
-                    )
-                    attack = next(proof for proof in proofs if proof.role is Role.ATTACK)
-                    expected = Expectation("refused", about=attack.number)
-                    found.append(
-                        Violation(deed.operation.name, message, deed.severity, tuple(proofs), expected)
-                    )
+                    seen = [*await self._does(item, deed, ""), *await self._does(item, deed, "again: ")]
+                    found.append(self._by_looking(item, deed.operation.name, deed.done, deed.severity, seen))
         return found
 
     async def invited_by_looking(self) -> list[Violation]:
@@ -63,18 +55,12 @@ class Looking(Memberships):
                 continue
             with contextlib.suppress(Missing, Unclear), self.looking_at(item.objects):
                 guest = await self._guest(item.person)
-                proofs = [
-                    proof
-                    for turn in ("", "again: ")
-                    for proof in await self._invites(item, guest, shown, turn)
+                did = f"let somebody in as {item.given[-1]}"
+                seen = [
+                    *await self._invites(item, guest, shown, ""),
+                    *await self._invites(item, guest, shown, "again: "),
                 ]
-                message = (
-                    f"{item.invite.name} let another user, whom the owner had let in as {item.looks}, let somebody in "
-                    f"as {item.given[-1]}: nobody looked at the role of who asks."
-                )
-                attack = next(proof for proof in proofs if proof.role is Role.ATTACK)
-                expected = Expectation("refused", about=attack.number)
-                found.append(Violation(item.invite.name, message, Severity.CRITICAL, tuple(proofs), expected))
+                found.append(self._by_looking(item, item.invite.name, did, Severity.CRITICAL, seen))
         return found
 
     async def put_out_by_looking(self) -> list[Violation]:
@@ -86,19 +72,23 @@ class Looking(Memberships):
             if away is None or guest is None or item.person.lower().endswith("id"):
                 continue
             with contextlib.suppress(Missing, Unclear), self.looking_at(item.objects):
-                proofs = [
-                    proof
-                    for turn in ("", "again: ")
-                    for proof in await self._puts_out(item, away, guest, turn)
+                seen = [
+                    *await self._puts_out(item, away, guest, ""),
+                    *await self._puts_out(item, away, guest, "again: "),
                 ]
-                message = (
-                    f"{away.name} let another user, whom the owner had let in as {item.looks}, put somebody else out: "
-                    "nobody looked at the role of who asks."
-                )
-                attack = next(proof for proof in proofs if proof.role is Role.ATTACK)
-                expected = Expectation("refused", about=attack.number)
-                found.append(Violation(away.name, message, Severity.HIGH, tuple(proofs), expected))
+                found.append(self._by_looking(item, away.name, "put somebody else out", Severity.HIGH, seen))
         return found
+
+    @staticmethod
+    def _by_looking(
+        item: Membership, name: str, did: str, severity: Severity, proofs: list[Exchange]
+    ) -> Violation:
+        message = (
+            f"{name} let another user, whom the owner had let in as {item.looks}, {did}: "
+            "nobody looked at the role of who asks."
+        )
+        attack = next(proof for proof in proofs if proof.role is Role.ATTACK)
+        return Violation(name, message, severity, tuple(proofs), Expectation("refused", about=attack.number))
 
     async def _puts_out(self, item: Membership, away: Operation, guest: Account, turn: str) -> list[Exchange]:
         """What shows that B put somebody else out once. Raises Unclear."""

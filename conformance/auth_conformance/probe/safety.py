@@ -17,6 +17,7 @@ from auth_conformance.oracles.pointer import put, resolve
 from auth_conformance.oracles.standing import flattened
 from auth_conformance.probe.core import Answer, Unclear
 from auth_conformance.probe.crosssite import CrossSite
+from auth_conformance.probe.ranks import parameters
 from auth_conformance.target import Operation
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class Safety(CrossSite):
         if objects is not None and objects.create.name == operation.name:
             body: object = put(dict(objects.template), objects.text_field, self.word(14))
         elif self.scene.sampler is not None:
-            values = dict.fromkeys(_parameters(operation), "0")
+            values = dict.fromkeys(parameters(operation), "0")
             sampled = self.scene.sampler(operation, self.rng, path_values=values)
             try:
                 body = json.loads(sampled.body or b"{}")
@@ -219,7 +220,7 @@ class Safety(CrossSite):
             if before.lost or not before.alive:
                 why = before.lost or "the session that was to call it did not see itself"
                 return f"{operation.name} was not called: {why}"
-            path_values = {name: mine.get(name, "0") for name in _parameters(operation)}
+            path_values = {name: mine.get(name, "0") for name in parameters(operation)}
             request = operation.request(path_values).with_headers(*replace(credential, companions=()).headers)
             answer = await self.send(
                 request.with_query(*credential.query, *(self._as_query(body) if body is not None else ())),
@@ -302,7 +303,3 @@ def masked_times(answer: Answer, restless: frozenset[str] = frozenset()) -> str:
         told = json.dumps({pointer: value for pointer, value in members if pointer not in restless})
     text = _OF_USE.sub('"-":0', told)
     return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)?", "<time>", text)
-
-
-def _parameters(operation: Operation) -> list[str]:
-    return [part.split("}")[0] for part in operation.path.split("{")[1:]]
